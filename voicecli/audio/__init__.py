@@ -1,0 +1,79 @@
+"""Sound: where it comes from, where it goes, and what is done to it on the way.
+
+All audio inside voicecli is PCM16: signed 16-bit little-endian samples, mono, as `bytes`.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from voicecli.audio.pcm import chunk_audio, float32_to_pcm16, pcm16_to_float32, resample_pcm16
+
+__all__ = [
+    "AudioSink",
+    "AudioSource",
+    "Playhead",
+    "chunk_audio",
+    "float32_to_pcm16",
+    "pcm16_to_float32",
+    "resample_pcm16",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Playhead:
+    """How far the listener is.
+
+    Attributes:
+        item_id: the item being heard.
+        played_ms: how much of that item has been heard, in ms; never cumulative over items.
+    """
+
+    item_id: str
+    played_ms: int
+
+
+class AudioSource(Protocol):
+    """Where the user's voice comes from.
+
+    Attributes:
+        sample_rate: of what it yields, in Hz.
+        realtime: whether time passes in it by itself (a microphone), or it waits until it is asked (a file).
+    """
+
+    @property
+    def sample_rate(self) -> int: ...
+    @property
+    def realtime(self) -> bool: ...
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+    async def aclose(self) -> None: ...
+
+
+class AudioSink(Protocol):
+    """Where the reply goes.
+
+    Attributes:
+        sample_rate: of what it takes, in Hz.
+    """
+
+    @property
+    def sample_rate(self) -> int: ...
+    def write(self, audio: bytes, item_id: str) -> None:
+        """Take a chunk of the item's audio; never blocks."""
+    def end(self, item_id: str | None = None) -> None:
+        """Know that the reply is complete: nothing more of it comes."""
+    def clear(self) -> Playhead | None:
+        """Stop at once and forget what is unheard; says where the listener was, or None when all was heard."""
+    async def drain(self) -> None:
+        """Return when everything written has been heard."""
+    async def aclose(self) -> None: ...
+
+
+def __getattr__(name: str) -> Any:
+    # numpy and soxr load on first use: `import voicecli` and `voice --help` must not pay for them.
+    if name in {"chunk_audio", "float32_to_pcm16", "pcm16_to_float32", "resample_pcm16"}:
+        from voicecli.audio import pcm
+
+        return getattr(pcm, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,131 @@
+"""What the application asks of the model: app -> model.
+
+A command means the same on every provider; how it is said on the wire is the codec's business.
+"""
+
+from dataclasses import dataclass
+
+__all__ = [
+    "AnswerApproval",
+    "AppendAudio",
+    "CancelResponse",
+    "ClearAudio",
+    "Command",
+    "EndTurn",
+    "PauseAudio",
+    "SendImage",
+    "SendText",
+    "StartTurn",
+    "ToolResult",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class StartTurn:
+    """The user starts to speak; only with VADMode.CLIENT and VADMode.NONE."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppendAudio:
+    """More of the user's speech.
+
+    Attributes:
+        audio: PCM16 little-endian mono at the provider's `Capabilities.input_rate`; an even number of bytes.
+    """
+
+    audio: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EndTurn:
+    """The user has finished; the model shall answer.
+
+    With VADMode.SERVER it makes the provider's own turn detection end the turn now.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class ClearAudio:
+    """Forget the audio appended since the turn began: it was no speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseAudio:
+    """No audio will come for a while (the microphone is muted)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendText:
+    """A whole turn of the user as text; the model shall answer.
+
+    Attributes:
+        text: what the user says.
+        item_id: the name under which this turn appears in the transcript.
+    """
+
+    text: str
+    item_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SendImage:
+    """A picture for the model to look at; the next turn speaks of it.
+
+    Attributes:
+        data: the file's bytes.
+        mime_type: "image/png" or "image/jpeg".
+    """
+
+    data: bytes
+    mime_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelResponse:
+    """Stop the reply that is being made or played.
+
+    Attributes:
+        item_id: the item being played when it was stopped, or None when none was.
+        played_ms: how much of that item was heard, in ms; None when nothing unheard was dropped, so that
+            the model's memory of it needs no cut.
+    """
+
+    item_id: str | None = None
+    played_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool answered.
+
+    Attributes:
+        call_id: from the ToolCallRequest.
+        output: text for the model; JSON where the tool returned structure.
+        is_error: whether `output` tells of a failure.
+    """
+
+    call_id: str
+    output: str
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerApproval:
+    """The user's answer to an ApprovalRequest (a tool that the provider itself would run)."""
+
+    approval_id: str
+    approve: bool
+
+
+Command = (
+    StartTurn
+    | AppendAudio
+    | EndTurn
+    | ClearAudio
+    | PauseAudio
+    | SendText
+    | SendImage
+    | CancelResponse
+    | ToolResult
+    | AnswerApproval
+)

@@ -1,0 +1,315 @@
+"""What happens in a conversation: model -> app.
+
+One event means one thing on every provider. A recoverable error is an event (`ErrorOccurred`), a fatal one is
+an exception raised by the iteration.
+
+The order within a turn: SpeechStarted, SpeechStopped (turns by voice), the user's TranscriptUpdates,
+ResponseStarted, AudioChunks with the assistant's TranscriptUpdates between them, ResponseDone. An Interrupted
+may come at any moment after ResponseStarted; the response's ResponseDone still follows.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from voicecli.errors import RealtimeError
+
+__all__ = [
+    "ApprovalRequest",
+    "AudioChunk",
+    "ErrorOccurred",
+    "Event",
+    "Interrupted",
+    "Notice",
+    "Reconnecting",
+    "ResponseDone",
+    "ResponseStarted",
+    "ResponseStatus",
+    "Role",
+    "SessionEnded",
+    "SessionStarted",
+    "SpeechStarted",
+    "SpeechStopped",
+    "ToolCallCancelled",
+    "ToolCallFinished",
+    "ToolCallRequest",
+    "TranscriptUpdate",
+    "TurnMetrics",
+    "Usage",
+]
+
+Role = Literal["user", "assistant"]
+ResponseStatus = Literal["completed", "cancelled", "incomplete", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens by modality, and what they cost. Usages add up with `+`.
+
+    Attributes:
+        input_text_tokens, input_audio_tokens, input_image_tokens: all that went in, cached ones included.
+        cached_text_tokens, cached_audio_tokens, cached_image_tokens: the part of them read from the cache.
+        output_text_tokens, output_audio_tokens: what came out; thinking counts as text.
+        transcription_seconds: audio transcribed by a separately billed model, in seconds.
+        cost_usd: by the provider's price table; None where a price is not known.
+        approximate: whether some figure had to be guessed (the provider sent no detail).
+    """
+
+    input_text_tokens: int = 0
+    input_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    cached_text_tokens: int = 0
+    cached_audio_tokens: int = 0
+    cached_image_tokens: int = 0
+    output_text_tokens: int = 0
+    output_audio_tokens: int = 0
+    transcription_seconds: float = 0.0
+    cost_usd: float | None = 0.0
+    approximate: bool = False
+
+    def __add__(self, other: "Usage") -> "Usage":
+        total: dict[str, int | float | bool | None] = {}
+        for field in fields(self):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            if field.name == "approximate":
+                total[field.name] = mine or theirs
+            else:
+                total[field.name] = None if mine is None or theirs is None else mine + theirs
+        return Usage(**total)  # type: ignore[arg-type]
+
+    @property
+    def input_tokens(self) -> int:
+        return self.input_text_tokens + self.input_audio_tokens + self.input_image_tokens
+
+    @property
+    def output_tokens(self) -> int:
+        return self.output_text_tokens + self.output_audio_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class TurnMetrics:
+    """How fast a turn was answered, in ms from the end of the user's turn; None where it did not happen.
+
+    Attributes:
+        first_audio_ms: until the first audio of the reply arrived.
+        first_text_ms: until the first word of its transcript arrived.
+        first_heard_ms: until the first sound left the loudspeaker; None where no device plays.
+        done_ms: until the reply was complete.
+        audio_ms: the length of the reply's audio.
+    """
+
+    first_audio_ms: int | None = None
+    first_text_ms: int | None = None
+    first_heard_ms: int | None = None
+    done_ms: int | None = None
+    audio_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted:
+    """The provider is ready; sent again, with `resumed`, when a lost connection is back.
+
+    Attributes:
+        session_id: the provider's name for the session, or "".
+        model, voice: what the provider really uses, or what was asked for.
+        input_rate, output_rate: of the PCM16 mono audio each way, in Hz.
+        resumed: whether this continues an interrupted conversation.
+    """
+
+    session_id: str
+    model: str
+    voice: str
+    input_rate: int
+    output_rate: int
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The user began to speak."""
+
+    item_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """The user's spoken turn ended."""
+
+    item_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The reply was cut off: drop what is still to be played.
+
+    Harmless when repeated. `response_id` and `item_id` say which reply, where known.
+    """
+
+    response_id: str | None = None
+    item_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AudioChunk:
+    """Sound of the reply.
+
+    Attributes:
+        audio: PCM16 little-endian mono at the session's `output_rate`; an even number of bytes.
+        item_id: what `CancelResponse` and `Playhead` refer to.
+    """
+
+    audio: bytes
+    response_id: str
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptUpdate:
+    """What somebody says, as text.
+
+    Attributes:
+        role: who speaks.
+        item_id: the utterance; updates with the same one replace each other.
+        text: the utterance so far, or all of it when `final`. A first update with an empty text reserves the
+            utterance's place in the conversation.
+        final: whether this is the last update of the utterance.
+        interrupted: on the final of a reply that was cut off; `text` is then what was heard, as well as known.
+    """
+
+    role: Role
+    item_id: str
+    text: str
+    final: bool
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallRequest:
+    """The model wants a function called.
+
+    Attributes:
+        call_id: to be repeated in ToolResult.
+        arguments: JSON as the model wrote it, possibly "" or invalid.
+    """
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallCancelled:
+    """The model does not want the result any more."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallFinished:
+    """A tool has answered, and its output went to the model."""
+
+    call_id: str
+    name: str
+    output: str
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequest:
+    """The provider wants to run a tool of its own (MCP) and asks first: answer with `session.approve`."""
+
+    approval_id: str
+    name: str
+    arguments: str
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseStarted:
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseDone:
+    """A reply is complete, whatever its end; comes exactly once for each ResponseStarted.
+
+    Attributes:
+        reason: why it is not `completed`, in the provider's words; "" otherwise.
+        usage: of this response; the zero Usage where the provider told none.
+        metrics: of the turn it answers.
+        awaits_tools: whether it called tools, so that another response follows their results.
+    """
+
+    response_id: str
+    status: ResponseStatus = "completed"
+    reason: str = ""
+    usage: Usage = Usage()
+    metrics: TurnMetrics = TurnMetrics()
+    awaits_tools: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnecting:
+    """The connection is lost and will be dialled again.
+
+    Attributes:
+        attempt: 1 for the first.
+        delay_s: how long it waits before this attempt, in seconds.
+        reason: why the connection was lost.
+    """
+
+    attempt: int
+    delay_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the user may want to know and need not act on.
+
+    Attributes:
+        code: stable and short, for programs: "transcription_failed", "audio_dropped", "model_deprecated" ...
+        message: for people.
+    """
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorOccurred:
+    """Something went wrong, and the conversation goes on."""
+
+    error: RealtimeError
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """The last event: the conversation is over.
+
+    Attributes:
+        reason: "closed" by the application, or the provider's words.
+        close_code: of the WebSocket, where there is one.
+    """
+
+    reason: str
+    close_code: int | None = None
+
+
+Event = (
+    SessionStarted
+    | SpeechStarted
+    | SpeechStopped
+    | Interrupted
+    | AudioChunk
+    | TranscriptUpdate
+    | ToolCallRequest
+    | ToolCallCancelled
+    | ToolCallFinished
+    | ApprovalRequest
+    | ResponseStarted
+    | ResponseDone
+    | Reconnecting
+    | Notice
+    | ErrorOccurred
+    | SessionEnded
+)

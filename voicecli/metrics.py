@@ -1,0 +1,82 @@
+"""How fast and how dear: latency of each turn, and what its tokens cost."""
+
+from dataclasses import dataclass, replace
+
+from voicecli.events import TurnMetrics, Usage
+
+__all__ = ["Prices", "TurnClock", "with_cost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """US dollars per million tokens; cached input apart."""
+
+    text_in: float
+    text_cached: float
+    text_out: float
+    audio_in: float
+    audio_cached: float
+    audio_out: float
+    image_in: float = 0.0
+    image_cached: float = 0.0
+
+
+def with_cost(usage: Usage, prices: Prices | None, *, transcription_per_minute: float | None = 0.0) -> Usage:
+    """The usage with `cost_usd` filled in, or None there when a price that it needs is not known."""
+    if usage.transcription_seconds and transcription_per_minute is None:
+        return replace(usage, cost_usd=None)
+    transcription = usage.transcription_seconds / 60 * (transcription_per_minute or 0.0)
+    if prices is None:
+        tokens = usage.input_tokens + usage.output_tokens
+        return replace(usage, cost_usd=None if tokens else transcription)
+    per_million = (
+        (usage.input_text_tokens - usage.cached_text_tokens) * prices.text_in
+        + usage.cached_text_tokens * prices.text_cached
+        + (usage.input_audio_tokens - usage.cached_audio_tokens) * prices.audio_in
+        + usage.cached_audio_tokens * prices.audio_cached
+        + (usage.input_image_tokens - usage.cached_image_tokens) * prices.image_in
+        + usage.cached_image_tokens * prices.image_cached
+        + usage.output_text_tokens * prices.text_out
+        + usage.output_audio_tokens * prices.audio_out
+    )
+    return replace(usage, cost_usd=per_million / 1e6 + transcription)
+
+
+class TurnClock:
+    """Measures one turn after the other. Times are in seconds, of any monotonic clock."""
+
+    def __init__(self, output_rate: int) -> None:
+        self._bytes_per_ms = output_rate * 2 / 1000
+        self._end: float | None = None
+        self._audio_bytes = 0
+        self._metrics = TurnMetrics()
+
+    def turn_ended(self, now: float) -> None:
+        """The user has finished: what follows is measured from here."""
+        self._end = now
+        self._audio_bytes = 0
+        self._metrics = TurnMetrics()
+
+    def audio(self, now: float, size: int) -> None:
+        """`size` bytes of the reply's audio arrived."""
+        self._audio_bytes += size
+        if self._metrics.first_audio_ms is None:
+            self._metrics = replace(self._metrics, first_audio_ms=self._since(now))
+
+    def text(self, now: float) -> None:
+        """Some of the reply's words arrived."""
+        if self._metrics.first_text_ms is None:
+            self._metrics = replace(self._metrics, first_text_ms=self._since(now))
+
+    def heard(self, now: float) -> None:
+        """The loudspeaker began to play the reply."""
+        if self._metrics.first_heard_ms is None:
+            self._metrics = replace(self._metrics, first_heard_ms=self._since(now))
+
+    def done(self, now: float) -> TurnMetrics:
+        """The reply is complete; the metrics of its turn so far."""
+        audio_ms = round(self._audio_bytes / self._bytes_per_ms)
+        return replace(self._metrics, done_ms=self._since(now), audio_ms=audio_ms)
+
+    def _since(self, now: float) -> int | None:
+        return None if self._end is None else round((now - self._end) * 1000)

@@ -1,0 +1,152 @@
+"""The seams between the conversation and those who hold it.
+
+`Codec` is a provider's wire protocol without I/O; `Connection` is a conversation under way; `Provider` is the
+entry that a new provider adds. Nothing above this folder asks which provider it talks to: what differs is told
+by `Capabilities`.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from voicecli.commands import Command
+from voicecli.config import RealtimeConfig
+from voicecli.events import Event
+from voicecli.metrics import Prices
+from voicecli.transcript import Turn
+
+__all__ = [
+    "Capabilities",
+    "Codec",
+    "Connection",
+    "ConversationSetup",
+    "ModelInfo",
+    "Provider",
+    "ToolSchema",
+    "VoiceInfo",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSchema:
+    """A function the model may call; `parameters` is a JSON schema of an object, without `$ref`."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a provider can do, and at which rates.
+
+    Attributes:
+        input_rate, output_rate: of the PCM16 mono audio each way, in Hz.
+        can_cancel: whether a reply can be stopped by command; otherwise the session mutes it.
+        can_truncate: whether the model's memory of a reply can be cut to what was heard.
+        text_output: whether it can answer without making sound.
+        images: whether it takes pictures.
+        tools: whether its model can call functions.
+        languages: what it understands; empty for "many".
+    """
+
+    input_rate: int
+    output_rate: int
+    can_cancel: bool = True
+    can_truncate: bool = True
+    text_output: bool = True
+    images: bool = True
+    tools: bool = True
+    languages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model as `voice list-models` shows it."""
+
+    name: str
+    note: str = ""
+    deprecated: str = ""
+    """When and why it goes away; "" while it stays."""
+    prices: Prices | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceInfo:
+    name: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationSetup:
+    """What a new conversation begins with.
+
+    Attributes:
+        history: turns of an earlier conversation, that the model is to know.
+    """
+
+    config: RealtimeConfig
+    tools: Sequence[ToolSchema] = ()
+    history: Sequence[Turn] = ()
+
+
+class Codec(Protocol):
+    """A provider's wire protocol, sans-I/O: commands and messages in, messages and events out.
+
+    One for a conversation, which may outlive several sockets: `open()` is called once for each. It keeps what it
+    needs to restore the conversation. It reads no clock and starts no task.
+    """
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    def open(self) -> None:
+        """A new socket is there: forget what belonged to the last one, queue the setup and what restores."""
+    def send(self, command: Command) -> None:
+        """Queue what the command means on the wire."""
+    def receive(self, message: bytes) -> list[Event]:
+        """What a message from the provider means; may queue replies. Raises ProtocolError and nothing else."""
+    def data_to_send(self) -> list[bytes]:
+        """Take what is queued: text messages in UTF-8, in order."""
+
+
+class Connection(Protocol):
+    """A conversation under way with a provider, over a socket or in this process."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+    async def send(self, command: Command) -> None:
+        """Pass a command on; never waits for the provider's answer. Raises RealtimeError when it is over."""
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """The events, until SessionEnded; raises RealtimeError when it ends by a failure. To be iterated once."""
+    async def aclose(self) -> None:
+        """End it; idempotent, returns within a few seconds whatever the provider does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """What voicecli knows of a provider without connecting to it.
+
+    Attributes:
+        name: as users write it.
+        aliases: other names that mean it.
+        capabilities: of the default model.
+        is_configured: whether its key is set, or its packages are installed; reads no network.
+        setup_advice: what to do when it is not.
+        connect: begins a conversation; returns when the provider is ready. Raises RealtimeError.
+        fetch_models: asks the provider which models there are (`list-models --live`), or None.
+    """
+
+    name: str
+    title: str
+    capabilities: Capabilities
+    default_model: str
+    default_voice: str
+    models: tuple[ModelInfo, ...]
+    voices: tuple[VoiceInfo, ...]
+    is_configured: Callable[[], bool]
+    setup_advice: str
+    connect: Callable[[ConversationSetup], Awaitable[Connection]] = field(repr=False)
+    aliases: tuple[str, ...] = ()
+    fetch_models: Callable[[RealtimeConfig], Awaitable[list[ModelInfo]]] | None = field(default=None, repr=False)
