@@ -61,12 +61,16 @@ class AudioSink(Protocol):
     def sample_rate(self) -> int: ...
     def write(self, audio: bytes, item_id: str) -> None:
         """Take a chunk of the item's audio; never blocks."""
+
     def end(self, item_id: str | None = None) -> None:
         """Know that the reply is complete: nothing more of it comes."""
+
     def clear(self) -> Playhead | None:
         """Stop at once and forget what is unheard; says where the listener was, or None when all was heard."""
+
     async def drain(self) -> None:
         """Return when everything written has been heard."""
+
     async def aclose(self) -> None: ...
 
 

@@ -7,12 +7,13 @@ by `Capabilities`.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from voicecli.commands import Command
 from voicecli.config import RealtimeConfig
 from voicecli.events import Event
 from voicecli.metrics import Prices
+from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn
 
 __all__ = [
@@ -22,18 +23,8 @@ __all__ = [
     "ConversationSetup",
     "ModelInfo",
     "Provider",
-    "ToolSchema",
     "VoiceInfo",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class ToolSchema:
-    """A function the model may call; `parameters` is a JSON schema of an object, without `$ref`."""
-
-    name: str
-    description: str
-    parameters: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +94,13 @@ class Codec(Protocol):
     def headers(self) -> Mapping[str, str]: ...
     def open(self) -> None:
         """A new socket is there: forget what belonged to the last one, queue the setup and what restores."""
+
     def send(self, command: Command) -> None:
         """Queue what the command means on the wire."""
+
     def receive(self, message: bytes) -> list[Event]:
         """What a message from the provider means; may queue replies. Raises ProtocolError and nothing else."""
+
     def data_to_send(self) -> list[bytes]:
         """Take what is queued: text messages in UTF-8, in order."""
 
@@ -118,8 +112,10 @@ class Connection(Protocol):
     def capabilities(self) -> Capabilities: ...
     async def send(self, command: Command) -> None:
         """Pass a command on; never waits for the provider's answer. Raises RealtimeError when it is over."""
+
     def __aiter__(self) -> AsyncIterator[Event]:
         """The events, until SessionEnded; raises RealtimeError when it ends by a failure. To be iterated once."""
+
     async def aclose(self) -> None:
         """End it; idempotent, returns within a few seconds whatever the provider does."""
 
@@ -149,4 +145,6 @@ class Provider:
     setup_advice: str
     connect: Callable[[ConversationSetup], Awaitable[Connection]] = field(repr=False)
     aliases: tuple[str, ...] = ()
-    fetch_models: Callable[[RealtimeConfig], Awaitable[list[ModelInfo]]] | None = field(default=None, repr=False)
+    fetch_models: Callable[[RealtimeConfig], Awaitable[list[ModelInfo]]] | None = field(
+        default=None, repr=False
+    )
