@@ -282,9 +282,7 @@ class RealtimeConfig:
             _choice("truncation", self.truncation, ("auto", "disabled"))
         for name in ("tool_timeout_s", "connect_timeout_s", "response_timeout_s"):
             _between(name, getattr(self, name), 0.01, 3_600)
-        if self.base_url is not None and not self.base_url.startswith(
-            ("http://", "https://", "ws://", "wss://")
-        ):
+        if self.base_url is not None and not self.base_url.startswith(("http://", "https://", "ws://", "wss://")):
             raise ConfigurationError(
                 "base_url: not a URL.", advice="It begins with http://, https://, ws:// or wss://."
             )
@@ -296,13 +294,11 @@ def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
         raise ConfigurationError(f"{name}: {value!r} is not possible.", advice=f"Choose one of {options}.")
 
 
-def _between(name: str, value: float | None, low: float, high: float) -> None:
+def _between(name: str, value: object, low: float, high: float) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ConfigurationError(
-            f"{name}: {value!r} is not possible.", advice=f"Give a number from {low} to {high}."
-        )
+        raise ConfigurationError(f"{name}: {value!r} is not possible.", advice=f"Give a number from {low} to {high}.")
 
 
 def _member(name: str, value: object, kind: type[_E]) -> _E:
@@ -310,6 +306,4 @@ def _member(name: str, value: object, kind: type[_E]) -> _E:
         return kind(value)
     except ValueError:
         options = ", ".join(repr(member.value) for member in kind)
-        raise ConfigurationError(
-            f"{name}: {value!r} is not possible.", advice=f"Choose one of {options}."
-        ) from None
+        raise ConfigurationError(f"{name}: {value!r} is not possible.", advice=f"Choose one of {options}.") from None

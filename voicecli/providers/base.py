@@ -11,6 +11,7 @@ from typing import Protocol
 
 from voicecli.commands import Command
 from voicecli.config import RealtimeConfig
+from voicecli.errors import RealtimeConnectionError
 from voicecli.events import Event
 from voicecli.metrics import Prices
 from voicecli.tools import ToolSchema
@@ -21,6 +22,7 @@ __all__ = [
     "Codec",
     "Connection",
     "ConversationSetup",
+    "Expiring",
     "ModelInfo",
     "Provider",
     "VoiceInfo",
@@ -81,28 +83,58 @@ class ConversationSetup:
     history: Sequence[Turn] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Expiring:
+    """From a codec to its connection: this socket will be closed by the provider in `left_s` seconds from now."""
+
+    left_s: float
+
+
 class Codec(Protocol):
     """A provider's wire protocol, sans-I/O: commands and messages in, messages and events out.
 
     One for a conversation, which may outlive several sockets: `open()` is called once for each. It keeps what it
     needs to restore the conversation. It reads no clock and starts no task.
+
+    The connection that drives it: dial `url` with `headers`, `open()`, send what is queued, and pass messages in
+    until a SessionStarted comes out; only then may it call `send()`. After each `receive()` and `send()` it sends
+    what is queued.
     """
 
     @property
     def url(self) -> str: ...
     @property
     def headers(self) -> Mapping[str, str]: ...
+    @property
+    def awaiting_reply(self) -> bool:
+        """Whether the provider owes something now; when it then stays silent for long, the socket is dead."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn of the user's or a reply is under way: a bad moment to change sockets."""
+
     def open(self) -> None:
         """A new socket is there: forget what belonged to the last one, queue the setup and what restores."""
 
     def send(self, command: Command) -> None:
         """Queue what the command means on the wire."""
 
-    def receive(self, message: bytes) -> list[Event]:
-        """What a message from the provider means; may queue replies. Raises ProtocolError and nothing else."""
+    def receive(self, message: bytes) -> list[Event | Expiring]:
+        """What a message from the provider means; may queue replies.
+
+        Raises:
+            ProtocolError: the message is malformed; the conversation goes on.
+            RealtimeConnectionError: the provider says that it is over; `retryable` tells whether to dial again.
+        """
 
     def data_to_send(self) -> list[bytes]:
         """Take what is queued: text messages in UTF-8, in order."""
+
+    def refused(self, status: int, body: bytes) -> RealtimeConnectionError:
+        """What it means that the handshake was answered with this HTTP status."""
+
+    def closed(self, code: int, reason: str) -> RealtimeConnectionError:
+        """What this close of the socket means; 1006 when it just broke."""
 
 
 class Connection(Protocol):
@@ -145,6 +177,4 @@ class Provider:
     setup_advice: str
     connect: Callable[[ConversationSetup], Awaitable[Connection]] = field(repr=False)
     aliases: tuple[str, ...] = ()
-    fetch_models: Callable[[RealtimeConfig], Awaitable[list[ModelInfo]]] | None = field(
-        default=None, repr=False
-    )
+    fetch_models: Callable[[RealtimeConfig], Awaitable[list[ModelInfo]]] | None = field(default=None, repr=False)
