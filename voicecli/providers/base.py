@@ -145,6 +145,10 @@ class Connection(Protocol):
     async def send(self, command: Command) -> None:
         """Pass a command on; never waits for the provider's answer. Raises RealtimeError when it is over."""
 
+    async def drain(self) -> None:
+        """Return when the commands so far have left. Whoever sends audio faster than real time waits here in between:
+        a network connection drops live audio that it cannot get rid of."""
+
     def __aiter__(self) -> AsyncIterator[Event]:
         """The events, until SessionEnded; raises RealtimeError when it ends by a failure. To be iterated once."""
 
