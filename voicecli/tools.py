@@ -1,10 +1,30 @@
-"""Python functions that the model may call."""
+"""Python functions that the model may call.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+A function's name, type hints and docstring become the schema the model sees; the arguments it sends are checked
+against the same hints before the function runs.
+"""
 
-__all__ = ["ToolSchema"]
+import asyncio
+import contextlib
+import contextvars
+import inspect
+import re
+import threading
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from voicecli.errors import ToolError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = ["Tool", "ToolSchema", "make_tools", "run_in_thread"]
+
+_T = TypeVar("_T")
+# What both OpenAI and Gemini take as a function's name.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +34,200 @@ class ToolSchema:
     name: str
     description: str
     parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function with its schema.
+
+    Attributes:
+        schema: what the model sees.
+        function: what runs; a coroutine function on the event loop, any other in a thread.
+    """
+
+    schema: ToolSchema
+    function: Callable[..., Any]
+    _arguments: "type[BaseModel]" = field(repr=False)
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any]) -> "Tool":
+        """The tool that calls `function`.
+
+        Raises:
+            ToolError: the model could not call it: it has no usable name, takes `*args` or `**kwargs`, or has a
+                parameter of a type that JSON cannot express.
+        """
+        from docstring_parser import parse
+
+        name = getattr(function, "__name__", "")
+        if not _NAME.fullmatch(name):
+            raise ToolError(
+                f"{function!r} cannot be a tool: {name!r} is no name a model can call.",
+                advice="Pass a function made by `def`, named with letters, digits and underscores.",
+            )
+        doc = parse(inspect.getdoc(function) or "")
+        described = {param.arg_name: param.description or "" for param in doc.params}
+        arguments = _arguments_model(name, function, described)
+        return cls(ToolSchema(name, doc.description or "", _schema(name, arguments)), function, arguments)
+
+    async def run(self, arguments: Mapping[str, Any], timeout_s: float) -> str:
+        """Call the function; its result as text, JSON unless it is a string already.
+
+        Raises:
+            ToolError: the arguments do not fit, the function raised or took too long, or JSON cannot hold what it
+                returned. The message is meant for the model too.
+        """
+        values = self._check(arguments)
+        deadline = asyncio.timeout(timeout_s)
+        try:
+            async with deadline:
+                if inspect.iscoroutinefunction(self.function):
+                    result = await self.function(**values)
+                else:
+                    result = await run_in_thread(self.function, **values)
+                    if inspect.isawaitable(result):
+                        result = await result
+        except (Exception, SystemExit) as error:
+            if deadline.expired():
+                raise ToolError(f"{self.schema.name} did not answer within {timeout_s:g} s.") from error
+            raise ToolError(f"{self.schema.name} failed: {type(error).__name__}: {error}") from error
+        return output_text(self.schema.name, result)
+
+    def _check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        from pydantic import ValidationError
+
+        try:
+            checked = self._arguments.model_validate(arguments)
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+            raise ToolError(f"{self.schema.name} was called with unfit arguments: {wrong}.") from error
+        # Only what the model sent: the function's own defaults serve for the rest.
+        return {name: getattr(checked, _field_name(name)) for name in arguments}
+
+
+def make_tools(functions: Iterable[Callable[..., Any]]) -> dict[str, Tool]:
+    """The functions as tools by name. Raises ToolError when one is unfit or two share a name."""
+    tools: dict[str, Tool] = {}
+    for function in functions:
+        tool = Tool.from_function(function)
+        if tool.schema.name in tools:
+            raise ToolError(f"Two tools are called {tool.schema.name!r}.", advice="Rename one of them.")
+        tools[tool.schema.name] = tool
+    return tools
+
+
+def output_text(name: str, result: object) -> str:
+    """A tool's result as the model gets it. Raises ToolError when JSON cannot hold it."""
+    from pydantic_core import PydanticSerializationError, to_json
+
+    if isinstance(result, str):
+        return result
+    try:
+        return to_json(result).decode()
+    except (PydanticSerializationError, ValueError, RecursionError) as error:
+        raise ToolError(f"{name} returned a {type(result).__name__} that JSON cannot hold.") from error
+
+
+async def run_in_thread(function: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
+    """Call a function in a thread of its own, that does not keep the program from ending when it hangs.
+
+    `asyncio.to_thread` would: its pool's threads are joined when the loop closes.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[_T] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(result: _T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(typing.cast(_T, result))
+
+    def work() -> None:
+        result: _T | None = None
+        failure: BaseException | None = None
+        try:
+            result = context.run(function, *args, **kwargs)
+        except StopIteration as error:
+            failure = RuntimeError(f"StopIteration: {error}")  # a future cannot hold a StopIteration
+        except BaseException as error:
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=work, name=f"voicecli-{getattr(function, '__name__', 'call')}", daemon=True).start()
+    return await future
+
+
+def _field_name(parameter: str) -> str:
+    # pydantic reserves leading underscores and `model_`; an alias keeps the name the model sees.
+    return f"p_{parameter}"
+
+
+def _arguments_model(name: str, function: Callable[..., Any], described: Mapping[str, str]) -> "type[BaseModel]":
+    from pydantic import ConfigDict, Field, create_model
+    from pydantic.errors import PydanticUserError
+
+    try:
+        signature = inspect.signature(function)
+        hints = typing.get_type_hints(function, include_extras=True)
+    except (NameError, TypeError, ValueError) as error:
+        raise ToolError(
+            f"{name} cannot be a tool: its type hints cannot be read ({error}).", advice="Import the types it names."
+        ) from error
+    fields: dict[str, Any] = {}
+    for parameter in signature.parameters.values():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise ToolError(
+                f"{name} cannot be a tool: a model cannot fill {parameter}.",
+                advice="Give it named parameters only.",
+            )
+        default = ... if parameter.default is parameter.empty else parameter.default
+        info = Field(default, alias=parameter.name, description=described.get(parameter.name))
+        fields[_field_name(parameter.name)] = (hints.get(parameter.name, str), info)
+    try:
+        return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+    except (PydanticUserError, TypeError) as error:
+        raise ToolError(f"{name} cannot be a tool: {error}".split("\n")[0]) from error
+
+
+def _schema(name: str, model: "type[BaseModel]") -> dict[str, Any]:
+    from pydantic.errors import PydanticInvalidForJsonSchema
+
+    try:
+        schema = model.model_json_schema(by_alias=True)
+        inlined = _inline(schema, schema.pop("$defs", {}), ())
+    except (PydanticInvalidForJsonSchema, RecursionError) as error:
+        raise ToolError(f"{name} cannot be a tool: JSON cannot express its parameters.") from error
+    inlined.pop("title", None)
+    inlined.setdefault("properties", {})
+    # Arguments are checked here anyhow, and not every provider takes the key.
+    inlined.pop("additionalProperties", None)
+    return typing.cast(dict[str, Any], inlined)
+
+
+def _inline(node: Any, definitions: Mapping[str, Any], within: tuple[str, ...]) -> Any:
+    """The schema with each `$ref` replaced by what it names, and without pydantic's generated titles."""
+    if isinstance(node, list):
+        return [_inline(item, definitions, within) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        target = node["$ref"].rpartition("/")[2]
+        if target in within:
+            raise RecursionError(target)
+        beside = {key: value for key, value in node.items() if key != "$ref"}
+        return _inline({**definitions[target], **beside}, definitions, (*within, target))
+    result: dict[str, Any] = {}
+    for key, value in node.items():
+        if key == "properties":
+            result[key] = {name: _untitled(_inline(prop, definitions, within)) for name, prop in value.items()}
+        else:
+            result[key] = _inline(value, definitions, within)
+    return result
+
+
+def _untitled(schema: Any) -> Any:
+    return {key: value for key, value in schema.items() if key != "title"} if isinstance(schema, dict) else schema

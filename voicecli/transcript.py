@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from voicecli.commands import Command, SendText, ToolResult
-from voicecli.events import Event, ToolCallFinished, ToolCallRequest, TranscriptUpdate
+from voicecli.events import Event, ResponseDone, ToolCallFinished, ToolCallRequest, TranscriptUpdate
 
-__all__ = ["Transcript", "Turn", "heard_text"]
+__all__ = ["Transcript", "TranscriptOrder", "Turn", "heard_text"]
 
 
 @dataclass(slots=True)
@@ -77,6 +77,39 @@ class Transcript:
             if item_id:
                 self._by_id[role, item_id] = turn
         return turn
+
+
+class TranscriptOrder:
+    """Holds a reply's words back until the user's words that it answers are known.
+
+    Providers transcribe the user apart from answering, so the text of a question often arrives after the first
+    words of its answer. Sound is never held. Whoever drives it calls `release()` when the wait has become too long.
+    """
+
+    def __init__(self) -> None:
+        self._open: set[str] = set()
+        self._held: list[Event] = []
+
+    @property
+    def holding(self) -> bool:
+        return bool(self._held)
+
+    def push(self, event: Event) -> list[Event]:
+        """What can be delivered now that this event has arrived, in order."""
+        match event:
+            case TranscriptUpdate("user", item_id, final=final):
+                (self._open.discard if final else self._open.add)(item_id)
+                return [event, *self.release()] if not self._open else [event]
+            case TranscriptUpdate("assistant") | ResponseDone() if self._open or self._held:
+                self._held.append(event)
+                return []
+        return [event]
+
+    def release(self) -> list[Event]:
+        """All that was held; and no more waiting for the user's words that are open now."""
+        self._open.clear()
+        held, self._held = self._held, []
+        return held
 
 
 def heard_text(text: str, played_ms: int, received_ms: int) -> str:

@@ -1,0 +1,159 @@
+"""The functions a program registers with `@voice.on_...`, and how they are called.
+
+Each handler has a lane of its own: its calls run one after the other, in the order of the events, and a handler
+that is slow or raises holds up nobody else.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from voicecli.errors import RealtimeError
+from voicecli.tools import run_in_thread
+
+__all__ = ["HOOKS", "Handler", "HandlerLanes", "Handlers", "call_handler", "positional_arity"]
+
+Handler = Callable[..., Any]
+
+HOOKS = ("audio", "connect", "disconnect", "error", "interrupted", "tool_call", "transcript")
+
+_log = logging.getLogger(__name__)
+
+
+class Handlers:
+    """What has been registered, by hook. Outlives sessions; several handlers of one hook run in turn."""
+
+    def __init__(self) -> None:
+        self._by_hook: dict[str, list[Handler]] = {hook: [] for hook in HOOKS}
+
+    def add(self, hook: str, handler: Handler) -> None:
+        if not callable(handler):
+            raise TypeError(f"on_{hook} takes a function, not {type(handler).__name__}")
+        self._by_hook[hook].append(handler)
+
+    def of(self, hook: str) -> list[Handler]:
+        return self._by_hook[hook]
+
+    def any(self) -> bool:
+        return any(self._by_hook.values())
+
+
+async def call_handler(handler: Handler, *args: Any) -> Any:
+    """Call a handler: a coroutine function on the event loop, a plain one in a thread, where it may block."""
+    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004
+        return await handler(*args)
+    result = await run_in_thread(handler, *args)
+    return await result if inspect.isawaitable(result) else result
+
+
+def positional_arity(handler: Handler, most: int) -> int:
+    """How many positional arguments the handler takes, `most` at the most."""
+    try:
+        parameters = inspect.signature(handler).parameters.values()
+    except (TypeError, ValueError):
+        return most
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return most
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return min(most, sum(parameter.kind in positional for parameter in parameters))
+
+
+class HandlerLanes:
+    """Calls the handlers for one session.
+
+    Args:
+        handlers: whom to call.
+    """
+
+    # How long the end of a session waits for handlers that still have events to take, in seconds.
+    DRAIN_S = 5.0
+
+    def __init__(self, handlers: Handlers) -> None:
+        self._handlers = handlers
+        self._lanes: dict[tuple[str, int], _Lane] = {}
+
+    def call(self, hook: str, *args: Any) -> None:
+        """Have every handler of the hook called with as many of the arguments as it takes. Returns at once."""
+        for index, handler in enumerate(self._handlers.of(hook)):
+            lane = self._lanes.get((hook, index))
+            if lane is None:
+                lane = self._lanes[hook, index] = _Lane(hook, handler, self._failed)
+            lane.put(args)
+
+    def discard(self, hook: str) -> None:
+        """Forget the calls of a hook that have not begun."""
+        for (name, _), lane in self._lanes.items():
+            if name == hook:
+                lane.discard()
+
+    def _failed(self, hook: str, handler: Handler, error: Exception) -> None:
+        name = getattr(handler, "__name__", repr(handler))
+        if hook == "error":
+            # Its own failure cannot go to it again.
+            _log.error("The on_error handler %s failed", name, exc_info=error)
+            return
+        wrapped = RealtimeError(f"The on_{hook} handler {name} failed: {type(error).__name__}: {error}")
+        wrapped.__cause__ = error
+        if self._handlers.of("error"):
+            self.call("error", wrapped)
+        else:
+            _log.error("%s", wrapped, exc_info=error)
+
+    async def aclose(self) -> None:
+        """Let the handlers take what is left, for `DRAIN_S` at the most, then stop them."""
+        try:
+            async with asyncio.timeout(self.DRAIN_S):
+                # A failing handler may open the lane of on_error, so look again.
+                while busy := [lane for lane in self._lanes.values() if not lane.idle]:
+                    for lane in busy:
+                        await lane.drain()
+        except TimeoutError:
+            names = ", ".join(lane.name for lane in self._lanes.values() if not lane.idle)
+            _log.warning("Stopped handlers that were still running %g s after the end: %s", self.DRAIN_S, names)
+        finally:
+            for lane in self._lanes.values():
+                lane.cancel()
+            await asyncio.gather(*(lane.task for lane in self._lanes.values()), return_exceptions=True)
+
+
+class _Lane:
+    def __init__(self, hook: str, handler: Handler, failed: Callable[[str, Handler, Exception], None]) -> None:
+        self.name = f"on_{hook}"
+        self._queue: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
+        self._pending = 0
+        self.task = asyncio.create_task(self._run(hook, handler, failed), name=f"voicecli-{self.name}")
+
+    @property
+    def idle(self) -> bool:
+        return self._pending == 0
+
+    def put(self, args: tuple[Any, ...]) -> None:
+        self._pending += 1
+        self._queue.put_nowait(args)
+
+    def discard(self) -> None:
+        while not self._queue.empty():
+            self._queue.get_nowait()
+            self._done()
+
+    async def drain(self) -> None:
+        await self._queue.join()
+
+    def cancel(self) -> None:
+        self.task.cancel()
+
+    async def _run(self, hook: str, handler: Handler, failed: Callable[[str, Handler, Exception], None]) -> None:
+        while True:
+            args = await self._queue.get()
+            try:
+                await call_handler(handler, *args[: positional_arity(handler, len(args))])
+            except Exception as error:
+                failed(hook, handler, error)
+            finally:
+                self._done()
+
+    def _done(self) -> None:
+        self._pending -= 1
+        self._queue.task_done()

@@ -1,0 +1,681 @@
+"""A conversation: commands in, events out.
+
+The session stands between the program and a provider's `Connection`. It finds the user's turns when the program
+wants that done here (VADMode.CLIENT), runs tools, cuts a reply short when the user speaks into it, and hands each
+event to everybody who listens: handlers, iterations, and a `send_audio` or `send_text` that waits for its answer.
+"""
+
+import asyncio
+import json
+import logging
+import mimetypes
+import time
+import uuid
+import weakref
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from voicecli.audio import Playhead
+from voicecli.commands import (
+    AnswerApproval,
+    CancelResponse,
+    ClearAudio,
+    Command,
+    EndTurn,
+    PauseAudio,
+    SendImage,
+    SendText,
+    ToolResult,
+)
+from voicecli.config import RealtimeConfig, VADMode
+from voicecli.errors import AudioFormatError, ConfigurationError, RealtimeConnectionError, RealtimeError, ToolError
+from voicecli.events import (
+    AudioChunk,
+    ErrorOccurred,
+    Event,
+    Interrupted,
+    Notice,
+    ResponseDone,
+    ResponseStarted,
+    ResponseStatus,
+    SessionEnded,
+    SessionStarted,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCallCancelled,
+    ToolCallFinished,
+    ToolCallRequest,
+    TranscriptUpdate,
+    TurnMetrics,
+    Usage,
+)
+from voicecli.handlers import HandlerLanes, Handlers, call_handler
+from voicecli.metrics import TurnClock
+from voicecli.playback import PlaybackEstimate
+from voicecli.providers.base import Connection
+from voicecli.tools import Tool, output_text
+from voicecli.transcript import Transcript, TranscriptOrder, Turn
+
+__all__ = ["Response", "VoiceSession"]
+
+_log = logging.getLogger(__name__)
+# Cutting long audio into pieces lets the connection send one while the next is made: 100 ms.
+_PIECE_S = 0.1
+# How long the reply's words wait for the user's (TranscriptOrder), in seconds. Transcriptions arrive within about
+# a second of the turn's end; later than this is rare, and a reader should not wait longer.
+_TRANSCRIPT_WAIT_S = 2.0
+# Events kept for an iteration that begins after the conversation did.
+_BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The answer to one utterance.
+
+    Attributes:
+        audio: PCM16 mono at `sample_rate` Hz; b"" where the answer was text only.
+        transcript: what the model said.
+        user_transcript: what the user said, as the provider understood it.
+        status: as in ResponseDone; "no_speech" when nothing was said that could be answered.
+        usage: of all responses that made up the answer (a tool call takes two).
+        metrics: how fast it came.
+    """
+
+    audio: bytes
+    sample_rate: int
+    transcript: str
+    user_transcript: str
+    status: ResponseStatus | Literal["no_speech"]
+    usage: Usage
+    metrics: TurnMetrics
+
+
+@dataclass(slots=True)
+class _Answer:
+    """Collects a Response while its events come."""
+
+    audio: list[bytes] = field(default_factory=list)
+    texts: dict[tuple[str, str], str] = field(default_factory=dict)
+    done: ResponseDone | None = None
+    usage: Usage = field(default_factory=Usage)
+    error: RealtimeError | None = None
+
+    def add(self, event: Event) -> None:
+        match event:
+            case AudioChunk(audio):
+                self.audio.append(audio)
+            case TranscriptUpdate(role, item_id, text):
+                self.texts[role, item_id] = text
+            case ResponseDone(usage=usage):
+                self.done = event
+                self.usage += usage
+            case ErrorOccurred(error):
+                self.error = error
+
+    def response(self, sample_rate: int) -> Response:
+        if self.done is not None and self.done.status == "failed":
+            raise self.error or RealtimeError(f"The model failed to answer: {self.done.reason or 'no reason given'}.")
+        return Response(
+            audio=b"".join(self.audio),
+            sample_rate=sample_rate,
+            transcript=self._text("assistant"),
+            user_transcript=self._text("user"),
+            status=self.done.status if self.done else "no_speech",
+            usage=self.usage,
+            metrics=self.done.metrics if self.done else TurnMetrics(),
+        )
+
+    def _text(self, role: str) -> str:
+        return " ".join(text.strip() for (who, _), text in self.texts.items() if who == role and text.strip())
+
+
+class _Subscription:
+    """One `async for` over a session."""
+
+    def __init__(self, backlog: Iterable[Event]) -> None:
+        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._failure: RealtimeError | None = None
+        for event in backlog:
+            self._queue.put_nowait(event)
+
+    def put(self, event: Event) -> None:
+        self._queue.put_nowait(event)
+
+    def finish(self, failure: RealtimeError | None) -> None:
+        self._failure = failure
+        self._queue.put_nowait(None)
+
+    def __aiter__(self) -> "_Subscription":
+        return self
+
+    async def __anext__(self) -> Event:
+        event = await self._queue.get()
+        if event is not None:
+            return event
+        self._queue.put_nowait(None)  # whoever asks again gets the same answer
+        if self._failure is not None:
+            raise self._failure
+        raise StopAsyncIteration
+
+
+class VoiceSession:
+    """A conversation under way; made by `RealtimeVoice.connect()`.
+
+    Attributes:
+        playback: stops what is being played and tells what was heard of it, or None when all was. Set by who plays
+            the reply; without it the session takes it that chunks are played as they come.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        config: RealtimeConfig,
+        *,
+        tools: Mapping[str, Tool] | None = None,
+        handlers: Handlers | None = None,
+        history: Sequence[Turn] = (),
+    ) -> None:
+        from voicecli.turns import UserTurns
+
+        self.playback: Callable[[], Playhead | None] | None = None
+        self._connection = connection
+        self._config = config
+        self._tools = dict(tools or {})
+        self._handlers = handlers or Handlers()
+        self._lanes = HandlerLanes(self._handlers)
+        self._turns = UserTurns(config, connection.capabilities.input_rate)
+        self._transcript = Transcript(history)
+        self._order = TranscriptOrder()
+        self._order_timer: asyncio.TimerHandle | None = None
+        self._clock = TurnClock(connection.capabilities.output_rate)
+        self._estimate = PlaybackEstimate(connection.capabilities.output_rate)
+        self._subscriptions: weakref.WeakSet[_Subscription] = weakref.WeakSet()
+        self._backlog: deque[Event] | None = None if self._handlers.any() else deque(maxlen=_BACKLOG)
+        self._usage = Usage()
+        self._answer: _Answer | None = None
+        self._answer_lock = asyncio.Lock()
+        self._owed = False  # a turn of the user's has ended, and its answer is not complete
+        self._running: str | None = None  # the response being made
+        self._cut: str | None = None  # the last response that was interrupted
+        self._happened = asyncio.Event()
+        self._tool_tasks: dict[str, asyncio.Task[None]] = {}
+        self._reader: asyncio.Task[None] | None = None
+        self._over = False
+        self._failure: RealtimeError | None = None
+        self._failure_told = False
+        self._end_reason = "closed"
+
+    # -- what is known of the conversation
+
+    @property
+    def input_rate(self) -> int:
+        """Of the audio the provider takes, in Hz; what `send_audio` expects unless told otherwise."""
+        return self._connection.capabilities.input_rate
+
+    @property
+    def output_rate(self) -> int:
+        """Of the reply's audio, in Hz."""
+        return self._connection.capabilities.output_rate
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the conversation goes on."""
+        return not self._over
+
+    @property
+    def history(self) -> list[Turn]:
+        """The conversation so far, to be passed to another `connect(history=...)`, of any provider."""
+        return [replace(turn) for turn in self._transcript.turns]
+
+    @property
+    def usage(self) -> Usage:
+        """Of the whole conversation so far."""
+        return self._usage
+
+    @property
+    def user_speaking(self) -> bool:
+        """Whether audio of an open turn of the user's has been sent that `end_turn()` would end."""
+        return self._turns.open
+
+    @property
+    def awaiting_reply(self) -> bool:
+        """Whether a turn has ended whose answer is not complete, or a reply is being made."""
+        return self._owed or self._running is not None or bool(self._tool_tasks)
+
+    # -- what the program says
+
+    async def send_audio(
+        self,
+        audio: bytes | AsyncIterable[bytes],
+        *,
+        sample_rate: int | None = None,
+        wait: bool | None = None,
+    ) -> Response | None:
+        """Send the user's voice: PCM16 mono, as bytes or as an async iterator of them.
+
+        When nobody listens (no `on_audio` handler, no iteration), it is taken as one whole utterance: the turn is
+        ended, and the answer awaited and returned. With listeners it returns None at once.
+
+        Args:
+            sample_rate: of the audio, in Hz; `input_rate` unless given. It may change between calls.
+            wait: decides explicitly whether to end the turn and wait for the answer.
+
+        Raises:
+            AudioFormatError: a whole utterance with an odd number of bytes.
+            RealtimeError: no answer came, or the conversation is over.
+        """
+        rate = sample_rate if sample_rate is not None else self.input_rate
+        if rate <= 0:
+            raise ConfigurationError(f"sample_rate: {rate} is not possible.", advice="Give the audio's rate in Hz.")
+        if not (wait if wait is not None else not self._listened_to):
+            if isinstance(audio, bytes | bytearray | memoryview):
+                await self._perform(self._turns.audio(bytes(audio), rate))
+            else:
+                async for chunk in audio:
+                    await self._perform(self._turns.audio(chunk, rate))
+            return None
+        if isinstance(audio, bytes | bytearray | memoryview):
+            if len(audio) % 2:
+                raise AudioFormatError(
+                    f"{len(audio)} bytes are not PCM16: a sample has two bytes.",
+                    advice="Send signed 16-bit mono samples without a file header.",
+                )
+            pieces = _pieces(bytes(audio), rate)
+        else:
+            pieces = audio
+        async with self._answer_lock:
+            return await self._ask(self._utterance(pieces, rate))
+
+    async def send_text(self, text: str, *, wait: bool | None = None) -> Response | None:
+        """Say something in writing. Waits for the answer as `send_audio` does.
+
+        Raises:
+            ConfigurationError: the text is empty.
+            RealtimeError: no answer came, or the conversation is over.
+        """
+        if not text.strip():
+            raise ConfigurationError("The text to send is empty.")
+        if not (wait if wait is not None else not self._listened_to):
+            await self._say(text)
+            return None
+        async with self._answer_lock:
+            return await self._ask(self._say(text))
+
+    async def send_image(self, image: bytes | str | Path, *, mime_type: str | None = None) -> None:
+        """Show a PNG or JPEG, given as its bytes or path; the next turn can speak of it.
+
+        Raises:
+            ConfigurationError: the provider takes no pictures, or this is none it takes.
+        """
+        if not self._connection.capabilities.images:
+            raise ConfigurationError("This provider takes no pictures.", advice="Use openai or gemini.")
+        if isinstance(image, bytes):
+            data = image
+        else:
+            try:
+                data = await asyncio.to_thread(Path(image).read_bytes)
+            except OSError as error:
+                raise ConfigurationError(f"Cannot read the picture {image}: {error.strerror}.") from error
+            mime_type = mime_type or mimetypes.guess_type(str(image))[0]
+        mime_type = _image_type(data) or mime_type
+        if mime_type not in {"image/png", "image/jpeg"}:
+            raise ConfigurationError(
+                f"A picture of type {mime_type or 'unknown'} cannot be sent.", advice="Convert it to PNG or JPEG."
+            )
+        await self._send(SendImage(data, mime_type))
+
+    async def end_turn(self) -> None:
+        """The user has finished: have the model answer. Without effect when nothing was said since the last turn."""
+        await self._perform(self._turns.end())
+
+    async def clear_audio(self) -> None:
+        """Forget what was said since the turn began."""
+        self._turns.reset()
+        await self._send(ClearAudio())
+
+    async def pause_audio(self) -> None:
+        """No audio will come for a while: the microphone is muted."""
+        await self._send(PauseAudio())
+
+    async def interrupt(self, playhead: Playhead | None = None) -> None:
+        """Stop the reply. Without effect when there is none.
+
+        Args:
+            playhead: what was heard of it, when the caller knows; the model will remember only that.
+        """
+        await self._interrupt(playhead)
+
+    async def approve(self, approval_id: str, approve: bool = True) -> None:
+        """Answer an ApprovalRequest."""
+        await self._send(AnswerApproval(approval_id, approve))
+
+    def sound_heard(self) -> None:
+        """Whoever plays the reply says that its first sound has just become audible."""
+        self._clock.heard(time.monotonic())
+
+    async def drain(self) -> None:
+        """Return when what was sent has left. To be awaited between chunks sent faster than real time."""
+        await self._connection.drain()
+
+    async def wait_for_reply(self) -> None:
+        """Return when no answer is owed and none is being made.
+
+        Raises:
+            RealtimeError: nothing happened for `response_timeout_s`, or the conversation is over.
+        """
+        while self.awaiting_reply:
+            if self._over:
+                self._raise_over()
+            self._happened.clear()
+            try:
+                async with asyncio.timeout(self._config.response_timeout_s):
+                    await self._happened.wait()
+            except TimeoutError:
+                if self._tool_tasks:
+                    continue  # they have a timeout of their own
+                self._owed, self._running = False, None
+                raise RealtimeError(
+                    f"No answer came within {self._config.response_timeout_s:g} s.",
+                    advice="Was there speech in the audio? Otherwise raise response_timeout_s.",
+                ) from None
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """The events, until the conversation ends; raises RealtimeError when it ends by a failure."""
+        subscription = _Subscription(self._backlog or ())
+        self._backlog = None
+        self._subscriptions.add(subscription)
+        if self._over:
+            self._failure_told = True
+            subscription.finish(self._failure)
+        return subscription
+
+    # -- life
+
+    def start(self) -> None:
+        """Begin to read; called once, by whoever made the session."""
+        self._reader = asyncio.create_task(self._read(), name="voicecli-session")
+
+    async def aclose(self) -> None:
+        """End the conversation: stop tools, close the connection, let handlers finish. Idempotent."""
+        for task in self._tool_tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tool_tasks.values(), return_exceptions=True)
+        await self._connection.aclose()
+        if self._reader is not None:
+            await asyncio.wait([self._reader], timeout=2.0)
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+        self._finish(None)
+        await self._lanes.aclose()
+
+    def raise_untold_failure(self) -> None:
+        """Raise the failure that ended the conversation if nobody has been told of it."""
+        if self._failure is not None and not self._failure_told:
+            self._failure_told = True
+            raise self._failure
+
+    # -- inside: from the program to the connection
+
+    @property
+    def _listened_to(self) -> bool:
+        return bool(self._handlers.of("audio")) or len(self._subscriptions) > 0
+
+    async def _utterance(self, pieces: AsyncIterable[bytes], rate: int) -> None:
+        self._turns.begin_utterance()
+        async for piece in pieces:
+            await self._perform(self._turns.audio(piece, rate))
+            await self._connection.drain()
+        await self._perform(self._turns.end())
+
+    async def _say(self, text: str) -> None:
+        command = SendText(text, f"text_{uuid.uuid4().hex[:12]}")
+        # The reply that is being heard is not the answer to this.
+        await self._interrupt(None)
+        self._turn_ended()
+        await self._send(command)
+        self._receive_in_order(TranscriptUpdate("user", command.item_id, text, final=True))
+
+    async def _ask(self, say: Coroutine[Any, Any, None]) -> Response:
+        self._backlog = None
+        answer = self._answer = _Answer()
+        try:
+            await say
+            await self.wait_for_reply()
+        finally:
+            self._answer = None
+        return answer.response(self.output_rate)
+
+    async def _perform(self, steps: Iterable[Command | SpeechStarted | SpeechStopped]) -> None:
+        for step in steps:
+            match step:
+                case SpeechStarted() | SpeechStopped():
+                    await self._receive(step)
+                case EndTurn():
+                    self._turn_ended()
+                    await self._send(step)
+                case _:
+                    await self._send(step)
+        if self._over:
+            self._raise_over()
+
+    def _turn_ended(self) -> None:
+        self._owed = True
+        self._clock.turn_ended(time.monotonic())
+
+    async def _send(self, command: Command) -> None:
+        if self._over:
+            self._raise_over()
+        await self._connection.send(command)
+
+    def _raise_over(self) -> None:
+        if self._failure is not None:
+            self._failure_told = True
+            raise self._failure
+        raise RealtimeConnectionError(f"The conversation is over: {self._end_reason}.", advice="Connect again.")
+
+    async def _interrupt(self, playhead: Playhead | None) -> None:
+        heard = playhead or self._stop_playback()
+        if self._running is None and heard is None:
+            return
+        await self._cut_short(heard, Interrupted(self._running, heard.item_id if heard else None))
+
+    def _stop_playback(self) -> Playhead | None:
+        """Silence first: before anything that waits."""
+        self._lanes.discard("audio")
+        estimated = self._estimate.clear(time.monotonic())
+        return self.playback() if self.playback is not None else estimated
+
+    async def _cut_short(self, heard: Playhead | None, event: Interrupted) -> None:
+        again = self._cut is not None and event.response_id == self._cut
+        if again and heard is None:
+            return  # the provider noticed what was done already
+        if not again:
+            self._deliver(event)
+        self._cut = event.response_id
+        await self._send(CancelResponse(heard.item_id, heard.played_ms) if heard else CancelResponse())
+
+    # -- inside: from the connection to the program
+
+    async def _read(self) -> None:
+        failure: RealtimeError | None = None
+        try:
+            async for event in self._connection:
+                await self._receive(event)
+        except RealtimeError as error:
+            failure = error
+        except Exception as error:
+            _log.exception("A defect in voicecli ended the conversation")
+            failure = RealtimeError(f"The conversation ended by a defect: {type(error).__name__}: {error}")
+            failure.__cause__ = error
+        self._finish(failure)
+
+    async def _receive(self, event: Event) -> None:
+        """Keep the session's own books, then hand the event on."""
+        now = time.monotonic()
+        match event:
+            case SessionStarted(resumed=resumed):
+                if resumed:
+                    self._transcript.new_session()
+            case SpeechStarted() if self._interruptible:
+                self._deliver(event)
+                await self._interrupt(None)
+                return
+            case SpeechStopped() if self._config.vad_mode is VADMode.SERVER:
+                if self._config.turn_detection.create_response:
+                    self._turn_ended()
+            case Interrupted():
+                await self._cut_short(self._stop_playback(), event)
+                return
+            case AudioChunk(audio, item_id=item_id):
+                self._clock.audio(now, len(audio))
+                if self.playback is None:
+                    self._estimate.add(audio, item_id, now)
+            case TranscriptUpdate("assistant", text=text) if text:
+                self._clock.text(now)
+            case ResponseStarted(response_id):
+                self._running = response_id
+            case ResponseDone(usage=usage):
+                event = replace(event, metrics=self._clock.done(now))
+                self._usage += usage
+            case ToolCallRequest(call_id):
+                task = asyncio.create_task(self._run_tool(event), name=f"voicecli-tool-{event.name}")
+                self._tool_tasks[call_id] = task
+            case ToolCallCancelled(call_id):
+                if call_id in self._tool_tasks:
+                    self._tool_tasks[call_id].cancel()
+            case SessionEnded(reason):
+                self._end_reason = reason
+                return  # told by _finish, after everything else
+        self._receive_in_order(event)
+
+    @property
+    def _interruptible(self) -> bool:
+        """Whether the user's voice stops the reply."""
+        return self._config.vad_mode is VADMode.CLIENT or self._config.turn_detection.interrupt_response
+
+    def _receive_in_order(self, event: Event) -> None:
+        for ready in self._order.push(event):
+            self._deliver(ready)
+        if not self._order.holding:
+            self._stop_order_timer()
+        elif self._order_timer is None:
+            loop = asyncio.get_running_loop()
+            self._order_timer = loop.call_later(_TRANSCRIPT_WAIT_S, self._release_order)
+
+    def _release_order(self) -> None:
+        self._stop_order_timer()
+        for event in self._order.release():
+            self._deliver(event)
+
+    def _stop_order_timer(self) -> None:
+        if self._order_timer is not None:
+            self._order_timer.cancel()
+            self._order_timer = None
+
+    def _deliver(self, event: Event) -> None:
+        """To everybody who listens. Never waits."""
+        self._transcript.apply(event)
+        if self._answer is not None:
+            self._answer.add(event)
+        if self._backlog is not None:
+            self._backlog.append(event)
+        for subscription in tuple(self._subscriptions):
+            subscription.put(event)
+        match event:
+            case AudioChunk(audio):
+                self._lanes.call("audio", audio)
+            case TranscriptUpdate(role, text=text, final=final) if text:
+                self._lanes.call("transcript", text, final, role)
+            case Interrupted():
+                self._lanes.call("interrupted")
+            case SessionStarted(resumed=False):
+                self._lanes.call("connect")
+            case SessionEnded():
+                self._lanes.call("disconnect")
+            case ErrorOccurred(error):
+                self._lanes.call("error", error)
+            case ResponseDone(response_id, awaits_tools=awaits_tools):
+                if self._running == response_id:
+                    self._running = None
+                if not awaits_tools:
+                    self._owed = False
+            case Notice(code="no_speech"):
+                self._owed = False
+        self._happened.set()
+
+    def _finish(self, failure: RealtimeError | None) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._release_order()
+        self._failure = failure
+        if failure is not None:
+            self._end_reason = failure.message
+            self._failure_told = bool(self._handlers.of("error")) or len(self._subscriptions) > 0
+            self._lanes.call("error", failure)
+        self._deliver(SessionEnded(self._end_reason))
+        for subscription in tuple(self._subscriptions):
+            subscription.finish(failure)
+
+    # -- tools
+
+    async def _run_tool(self, request: ToolCallRequest) -> None:
+        failure: ToolError | None = None
+        try:
+            try:
+                output = await self._call_tool(request)
+            except ToolError as error:
+                failure = error
+                output = json.dumps({"error": error.message})
+            await self._connection.send(ToolResult(request.call_id, output, failure is not None))
+            # The answer to it is owed from now on, not only when it begins.
+            self._owed = True
+        except RealtimeError as error:
+            _log.debug("The result of %s came too late: %s", request.name, error)
+            return
+        finally:
+            self._tool_tasks.pop(request.call_id, None)
+        self._deliver(ToolCallFinished(request.call_id, request.name, output, failure is not None))
+        if failure is not None:
+            self._deliver(ErrorOccurred(failure))
+
+    async def _call_tool(self, request: ToolCallRequest) -> str:
+        try:
+            arguments = json.loads(request.arguments or "{}")
+        except ValueError as error:
+            raise ToolError(f"{request.name} was called with arguments that are not JSON: {error}.") from error
+        if not isinstance(arguments, dict):
+            raise ToolError(f"{request.name} was called with {arguments!r} instead of named arguments.")
+        for handler in self._handlers.of("tool_call"):
+            deadline = asyncio.timeout(self._config.tool_timeout_s)
+            try:
+                async with deadline:
+                    result = await call_handler(handler, request.name, arguments)
+            except Exception as error:
+                if deadline.expired():
+                    raise ToolError(
+                        f"{request.name} did not answer within {self._config.tool_timeout_s:g} s."
+                    ) from None
+                raise ToolError(f"{request.name} failed: {type(error).__name__}: {error}") from error
+            if result is not None:
+                return output_text(request.name, result)
+        tool = self._tools.get(request.name)
+        if tool is None:
+            names = ", ".join(self._tools) or "none"
+            raise ToolError(f"There is no tool {request.name!r}; there are: {names}.")
+        return await tool.run(arguments, self._config.tool_timeout_s)
+
+
+async def _pieces(audio: bytes, rate: int) -> AsyncIterator[bytes]:
+    size = max(int(rate * _PIECE_S), 1) * 2
+    for start in range(0, len(audio), size):
+        yield audio[start : start + size]
+
+
+def _image_type(data: bytes) -> str | None:
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    return "image/jpeg" if data.startswith(b"\xff\xd8\xff") else None
