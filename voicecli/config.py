@@ -32,6 +32,27 @@ VADEngine = Literal["webrtc", "silero"]
 _E = TypeVar("_E", bound=enum.Enum)
 
 
+def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value is not None and value not in allowed:
+        options = ", ".join(map(repr, allowed))
+        raise ConfigurationError(f"{name}: {value!r} is not possible.", advice=f"Choose one of {options}.")
+
+
+def _between(name: str, value: object, low: float, high: float) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ConfigurationError(f"{name}: {value!r} is not possible.", advice=f"Give a number from {low} to {high}.")
+
+
+def _member(name: str, value: object, kind: type[_E]) -> _E:
+    try:
+        return kind(value)
+    except ValueError:
+        options = ", ".join(repr(member.value) for member in kind)
+        raise ConfigurationError(f"{name}: {value!r} is not possible.", advice=f"Choose one of {options}.") from None
+
+
 class VADMode(enum.Enum):
     """Who finds out where the user's turns begin and end."""
 
@@ -286,24 +307,3 @@ class RealtimeConfig:
             raise ConfigurationError(
                 "base_url: not a URL.", advice="It begins with http://, https://, ws:// or wss://."
             )
-
-
-def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
-    if value is not None and value not in allowed:
-        options = ", ".join(map(repr, allowed))
-        raise ConfigurationError(f"{name}: {value!r} is not possible.", advice=f"Choose one of {options}.")
-
-
-def _between(name: str, value: object, low: float, high: float) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ConfigurationError(f"{name}: {value!r} is not possible.", advice=f"Give a number from {low} to {high}.")
-
-
-def _member(name: str, value: object, kind: type[_E]) -> _E:
-    try:
-        return kind(value)
-    except ValueError:
-        options = ", ".join(repr(member.value) for member in kind)
-        raise ConfigurationError(f"{name}: {value!r} is not possible.", advice=f"Choose one of {options}.") from None
