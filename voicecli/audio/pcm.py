@@ -1,0 +1,248 @@
+"""What is done to PCM16: change its rate, cut it, convert it, measure it."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from voicecli.errors import AudioFormatError, ConfigurationError
+
+__all__ = [
+    "SILENCE_DBFS",
+    "Resampler",
+    "chunk_audio",
+    "float32_to_pcm16",
+    "level",
+    "pcm16_to_float32",
+    "resample_pcm16",
+]
+
+Samples = npt.NDArray[np.float32]
+
+SILENCE_DBFS = -96.0
+"""What `level` says of silence: the range of 16 bits in dB."""
+
+_FULL_SCALE = 32768
+_HIGHEST_RATE = 768_000  # of any converter on the market; a higher one comes from a damaged header
+
+# The streaming filter. A Kaiser window's transition is as wide as the filter is short (Kaiser's formula, below):
+# 2.5 ms each side need 1.3 kHz, so that 24 kHz keeps everything up to 10.7 kHz and 16 kHz up to 6.7 kHz.
+# Below 12.8 kHz that would cost too much of the band, so there 32 samples of the lower rate count.
+_STOPBAND_DB = 100.0
+_HALF_LENGTH_S = 0.0025
+_HALF_LENGTH_SAMPLES = 32
+# Positions between two input samples for which coefficients are kept. Rates with a coarser common grid than that
+# (44.1 to 48 kHz: 160) are exact; for others the two nearest are interpolated, whose error is below -120 dB.
+_MOST_PHASES = 1024
+_BLOCK = 512  # output samples computed at once: inputs of any length stay within the processor's cache
+
+
+def resample_pcm16(audio: bytes, from_rate: int, to_rate: int) -> bytes:
+    """The same sound at another rate.
+
+    For a whole recording; a stream that comes in pieces needs one `Resampler`.
+
+    Args:
+        audio: PCM16 mono.
+        from_rate, to_rate: in Hz.
+
+    Raises:
+        AudioFormatError: an odd number of bytes.
+        ConfigurationError: a rate that cannot be.
+    """
+    _check_rates(from_rate, to_rate)
+    _check_even(audio)
+    if from_rate == to_rate or not audio:
+        return bytes(audio)
+    # In floats: soxr dithers PCM16, so that silence would not stay silent.
+    return float32_to_pcm16(soxr.resample(pcm16_to_float32(audio), from_rate, to_rate, quality="VHQ"))
+
+
+def chunk_audio(audio: bytes, chunk_ms: int = 20, sample_rate: int = 24_000) -> Iterator[bytes]:
+    """Cut PCM16 mono into chunks of `chunk_ms`; the last one may be shorter.
+
+    Raises:
+        AudioFormatError: an odd number of bytes.
+        ConfigurationError: a rate or length that cannot be.
+    """
+    _check_rates(sample_rate)
+    _check_even(audio)
+    size = sample_rate * chunk_ms // 1000 * 2
+    if size <= 0:
+        raise ConfigurationError(
+            f"chunk_ms: {chunk_ms!r} at {sample_rate} Hz is less than one sample.", advice="Usual are 20 to 100 ms."
+        )
+    return (bytes(audio[start : start + size]) for start in range(0, len(audio), size))
+
+
+def pcm16_to_float32(audio: bytes) -> Samples:
+    """PCM16 as float32 from -1 to just below 1, of shape (n,).
+
+    Raises:
+        AudioFormatError: an odd number of bytes.
+    """
+    _check_even(audio)
+    return np.frombuffer(audio, "<i2").astype(np.float32) / np.float32(_FULL_SCALE)
+
+
+def float32_to_pcm16(samples: npt.ArrayLike) -> bytes:
+    """PCM16 from floats of shape (n,), where -1 to 1 is full scale.
+
+    What is louder is clipped; not-a-number becomes silence.
+
+    Raises:
+        AudioFormatError: not floats, or more than one channel.
+    """
+    array = np.asarray(samples)
+    if array.ndim != 1:
+        raise AudioFormatError(
+            f"Samples of shape {array.shape} are not mono.", advice="Pass shape (n,), such as samples.mean(axis=1)."
+        )
+    if array.size and array.dtype.kind != "f":
+        raise AudioFormatError(
+            f"Samples of type {array.dtype} are not floats.", advice="PCM16 in an int16 array needs only .tobytes()."
+        )
+    scaled = np.rint(array.astype(np.float32, copy=False) * np.float32(_FULL_SCALE))
+    np.nan_to_num(scaled, copy=False, nan=0.0)
+    clipped: npt.NDArray[np.int16] = np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1).astype("<i2")
+    return clipped.tobytes()
+
+
+def level(audio: bytes) -> float:
+    """How loud PCM16 is: its RMS in dBFS, `SILENCE_DBFS` to 0; a full-scale sine is at -3.
+
+    Raises:
+        AudioFormatError: an odd number of bytes.
+    """
+    _check_even(audio)
+    samples = np.frombuffer(audio, "<i2").astype(np.float64)
+    power = float(np.mean(samples * samples)) / _FULL_SCALE**2 if samples.size else 0.0
+    return max(SILENCE_DBFS, 10 * math.log10(power)) if power else SILENCE_DBFS
+
+
+class Resampler:
+    """Changes the rate of a stream of PCM16 mono that comes in pieces, without seams.
+
+    What comes out does not depend on how the stream was cut. It stays behind the input by half of its filter,
+    2.5 ms (4 ms where a rate is 8 kHz), always: a windowed sinc, evaluated for each output sample. The resampling
+    library used for whole recordings sets steeper edges and works in blocks, which holds live chunks back by up to
+    40 ms.
+
+    Args:
+        from_rate, to_rate: in Hz; equal rates pass everything through.
+
+    Raises:
+        ConfigurationError: a rate that cannot be.
+    """
+
+    def __init__(self, from_rate: int, to_rate: int) -> None:
+        _check_rates(from_rate, to_rate)
+        common = math.gcd(from_rate, to_rate)
+        self._up, self._down = to_rate // common, from_rate // common
+        self._same = from_rate == to_rate
+        if not self._same:
+            lower = min(from_rate, to_rate)
+            self._half = math.ceil(max(_HALF_LENGTH_S, _HALF_LENGTH_SAMPLES / lower) * from_rate)
+            self._phases = min(self._up, _MOST_PHASES)
+            self._bank = _kaiser_bank(self._half, lower / 2 / from_rate, self._phases)
+        self._odd = b""
+        self._reset()
+
+    def process(self, audio: bytes) -> bytes:
+        """Take more of the stream; what can be said of the output so far. Half a sample waits for its other half."""
+        if self._odd or len(audio) % 2:
+            audio = self._odd + audio
+            whole = len(audio) & ~1
+            audio, self._odd = audio[:whole], audio[whole:]
+        if self._same or not audio:
+            return audio
+        return self._push(pcm16_to_float32(audio))
+
+    def flush(self) -> bytes:
+        """The rest of the output; the next `process` begins a new stream.
+
+        Raises:
+            AudioFormatError: the stream ended amid a sample; the whole samples are there at the next `flush`.
+        """
+        if self._odd:
+            self._odd = b""
+            raise _odd_length("The stream")
+        rest = b"" if self._same else self._push(np.zeros(self._half, np.float32))
+        self._reset()
+        return rest
+
+    def _reset(self) -> None:
+        if not self._same:
+            # The filter looks back before the first sample: there is silence.
+            self._history: Samples = np.zeros(self._half - 1, np.float32)
+            self._phase = 0  # of the next output sample, in 1/up of an input sample, from history[half - 1] on
+
+    def _push(self, samples: Samples) -> bytes:
+        history = np.concatenate((self._history, samples))
+        # Its window of 2 * half samples begins `phase // up` after the start of the history.
+        last_start = history.size - 2 * self._half
+        count = max(0, ((last_start + 1) * self._up - 1 - self._phase) // self._down + 1)
+        output = np.empty(count, np.float32)
+        for begin in range(0, count, _BLOCK):
+            end = min(begin + _BLOCK, count)
+            output[begin:end] = self._filter(history, self._phase + np.arange(begin, end) * self._down)
+        self._phase += count * self._down
+        used = min(self._phase // self._up, history.size)
+        self._history = history[used:]
+        self._phase -= used * self._up
+        return float32_to_pcm16(output)
+
+    def _filter(self, history: Samples, phases: npt.NDArray[np.int64]) -> Samples:
+        windows = np.lib.stride_tricks.sliding_window_view(history, 2 * self._half)
+        starts, phase = np.divmod(phases, self._up)
+        if self._up == 1:
+            windows = windows[starts[0] : starts[-1] + 1 : self._down]
+            return np.asarray(np.einsum("ij,j->i", windows, self._bank[0]), np.float32)
+        if self._up == self._phases:
+            weights = self._bank[phase]
+        else:
+            nearest, between = np.divmod(phase * self._phases, self._up)
+            share = (between / self._up).astype(np.float32)[:, np.newaxis]
+            weights = self._bank[nearest] * (1 - share) + self._bank[nearest + 1] * share
+        return np.asarray(np.einsum("ij,ij->i", windows[starts], weights), np.float32)
+
+
+def _kaiser_bank(half: int, stop: float, phases: int) -> Samples:
+    """Low-pass filters for outputs at 0, 1/phases ... 1 between two inputs, of shape (phases + 1, 2 * half).
+
+    Args:
+        half: length of each side, in input samples.
+        stop: where the stop band begins, in cycles per input sample.
+    """
+    # Kaiser, "Nonrecursive digital filter design using the I0-sinh window function" (1974).
+    beta = 0.1102 * (_STOPBAND_DB - 8.7)
+    transition = (_STOPBAND_DB - 7.95) / 14.36 / (2 * half)
+    cutoff = 2 * (stop - transition / 2)
+    offset = np.arange(1 - half, half + 1) - np.arange(phases + 1)[:, np.newaxis] / phases
+    window = np.i0(beta * np.sqrt(np.clip(1 - (offset / half) ** 2, 0, None)))
+    bank = np.sinc(cutoff * offset) * window
+    scaled: Samples = (bank / bank.sum(axis=1, keepdims=True)).astype(np.float32)
+    return scaled
+
+
+def _check_rates(*rates: int) -> None:
+    for rate in rates:
+        if type(rate) is not int or not 0 < rate <= _HIGHEST_RATE:
+            raise ConfigurationError(
+                f"A sample rate of {rate!r} Hz is not possible.",
+                advice=f"Give a whole number up to {_HIGHEST_RATE}, such as 16000, 24000 or 48000.",
+            )
+
+
+def _check_even(audio: bytes) -> None:
+    if len(audio) % 2:
+        raise _odd_length(f"PCM16 of {len(audio)} bytes")
+
+
+def _odd_length(what: str) -> AudioFormatError:
+    return AudioFormatError(
+        f"{what} ends amid a sample: each has two bytes.",
+        advice="Pass signed 16-bit mono samples, and cut them at even positions.",
+    )
