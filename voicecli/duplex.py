@@ -1,7 +1,7 @@
 """Where audio meets a session: the user's voice goes up, the reply comes down."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from voicecli.audio import AudioSink, AudioSource
 from voicecli.config import VADMode
@@ -18,8 +18,6 @@ async def converse(
     source: AudioSource | str,
     sink: AudioSink | None = None,
     observers: Iterable[Observer] = (),
-    *,
-    vad_mode: VADMode = VADMode.CLIENT,
 ) -> None:
     """Hold a conversation until the source ends, or the provider ends it. Closes the session.
 
@@ -28,56 +26,59 @@ async def converse(
             it goes on, as a person would.
         sink: takes the reply's sound; None throws it away.
         observers: called with every event, in order; they must not block.
-        vad_mode: as in the session's config.
 
     Raises:
         RealtimeError: the source cannot be read, or the conversation failed.
     """
-    events = aiter(session)
     if sink is not None:
         session.playback = sink.clear
-    speaking = asyncio.create_task(_speak(session, source, vad_mode), name="voicecli-speak")
+    listening = asyncio.create_task(_listen(aiter(session), sink, tuple(observers)), name="voicecli-listen")
+    speaking = asyncio.create_task(_speak(session, source), name="voicecli-speak")
     try:
-        async for event in events:
-            match event:
-                case AudioChunk(audio, item_id=item_id) if sink is not None:
-                    sink.write(audio, item_id)
-                case ResponseDone() if sink is not None:
-                    sink.end()
-            for observer in observers:
-                observer(event)
+        await asyncio.wait({listening, speaking}, return_when=asyncio.FIRST_COMPLETED)
+        if speaking.done() and sink is not None and session.is_active:
+            await sink.drain()
+        await session.aclose()  # listening ends by itself when it has seen everything
+        await listening
         if speaking.done():
             speaking.result()
-        if sink is not None:
-            await sink.drain()
     finally:
+        listening.cancel()
         speaking.cancel()
-        await asyncio.wait([speaking])
+        await asyncio.wait({listening, speaking})
         await session.aclose()
 
 
-async def _speak(session: VoiceSession, source: AudioSource | str, vad_mode: VADMode) -> None:
-    try:
-        if isinstance(source, str):
-            await session.send_text(source, wait=False)
-            await session.wait_for_reply()
-        elif source.realtime:
-            async for chunk in source:
-                await session.send_audio(chunk, sample_rate=source.sample_rate, wait=False)
-        else:
-            await _speak_in_turns(session, source, vad_mode)
-    finally:
-        await session.aclose()
+async def _listen(events: AsyncIterator[Event], sink: AudioSink | None, observers: tuple[Observer, ...]) -> None:
+    async for event in events:
+        match event:
+            case AudioChunk(audio, item_id=item_id) if sink is not None:
+                sink.write(audio, item_id)
+            case ResponseDone() if sink is not None:
+                sink.end()
+        for observer in observers:
+            observer(event)
 
 
-async def _speak_in_turns(session: VoiceSession, source: AudioSource, vad_mode: VADMode) -> None:
+async def _speak(session: VoiceSession, source: AudioSource | str) -> None:
+    if isinstance(source, str):
+        await session.send_text(source, wait=False)
+        await session.wait_for_reply()
+    elif source.realtime:
+        async for chunk in source:
+            await session.send_audio(chunk, sample_rate=source.sample_rate, wait=False)
+    else:
+        await _speak_in_turns(session, source)
+
+
+async def _speak_in_turns(session: VoiceSession, source: AudioSource) -> None:
     """Send a recording. What is said in it does not interrupt the replies to what was said before."""
     loop = asyncio.get_running_loop()
     clock = loop.time()
     async for chunk in source:
         await session.send_audio(chunk, sample_rate=source.sample_rate, wait=False)
         await session.drain()
-        if vad_mode is VADMode.SERVER:
+        if session.vad_mode is VADMode.SERVER:
             # The provider says when a turn has ended, and must say so before the next one is sent: keep to real time.
             clock += len(chunk) / 2 / source.sample_rate
             await asyncio.sleep(max(0.0, clock - loop.time()))

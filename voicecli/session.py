@@ -221,6 +221,11 @@ class VoiceSession:
         return self._connection.capabilities.output_rate
 
     @property
+    def vad_mode(self) -> VADMode:
+        """Who finds the user's turns."""
+        return self._config.vad_mode
+
+    @property
     def is_active(self) -> bool:
         """Whether the conversation goes on."""
         return not self._over

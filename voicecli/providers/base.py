@@ -168,6 +168,8 @@ class Provider:
         setup_advice: what to do when it is not.
         connect: begins a conversation; returns when the provider is ready. Raises RealtimeError.
         fetch_models: asks the provider which models there are (`list-models --live`), or None.
+        prepare: fetches what the first conversation needs, telling (bytes so far, bytes in all) meanwhile; blocks.
+            `connect` does it too where it was not called. None where nothing is needed.
     """
 
     name: str
@@ -182,3 +184,4 @@ class Provider:
     connect: Callable[[ConversationSetup], Awaitable[Connection]] = field(repr=False)
     aliases: tuple[str, ...] = ()
     fetch_models: Callable[[RealtimeConfig], Awaitable[list[ModelInfo]]] | None = field(default=None, repr=False)
+    prepare: Callable[[RealtimeConfig, Callable[[int, int], None]], None] | None = field(default=None, repr=False)

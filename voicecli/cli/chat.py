@@ -1,0 +1,86 @@
+"""`voice chat` and `voice send-text`: a conversation from the command line."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from voicecli.cli.options import Choices, takes_conversation_options
+
+__all__ = ["chat", "send_text"]
+
+Output = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="FILE|-", help="Where the reply's sound goes, as WAV."),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output for all that happens.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write only what is said, and errors.")]
+
+
+@takes_conversation_options
+def chat(
+    *,
+    choices: Choices,
+    input_: Annotated[
+        str | None, typer.Option("--input", "-i", metavar="FILE|-", help="A recording of what you say.")
+    ] = None,
+    input_rate: Annotated[
+        int | None, typer.Option(metavar="HZ", help="The input is raw PCM16 mono at this rate, not WAV.")
+    ] = None,
+    output: Output = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Talk with a model.
+
+    Pipes serve without any option: cat question.wav | voice chat > reply.wav
+    """
+    if input_ is None:
+        if sys.stdin.isatty():
+            raise typer.BadParameter(
+                "live sound is not supported yet; name a recording, or pipe one in: "
+                "cat question.wav | voice chat > reply.wav",
+                param_hint="--input",
+            )
+        input_ = "-"
+    output = _output(output, as_json)
+    from voicecli.audio.files import WavSource
+    from voicecli.cli.run import run_conversation
+
+    with WavSource(input_, raw_rate=input_rate) as source:
+        run_conversation(choices, source, output, as_json=as_json, quiet=quiet)
+
+
+@takes_conversation_options
+def send_text(
+    text: Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")],
+    *,
+    choices: Choices,
+    output: Output = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say something in writing; the answer comes as text and sound."""
+    if text == "-":
+        try:
+            text = sys.stdin.buffer.read().decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise typer.BadParameter("standard input is not UTF-8 text", param_hint="TEXT") from error
+    if not text.strip():
+        raise typer.BadParameter("there is nothing to say", param_hint="TEXT")
+    output = _output(output, as_json)
+    from voicecli.cli.run import run_conversation
+
+    run_conversation(choices, text.strip(), output, as_json=as_json, quiet=quiet)
+
+
+def _output(output: str | None, as_json: bool) -> str | None:
+    """Where the sound goes: as told, else to a pipe on standard output unless JSON is written there."""
+    if output == "-":
+        if as_json:
+            raise typer.BadParameter("sound and --json cannot both go to standard output", param_hint="--output")
+        if sys.stdout.isatty():
+            raise typer.BadParameter("this is a terminal; name a file, or pipe it on", param_hint="--output")
+    if output is None and not as_json and not sys.stdout.isatty():
+        return "-"
+    return output

@@ -1,0 +1,117 @@
+"""`voice list-providers`, `list-models`, `list-voices`."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from voicecli.config import RealtimeConfig
+from voicecli.errors import ConfigurationError
+from voicecli.providers import PROVIDERS, find_provider
+from voicecli.providers.base import ModelInfo, Provider
+
+__all__ = ["list_models", "list_providers", "list_voices"]
+
+ProviderArgument = Annotated[
+    str | None, typer.Argument(metavar="[PROVIDER]", help="openai, gemini or local; all without it.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON array.")]
+
+
+def list_providers(as_json: JsonOption = False) -> None:
+    """Show the providers, and which are set up."""
+    _show(
+        ("provider", "configured", "default model", "default voice", "set up by"),
+        [
+            {
+                "provider": provider.name,
+                "configured": provider.is_configured(),
+                "default model": provider.default_model,
+                "default voice": provider.default_voice,
+                "set up by": "" if provider.is_configured() else provider.setup_advice,
+            }
+            for provider in PROVIDERS
+        ],
+        as_json,
+    )
+
+
+def list_models(
+    provider: ProviderArgument = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask the provider's server instead of the built-in table.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the models of a provider, or of all."""
+    rows = [
+        {
+            "provider": each.name,
+            "model": model.name,
+            "default": model.name == each.default_model,
+            "note": model.note,
+            "deprecated": model.deprecated,
+        }
+        for each in _providers(provider)
+        for model in (_fetch(each) if live else each.models)
+    ]
+    _show(("provider", "model", "default", "note", "deprecated"), rows, as_json)
+
+
+def list_voices(provider: ProviderArgument = None, as_json: JsonOption = False) -> None:
+    """Show the voices of a provider, or of all."""
+    rows = [
+        {
+            "provider": each.name,
+            "voice": voice.name,
+            "default": voice.name == each.default_voice,
+            "note": voice.note,
+        }
+        for each in _providers(provider)
+        for voice in each.voices
+    ]
+    _show(("provider", "voice", "default", "note"), rows, as_json)
+
+
+def _providers(name: str | None) -> Sequence[Provider]:
+    if not name:
+        return PROVIDERS
+    try:
+        return (find_provider(name),)
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _fetch(provider: Provider) -> list[ModelInfo]:
+    if provider.fetch_models is None:
+        raise ConfigurationError(f"{provider.title} has no list of models to ask for.", advice="Leave out --live.")
+    import asyncio
+
+    return asyncio.run(provider.fetch_models(RealtimeConfig()))
+
+
+def _show(columns: tuple[str, ...], rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        keyed = [{key.replace(" ", "_"): value for key, value in row.items()} for row in rows]
+        typer.echo(json.dumps(keyed, indent=2))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(*columns)
+        for row in rows:
+            style = "dim" if row.get("deprecated") else "bold" if row.get("default") else None
+            table.add_row(*(_cell(row[column], "yes", "") for column in columns), style=style)
+        Console().print(table)
+    else:
+        # For grep and cut: the same columns, whatever they hold.
+        for row in rows:
+            typer.echo("\t".join(_cell(row[column], column, "-") for column in columns))
+
+
+def _cell(value: Any, yes: str, no: str) -> str:
+    if isinstance(value, bool):
+        return yes if value else no
+    return str(value) or no

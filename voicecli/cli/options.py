@@ -1,0 +1,313 @@
+"""The options that every conversation takes, and the settings they make."""
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from voicecli.config import (
+    ClientVAD,
+    Eagerness,
+    Effort,
+    MCPServer,
+    NoiseReduction,
+    RealtimeConfig,
+    Reconnect,
+    Retention,
+    SemanticVAD,
+    Sensitivity,
+    ServerVAD,
+    VADEngine,
+    VADMode,
+)
+from voicecli.errors import ConfigurationError
+from voicecli.providers import choose_provider, find_provider
+from voicecli.providers.base import Provider
+
+__all__ = ["Choices", "conversation", "takes_conversation_options"]
+
+_TURNS = "Turns"
+_MODEL = "Model and answer"
+_LOCAL = "Local engine"
+_GEMINI = "Gemini"
+_OPENAI = "OpenAI"
+_CONNECTION = "Connection"
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What was chosen on the command line.
+
+    Attributes:
+        tools: the file whose functions are offered to the model.
+        vad_given: whether the user said who finds the turns.
+    """
+
+    provider: Provider
+    config: RealtimeConfig
+    tools: Path | None
+    vad_given: bool
+
+
+def conversation(
+    *,
+    provider: Annotated[
+        str | None,
+        typer.Option(
+            "--provider",
+            "-p",
+            envvar="VOICE_PROVIDER",
+            metavar="NAME",
+            help="openai, gemini or local; the first that is set up without it.",
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="See list-models.", metavar="NAME")] = None,
+    voice: Annotated[str | None, typer.Option(help="See list-voices.", metavar="NAME")] = None,
+    system: Annotated[str | None, typer.Option(help="The system prompt.", metavar="TEXT")] = None,
+    language: Annotated[str | None, typer.Option(help="What is spoken: en, pt-BR ...", metavar="CODE")] = None,
+    tools: Annotated[
+        Path | None, typer.Option(help="Offer this Python file's public functions to the model.", metavar="FILE.py")
+    ] = None,
+    # -- turns
+    vad: Annotated[
+        VADMode | None,
+        typer.Option(
+            help="Who finds the turns: the provider, this program, or nobody (all input is one turn).",
+            show_default="client for recordings",
+            rich_help_panel=_TURNS,
+        ),
+    ] = None,
+    silence_ms: Annotated[
+        int | None, typer.Option(help="Silence that ends a turn.", show_default="500", rich_help_panel=_TURNS)
+    ] = None,
+    min_speech_ms: Annotated[
+        int | None,
+        typer.Option(help="Shorter sounds are noise (client).", show_default="250", rich_help_panel=_TURNS),
+    ] = None,
+    vad_engine: Annotated[
+        VADEngine, typer.Option(help="silero for noisy rooms (client).", rich_help_panel=_TURNS)
+    ] = "webrtc",
+    vad_threshold: Annotated[
+        float | None, typer.Option(help="0 to 1: how sure it must be of speech (OpenAI).", rich_help_panel=_TURNS)
+    ] = None,
+    start_sensitivity: Annotated[
+        Sensitivity | None, typer.Option(help="How readily speech starts (Gemini).", rich_help_panel=_TURNS)
+    ] = None,
+    end_sensitivity: Annotated[
+        Sensitivity | None, typer.Option(help="How readily speech ends (Gemini).", rich_help_panel=_TURNS)
+    ] = None,
+    eagerness: Annotated[
+        Eagerness | None,
+        typer.Option(help="Find turns by their meaning, this eagerly (OpenAI).", rich_help_panel=_TURNS),
+    ] = None,
+    idle_timeout_ms: Annotated[
+        int | None, typer.Option(help="Speak up after so much silence (OpenAI).", rich_help_panel=_TURNS)
+    ] = None,
+    interrupt: Annotated[bool, typer.Option(help="Whether speech stops the reply.", rich_help_panel=_TURNS)] = True,
+    # -- model and answer
+    text_only: Annotated[
+        bool, typer.Option("--text-only", help="Answer in writing, where the model can.", rich_help_panel=_MODEL)
+    ] = False,
+    temperature: Annotated[float | None, typer.Option(help="0 to 2 (Gemini, local).", rich_help_panel=_MODEL)] = None,
+    max_output_tokens: Annotated[int | None, typer.Option(help="For each answer.", rich_help_panel=_MODEL)] = None,
+    speed: Annotated[
+        float | None, typer.Option(help="Of the voice, 0.25 to 1.5 (OpenAI, local).", rich_help_panel=_MODEL)
+    ] = None,
+    effort: Annotated[Effort | None, typer.Option(help="How long the model may think.", rich_help_panel=_MODEL)] = None,
+    tool_choice: Annotated[
+        str, typer.Option(help="auto, none, required, or a tool's name.", metavar="CHOICE", rich_help_panel=_MODEL)
+    ] = "auto",
+    tool_timeout: Annotated[
+        float, typer.Option(help="How long a tool may run.", metavar="SECONDS", rich_help_panel=_MODEL)
+    ] = 30.0,
+    # -- one provider's own
+    transcription_model: Annotated[
+        str | None,
+        typer.Option(help="Writes down what you say; none for no transcript.", metavar="NAME", rich_help_panel=_OPENAI),
+    ] = None,
+    noise_reduction: Annotated[
+        NoiseReduction | None, typer.Option(help="For a headset, or a room.", rich_help_panel=_OPENAI)
+    ] = None,
+    truncation: Annotated[
+        str | None,
+        typer.Option(
+            help="How a long conversation is cut: auto, disabled, or the part to keep (0.8).",
+            metavar="HOW",
+            rich_help_panel=_OPENAI,
+        ),
+    ] = None,
+    mcp: Annotated[
+        list[str] | None,
+        typer.Option(help="An MCP server for OpenAI to call.", metavar="LABEL=URL", rich_help_panel=_OPENAI),
+    ] = None,
+    organization: Annotated[str | None, typer.Option(help="To be billed.", rich_help_panel=_OPENAI)] = None,
+    google_search: Annotated[
+        bool, typer.Option("--google-search", help="Let the model search.", rich_help_panel=_GEMINI)
+    ] = False,
+    code_execution: Annotated[
+        bool, typer.Option("--code-execution", help="Let the model run code.", rich_help_panel=_GEMINI)
+    ] = False,
+    affective_dialog: Annotated[
+        bool, typer.Option("--affective-dialog", help="Answer to the tone too.", rich_help_panel=_GEMINI)
+    ] = False,
+    proactive_audio: Annotated[
+        bool, typer.Option("--proactive-audio", help="Let it ignore what is not meant for it.", rich_help_panel=_GEMINI)
+    ] = False,
+    llm: Annotated[
+        str,
+        typer.Option(
+            help="smollm2, a .gguf file, or the URL of an OpenAI-compatible endpoint.",
+            metavar="WHAT",
+            rich_help_panel=_LOCAL,
+        ),
+    ] = "smollm2",
+    llm_model: Annotated[
+        str | None, typer.Option(help="The model's name at that URL.", metavar="NAME", rich_help_panel=_LOCAL)
+    ] = None,
+    # -- connection
+    base_url: Annotated[
+        str | None,
+        typer.Option(help="Another server with this protocol.", metavar="URL", rich_help_panel=_CONNECTION),
+    ] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(help="To be sent along.", metavar="NAME:VALUE", rich_help_panel=_CONNECTION),
+    ] = None,
+    project: Annotated[str | None, typer.Option(help="OpenAI or Google Cloud.", rich_help_panel=_CONNECTION)] = None,
+    location: Annotated[
+        str | None, typer.Option(help="Google Cloud region (Vertex AI).", rich_help_panel=_CONNECTION)
+    ] = None,
+    api_version: Annotated[str | None, typer.Option(help="Of Gemini's API.", rich_help_panel=_CONNECTION)] = None,
+    connect_timeout: Annotated[
+        float, typer.Option(help="Until the provider is ready.", metavar="SECONDS", rich_help_panel=_CONNECTION)
+    ] = 15.0,
+    response_timeout: Annotated[
+        float, typer.Option(help="Until an answer must come.", metavar="SECONDS", rich_help_panel=_CONNECTION)
+    ] = 30.0,
+    reconnects: Annotated[
+        int, typer.Option(help="How often a lost connection is dialled again.", rich_help_panel=_CONNECTION)
+    ] = 6,
+    debug: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write every frame there, without the key and with sound shortened.",
+            metavar="FILE",
+            rich_help_panel=_CONNECTION,
+        ),
+    ] = None,
+) -> Choices:
+    """The settings these options make."""
+    detection: ServerVAD | SemanticVAD
+    if eagerness is not None:
+        detection = SemanticVAD(eagerness=eagerness, interrupt_response=interrupt)
+    else:
+        detection = ServerVAD(
+            threshold=vad_threshold,
+            start_sensitivity=start_sensitivity,
+            end_sensitivity=end_sensitivity,
+            idle_timeout_ms=idle_timeout_ms,
+            interrupt_response=interrupt,
+            **_given(silence_duration_ms=silence_ms),
+        )
+    config = RealtimeConfig(
+        model=model,
+        voice=voice,
+        system_prompt=system,
+        language=language,
+        vad_mode=vad or VADMode.CLIENT,
+        client_vad=ClientVAD(engine=vad_engine, **_given(hangover_ms=silence_ms, min_speech_ms=min_speech_ms)),
+        turn_detection=detection,
+        output="text" if text_only else "audio",
+        temperature=temperature,
+        max_output_tokens=max_output_tokens,
+        speed=speed,
+        reasoning_effort=effort,
+        tool_choice=tool_choice,
+        tool_timeout_s=tool_timeout,
+        transcription_model=transcription_model,
+        noise_reduction=noise_reduction,
+        truncation=_truncation(truncation),
+        mcp_servers=tuple(_mcp_server(text) for text in mcp or ()),
+        organization=organization,
+        google_search=google_search,
+        code_execution=code_execution,
+        affective_dialog=affective_dialog,
+        proactive_audio=proactive_audio,
+        llm=llm,
+        llm_model=llm_model,
+        base_url=base_url,
+        headers=dict(_header(text) for text in header or ()),
+        project=project,
+        location=location,
+        api_version=api_version,
+        connect_timeout_s=connect_timeout,
+        response_timeout_s=response_timeout,
+        reconnect=Reconnect(attempts=reconnects),
+        debug_file=str(debug) if debug else None,
+    )
+    return Choices(_provider(provider), config, tools, vad_given=vad is not None)
+
+
+def takes_conversation_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command, after its own parameters, those of `conversation`; it gets what they make as `choices`."""
+    own = dict(inspect.signature(command).parameters)
+    own.pop("choices")
+    shared = inspect.signature(conversation).parameters
+
+    @functools.wraps(command)
+    def wrapper(**values: Any) -> None:
+        choices = conversation(**{name: values.pop(name) for name in shared})
+        command(choices=choices, **values)
+
+    # Typer reads both.
+    hints = typing.get_type_hints(command, include_extras=True) | typing.get_type_hints(
+        conversation, include_extras=True
+    )
+    wrapper.__annotations__ = {name: hints[name] for name in (*own, *shared)}
+    keyword_only = [parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in (*own.values(), *shared.values())]
+    wrapper.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]
+    return wrapper
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _provider(name: str | None) -> Provider:
+    if not name:
+        return choose_provider()
+    try:
+        return find_provider(name)
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error), param_hint="--provider") from error
+
+
+def _truncation(text: str | None) -> Literal["auto", "disabled"] | Retention | None:
+    match text:
+        case None | "auto" | "disabled":
+            return text
+    try:
+        return Retention(ratio=float(text))
+    except ValueError as error:
+        raise typer.BadParameter("auto, disabled, or a number from 0 to 1", param_hint="--truncation") from error
+
+
+def _mcp_server(text: str) -> MCPServer:
+    label, _, url = text.partition("=")
+    try:
+        return MCPServer(label=label, url=url)
+    except ConfigurationError as error:
+        raise typer.BadParameter(f"{error} Write LABEL=URL.", param_hint="--mcp") from error
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        # Not repeated: a value put in the wrong place may be a secret.
+        raise typer.BadParameter("write NAME:VALUE", param_hint="--header")
+    return name.strip(), value.strip()

@@ -1,0 +1,142 @@
+"""What a conversation looks like as lines: JSON for programs, plain words for people."""
+
+import json
+import time
+from dataclasses import asdict
+from typing import Any, TextIO
+
+from voicecli.errors import RealtimeError
+from voicecli.events import (
+    ApprovalRequest,
+    ErrorOccurred,
+    Event,
+    Interrupted,
+    Notice,
+    Reconnecting,
+    ResponseDone,
+    SessionEnded,
+    SessionStarted,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCallFinished,
+    ToolCallRequest,
+    TranscriptUpdate,
+    Usage,
+)
+
+__all__ = ["JsonLines", "PlainLines", "printable"]
+
+
+class JsonLines:
+    """One JSON object a line for each event. Times are in ms since it was made.
+
+    Args:
+        stream: takes the lines; each is flushed, so that a pipe sees it at once.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._start = time.monotonic()
+        self._usage = Usage()
+        self._turns = 0
+        self._failure: RealtimeError | None = None
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, ResponseDone):
+            self._usage += event.usage
+            self._turns += not event.awaits_tools
+        line = self._line(event)
+        if line is not None:
+            self._write(line)
+
+    def failed(self, error: RealtimeError) -> None:
+        """The conversation ended by this error."""
+        self._write({"type": "error", **_error(error), "fatal": True})
+
+    def _write(self, line: dict[str, Any]) -> None:
+        line = {"type": line.pop("type"), "time_ms": round((time.monotonic() - self._start) * 1000), **line}
+        self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._stream.flush()
+
+    def _line(self, event: Event) -> dict[str, Any] | None:
+        match event:
+            case SessionStarted():
+                return {"type": "session_started", **asdict(event)}
+            case SpeechStarted():
+                return {"type": "speech_started"}
+            case SpeechStopped():
+                return {"type": "speech_stopped"}
+            case TranscriptUpdate(text=text, final=final) if text or final:
+                return {"type": "transcript", **asdict(event)}
+            case ToolCallRequest():
+                return {"type": "tool_call", **asdict(event)}
+            case ToolCallFinished():
+                return {"type": "tool_result", **asdict(event)}
+            case ApprovalRequest():
+                return {"type": "approval_request", **asdict(event)}
+            case Interrupted():
+                return {"type": "interrupted", **asdict(event)}
+            case ResponseDone():
+                return {"type": "response_done", **asdict(event)}
+            case Reconnecting(attempt, delay_s, reason):
+                delay_ms = round(delay_s * 1000)
+                return {"type": "reconnecting", "attempt": attempt, "delay_ms": delay_ms, "reason": reason}
+            case Notice():
+                return {"type": "notice", **asdict(event)}
+            case ErrorOccurred(error):
+                return {"type": "error", **_error(error), "fatal": False}
+            case SessionEnded():
+                totals = {"turns": self._turns, "usage": asdict(self._usage)}
+                return {"type": "session_ended", **asdict(event), **totals}
+            case _:
+                return None
+
+
+class PlainLines:
+    """A line for each finished utterance and each thing worth knowing.
+
+    Args:
+        stream: takes the lines.
+        quiet: whether only what is said, and errors, are written.
+    """
+
+    def __init__(self, stream: TextIO, *, quiet: bool = False) -> None:
+        self._stream = stream
+        self._quiet = quiet
+
+    def __call__(self, event: Event) -> None:
+        line = self._line(event)
+        if line:
+            self._stream.write(printable(line) + "\n")
+            self._stream.flush()
+
+    def _line(self, event: Event) -> str:
+        match event:
+            case TranscriptUpdate(role, text=text, final=True, interrupted=interrupted) if text.strip():
+                speaker = "You" if role == "user" else "Assistant"
+                return f"{speaker}: {text.strip()}{' …' if interrupted else ''}"
+            case ErrorOccurred(error):
+                return f"Error: {error}"
+            case _ if self._quiet:
+                return ""
+            case ToolCallRequest(name=name, arguments=arguments):
+                return f"Tool: {name} {arguments}"
+            case ToolCallFinished(name=name, output=output, is_error=is_error):
+                return f"Tool: {name} {'failed' if is_error else 'answered'}: {output}"
+            case Reconnecting(attempt, delay_s, reason):
+                return f"Reconnecting ({attempt}) in {delay_s:.1f} s: {reason}"
+            case Notice(message=message):
+                return f"Note: {message}"
+            case ResponseDone(status="failed" | "incomplete", reason=reason):
+                return f"Note: the answer is not complete: {reason}"
+            case _:
+                return ""
+
+
+def printable(text: str) -> str:
+    """The text in one line, with control characters shown instead of obeyed: words must not steer a terminal."""
+    return "".join(char if char.isprintable() else " " if char.isspace() else f"\\x{ord(char):02x}" for char in text)
+
+
+def _error(error: RealtimeError) -> dict[str, str]:
+    return {"error": type(error).__name__, "message": error.message, "advice": error.advice}

@@ -1,0 +1,119 @@
+"""Runs one conversation for a command: opens what it needs, shows what happens, tells how it ended."""
+
+import asyncio
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from voicecli.audio import AudioSource
+from voicecli.audio.files import WavSink
+from voicecli.cli.options import Choices
+from voicecli.cli.output import JsonLines, PlainLines
+from voicecli.duplex import Observer, converse
+from voicecli.errors import RealtimeError, ToolError
+from voicecli.voice import RealtimeVoice
+
+__all__ = ["load_tools", "run_conversation"]
+
+
+def run_conversation(
+    choices: Choices, source: AudioSource | str, output: str | None, *, as_json: bool, quiet: bool
+) -> None:
+    """Hold the conversation and return when it is over.
+
+    Args:
+        source: the user's voice, or one turn in writing.
+        output: the WAV file for the reply, "-" for standard output, None for nowhere.
+
+    Raises:
+        RealtimeError: as `converse` does, and when something named on the command line cannot be used.
+    """
+    tools = load_tools(choices.tools) if choices.tools else []
+    voice = RealtimeVoice(choices.provider, config=choices.config, tools=tools)
+    lines: JsonLines | PlainLines
+    # Standard output carries the sound when that is piped on; words then go to standard error.
+    words: TextIO = sys.stderr if output == "-" else sys.stdout
+    lines = JsonLines(sys.stdout) if as_json else PlainLines(words, quiet=quiet)
+    try:
+        _prepare(choices)
+        asyncio.run(_converse(voice, source, output, lines))
+    except RealtimeError as error:
+        if isinstance(lines, JsonLines):
+            lines.failed(error)
+        raise
+
+
+def _prepare(choices: Choices) -> None:
+    """Let the provider fetch what it needs once, with a bar on a terminal and a line elsewhere."""
+    if choices.provider.prepare is None:
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    what = "Fetching the built-in model, once"
+    task: TaskID | None = None
+    with Progress(*columns, console=console, transient=True) as bar:
+
+        def show(done: int, total: int) -> None:
+            nonlocal task
+            if task is None:
+                task = bar.add_task(what, total=total)
+                if not console.is_terminal:
+                    console.print(f"{what} ({total / 1e6:.0f} MB) ...")
+            bar.update(task, completed=done, total=total)
+
+        choices.provider.prepare(choices.config, show)
+
+
+async def _converse(voice: RealtimeVoice, source: AudioSource | str, output: str | None, observer: Observer) -> None:
+    if output is None:
+        async with voice.connect() as session:
+            await converse(session, source, None, [observer])
+        return
+    sink = WavSink(output)
+    try:
+        async with voice.connect() as session:
+            sink.open(session.output_rate)
+            await converse(session, source, sink, [observer])
+    finally:
+        await sink.aclose()
+
+
+def load_tools(path: Path) -> list[Callable[..., Any]]:
+    """The public functions defined in a Python file.
+
+    Raises:
+        ToolError: it cannot be read or imported, or defines none.
+    """
+    spec = importlib.util.spec_from_file_location(f"voicecli_tools_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ToolError(f"{path} is not a Python file.", advice="Name a file that ends in .py.")
+    module = importlib.util.module_from_spec(spec)
+    # What it imports may lie beside it.
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+    except FileNotFoundError as error:
+        if error.filename and Path(error.filename) == path.resolve():
+            raise ToolError(f"There is no file {path}.", advice="Give the path of your tools file.") from error
+        raise ToolError(f"{path} cannot be imported: {error}", advice="Mend it, and try again.") from error
+    except (Exception, SystemExit) as error:
+        raise ToolError(
+            f"{path} cannot be imported: {type(error).__name__}: {error}", advice="Mend it, and try again."
+        ) from error
+    finally:
+        sys.path.pop(0)
+    functions = [
+        value
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and not name.startswith("_") and value.__module__ == spec.name
+    ]
+    if not functions:
+        raise ToolError(f"{path} defines no public function.", advice="Write `def name(...)` with a docstring.")
+    return functions

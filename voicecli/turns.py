@@ -1,0 +1,109 @@
+"""What the user's audio becomes: commands for the provider, with turns found here where that is wanted."""
+
+from voicecli.audio.pcm import Resampler
+from voicecli.audio.vad import (
+    SpeechDetected,
+    SpeechTransition,
+    TurnAudio,
+    TurnDropped,
+    TurnEnded,
+    TurnStarted,
+    VoiceActivityDetector,
+)
+from voicecli.commands import AppendAudio, ClearAudio, EndTurn, StartTurn
+from voicecli.config import RealtimeConfig, VADMode
+from voicecli.events import SpeechStarted, SpeechStopped
+
+__all__ = ["Step", "UserTurns"]
+
+Step = StartTurn | AppendAudio | EndTurn | ClearAudio | SpeechStarted | SpeechStopped
+"""A command to be sent, or an event to be told."""
+
+
+class UserTurns:
+    """Takes the user's audio and says what to do about it, in order. Pure.
+
+    Args:
+        config: who finds the turns, and how.
+        rate: of the audio the provider takes, in Hz.
+    """
+
+    def __init__(self, config: RealtimeConfig, rate: int) -> None:
+        self._mode = config.vad_mode
+        self._rate = rate
+        self._resampler = Resampler(rate, rate)
+        self._from_rate = rate
+        self._detector = VoiceActivityDetector(config.client_vad, rate) if self._mode is VADMode.CLIENT else None
+        self._open = False
+        self._one_utterance = False
+
+    @property
+    def open(self) -> bool:
+        """Whether audio was sent that `end` would end the turn of."""
+        return self._open
+
+    def begin_utterance(self) -> None:
+        """What comes until `end` is one turn, whatever pauses are in it."""
+        self._one_utterance = True
+
+    def audio(self, audio: bytes, sample_rate: int) -> list[Step]:
+        """Take a chunk of PCM16 mono, of any number of bytes; half a sample waits for its other half."""
+        steps: list[Step] = []
+        if sample_rate != self._from_rate:
+            steps += self._take(self._resampler.flush())
+            self._resampler, self._from_rate = Resampler(sample_rate, self._rate), sample_rate
+        return steps + self._take(self._resampler.process(audio))
+
+    def end(self) -> list[Step]:
+        """The user has finished. Empty when nothing was said."""
+        steps = self._take(self._resampler.flush())
+        self._resampler = Resampler(self._from_rate, self._rate)
+        if self._detector is not None:
+            steps += self._follow(self._detector.flush())
+        if self._open:
+            self._open = False
+            if self._detector is not None:
+                steps.append(SpeechStopped())
+            steps.append(EndTurn())
+        self._one_utterance = False
+        return steps
+
+    def reset(self) -> None:
+        """Forget the turn under way."""
+        self._resampler = Resampler(self._from_rate, self._rate)
+        if self._detector is not None:
+            self._detector.reset()
+        self._open = self._one_utterance = False
+
+    def _take(self, audio: bytes) -> list[Step]:
+        if not audio:
+            return []
+        if self._detector is not None:
+            return self._follow(self._detector.process(audio))
+        start: list[Step] = [] if self._open or self._mode is VADMode.SERVER else [StartTurn()]
+        self._open = True
+        return [*start, AppendAudio(audio)]
+
+    def _follow(self, transitions: list[SpeechTransition]) -> list[Step]:
+        steps: list[Step] = []
+        for transition in transitions:
+            match transition:
+                case SpeechDetected():
+                    if not self._open:
+                        steps.append(SpeechStarted())
+                case TurnStarted(audio):
+                    if not self._open:
+                        steps.append(StartTurn())
+                    self._open = True
+                    steps.append(AppendAudio(audio))
+                case TurnAudio(audio):
+                    steps.append(AppendAudio(audio))
+                case TurnEnded() if self._one_utterance:
+                    pass  # a pause; `end` ends it
+                case TurnEnded():
+                    self._open = False
+                    steps += [SpeechStopped(), EndTurn()]
+                case TurnDropped():
+                    if not self._open:
+                        steps.append(SpeechStopped())
+        return steps
