@@ -288,7 +288,7 @@ class VoiceSession:
                     f"{len(audio)} bytes are not PCM16: a sample has two bytes.",
                     advice="Send signed 16-bit mono samples without a file header.",
                 )
-            pieces = _pieces(bytes(audio), rate)
+            pieces: AsyncIterable[bytes] = _pieces(bytes(audio), rate)
         else:
             pieces = audio
         async with self._answer_lock:
@@ -399,9 +399,10 @@ class VoiceSession:
 
     # -- life
 
-    def start(self) -> None:
-        """Begin to read; called once, by whoever made the session."""
+    async def start(self) -> None:
+        """Begin to read, and return when the first event has come; called once, by whoever made the session."""
         self._reader = asyncio.create_task(self._read(), name="voicecli-session")
+        await self._happened.wait()
 
     async def aclose(self) -> None:
         """End the conversation: stop tools, close the connection, let handlers finish. Idempotent."""

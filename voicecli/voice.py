@@ -82,8 +82,8 @@ class RealtimeVoice:
             ConversationSetup(self._config, tools=schemas, history=tuple(history))
         )
         session = VoiceSession(connection, self._config, tools=self._tools, handlers=self._handlers, history=history)
-        session.start()
         try:
+            await session.start()
             yield session
         finally:
             await session.aclose()

@@ -1,0 +1,62 @@
+import pytest
+
+from voicecli.events import Usage
+from voicecli.metrics import Prices, TurnClock, with_cost
+
+PRICES = Prices(
+    text_in=4, text_cached=0.4, text_out=24, audio_in=32, audio_cached=0.4, audio_out=64, image_in=5, image_cached=0.5
+)
+
+
+def test_cached_tokens_are_a_part_of_the_input() -> None:
+    usage = Usage(
+        input_text_tokens=1000,
+        cached_text_tokens=400,
+        input_audio_tokens=500,
+        cached_audio_tokens=100,
+        output_text_tokens=200,
+        output_audio_tokens=300,
+        input_image_tokens=10,
+    )
+    expected = (600 * 4 + 400 * 0.4 + 400 * 32 + 100 * 0.4 + 10 * 5 + 200 * 24 + 300 * 64) / 1e6
+    assert with_cost(usage, PRICES).cost_usd == pytest.approx(expected)
+
+
+def test_an_unknown_price_makes_the_cost_unknown_and_stays_so_in_sums() -> None:
+    unknown = with_cost(Usage(output_text_tokens=1), None)
+    assert unknown.cost_usd is None
+    assert (Usage() + unknown).cost_usd is None
+    assert with_cost(Usage(transcription_seconds=60), PRICES, transcription_per_minute=None).cost_usd is None
+
+
+def test_transcription_is_billed_by_the_minute() -> None:
+    usage = with_cost(Usage(transcription_seconds=90), None, transcription_per_minute=0.0045)
+    assert usage.cost_usd == pytest.approx(0.00675)
+
+
+def test_usages_add_up() -> None:
+    total = Usage(input_text_tokens=1, cost_usd=0.5) + Usage(input_text_tokens=2, cost_usd=0.25, approximate=True)
+    assert total == Usage(input_text_tokens=3, cost_usd=0.75, approximate=True)
+
+
+def test_latency_is_counted_from_the_end_of_the_turn_to_the_first_of_each() -> None:
+    clock = TurnClock(24_000)
+    clock.turn_ended(10.0)
+    clock.text(10.1)
+    clock.audio(10.3, 4800)
+    clock.audio(10.5, 4800)
+    clock.heard(10.45)
+    clock.text(10.6)
+    metrics = clock.done(11.0)
+    assert (metrics.first_text_ms, metrics.first_audio_ms, metrics.first_heard_ms) == (100, 300, 450)
+    assert (metrics.done_ms, metrics.audio_ms) == (1000, 200)
+    clock.turn_ended(20.0)
+    assert clock.done(20.5).first_audio_ms is None
+
+
+def test_a_reply_to_nothing_has_no_latency() -> None:
+    clock = TurnClock(24_000)
+    clock.audio(1.0, 480)
+    metrics = clock.done(2.0)
+    assert metrics.first_audio_ms is None
+    assert metrics.audio_ms == 10

@@ -1,0 +1,541 @@
+"""The session over a scripted provider: what is sent, what is delivered, in which order."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from voicecli import RealtimeConfig, RealtimeVoice, VADMode
+from voicecli.audio import Playhead
+from voicecli.commands import AppendAudio, CancelResponse, EndTurn, SendImage, SendText, StartTurn, ToolResult
+from voicecli.errors import AudioFormatError, ConfigurationError, RealtimeConnectionError, RealtimeError, ToolError
+from voicecli.events import (
+    AudioChunk,
+    ErrorOccurred,
+    Event,
+    Interrupted,
+    ResponseDone,
+    ResponseStarted,
+    SessionEnded,
+    SessionStarted,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCallCancelled,
+    ToolCallFinished,
+    ToolCallRequest,
+    TranscriptUpdate,
+    Usage,
+)
+from voicecli.session import VoiceSession
+from voicecli.testing import ScriptedConnection, Step, reply, scripted_provider, tool_call
+
+SECOND = bytes(48_000)
+MANUAL = RealtimeConfig(vad_mode=VADMode.NONE, response_timeout_s=5)
+
+
+def conversation(
+    *script: list[Step], config: RealtimeConfig = MANUAL, tools: Any = ()
+) -> tuple[RealtimeVoice, ScriptedConnection]:
+    connection = ScriptedConnection(script)
+    return RealtimeVoice(scripted_provider(connection=connection), config=config, tools=tools), connection
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def collect(session: VoiceSession) -> list[Event]:
+    return [event async for event in session]
+
+
+# -- one utterance in, one answer out
+
+
+async def test_an_utterance_is_answered() -> None:
+    usage = Usage(output_audio_tokens=7)
+    voice, connection = conversation(reply("It is Paris.", user="Which city?", audio=b"\1\2" * 10, usage=usage))
+    async with voice.connect() as session:
+        response = await session.send_audio(SECOND)
+    assert response is not None
+    assert response.transcript == "It is Paris."
+    assert response.user_transcript == "Which city?"
+    assert response.audio == b"\1\2" * 10
+    assert response.sample_rate == 24_000
+    assert response.status == "completed"
+    assert response.usage == usage
+    assert response.metrics.first_audio_ms is not None
+    assert connection.audio == SECOND
+    assert isinstance(connection.commands[0], StartTurn)
+    assert isinstance(connection.commands[-1], EndTurn)
+
+
+async def test_text_is_answered_and_stands_in_the_history() -> None:
+    voice, connection = conversation(reply("Hello you."))
+    async with voice.connect() as session:
+        response = await session.send_text("Hello")
+        assert response is not None
+        assert response.transcript == "Hello you."
+        assert response.user_transcript == "Hello"
+        assert [(turn.role, turn.text) for turn in session.history] == [("user", "Hello"), ("assistant", "Hello you.")]
+    assert [command.text for command in connection.commands if isinstance(command, SendText)] == ["Hello"]
+
+
+async def test_audio_comes_from_an_iterator_and_at_another_rate() -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(50):
+            yield bytes(160 * 2)  # 20 ms at 8 kHz
+
+    voice, connection = conversation(reply("Yes."))
+    async with voice.connect() as session:
+        response = await session.send_audio(chunks(), sample_rate=8_000)
+    assert response is not None
+    assert len(connection.audio) == len(SECOND)
+
+
+async def test_usage_of_a_turn_with_a_tool_is_the_sum() -> None:
+    def look() -> str:
+        """Look."""
+        return "sun"
+
+    first = tool_call("look", "")
+    first[-1] = ResponseDone("response_tool", usage=Usage(input_text_tokens=2), awaits_tools=True)
+    voice, connection = conversation(first, reply("Sun.", usage=Usage(input_text_tokens=3)), tools=[look])
+    async with voice.connect() as session:
+        response = await session.send_text("Weather?")
+        assert session.usage.input_text_tokens == 5
+    assert response is not None
+    assert response.usage.input_text_tokens == 5
+    assert response.transcript == "Sun."
+    assert ToolResult("call_1", "sun") in connection.commands
+
+
+async def test_half_a_sample_is_refused_before_anything_is_sent() -> None:
+    voice, connection = conversation()
+    async with voice.connect() as session:
+        with pytest.raises(AudioFormatError, match="3 bytes are not PCM16"):
+            await session.send_audio(b"abc")
+    assert connection.commands == []
+
+
+async def test_a_failed_answer_raises_what_the_provider_said() -> None:
+    failed: list[Step] = [
+        ResponseStarted("r"),
+        ErrorOccurred(RealtimeError("The model is overloaded.")),
+        ResponseDone("r", "failed", "server_error"),
+    ]
+    voice, _ = conversation(failed, [ResponseStarted("r2"), ResponseDone("r2", "failed", "server_error")])
+    async with voice.connect() as session:
+        with pytest.raises(RealtimeError, match="overloaded"):
+            await session.send_text("Hello")
+        with pytest.raises(RealtimeError, match="server_error"):
+            await session.send_text("Hello")
+
+
+async def test_no_answer_is_said_after_the_timeout() -> None:
+    voice, _ = conversation(config=RealtimeConfig(vad_mode=VADMode.NONE, response_timeout_s=0.05))
+    async with voice.connect() as session:
+        with pytest.raises(RealtimeError, match=r"No answer came within 0\.05 s"):
+            await session.send_text("Hello")
+
+
+async def test_wait_decides_explicitly() -> None:
+    voice, connection = conversation(reply("One."), reply("Two."))
+    voice.on_audio(lambda audio: None)
+    async with voice.connect() as session:
+        assert await session.send_audio(SECOND) is None
+        assert not any(isinstance(command, EndTurn) for command in connection.commands)
+        response = await session.send_audio(SECOND, wait=True)
+        assert response is not None
+        assert response.transcript == "One."
+        assert await session.send_text("Hello", wait=False) is None
+        await session.wait_for_reply()
+
+
+# -- turns
+
+
+async def test_client_turns_send_only_speech_and_say_so(speech: bytes) -> None:
+    """Speech between two seconds of silence: one turn, most of the silence unsent."""
+    voice, connection = conversation(reply("Yes."), config=RealtimeConfig(vad_mode=VADMode.CLIENT))
+    silence = bytes(16_000 * 2 * 2)
+    audio = silence + speech + silence
+    async with voice.connect() as session:
+        events = asyncio.create_task(collect(session))
+        await asyncio.sleep(0)
+        for start in range(0, len(audio), 640):
+            await session.send_audio(audio[start : start + 640], sample_rate=16_000)
+        await session.wait_for_reply()
+    kinds = [type(event) for event in await events]
+    assert kinds[:3] == [SessionStarted, SpeechStarted, SpeechStopped]
+    assert [type(command) for command in connection.commands if not isinstance(command, AppendAudio)] == [
+        StartTurn,
+        EndTurn,
+    ]
+    sent_s = len(connection.audio) / 48_000
+    speech_s = len(speech) / 32_000
+    assert speech_s - 0.2 < sent_s < speech_s + 1.5
+
+
+async def test_an_utterance_without_speech_is_no_turn() -> None:
+    voice, connection = conversation(config=RealtimeConfig(vad_mode=VADMode.CLIENT))
+    async with voice.connect() as session:
+        response = await session.send_audio(SECOND)
+    assert response is not None
+    assert response.status == "no_speech"
+    assert connection.commands == []
+
+
+async def test_an_utterance_with_a_pause_is_one_turn(speech: bytes) -> None:
+    voice, connection = conversation(reply("Yes."), config=RealtimeConfig(vad_mode=VADMode.CLIENT))
+    async with voice.connect() as session:
+        await session.send_audio(speech + bytes(64_000) + speech, sample_rate=16_000)
+    assert sum(isinstance(command, EndTurn) for command in connection.commands) == 1
+
+
+async def test_ending_no_turn_sends_nothing() -> None:
+    voice, connection = conversation()
+    async with voice.connect() as session:
+        await session.end_turn()
+    assert connection.commands == []
+
+
+# -- interruption
+
+
+async def test_speech_cuts_the_reply_where_the_player_says() -> None:
+    voice, connection = conversation()
+    heard = [Playhead("item", 420)]
+    async with voice.connect() as session:
+        session.playback = lambda: heard.pop() if heard else None
+        events = asyncio.create_task(collect(session))
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND, "r", "item"), SpeechStarted()])
+        # The provider notices by itself as well: that is told once.
+        connection.play([Interrupted("r", "item"), ResponseDone("r", "cancelled")])
+        await until(lambda: connection.cancelled)
+        connection.play([SessionEnded("bye")])
+        seen = await events
+    assert connection.cancelled == [CancelResponse("item", 420)]
+    assert [event for event in seen if isinstance(event, Interrupted)] == [Interrupted("r", "item")]
+    assert seen.index(SpeechStarted()) < seen.index(Interrupted("r", "item"))
+
+
+async def test_without_a_player_what_was_heard_is_estimated() -> None:
+    voice, connection = conversation()
+    async with voice.connect() as session:
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND * 60, "r", "item")])
+        await until(lambda: session.awaiting_reply)
+        await asyncio.sleep(0)
+        await session.interrupt()
+    (cancel,) = connection.cancelled
+    assert cancel.item_id == "item"
+    assert cancel.played_ms is not None
+    assert 0 <= cancel.played_ms < 59_000
+
+
+async def test_interrupting_nothing_sends_nothing() -> None:
+    voice, connection = conversation(reply("Yes.", audio=b""))
+    async with voice.connect() as session:
+        await session.interrupt()
+        await session.send_text("Hello")
+        await session.interrupt()
+    assert connection.cancelled == []
+
+
+async def test_speech_that_may_not_interrupt_does_not() -> None:
+    from voicecli import ServerVAD
+
+    voice, connection = conversation(config=RealtimeConfig(turn_detection=ServerVAD(interrupt_response=False)))
+    async with voice.connect() as session:
+        events = asyncio.create_task(collect(session))
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND, "r", "item"), SpeechStarted(), SessionEnded("bye")])
+        assert SpeechStarted() in await events
+    assert connection.cancelled == []
+
+
+async def test_audio_that_waits_for_a_slow_handler_is_dropped_on_interruption() -> None:
+    voice, connection = conversation()
+    first = asyncio.Event()
+    go_on = asyncio.Event()
+    heard: list[bytes] = []
+
+    @voice.on_audio
+    async def play(audio: bytes) -> None:
+        heard.append(audio)
+        first.set()
+        await go_on.wait()
+
+    async with voice.connect() as session:
+        connection.play([ResponseStarted("r"), *(AudioChunk(bytes([n, 0]), "r", "item") for n in range(5))])
+        await first.wait()
+        await session.interrupt()
+        go_on.set()
+    assert heard == [b"\0\0"]
+
+
+# -- listening
+
+
+async def test_handlers_get_everything_in_order_and_plain_ones_may_block() -> None:
+    voice, _ = conversation(reply("It is Paris.", user="Which city?"))
+    transcripts: list[tuple[str, bool, str]] = []
+    calls: list[str] = []
+    release = threading.Event()
+
+    @voice.on_transcript
+    async def with_role(text: str, final: bool, role: str) -> None:
+        transcripts.append((text, final, role))
+
+    @voice.on_transcript
+    def blocking(text: str, final: bool) -> None:
+        release.wait(10)
+        calls.append(text)
+
+    @voice.on_audio
+    async def audio(data: bytes) -> None:
+        calls.append("audio")
+        release.set()  # only reached when the blocking one holds nobody up
+
+    voice.on_connect(lambda: calls.append("connect"))
+    voice.on_disconnect(lambda: calls.append("disconnect"))
+    async with voice.connect() as session:
+        await session.send_text("Hello")
+        await session.wait_for_reply()
+    assert transcripts == [
+        ("Hello", True, "user"),
+        ("Which city?", True, "user"),
+        ("It is", False, "assistant"),
+        ("It is Paris.", True, "assistant"),
+    ]
+    assert calls.index("audio") < calls.index("Hello")
+    assert [call for call in calls if call not in {"audio", "connect", "disconnect"}] == [
+        "Hello",
+        "Which city?",
+        "It is",
+        "It is Paris.",
+    ]
+    assert {"connect", "disconnect"} < set(calls)
+
+
+async def test_a_raising_handler_is_named_to_on_error_and_stops_nothing() -> None:
+    voice, _ = conversation(reply("It is Paris."))
+    errors: list[Exception] = []
+    chunks: list[bytes] = []
+
+    @voice.on_transcript
+    def clumsy(text: str, final: bool) -> None:
+        raise LookupError("oops")
+
+    voice.on_error(errors.append)
+    voice.on_audio(chunks.append)
+    async with voice.connect() as session:
+        response = await session.send_text("Hello", wait=True)
+    assert response is not None
+    assert len(chunks) == 1
+    assert len(errors) == 3
+    assert "on_transcript handler clumsy failed: LookupError: oops" in str(errors[0])
+
+
+async def test_a_voice_can_connect_again_and_delivers_once() -> None:
+    voice = RealtimeVoice(scripted_provider(reply("Yes.", audio=b"\1\0")), config=MANUAL)
+    heard: list[bytes] = []
+    voice.on_audio(heard.append)
+    for round_number in (1, 2, 3):
+        async with voice.connect() as session:
+            await session.send_text("Hello", wait=True)
+        assert len(heard) == round_number
+
+
+async def test_iterating_yields_events_from_the_beginning_to_the_end() -> None:
+    voice, _ = conversation(reply("Yes."))
+    async with voice.connect() as session:
+        await session.send_text("Hello", wait=False)
+        seen = []
+        async for event in session:
+            seen.append(event)
+            if isinstance(event, ResponseDone):
+                await session.aclose()
+    assert isinstance(seen[0], SessionStarted)
+    assert isinstance(seen[-1], SessionEnded)
+    assert any(isinstance(event, AudioChunk) for event in seen)
+
+
+async def test_a_reply_waits_for_the_users_words_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicecli.session._TRANSCRIPT_WAIT_S", 0.01)
+    voice, connection = conversation()
+    async with voice.connect() as session:
+        events = asyncio.create_task(collect(session))
+        slot = TranscriptUpdate("user", "u", "", False)
+        word = TranscriptUpdate("assistant", "a", "It is.", True)
+        late = TranscriptUpdate("user", "u", "Is it?", True)
+        connection.play([slot, word])
+        await until(lambda: any(turn.text for turn in session.history))
+        connection.play([late, SessionEnded("bye")])
+        seen = await events
+    assert [event for event in seen if isinstance(event, TranscriptUpdate)] == [slot, word, late]
+    assert [turn.text for turn in session.history] == ["Is it?", "It is."]
+
+
+# -- tools
+
+
+async def test_tool_failures_go_to_the_model_and_to_on_error() -> None:
+    def broken() -> None:
+        """Break."""
+        raise ValueError("no fuse")
+
+    voice, connection = conversation(tool_call("broken", "{}"), reply("Sorry."), tools=[broken])
+    errors: list[Exception] = []
+    voice.on_error(errors.append)
+    async with voice.connect() as session:
+        await session.send_text("Do it", wait=True)
+    (result,) = (command for command in connection.commands if isinstance(command, ToolResult))
+    assert result.is_error
+    assert "no fuse" in result.output
+    assert isinstance(errors[0], ToolError)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "complaint"),
+    [("missing", "{}", "There is no tool 'missing'"), ("ok", "{", "not JSON"), ("ok", "[1]", "instead of named")],
+)
+async def test_impossible_calls_are_answered(name: str, arguments: str, complaint: str) -> None:
+    def ok() -> None:
+        """Do nothing."""
+
+    voice, connection = conversation(tool_call(name, arguments), reply("Sorry."), tools=[ok])
+    async with voice.connect() as session:
+        await session.send_text("Do it")
+    (result,) = (command for command in connection.commands if isinstance(command, ToolResult))
+    assert result.is_error
+    assert complaint in result.output
+
+
+async def test_the_handler_is_asked_first_and_none_falls_through() -> None:
+    def tool() -> str:
+        """Do."""
+        return "from the tool"
+
+    voice, connection = conversation(
+        tool_call("tool", "{}", call_id="c1"), tool_call("tool", '{"x":1}', call_id="c2"), reply("Done."), tools=[tool]
+    )
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    @voice.on_tool_call
+    async def handle(name: str, args: dict[str, Any]) -> str | None:
+        asked.append((name, args))
+        return "from the handler" if args else None
+
+    async with voice.connect() as session:
+        await session.send_text("Do it")
+    results = [command.output for command in connection.commands if isinstance(command, ToolResult)]
+    assert results == ["from the tool", "from the handler"]
+    assert asked == [("tool", {}), ("tool", {"x": 1})]
+
+
+async def test_a_slow_tool_holds_nothing_up_and_a_cancelled_one_is_not_answered() -> None:
+    started = asyncio.Event()
+
+    async def slow() -> None:
+        """Wait."""
+        started.set()
+        await asyncio.Event().wait()
+
+    voice, connection = conversation(tools=[slow])
+    async with voice.connect() as session:
+        events = asyncio.create_task(collect(session))
+        connection.play([ResponseStarted("r"), ToolCallRequest("c", "slow", "{}"), AudioChunk(b"\0\0", "r", "i")])
+        await started.wait()
+        connection.play([ToolCallCancelled("c"), ResponseDone("r")])
+        await session.wait_for_reply()
+        connection.play([SessionEnded("bye")])
+        seen = await events
+    assert any(isinstance(event, AudioChunk) for event in seen)
+    assert not any(isinstance(event, ToolCallFinished) for event in seen)
+    assert not any(isinstance(command, ToolResult) for command in connection.commands)
+
+
+# -- the end
+
+
+async def test_a_fatal_failure_reaches_whoever_waits_and_later_calls() -> None:
+    voice, _ = conversation([RealtimeConnectionError("The line is dead.")])
+    async with voice.connect() as session:
+        with pytest.raises(RealtimeConnectionError, match="dead"):
+            await session.send_text("Hello")
+        assert not session.is_active
+        with pytest.raises(RealtimeConnectionError, match="dead"):
+            await session.send_text("Hello")
+
+
+async def test_a_failure_that_nobody_heard_of_is_raised_at_the_end() -> None:
+    voice, connection = conversation()
+    with pytest.raises(RealtimeConnectionError, match="dead"):
+        async with voice.connect() as session:
+            connection.play([RealtimeConnectionError("The line is dead.")])
+            await until(lambda: not session.is_active)
+
+
+async def test_a_failure_ends_an_iteration_and_reaches_on_error() -> None:
+    voice, connection = conversation()
+    errors: list[Exception] = []
+    voice.on_error(errors.append)
+    async with voice.connect() as session:
+        connection.play([RealtimeConnectionError("The line is dead.")])
+        with pytest.raises(RealtimeConnectionError, match="dead"):
+            await collect(session)
+    assert [str(error) for error in errors] == ["The line is dead."]
+
+
+async def test_the_provider_may_end_it() -> None:
+    voice, connection = conversation()
+    async with voice.connect() as session:
+        connection.play([SessionEnded("Good night.")])
+        assert (await collect(session))[-1] == SessionEnded("Good night.")
+        with pytest.raises(RealtimeConnectionError, match="over: Good night"):
+            await session.send_text("Hello")
+
+
+async def test_leaving_leaves_no_task() -> None:
+    before = asyncio.all_tasks()
+    voice, _ = conversation(reply("Yes."))
+    voice.on_transcript(lambda text, final: None)
+    async with voice.connect() as session:
+        await session.send_text("Hello")
+    assert asyncio.all_tasks() == before
+
+
+# -- small things
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+async def test_empty_text_is_refused(text: str) -> None:
+    voice, _ = conversation()
+    async with voice.connect() as session:
+        with pytest.raises(ConfigurationError, match="empty"):
+            await session.send_text(text)
+
+
+async def test_pictures_are_known_by_their_bytes(tmp_path: Any) -> None:
+    voice, connection = conversation()
+    png = b"\x89PNG\r\n\x1a\nrest"
+    (tmp_path / "misnamed.jpg").write_bytes(png)
+    (tmp_path / "text.txt").write_text("no picture")
+    async with voice.connect() as session:
+        await session.send_image(png)
+        await session.send_image(tmp_path / "misnamed.jpg")
+        with pytest.raises(ConfigurationError, match="text/plain cannot be sent"):
+            await session.send_image(tmp_path / "text.txt")
+        with pytest.raises(ConfigurationError, match="Cannot read the picture"):
+            await session.send_image(tmp_path / "missing.png")
+    assert connection.commands == [SendImage(png, "image/png")] * 2
+
+
+async def test_a_rate_must_be_positive() -> None:
+    voice, _ = conversation()
+    async with voice.connect() as session:
+        with pytest.raises(ConfigurationError, match="sample_rate: 0"):
+            await session.send_audio(SECOND, sample_rate=0)

@@ -1,0 +1,101 @@
+import pytest
+
+from voicecli.commands import SendText, ToolResult
+from voicecli.events import ResponseDone, SpeechStarted, ToolCallFinished, ToolCallRequest, TranscriptUpdate
+from voicecli.transcript import Transcript, TranscriptOrder, Turn, heard_text
+
+
+def user(text: str, item: str = "u1", *, final: bool = False) -> TranscriptUpdate:
+    return TranscriptUpdate("user", item, text, final)
+
+
+def assistant(text: str, item: str = "a1", *, final: bool = False) -> TranscriptUpdate:
+    return TranscriptUpdate("assistant", item, text, final)
+
+
+def texts(transcript: Transcript) -> list[tuple[str, str]]:
+    return [(turn.role, turn.text) for turn in transcript.turns]
+
+
+def test_updates_replace_each_other_and_keep_their_place() -> None:
+    transcript = Transcript()
+    for event in (
+        user(""),
+        assistant("It"),
+        assistant("It is"),
+        user("Is it?", final=True),
+        assistant("It is.", final=True),
+    ):
+        transcript.apply(event)
+    assert texts(transcript) == [("user", "Is it?"), ("assistant", "It is.")]
+    assert all(turn.final for turn in transcript.turns)
+
+
+def test_tool_calls_stand_where_they_were_made() -> None:
+    transcript = Transcript()
+    transcript.apply(SendText("Weather?", "t1"))
+    transcript.apply(ToolCallRequest("c1", "weather", '{"city":"Rome"}'))
+    transcript.apply(ToolResult("c1", "sunny"))
+    transcript.apply(ToolCallFinished("c1", "weather", "sunny"))
+    transcript.apply(assistant("Sunny.", final=True))
+    assert texts(transcript) == [("user", "Weather?"), ("tool", "sunny"), ("assistant", "Sunny.")]
+    assert transcript.turns[1] == Turn("tool", "c1", "sunny", True, name="weather", arguments='{"city":"Rome"}')
+
+
+def test_names_mean_nothing_after_a_new_session() -> None:
+    transcript = Transcript()
+    transcript.apply(user("One.", final=True))
+    transcript.new_session()
+    transcript.apply(user("Two.", final=True))
+    assert texts(transcript) == [("user", "One."), ("user", "Two.")]
+
+
+def test_history_comes_first() -> None:
+    transcript = Transcript([Turn("user", "old", "Before.", True)])
+    transcript.apply(user("Now.", "old", final=True))
+    assert texts(transcript) == [("user", "Before."), ("user", "Now.")]
+
+
+def test_the_reply_waits_for_the_words_it_answers() -> None:
+    order = TranscriptOrder()
+    assert order.push(user("")) == [user("")]
+    assert order.push(assistant("It")) == []
+    assert order.push(ResponseDone("r1")) == []
+    assert order.holding
+    assert order.push(SpeechStarted()) == [SpeechStarted()]
+    assert order.push(user("Is it?", final=True)) == [user("Is it?", final=True), assistant("It"), ResponseDone("r1")]
+    assert order.push(assistant("It is")) == [assistant("It is")]
+
+
+def test_the_wait_can_be_given_up() -> None:
+    order = TranscriptOrder()
+    order.push(user(""))
+    order.push(assistant("It"))
+    assert order.release() == [assistant("It")]
+    assert order.push(assistant("It is")) == [assistant("It is")]
+    assert order.push(user("Is it?", final=True)) == [user("Is it?", final=True)]
+
+
+def test_of_two_open_utterances_both_are_waited_for() -> None:
+    order = TranscriptOrder()
+    order.push(user("", "u1"))
+    order.push(user("", "u2"))
+    assert order.push(assistant("It")) == []
+    assert order.push(user("b", "u2", final=True)) == [user("b", "u2", final=True)]
+    assert order.push(user("a", "u1", final=True))[1:] == [assistant("It")]
+
+
+@pytest.mark.parametrize(
+    ("played", "received", "heard"),
+    [
+        (0, 1000, ""),
+        (-5, 1000, ""),
+        (1000, 1000, "one two three four"),
+        (2000, 1000, "one two three four"),
+        (500, 1000, "one two"),
+        (100, 1000, ""),
+        (0, 0, "one two three four"),
+    ],
+)
+def test_heard_text_is_cut_at_a_word(played: int, received: int, heard: str) -> None:
+    assert heard_text("one two three four", played, received) == heard
