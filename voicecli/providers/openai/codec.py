@@ -1,0 +1,289 @@
+"""The GA Realtime protocol of OpenAI, sans-I/O.
+
+When a connection is lost, a reply of which anything had come is final with what had come; one of which nothing had
+come is asked for again, under the same response id. A turn of the user's that neither a transcript nor a reply
+stands for yet is sent again as audio.
+"""
+
+import json
+from binascii import b2a_base64
+from collections.abc import Callable, Mapping
+
+from voicecli.commands import (
+    AnswerApproval,
+    AppendAudio,
+    CancelResponse,
+    ClearAudio,
+    Command,
+    EndTurn,
+    PauseAudio,
+    SendImage,
+    SendText,
+    StartTurn,
+    ToolResult,
+)
+from voicecli.config import VADMode
+from voicecli.errors import ProtocolError, RealtimeConnectionError
+from voicecli.events import ErrorOccurred, Event, Notice, SessionStarted
+from voicecli.providers.base import ConversationSetup, Expiring
+from voicecli.providers.openai.endpoint import find_endpoint
+from voicecli.providers.openai.errors import FATAL, HARMLESS, ServerError, close_error, error_for, handshake_error
+from voicecli.providers.openai.fields import Frame, at, text, valid_text
+from voicecli.providers.openai.gate import Gate
+from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE
+from voicecli.providers.openai.replies import Replies
+from voicecli.providers.openai.restore import recent, text_items
+from voicecli.providers.openai.setup import session_settings
+from voicecli.providers.openai.user import UserTurns
+from voicecli.providers.openai.wire import Wire
+from voicecli.transcript import Transcript
+
+__all__ = ["RATE", "OpenAICodec"]
+
+RATE = 24_000
+"""Of the PCM16 audio both ways, in Hz: the only rate the API has."""
+_SESSION_S = 3_600.0
+"""A session ends 60 minutes after it began, whatever happens in it."""
+
+
+class OpenAICodec:
+    """One conversation; `voicecli.providers.base.Codec` says how it is driven.
+
+    Raises:
+        ConfigurationError: no key, or a setting that cannot be.
+    """
+
+    def __init__(self, setup: ConversationSetup) -> None:
+        config = setup.config
+        self._model = config.model or DEFAULT_MODEL
+        self._voice = config.voice
+        self._endpoint = find_endpoint(config, self._model)
+        self._settings = session_settings(setup, self._model)
+        detection = self._settings.turn_detection
+        self._server_vad = config.vad_mode is VADMode.SERVER
+        self._auto_interrupt = bool(detection and detection["interrupt_response"])
+        self._wire = Wire(Transcript(setup.history))
+        self._gate = Gate(self._wire, auto_reply=bool(detection and detection["create_response"]))
+        self._user = UserTurns(self._wire, self._gate, config, self._settings.transcription_model)
+        self._replies = Replies(self._wire, self._gate, self._model)
+        self._images: list[Frame] = []
+        self._started = False
+        self._update_id = ""
+        self._last_error: ServerError | None = None
+        self._handlers = self._dispatch_table()
+
+    @property
+    def url(self) -> str:
+        return self._endpoint.url
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._endpoint.headers
+
+    @property
+    def awaiting_reply(self) -> bool:
+        return self._gate.awaiting_reply
+
+    @property
+    def busy(self) -> bool:
+        gate = self._gate
+        return gate.awaiting_reply or gate.wanted or gate.speaking or self._user.turn_open or bool(self._replies.calls)
+
+    def open(self) -> None:
+        self._wire.restart()
+        self._replies.restart()
+        self._user.restart()
+        self._gate.restart()
+        self._update_id = ""
+        self._last_error = None
+
+    def send(self, command: Command) -> None:
+        match command:
+            case AppendAudio(audio):
+                self._user.append(audio)
+            case ToolResult():
+                self._replies.tool_result(command)
+            case SendText(said, item_id):
+                self._wire.transcript.apply(command)
+                content = [{"type": "input_text", "text": valid_text(said)}]
+                self._wire.create_item({"type": "message", "role": "user", "content": content}, item_id)
+                self._gate.want()
+            case CancelResponse():
+                self._replies.cancel(command)
+            case StartTurn():
+                self._user.start_turn()
+            case EndTurn():
+                self._user.end_turn()
+            case PauseAudio():
+                self._user.pause()
+            case ClearAudio():
+                self._user.clear()
+            case SendImage(data, mime_type):
+                url = f"data:{mime_type};base64,{b2a_base64(data, newline=False).decode()}"
+                image = {"type": "input_image", "image_url": url, "detail": "auto"}
+                self._images.append({"type": "message", "role": "user", "content": [image]})
+                self._wire.create_item(self._images[-1])
+            case AnswerApproval(approval_id, approve):
+                answer = {"type": "mcp_approval_response", "approval_request_id": approval_id, "approve": approve}
+                self._wire.create_item(answer)
+                if not approve:  # an approved call has a result first, which then is answered
+                    self._gate.want()
+
+    def receive(self, message: bytes) -> list[Event | Expiring]:
+        try:
+            frame = json.loads(message)
+            kind = frame["type"]
+            if kind != "error":
+                self._last_error = None
+            if handler := self._handlers.get(kind):
+                handler(frame)
+        except (ProtocolError, RealtimeConnectionError):
+            raise
+        except Exception as error:
+            # The one place that catches malformed input, of which any field may be missing or of any type.
+            raise ProtocolError(f"OpenAI sent a malformed message ({type(error).__name__}).") from error
+        events, self._wire.events = self._wire.events, []
+        return events
+
+    def data_to_send(self) -> list[bytes]:
+        data, self._wire.out = self._wire.out, []
+        return data
+
+    def refused(self, status: int, body: bytes) -> RealtimeConnectionError:
+        return handshake_error(status, body)
+
+    def closed(self, code: int, reason: str) -> RealtimeConnectionError:
+        return close_error(code, reason, self._last_error)
+
+    def _dispatch_table(self) -> dict[str, Callable[[Frame], None]]:
+        user, replies = self._user, self._replies
+        transcription = "conversation.item.input_audio_transcription"
+        table: dict[str, Callable[[Frame], None]] = {
+            "session.created": self._session_created,
+            "session.updated": self._session_updated,
+            "error": self._error,
+            "input_audio_buffer.speech_started": self._speech_started,
+            "input_audio_buffer.speech_stopped": user.speech_stopped,
+            "input_audio_buffer.committed": user.committed,
+            f"{transcription}.delta": user.transcript_delta,
+            f"{transcription}.completed": self._transcript_completed,
+            f"{transcription}.failed": user.transcript_failed,
+            "conversation.item.added": self._item_added,
+            "response.created": self._response_created,
+            "response.done": self._response_done,
+            "response.output_item.added": replies.output_item_added,
+            "response.output_item.done": replies.output_item_done,
+            "response.output_audio.delta": replies.audio_delta,
+            "response.output_audio_transcript.delta": replies.transcript_delta,
+            "response.output_audio_transcript.done": replies.text_done,
+            "response.output_text.delta": replies.text_delta,
+            "response.output_text.done": replies.text_done,
+            "response.mcp_call.completed": replies.mcp_call_over,
+            "response.mcp_call.failed": replies.mcp_call_over,
+            "mcp_list_tools.failed": self._mcp_list_failed,
+        }
+        # Names of the beta, which compatible servers still use.
+        for beta, name in (
+            ("conversation.item.created", "conversation.item.added"),
+            ("response.audio.delta", "response.output_audio.delta"),
+            ("response.audio_transcript.delta", "response.output_audio_transcript.delta"),
+            ("response.audio_transcript.done", "response.output_audio_transcript.done"),
+            ("response.text.delta", "response.output_text.delta"),
+            ("response.text.done", "response.output_text.done"),
+        ):
+            table[beta] = table[name]
+        return table
+
+    def _session_created(self, frame: Frame) -> None:
+        if self._update_id:
+            return
+        session = self._settings.session
+        if self._user.to_restore and self._server_vad:
+            # Turns that are committed again must not be taken apart, nor answered, by the turn detection.
+            audio = session["audio"]
+            session = session | {"audio": audio | {"input": audio["input"] | {"turn_detection": None}}}
+        self._update_id = self._wire.queue("session.update", session=session)
+        self._wire.events.append(Expiring(_SESSION_S))
+
+    def _session_updated(self, frame: Frame) -> None:
+        if self._gate.ready or not self._update_id:
+            return
+        session = at(frame, "session")
+        self._gate.ready = True
+        self._replies.model = text(session, "model") or self._model
+        voice = text(at(session, "audio", "output"), "voice")
+        spoken = voice or self._voice or DEFAULT_VOICE
+        self._wire.events.append(
+            SessionStarted(text(session, "id"), self._replies.model, spoken, RATE, RATE, resumed=self._started)
+        )
+        if not self._started:
+            self._wire.events.extend(self._settings.notices)
+            if voice and self._voice and voice != self._voice:
+                self._wire.events.append(Notice("setting_ignored", f"OpenAI speaks with the voice {voice} instead."))
+        self._started = True
+        self._restore()
+
+    def _restore(self) -> None:
+        """Tell the session of the conversation so far, of which there is none when it is new."""
+        user, withheld = self._user, self._user.to_restore and self._server_vad
+        for turn in recent(self._wire.transcript.turns):
+            if turn.role != "user" or not user.commit_again(turn.item_id):
+                for item in text_items(turn):
+                    self._wire.queue("conversation.item.create", item=item)
+        user.commit_rest_again()
+        for image in self._images:
+            self._wire.create_item(image)
+        if withheld:
+            audio = {"input": {"turn_detection": self._settings.turn_detection}}
+            self._wire.queue("session.update", session={"type": "realtime", "audio": audio})
+        user.resume_turn()
+        # A user in the middle of a turn gets one reply, at its end.
+        if self._gate.owed and not user.turn_open:
+            self._gate.want()
+
+    def _speech_started(self, frame: Frame) -> None:
+        self._user.speech_started(frame)
+        active = self._gate.active
+        if self._auto_interrupt and active is not None and not active.interrupted:
+            self._replies.interrupt(active)
+
+    def _transcript_completed(self, frame: Frame) -> None:
+        self._replies.pending_usage += self._user.transcript_completed(frame)
+
+    def _item_added(self, frame: Frame) -> None:
+        item = frame["item"]
+        item_id, parts = text(item, "id"), item.get("content")
+        self._wire.unconfirmed.discard(item_id)
+        spoken = any(at(part).get("type") == "input_audio" for part in parts) if isinstance(parts, list) else False
+        if item.get("role") == "user" and spoken:
+            self._user.reserve(item_id)
+
+    def _response_created(self, frame: Frame) -> None:
+        # It would talk over a user who began to speak after it was asked for.
+        talks_over = self._gate.speaking and self._auto_interrupt
+        self._replies.response_created(frame, wanted=not talks_over)
+        self._user.unanswered = False
+
+    def _response_done(self, frame: Frame) -> None:
+        self._replies.response_done(frame)
+        if not self._gate.owed:
+            self._images.clear()
+
+    def _mcp_list_failed(self, frame: Frame) -> None:
+        message = "OpenAI could not get the list of tools of an MCP server."
+        self._wire.events.append(Notice("mcp_list_failed", message))
+
+    def _error(self, frame: Frame) -> None:
+        error = ServerError.parse(frame.get("error"))
+        self._last_error = error
+        if not self._gate.ready or error.code in FATAL:
+            raise error_for(error)
+        if error.code == "conversation_already_has_active_response":
+            self._gate.refused()
+        elif error.code == "input_audio_buffer_commit_empty":
+            self._user.commit_refused()
+        elif error.event_id not in self._wire.forgivable and error.code not in HARMLESS:
+            if self._gate.creating:
+                self._replies.create_refused(error)
+            else:
+                self._wire.events.append(ErrorOccurred(error_for(error)))

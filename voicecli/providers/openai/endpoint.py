@@ -1,0 +1,102 @@
+"""Where OpenAI's Realtime API is, and how one is let in: api.openai.com, Azure, or a compatible server."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from voicecli.config import RealtimeConfig
+from voicecli.errors import ConfigurationError
+
+__all__ = ["SETUP_ADVICE", "Endpoint", "find_endpoint", "is_configured"]
+
+SETUP_ADVICE = (
+    "Set OPENAI_API_KEY to a key from https://platform.openai.com/api-keys, "
+    "or AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY."
+)
+_OPENAI = "https://api.openai.com/v1"
+_SECURE = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
+# Paths that are a base and get "/realtime" appended; any other path is taken as complete.
+_BASE_PATHS = {"", "/v1", "/openai", "/openai/v1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Attributes:
+    url: of the WebSocket; holds no secret of ours.
+    models_url: of the list of models.
+    headers: with the key, hence not in the repr.
+    """
+
+    url: str
+    models_url: str
+    headers: Mapping[str, str] = field(repr=False)
+
+
+def is_configured() -> bool:
+    """Whether the environment holds a key for OpenAI or Azure."""
+    return bool(os.environ.get("OPENAI_API_KEY")) or _azure_is_configured()
+
+
+def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
+    """The endpoint that the settings and the environment name.
+
+    `base_url` comes before OPENAI_BASE_URL; Azure is used when its two variables are set and no key for OpenAI is.
+
+    Raises:
+        ConfigurationError: no key, a key that no header can hold, or a model of another protocol.
+    """
+    if model.startswith("gpt-live-"):
+        raise ConfigurationError(
+            f"model: {model!r} speaks GPT-Live, another protocol, which voicecli does not have.",
+            advice="Choose a model of `voice list-models openai`, such as gpt-realtime-2.1.",
+        )
+    key = config.api_key or os.environ.get("OPENAI_API_KEY")
+    base = config.base_url or os.environ.get("OPENAI_BASE_URL")
+    if not base and not key and _azure_is_configured():
+        base = os.environ["AZURE_OPENAI_ENDPOINT"]
+    url = urlsplit(base or _OPENAI)
+    if url.scheme not in _SECURE or not url.hostname:
+        variable = "base_url" if config.base_url else "OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT"
+        raise ConfigurationError(f"{variable}: not a URL.", advice="It looks like https://host/v1.")
+    azure = url.hostname.endswith((".azure.com", ".azure.us", ".azure.cn"))
+    if azure:
+        key = config.api_key or os.environ.get("AZURE_OPENAI_API_KEY") or key
+    if not key and (azure or url.hostname.endswith("openai.com")):
+        raise ConfigurationError("OPENAI_API_KEY is not set.", advice=SETUP_ADVICE)
+
+    path = url.path.rstrip("/")
+    if azure and path in {"", "/openai"}:
+        path = "/openai/v1"
+    if path in _BASE_PATHS:
+        path += "/realtime"
+    query = dict(parse_qsl(url.query, keep_blank_values=True))
+    scheme = _SECURE[url.scheme]
+    return Endpoint(
+        url=urlunsplit((scheme.replace("http", "ws"), url.netloc, path, urlencode({"model": model} | query), "")),
+        models_url=urlunsplit((scheme, url.netloc, path.removesuffix("/realtime") + "/models", urlencode(query), "")),
+        headers=_headers(config, key, azure=azure),
+    )
+
+
+def _headers(config: RealtimeConfig, key: str | None, *, azure: bool) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if key:
+        key = key.strip()
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise ConfigurationError(
+                "The key for OpenAI has characters that no key has.", advice="Copy it again, without quotes or blanks."
+            )
+        headers["api-key" if azure else "Authorization"] = key if azure else f"Bearer {key}"
+    for name, value in (
+        ("OpenAI-Organization", config.organization or os.environ.get("OPENAI_ORG_ID")),
+        ("OpenAI-Project", config.project or os.environ.get("OPENAI_PROJECT_ID")),
+    ):
+        if value and not azure:
+            headers[name] = value
+    given = {name.lower() for name in config.headers}
+    return {name: value for name, value in headers.items() if name.lower() not in given} | dict(config.headers)
+
+
+def _azure_is_configured() -> bool:
+    return bool(os.environ.get("AZURE_OPENAI_ENDPOINT") and os.environ.get("AZURE_OPENAI_API_KEY"))

@@ -1,0 +1,150 @@
+"""What OpenAI's Realtime API offers and charges: models, voices, prices, and how its usage reports are read."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from voicecli.events import Usage
+from voicecli.metrics import Prices, with_cost
+from voicecli.providers.base import ModelInfo, VoiceInfo
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "DEFAULT_TRANSCRIPTION_MODEL",
+    "DEFAULT_VOICE",
+    "MODELS",
+    "PRICES_AS_OF",
+    "VOICES",
+    "deprecation",
+    "is_reasoning",
+    "response_usage",
+    "transcription_usage",
+]
+
+DEFAULT_MODEL = "gpt-realtime-2.1"
+DEFAULT_VOICE = "marin"
+DEFAULT_TRANSCRIPTION_MODEL = "gpt-transcribe"
+
+PRICES_AS_OF = "2026-10"
+"""When the model pages that these prices are from were read."""
+
+_LARGE_REASONING = Prices(4.00, 0.40, 24.00, 32.00, 0.40, 64.00, 5.00, 0.50)
+_LARGE = Prices(4.00, 0.40, 16.00, 32.00, 0.40, 64.00, 5.00, 0.50)
+_SMALL = Prices(0.60, 0.06, 2.40, 10.00, 0.30, 20.00, 0.80, 0.08)
+_SHUTDOWN = "Shut down on 2027-01-20."
+
+MODELS = (
+    ModelInfo("gpt-realtime-2.1", "recommended; reasons; 128k context", prices=_LARGE_REASONING),
+    ModelInfo("gpt-realtime-2.1-mini", "cheap; reasons; 128k context", prices=_SMALL),
+    ModelInfo("gpt-realtime-2", "superseded by 2.1; reasons; 128k context", prices=_LARGE_REASONING),
+    ModelInfo("gpt-realtime-1.5", "32k context", prices=_LARGE),
+    ModelInfo("gpt-realtime", "32k context", f"{_SHUTDOWN} Use gpt-realtime-2.1.", _LARGE),
+    ModelInfo("gpt-realtime-mini", "32k context", f"{_SHUTDOWN} Use gpt-realtime-2.1-mini.", _SMALL),
+    ModelInfo("gpt-audio-mini", "32k context", f"{_SHUTDOWN} Use gpt-realtime-2.1-mini."),
+)
+
+VOICES = (
+    VoiceInfo("marin", "recommended"),
+    VoiceInfo("cedar", "recommended"),
+    *(VoiceInfo(name) for name in ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse")),
+)
+
+_TRANSCRIPTION_PER_MINUTE = {
+    "gpt-transcribe": 0.0045,
+    "gpt-live-transcribe": 0.017,
+    "gpt-realtime-whisper": 0.017,
+    "whisper-1": 0.006,
+}
+# Text and audio tokens cost the same here.
+_TRANSCRIPTION_TOKENS = {
+    "gpt-4o-transcribe": Prices(2.50, 2.50, 10.00, 2.50, 2.50, 10.00),
+    "gpt-4o-mini-transcribe": Prices(1.25, 1.25, 5.00, 1.25, 1.25, 5.00),
+}
+
+_BY_NAME = {model.name: model for model in MODELS}
+_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+# gpt-realtime-2, -2.1, -2.1-mini; not gpt-realtime-2025-08-28.
+_REASONING = re.compile(r"gpt-realtime-2(\.\d+)?(-.*)?")
+
+
+def is_reasoning(model: str) -> bool:
+    """Whether the model takes `reasoning` and `parallel_tool_calls`; others refuse the whole update for them."""
+    return bool(_REASONING.fullmatch(model))
+
+
+def deprecation(model: str) -> str:
+    """When and why the model goes away; "" for one that stays, or is not known."""
+    if model.startswith(("gpt-4o-realtime-preview", "gpt-4o-mini-realtime-preview")):
+        return "It went away with the beta in May 2026. Use gpt-realtime-2.1."
+    known = _known(model)
+    return known.deprecated if known else ""
+
+
+def response_usage(usage: object, model: str) -> Usage:
+    """What the `usage` of a response.done says, with its cost; the zero Usage where it says nothing."""
+    if not isinstance(usage, Mapping):
+        return Usage()
+    given = _mapping(usage.get("input_token_details"))
+    made = _mapping(usage.get("output_token_details"))
+    cached = _mapping(given.get("cached_tokens_details"))
+    text_in, audio_in, image_in = (_count(given, f"{kind}_tokens") for kind in ("text", "audio", "image"))
+    text_out, audio_out = (_count(made, f"{kind}_tokens") for kind in ("text", "audio"))
+    approximate = False
+    # Thinking may be reported outside the modalities; what they do not account for is text.
+    if (rest := _count(usage, "input_tokens") - text_in - audio_in - image_in) > 0:
+        text_in, approximate = text_in + rest, True
+    if (rest := _count(usage, "output_tokens") - text_out - audio_out) > 0:
+        text_out, approximate = text_out + rest, True
+    cached_text, cached_audio, cached_image = (_count(cached, f"{kind}_tokens") for kind in ("text", "audio", "image"))
+    if not cached and (cached_tokens := _count(given, "cached_tokens")):
+        cached_text, approximate = min(cached_tokens, text_in), True
+    known = _known(model)
+    return with_cost(
+        Usage(
+            input_text_tokens=text_in,
+            input_audio_tokens=audio_in,
+            input_image_tokens=image_in,
+            cached_text_tokens=min(cached_text, text_in),
+            cached_audio_tokens=min(cached_audio, audio_in),
+            cached_image_tokens=min(cached_image, image_in),
+            output_text_tokens=text_out,
+            output_audio_tokens=audio_out,
+            approximate=approximate,
+        ),
+        known.prices if known else None,
+    )
+
+
+def transcription_usage(usage: object, model: str) -> Usage:
+    """What the `usage` of a finished transcription says: seconds or tokens, by the model that bills it."""
+    if not isinstance(usage, Mapping):
+        return Usage()
+    name = _SNAPSHOT.sub("", model)
+    if "seconds" in usage:
+        seconds = usage["seconds"]
+        if not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:
+            return Usage()
+        per_minute = _TRANSCRIPTION_PER_MINUTE.get(name)
+        return with_cost(Usage(transcription_seconds=float(seconds)), None, transcription_per_minute=per_minute)
+    details = _mapping(usage.get("input_token_details"))
+    text = _count(details, "text_tokens")
+    tokens = Usage(
+        input_text_tokens=text,
+        input_audio_tokens=max(_count(usage, "input_tokens") - text, 0),
+        output_text_tokens=_count(usage, "output_tokens"),
+        approximate=not details,
+    )
+    return with_cost(tokens, _TRANSCRIPTION_TOKENS.get(name))
+
+
+def _known(model: str) -> ModelInfo | None:
+    return _BY_NAME.get(model) or _BY_NAME.get(_SNAPSHOT.sub("", model))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _count(details: Mapping[str, Any], name: str) -> int:
+    value = details.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

@@ -1,0 +1,208 @@
+"""The `session.update` that a RealtimeConfig means.
+
+The update is atomic: one field that the model does not know makes the server refuse all of it. So a field is sent
+only where it is allowed, and what is left out is said as a Notice.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from voicecli.config import MCPServer, RealtimeConfig, Retention, SemanticVAD, VADMode
+from voicecli.errors import ConfigurationError
+from voicecli.events import Notice
+from voicecli.providers.base import ConversationSetup
+from voicecli.providers.openai.models import (
+    DEFAULT_TRANSCRIPTION_MODEL,
+    DEFAULT_VOICE,
+    deprecation,
+    is_reasoning,
+)
+from voicecli.tools import ToolSchema
+
+__all__ = ["SessionSettings", "session_settings", "setting_of"]
+
+JSON = dict[str, Any]
+
+_PCM = {"type": "audio/pcm", "rate": 24_000}
+_MAX_OUTPUT_TOKENS = 4_096
+"""The highest limit a session takes; above it there is only "inf"."""
+
+_ELSEWHERE = {
+    "temperature": "OpenAI has no temperature",
+    "google_search": "OpenAI has no Google Search",
+    "code_execution": "OpenAI's voice models run no code",
+    "affective_dialog": "OpenAI has no affective dialog",
+    "proactive_audio": "OpenAI has no proactive audio",
+    "api_version": "OpenAI's Realtime API has one version",
+    "location": "OpenAI has no locations",
+}
+# Prefixes of the names of fields in errors, longest first, and the settings that fill them.
+_SETTINGS = {
+    "session.audio.input.turn_detection": "turn_detection",
+    "session.audio.input.transcription.language": "language",
+    "session.audio.input.transcription": "transcription_model",
+    "session.audio.input.noise_reduction": "noise_reduction",
+    "session.audio.output.voice": "voice",
+    "session.audio.output.speed": "speed",
+    "session.output_modalities": "output",
+    "session.instructions": "system_prompt",
+    "session.reasoning": "reasoning_effort",
+    "session.tool_choice": "tool_choice",
+    "session.tools": "tools",
+    "session.model": "model",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """Attributes:
+    session: the `session` object of the first update.
+    turn_detection: its part that restoring a conversation withholds for a moment; None when the client finds turns.
+    transcription_model: None when transcripts are off.
+    notices: about what was left out.
+    """
+
+    session: JSON
+    turn_detection: JSON | None
+    transcription_model: str | None
+    notices: tuple[Notice, ...]
+
+
+def session_settings(setup: ConversationSetup, model: str) -> SessionSettings:
+    """What to tell the server at the start.
+
+    Raises:
+        ConfigurationError: `tool_choice` names a tool that is not there.
+    """
+    config, ignored = setup.config, _ignored(setup.config, model)
+    transcription = config.transcription_model or DEFAULT_TRANSCRIPTION_MODEL
+    turn_detection = _turn_detection(config) if config.vad_mode is VADMode.SERVER else None
+    audio_in: JSON = {"format": _PCM, "turn_detection": turn_detection}
+    if transcription != "none":
+        audio_in["transcription"] = _transcription(transcription, config.language)
+    if config.noise_reduction:
+        audio_in["noise_reduction"] = {"type": config.noise_reduction}
+    audio_out: JSON = {"format": _PCM, "voice": config.voice or DEFAULT_VOICE}
+    if config.speed is not None:
+        audio_out["speed"] = config.speed
+    session: JSON = {
+        "type": "realtime",
+        "output_modalities": [config.output],
+        "audio": {"input": audio_in, "output": audio_out},
+    }
+    if config.system_prompt is not None:
+        session["instructions"] = config.system_prompt
+    if config.max_output_tokens is not None:
+        fits = config.max_output_tokens <= _MAX_OUTPUT_TOKENS
+        session["max_output_tokens"] = config.max_output_tokens if fits else "inf"
+    if config.truncation is not None:
+        session["truncation"] = _truncation(config.truncation)
+    if tools := [_function(tool) for tool in setup.tools] + [_mcp(server) for server in config.mcp_servers]:
+        session["tools"] = tools
+        session["tool_choice"] = _tool_choice(config, setup.tools)
+    if is_reasoning(model):
+        if config.reasoning_effort:
+            session["reasoning"] = {"effort": config.reasoning_effort}
+        if config.parallel_tool_calls is not None:
+            session["parallel_tool_calls"] = config.parallel_tool_calls
+    notices = [Notice("setting_ignored", f"{name} is left out: {why}.") for name, why in ignored.items()]
+    if goes_away := deprecation(model):
+        notices.insert(0, Notice("model_deprecated", f"{model} is deprecated. {goes_away}"))
+    return SessionSettings(session, turn_detection, None if transcription == "none" else transcription, tuple(notices))
+
+
+def setting_of(field: str) -> str:
+    """The name that users know for the field an error names, or that field itself."""
+    for prefix, setting in _SETTINGS.items():
+        if field.startswith(prefix):
+            return setting
+    return field.removeprefix("session.")
+
+
+def _ignored(config: RealtimeConfig, model: str) -> dict[str, str]:
+    ignored = {name: why for name, why in _ELSEWHERE.items() if getattr(config, name)}
+    if not is_reasoning(model):
+        if config.reasoning_effort:
+            ignored["reasoning_effort"] = f"{model} does not reason"
+        if config.parallel_tool_calls is not None:
+            ignored["parallel_tool_calls"] = f"{model} does not take it"
+    if config.max_output_tokens and config.max_output_tokens > _MAX_OUTPUT_TOKENS:
+        ignored["max_output_tokens"] = f"OpenAI's highest limit is {_MAX_OUTPUT_TOKENS}"
+    detection = config.turn_detection
+    if config.vad_mode is VADMode.SERVER and not isinstance(detection, SemanticVAD):
+        for name in ("start_sensitivity", "end_sensitivity"):
+            if getattr(detection, name):
+                ignored[f"turn_detection.{name}"] = "OpenAI has `threshold` instead"
+    return ignored
+
+
+def _turn_detection(config: RealtimeConfig) -> JSON:
+    detection = config.turn_detection
+    answers = {"create_response": detection.create_response, "interrupt_response": detection.interrupt_response}
+    if isinstance(detection, SemanticVAD):
+        return {"type": "semantic_vad", "eagerness": detection.eagerness, **answers}
+    # The documented default of silence_duration_ms is not the one servers use, so it is always sent.
+    settings = {"type": "server_vad", "silence_duration_ms": detection.silence_duration_ms, **answers}
+    for name in ("threshold", "prefix_padding_ms", "idle_timeout_ms"):
+        if (value := getattr(detection, name)) is not None:
+            settings[name] = value
+    return settings
+
+
+def _transcription(model: str, language: str | None) -> JSON:
+    settings: JSON = {"model": model}
+    if language:
+        code = language.split("-")[0].lower()
+        if model.startswith("gpt-live-transcribe"):
+            settings["languages"] = [code]
+        else:
+            settings["language"] = code
+    return settings
+
+
+def _truncation(truncation: str | Retention) -> str | JSON:
+    if not isinstance(truncation, Retention):
+        return truncation
+    settings: JSON = {"type": "retention_ratio", "retention_ratio": truncation.ratio}
+    if truncation.post_instructions_tokens is not None:
+        settings["token_limits"] = {"post_instructions": truncation.post_instructions_tokens}
+    return settings
+
+
+def _function(tool: ToolSchema) -> JSON:
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": dict(tool.parameters),
+    }
+
+
+def _mcp(server: MCPServer) -> JSON:
+    settings: JSON = {
+        "type": "mcp",
+        "server_label": server.label,
+        "server_url": server.url,
+        "require_approval": server.require_approval,
+    }
+    if server.authorization:
+        settings["authorization"] = server.authorization
+    if server.headers:
+        settings["headers"] = dict(server.headers)
+    if server.allowed_tools is not None:
+        settings["allowed_tools"] = list(server.allowed_tools)
+    return settings
+
+
+def _tool_choice(config: RealtimeConfig, tools: Sequence[ToolSchema]) -> str | JSON:
+    choice = config.tool_choice
+    if choice in {"auto", "none", "required"}:
+        return choice
+    names = [tool.name for tool in tools]
+    if choice not in names:
+        raise ConfigurationError(
+            f"tool_choice: there is no tool {choice!r}.",
+            advice=f"Choose one of {', '.join(map(repr, ['auto', 'none', 'required', *names]))}.",
+        )
+    return {"type": "function", "name": choice}
