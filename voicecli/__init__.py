@@ -4,36 +4,36 @@
     async with voice.connect() as session:
         response = await session.send_audio(pcm16)
 
-Importing this loads no heavy library; each is loaded when it is first needed.
+Importing this loads nothing else; each name is loaded when it is first used.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from voicecli.config import (
-    ClientVAD,
-    MCPServer,
-    RealtimeConfig,
-    Reconnect,
-    Retention,
-    SemanticVAD,
-    ServerVAD,
-    VADMode,
-)
-from voicecli.errors import (
-    AudioDeviceError,
-    AudioFormatError,
-    AuthenticationError,
-    ConfigurationError,
-    ProtocolError,
-    QuotaExceededError,
-    RealtimeConnectionError,
-    RealtimeError,
-    ToolError,
-)
-from voicecli.voice import RealtimeVoice
-
 if TYPE_CHECKING:
+    from voicecli.config import (
+        ClientVAD,
+        MCPServer,
+        RealtimeConfig,
+        Reconnect,
+        Retention,
+        SemanticVAD,
+        ServerVAD,
+        VADMode,
+    )
+    from voicecli.errors import (
+        AudioDeviceError,
+        AudioFormatError,
+        AuthenticationError,
+        ConfigurationError,
+        ProtocolError,
+        QuotaExceededError,
+        RealtimeConnectionError,
+        RealtimeError,
+        ToolError,
+    )
     from voicecli.session import Response, VoiceSession
+    from voicecli.voice import RealtimeVoice
 
 __all__ = [
     "AudioDeviceError",
@@ -60,10 +60,12 @@ __all__ = [
 
 __version__ = "0.1.0"
 
+_HOMES = {"RealtimeVoice": "voice", "Response": "session", "VoiceSession": "session"}
+
 
 def __getattr__(name: str) -> Any:
-    if name in {"Response", "VoiceSession"}:
-        from voicecli import session
-
-        return getattr(session, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES.get(name, "errors" if name.endswith("Error") else "config")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return value

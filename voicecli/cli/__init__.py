@@ -16,9 +16,12 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def run(args: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
-    import click
+    import typer
 
     from voicecli.cli.app import app
+
+    # BadParameter < UsageError < ClickException. Typer's copy of click is private; the public class leads there.
+    usage_error, click_exception = typer.BadParameter.__mro__[1:3]
 
     try:
         try:
@@ -30,12 +33,12 @@ def run(args: Sequence[str] | None = None) -> int:
         # Whoever read our output has enough. Python flushes once more at exit: give it a place to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitStatus.OK
-    except click.ClickException as error:
-        error.show()
-        return ExitStatus.USAGE if isinstance(error, click.UsageError) else ExitStatus.ERROR
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return ExitStatus.INTERRUPTED
     except Exception as error:
+        if isinstance(error, click_exception):
+            error.show()  # type: ignore[attr-defined]
+            return ExitStatus.USAGE if isinstance(error, usage_error) else ExitStatus.ERROR
         return _report(error)
     return status if isinstance(status, int) else ExitStatus.OK
 
@@ -43,12 +46,16 @@ def run(args: Sequence[str] | None = None) -> int:
 def _report(error: Exception) -> ExitStatus:
     from voicecli.errors import RealtimeError
 
-    if not isinstance(error, RealtimeError):
-        if os.environ.get("VOICE_TRACEBACK"):
-            raise error
-        message = f"{type(error).__name__}: {error} (a defect in voicecli; VOICE_TRACEBACK=1 shows where)"
-        error = RealtimeError(message)
-    sys.stderr.write(f"voice: {error.message}\n")
-    if error.advice:
-        sys.stderr.write(f"  {error.advice}\n")
-    return status_of(error)
+    if isinstance(error, RealtimeError):
+        _say(error.message, error.advice)
+        return status_of(error)
+    if os.environ.get("VOICE_TRACEBACK"):
+        raise error
+    _say(f"{type(error).__name__}: {error}", "This is a defect in voicecli; VOICE_TRACEBACK=1 shows where.")
+    return ExitStatus.ERROR
+
+
+def _say(message: str, advice: str) -> None:
+    sys.stderr.write(f"voice: {message}\n")
+    if advice:
+        sys.stderr.write(f"  {advice}\n")

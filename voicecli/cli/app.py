@@ -1,20 +1,62 @@
-"""The commands, put together."""
+"""The commands, put together. A command's module is imported when it runs: `voice --help` imports none."""
+
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from voicecli import __version__
-from voicecli.cli.chat import chat, send_text
-from voicecli.cli.lists import list_models, list_providers, list_voices
 
-__all__ = ["app"]
+__all__ = ["COMMANDS", "app", "load_command"]
+
+COMMANDS = {
+    "chat": ("chat", "Talk with a model."),
+    "send-text": ("chat", "Say something in writing; the answer comes as text and sound."),
+    "list-providers": ("lists", "Show the providers, and which are set up."),
+    "list-models": ("lists", "Show the models of a provider, or of all."),
+    "list-voices": ("lists", "Show the voices of a provider, or of all."),
+}
+"""Name -> the module it is in, and the first line of its help."""
+
+
+def load_command(name: str) -> Any:
+    """The command of that name, from its module."""
+    function = getattr(import_module(f"voicecli.cli.{COMMANDS[name][0]}"), name.replace("-", "_"))
+    single = typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
+    )
+    single.command(name)(function)
+    return typer.main.get_command(single)
+
+
+class _Commands(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        super().format_options(ctx, formatter)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Nothing: it would load every command; `format_options` lists them."""
+
 
 app = typer.Typer(
+    cls=_Commands,
     name="voice",
     help="Talk with speech-to-speech models: OpenAI Realtime, Gemini Live, or an engine that runs offline.",
     epilog="Exit codes: 0 ok, 1 defect, 2 usage, 3 configuration or key, 4 connection or provider, 5 audio device, "
     "130 Ctrl-C.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
+    # Rich would take longer to load than all the rest; the commands' own help uses it.
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -25,15 +67,8 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=False)
 def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:
     pass
-
-
-app.command("chat")(chat)
-app.command("send-text")(send_text)
-app.command("list-providers")(list_providers)
-app.command("list-models")(list_models)
-app.command("list-voices")(list_voices)

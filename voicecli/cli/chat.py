@@ -47,8 +47,8 @@ def chat(
     from voicecli.audio.files import WavSource
     from voicecli.cli.run import run_conversation
 
-    with WavSource(input_, raw_rate=input_rate) as source:
-        run_conversation(choices, source, output, as_json=as_json, quiet=quiet)
+    source = WavSource(input_, raw_rate=input_rate)
+    run_conversation(choices, source, output, as_json=as_json, quiet=quiet)
 
 
 @takes_conversation_options

@@ -40,7 +40,5 @@ def status_of(error: RealtimeError) -> ExitStatus:
             return ExitStatus.CONFIGURATION
         case AudioDeviceError():
             return ExitStatus.AUDIO
-        case _ if "defect" in error.message:
-            return ExitStatus.ERROR
         case _:
             return ExitStatus.CONNECTION

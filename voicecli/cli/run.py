@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from voicecli.audio import AudioSource
-from voicecli.audio.files import WavSink
+from voicecli.audio.files import WavSink, WavSource
 from voicecli.cli.options import Choices
 from voicecli.cli.output import JsonLines, PlainLines
 from voicecli.duplex import Observer, converse
@@ -20,7 +19,7 @@ __all__ = ["load_tools", "run_conversation"]
 
 
 def run_conversation(
-    choices: Choices, source: AudioSource | str, output: str | None, *, as_json: bool, quiet: bool
+    choices: Choices, source: WavSource | str, output: str | None, *, as_json: bool, quiet: bool
 ) -> None:
     """Hold the conversation and return when it is over.
 
@@ -38,8 +37,13 @@ def run_conversation(
     words: TextIO = sys.stderr if output == "-" else sys.stdout
     lines = JsonLines(sys.stdout) if as_json else PlainLines(words, quiet=quiet)
     try:
+        sink = None
+        if output is not None:
+            # Before anything is asked of the provider: an answer must not be lost because it cannot be written.
+            rate = choices.provider.capabilities.output_rate
+            sink = WavSink(output, rate, source=source if isinstance(source, WavSource) else None)
         _prepare(choices)
-        asyncio.run(_converse(voice, source, output, lines))
+        asyncio.run(_converse(voice, source, sink, [lines]))
     except RealtimeError as error:
         if isinstance(lines, JsonLines):
             lines.failed(error)
@@ -70,18 +74,19 @@ def _prepare(choices: Choices) -> None:
         choices.provider.prepare(choices.config, show)
 
 
-async def _converse(voice: RealtimeVoice, source: AudioSource | str, output: str | None, observer: Observer) -> None:
-    if output is None:
-        async with voice.connect() as session:
-            await converse(session, source, None, [observer])
-        return
-    sink = WavSink(output)
+async def _converse(
+    voice: RealtimeVoice, source: WavSource | str, sink: WavSink | None, observers: list[Observer]
+) -> None:
     try:
+        if isinstance(source, WavSource):
+            await source.open()
         async with voice.connect() as session:
-            sink.open(session.output_rate)
-            await converse(session, source, sink, [observer])
+            await converse(session, source, sink, observers)
     finally:
-        await sink.aclose()
+        if isinstance(source, WavSource):
+            await source.aclose()
+        if sink is not None:
+            await sink.aclose()
 
 
 def load_tools(path: Path) -> list[Callable[..., Any]]:
@@ -109,7 +114,7 @@ def load_tools(path: Path) -> list[Callable[..., Any]]:
         ) from error
     finally:
         sys.path.pop(0)
-    functions = [
+    functions: list[Callable[..., Any]] = [
         value
         for name, value in vars(module).items()
         if inspect.isfunction(value) and not name.startswith("_") and value.__module__ == spec.name

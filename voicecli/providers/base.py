@@ -5,7 +5,7 @@ entry that a new provider adds. Nothing above this folder asks which provider it
 by `Capabilities`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -183,5 +183,7 @@ class Provider:
     setup_advice: str
     connect: Callable[[ConversationSetup], Awaitable[Connection]] = field(repr=False)
     aliases: tuple[str, ...] = ()
-    fetch_models: Callable[[RealtimeConfig], Awaitable[list[ModelInfo]]] | None = field(default=None, repr=False)
+    fetch_models: Callable[[RealtimeConfig], Coroutine[None, None, list[ModelInfo]]] | None = field(
+        default=None, repr=False
+    )
     prepare: Callable[[RealtimeConfig, Callable[[int, int], None]], None] | None = field(default=None, repr=False)
