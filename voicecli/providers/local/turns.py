@@ -1,0 +1,181 @@
+"""Where the user's turns begin, pause and end, by the audio's own clock: pure, whatever speed the audio comes at."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["TurnBegan", "TurnChange", "TurnDetector", "TurnEnded", "TurnHeard", "TurnPaused", "TurnResumed"]
+
+_CHUNK_BYTES = 1024  # Silero's: 512 samples at 16000 Hz
+_CHUNK_MS = 32
+_BYTES_PER_MS = 32
+# Speech for this long starts a turn: shorter is a click or a cough.
+_ONSET_CHUNKS = 3
+# Speech for this long ends a pause.
+_RESUME_CHUNKS = 2
+# Inside a turn less certainty will do, so that soft endings of words are not taken for silence.
+_HYSTERESIS = 0.15
+_PARTIAL_MS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class TurnBegan:
+    """A turn begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnHeard:
+    """The turn goes on.
+
+    Attributes:
+        audio: what is new since the last of these, the first time with the pre-roll; about 0.5 s.
+    """
+
+    audio: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPaused:
+    """Half of the silence that ends a turn has passed: the turn may be over.
+
+    Attributes:
+        audio: all of the turn so far.
+    """
+
+    audio: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResumed:
+    """The pause was only a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The turn is over.
+
+    Attributes:
+        audio: all of it.
+    """
+
+    audio: bytes
+
+
+TurnChange = TurnBegan | TurnHeard | TurnPaused | TurnResumed | TurnEnded
+
+
+class TurnDetector:
+    """Finds turns in PCM16 mono at 16000 Hz.
+
+    Args:
+        probability: how likely 512 samples are speech, 0 to 1.
+        automatic: whether silence ends a turn and speech starts one. Otherwise a turn is all audio until `end`;
+            pauses are told all the same.
+        silence_ms: silence that ends a turn.
+        pre_roll_ms: audio from before the onset that belongs to the turn.
+        threshold: the probability from which on it is speech.
+    """
+
+    def __init__(
+        self,
+        probability: Callable[[bytes], float],
+        *,
+        automatic: bool,
+        silence_ms: int,
+        pre_roll_ms: int,
+        threshold: float = 0.5,
+    ) -> None:
+        self._probability = probability
+        self._automatic = automatic
+        self._silence_ms = silence_ms
+        self._pre_roll_bytes = pre_roll_ms * _BYTES_PER_MS + _ONSET_CHUNKS * _CHUNK_BYTES
+        self._threshold = threshold
+        self._unseen = b""  # less than a chunk
+        self._before = bytearray()  # the pre-roll
+        self._turn: bytearray | None = None
+        self._told = 0  # bytes of the turn passed on by TurnHeard
+        self._speech = 0  # chunks of speech in a row
+        self._quiet_ms = 0
+        self._spoken = False
+        self._paused = False
+
+    @property
+    def open(self) -> bool:
+        """Whether a turn is under way."""
+        return self._turn is not None
+
+    def process(self, audio: bytes) -> list[TurnChange]:
+        """Take audio of any length; what changed in it, in order."""
+        changes: list[TurnChange] = []
+        audio = self._unseen + audio
+        whole = len(audio) - len(audio) % _CHUNK_BYTES
+        self._unseen = audio[whole:]
+        for start in range(0, whole, _CHUNK_BYTES):
+            changes += self._take(audio[start : start + _CHUNK_BYTES])
+        return changes
+
+    def begin(self) -> list[TurnChange]:
+        """A turn begins now, whatever is heard."""
+        if self._turn is not None:
+            return []
+        self._turn = self._before if self._automatic else bytearray()
+        self._before = bytearray()
+        self._told = self._quiet_ms = 0
+        self._spoken = self._automatic
+        self._paused = False
+        return [TurnBegan()]
+
+    def end(self) -> list[TurnChange]:
+        """The turn ends now; nothing if there is none."""
+        if self._turn is None:
+            return []
+        self._turn += self._unseen
+        self._unseen = b""
+        return [self._ended()]
+
+    def clear(self) -> None:
+        """Forget the turn and all audio."""
+        self._turn = None
+        self._speech = 0
+        self._unseen = b""
+        self._before.clear()
+
+    def _take(self, chunk: bytes) -> list[TurnChange]:
+        inside = self._turn is not None
+        is_speech = self._probability(chunk) >= self._threshold - (_HYSTERESIS if inside else 0)
+        self._speech = self._speech + 1 if is_speech else 0
+        if inside or not self._automatic:
+            changes = self.begin()
+            return changes + self._continue(chunk)
+        self._before += chunk
+        del self._before[: -self._pre_roll_bytes]
+        return self.begin() if self._speech >= _ONSET_CHUNKS else []
+
+    def _continue(self, chunk: bytes) -> list[TurnChange]:
+        assert self._turn is not None
+        self._turn += chunk
+        if self._speech >= (_RESUME_CHUNKS if self._paused else 1):
+            self._spoken, self._quiet_ms = True, 0
+            resumed: list[TurnChange] = [TurnResumed()] if self._paused else []
+            self._paused = False
+            return resumed + self._partial()
+        self._quiet_ms += _CHUNK_MS
+        changes: list[TurnChange] = []
+        if self._spoken and not self._paused and self._quiet_ms >= self._silence_ms / 2:
+            self._paused = True
+            changes.append(TurnPaused(bytes(self._turn)))
+        if self._automatic and self._quiet_ms >= self._silence_ms:
+            changes.append(self._ended())
+        return changes
+
+    def _ended(self) -> TurnEnded:
+        assert self._turn is not None
+        audio, self._turn, self._speech = bytes(self._turn), None, 0
+        return TurnEnded(audio)
+
+    def _partial(self) -> list[TurnChange]:
+        assert self._turn is not None
+        if len(self._turn) - self._told < _PARTIAL_MS * _BYTES_PER_MS:
+            return []
+        audio = bytes(self._turn[self._told :])
+        self._told = len(self._turn)
+        return [TurnHeard(audio)]
