@@ -130,7 +130,9 @@ class WavSource:
         with self._lock:
             try:
                 if self._stream is None and self._path is not None:
-                    self._stream = self._owned = FileIO(self._path)  # waits until somebody writes, if it is a named pipe
+                    self._stream = self._owned = FileIO(
+                        self._path
+                    )  # waits until somebody writes, if it is a named pipe
                 assert self._stream is not None
                 if self._raw_rate is None:
                     self._reader = _SoundFileReader(self._stream, self._name, self._is_pipe)
