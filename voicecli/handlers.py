@@ -73,6 +73,7 @@ class HandlerLanes:
     def __init__(self, handlers: Handlers) -> None:
         self._handlers = handlers
         self._lanes: dict[tuple[str, int], _Lane] = {}
+        self._complained: list[Handler] = []
 
     def call(self, hook: str, *args: Any) -> None:
         """Have every handler of the hook called with as many of the arguments as it takes. Returns at once."""
@@ -92,14 +93,18 @@ class HandlerLanes:
         name = getattr(handler, "__name__", repr(handler))
         if hook == "error":
             # Its own failure cannot go to it again.
-            _log.error("The on_error handler %s failed", name, exc_info=error)
+            _log.warning("The on_error handler %s failed: %s: %s", name, type(error).__name__, error)
             return
         wrapped = RealtimeError(f"The on_{hook} handler {name} failed: {type(error).__name__}: {error}")
         wrapped.__cause__ = error
         if self._handlers.of("error"):
             self.call("error", wrapped)
         else:
-            _log.error("%s", wrapped, exc_info=error)
+            # Said once for each handler: one that fails usually goes on failing.
+            first = handler not in self._complained
+            if first:
+                self._complained.append(handler)
+            _log.log(logging.WARNING if first else logging.DEBUG, "%s", wrapped)
 
     async def aclose(self) -> None:
         """Let the handlers take what is left, for `DRAIN_S` at the most, then stop them."""
