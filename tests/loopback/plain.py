@@ -1,0 +1,134 @@
+"""A provider invented for the tests: its codec, and capabilities. Its protocol is one flat JSON object per message.
+
+Client: hello, restore(texts), audio(data), text(text), end, cancel. Server: ready, heard(text), reply(id), audio(data),
+done(id), expiring(left_s), over(code, retryable), speech.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from voicecli.commands import AppendAudio, CancelResponse, Command, EndTurn, SendImage, SendText, StartTurn
+from voicecli.errors import AuthenticationError, ProtocolError, RealtimeConnectionError
+from voicecli.events import (
+    AudioChunk,
+    Event,
+    ResponseDone,
+    ResponseStarted,
+    SessionStarted,
+    SpeechStarted,
+    TranscriptUpdate,
+)
+from voicecli.providers.base import Capabilities, Expiring
+
+__all__ = ["CAPABILITIES", "KEY", "PlainCodec"]
+
+CAPABILITIES = Capabilities(input_rate=24_000, output_rate=24_000)
+KEY = "sk-plain-0123456789abcdef"
+
+_FATAL_CLOSES = {3000, 4000, 4004, 1008}
+
+
+class PlainCodec:
+    """Implements `Codec`; restores the texts and the unanswered audio, and asks again for the reply that is owed."""
+
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+        self.url = url
+        self.headers: Mapping[str, str] = headers or {"Authorization": f"Bearer {KEY}"}
+        self.awaiting_reply = False
+        self.busy = False
+        self.texts: list[str] = []
+        self.opened = 0
+        self._started = False
+        self._turn: list[Command] = []
+        self._queue: list[bytes] = []
+
+    def open(self) -> None:
+        self._queue.clear()
+        self.opened += 1
+        self._say(type="hello")
+        if self.texts:
+            self._say(type="restore", texts=self.texts, answer=self.awaiting_reply and not self._turn)
+
+    def send(self, command: Command) -> None:
+        match command:
+            case AppendAudio(audio):
+                self._turn.append(command)
+                self._say(type="audio", data=base64.b64encode(audio).decode())
+            case SendText(text):
+                self.texts.append(text)
+                self.awaiting_reply = True
+                self._say(type="text", text=text)
+            case StartTurn():
+                self._say(type="start")
+            case EndTurn():
+                self._turn.append(command)
+                self.awaiting_reply = True
+                self._say(type="end")
+            case CancelResponse():
+                self._say(type="cancel")
+            case SendImage(data):
+                self._say(type="image", data=base64.b64encode(data).decode())
+            case _:
+                raise ProtocolError(f"{type(command).__name__} cannot be said in this protocol.")
+
+    def receive(self, message: bytes) -> list[Event | Expiring]:
+        try:
+            said: dict[str, Any] = json.loads(message)
+            return self._meaning(said)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ProtocolError("A malformed message.") from error
+
+    def data_to_send(self) -> list[bytes]:
+        taken, self._queue = self._queue, []
+        return taken
+
+    def refused(self, status: int, body: bytes) -> RealtimeConnectionError:
+        kind = AuthenticationError if status in {401, 403} else RealtimeConnectionError
+        return kind(
+            f"HTTP {status}: {body[:100].decode('utf-8', 'replace')}",
+            code=str(status),
+            retryable=status == 429 or status >= 500,
+        )
+
+    def closed(self, code: int, reason: str) -> RealtimeConnectionError:
+        retryable = code != 1000 and code not in _FATAL_CLOSES
+        return RealtimeConnectionError(
+            f"Closed with {code}: {reason or 'no reason'}", close_code=code, retryable=retryable
+        )
+
+    def _say(self, **message: object) -> None:
+        self._queue.append(json.dumps(message).encode())
+
+    def _meaning(self, said: dict[str, Any]) -> list[Event | Expiring]:
+        match said["type"]:
+            case "ready":
+                turn, self._turn = self._turn, []
+                for command in turn:
+                    self.send(command)
+                resumed, self._started = self._started, True
+                return [SessionStarted(said["id"], "plain", "none", 24_000, 24_000, resumed)]
+            case "speech":
+                self.busy = True
+                return [SpeechStarted()]
+            case "heard":
+                return [TranscriptUpdate("user", said["id"], said["text"], said.get("final", True))]
+            case "reply":
+                self.busy = True
+                self._turn.clear()
+                return [ResponseStarted(said["id"])]
+            case "audio":
+                return [AudioChunk(base64.b64decode(said["data"]), said["id"], said["id"])]
+            case "done":
+                self.busy = self.awaiting_reply = False
+                return [ResponseDone(said["id"])]
+            case "expiring":
+                return [Expiring(said["left_s"])]
+            case "question":
+                # Receiving can require sending.
+                self._say(type="answer", number=said["number"])
+                return []
+            case "over":
+                raise RealtimeConnectionError(said["code"], code=said["code"], retryable=said["retryable"])
+        return []
