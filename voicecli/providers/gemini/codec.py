@@ -1,0 +1,577 @@
+"""The Gemini Live protocol, sans-I/O.
+
+The conversation outlives its sockets, which Google closes after about ten minutes: the codec resumes with the newest
+handle the server gave. What a handle is too old to know is told again in writing: past turns as history, and the
+turn that has no complete answer by asking it again. (A spoken turn nobody has begun to answer is the connection's to
+repeat.) Without a handle the whole history is told.
+
+There is no message that cancels a reply: a cancelled one is muted here until the server's turn is over.
+"""
+
+import base64
+import json
+from binascii import b2a_base64
+from collections.abc import Mapping
+from typing import Any
+
+from voicecli.commands import (
+    AnswerApproval,
+    AppendAudio,
+    CancelResponse,
+    ClearAudio,
+    Command,
+    EndTurn,
+    PauseAudio,
+    SendImage,
+    SendText,
+    StartTurn,
+    ToolResult,
+)
+from voicecli.config import ServerVAD, VADMode
+from voicecli.errors import ProtocolError, RealtimeConnectionError, RealtimeError
+from voicecli.events import (
+    ErrorOccurred,
+    Event,
+    Notice,
+    ResponseStarted,
+    ResponseStatus,
+    SessionStarted,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCallCancelled,
+    ToolCallRequest,
+)
+from voicecli.metrics import with_cost
+from voicecli.providers.base import ConversationSetup, Expiring
+from voicecli.providers.gemini.calls import FunctionCalls
+from voicecli.providers.gemini.endpoint import Endpoint
+from voicecli.providers.gemini.errors import close_error, http_error
+from voicecli.providers.gemini.fields import audio_rate, boolean, child, children, data, seconds, text
+from voicecli.providers.gemini.models import find_model
+from voicecli.providers.gemini.setup import history_turns, notices, setup_message, tool_behavior, voice_name
+from voicecli.providers.gemini.turns import Turns
+from voicecli.providers.gemini.usage import read_usage
+from voicecli.transcript import Transcript, Turn
+
+__all__ = ["INPUT_RATE", "OUTPUT_RATE", "GeminiCodec"]
+
+INPUT_RATE = 16_000
+OUTPUT_RATE = 24_000
+
+_AUDIO_HEAD = b'{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=%d","data":"' % INPUT_RATE
+_AUDIO_TAIL = b'"}}}'
+_ACTIVITY_START = b'{"realtimeInput":{"activityStart":{}}}'
+_ACTIVITY_END = b'{"realtimeInput":{"activityEnd":{}}}'
+_AUDIO_STREAM_END = b'{"realtimeInput":{"audioStreamEnd":true}}'
+# Silence beyond what ends a turn, so that the server's detection cannot miss its end, in ms.
+_SILENCE_MARGIN_MS = 300
+# How much of the user's voice is kept while a function is waited for, in bytes: 30 s.
+_HELD_BYTES = 30 * INPUT_RATE * 2
+# What it means for the reply why the server ended its turn; any other reason means that some filter withheld it.
+_REASONS: dict[str, ResponseStatus] = {"MALFORMED_FUNCTION_CALL": "failed", "NEED_MORE_INPUT": "completed"}
+_TOOL_CANCELLED = "The user has stopped this reply."
+
+
+class GeminiCodec:
+    """A Gemini Live conversation; implements `Codec`."""
+
+    def __init__(self, setup: ConversationSetup, endpoint: Endpoint) -> None:
+        self._setup = setup
+        self._config = setup.config
+        self._endpoint = endpoint
+        self._model = find_model(endpoint.model)
+        self._detects = setup.config.vad_mode is VADMode.SERVER
+        self._out: list[bytes] = []
+        self._events: list[Event | Expiring] = []
+        self._history = Transcript(setup.history)
+        self._turns = Turns(self._tell, OUTPUT_RATE, silent=setup.config.output == "text")
+        behaviors = {tool.name: tool_behavior(tool, self._model) for tool in setup.tools}
+        self._calls = FunctionCalls(behaviors, scheduling=self._model.scheduling)
+        self._handle: str | None = None
+        self._tried_handle = False
+        self._known_turns = 0  # of the history, by the session that the handle stands for
+        self._opened = False
+        self._established = False  # some socket was ready
+        self._ready = False  # this socket is
+        self._ask_again = False
+        # The user's side of the wire.
+        self._activity = False
+        self._voice_sent = False  # since the turn began
+        self._stream_open = False
+        self._pictures: list[SendImage] = []
+        self._shown: list[SendImage] = []
+        self._held: list[Command] = []
+        self._held_bytes = 0
+        # What the server owes.
+        self._owed = False
+        self._turn_from: int | None = None  # in the history, the first turn of the user's without a complete answer
+        self._answers_writing = False  # the next reply answers nothing that was spoken
+        self._answered_to = 0  # in the history, where the last reply began
+        self._silent_before = False  # the last socket brought no answer to this either
+
+    # -- what the connection asks
+
+    @property
+    def url(self) -> str:
+        return self._endpoint.url
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {**self._config.headers, **self._endpoint.headers()}
+
+    @property
+    def awaiting_reply(self) -> bool:
+        # That a model does not answer is legal, so a second socket is not suspected because of the same turn.
+        if self._calls.blocking or self._silent_before:
+            return False
+        return self._owed or self._turns.generating
+
+    @property
+    def busy(self) -> bool:
+        return (
+            self._owed
+            or self._turns.running
+            or self._turns.hearing
+            or self._calls.pending
+            or bool(self._held)
+            or (self._activity and self._voice_sent)
+            # The server is about to give a handle that knows of the last turn.
+            or (self._handle is not None and self._known_turns < len(self._history.turns))
+        )
+
+    def open(self) -> None:
+        self._out.clear()
+        if self._opened and self._ready:
+            self._lose_socket()
+        self._opened = True
+        self._ready = False
+        self._activity = self._voice_sent = self._stream_open = False
+        self._tried_handle = self._handle is not None
+        seeded = self._handle is None and bool(history_turns(self._turns_told()))
+        self._queue(setup_message(self._setup, self._model, self._endpoint.model, handle=self._handle, seeded=seeded))
+
+    def data_to_send(self) -> list[bytes]:
+        out, self._out = self._out, []
+        return out
+
+    def refused(self, status: int, body: bytes) -> RealtimeConnectionError:
+        return http_error(status, self._redacted(body.decode(errors="replace")).encode())
+
+    def closed(self, code: int, reason: str) -> RealtimeConnectionError:
+        error = close_error(code, self._redacted(reason), model=self._model.info.name)
+        if not self._ready and self._tried_handle and error.code == "invalid_argument":
+            # A handle that is too old looks like anything wrong: the next try does without.
+            self._handle = None
+            return RealtimeConnectionError(
+                f"Gemini does not resume the conversation: {error.message}", close_code=code, retryable=True
+            )
+        return error
+
+    # -- commands
+
+    def send(self, command: Command) -> None:
+        # The server may end the conversation when it hears something while it waits for a function.
+        if self._calls.blocking and not isinstance(command, ToolResult | CancelResponse | AnswerApproval):
+            self._hold(command)
+        else:
+            self._perform(command)
+
+    def _perform(self, command: Command) -> None:
+        match command:
+            case AppendAudio(audio):
+                self._append(audio)
+            case StartTurn():
+                if not self._detects:
+                    self._turns.user_turn_begins()
+                    self._start_activity()
+            case EndTurn():
+                self._end_turn()
+            case ClearAudio():
+                # It cannot be taken back; the turn stays open for what is said next.
+                self._voice_sent = False
+            case PauseAudio():
+                if self._detects:
+                    self._end_stream()
+            case SendText(said):
+                self._note(command)
+                self._answers_writing = True
+                self._turns.voiced = False
+                self._say(said)
+            case SendImage():
+                self._show(command)
+            case CancelResponse(item_id, played_ms):
+                self._cancel(item_id, played_ms)
+            case ToolResult():
+                self._answer_call(command)
+            case AnswerApproval():
+                pass  # Gemini runs no tools that ask for approval
+
+    def _append(self, audio: bytes) -> None:
+        if not self._detects and not self._activity:
+            self._turns.user_turn_begins()
+            self._start_activity()
+        elif not self._answers_writing:
+            self._turns.voiced = True
+        self._voice_sent = self._stream_open = True
+        # The hot path: the frame is put together from bytes, not by json.
+        self._out.append(b"".join((_AUDIO_HEAD, b2a_base64(audio, newline=False), _AUDIO_TAIL)))
+
+    def _start_activity(self) -> None:
+        """Open the user's turn. One that a cancelled reply or cleared audio left open goes on."""
+        if not self._activity:
+            self._activity = True
+            self._voice_sent = False
+            self._out.append(_ACTIVITY_START)
+        for picture in self._pictures:
+            self._queue_picture(picture)
+        self._pictures.clear()
+
+    def _end_turn(self) -> None:
+        if not self._voice_sent:
+            return  # an activityEnd by itself can swallow the next utterance
+        if self._detects:
+            self._append(bytes(self._silence_ms * INPUT_RATE * 2 // 1000))
+            self._end_stream()
+        else:
+            self._out.append(_ACTIVITY_END)
+            self._activity = False
+        self._voice_sent = False
+        self._owed = True
+
+    @property
+    def _silence_ms(self) -> int:
+        detection = self._config.turn_detection
+        ends = detection.silence_duration_ms if isinstance(detection, ServerVAD) else 1_000
+        return ends + _SILENCE_MARGIN_MS
+
+    def _end_stream(self) -> None:
+        """Have the server work on what it has; later audio opens the stream again."""
+        # Vertex AI does not know the message; there, silence has to do.
+        if self._stream_open and not self._endpoint.vertex:
+            self._out.append(_AUDIO_STREAM_END)
+        self._stream_open = False
+
+    def _say(self, said: str) -> None:
+        if not self._detects:
+            # Without the server's detection a text is no activity by itself.
+            self._start_activity()
+        self._queue({"realtimeInput": {"text": said}})
+        if not self._detects:
+            self._out.append(_ACTIVITY_END)
+            self._activity = self._voice_sent = False
+        self._owed = True
+
+    def _show(self, picture: SendImage) -> None:
+        self._shown.append(picture)
+        if self._detects or (self._activity and self._voice_sent):
+            self._queue_picture(picture)
+        else:
+            # Outside of a turn it might be left out.
+            self._pictures.append(picture)
+
+    def _queue_picture(self, picture: SendImage) -> None:
+        encoded = base64.b64encode(picture.data).decode()
+        self._queue({"realtimeInput": {"video": {"mimeType": picture.mime_type, "data": encoded}}})
+
+    def _cancel(self, item_id: str | None, played_ms: int | None) -> None:
+        was_generating = self._turns.cancel(item_id, played_ms)
+        if not was_generating:
+            return
+        self._owed = False
+        self._turn_from = self._next_turn()
+        if not self._detects and not self._activity and not self._calls.blocking:
+            # That interrupts the server; the turn stays open for what the user says next.
+            self._activity = True
+            self._voice_sent = False
+            self._out.append(_ACTIVITY_START)
+
+    def _answer_call(self, result: ToolResult) -> None:
+        self._note(result)
+        response = self._calls.answered(result)
+        if response is not None:
+            self._queue({"toolResponse": {"functionResponses": [response]}})
+            self._answers_writing = self._owed = True
+            self._turns.voiced = False
+        self._release()
+
+    def _hold(self, command: Command) -> None:
+        self._held.append(command)
+        if isinstance(command, AppendAudio):
+            self._held_bytes += len(command.audio)
+        while self._held_bytes > _HELD_BYTES:
+            oldest = next(index for index, held in enumerate(self._held) if isinstance(held, AppendAudio))
+            dropped = self._held.pop(oldest)
+            assert isinstance(dropped, AppendAudio)
+            self._held_bytes -= len(dropped.audio)
+
+    def _release(self) -> None:
+        """Send what waited for a function, unless another one is waited for."""
+        while self._held and not self._calls.blocking:
+            self._perform(self._held.pop(0))
+        if not self._held:
+            self._held_bytes = 0
+
+    # -- messages
+
+    def receive(self, message: bytes) -> list[Event | Expiring]:
+        try:
+            self._receive(json.loads(message))
+        except (ValueError, RecursionError) as error:
+            raise ProtocolError(f"Gemini sent what is no JSON: {type(error).__name__}.") from error
+        # After a ProtocolError, what was understood of the message comes with the next one.
+        events, self._events = self._events, []
+        return events
+
+    def _receive(self, message: Any) -> None:
+        if not isinstance(message, dict):
+            raise ProtocolError("Gemini sent a message that is no object.")
+        if (done := child(message, "setupComplete")) is not None:
+            self._set_up(done)
+        if (update := child(message, "sessionResumptionUpdate")) is not None:
+            self._keep_handle(update)
+        if (metadata := child(message, "usageMetadata")) is not None:
+            self._turns.usage += with_cost(read_usage(metadata), self._model.info.prices)
+        if (content := child(message, "serverContent")) is not None:
+            self._read_content(content)
+        if (call := child(message, "toolCall")) is not None:
+            self._call_functions(call)
+        if (cancellation := child(message, "toolCallCancellation")) is not None:
+            self._cancel_calls(cancellation)
+        if (going := child(message, "goAway")) is not None:
+            self._events.append(Expiring(seconds(going, "timeLeft")))
+        self._read_activity(message)
+        if (failure := child(message, "error")) is not None:
+            self._read_error(failure)
+
+    def _set_up(self, done: Mapping[str, Any]) -> None:
+        if self._ready:
+            return
+        self._ready = True
+        resumed, self._established = self._established, True
+        told = self._turns_told()
+        if self._handle is None:
+            self._known_turns = 0
+            if turns := history_turns(told):
+                self._queue({"clientContent": {"turns": turns, "turnComplete": True}})
+        elif self._model.client_content and (turns := history_turns(told[self._known_turns :])):
+            # Held by the server until the user's next turn; completed, it would be answered.
+            self._queue({"clientContent": {"turns": turns, "turnComplete": False}})
+        name, voice = self._model.info.name, voice_name(self._config)
+        session_id = text(done, "sessionId")
+        self._tell(SessionStarted(session_id, name, voice, INPUT_RATE, OUTPUT_RATE, resumed))
+        if not resumed:
+            for notice in notices(self._config, self._model):
+                self._tell(notice)
+        self._restore_turn()
+        self._release()
+
+    def _keep_handle(self, update: Mapping[str, Any]) -> None:
+        handle = text(update, "newHandle")
+        if not handle or not boolean(update, "resumable"):
+            return
+        self._handle = handle
+        if not self._turns.generating and not self._owed:
+            self._known_turns = len(self._history.turns) if self._turn_from is None else self._turn_from
+
+    def _read_content(self, content: Mapping[str, Any]) -> None:
+        turns = self._turns
+        if boolean(content, "interrupted"):
+            # First: what comes with it is either dropped, or the beginning of the next turn.
+            self._interrupted()
+        if (words := child(content, "inputTranscription")) is not None:
+            self._hear(text(words, "text"), finished=boolean(words, "finished"))
+        if (preview := child(content, "interimInputTranscription")) is not None and (said := text(preview, "text")):
+            turns.user_may_have_said(said)
+        # The words before the sound: both tell of the same moment, and a screen that is late is worse.
+        if (words := child(content, "outputTranscription")) is not None:
+            said, finished = text(words, "text"), boolean(words, "finished")
+            if said or finished:
+                self._answers()
+                turns.said(said, finished=finished)
+        if (turn := child(content, "modelTurn")) is not None:
+            self._read_parts(turn)
+        if (grounding := child(content, "groundingMetadata")) is not None:
+            self._read_grounding(grounding)
+        if boolean(content, "generationComplete"):
+            turns.generated()
+        if boolean(content, "waitingForInput"):
+            self._owed = False
+            self._tell(Notice("waiting_for_input", "The model waits for you to go on."))
+        self._read_end(content)
+
+    def _hear(self, said: str, *, finished: bool) -> None:
+        if not said and not (finished and self._turns.hearing):
+            return
+        unanswered = self._turns.user_said(said, finished=finished)
+        if self._detects and unanswered and not self._turns.running:
+            self._answers_writing = False
+            self._owed = True
+
+    def _read_parts(self, turn: Mapping[str, Any]) -> None:
+        for part in children(turn, "parts"):
+            blob = child(part, "inlineData")
+            # Texts, thoughts and code are not spoken: the transcript tells what is.
+            if blob is None or not text(blob, "mimeType").startswith("audio/"):
+                continue
+            rate = audio_rate(text(blob, "mimeType"), OUTPUT_RATE)
+            if rate != OUTPUT_RATE:
+                raise ProtocolError(f"Gemini sent audio at {rate} Hz instead of {OUTPUT_RATE} Hz.")
+            audio = data(blob, "data")
+            self._answers()
+            self._turns.sounded(audio)
+
+    def _answers(self) -> None:
+        """Something of a reply came."""
+        if not self._turns.muted:
+            self._owed = self._silent_before = False
+
+    def _interrupted(self) -> None:
+        # What was said before the reply has had its answer.
+        if self._turns.running:
+            self._turn_from = self._next_turn()
+        self._turns.interrupted()
+
+    def _read_end(self, content: Mapping[str, Any]) -> None:
+        interaction = text(content, "interactionStatus")
+        if not boolean(content, "turnComplete"):
+            return
+        turns = self._turns
+        if interaction == "IN_PROGRESS" and not turns.was_interrupted:
+            turns.utterance_ends()
+            return
+        reason = text(content, "turnCompleteReason").removeprefix("TURN_COMPLETE_REASON_")
+        status: ResponseStatus = "completed"
+        if reason not in {"", "UNSPECIFIED"}:
+            status = _REASONS.get(reason, "incomplete")
+            if status == "completed":
+                self._tell(Notice("waiting_for_input", "The model waits for you to go on."))
+        awaits_tools = self._calls.followed_by_response or turns.ends_with_call
+        if not turns.turn_ends(status, reason, owed=self._owed, awaits_tools=awaits_tools):
+            # Nothing ended, or a reply that was cut: what the user said meanwhile has yet to be answered.
+            self._owed = self._turn_from is not None and not (self._activity and self._voice_sent)
+            return
+        self._calls.response_ends()
+        self._turn_from = self._turn_from if awaits_tools else self._next_turn()
+        if not awaits_tools:
+            self._owed = self._answers_writing = False
+            self._shown.clear()
+
+    def _read_grounding(self, grounding: Mapping[str, Any]) -> None:
+        queries = grounding.get("webSearchQueries")
+        if isinstance(queries, list) and (searched := [query for query in queries if isinstance(query, str)]):
+            self._tell(Notice("web_search", f"Searched the web for: {'; '.join(searched)}."))
+
+    def _call_functions(self, call: Mapping[str, Any]) -> None:
+        answers: list[dict[str, Any]] = []
+        for function in children(call, "functionCalls"):
+            wire_id, name = text(function, "id"), text(function, "name")
+            if not self._turns.calls_function():
+                answers.append(self._calls.refuse(wire_id, name, _TOOL_CANCELLED))
+                continue
+            self._answers()
+            known = self._calls.requested(wire_id, name, json.dumps(child(function, "args") or {}))
+            if isinstance(known, ToolCallRequest):
+                self._tell(known)
+            elif known is not None:
+                answers.append(known)
+        if answers:
+            self._queue({"toolResponse": {"functionResponses": answers}})
+            self._owed = self._owed or not self._turns.muted
+
+    def _cancel_calls(self, cancellation: Mapping[str, Any]) -> None:
+        ids = cancellation.get("ids")
+        for wire_id in ids if isinstance(ids, list) else []:
+            if isinstance(wire_id, str) and (call_id := self._calls.cancelled(wire_id)) is not None:
+                self._tell(ToolCallCancelled(call_id))
+        self._release()
+
+    def _read_activity(self, message: Mapping[str, Any]) -> None:
+        if not self._detects:
+            return
+        kind = text(child(message, "voiceActivity") or {}, "type")
+        signal = text(child(message, "voiceActivityDetectionSignal") or {}, "vadSignalType")
+        if kind == "ACTIVITY_START" or signal == "VAD_SIGNAL_TYPE_SOS":
+            self._tell(SpeechStarted())
+        elif kind == "ACTIVITY_END" or signal == "VAD_SIGNAL_TYPE_EOS":
+            self._tell(SpeechStopped())
+            self._owed = True
+
+    def _read_error(self, failure: Mapping[str, Any]) -> None:
+        said = self._redacted(text(failure, "message")) or "an error without words"
+        error = close_error(0, said, model=self._model.info.name)
+        if not error.retryable:
+            raise error
+        self._tell(ErrorOccurred(RealtimeError(f"Gemini reports: {said}")))
+
+    # -- one socket after another
+
+    def _lose_socket(self) -> None:
+        """The last socket is gone: end what it had begun, and decide what is asked again."""
+        turns = self._turns
+        open_turn = self._owed or turns.hearing or (self._activity and self._voice_sent)
+        # The words of a spoken turn that is not over are not all here yet: the connection repeats its sound.
+        heard = turns.generating or (self._owed and not turns.running and not turns.hearing)
+        self._ask_again = bool(heard and self._question())
+        self._silent_before = self._owed
+        if self._ask_again or open_turn:
+            self._pictures = [*self._shown, *self._pictures]
+        self._shown.clear()
+        turns.gives_up("The connection was lost.", repeated=self._ask_again)
+        turns.forget_line()
+        if not self._ask_again and not turns.hearing:
+            self._turn_from = None
+        for call_id in self._calls.socket_lost(asked_again=self._ask_again):
+            self._tell(ToolCallCancelled(call_id))
+        self._owed = False
+        # Of what waited for a function, the connection repeats what was spoken.
+        self._held = [command for command in self._held if isinstance(command, SendText | SendImage)]
+        self._held_bytes = 0
+
+    def _question(self) -> str:
+        """What the user said or wrote since the last complete answer."""
+        if self._turn_from is None:
+            return ""
+        said = (turn.text.strip() for turn in self._history.turns[self._turn_from :] if turn.role == "user")
+        return "\n".join(filter(None, said))
+
+    def _turns_told(self) -> list[Turn]:
+        """The turns that the server is to know before it hears more."""
+        return self._history.turns[: self._turn_from]
+
+    def _restore_turn(self) -> None:
+        """Show and ask again what the last socket took along."""
+        pictures, self._pictures = self._pictures, []
+        for picture in pictures:
+            self._show(picture)
+        if self._ask_again:
+            self._ask_again = False
+            self._answers_writing = True
+            self._say(self._question())
+
+    def _next_turn(self) -> int | None:
+        """In the history, the first turn of the user's that came after the last reply began."""
+        turns = self._history.turns
+        return next((index for index in range(self._answered_to, len(turns)) if turns[index].role == "user"), None)
+
+    # -- small things
+
+    def _tell(self, event: Event) -> None:
+        self._events.append(event)
+        self._note(event)
+
+    def _note(self, happened: Event | Command) -> None:
+        if isinstance(happened, ResponseStarted):
+            self._answered_to = len(self._history.turns)
+        before = len(self._history.turns)
+        turn = self._history.apply(happened)
+        is_new = turn is not None and len(self._history.turns) > before
+        if turn is not None and is_new and turn.role == "user" and self._turn_from is None:
+            self._turn_from = before
+            self._calls.turn_begins()
+
+    def _queue(self, message: Mapping[str, Any]) -> None:
+        self._out.append(json.dumps(message, separators=(",", ":")).encode())
+
+    def _redacted(self, said: str) -> str:
+        secret = self._endpoint.secret
+        return said.replace(secret, "***") if secret else said

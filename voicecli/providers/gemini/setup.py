@@ -1,0 +1,202 @@
+"""The first message of a Gemini Live conversation: what the model is to be like.
+
+One field that the model does not know closes the socket, so only what the settings ask for and the model has is
+sent; what it lacks is told.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from voicecli.config import RealtimeConfig, ServerVAD, VADMode
+from voicecli.events import Notice
+from voicecli.providers.base import ConversationSetup
+from voicecli.providers.gemini.models import DEFAULT_VOICE, VOICES, LiveModel, ToolBehavior
+from voicecli.providers.gemini.schema import gemini_schema
+from voicecli.tools import ToolSchema
+from voicecli.transcript import Turn
+
+__all__ = ["history_turns", "notices", "setup_message", "tool_behavior", "voice_name"]
+
+# Thinking budgets in tokens; the models that have them take 0 (off) to 24,576.
+_BUDGETS = {"minimal": 0, "low": 1_024, "medium": 4_096, "high": 12_288, "xhigh": 24_576}
+_LEVELS = {"minimal": "MINIMAL", "low": "LOW", "medium": "MEDIUM", "high": "HIGH", "xhigh": "HIGH"}
+# Seeded history is billed again with each turn; about 8,000 tokens of the newest is memory enough.
+_HISTORY_CHARACTERS = 32_000
+
+
+def setup_message(
+    setup: ConversationSetup, model: LiveModel, resource: str, *, handle: str | None, seeded: bool
+) -> dict[str, Any]:
+    """The `setup` message.
+
+    Args:
+        resource: the model's resource name.
+        handle: of the session to resume.
+        seeded: whether history follows, which is not to be answered.
+    """
+    config = setup.config
+    body: dict[str, Any] = {
+        "model": resource,
+        "generationConfig": _generation(config, model),
+        "realtimeInputConfig": _realtime_input(config, model),
+        "inputAudioTranscription": {},
+        "outputAudioTranscription": {},
+        "sessionResumption": {"handle": handle} if handle else {},
+        "contextWindowCompression": {"slidingWindow": {}},
+    }
+    if config.system_prompt:
+        body["systemInstruction"] = {"parts": [{"text": config.system_prompt}]}
+    if tools := _tools(config, model, setup.tools):
+        body["tools"] = tools
+    if config.proactive_audio and model.proactive_audio:
+        body["proactivity"] = {"proactiveAudio": True}
+    if seeded:
+        body["historyConfig"] = {"initialHistoryInClientContent": True}
+    return {"setup": body}
+
+
+def voice_name(config: RealtimeConfig) -> str:
+    """The voice as Gemini spells it; an unknown one is passed on."""
+    wanted = config.voice or DEFAULT_VOICE
+    return next((voice.name for voice in VOICES if voice.name.lower() == wanted.lower()), wanted)
+
+
+def notices(config: RealtimeConfig, model: LiveModel) -> list[Notice]:
+    """What of the settings Gemini or the model lacks, and is therefore not sent."""
+    name = model.info.name
+    detection = config.turn_detection
+    server_vad = detection if isinstance(detection, ServerVAD) else None
+    lacking = {
+        "output text: Gemini always speaks; its audio is dropped": config.output == "text",
+        "speed": config.speed is not None,
+        "noise_reduction": config.noise_reduction is not None,
+        "transcription_model": config.transcription_model is not None,
+        "truncation": config.truncation is not None,
+        "tool_choice": config.tool_choice != "auto",
+        "parallel_tool_calls": config.parallel_tool_calls is not None,
+        "mcp_servers": bool(config.mcp_servers),
+        "reasoning_effort": config.reasoning_effort is not None and model.thinking == "none",
+        "affective_dialog": config.affective_dialog and not model.affective_dialog,
+        "turn_detection by meaning": server_vad is None,
+        "turn_detection.threshold": server_vad is not None and server_vad.threshold is not None,
+        "turn_detection.idle_timeout_ms": server_vad is not None and server_vad.idle_timeout_ms is not None,
+        "turn_detection.create_response=False": not detection.create_response,
+    }
+    found = [
+        Notice("setting_ignored", f"{name} does not have {what}.") for what, is_wanted in lacking.items() if is_wanted
+    ]
+    if model.info.deprecated:
+        found.append(Notice("model_deprecated", f"{name}: {model.info.deprecated}."))
+    if voice_name(config) not in {voice.name for voice in VOICES}:
+        found.append(Notice("voice_unknown", f"{config.voice} is none of Gemini's known voices."))
+    return found
+
+
+def tool_behavior(schema: ToolSchema, model: LiveModel) -> ToolBehavior | None:
+    """The behavior that a function declares; None leaves it to a model of which nothing is known."""
+    wanted: ToolBehavior = "BLOCKING" if schema.blocking else "NON_BLOCKING"
+    if wanted in model.tool_behaviors:
+        return wanted
+    return model.tool_behaviors[0] if model.tool_behaviors else None
+
+
+def history_turns(turns: Iterable[Turn]) -> list[dict[str, Any]]:
+    """Turns as Gemini takes them in writing: text only, user and model by turns, the newest that fit.
+
+    A function call cannot be told as one (it closes the socket), so it becomes a sentence of the user's side.
+    """
+    said: list[tuple[str, str]] = []
+    for turn in turns:
+        role = "model" if turn.role == "assistant" else "user"
+        text = turn.text.strip()
+        if turn.role == "tool":
+            text = f"(The function {turn.name} was called with {turn.arguments or '{}'} and answered: {text})"
+        if not text:
+            continue
+        if said and said[-1][0] == role:
+            said[-1] = (role, f"{said[-1][1]}\n{text}")
+        else:
+            said.append((role, text))
+    kept: list[tuple[str, str]] = []
+    room = _HISTORY_CHARACTERS
+    for role, text in reversed(said):
+        if room <= 0:
+            break
+        kept.append((role, text[-room:]))
+        room -= len(text)
+    return [{"role": role, "parts": [{"text": text}]} for role, text in reversed(kept)]
+
+
+def _generation(config: RealtimeConfig, model: LiveModel) -> dict[str, Any]:
+    speech: dict[str, Any] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice_name(config)}}}
+    if config.language:
+        speech["languageCode"] = config.language
+    generation: dict[str, Any] = {"responseModalities": ["AUDIO"], "speechConfig": speech}
+    if config.temperature is not None:
+        generation["temperature"] = config.temperature
+    if config.max_output_tokens is not None:
+        generation["maxOutputTokens"] = config.max_output_tokens
+    if thinking := _thinking(config, model):
+        generation["thinkingConfig"] = thinking
+    if config.affective_dialog and model.affective_dialog:
+        generation["enableAffectiveDialog"] = True
+    return generation
+
+
+def _thinking(config: RealtimeConfig, model: LiveModel) -> dict[str, Any]:
+    effort = config.reasoning_effort
+    if model.thinking == "level_required":
+        level = _LEVELS[effort or "low"]
+        return {"thinkingLevel": "LOW" if level == "MINIMAL" else level}
+    if effort is None or model.thinking == "none":
+        return {}
+    return {"thinkingBudget": _BUDGETS[effort]} if model.thinking == "budget" else {"thinkingLevel": _LEVELS[effort]}
+
+
+def _realtime_input(config: RealtimeConfig, model: LiveModel) -> dict[str, Any]:
+    realtime: dict[str, Any] = {}
+    if config.vad_mode is not VADMode.SERVER:
+        # Any other setting beside `disabled` is refused.
+        realtime["automaticActivityDetection"] = {"disabled": True}
+    else:
+        detection = config.turn_detection
+        if isinstance(detection, ServerVAD):
+            realtime["automaticActivityDetection"] = _activity_detection(detection)
+        if not detection.interrupt_response:
+            realtime["activityHandling"] = "NO_INTERRUPTION"
+    if model.all_video:
+        realtime["turnCoverage"] = "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO"
+    return realtime
+
+
+def _activity_detection(detection: ServerVAD) -> dict[str, Any]:
+    settings: dict[str, Any] = {"silenceDurationMs": detection.silence_duration_ms}
+    if detection.prefix_padding_ms is not None:
+        settings["prefixPaddingMs"] = detection.prefix_padding_ms
+    if detection.start_sensitivity is not None:
+        settings["startOfSpeechSensitivity"] = f"START_SENSITIVITY_{detection.start_sensitivity.upper()}"
+    if detection.end_sensitivity is not None:
+        settings["endOfSpeechSensitivity"] = f"END_SENSITIVITY_{detection.end_sensitivity.upper()}"
+    return settings
+
+
+def _tools(config: RealtimeConfig, model: LiveModel, schemas: Sequence[ToolSchema]) -> list[dict[str, Any]]:
+    tools: list[dict[str, Any]] = []
+    if schemas:
+        tools.append({"functionDeclarations": [_declaration(schema, model) for schema in schemas]})
+    if config.google_search:
+        tools.append({"googleSearch": {}})
+    if config.code_execution:
+        tools.append({"codeExecution": {}})
+    return tools
+
+
+def _declaration(schema: ToolSchema, model: LiveModel) -> Mapping[str, Any]:
+    declaration: dict[str, Any] = {"name": schema.name, "description": schema.description}
+    if behavior := tool_behavior(schema, model):
+        # The default of this has changed between models.
+        declaration["behavior"] = behavior
+    # A function without parameters must not describe them by an empty object.
+    if schema.parameters.get("properties"):
+        declaration["parameters"] = gemini_schema(schema.parameters)
+    return declaration

@@ -1,0 +1,357 @@
+"""Replies and transcripts of a Gemini conversation: what `serverContent` says, as events.
+
+Gemini names neither responses nor utterances, may send several things at once, promises no order between sound and
+words, and tells the end of a turn late: at about the end of its playback.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from voicecli.events import (
+    AudioChunk,
+    Event,
+    Interrupted,
+    ResponseDone,
+    ResponseStarted,
+    ResponseStatus,
+    TranscriptUpdate,
+    Usage,
+)
+from voicecli.transcript import heard_text
+
+__all__ = ["Turns"]
+
+# Utterances whose transcript may still be cut to what was heard of them.
+_REMEMBERED = 16
+
+
+@dataclass(slots=True)
+class _UserLine:
+    """An utterance of the user's. Words may come after it was closed."""
+
+    item_id: str
+    text: str = ""
+    closed: bool = False
+    complete: bool = False  # the server said so: what comes now belongs to the next one
+    answered: bool = False
+    reserved: bool = False  # its place is told, its words are awaited
+
+
+@dataclass(slots=True)
+class _Utterance:
+    """A stretch of a reply: until it ends, or a function is called."""
+
+    item_id: str
+    text: str = ""
+    audio_bytes: int = 0
+    told: TranscriptUpdate | None = None
+
+
+@dataclass(slots=True)
+class _Reply:
+    response_id: str
+    generated: bool = False
+    """The server has sent all of it."""
+    cut: bool = False
+    """Interrupted: whatever still comes of it is dropped."""
+    called: bool = False
+    """The last thing that came of it is a function call."""
+    status: ResponseStatus = "completed"
+    reason: str = ""
+    utterance: _Utterance | None = None
+    utterances: int = 0
+    half_sample: bytes = b""
+
+
+class Turns:
+    """Follows the turns and tells events.
+
+    Args:
+        tell: takes each event.
+        output_rate: of the reply's audio, in Hz.
+        silent: whether the reply's audio is unwanted.
+    """
+
+    def __init__(self, tell: Callable[[Event], None], output_rate: int, *, silent: bool) -> None:
+        self._tell = tell
+        self._bytes_per_ms = output_rate * 2 / 1000
+        self._silent = silent
+        self._line: _UserLine | None = None
+        self._lines = 0
+        self._replies = 0
+        self._reply: _Reply | None = None
+        self._utterances: deque[_Utterance] = deque(maxlen=_REMEMBERED)
+        self._interrupted = False  # the turnComplete that comes next belongs to what was interrupted
+        self.usage = Usage()
+        self.voiced = False
+        """Whether the turn that is answered next was spoken, so that words of it are to be expected."""
+
+    @property
+    def running(self) -> bool:
+        """Whether a reply is under way, until the server says that its turn is over."""
+        return self._reply is not None
+
+    @property
+    def generating(self) -> bool:
+        """Whether more of a reply is to come, and wanted."""
+        return self._reply is not None and not self._reply.generated and not self._reply.cut
+
+    @property
+    def muted(self) -> bool:
+        """Whether what the server says is dropped."""
+        return self._reply is not None and self._reply.cut
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether the server has told of an interruption whose turn it has not ended yet."""
+        return self._interrupted
+
+    @property
+    def ends_with_call(self) -> bool:
+        """Whether nothing has come of the reply since it called a function."""
+        return self._reply is not None and self._reply.called
+
+    @property
+    def hearing(self) -> bool:
+        """Whether words of the user's came that no reply has followed yet."""
+        return self._line is not None and not self._line.closed
+
+    # -- the user
+
+    def user_turn_begins(self) -> None:
+        """The user speaks anew: words from here on are another utterance."""
+        self.voiced = True
+        if self.hearing and self._line is not None and not self._line.text:
+            return  # it is said again on another socket
+        self.close_line()
+        self._line = None
+
+    def user_said(self, text: str, *, finished: bool) -> bool:
+        """Words of the user's; whether no reply has followed them yet."""
+        line = self._open_line()
+        line.text = line.text + text if line.text else text.lstrip()
+        self._tell(TranscriptUpdate("user", line.item_id, line.text, final=finished or line.closed))
+        line.reserved = False
+        if finished:
+            line.closed = line.complete = True
+        return not line.answered
+
+    def user_may_have_said(self, text: str) -> None:
+        """A preview, which the next words replace."""
+        if self._line is not None and self._line.closed:
+            return
+        line = self._open_line()
+        self._tell(TranscriptUpdate("user", line.item_id, (line.text + text).lstrip(), final=False))
+
+    def close_line(self) -> None:
+        """What the user said is complete, as far as is known."""
+        if self._line is not None and not self._line.closed:
+            self._line.closed = True
+            self._tell(TranscriptUpdate("user", self._line.item_id, self._line.text, final=True))
+
+    def forget_line(self) -> None:
+        """What the user is saying will be heard, and transcribed, again from its beginning."""
+        if self._line is not None and not self._line.closed:
+            self._line.text = ""
+
+    def _open_line(self) -> _UserLine:
+        line = self._line
+        if line is None or (line.closed and not self._takes_late_words(line)):
+            self._lines += 1
+            line = self._line = _UserLine(f"user-{self._lines}")
+        return line
+
+    def _takes_late_words(self, line: _UserLine) -> bool:
+        # Before the reply is generated and unless it was interrupted, they can only be the question's.
+        return not line.complete and (self.generating or line.reserved)
+
+    # -- the reply
+
+    def said(self, text: str, *, finished: bool) -> None:
+        """Words of the reply."""
+        if (reply := self._reply_now()) is None:
+            return
+        reply.called = False
+        utterance = self._utterance(reply)
+        utterance.text = utterance.text + text if utterance.text else text.lstrip()
+        self._tell_words(utterance, utterance.text, final=finished or reply.generated)
+
+    def sounded(self, audio: bytes) -> None:
+        """Sound of the reply."""
+        if (reply := self._reply_now()) is None:
+            return
+        if reply.half_sample:
+            audio = reply.half_sample + audio
+            reply.half_sample = b""
+        if len(audio) % 2:
+            audio, reply.half_sample = audio[:-1], audio[-1:]
+        reply.called = False
+        utterance = self._utterance(reply)
+        utterance.audio_bytes += len(audio)
+        if audio and not self._silent:
+            self._tell(AudioChunk(audio, reply.response_id, utterance.item_id))
+
+    def calls_function(self) -> bool:
+        """The reply calls a function; whether that is wanted."""
+        if (reply := self._reply_now()) is None:
+            return False
+        self._close_utterance(reply)
+        reply.utterance = None
+        reply.called = True
+        return True
+
+    def generated(self) -> None:
+        """All of the reply was sent."""
+        if self._reply is not None and not self._reply.cut:
+            self.close_line()
+            self._close_utterance(self._reply)
+            self._reply.generated = True
+
+    def interrupted(self) -> None:
+        """The server heard the user speak into the reply. May come twice, and when all was sent already."""
+        self._interrupted = True
+        reply = self._reply
+        self._tell_interrupted()
+        self.close_line()
+        if reply is not None:
+            self._cut(reply)
+
+    def utterance_ends(self) -> None:
+        """The server goes on with the reply later."""
+        self.close_line()
+        if self._reply is not None and not self._reply.cut:
+            self._close_utterance(self._reply)
+            self._reply.utterance = None
+            self._reply.generated = False
+
+    def turn_ends(self, status: ResponseStatus, reason: str, *, owed: bool, awaits_tools: bool) -> bool:
+        """The server's turn is over.
+
+        Args:
+            status, reason: unless the reply was cut.
+            owed: whether the user's turn has had no answer; an end without one is then the answer.
+
+        Returns:
+            whether it ends the turn that the user is waiting on.
+        """
+        of_interrupted, self._interrupted = self._interrupted, False
+        reply = self._reply
+        if reply is None:
+            if not owed or of_interrupted:
+                return False
+            reply = self._start_reply()
+        ends_turn = not reply.cut
+        if status != "completed" and not reply.cut:
+            reply.status, reply.reason = status, reason
+        self.close_line()
+        self._finish_reply(awaits_tools=awaits_tools and not reply.cut)
+        return ends_turn
+
+    def cancel(self, item_id: str | None, played_ms: int | None) -> bool:
+        """The user stopped the reply; whether more of it would have come.
+
+        What was not heard is taken out of the transcript.
+        """
+        reply = self._reply
+        was_generating = self.generating
+        if reply is not None and not reply.cut:
+            self._cut(reply)
+        known = [utterance.item_id for utterance in self._utterances]
+        if played_ms is not None and item_id in known:
+            first = known.index(item_id)
+            for utterance in list(self._utterances)[first:]:
+                received_ms = round(utterance.audio_bytes / self._bytes_per_ms)
+                heard = heard_text(utterance.text, played_ms, received_ms) if utterance.item_id == item_id else ""
+                self._tell_words(utterance, heard, final=True, interrupted=True)
+        return was_generating
+
+    def gives_up(self, reason: str, *, repeated: bool) -> None:
+        """The socket is gone, and with it the rest of the reply.
+
+        Args:
+            repeated: whether the reply will be made again, so that what is still to be played is void.
+        """
+        self._interrupted = False
+        reply = self._reply
+        if reply is None:
+            return
+        if not reply.cut and not reply.generated:
+            if repeated:
+                self._tell_interrupted()
+            self._cut(reply)
+            reply.status, reply.reason = "incomplete", reason
+        self._finish_reply(awaits_tools=False)
+
+    def fails(self, reason: str) -> None:
+        """No answer came to the user's turn."""
+        reply = self._start_reply()
+        reply.status, reply.reason = "failed", reason
+        self._finish_reply(awaits_tools=False)
+
+    # -- inside
+
+    def _reply_now(self) -> _Reply | None:
+        """The reply that something of came; None when it is to be dropped."""
+        reply = self._reply or self._start_reply()
+        self.close_line()
+        if reply.cut:
+            return None
+        return reply
+
+    def _start_reply(self) -> _Reply:
+        self.close_line()
+        if self.voiced and (self._line is None or self._line.answered):
+            # The user's words will come late: keep their place before the reply's.
+            self._lines += 1
+            self._line = _UserLine(f"user-{self._lines}", closed=True, reserved=True)
+            self._tell(TranscriptUpdate("user", self._line.item_id, "", final=False))
+        if self._line is not None:
+            self._line.answered = True
+        self.voiced = self._interrupted = False
+        self._replies += 1
+        self._reply = _Reply(f"response-{self._replies}")
+        self._tell(ResponseStarted(self._reply.response_id))
+        return self._reply
+
+    def _cut(self, reply: _Reply) -> None:
+        if reply.cut:
+            return
+        reply.cut = True
+        if not reply.generated:
+            reply.status = "cancelled"
+            self._close_utterance(reply, interrupted=True)
+
+    def _finish_reply(self, *, awaits_tools: bool) -> None:
+        assert self._reply is not None
+        reply, self._reply = self._reply, None
+        self._close_utterance(reply)
+        if self._line is not None and self._line.reserved:
+            self._line.reserved = False
+            self._tell(TranscriptUpdate("user", self._line.item_id, "", final=True))
+        usage, self.usage = self.usage, Usage()
+        self._tell(ResponseDone(reply.response_id, reply.status, reply.reason, usage=usage, awaits_tools=awaits_tools))
+
+    def _utterance(self, reply: _Reply) -> _Utterance:
+        if reply.utterance is None:
+            reply.utterances += 1
+            reply.utterance = _Utterance(f"{reply.response_id}.{reply.utterances}")
+            self._utterances.append(reply.utterance)
+        return reply.utterance
+
+    def _close_utterance(self, reply: _Reply, *, interrupted: bool = False) -> None:
+        utterance = reply.utterance
+        if utterance is not None and utterance.text and not (utterance.told and utterance.told.final):
+            self._tell_words(utterance, utterance.text, final=True, interrupted=interrupted)
+
+    def _tell_words(self, utterance: _Utterance, text: str, *, final: bool, interrupted: bool = False) -> None:
+        update = TranscriptUpdate("assistant", utterance.item_id, text, final, interrupted)
+        if update != utterance.told:
+            utterance.told = update
+            self._tell(update)
+
+    def _tell_interrupted(self) -> None:
+        reply = self._reply
+        response_id = reply.response_id if reply else f"response-{self._replies}" if self._replies else None
+        utterance = reply.utterance if reply else None
+        self._tell(Interrupted(response_id, utterance.item_id if utterance else None))
