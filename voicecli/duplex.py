@@ -30,8 +30,8 @@ async def converse(
     Raises:
         RealtimeError: the source cannot be read, or the conversation failed.
     """
-    if sink is not None:
-        session.playback = sink.clear
+    # Without a sink there is nothing unheard: the reply was read.
+    session.playback = sink.clear if sink is not None else lambda: None
     listening = asyncio.create_task(_listen(aiter(session), sink, tuple(observers)), name="voicecli-listen")
     speaking = asyncio.create_task(_speak(session, source), name="voicecli-speak")
     try:
