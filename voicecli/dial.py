@@ -82,12 +82,12 @@ async def dial(codec: Codec) -> Socket:
         RealtimeConnectionError: the provider cannot be reached (`code` is UNREACHABLE or "certificate"), or what
             the codec makes of its refusal.
     """
-    url = codec.url
+    url, headers = codec.url, _checked(codec.headers)
     options: dict[str, Any] = {"ssl": _tls(*_environment())} if url.startswith("wss:") else {}
     try:
         dialling = _Dialling(
             url,
-            additional_headers=_checked(codec.headers),
+            additional_headers=headers,
             user_agent_header=f"voicecli/{__version__}",
             create_connection=Socket,
             compression=None,  # base64 audio does not shrink, and deflate costs 300 kB a socket
@@ -185,6 +185,8 @@ def _unreachable(where: str, error: Exception) -> RealtimeConnectionError | Conf
             return unreachable("there is no such host, or no network", "Check the network and the address.")
         case ConnectionRefusedError():
             return unreachable("it refuses connections", "Check that the server runs, and its port.")
+        case ConnectionResetError() | ConnectionAbortedError():
+            return unreachable("it hangs up", "Check the address: ws:// is without, wss:// with TLS.")
         case InvalidProxy():
             return ConfigurationError(
                 "The proxy in the environment is no valid address.",
@@ -199,7 +201,7 @@ def _unreachable(where: str, error: Exception) -> RealtimeConnectionError | Conf
         case InvalidHandshake():
             return unreachable("it does not answer like a WebSocket server", "Check the address.")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return unreachable(reason, "Check the network.")
+    return unreachable(reason or type(error).__name__, "Check the network.")
 
 
 def _keep_kernel_buffer_small(opened: Socket) -> None:

@@ -24,6 +24,7 @@ What it promises:
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -304,8 +305,10 @@ class WebSocketConnection:
         self._codec.open()
         events: list[Event | Expiring] = []
         while not (started := [event for event in events if isinstance(event, SessionStarted)]):
-            for data in self._codec.data_to_send():
-                await self._write_message(line, data)
+            # When the provider has closed already, reading tells why.
+            with contextlib.suppress(ConnectionClosed):
+                for data in self._codec.data_to_send():
+                    await self._write_message(line, data)
             try:
                 events += self._received(await line.socket.recv(decode=False))
             except ConnectionClosed as closed:

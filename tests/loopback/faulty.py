@@ -137,10 +137,10 @@ class FaultyServer:
         requests: of all handshakes, in order.
     """
 
-    def __init__(self, *scripts: Script | Refusal, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(self, *scripts: Script | Refusal, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self._scripts = list(scripts) or [converse]
         self._tls = tls
-        self._host = host
+        self._port = port
         self._server: Server | None = None
         self._chosen: dict[ServerConnection, Script] = {}
         self.peers: list[Peer] = []
@@ -154,13 +154,13 @@ class FaultyServer:
 
     @property
     def url(self) -> str:
-        return f"{'wss' if self._tls else 'ws'}://{self._host}:{self.port}/talk"
+        return f"{'wss' if self._tls else 'ws'}://127.0.0.1:{self.port}/talk"
 
     async def __aenter__(self) -> Self:
         self._server = await serve(
             self._serve,
-            self._host,
-            0,
+            "127.0.0.1",
+            self._port,
             ssl=self._tls,
             process_request=self._admit,
             compression="deflate",  # offered, so that a client that wants it is found out
