@@ -135,8 +135,8 @@ def test_no_minimum_starts_the_turn_with_the_detection() -> None:
     assert isinstance(transitions[1], TurnStarted)
 
 
-def test_a_pause_within_the_hangover_does_not_end_the_turn() -> None:
-    audio = room(500, SPEECH, 500, SPEECH, 1_500)
+def test_pauses_shorter_than_the_hangover_do_not_end_the_turn() -> None:
+    audio = room(500, SPEECH, 500, SPEECH, 500, SPEECH, 1_500)
     assert len(turns(heard(VoiceActivityDetector(ClientVAD(hangover_ms=900), 16_000), audio, 640))) == 1
     assert len(turns(heard(VoiceActivityDetector(ClientVAD(hangover_ms=200), 16_000), audio, 640))) >= 2
 

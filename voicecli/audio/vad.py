@@ -201,7 +201,6 @@ class VoiceActivityDetector:
                     flowing = []
                 transitions.append(TurnEnded() if self._released else TurnDropped())
                 self._begin_silence()
-                self._forget_old()
         if flowing:
             transitions.append(TurnAudio(b"".join(flowing)))
         return transitions
@@ -218,14 +217,11 @@ class VoiceActivityDetector:
 
     def _detect(self, is_speech: bool) -> bool:
         self._window.append(is_speech)
-        self._forget_old()
+        while len(self._kept) > self._kept_frames:
+            self._silent_bytes += len(self._kept.popleft())
         self._speech_frames = sum(self._window)
         self._speaking = self._speech_frames >= self._trigger_frames
         return self._speaking
-
-    def _forget_old(self) -> None:
-        while len(self._kept) > self._kept_frames:
-            self._silent_bytes += len(self._kept.popleft())
 
 
 class _Engine(Protocol):
