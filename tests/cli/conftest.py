@@ -1,0 +1,51 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+DATA = ROOT / "tests" / "data"
+
+# What a developer has set must not decide the tests.
+_FOREIGN = ("VOICE_", "OPENAI_", "AZURE_", "GEMINI_", "GOOGLE_")
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.stdout.decode().splitlines()
+
+
+Voice = Callable[..., Result]
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    return kept | {"PYTHONPATH": str(ROOT), "TERM": "dumb", "COLUMNS": "200"} | extra
+
+
+@pytest.fixture
+def voice(tmp_path: Path) -> Voice:
+    """Runs `voice` as a shell would, in an empty directory."""
+
+    def run(*args: str, stdin: bytes | None = None, timeout: float = 60, **environment: str) -> Result:
+        done = subprocess.run(
+            [sys.executable, "-m", "voicecli", *args],
+            input=stdin if stdin is not None else b"",
+            capture_output=True,
+            timeout=timeout,
+            cwd=tmp_path,
+            env=clean_environment(**environment),
+        )
+        return Result(done.returncode, done.stdout, done.stderr.decode())
+
+    return run

@@ -1,0 +1,99 @@
+"""What the package shows, and what it costs to import."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import voicecli
+from voicecli.cli.app import COMMANDS, load_command
+
+ROOT = Path(__file__).parent.parent
+HEAVY = {
+    "fastapi",
+    "google",
+    "httpx",
+    "moonshine_voice",
+    "numpy",
+    "onnxruntime",
+    "openai",
+    "piper",
+    "pydantic",
+    "sounddevice",
+    "soundfile",
+    "soxr",
+    "webrtcvad",
+    "websockets",
+    "xllamacpp",
+}
+
+
+def loaded_after(code: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has loaded after running the code."""
+    script = f"{code}\nimport sys\nsys.stderr.write(' '.join({{name.partition('.')[0] for name in sys.modules}}))"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
+    return set(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import voicecli",
+        "from voicecli import RealtimeVoice, RealtimeConfig, VADMode, RealtimeError",
+        "import voicecli.providers",
+        "from voicecli.cli import run; run(['--help'])",
+        "from voicecli.cli import run; run(['chat', '--help'])",
+        "from voicecli.cli import run; run(['list-providers'])",
+        "from voicecli.cli import run; run(['list-models', 'openai'])",
+        "from voicecli.cli import run; run(['list-voices', '--json'])",
+    ],
+)
+def test_nothing_heavy_is_loaded(code: str) -> None:
+    loaded = loaded_after(code)
+    assert "voicecli" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_the_heavy_list_is_not_vacuous() -> None:
+    assert {"numpy", "soxr"} <= loaded_after("from voicecli.audio import resample_pcm16")
+
+
+def test_rich_is_not_loaded_by_the_library() -> None:
+    assert "rich" not in loaded_after("from voicecli import RealtimeVoice; import voicecli.session")
+
+
+def test_public_names_are_sorted_and_there() -> None:
+    assert voicecli.__all__ == sorted(voicecli.__all__)
+    for name in voicecli.__all__:
+        assert getattr(voicecli, name).__name__ == name
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = voicecli.nothing
+
+
+MODULES = sorted(path for path in (ROOT / "voicecli").rglob("*.py") if path.name != "__main__.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_module_says_what_it_shows(path: Path) -> None:
+    import ast
+
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree), "a module says what it is for"
+    names = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)
+    ]
+    assert len(names) == 1
+
+
+def test_the_version_is_one() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert voicecli.__version__ == project["version"]
+
+
+def test_the_list_of_commands_says_what_each_says_itself() -> None:
+    for name, (_, line) in COMMANDS.items():
+        assert load_command(name).get_short_help_str(200) == line

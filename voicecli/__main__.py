@@ -1,0 +1,5 @@
+"""`python -m voicecli` is `voice`."""
+
+from voicecli.cli import main
+
+main()
