@@ -1,16 +1,16 @@
 """The Gemini Live protocol, sans-I/O.
 
 The conversation outlives its sockets, which Google closes after about ten minutes: the codec resumes with the newest
-handle the server gave. What a handle is too old to know is told again in writing: past turns as history, and the
-turn that has no complete answer by asking it again. (A spoken turn nobody has begun to answer is the connection's to
-repeat.) Without a handle the whole history is told.
+handle the server gave, and tells in writing what that handle is too old to know of; without a handle, all of the
+history. When a connection is lost, a reply of which anything had come is final with what had come; one of which
+nothing had come is asked for again, under the same response id. A turn of the user's that neither a transcript nor a
+reply stands for yet is sent again as audio. A function that ran when the connection was lost runs once: its result is
+told in writing.
 
 There is no message that cancels a reply: a cancelled one is muted here until the server's turn is over.
 """
 
-import base64
 import json
-from binascii import b2a_base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +27,7 @@ from voicecli.commands import (
     StartTurn,
     ToolResult,
 )
-from voicecli.config import ServerVAD, VADMode
+from voicecli.config import VADMode
 from voicecli.errors import ProtocolError, RealtimeConnectionError, RealtimeError
 from voicecli.events import (
     ErrorOccurred,
@@ -51,25 +51,19 @@ from voicecli.providers.gemini.models import find_model
 from voicecli.providers.gemini.setup import history_turns, notices, setup_message, tool_behavior, voice_name
 from voicecli.providers.gemini.turns import Turns
 from voicecli.providers.gemini.usage import read_usage
+from voicecli.providers.gemini.user import INPUT_RATE, UserSide, as_json
 from voicecli.transcript import Transcript, Turn
 
-__all__ = ["INPUT_RATE", "OUTPUT_RATE", "GeminiCodec"]
+__all__ = ["OUTPUT_RATE", "GeminiCodec"]
 
-INPUT_RATE = 16_000
 OUTPUT_RATE = 24_000
 
-_AUDIO_HEAD = b'{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=%d","data":"' % INPUT_RATE
-_AUDIO_TAIL = b'"}}}'
-_ACTIVITY_START = b'{"realtimeInput":{"activityStart":{}}}'
-_ACTIVITY_END = b'{"realtimeInput":{"activityEnd":{}}}'
-_AUDIO_STREAM_END = b'{"realtimeInput":{"audioStreamEnd":true}}'
-# Silence beyond what ends a turn, so that the server's detection cannot miss its end, in ms.
-_SILENCE_MARGIN_MS = 300
 # How much of the user's voice is kept while a function is waited for, in bytes: 30 s.
 _HELD_BYTES = 30 * INPUT_RATE * 2
 # What it means for the reply why the server ended its turn; any other reason means that some filter withheld it.
 _REASONS: dict[str, ResponseStatus] = {"MALFORMED_FUNCTION_CALL": "failed", "NEED_MORE_INPUT": "completed"}
 _TOOL_CANCELLED = "The user has stopped this reply."
+_CONNECTION_LOST = "connection lost"
 
 
 class GeminiCodec:
@@ -80,10 +74,11 @@ class GeminiCodec:
         self._config = setup.config
         self._endpoint = endpoint
         self._model = find_model(endpoint.model)
-        self._detects = setup.config.vad_mode is VADMode.SERVER
+        self._server_detects = setup.config.vad_mode is VADMode.SERVER
         self._out: list[bytes] = []
         self._events: list[Event | Expiring] = []
         self._history = Transcript(setup.history)
+        self._user = UserSide(self._out, setup.config, vertex=endpoint.vertex)
         self._turns = Turns(self._tell, OUTPUT_RATE, silent=setup.config.output == "text")
         behaviors = {tool.name: tool_behavior(tool, self._model) for tool in setup.tools}
         self._calls = FunctionCalls(behaviors, scheduling=self._model.scheduling)
@@ -94,12 +89,7 @@ class GeminiCodec:
         self._established = False  # some socket was ready
         self._ready = False  # this socket is
         self._ask_again = False
-        # The user's side of the wire.
-        self._activity = False
-        self._voice_sent = False  # since the turn began
-        self._stream_open = False
-        self._pictures: list[SendImage] = []
-        self._shown: list[SendImage] = []
+        self._asked_from = 0
         self._held: list[Command] = []
         self._held_bytes = 0
         # What the server owes.
@@ -134,7 +124,7 @@ class GeminiCodec:
             or self._turns.hearing
             or self._calls.pending
             or bool(self._held)
-            or (self._activity and self._voice_sent)
+            or self._user.speaking
             # The server is about to give a handle that knows of the last turn.
             or (self._handle is not None and self._known_turns < len(self._history.turns))
         )
@@ -145,13 +135,14 @@ class GeminiCodec:
             self._lose_socket()
         self._opened = True
         self._ready = False
-        self._activity = self._voice_sent = self._stream_open = False
+        self._user.restart()
         self._tried_handle = self._handle is not None
         seeded = self._handle is None and bool(history_turns(self._turns_told()))
         self._queue(setup_message(self._setup, self._model, self._endpoint.model, handle=self._handle, seeded=seeded))
 
     def data_to_send(self) -> list[bytes]:
-        out, self._out = self._out, []
+        out = self._out.copy()
+        self._out.clear()
         return out
 
     def refused(self, status: int, body: bytes) -> RealtimeConnectionError:
@@ -179,26 +170,26 @@ class GeminiCodec:
     def _perform(self, command: Command) -> None:
         match command:
             case AppendAudio(audio):
-                self._append(audio)
-            case StartTurn():
-                if not self._detects:
+                if not self._server_detects and not self._user.speaking:
                     self._turns.user_turn_begins()
-                    self._start_activity()
+                elif not self._answers_writing:
+                    self._turns.voiced = True
+                self._user.append(audio)
+            case StartTurn():
+                if not self._server_detects:
+                    self._turns.user_turn_begins()
+                    self._user.start_turn()
             case EndTurn():
-                self._end_turn()
+                self._owed = self._user.end_turn() or self._owed
             case ClearAudio():
-                # It cannot be taken back; the turn stays open for what is said next.
-                self._voice_sent = False
+                self._user.clear()
             case PauseAudio():
-                if self._detects:
-                    self._end_stream()
+                self._user.pause()
             case SendText(said):
                 self._note(command)
-                self._answers_writing = True
-                self._turns.voiced = False
                 self._say(said)
             case SendImage():
-                self._show(command)
+                self._user.show(command)
             case CancelResponse(item_id, played_ms):
                 self._cancel(item_id, played_ms)
             case ToolResult():
@@ -206,92 +197,27 @@ class GeminiCodec:
             case AnswerApproval():
                 pass  # Gemini runs no tools that ask for approval
 
-    def _append(self, audio: bytes) -> None:
-        if not self._detects and not self._activity:
-            self._turns.user_turn_begins()
-            self._start_activity()
-        elif not self._answers_writing:
-            self._turns.voiced = True
-        self._voice_sent = self._stream_open = True
-        # The hot path: the frame is put together from bytes, not by json.
-        self._out.append(b"".join((_AUDIO_HEAD, b2a_base64(audio, newline=False), _AUDIO_TAIL)))
-
-    def _start_activity(self) -> None:
-        """Open the user's turn. One that a cancelled reply or cleared audio left open goes on."""
-        if not self._activity:
-            self._activity = True
-            self._voice_sent = False
-            self._out.append(_ACTIVITY_START)
-        for picture in self._pictures:
-            self._queue_picture(picture)
-        self._pictures.clear()
-
-    def _end_turn(self) -> None:
-        if not self._voice_sent:
-            return  # an activityEnd by itself can swallow the next utterance
-        if self._detects:
-            self._append(bytes(self._silence_ms * INPUT_RATE * 2 // 1000))
-            self._end_stream()
-        else:
-            self._out.append(_ACTIVITY_END)
-            self._activity = False
-        self._voice_sent = False
-        self._owed = True
-
-    @property
-    def _silence_ms(self) -> int:
-        detection = self._config.turn_detection
-        ends = detection.silence_duration_ms if isinstance(detection, ServerVAD) else 1_000
-        return ends + _SILENCE_MARGIN_MS
-
-    def _end_stream(self) -> None:
-        """Have the server work on what it has; later audio opens the stream again."""
-        # Vertex AI does not know the message; there, silence has to do.
-        if self._stream_open and not self._endpoint.vertex:
-            self._out.append(_AUDIO_STREAM_END)
-        self._stream_open = False
-
     def _say(self, said: str) -> None:
-        if not self._detects:
-            # Without the server's detection a text is no activity by itself.
-            self._start_activity()
-        self._queue({"realtimeInput": {"text": said}})
-        if not self._detects:
-            self._out.append(_ACTIVITY_END)
-            self._activity = self._voice_sent = False
-        self._owed = True
+        self._expect_reply_to_writing()
+        self._user.say(said)
 
-    def _show(self, picture: SendImage) -> None:
-        self._shown.append(picture)
-        if self._detects or (self._activity and self._voice_sent):
-            self._queue_picture(picture)
-        else:
-            # Outside of a turn it might be left out.
-            self._pictures.append(picture)
-
-    def _queue_picture(self, picture: SendImage) -> None:
-        encoded = base64.b64encode(picture.data).decode()
-        self._queue({"realtimeInput": {"video": {"mimeType": picture.mime_type, "data": encoded}}})
+    def _expect_reply_to_writing(self) -> None:
+        self._answers_writing = self._owed = True
+        self._turns.voiced = False
 
     def _cancel(self, item_id: str | None, played_ms: int | None) -> None:
-        was_generating = self._turns.cancel(item_id, played_ms)
-        if not was_generating:
-            return
-        self._owed = False
-        self._turn_from = self._next_turn()
-        if not self._detects and not self._activity and not self._calls.blocking:
-            # That interrupts the server; the turn stays open for what the user says next.
-            self._activity = True
-            self._voice_sent = False
-            self._out.append(_ACTIVITY_START)
+        if self._turns.cancel(item_id, played_ms):
+            self._owed = False
+            self._turn_from = self._next_turn()
+            if not self._calls.blocking:
+                self._user.interrupt()
 
     def _answer_call(self, result: ToolResult) -> None:
         self._note(result)
-        response = self._calls.answered(result)
-        if response is not None:
+        if (response := self._calls.answered(result)) is not None:
             self._queue({"toolResponse": {"functionResponses": [response]}})
-            self._answers_writing = self._owed = True
-            self._turns.voiced = False
+            self._expect_reply_to_writing()
+        self._ask_again_if_possible()
         self._release()
 
     def _hold(self, command: Command) -> None:
@@ -358,11 +284,13 @@ class GeminiCodec:
             self._queue({"clientContent": {"turns": turns, "turnComplete": False}})
         name, voice = self._model.info.name, voice_name(self._config)
         session_id = text(done, "sessionId")
+        session_id = text(done, "sessionId")
         self._tell(SessionStarted(session_id, name, voice, INPUT_RATE, OUTPUT_RATE, resumed))
         if not resumed:
             for notice in notices(self._config, self._model):
                 self._tell(notice)
-        self._restore_turn()
+        self._owed = self._user.restore() or self._owed
+        self._ask_again_if_possible()
         self._release()
 
     def _keep_handle(self, update: Mapping[str, Any]) -> None:
@@ -403,7 +331,7 @@ class GeminiCodec:
         if not said and not (finished and self._turns.hearing):
             return
         unanswered = self._turns.user_said(said, finished=finished)
-        if self._detects and unanswered and not self._turns.running:
+        if self._server_detects and unanswered and not self._turns.running:
             self._answers_writing = False
             self._owed = True
 
@@ -448,13 +376,12 @@ class GeminiCodec:
         awaits_tools = self._calls.followed_by_response or turns.ends_with_call
         if not turns.turn_ends(status, reason, owed=self._owed, awaits_tools=awaits_tools):
             # Nothing ended, or a reply that was cut: what the user said meanwhile has yet to be answered.
-            self._owed = self._turn_from is not None and not (self._activity and self._voice_sent)
+            self._owed = self._turn_from is not None and not self._user.speaking
             return
         self._calls.response_ends()
         self._turn_from = self._turn_from if awaits_tools else self._next_turn()
         if not awaits_tools:
             self._owed = self._answers_writing = False
-            self._shown.clear()
 
     def _read_grounding(self, grounding: Mapping[str, Any]) -> None:
         queries = grounding.get("webSearchQueries")
@@ -466,7 +393,7 @@ class GeminiCodec:
         for function in children(call, "functionCalls"):
             wire_id, name = text(function, "id"), text(function, "name")
             if not self._turns.calls_function():
-                answers.append(self._calls.refuse(wire_id, name, _TOOL_CANCELLED))
+                answers.append(self._calls.refused(wire_id, name, _TOOL_CANCELLED))
                 continue
             self._answers()
             known = self._calls.requested(wire_id, name, json.dumps(child(function, "args") or {}))
@@ -486,7 +413,7 @@ class GeminiCodec:
         self._release()
 
     def _read_activity(self, message: Mapping[str, Any]) -> None:
-        if not self._detects:
+        if not self._server_detects:
             return
         kind = text(child(message, "voiceActivity") or {}, "type")
         signal = text(child(message, "voiceActivityDetectionSignal") or {}, "vadSignalType")
@@ -507,46 +434,48 @@ class GeminiCodec:
 
     def _lose_socket(self) -> None:
         """The last socket is gone: end what it had begun, and decide what is asked again."""
-        turns = self._turns
-        open_turn = self._owed or turns.hearing or (self._activity and self._voice_sent)
-        # The words of a spoken turn that is not over are not all here yet: the connection repeats its sound.
-        heard = turns.generating or (self._owed and not turns.running and not turns.hearing)
-        self._ask_again = bool(heard and self._question())
+        turns, calls = self._turns, self._calls
+        if turns.muted:
+            for call_id in calls.abandoned():
+                self._tell(ToolCallCancelled(call_id))
+        awaits_tools = calls.pending or (turns.ends_with_call and not turns.muted)
+        # A spoken turn whose words are not all here is said again instead.
+        in_words = self._owed and not turns.running and not turns.hearing and self._in_words()
         self._silent_before = self._owed
-        if self._ask_again or open_turn:
-            self._pictures = [*self._shown, *self._pictures]
-        self._shown.clear()
-        turns.gives_up("The connection was lost.", repeated=self._ask_again)
+        turns.socket_lost(_CONNECTION_LOST, awaits_tools=awaits_tools)
+        calls.socket_lost()
+        self._ask_again = in_words or awaits_tools or turns.running
+        if in_words:
+            self._user.written()
+        if self._ask_again:
+            self._asked_from = self._first_unanswered()
+        elif not turns.hearing:
+            self._turn_from = self._next_turn()
         turns.forget_line()
-        if not self._ask_again and not turns.hearing:
-            self._turn_from = None
-        for call_id in self._calls.socket_lost(asked_again=self._ask_again):
-            self._tell(ToolCallCancelled(call_id))
         self._owed = False
-        # Of what waited for a function, the connection repeats what was spoken.
-        self._held = [command for command in self._held if isinstance(command, SendText | SendImage)]
-        self._held_bytes = 0
 
-    def _question(self) -> str:
-        """What the user said or wrote since the last complete answer."""
-        if self._turn_from is None:
-            return ""
-        said = (turn.text.strip() for turn in self._history.turns[self._turn_from :] if turn.role == "user")
-        return "\n".join(filter(None, said))
+    def _in_words(self) -> bool:
+        """Whether the text is known of what the user waits to have answered."""
+        turns = self._history.turns
+        return self._turn_from is not None and any(turn.text.strip() for turn in turns[self._turn_from :])
+
+    def _first_unanswered(self) -> int:
+        """In the history, the first turn that no words of a reply have followed."""
+        turns = self._history.turns
+        last = next((index for index in reversed(range(len(turns))) if turns[index].role == "assistant"), -1)
+        return max(self._turn_from or 0, last + 1)
 
     def _turns_told(self) -> list[Turn]:
         """The turns that the server is to know before it hears more."""
-        return self._history.turns[: self._turn_from]
+        return self._history.turns[: self._asked_from if self._ask_again else self._turn_from]
 
-    def _restore_turn(self) -> None:
-        """Show and ask again what the last socket took along."""
-        pictures, self._pictures = self._pictures, []
-        for picture in pictures:
-            self._show(picture)
-        if self._ask_again:
+    def _ask_again_if_possible(self) -> None:
+        """Put the turn to the server again that the last socket took along, once its functions have run."""
+        if self._ask_again and not self._calls.lost:
             self._ask_again = False
-            self._answers_writing = True
-            self._say(self._question())
+            told = history_turns(self._history.turns[self._asked_from :])
+            if said := "\n".join(part["text"] for turn in told for part in turn["parts"] if turn["role"] == "user"):
+                self._say(said)
 
     def _next_turn(self) -> int | None:
         """In the history, the first turn of the user's that came after the last reply began."""
@@ -562,15 +491,15 @@ class GeminiCodec:
     def _note(self, happened: Event | Command) -> None:
         if isinstance(happened, ResponseStarted):
             self._answered_to = len(self._history.turns)
+            self._user.answered()
         before = len(self._history.turns)
         turn = self._history.apply(happened)
         is_new = turn is not None and len(self._history.turns) > before
         if turn is not None and is_new and turn.role == "user" and self._turn_from is None:
             self._turn_from = before
-            self._calls.turn_begins()
 
     def _queue(self, message: Mapping[str, Any]) -> None:
-        self._out.append(json.dumps(message, separators=(",", ":")).encode())
+        self._out.append(as_json(message))
 
     def _redacted(self, said: str) -> str:
         secret = self._endpoint.secret

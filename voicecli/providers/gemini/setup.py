@@ -109,7 +109,7 @@ def history_turns(turns: Iterable[Turn]) -> list[dict[str, Any]]:
     for turn in turns:
         role = "model" if turn.role == "assistant" else "user"
         text = turn.text.strip()
-        if turn.role == "tool":
+        if turn.role == "tool" and turn.final:
             text = f"(The function {turn.name} was called with {turn.arguments or '{}'} and answered: {text})"
         if not text:
             continue

@@ -266,28 +266,21 @@ class Turns:
                 self._tell_words(utterance, heard, final=True, interrupted=True)
         return was_generating
 
-    def gives_up(self, reason: str, *, repeated: bool) -> None:
-        """The socket is gone, and with it the rest of the reply.
+    def socket_lost(self, reason: str, *, awaits_tools: bool) -> None:
+        """The rest of the reply will not come; one of which nothing came goes on when it is asked for again.
 
         Args:
-            repeated: whether the reply will be made again, so that what is still to be played is void.
+            awaits_tools: whether a reply that called functions is continued with their results.
         """
         self._interrupted = False
         reply = self._reply
-        if reply is None:
+        if reply is None or (not reply.utterances and not reply.cut):
             return
+        awaits_tools = awaits_tools and not reply.cut
         if not reply.cut and not reply.generated:
-            if repeated:
-                self._tell_interrupted()
             self._cut(reply)
             reply.status, reply.reason = "incomplete", reason
-        self._finish_reply(awaits_tools=False)
-
-    def fails(self, reason: str) -> None:
-        """No answer came to the user's turn."""
-        reply = self._start_reply()
-        reply.status, reply.reason = "failed", reason
-        self._finish_reply(awaits_tools=False)
+        self._finish_reply(awaits_tools=awaits_tools)
 
     # -- inside
 
