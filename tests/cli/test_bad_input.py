@@ -15,7 +15,10 @@ QUESTION = str(DATA / "question.wav")
 
 
 def file(name: str, content: bytes) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_bytes(content) and None
+    def prepare(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+
+    return prepare
 
 
 def nothing(folder: Path) -> None:
@@ -123,7 +126,7 @@ def test_text_must_be_text(voice: Voice) -> None:
     assert "not UTF-8" in result.stderr
 
 
-def test_nothing_set_up_names_every_way(tmp_path: Path) -> None:
+def test_nothing_set_up_names_every_way() -> None:
     """As on a machine without keys and without the extra: its packages are hidden."""
     script = (
         "from importlib.machinery import PathFinder as P\n"
@@ -138,16 +141,13 @@ def test_nothing_set_up_names_every_way(tmp_path: Path) -> None:
         (["chat", "-p", "local", "-i", QUESTION], ['pip install "voicecli[local]"']),
     ):
         done = subprocess.run(
-            [sys.executable, "-c", script, *arguments],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            env=clean_environment(),
+            [sys.executable, "-c", script, *arguments], capture_output=True, cwd=ROOT, env=clean_environment()
         )
-        assert done.returncode == 3, done.stderr
+        message = done.stderr.decode()
+        assert done.returncode == 3, message
         for text in expected:
-            assert text in done.stderr
-        assert "Traceback" not in done.stderr
+            assert text in message
+        assert "Traceback" not in message
 
 
 def test_a_provider_from_the_environment_can_be_wrong(voice: Voice) -> None:
@@ -156,7 +156,7 @@ def test_a_provider_from_the_environment_can_be_wrong(voice: Voice) -> None:
     assert "alexa" in result.stderr
 
 
-def test_live_sound_is_not_there_yet(tmp_path: Path) -> None:
+def test_live_sound_is_not_there_yet() -> None:
     """With a terminal on standard input there is nothing to read."""
     import pty
 
