@@ -299,7 +299,14 @@ class TestWhatCannotBeRead:
             await contents(WavSource(pipe))
         assert "a WAV in a pipe" in caught.value.advice
 
-    @pytest.mark.parametrize("rate", [0, -8_000])
+    def test_raw_audio_without_its_rate(self, tmp_path: Path) -> None:
+        for name in ("question.raw", "question.pcm"):
+            (tmp_path / name).write_bytes(PCM)
+            with pytest.raises(AudioFormatError, match=name) as caught:
+                WavSource(tmp_path / name)
+            assert "--input-rate" in caught.value.advice
+
+    @pytest.mark.parametrize("rate", [0, -8_000, 10**9])
     def test_an_impossible_raw_rate(self, rate: int) -> None:
         with pytest.raises(ConfigurationError, match="sample rate"):
             WavSource(io.BytesIO(PCM), raw_rate=rate)
@@ -349,9 +356,13 @@ class TestWriting:
         await sink.aclose()
         assert path.read_bytes() == wav(PCM)
 
-    async def test_a_new_file_without_a_reply_is_not_left_behind(self, tmp_path: Path) -> None:
-        await WavSink(tmp_path / "reply.wav", RATE).aclose()
-        assert os.listdir(tmp_path) == []
+    async def test_no_new_file_is_left_behind_without_a_reply(self, tmp_path: Path) -> None:
+        (tmp_path / "link.wav").symlink_to(tmp_path / "reply.wav")
+        for name in ("reply.wav", "link.wav"):
+            sink = WavSink(tmp_path / name, RATE)
+            assert os.listdir(tmp_path) == ["link.wav"]
+            await sink.aclose()
+            assert os.listdir(tmp_path) == ["link.wav"]
 
     @pytest.mark.parametrize("place", ["none/reply.wav", "file/reply.wav", ".", "a\0b"])
     def test_what_cannot_be_written_is_named_at_once(self, tmp_path: Path, place: str) -> None:
@@ -464,7 +475,8 @@ async def test_makes_new_files_as_the_user_wants_them(tmp_path: Path) -> None:
     previous = os.umask(0o027)
     try:
         sink = WavSink(tmp_path / "reply.wav", RATE)
+        sink.write(PCM, "item")
+        await sink.aclose()
     finally:
         os.umask(previous)
     assert stat.S_IMODE((tmp_path / "reply.wav").stat().st_mode) == 0o640
-    await sink.aclose()

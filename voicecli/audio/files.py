@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 import soundfile
 
 from voicecli.audio import Playhead
-from voicecli.audio.pcm import float32_to_pcm16
-from voicecli.errors import AudioFormatError, ConfigurationError
+from voicecli.audio.pcm import check_rates, float32_to_pcm16
+from voicecli.errors import AudioFormatError
 
 __all__ = ["WavSink", "WavSource"]
 
@@ -48,10 +48,8 @@ class WavSource:
     """
 
     def __init__(self, source: "str | os.PathLike[str] | BinaryIO", *, raw_rate: int | None = None) -> None:
-        if raw_rate is not None and raw_rate <= 0:
-            raise ConfigurationError(
-                f"A sample rate of {raw_rate!r} Hz is not possible.", advice="Usual are 16000, 24000 and 48000."
-            )
+        if raw_rate is not None:
+            check_rates(raw_rate)
         self._raw_rate = raw_rate
         self._path: str | None = None
         self._stream: FileIO | BinaryIO | None = None
@@ -130,9 +128,8 @@ class WavSource:
         with self._lock:
             try:
                 if self._stream is None and self._path is not None:
-                    self._stream = self._owned = FileIO(
-                        self._path
-                    )  # waits until somebody writes, if it is a named pipe
+                    # Of a named pipe, this waits for the writer.
+                    self._stream = self._owned = FileIO(self._path)
                 assert self._stream is not None
                 if self._raw_rate is None:
                     self._reader = _SoundFileReader(self._stream, self._name, self._is_pipe)
@@ -177,6 +174,8 @@ class _SoundFileReader:
         try:
             # libsndfile seeks in a Python stream; a pipe it can read only by its descriptor.
             self._file = soundfile.SoundFile(stream.fileno() if is_pipe else stream, closefd=False)
+        except TypeError as error:  # by its name, "x.raw", soundfile takes it for audio without a header
+            raise AudioFormatError(f"{name} is raw audio of unknown rate.", advice=_READABLE) from error
         except soundfile.LibsndfileError as error:
             empty = "is empty, or " if is_pipe else ""
             reason = error.error_string.rstrip(".")
@@ -250,19 +249,16 @@ class WavSink:
         self._sample_rate = sample_rate
         self._path = None if target == "-" else os.fspath(target)
         self._name = "standard output" if self._path is None else repr(self._path)
-        self._is_new = False
         self._is_patched = False  # else it is a stream of unknown length
-        self._file: FileIO | None = None
         try:
-            self._open()
-        except (OSError, ValueError) as error:
+            status = self._check()
+        except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
             raise _unusable("write", self._name, error) from error
-        if self._file is not None and source is not None and source.is_same_file(os.fstat(self._file.fileno())):
-            self._file.close()
+        if status is not None and source is not None and source.is_same_file(status):
             raise AudioFormatError(
                 f"{self._name} is the input, which the output would overwrite.", advice="Choose another output file."
             )
-        self._header_written = False
+        self._file: FileIO | None = None
         self._size = 0  # bytes of audio in the file
         self._queue: queue.Queue[bytes | None] = queue.Queue()  # None: close
         self._thread: threading.Thread | None = None
@@ -301,7 +297,7 @@ class WavSink:
     async def aclose(self) -> None:
         """Write what is left and close; idempotent. A pipe that takes nothing any more gets 2 s.
 
-        When nothing was written, an existing file stays as it was, and a new one is not left behind.
+        When nothing was written, an existing file stays as it was, and no new one is left behind.
 
         Raises:
             AudioFormatError, BrokenPipeError: as `write` does, unless it was said already.
@@ -315,30 +311,29 @@ class WavSink:
             self._queue.put(None)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(_in_thread(self._queue.join), _CLOSE_TIMEOUT_S)
-        elif self._file is not None and self._path is not None:
-            self._file.close()
-            if self._is_new:
-                os.unlink(self._path)
         if not self._reported:
             self._raise_error()
 
-    def _open(self) -> None:
+    def _check(self) -> os.stat_result | None:
+        """Find out whether it can be written, and leave everything as it was; its status if it is there already."""
         if self._path is None:
-            self._file = FileIO(1, "wb", closefd=False)
-            self._is_patched = _can_patch(self._file)
-            return
+            self._is_patched = _can_patch(1)
+            return os.fstat(1)
         try:
-            mode = os.stat(self._path).st_mode
+            status = os.stat(self._path)
         except FileNotFoundError:
-            self._is_new = True
-            mode = stat.S_IFREG
-        if stat.S_ISDIR(mode):
+            _open_untouched(self._path).close()
+            os.unlink(os.path.realpath(self._path))
+            self._is_patched = True
+            return None
+        if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        self._is_patched = stat.S_ISREG(mode)
+        self._is_patched = stat.S_ISREG(status.st_mode)
         if self._is_patched:
-            self._file = _open_untouched(self._path)
+            _open_untouched(self._path).close()
         elif not os.access(self._path, os.W_OK):  # a named pipe: opening it would wait for its reader
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return status
 
     def _start(self) -> None:
         if self._thread is None:
@@ -364,13 +359,10 @@ class WavSink:
 
     def _append(self, audio: bytes) -> None:
         if self._file is None:
-            assert self._path is not None
-            self._file = _open_untouched(self._path)
-        if not self._header_written:
+            self._file = FileIO(1, "wb", closefd=False) if self._path is None else _open_untouched(self._path)
             if self._is_patched:
                 self._file.truncate(0)
             _write_all(self._file, _header(self._sample_rate, 0 if self._is_patched else None))
-            self._header_written = True
         _write_all(self._file, audio)
         if self._is_patched:
             # After the audio: until then the header tells of what is surely there.
@@ -408,16 +400,16 @@ def _write_all(file: FileIO, data: bytes) -> None:
         view = view[file.write(view) :]
 
 
-def _can_patch(file: FileIO) -> bool:
+def _can_patch(descriptor: int) -> bool:
     """Whether a header written to this redirected output can be corrected later."""
-    status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode) or status.st_size or file.tell():
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size or os.lseek(descriptor, 0, os.SEEK_CUR):
         return False
     if sys.platform == "win32":
         return True
     import fcntl
 
-    return not fcntl.fcntl(file.fileno(), fcntl.F_GETFL) & os.O_APPEND
+    return not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
 
 
 def _unusable(verb: str, name: str, error: OSError | ValueError) -> AudioFormatError:

@@ -12,6 +12,7 @@ from voicecli.errors import AudioFormatError, ConfigurationError
 __all__ = [
     "SILENCE_DBFS",
     "Resampler",
+    "check_rates",
     "chunk_audio",
     "float32_to_pcm16",
     "level",
@@ -52,7 +53,7 @@ def resample_pcm16(audio: bytes, from_rate: int, to_rate: int) -> bytes:
         AudioFormatError: an odd number of bytes.
         ConfigurationError: a rate that cannot be.
     """
-    _check_rates(from_rate, to_rate)
+    check_rates(from_rate, to_rate)
     _check_even(audio)
     if from_rate == to_rate or not audio:
         return bytes(audio)
@@ -67,7 +68,7 @@ def chunk_audio(audio: bytes, chunk_ms: int = 20, sample_rate: int = 24_000) -> 
         AudioFormatError: an odd number of bytes.
         ConfigurationError: a rate or length that cannot be.
     """
-    _check_rates(sample_rate)
+    check_rates(sample_rate)
     _check_even(audio)
     size = sample_rate * chunk_ms // 1000 * 2
     if size <= 0:
@@ -138,7 +139,7 @@ class Resampler:
     """
 
     def __init__(self, from_rate: int, to_rate: int) -> None:
-        _check_rates(from_rate, to_rate)
+        check_rates(from_rate, to_rate)
         common = math.gcd(from_rate, to_rate)
         self._up, self._down = to_rate // common, from_rate // common
         self._same = from_rate == to_rate
@@ -227,7 +228,8 @@ def _kaiser_bank(half: int, stop: float, phases: int) -> Samples:
     return scaled
 
 
-def _check_rates(*rates: int) -> None:
+def check_rates(*rates: int) -> None:
+    """Raise ConfigurationError for a sample rate, in Hz, that cannot be."""
     for rate in rates:
         if type(rate) is not int or not 0 < rate <= _HIGHEST_RATE:
             raise ConfigurationError(
