@@ -130,7 +130,7 @@ def close_error(code: int, reason: str, last: ServerError | None) -> RealtimeCon
     what = _CLOSES.get(code, f"closed the connection with code {code}")
     said = f": {_printable(reason)}" if reason else ""
     return RealtimeConnectionError(
-        f"OpenAI {what}{said}.", code=str(code), close_code=code, retryable=code in _RETRYABLE_CLOSES
+        f"OpenAI {what}{said}.", close_code=code, retryable=code in _RETRYABLE_CLOSES
     )
 
 

@@ -1,0 +1,688 @@
+"""OpenAI's side of a Realtime session, sans-I/O and as strict as the real one is known to be.
+
+`receive()` takes a frame of the client and returns those that answer it at once; what the model says comes out of
+`step()`, one frame after the other, so that a test can act in the middle of a reply.
+"""
+
+import base64
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from tests.loopback.openai_wire import Frame, RefusedError, check_client_frame, check_server_frame
+
+__all__ = ["Call", "McpCall", "OpenAISession", "Reply", "tone"]
+
+BYTES_PER_MS = 48
+_FRAME = 20 * BYTES_PER_MS
+_LOUD = 500.0
+_ONSET_FRAMES = 3
+_REASONING = ("gpt-realtime-2.1", "gpt-realtime-2.1-mini", "gpt-realtime-2")
+_ids = count(1)
+
+
+def tone(ms: int, *, level: int = 8_000) -> bytes:
+    """Something loud enough to be speech: a square wave of 200 Hz at 24 kHz."""
+    period = [level] * 60 + [-level] * 60
+    samples = np.resize(np.array(period, dtype="<i2"), ms * 24)
+    return bytes(samples.tobytes())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    name: str
+    arguments: str = "{}"
+    call_id: str = ""
+    incomplete: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class McpCall:
+    name: str
+    arguments: str = "{}"
+    needs_approval: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What the model does next.
+
+    Attributes:
+        text: what it says; "" for nothing.
+        audio: how it sounds; None for a tone of 60 ms a word.
+        delta_bytes: of audio in one delta; an odd number splits samples.
+        commentary: said before, as an item of its own.
+        fails_with: an error code; nothing is said.
+        stops_for: "max_output_tokens" or "content_filter": it is cut off in the middle.
+        transcript_first: words come ahead of their sound, as with the real model.
+    """
+
+    text: str = "Hello there, how are you?"
+    audio: bytes | None = None
+    delta_bytes: int = 4_800
+    commentary: str = ""
+    calls: tuple[Call, ...] = ()
+    mcp: McpCall | None = None
+    fails_with: str = ""
+    stops_for: str = ""
+
+    def sound(self, text: str) -> bytes:
+        return self.audio if self.audio is not None else tone(60 * len(text.split()))
+
+
+@dataclass
+class _Response:
+    id: str
+    frame: Frame
+    steps: Iterator[list[Frame]]
+    items: list[Frame] = field(default_factory=list)
+    open_item: Frame | None = None
+
+
+class OpenAISession:
+    """One socket's session.
+
+    Args:
+        model: from the URL.
+        replies: what the model does, in order; then it greets.
+        hears: transcripts of what the user says, in order; "" makes the transcription fail.
+        transcribe: when transcripts come: "commit", "reply" (after the first sound of it) or "done".
+        late_deltas: how many deltas of audio still come after a cancellation.
+        ignores: names of client events that are not answered.
+
+    Attributes:
+        received, sent: all frames.
+        violations: what a client of ours must never do; tests fail when there is any.
+        close: code and reason, once the session wants the socket closed.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str = "gpt-realtime-2.1",
+        replies: Iterable[Reply] = (),
+        hears: Iterable[str] = (),
+        transcribe: str = "reply",
+        late_deltas: int = 0,
+        ignores: Iterable[str] = (),
+    ) -> None:
+        self.model = model
+        self.replies = replies if isinstance(replies, deque) else deque(replies)
+        self.hears = hears if isinstance(hears, deque) else deque(hears)
+        self.transcribe = transcribe
+        self.late_deltas = late_deltas
+        self.ignores = set(ignores)
+        self.received: list[Frame] = []
+        self.sent: list[Frame] = []
+        self.violations: list[str] = []
+        self.close: tuple[int, str] | None = None
+        self.items: dict[str, Frame] = {}
+        self.audio: dict[str, bytes] = {}
+        self.config = self._default_config()
+        self.active: _Response | None = None
+        self.spoke = False
+        self.unanswered_calls: set[str] = set()
+        self._answered_calls: set[str] = set()
+        self._approvals: dict[str, McpCall] = {}
+        self._transcripts: deque[tuple[str, bytes]] = deque()
+        self._after: deque[list[Frame]] = deque()
+        self._silent_ms = 0
+        self._loud_frames = 0
+        self._clock = 0  # bytes of audio since the session began
+        self._buffer = bytearray()
+        self._unheard = bytearray()  # less than a frame of the detector
+        self.speech: tuple[str, int] | None = None  # item and start in ms of what the user is saying
+
+    def _default_config(self) -> Frame:
+        pcm = {"type": "audio/pcm", "rate": 24_000}
+        detection = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 200}
+        detection |= {"create_response": True, "interrupt_response": True, "idle_timeout_ms": None}
+        return {
+            "type": "realtime",
+            "object": "realtime.session",
+            "id": self._id("sess"),
+            "model": self.model,
+            "output_modalities": ["audio"],
+            "instructions": "Be friendly.",
+            "tools": [],
+            "tool_choice": "auto",
+            "max_output_tokens": "inf",
+            "tracing": None,
+            "truncation": "auto",
+            "expires_at": int(time.time()) + 3_600,
+            "audio": {
+                "input": {"format": pcm, "transcription": None, "noise_reduction": None, "turn_detection": detection},
+                "output": {"format": pcm, "voice": "alloy", "speed": 1.0},
+            },
+        }
+
+    # Both ways
+
+    def start(self) -> list[Frame]:
+        return self._send({"type": "session.created", "session": self.config})
+
+    def receive(self, message: str | bytes) -> list[Frame]:
+        if isinstance(message, bytes):
+            self.violations.append("a binary frame")
+            return self._send(self.error("invalid_event", "Binary frames are not supported."))
+        try:
+            frame = json.loads(message)
+        except ValueError:
+            self.violations.append(f"broken JSON: {message[:80]}")
+            return self._send(self.error("invalid_json", "We could not parse the JSON body of your event."))
+        self.received.append(frame)
+        event_id = frame.get("event_id") if isinstance(frame, dict) else None
+        try:
+            check_client_frame(frame)
+            if frame["type"] in self.ignores:
+                return []
+            return self._send(*self._handlers[frame["type"]](self, frame))
+        except RefusedError as refusal:
+            harmless = {
+                "input_audio_buffer_commit_empty" if self._detection else "",
+                "invalid_value_truncate",
+                "response_cancel_not_active",
+                "conversation_already_has_active_response",
+            }
+            if refusal.code not in harmless and not refusal.code.startswith("item_"):
+                self.violations.append(f"{frame['type']}: {refusal}")
+            code = refusal.code.removesuffix("_truncate")
+            return self._send(self.error(code, refusal.message, refusal.param, event_id))
+
+    def step(self) -> list[Frame]:
+        """The next frame or frames of what the model says; nothing when it has nothing to say."""
+        if self.active is not None:
+            return self._send(*next(self.active.steps, []))
+        if self._transcripts:
+            return self._send(*self._transcribed())
+        return self._send(*self._after.popleft()) if self._after else []
+
+    def run(self) -> list[Frame]:
+        """All the model has to say."""
+        frames: list[Frame] = []
+        while new := self.step():
+            frames += new
+        return frames
+
+    def error(
+        self, code: str, message: str, param: str | None = None, event_id: str | None = None, kind: str = ""
+    ) -> Frame:
+        kind = kind or ("server_error" if code == "server_error" else "invalid_request_error")
+        error = {"type": kind, "code": code, "message": message, "param": param, "event_id": event_id}
+        return {"type": "error", "error": error}
+
+    def _send(self, *frames: Frame) -> list[Frame]:
+        sent = [{"type": frame["type"], "event_id": self._id("event"), **frame} for frame in frames]
+        for frame in sent:
+            check_server_frame(frame)
+        self.sent += sent
+        return sent
+
+    def _id(self, prefix: str) -> str:
+        return f"{prefix}_{next(_ids):020d}"
+
+    # Events of the client
+
+    def _session_update(self, frame: Frame) -> Iterator[Frame]:
+        update = frame["session"]
+        self._check_session(update)
+        merged = _merge(self.config, update)
+        self.config = merged
+        yield {"type": "session.updated", "session": self.config}
+
+    def _check_session(self, update: Frame) -> None:
+        def refuse(param: str, code: str = "invalid_value") -> None:
+            raise RefusedError(code, f"Invalid or unsupported parameter: 'session.{param}'.", f"session.{param}")
+
+        if update["type"] != "realtime":
+            refuse("type")
+        if update.get("model", self.model) != self.model:
+            refuse("model")
+        for name in ("reasoning", "parallel_tool_calls"):
+            if name in update and self.model not in _REASONING:
+                refuse(name, "unknown_parameter")
+        if sorted(update.get("output_modalities", ["audio"])) == ["audio", "text"]:
+            refuse("output_modalities")
+        limit = update.get("max_output_tokens", "inf")
+        if limit != "inf" and not 1 <= limit <= 4_096:
+            refuse("max_output_tokens")
+        audio = update.get("audio", {})
+        output, given = audio.get("output", {}), audio.get("input", {})
+        if not 0.25 <= output.get("speed", 1.0) <= 1.5:
+            refuse("audio.output.speed")
+        voice = output.get("voice")
+        if voice and self.spoke and voice != self.config["audio"]["output"]["voice"]:
+            refuse("audio.output.voice", "cannot_update_voice")
+        for side in (output, given):
+            if side.get("format", {}).get("rate", 24_000) != 24_000:
+                refuse("audio.input.format.rate")
+        if transcription := given.get("transcription"):
+            live = transcription.get("model") == "gpt-live-transcribe"
+            if ("language" in transcription and live) or ("languages" in transcription and not live):
+                refuse("audio.input.transcription.language")
+        self._check_detection(given.get("turn_detection"), refuse)
+        names = [tool["name"] for tool in update.get("tools", []) if tool["type"] == "function"]
+        choice = update.get("tool_choice")
+        if isinstance(choice, dict) and choice["type"] == "function" and choice["name"] not in names:
+            refuse("tool_choice")
+
+    def _check_detection(self, detection: Frame | None, refuse: Callable[[str, str], None]) -> None:
+        ranges = {
+            "threshold": (0, 1),
+            "prefix_padding_ms": (0, 10_000),
+            "silence_duration_ms": (1, 60_000),
+            "idle_timeout_ms": (5_000, 30_000),
+        }
+        for name, (low, high) in ranges.items():
+            value = (detection or {}).get(name)
+            if value is not None and not low <= value <= high:
+                refuse(f"audio.input.turn_detection.{name}", "invalid_value")
+
+    def _append(self, frame: Frame) -> Iterator[Frame]:
+        audio = base64.b64decode(frame["audio"])
+        self._buffer += audio
+        self._clock += len(audio)
+        if self._detection is None:
+            return
+        self._unheard += audio
+        while len(self._unheard) >= _FRAME:
+            heard = bytes(self._unheard[:_FRAME])
+            del self._unheard[:_FRAME]
+            yield from self._detect(heard)
+
+    @property
+    def _detection(self) -> Frame | None:
+        detection: Frame | None = self.config["audio"]["input"]["turn_detection"]
+        return detection
+
+    def _detect(self, frame: bytes) -> Iterator[Frame]:
+        """The detector takes one frame of 20 ms."""
+        detection, samples = self._detection or {}, np.frombuffer(frame, dtype="<i2").astype(np.float64)
+        loud = float(np.sqrt(np.mean(samples**2))) > _LOUD
+        now_ms = (self._clock - len(self._unheard)) // BYTES_PER_MS
+        if self.speech is None:
+            self._loud_frames = self._loud_frames + 1 if loud else 0
+            if self._loud_frames < _ONSET_FRAMES:
+                return
+            onset = now_ms - 20 * _ONSET_FRAMES - detection.get("prefix_padding_ms", 300)
+            start = max(onset, (self._clock - len(self._buffer)) // BYTES_PER_MS, 0)
+            self.speech, self._silent_ms = (self._id("item"), start), 0
+            yield {"type": "input_audio_buffer.speech_started", "audio_start_ms": start, "item_id": self.speech[0]}
+            if self.active is not None and detection["interrupt_response"]:
+                yield from self._cancel_active("turn_detected")
+            return
+        self._silent_ms = 0 if loud else self._silent_ms + 20
+        if self._silent_ms >= detection.get("silence_duration_ms", 600):
+            item_id, _ = self.speech
+            yield {"type": "input_audio_buffer.speech_stopped", "audio_end_ms": now_ms, "item_id": item_id}
+            yield from self._commit_speech()
+            if detection["create_response"] and self.active is None:
+                yield from self._create_response()
+
+    def _commit_speech(self) -> Iterator[Frame]:
+        assert self.speech is not None
+        item_id, start = self.speech
+        end = self._clock - len(self._unheard)
+        audio = bytes(self._buffer)[max(start * BYTES_PER_MS - (self._clock - len(self._buffer)), 0) :]
+        audio = audio[: len(audio) - len(self._unheard)]
+        self._buffer = self._buffer[len(self._buffer) - (self._clock - end) :] if self._clock > end else bytearray()
+        self.speech, self._loud_frames = None, 0
+        yield from self._commit_item(item_id, audio)
+
+    def _commit(self, frame: Frame) -> Iterator[Frame]:
+        if self._detection is not None:
+            if self.speech is None:
+                raise RefusedError("input_audio_buffer_commit_empty", "The detector has dropped the buffer.")
+            yield from self._commit_speech()
+            return
+        if len(self._buffer) < 100 * BYTES_PER_MS:
+            held = len(self._buffer) / BYTES_PER_MS
+            message = f"Expected at least 100ms of audio, but buffer only has {held:.2f}ms of audio."
+            raise RefusedError("input_audio_buffer_commit_empty", message)
+        audio = bytes(self._buffer)
+        self._buffer.clear()
+        yield from self._commit_item(self._id("item"), audio)
+
+    def _commit_item(self, item_id: str, audio: bytes) -> Iterator[Frame]:
+        self.audio[item_id] = audio
+        yield {"type": "input_audio_buffer.committed", "item_id": item_id, "previous_item_id": self._last_item}
+        content = [{"type": "input_audio", "transcript": None}]
+        item = {"id": item_id, "object": "realtime.item", "type": "message", "role": "user", "content": content}
+        yield from self._add(item | {"status": "completed"})
+        if self.config["audio"]["input"]["transcription"]:
+            self._transcripts.append((item_id, audio))
+            if self.transcribe == "commit":
+                yield from self._transcribed()
+
+    def _transcribed(self) -> Iterator[Frame]:
+        item_id, audio = self._transcripts.popleft()
+        said = self.hears.popleft() if self.hears else f"I spoke for {len(audio) // BYTES_PER_MS} ms."
+        kind = "conversation.item.input_audio_transcription"
+        ids = {"item_id": item_id, "content_index": 0}
+        if not said:
+            error = {"type": "transcription_error", "code": "audio_unintelligible", "message": "Unintelligible."}
+            yield {"type": f"{kind}.failed", **ids, "error": error | {"param": None}}
+            return
+        half = len(said) // 2
+        for part in filter(None, (said[:half], said[half:])):
+            yield {"type": f"{kind}.delta", **ids, "delta": part}
+        usage = {"type": "duration", "seconds": len(audio) / BYTES_PER_MS / 1000}
+        yield {"type": f"{kind}.completed", **ids, "transcript": said, "usage": usage}
+
+    def _clear(self, frame: Frame) -> Iterator[Frame]:
+        self._buffer.clear()
+        self._unheard.clear()
+        self.speech, self._loud_frames = None, 0
+        yield {"type": "input_audio_buffer.cleared"}
+
+    @property
+    def _last_item(self) -> str | None:
+        return next(reversed(self.items), None)
+
+    def _add(self, item: Frame, *, done: bool = True) -> Iterator[Frame]:
+        previous = self._last_item
+        self.items[item["id"]] = item
+        yield {"type": "conversation.item.added", "item": item, "previous_item_id": previous}
+        if done:
+            yield {"type": "conversation.item.done", "item": item, "previous_item_id": previous}
+
+    def _create_item(self, frame: Frame) -> Iterator[Frame]:
+        item = {"id": self._id("item"), **frame["item"]}
+        if not 0 < len(item["id"]) <= 32:
+            raise RefusedError("string_above_max_length", "Invalid 'item.id': string too long.", "item.id")
+        if item["id"] in self.items:
+            raise RefusedError("duplicate_item_id", "An item with this id exists.", "item.id")
+        match item["type"]:
+            case "message":
+                self._check_content(item)
+            case "function_call":
+                self.unanswered_calls.add(item["call_id"])
+            case "function_call_output":
+                call_id = item["call_id"]
+                if call_id not in self.unanswered_calls:
+                    raise RefusedError("invalid_tool_call_id", f"Tool call ID '{call_id}' not found.", "item.call_id")
+                self.unanswered_calls.discard(call_id)
+            case "mcp_approval_response":
+                call = self._approvals.pop(item["approval_request_id"], None)
+                if call is None:
+                    raise RefusedError("invalid_value", "No such approval request.", "item.approval_request_id")
+                if item["approve"]:
+                    self._after.extend([frame] for frame in self._mcp_frames(call, 0))
+        if item["type"] in {"message", "function_call"}:
+            item |= {"object": "realtime.item", "status": "completed"}
+        yield from self._add(item)
+
+    def _check_content(self, item: Frame) -> None:
+        allowed = {
+            "user": {"input_text": "text", "input_audio": "audio", "input_image": "image_url"},
+            "assistant": {"output_text": "text"},
+            "system": {"input_text": "text"},
+        }[item["role"]]
+        if not item["content"]:
+            raise RefusedError("invalid_value", "No content.", "item.content")
+        for index, part in enumerate(item["content"]):
+            where = f"item.content[{index}]"
+            if part["type"] not in allowed:
+                raise RefusedError("missing_required_parameter", "Missing required parameter.", f"{where}.text")
+            value = part.get(allowed[part["type"]])
+            if not value:
+                raise RefusedError("missing_required_parameter", "Missing.", f"{where}.{allowed[part['type']]}")
+            if part["type"] == "input_image" and not value.startswith(
+                ("data:image/png;base64,", "data:image/jpeg;base64,")
+            ):
+                raise RefusedError("invalid_value", "Not a data URL of a PNG or JPEG.", f"{where}.image_url")
+
+    def _truncate(self, frame: Frame) -> Iterator[Frame]:
+        item = self.items.get(frame["item_id"])
+        if item is None:
+            raise RefusedError("item_truncate_invalid_item_id", "Item not found.", "item_id")
+        parts = item.get("content") or []
+        index = frame["content_index"]
+        if item.get("role") != "assistant" or not 0 <= index < len(parts) or parts[index]["type"] != "output_audio":
+            raise RefusedError("unsupported_content_type", "Only model output audio messages can be truncated.", None)
+        held, wanted = len(self.audio[item["id"]]) // BYTES_PER_MS, frame["audio_end_ms"]
+        if wanted < 0:
+            raise RefusedError("invalid_value", "Negative.", "audio_end_ms")
+        if wanted > held:
+            message = f"Audio content of {held}ms is already shorter than {wanted}ms"
+            raise RefusedError("invalid_value_truncate", message, "audio_end_ms")
+        self.audio[item["id"]] = self.audio[item["id"]][: wanted * BYTES_PER_MS]
+        parts[index]["transcript"] = None
+        yield {"type": "conversation.item.truncated", **_pick(frame, "item_id", "content_index", "audio_end_ms")}
+
+    def _delete(self, frame: Frame) -> Iterator[Frame]:
+        if self.items.pop(frame["item_id"], None) is None:
+            raise RefusedError("item_delete_invalid_item_id", "Item not found.", "item_id")
+        yield {"type": "conversation.item.deleted", "item_id": frame["item_id"]}
+
+    def _retrieve(self, frame: Frame) -> Iterator[Frame]:
+        if frame["item_id"] not in self.items:
+            raise RefusedError("item_retrieve_invalid_item_id", "Item not found.", "item_id")
+        yield {"type": "conversation.item.retrieved", "item": self.items[frame["item_id"]]}
+
+    def _response_create(self, frame: Frame) -> Iterator[Frame]:
+        if self.active is not None:
+            message = f"Conversation already has an active response in progress: {self.active.id}."
+            raise RefusedError("conversation_already_has_active_response", message)
+        yield from self._create_response()
+
+    def _response_cancel(self, frame: Frame) -> Iterator[Frame]:
+        if self.active is None or frame.get("response_id", self.active.id) != self.active.id:
+            raise RefusedError("response_cancel_not_active", "Cancellation failed: no active response found")
+        yield from self._cancel_active("client_cancelled")
+
+    # The model
+
+    def _create_response(self) -> Iterator[Frame]:
+        reply = self.replies.popleft() if self.replies else Reply()
+        response_id = self._id("resp")
+        frame = {
+            "id": response_id,
+            "object": "realtime.response",
+            "status": "in_progress",
+            "status_details": None,
+            "output": [],
+            "conversation_id": "conv_1",
+            "output_modalities": self.config["output_modalities"],
+            "max_output_tokens": self.config["max_output_tokens"],
+            "usage": None,
+            "metadata": None,
+        }
+        self.active = response = _Response(response_id, frame, iter(()))
+        response.steps = self._speak(response, reply)
+        yield {"type": "response.created", "response": dict(frame)}
+
+    def _speak(self, response: _Response, reply: Reply) -> Iterator[list[Frame]]:
+        if reply.fails_with:
+            error = {"type": "server_error", "code": reply.fails_with, "message": f"It failed: {reply.fails_with}."}
+            yield self._end(response, "failed", {"type": "failed", "error": error})
+            return
+        index = 0
+        for phase, text in (("commentary", reply.commentary), ("final_answer", reply.text)):
+            if text:
+                yield from self._say(response, reply, index, phase, text)
+                index += 1
+                if reply.stops_for:
+                    details = {"type": "incomplete", "reason": reply.stops_for}
+                    yield self._end(response, "incomplete", details)
+                    return
+        for call in reply.calls:
+            yield from self._call(response, call, index)
+            index += 1
+        if reply.mcp is not None:
+            frames = self._mcp_request(response, reply.mcp, index)
+            for frame in frames:
+                yield [frame]
+        yield self._end(response, "completed", None)
+
+    def _say(self, response: _Response, reply: Reply, index: int, phase: str, text: str) -> Iterator[list[Frame]]:
+        spoken = self.config["output_modalities"] == ["audio"]
+        item_id = self._id("item")
+        item: Frame = {"id": item_id, "object": "realtime.item", "type": "message", "role": "assistant", "content": []}
+        item |= {"status": "in_progress", "phase": phase}
+        at = {"response_id": response.id, "output_index": index}
+        ids = at | {"item_id": item_id, "content_index": 0}
+        response.open_item = item
+        response.items.append(item)
+        yield [{"type": "response.output_item.added", **at, "item": dict(item)}, *self._add(item, done=False)]
+        key = "transcript" if spoken else "text"
+        item["content"].append({"type": "output_audio" if spoken else "output_text", key: ""})
+        self.audio[item_id] = b""
+        part = {"type": "audio", "transcript": ""} if spoken else {"type": "text", "text": ""}
+        yield [{"type": "response.content_part.added", **ids, "part": part}]
+        kind = "response.output_audio_transcript" if spoken else "response.output_text"
+        sound = reply.sound(text) if spoken else b""
+        words = text.split(" ")
+        deltas = [sound[i : i + reply.delta_bytes] for i in range(0, len(sound), reply.delta_bytes)]
+        for turn in range(max(len(words), len(deltas))):
+            if turn < len(words):
+                word = words[turn] if turn == 0 else f" {words[turn]}"
+                item["content"][0][key] += word
+                yield [{"type": f"{kind}.delta", **ids, "delta": word}]
+            if turn < len(deltas):
+                self.spoke = True
+                self.audio[item_id] += deltas[turn]
+                delta = base64.b64encode(deltas[turn]).decode()
+                yield [{"type": "response.output_audio.delta", **ids, "delta": delta}]
+            if turn == 0 and self.transcribe == "reply":
+                while self._transcripts:
+                    yield list(self._transcribed())
+        if spoken:
+            yield [{"type": "response.output_audio.done", **ids}]
+        yield [{"type": f"{kind}.done", **ids, key: text}]
+        yield [{"type": "response.content_part.done", **ids, "part": part | {key: text}}]
+        yield self._item_over(response, "incomplete" if reply.stops_for else "completed")
+
+    def _item_over(self, response: _Response, status: str) -> list[Frame]:
+        item, response.open_item = response.open_item, None
+        assert item is not None
+        item["status"] = status
+        at = {"response_id": response.id, "output_index": response.items.index(item)}
+        frames: list[Frame] = [{"type": "response.output_item.done", **at, "item": dict(item)}]
+        if item["id"] in self.items:
+            frames.insert(0, {"type": "conversation.item.done", "item": dict(item), "previous_item_id": None})
+        return frames
+
+    def _call(self, response: _Response, call: Call, index: int) -> Iterator[list[Frame]]:
+        call_id, item_id = call.call_id or self._id("call"), self._id("item")
+        item = {"id": item_id, "object": "realtime.item", "type": "function_call", "name": call.name}
+        item |= {"call_id": call_id, "arguments": "", "status": "in_progress"}
+        at = {"response_id": response.id, "output_index": index}
+        response.open_item = item
+        response.items.append(item)
+        yield [{"type": "response.output_item.added", **at, "item": dict(item)}, *self._add(item, done=False)]
+        ids = at | {"item_id": item_id, "call_id": call_id}
+        if call.arguments:
+            delta = {"type": "response.function_call_arguments.delta", **ids, "delta": call.arguments}
+            yield [delta]
+        item["arguments"] = call.arguments
+        done = {"type": "response.function_call_arguments.done", **ids, "name": call.name, "arguments": call.arguments}
+        yield [done]
+        self.unanswered_calls.add(call_id)
+        yield self._item_over(response, "incomplete" if call.incomplete else "completed")
+
+    def _mcp_request(self, response: _Response, call: McpCall, index: int) -> Iterator[Frame]:
+        if not call.needs_approval:
+            yield from self._mcp_frames(call, index, response)
+            return
+        item_id = self._id("mcpr")
+        self._approvals[item_id] = call
+        item = {"id": item_id, "type": "mcp_approval_request", "name": call.name, "arguments": call.arguments}
+        item |= {"server_label": "docs"}
+        at = {"response_id": response.id, "output_index": index}
+        response.items.append(item)
+        yield {"type": "response.output_item.added", **at, "item": item}
+        yield from self._add(item)
+        yield {"type": "response.output_item.done", **at, "item": item}
+
+    def _mcp_frames(self, call: McpCall, index: int, response: _Response | None = None) -> Iterator[Frame]:
+        item_id = self._id("mcp")
+        item: Frame = {"id": item_id, "type": "mcp_call", "name": call.name, "arguments": call.arguments}
+        item |= {"server_label": "docs", "output": None}
+        at = {"output_index": index, "item_id": item_id}
+        if response is not None:
+            response.items.append(item)
+            yield {
+                "type": "response.output_item.added",
+                "response_id": response.id,
+                "output_index": index,
+                "item": item,
+            }
+        yield from self._add(item, done=False)
+        yield {"type": "response.mcp_call.in_progress", **at}
+        item = item | {"output": "found"}
+        self.items[item_id] = item
+        done: list[Frame] = [{"type": "response.mcp_call.completed", **at}]
+        done.append({"type": "conversation.item.done", "item": item, "previous_item_id": None})
+        if response is None:
+            yield from done
+        else:  # the response is over before the call is
+            self._after.append(done)
+
+    def _cancel_active(self, reason: str) -> Iterator[Frame]:
+        response = self.active
+        assert response is not None
+        for _ in range(self.late_deltas):
+            yield from next(response.steps, [])
+            if self.active is not response:
+                return
+        if response.open_item is not None:
+            yield from self._item_over(response, "incomplete")
+        yield from self._end(response, "cancelled", {"type": "cancelled", "reason": reason})
+
+    def _end(self, response: _Response, status: str, details: Frame | None) -> list[Frame]:
+        self.active = None
+        text = sum(len(json.dumps(item)) for item in self.items.values()) // 16
+        heard = sum(len(sound) for sound in self.audio.values()) // BYTES_PER_MS // 100
+        said = sum(len(self.audio.get(item["id"], b"")) for item in response.items) // BYTES_PER_MS // 50
+        given = {"text_tokens": text, "audio_tokens": heard, "image_tokens": 0, "cached_tokens": text // 2}
+        given["cached_tokens_details"] = {"text_tokens": text // 2, "audio_tokens": 0, "image_tokens": 0}  # type: ignore[assignment]
+        usage = {
+            "total_tokens": text + heard + said + 10,
+            "input_tokens": text + heard,
+            "output_tokens": said + 10,
+            "input_token_details": given,
+            "output_token_details": {"text_tokens": 10, "audio_tokens": said},
+        }
+        over = {"status": status, "status_details": details, "output": [dict(item) for item in response.items]}
+        limits = [{"name": "tokens", "limit": 200_000, "remaining": 199_000, "reset_seconds": 0.3}]
+        return [
+            {
+                "type": "response.done",
+                "response": response.frame | over | {"usage": None if status == "failed" else usage},
+            },
+            {"type": "rate_limits.updated", "rate_limits": limits},
+        ]
+
+    def _unused(self, frame: Frame) -> Iterator[Frame]:
+        raise RefusedError("invalid_value", "Only for WebRTC and SIP.", "type")
+
+    _handlers: dict[str, Callable[["OpenAISession", Frame], Iterator[Frame]]] = {  # noqa: RUF012
+        "session.update": _session_update,
+        "input_audio_buffer.append": _append,
+        "input_audio_buffer.commit": _commit,
+        "input_audio_buffer.clear": _clear,
+        "conversation.item.create": _create_item,
+        "conversation.item.truncate": _truncate,
+        "conversation.item.delete": _delete,
+        "conversation.item.retrieve": _retrieve,
+        "response.create": _response_create,
+        "response.cancel": _response_cancel,
+        "output_audio_buffer.clear": _unused,
+    }
+
+
+def _merge(old: Any, new: Any) -> Any:
+    if not isinstance(old, dict) or not isinstance(new, dict) or ("type" in new and old.get("type") != new["type"]):
+        return new
+    return old | {name: _merge(old.get(name), value) for name, value in new.items()}
+
+
+def _pick(frame: Frame, *names: str) -> Frame:
+    return {name: frame[name] for name in names}
