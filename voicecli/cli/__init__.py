@@ -29,8 +29,9 @@ def run(args: Sequence[str] | None = None) -> int:
             status = app(args, standalone_mode=False)
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has enough. Python flushes once more at exit: give it a place to.
+    except (BrokenPipeError, SystemExit):
+        # Whoever read our output has enough; typer, where it notices first, exits. Python flushes once more at its
+        # end: give it a place to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitStatus.OK
     except (typer.Abort, KeyboardInterrupt):
