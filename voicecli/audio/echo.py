@@ -1,0 +1,257 @@
+"""Keeps the assistant from hearing itself: the loudspeaker's sound is taken out of what the microphone hears.
+
+Whoever plays calls `played` with everything that goes to the loudspeaker, silence too; whoever records calls
+`captured` with everything that comes from the microphone, and goes on with what it returns. Both belong on the audio
+threads: then an echo never arrives before the sound it is the echo of, and their distance does not jump.
+
+Pure: no clock, no device. Audio is PCM16 mono, in pieces of any length.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from voicecli.audio.pcm import SILENCE_DBFS, level
+from voicecli.errors import ConfigurationError
+
+__all__ = ["Echo", "EchoCanceller", "EchoGate", "EchoMode", "HalfDuplex", "NoEchoControl", "make_echo"]
+
+EchoMode = Literal["auto", "aec", "gate", "half-duplex", "off"]
+
+_FRAME_MS = 10  # what the WebRTC audio processing takes
+_AUDIBLE_DBFS = -60.0  # what is played more softly makes no echo that matters
+# The canceller lets half a second of echo through before it has learnt the room (measured).
+_CONVERGENCE_MS = 500
+# From playing a block to hearing its echo: up to 300 ms in the devices, and the room goes on sounding.
+_TAIL_MS = 400
+# The gate: how much louder than the expected echo a voice must be, and how fast the expectation follows the room.
+_MARGIN_DB = 8.0
+_FALL_DB_PER_S = 3.0
+_FIRST_COUPLING_DB = 6.0  # until something is known: an echo louder than its sound
+_HOLD_MS = 200  # an open gate stays open between two syllables
+
+
+class Echo(Protocol):
+    """Takes the echo out.
+
+    Attributes:
+        active: what it does, in a word for the user: "aec", "gate", "half-duplex" or "off".
+        holds_back: whether it replaces what is heard by silence just now.
+    """
+
+    @property
+    def active(self) -> str: ...
+    @property
+    def holds_back(self) -> bool: ...
+    def played(self, audio: bytes) -> None:
+        """Take what goes to the loudspeaker."""
+
+    def captured(self, audio: bytes) -> bytes:
+        """What is left of this piece from the microphone: as long as what was passed in, in the long run."""
+
+
+def make_echo(mode: EchoMode, sample_rate: int, played_rate: int | None = None) -> Echo:
+    """Whatever keeps the echo out best, of what is wished for and possible.
+
+    Args:
+        mode: "auto" takes the canceller where its package is installed, else the gate.
+        sample_rate: of what the microphone delivers, in Hz.
+        played_rate: of what the loudspeaker is given, in Hz; the same unless told.
+
+    Raises:
+        ConfigurationError: an unknown mode, or "aec" without its package.
+    """
+    played_rate = played_rate or sample_rate
+    if mode == "auto":
+        mode = "aec" if importlib.util.find_spec("livekit") is not None else "gate"
+    match mode:
+        case "aec":
+            return EchoCanceller(sample_rate, played_rate)
+        case "gate":
+            return EchoGate(sample_rate, played_rate)
+        case "half-duplex":
+            return HalfDuplex(sample_rate, played_rate)
+        case "off":
+            return NoEchoControl()
+    raise ConfigurationError(f"echo: {mode!r} is unknown.", advice="Take auto, aec, gate, half-duplex or off.")
+
+
+class NoEchoControl:
+    """For headphones: what is heard is what was said."""
+
+    active = "off"
+    holds_back = False
+
+    def played(self, audio: bytes) -> None:
+        """Nothing to do."""
+
+    def captured(self, audio: bytes) -> bytes:
+        return audio
+
+
+class EchoCanceller:
+    """Subtracts the echo, so that the user can speak into the reply: WebRTC's canceller, of the extra "aec".
+
+    In the first half second of sound, while it learns the room, it returns silence. Takes 0.07 ms for 10 ms of audio,
+    each way, and adds up to 10 ms where pieces are not whole multiples of that.
+
+    Raises:
+        ConfigurationError: its package is missing.
+    """
+
+    active = "aec"
+
+    def __init__(self, sample_rate: int, played_rate: int) -> None:
+        try:
+            from livekit.rtc import AudioFrame, AudioProcessingModule
+        except ImportError as error:
+            raise ConfigurationError(
+                f"Echo cancellation needs the package livekit ({error}).",
+                advice='Run: pip install "voicecli[aec]", or choose --echo gate.',
+            ) from error
+        self._processing = AudioProcessingModule(echo_cancellation=True, high_pass_filter=True)
+        self._make_frame: Callable[[bytearray, int], Any] = lambda data, rate: AudioFrame(data, rate, 1, len(data) // 2)
+        self._played = _Frames(played_rate)
+        self._captured = _Frames(sample_rate)
+        self._heard_ms = 0
+        self._sounding = _Sounding()
+
+    @property
+    def holds_back(self) -> bool:
+        return self._heard_ms < _CONVERGENCE_MS and self._sounding.lately
+
+    def played(self, audio: bytes) -> None:
+        for data in self._played.take(audio):
+            if self._heard_ms < _CONVERGENCE_MS and self._sounding.played(data):
+                self._heard_ms += _FRAME_MS
+            self._processing.process_reverse_stream(self._make_frame(bytearray(data), self._played.sample_rate))
+
+    def captured(self, audio: bytes) -> bytes:
+        cleaned = []
+        for data in self._captured.take(audio):
+            memory = bytearray(data)
+            self._processing.process_stream(self._make_frame(memory, self._captured.sample_rate))
+            cleaned.append(bytes(len(memory)) if self.holds_back else memory)
+            self._sounding.passed()
+        return b"".join(cleaned)
+
+
+class EchoGate:
+    """Lets through, while the assistant is heard, only what is clearly louder than its echo can be.
+
+    It learns how loud the echo is. The user can interrupt by speaking up; what is said softly at the same time is lost.
+    """
+
+    active = "gate"
+
+    def __init__(self, sample_rate: int, played_rate: int) -> None:
+        self._played = _Frames(played_rate)
+        self._captured = _Frames(sample_rate)
+        self._sounding = _Sounding()
+        self._coupling = _FIRST_COUPLING_DB  # how loud the echo is at most, over what is played
+        self._open_ms = 0
+
+    @property
+    def holds_back(self) -> bool:
+        return self._sounding.lately and self._open_ms <= 0
+
+    def played(self, audio: bytes) -> None:
+        for data in self._played.take(audio):
+            self._sounding.played(data)
+
+    def captured(self, audio: bytes) -> bytes:
+        return b"".join(map(self._frame, self._captured.take(audio)))
+
+    def _frame(self, data: bytes) -> bytes:
+        loudest = self._sounding.loudest
+        self._sounding.passed()
+        if loudest < _AUDIBLE_DBFS:
+            self._open_ms = 0
+            return data
+        over = level(data) - loudest
+        if over > self._coupling + _MARGIN_DB:
+            self._open_ms = _HOLD_MS
+        elif self._open_ms > 0:
+            self._open_ms -= _FRAME_MS
+        else:
+            self._coupling = max(over, self._coupling - _FALL_DB_PER_S * _FRAME_MS / 1000)
+        return data if self._open_ms > 0 else bytes(len(data))
+
+
+class HalfDuplex:
+    """Hears nothing while the assistant is heard: the user interrupts by a key."""
+
+    active = "half-duplex"
+
+    def __init__(self, sample_rate: int, played_rate: int) -> None:
+        self._played = _Frames(played_rate)
+        self._captured = _Frames(sample_rate)
+        self._sounding = _Sounding()
+
+    @property
+    def holds_back(self) -> bool:
+        return self._sounding.lately
+
+    def played(self, audio: bytes) -> None:
+        for data in self._played.take(audio):
+            self._sounding.played(data)
+
+    def captured(self, audio: bytes) -> bytes:
+        frames = []
+        for data in self._captured.take(audio):
+            frames.append(bytes(len(data)) if self._sounding.lately else data)
+            self._sounding.passed()
+        return b"".join(frames)
+
+
+class _Frames:
+    """Cuts a stream into frames of 10 ms; the rest waits."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self._size = sample_rate * _FRAME_MS // 1000 * 2
+        self._rest = b""
+
+    def take(self, audio: bytes) -> list[bytes]:
+        audio = self._rest + audio if self._rest else audio
+        whole = len(audio) - len(audio) % self._size
+        self._rest = audio[whole:]
+        return [audio[start : start + self._size] for start in range(0, whole, self._size)]
+
+
+class _Sounding:
+    """How loud the loudspeaker was within the time that an echo takes.
+
+    `played` is called by one audio thread and `passed` by another, each 100 times a second.
+    """
+
+    def __init__(self) -> None:
+        self._recent = np.full(_TAIL_MS // _FRAME_MS, SILENCE_DBFS)
+        self._next = 0
+        self._quiet_ms = _TAIL_MS  # recorded since the last audible sound
+
+    @property
+    def lately(self) -> bool:
+        """Whether its echo may still be heard."""
+        return self._quiet_ms < _TAIL_MS
+
+    @property
+    def loudest(self) -> float:
+        """In dB of full scale; of the latest 400 ms."""
+        return float(self._recent.max()) if self.lately else SILENCE_DBFS
+
+    def played(self, frame: bytes) -> bool:
+        """Whether this frame is audible."""
+        loudness = level(frame)
+        self._recent[self._next] = loudness
+        self._next = (self._next + 1) % len(self._recent)
+        if loudness < _AUDIBLE_DBFS:
+            return False
+        self._quiet_ms = 0
+        return True
+
+    def passed(self) -> None:
+        """Another frame was recorded."""
+        self._quiet_ms = min(_TAIL_MS, self._quiet_ms + _FRAME_MS)

@@ -1,0 +1,74 @@
+"""Keeps C libraries from writing over the terminal."""
+
+import contextlib
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from typing import BinaryIO
+
+__all__ = ["quiet_stderr"]
+
+_log = logging.getLogger(__name__)
+_STDERR = 2
+
+
+class _Redirection:
+    """File descriptor 2 leads to a temporary file as long as anybody wants it; the last one restores it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._saved = -1
+        self._file: BinaryIO | None = None
+
+    def begin(self) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users > 1:
+                return
+            try:
+                self._saved = os.dup(_STDERR)
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
+                os.dup2(self._file.fileno(), _STDERR)
+            except OSError:  # there is no descriptor 2 to spoil, or no place for a file
+                self._restore()
+
+    def end(self) -> None:
+        text = ""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                text = self._restore()
+        if text:
+            _log.debug("Kept from the terminal: %s", text)
+
+    def _restore(self) -> str:
+        if self._saved >= 0:
+            os.dup2(self._saved, _STDERR)
+            os.close(self._saved)
+            self._saved = -1
+        text = ""
+        if self._file is not None:
+            self._file.seek(0)
+            text = self._file.read().decode(errors="replace").strip()
+            self._file.close()
+            self._file = None
+        return text
+
+
+_redirection = _Redirection()
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Send what is written to file descriptor 2 to the debug log instead; for all threads, and Python's own too.
+
+    ALSA and PortAudio report from C, in the middle of a line of a live view. Uses may overlap, also between threads.
+    """
+    _redirection.begin()
+    try:
+        yield
+    finally:
+        _redirection.end()

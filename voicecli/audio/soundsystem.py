@@ -1,0 +1,151 @@
+"""PortAudio: loaded, and spoken to, by one thread. The only importer of `sounddevice`.
+
+PortAudio is one for the process, is not safe to be called by several threads, and knows only the devices that were
+there when it was initialised. So one thread makes all calls, in order, and initialises it again when devices have
+come or gone, which closes every stream there is: whoever keeps one open registers it here.
+"""
+
+import asyncio
+import contextlib
+import queue
+import shutil
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
+
+from voicecli.audio.quiet import quiet_stderr
+from voicecli.errors import AudioDeviceError
+
+__all__ = ["SOUND_SYSTEM", "Reopenable", "SoundSystem"]
+
+_T = TypeVar("_T")
+
+# PortAudio answers within milliseconds; opening a Bluetooth headset takes seconds. What takes longer hangs.
+_ANSWER_TIMEOUT_S = 10.0
+_INSTALL = (
+    ("apt-get", "sudo apt install libportaudio2"),
+    ("dnf", "sudo dnf install portaudio"),
+    ("pacman", "sudo pacman -S portaudio"),
+    ("zypper", "sudo zypper install libportaudio2"),
+    ("apk", "sudo apk add portaudio"),
+    ("brew", "brew install portaudio"),
+)
+
+
+class Reopenable(Protocol):
+    """A stream that can be closed and opened again; both are called by the sound system's thread only."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether sound flows through it."""
+
+    def close_now(self) -> None: ...
+    def open_now(self, portaudio: Any) -> None: ...
+
+
+class SoundSystem:
+    """Makes calls to PortAudio.
+
+    Attributes:
+        streams: those that are open or to be opened again; the sound system's thread alone may look.
+    """
+
+    def __init__(self) -> None:
+        self.streams: weakref.WeakSet[Reopenable] = weakref.WeakSet()
+        self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._start = threading.Lock()
+        self._portaudio: Any = None
+
+    def submit(self, call: Callable[[Any], _T]) -> "Future[_T]":
+        """Have `call` called with the `sounddevice` module."""
+        future: Future[_T] = Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                with quiet_stderr():
+                    future.set_result(call(self._load()))
+            except BaseException as error:
+                future.set_exception(error)
+
+        with self._start:
+            if self._thread is None:
+                # A daemon: what hangs in a driver must not keep the program from ending.
+                self._thread = threading.Thread(target=self._serve, name="voicecli-portaudio", daemon=True)
+                self._thread.start()
+        self._calls.put(run)
+        return future
+
+    def call(self, call: Callable[[Any], _T]) -> _T:
+        """What `call` returns; waits for it.
+
+        Raises:
+            AudioDeviceError: PortAudio is missing or does not answer; and what `call` raises.
+        """
+        try:
+            return self.submit(call).result(_ANSWER_TIMEOUT_S)
+        except TimeoutError:
+            raise _no_answer() from None
+
+    async def run(self, call: Callable[[Any], _T]) -> _T:
+        """As `call`, without holding up the event loop."""
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(self.submit(call)), _ANSWER_TIMEOUT_S)
+        except TimeoutError:
+            raise _no_answer() from None
+
+    def refresh(self, portaudio: Any) -> None:
+        """Look anew for devices. Streams that are alive are interrupted for it, and opened again.
+
+        To be called by what `submit`, `call` or `run` calls.
+        """
+        interrupted = [stream for stream in self.streams if stream.alive]
+        for stream in list(self.streams):
+            stream.close_now()
+        portaudio._terminate()
+        portaudio._initialize()
+        for stream in interrupted:
+            with contextlib.suppress(AudioDeviceError):  # its watchdog will see to it
+                stream.open_now(portaudio)
+
+    def _serve(self) -> None:
+        while True:
+            self._calls.get()()
+
+    def _load(self) -> Any:
+        if self._portaudio is None:
+            try:
+                import sounddevice
+            except OSError as error:
+                raise AudioDeviceError(
+                    f"The library PortAudio is missing ({error}).", advice=_install_advice()
+                ) from error
+            self._portaudio = sounddevice
+        return self._portaudio
+
+
+SOUND_SYSTEM = SoundSystem()
+"""The one of this process."""
+
+
+def _no_answer() -> AudioDeviceError:
+    return AudioDeviceError(
+        f"The sound system did not answer within {_ANSWER_TIMEOUT_S:g} s.",
+        advice="Restart it (Linux: systemctl --user restart pipewire pulseaudio), or plug the device in again.",
+    )
+
+
+def _install_advice() -> str:
+    known = [command for program, command in _INSTALL if shutil.which(program)]
+    if known:
+        return f"Install it: {known[0]}"
+    return (
+        "Install it. Debian, Ubuntu: "
+        + "; Fedora: ".join(command for _, command in _INSTALL[:2])
+        + "; Arch: "
+        + (_INSTALL[2][1])
+    )
