@@ -32,7 +32,8 @@ if TYPE_CHECKING:
         RealtimeError,
         ToolError,
     )
-    from voicecli.session import Response, VoiceSession
+    from voicecli.response import Response
+    from voicecli.session import VoiceSession
     from voicecli.voice import RealtimeVoice
 
 __all__ = [
@@ -60,7 +61,7 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-_HOMES = {"RealtimeVoice": "voice", "Response": "session", "VoiceSession": "session"}
+_HOMES = {"RealtimeVoice": "voice", "Response": "response", "VoiceSession": "session"}
 
 
 def __getattr__(name: str) -> Any:

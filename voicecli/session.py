@@ -6,7 +6,6 @@ event to everybody who listens: handlers, iterations, and a `send_audio` or `sen
 """
 
 import asyncio
-import json
 import logging
 import mimetypes
 import time
@@ -14,9 +13,9 @@ import uuid
 import weakref
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from voicecli.audio import Playhead
 from voicecli.commands import (
@@ -31,7 +30,7 @@ from voicecli.commands import (
     ToolResult,
 )
 from voicecli.config import RealtimeConfig, VADMode
-from voicecli.errors import AudioFormatError, ConfigurationError, RealtimeConnectionError, RealtimeError, ToolError
+from voicecli.errors import AudioFormatError, ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.events import (
     AudioChunk,
     ErrorOccurred,
@@ -40,26 +39,25 @@ from voicecli.events import (
     Notice,
     ResponseDone,
     ResponseStarted,
-    ResponseStatus,
     SessionEnded,
     SessionStarted,
     SpeechStarted,
     SpeechStopped,
     ToolCallCancelled,
-    ToolCallFinished,
     ToolCallRequest,
     TranscriptUpdate,
-    TurnMetrics,
     Usage,
 )
-from voicecli.handlers import HandlerLanes, Handlers, call_handler
+from voicecli.handlers import HandlerLanes, Handlers
 from voicecli.metrics import TurnClock
 from voicecli.playback import PlaybackEstimate
 from voicecli.providers.base import Connection
-from voicecli.tools import Tool, output_text
+from voicecli.response import Answer, Response
+from voicecli.tool_calls import ToolCalls
+from voicecli.tools import Tool
 from voicecli.transcript import Transcript, TranscriptOrder, Turn
 
-__all__ = ["Response", "VoiceSession"]
+__all__ = ["VoiceSession"]
 
 _log = logging.getLogger(__name__)
 # Cutting long audio into pieces lets the connection send one while the next is made: 100 ms.
@@ -69,67 +67,6 @@ _PIECE_S = 0.1
 _TRANSCRIPT_WAIT_S = 2.0
 # Events kept for an iteration that begins after the conversation did.
 _BACKLOG = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """The answer to one utterance.
-
-    Attributes:
-        audio: PCM16 mono at `sample_rate` Hz; b"" where the answer was text only.
-        transcript: what the model said.
-        user_transcript: what the user said, as the provider understood it.
-        status: as in ResponseDone; "no_speech" when nothing was said that could be answered.
-        usage: of all responses that made up the answer (a tool call takes two).
-        metrics: how fast it came.
-    """
-
-    audio: bytes
-    sample_rate: int
-    transcript: str
-    user_transcript: str
-    status: ResponseStatus | Literal["no_speech"]
-    usage: Usage
-    metrics: TurnMetrics
-
-
-@dataclass(slots=True)
-class _Answer:
-    """Collects a Response while its events come."""
-
-    audio: list[bytes] = field(default_factory=list)
-    texts: dict[tuple[str, str], str] = field(default_factory=dict)
-    done: ResponseDone | None = None
-    usage: Usage = field(default_factory=Usage)
-    error: RealtimeError | None = None
-
-    def add(self, event: Event) -> None:
-        match event:
-            case AudioChunk(audio):
-                self.audio.append(audio)
-            case TranscriptUpdate(role, item_id, text):
-                self.texts[role, item_id] = text
-            case ResponseDone(usage=usage):
-                self.done = event
-                self.usage += usage
-            case ErrorOccurred(error):
-                self.error = error
-
-    def response(self, sample_rate: int) -> Response:
-        if self.done is not None and self.done.status == "failed":
-            raise self.error or RealtimeError(f"The model failed to answer: {self.done.reason or 'no reason given'}.")
-        return Response(
-            audio=b"".join(self.audio),
-            sample_rate=sample_rate,
-            transcript=self._text("assistant"),
-            user_transcript=self._text("user"),
-            status=self.done.status if self.done else "no_speech",
-            usage=self.usage,
-            metrics=self.done.metrics if self.done else TurnMetrics(),
-        )
-
-    def _text(self, role: str) -> str:
-        return " ".join(text.strip() for (who, _), text in self.texts.items() if who == role and text.strip())
 
 
 class _Subscription:
@@ -183,9 +120,15 @@ class VoiceSession:
         self.playback: Callable[[], Playhead | None] | None = None
         self._connection = connection
         self._config = config
-        self._tools = dict(tools or {})
         self._handlers = handlers or Handlers()
         self._lanes = HandlerLanes(self._handlers)
+        self._calls = ToolCalls(
+            tools or {},
+            self._handlers.of("tool_call"),
+            timeout_s=config.tool_timeout_s,
+            answer=self._answer_call,
+            tell=self._deliver,
+        )
         self._turns = UserTurns(config, connection.capabilities.input_rate)
         self._transcript = Transcript(history)
         self._order = TranscriptOrder()
@@ -195,13 +138,12 @@ class VoiceSession:
         self._subscriptions: weakref.WeakSet[_Subscription] = weakref.WeakSet()
         self._backlog: deque[Event] | None = None if self._handlers.any() else deque(maxlen=_BACKLOG)
         self._usage = Usage()
-        self._answer: _Answer | None = None
+        self._answer: Answer | None = None
         self._answer_lock = asyncio.Lock()
         self._owed = False  # a turn of the user's has ended, and its answer is not complete
         self._running: str | None = None  # the response being made
         self._cut: str | None = None  # the last response that was interrupted
         self._happened = asyncio.Event()
-        self._tool_tasks: dict[str, asyncio.Task[None]] = {}
         self._reader: asyncio.Task[None] | None = None
         self._over = False
         self._failure: RealtimeError | None = None
@@ -248,7 +190,7 @@ class VoiceSession:
     @property
     def awaiting_reply(self) -> bool:
         """Whether a turn has ended whose answer is not complete, or a reply is being made."""
-        return self._owed or self._running is not None or bool(self._tool_tasks)
+        return self._owed or self._running is not None or len(self._calls) > 0
 
     # -- what the program says
 
@@ -379,7 +321,7 @@ class VoiceSession:
                 async with asyncio.timeout(self._config.response_timeout_s):
                     await self._happened.wait()
             except TimeoutError:
-                if self._tool_tasks:
+                if self._calls:
                     continue  # they have a timeout of their own
                 self._owed, self._running = False, None
                 raise RealtimeError(
@@ -406,9 +348,7 @@ class VoiceSession:
 
     async def aclose(self) -> None:
         """End the conversation: stop tools, close the connection, let handlers finish. Idempotent."""
-        for task in self._tool_tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tool_tasks.values(), return_exceptions=True)
+        await self._calls.aclose()
         await self._connection.aclose()
         if self._reader is not None:
             await asyncio.wait([self._reader], timeout=2.0)
@@ -446,7 +386,7 @@ class VoiceSession:
 
     async def _ask(self, say: Coroutine[Any, Any, None]) -> Response:
         self._backlog = None
-        answer = self._answer = _Answer()
+        answer = self._answer = Answer()
         try:
             await say
             await self.wait_for_reply()
@@ -470,6 +410,10 @@ class VoiceSession:
     def _turn_ended(self) -> None:
         self._owed = True
         self._clock.turn_ended(time.monotonic())
+
+    async def _answer_call(self, result: ToolResult) -> None:
+        await self._send(result)
+        self._owed = True  # already now, not only when the answer to it begins
 
     async def _send(self, command: Command) -> None:
         if self._over:
@@ -546,12 +490,10 @@ class VoiceSession:
             case ResponseDone(usage=usage):
                 event = replace(event, metrics=self._clock.done(now))
                 self._usage += usage
-            case ToolCallRequest(call_id):
-                task = asyncio.create_task(self._run_tool(event), name=f"voicecli-tool-{event.name}")
-                self._tool_tasks[call_id] = task
+            case ToolCallRequest():
+                self._calls.start(event)
             case ToolCallCancelled(call_id):
-                if call_id in self._tool_tasks:
-                    self._tool_tasks[call_id].cancel()
+                self._calls.cancel(call_id)
             case SessionEnded(reason):
                 self._end_reason = reason
                 return  # told by _finish, after everything else
@@ -625,54 +567,6 @@ class VoiceSession:
         self._deliver(SessionEnded(self._end_reason))
         for subscription in tuple(self._subscriptions):
             subscription.finish(failure)
-
-    # -- tools
-
-    async def _run_tool(self, request: ToolCallRequest) -> None:
-        failure: ToolError | None = None
-        try:
-            try:
-                output = await self._call_tool(request)
-            except ToolError as error:
-                failure = error
-                output = json.dumps({"error": error.message})
-            await self._connection.send(ToolResult(request.call_id, output, failure is not None))
-            # The answer to it is owed from now on, not only when it begins.
-            self._owed = True
-        except RealtimeError as error:
-            _log.debug("The result of %s came too late: %s", request.name, error)
-            return
-        finally:
-            self._tool_tasks.pop(request.call_id, None)
-        self._deliver(ToolCallFinished(request.call_id, request.name, output, failure is not None))
-        if failure is not None:
-            self._deliver(ErrorOccurred(failure))
-
-    async def _call_tool(self, request: ToolCallRequest) -> str:
-        try:
-            arguments = json.loads(request.arguments or "{}")
-        except ValueError as error:
-            raise ToolError(f"{request.name} was called with arguments that are not JSON: {error}.") from error
-        if not isinstance(arguments, dict):
-            raise ToolError(f"{request.name} was called with {arguments!r} instead of named arguments.")
-        for handler in self._handlers.of("tool_call"):
-            deadline = asyncio.timeout(self._config.tool_timeout_s)
-            try:
-                async with deadline:
-                    result = await call_handler(handler, request.name, arguments)
-            except Exception as error:
-                if deadline.expired():
-                    raise ToolError(
-                        f"{request.name} did not answer within {self._config.tool_timeout_s:g} s."
-                    ) from None
-                raise ToolError(f"{request.name} failed: {type(error).__name__}: {error}") from error
-            if result is not None:
-                return output_text(request.name, result)
-        tool = self._tools.get(request.name)
-        if tool is None:
-            names = ", ".join(self._tools) or "none"
-            raise ToolError(f"There is no tool {request.name!r}; there are: {names}.")
-        return await tool.run(arguments, self._config.tool_timeout_s)
 
 
 async def _pieces(audio: bytes, rate: int) -> AsyncIterator[bytes]:
