@@ -56,9 +56,7 @@ class Conversation:
 
     def dial(self, *, deliver: bool = True) -> None:
         """A new socket; everything on the way over the last one is lost."""
-        self.sessions.append(
-            OpenAISession(model=self.model, replies=self.replies, hears=self.hears, **self.options)  # type: ignore[arg-type]
-        )
+        self.sessions.append(OpenAISession(model=self.model, replies=self.replies, hears=self.hears, **self.options))
         self.inbox: deque[dict[str, Any]] = deque()
         self.sent: list[dict[str, Any]] = []
         self.codec.open()

@@ -191,7 +191,7 @@ def test_starting_again_forgets_what_was_left_over() -> None:
     conversation.send(StartTurn(), AppendAudio(tone(300)), StartTurn(), AppendAudio(tone(200)))
     conversation.send(ClearAudio(), AppendAudio(tone(120)), EndTurn())
     conversation.settle()
-    assert list(conversation.session.audio.values())[0] == tone(120)
+    assert next(iter(conversation.session.audio.values())) == tone(120)
 
 
 def test_a_turn_by_text_under_its_own_name() -> None:

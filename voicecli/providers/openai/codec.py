@@ -137,6 +137,8 @@ class OpenAICodec:
                 self._last_error = None
             if handler := self._handlers.get(kind):
                 handler(frame)
+            elif not isinstance(kind, str):
+                raise TypeError(kind)
         except (ProtocolError, RealtimeConnectionError):
             raise
         except Exception as error:

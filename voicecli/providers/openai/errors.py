@@ -129,9 +129,7 @@ def close_error(code: int, reason: str, last: ServerError | None) -> RealtimeCon
         return error
     what = _CLOSES.get(code, f"closed the connection with code {code}")
     said = f": {_printable(reason)}" if reason else ""
-    return RealtimeConnectionError(
-        f"OpenAI {what}{said}.", close_code=code, retryable=code in _RETRYABLE_CLOSES
-    )
+    return RealtimeConnectionError(f"OpenAI {what}{said}.", close_code=code, retryable=code in _RETRYABLE_CLOSES)
 
 
 def handshake_error(status: int, body: bytes) -> RealtimeConnectionError:

@@ -70,6 +70,7 @@ class Replies:
         self._finished: set[str] = set()
         self._items: dict[str, ResponseItem] = {}
         self._mcp_calls: dict[str, Response] = {}
+        self._mcp_calls_over: set[str] = set()
         self._approvals: set[str] = set()
         self._cancel_created = False
 
@@ -139,7 +140,7 @@ class Replies:
             if item.dropped and item.received and item.cut_ms is None:
                 # The server said more than was played, and must not believe that it was heard.
                 self._truncate(item, item.received_ms)
-        awaits_tools = response.calls_tools and not response.interrupted
+        awaits_tools = (response.calls_tools or response.asks_approval) and not response.interrupted
         if response.interrupted:
             self._cancel_calls(response)
         gate.answered()
@@ -296,6 +297,7 @@ class Replies:
                 approval_id = required(item, "id")
                 if approval_id not in self._approvals:
                     self._approvals.add(approval_id)
+                    response.asks_approval = True
                     self._gate.answered()
                     self._wire.events.append(
                         ApprovalRequest(
@@ -327,8 +329,13 @@ class Replies:
 
     def mcp_call_over(self, frame: Frame) -> None:
         item_id = required(frame, "item_id")
+        if item_id in self._mcp_calls_over:
+            return
+        self._mcp_calls_over.add(item_id)
         response = self._mcp_calls.pop(item_id, None)
-        if response is not None:
+        if response is None:  # it ran after its response, because it had to be approved
+            self._gate.want()
+        else:
             response.open_mcp_calls.discard(item_id)
             self._continue(response)
 

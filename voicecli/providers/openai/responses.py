@@ -21,6 +21,7 @@ class Response:
         open_calls: those that wait for their output.
         open_mcp_calls: items of calls that the server itself is making.
         calls_tools: whether results of calls are to be answered by another response.
+        asks_approval: whether a call of the server's waits for the user's approval.
         interrupted: whether it was cut off; what still arrives of it is dropped.
         by_server: whether it was the server that cut it off.
         done: whether its response.done has arrived, or the socket it came by is gone.
@@ -35,6 +36,7 @@ class Response:
     open_calls: set[str] = field(default_factory=set)
     open_mcp_calls: set[str] = field(default_factory=set)
     calls_tools: bool = False
+    asks_approval: bool = False
     interrupted: bool = False
     by_server: bool = False
     done: bool = False

@@ -98,9 +98,9 @@ def session_settings(setup: ConversationSetup, model: str) -> SessionSettings:
         session["max_output_tokens"] = config.max_output_tokens if fits else "inf"
     if config.truncation is not None:
         session["truncation"] = _truncation(config.truncation)
+    tool_choice = _tool_choice(config, setup.tools)
     if tools := [_function(tool) for tool in setup.tools] + [_mcp(server) for server in config.mcp_servers]:
-        session["tools"] = tools
-        session["tool_choice"] = _tool_choice(config, setup.tools)
+        session["tools"], session["tool_choice"] = tools, tool_choice
     if is_reasoning(model):
         if config.reasoning_effort:
             session["reasoning"] = {"effort": config.reasoning_effort}

@@ -164,7 +164,8 @@ class UserTurns:
             self._forget_answered()
         item_id = self._renamed.get(item_id, item_id)
         self.reserve(item_id)
-        self._audio.keep(item_id, audio)
+        if len(audio) >= _MIN_COMMIT_MS * BYTES_PER_MS:
+            self._audio.keep(item_id, audio)
         if wants_reply:
             gate.want()
 
