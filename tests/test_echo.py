@@ -1,0 +1,159 @@
+"""What is left of the microphone's sound: signals are made up, so that the truth is known."""
+
+from typing import get_args
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from voicecli.audio import float32_to_pcm16, pcm16_to_float32, resample_pcm16
+from voicecli.audio.echo import Echo, EchoMode, make_echo
+from voicecli.audio.pcm import SILENCE_DBFS, level
+from voicecli.audio.vad import SpeechDetected, VoiceActivityDetector
+from voicecli.config import ClientVAD
+from voicecli.errors import ConfigurationError
+
+RATE = 16_000
+FRAME = RATE // 100
+Floats = npt.NDArray[np.float32]
+
+
+def noise(seconds: float, dbfs: float, seed: int) -> Floats:
+    """Like speech: noise that comes and goes three times a second."""
+    random = np.random.default_rng(seed)
+    samples = random.standard_normal(round(seconds * RATE))
+    samples *= 1 + np.sin(2 * np.pi * 3 * np.arange(samples.size) / RATE)
+    scaled: Floats = (samples * 10 ** (dbfs / 20) / np.sqrt(np.mean(samples**2))).astype(np.float32)
+    return scaled
+
+
+def echo_of(played: Floats, delay_ms: int, gain_db: float) -> Floats:
+    delay = RATE * delay_ms // 1000
+    late: Floats = np.concatenate((np.zeros(delay, np.float32), played))[: played.size]
+    return late * np.float32(10 ** (gain_db / 20))
+
+
+def through(echo: Echo, played: Floats, heard: Floats, piece: int = FRAME, played_rate: int = RATE) -> Floats:
+    """What is left of `heard` while `played` is played; both in pieces of so many samples, at the same time."""
+    reference = resample_pcm16(float32_to_pcm16(played), RATE, played_rate)
+    recorded = float32_to_pcm16(heard)
+    size, played_size = piece * 2, piece * played_rate // RATE * 2
+    left = []
+    for index in range(len(recorded) // size):
+        echo.played(reference[index * played_size : (index + 1) * played_size])
+        left.append(echo.captured(recorded[index * size : (index + 1) * size]))
+    return pcm16_to_float32(b"".join(left))
+
+
+def db(samples: Floats) -> float:
+    return level(float32_to_pcm16(samples))
+
+
+@pytest.mark.parametrize("played_rate", [16_000, 24_000])
+@pytest.mark.parametrize("delay_ms", [60, 200])
+def test_the_canceller_takes_the_echo_out(delay_ms: int, played_rate: int) -> None:
+    played = noise(6, -20, seed=1)
+    heard = echo_of(played, delay_ms, 0)
+    left = through(make_echo("aec", RATE, played_rate), played, heard, played_rate=played_rate)
+    assert db(heard[3 * RATE :]) - db(left[3 * RATE :]) > 25
+
+
+@pytest.mark.parametrize("gain_db", [0.0, -6.0, -12.0])
+def test_only_the_user_interrupts(gain_db: float, speech: bytes) -> None:
+    said = pcm16_to_float32(speech)
+    played = noise(14, -20, seed=1)
+    heard = echo_of(played, 80, gain_db)
+    heard[10 * RATE : 10 * RATE + said.size] += said
+    left = float32_to_pcm16(through(make_echo("aec", RATE), played, heard))
+    detector = VoiceActivityDetector(ClientVAD(), RATE)
+    triggers = [
+        end / 2 / RATE
+        for end in range(640, len(left), 640)
+        for transition in detector.process(left[end - 640 : end])
+        if isinstance(transition, SpeechDetected)
+    ]
+    # The recording begins with some silence.
+    onset = 10 + np.flatnonzero(np.abs(said) > 0.02)[0] / RATE
+    assert [round(trigger) for trigger in triggers[:1]] == [round(onset)]
+    assert triggers[0] - onset < 0.6
+
+
+def test_the_canceller_is_silent_while_it_learns() -> None:
+    played = noise(2, -20, seed=1)
+    left = through(make_echo("aec", RATE), played, echo_of(played, 80, 0))
+    assert not left[: RATE * 45 // 100].any()
+
+
+def test_without_a_sound_the_canceller_lets_the_user_through(speech: bytes) -> None:
+    said = pcm16_to_float32(speech)
+    left = through(make_echo("aec", RATE), np.zeros_like(said), said)
+    assert db(left) == pytest.approx(db(said), abs=1.5)
+
+
+@pytest.mark.parametrize(("delay_ms", "gain_db"), [(20, 0.0), (60, -6.0), (200, -12.0), (200, 0.0)])
+def test_the_gate_lets_no_echo_through(delay_ms: int, gain_db: float) -> None:
+    played = noise(20, -20, seed=2)
+    played[7 * RATE : 9 * RATE] = 0  # it goes on after a pause
+    left = through(make_echo("gate", RATE), played, echo_of(played, delay_ms, gain_db))
+    assert not left.any()
+
+
+def test_the_gate_opens_for_a_raised_voice() -> None:
+    played = noise(8, -30, seed=3)
+    user = np.zeros_like(played)
+    user[5 * RATE :] = noise(3, -14, seed=4)
+    left = through(make_echo("gate", RATE), played, echo_of(played, 60, -6) + user)
+    opened = np.flatnonzero(left)[0] / RATE
+    assert 5.0 <= opened < 5.3
+    assert np.count_nonzero(left[5 * RATE :]) > 0.8 * 3 * RATE
+
+
+@pytest.mark.parametrize("mode", ["gate", "half-duplex"])
+def test_what_is_said_after_the_reply_passes_unchanged(mode: EchoMode) -> None:
+    played = np.zeros(6 * RATE, np.float32)
+    played[: 2 * RATE] = noise(2, -20, seed=5)
+    heard = noise(6, -30, seed=6)
+    left = through(make_echo(mode, RATE), played, heard)
+    assert not left[RATE // 10 : 2 * RATE].any()
+    assert np.array_equal(left[3 * RATE :], pcm16_to_float32(float32_to_pcm16(heard[3 * RATE :])))
+
+
+def test_half_duplex_waits_for_the_last_echo() -> None:
+    played = np.zeros(3 * RATE, np.float32)
+    played[:RATE] = noise(1, -20, seed=7)
+    left = through(make_echo("half-duplex", RATE), played, noise(3, -20, seed=8))
+    assert np.flatnonzero(left)[0] / RATE == pytest.approx(1.4, abs=0.03)
+
+
+@pytest.mark.parametrize("mode", ["aec", "gate", "half-duplex", "off"])
+@pytest.mark.parametrize("piece", [FRAME, FRAME // 2, FRAME * 3 + 1])
+def test_nothing_is_lost_however_it_is_cut(mode: EchoMode, piece: int) -> None:
+    heard = noise(1, -30, seed=9)
+    echo = make_echo(mode, RATE)
+    left = through(echo, np.zeros_like(heard), heard, piece)
+    assert heard.size - left.size <= piece + FRAME
+    assert db(left) > SILENCE_DBFS
+
+
+@pytest.mark.parametrize("mode", ["aec", "gate", "half-duplex", "off"])
+def test_it_says_what_it_does(mode: EchoMode) -> None:
+    assert make_echo(mode, RATE).active == mode
+
+
+def test_auto_takes_the_canceller_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert make_echo("auto", RATE).active == "aec"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert make_echo("auto", RATE).active == "gate"
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "livekit.rtc", None)
+    with pytest.raises(ConfigurationError, match="livekit") as caught:
+        make_echo("aec", RATE)
+    assert "voicecli[aec]" in caught.value.advice
+
+
+def test_an_unknown_mode_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="loud"):
+        make_echo("loud", RATE)  # type: ignore[arg-type]
+    assert set(get_args(EchoMode)) == {"auto", "aec", "gate", "half-duplex", "off"}
