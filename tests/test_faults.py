@@ -5,6 +5,7 @@ import base64
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,11 @@ async def test_a_server_that_is_silent_after_the_upgrade() -> None:
 
 @virtual_time
 async def test_a_port_where_something_else_speaks() -> None:
+    dialled = 0
+
     async def mail(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal dialled
+        dialled += 1
         writer.write(b"220 mail.example ESMTP\r\n")
         await reader.read()
 
@@ -130,6 +135,7 @@ async def test_a_port_where_something_else_speaks() -> None:
         async with tcp_server(behaviour) as port:
             error = await failure(f"ws://127.0.0.1:{port}")
             assert "does not answer like a WebSocket server" in error.message
+    assert dialled == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
@@ -301,7 +307,16 @@ async def test_a_proxy_that_refuses_is_told() -> None:
     assert "secret" not in str(error)
 
 
-@pytest.mark.parametrize("proxy", ["gopher://user:secret@127.0.0.1", "socks5h://127.0.0.1:9"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "gopher://user:secret@127.0.0.1",
+        pytest.param(
+            "socks5h://127.0.0.1:9",
+            marks=pytest.mark.skipif(find_spec("python_socks") is not None, reason="python-socks is there"),
+        ),
+    ],
+)
 async def test_a_proxy_that_cannot_be_used_is_a_matter_of_configuration(
     proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

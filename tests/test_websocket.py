@@ -17,7 +17,7 @@ import pytest
 from tests.loopback.faulty import FaultyServer, Peer, Refusal, Script, converse
 from tests.loopback.plain import CAPABILITIES, KEY, PlainCodec
 from tests.virtual_time import virtual_time
-from voicecli.commands import AppendAudio, Command, EndTurn, PauseAudio, SendImage, SendText
+from voicecli.commands import AppendAudio, Command, EndTurn, PauseAudio, SendImage, SendText, ToolResult
 from voicecli.config import RealtimeConfig, Reconnect
 from voicecli.errors import ConfigurationError, ProtocolError, RealtimeConnectionError
 from voicecli.events import (
@@ -127,6 +127,33 @@ async def test_what_receiving_queues_is_sent_without_splitting_other_messages() 
 
 
 @virtual_time
+async def test_what_receiving_queues_needs_no_command_to_be_sent() -> None:
+    answered = asyncio.Event()
+
+    async def ask(peer: Peer) -> None:
+        await peer.begin()
+        await asyncio.sleep(10)
+        await peer.send(type="question", number=1)
+        await peer.expect("answer")
+        answered.set()
+        await peer.never()
+
+    async with talking(ask), asyncio.timeout(30):
+        await answered.wait()
+
+
+@virtual_time
+async def test_the_session_starts_before_anything_else_is_told() -> None:
+    async def stammer(peer: Peer) -> None:
+        await peer.connection.send("eh")
+        await peer.begin()
+        await peer.never()
+
+    async with talking(stammer) as (_, _, events):
+        assert isinstance(await anext(events), ErrorOccurred)
+
+
+@virtual_time
 async def test_a_consumer_that_does_not_read_does_not_stall_the_reader() -> None:
     async def flood(peer: Peer) -> None:
         await peer.begin()
@@ -197,18 +224,25 @@ async def test_a_command_that_the_codec_refuses_is_an_event() -> None:
         assert isinstance(seen[0], ErrorOccurred)
 
 
-@virtual_time
-async def test_a_bug_in_the_codec_ends_the_iteration_with_it() -> None:
-    async def wrong(peer: Peer) -> None:
-        await peer.begin()
-        await peer.send(type="expiring", left_s="soon")
-        await peer.never()
+@pytest.mark.parametrize("direction", ["receiving", "sending"])
+def test_a_bug_in_the_codec_ends_the_iteration_with_it(direction: str) -> None:
+    @virtual_time
+    async def test() -> None:
+        async def wrong(peer: Peer) -> None:
+            await peer.begin()
+            if direction == "receiving":
+                await peer.send(type="expiring", left_s="soon")
+            await peer.never()
 
-    async with talking(wrong) as (connection, _, events):
-        with pytest.raises(TypeError):
-            await until(events, SessionEnded)
-        with pytest.raises(RealtimeConnectionError, match="internal error"):
-            await connection.send(SendText("hello"))
+        async with talking(wrong) as (connection, _, events):
+            if direction == "sending":
+                await connection.send(ToolResult("id", "output"))
+            with pytest.raises((TypeError, ZeroDivisionError)):
+                await until(events, SessionEnded)
+            with pytest.raises(RealtimeConnectionError, match="internal error"):
+                await connection.send(SendText("hello"))
+
+    test()
 
 
 # Backpressure
@@ -265,16 +299,20 @@ async def test_commands_survive_a_slow_network_in_their_place() -> None:
         while True:
             await peer.receive()
 
-    async with talking(sleepy) as (connection, server, _):
+    async with talking(sleepy) as (connection, server, events):
         # Fills the buffers of both kernels.
         await connection.send(SendImage(bytes(12_000_000), "image/png"))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(2)
         for number in range(300):
             await connection.send(chunk(number))
             if number % 100 == 99:
                 await connection.send(EndTurn())
                 await connection.send(SendText(str(number)))
+        await asyncio.sleep(2)
         woken.set()
+        # What could not be told at once, because one was told just before, is told without another command.
+        told = [(await until(events, Notice))[-1] for _ in range(2)]
+        assert sum(int(notice.message.split()[0]) for notice in told if isinstance(notice, Notice)) == 5_000
         peer = server.peers[0]
         await eventually(lambda: kinds(peer).count("text") == 3)
         # Only the last second of audio is left; it still stands between its commands.
@@ -328,6 +366,25 @@ async def test_what_is_said_during_an_outage_is_sent_after_it() -> None:
         assert numbers(peer) == list(range(100))
         assert kinds(peer) == ["hello", "restore", *["audio"] * 100, "end", "text"]
         assert peer.received[1] == {"type": "restore", "texts": ["first"], "answer": True}
+
+
+@virtual_time
+async def test_what_was_meant_for_the_last_socket_is_not_sent_on_the_next() -> None:
+    async def ask_and_leave(peer: Peer) -> None:
+        await peer.begin()
+        peer.stop_reading()
+        await asyncio.sleep(1)
+        for number in range(5):
+            await peer.send(type="question", number=number)
+        await asyncio.sleep(1)
+        peer.reset()
+
+    async with talking(ask_and_leave, converse) as (connection, server, events):
+        await connection.send(SendImage(bytes(12_000_000), "image/png"))
+        await until(events, SessionStarted)
+        await connection.send(SendText("hello"))
+        await until(events, ResponseDone)
+        assert kinds(server.peers[1]) == ["hello", "text"]
 
 
 @virtual_time
@@ -819,6 +876,28 @@ async def test_the_debug_file_has_every_frame_and_no_secret_and_no_audio(tmp_pat
     assert lines[8]["sent"]["data"] == "(1280 characters of base64)"
     assert lines[-1]["closed"] == {"code": 1000, "reason": "bye"}
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+
+
+@virtual_time
+async def test_a_key_that_looks_like_nothing_is_hidden_too(tmp_path: Path) -> None:
+    key = "4f8b6c2e-azure"
+    path = tmp_path / "frames.jsonl"
+
+    async def tell(peer: Peer) -> None:
+        await peer.begin()
+        await peer.send(type="something", echo=f"<{key}>", nested=[{"headers": {"X-Mine": ["mine"]}}])
+        await peer.reply("r")
+        await peer.never()
+
+    async with FaultyServer(tell) as server:
+        codec = PlainCodec(server.url, {"api-key": key})
+        connection = await WebSocketConnection.open(codec, CAPABILITIES, RealtimeConfig(debug_file=str(path)))
+        await until(aiter(connection), ResponseDone)
+        await connection.aclose()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert {"type": "something", "echo": "<(hidden)>", "nested": [{"headers": {"X-Mine": ["(hidden)"]}}]} in [
+        line.get("received") for line in lines
+    ]
 
 
 @virtual_time

@@ -67,8 +67,6 @@ _FIRST_DIALS = 3
 # A longer Retry-After is for the user to wait out.
 _MAX_RETRY_AFTER_S = 60.0
 _CLOSE_PATIENCE_S = 2.5
-# How long the reader may take to read what came before a break, when it was the writer that found it broken.
-_LAST_WORDS_S = 1.0
 _ABNORMAL = 1006
 _TOO_BIG = 1009
 
@@ -199,16 +197,17 @@ class WebSocketConnection:
     async def _serve(self, line: Liveness) -> RealtimeConnectionError | None:
         """Drive the socket until it ends: why, or None when it is to be replaced because its time is up."""
         self._line = line
-        tasks: list[asyncio.Task[RealtimeConnectionError | None]] = [
-            asyncio.create_task(self._read(line)),
-            asyncio.create_task(self._write(line)),
-            asyncio.create_task(line.watch()),
-        ]
+        reading = asyncio.create_task(self._read(line))
+        writing = asyncio.create_task(self._write(line))
+        watching = asyncio.create_task(line.watch())
+        tasks = {reading, writing, watching}
         gracefully = True
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            # The reader's word counts first: it has seen all that came.
-            lost = next(task for task in tasks if task.done()).result()
+            if writing.done():
+                writing.result()  # raises what the codec raised
+                await asyncio.wait({reading, watching}, return_when=asyncio.FIRST_COMPLETED)
+            lost = reading.result() if reading.done() else watching.result()
             gracefully = lost is None
             return lost
         finally:
@@ -369,10 +368,11 @@ class WebSocketConnection:
         self._note("closed", code=received.code if received else None, reason=received.reason if received else "")
         if sent is not None and sent.code == _TOO_BIG and not closed.rcvd_then_sent:
             return RealtimeConnectionError(f"The provider sent a message of more than {MAX_MESSAGE_BYTES} bytes.")
-        code, reason = (received.code, received.reason) if received else (_ABNORMAL, "")
-        if sent is not None and closed.rcvd_then_sent is False:
-            # We closed first, because what came was no WebSocket frame.
-            code, reason = _ABNORMAL, sent.reason
+        if received is not None:
+            code, reason = received.code, received.reason
+        else:
+            # It just broke, or what came was no WebSocket frame and we said so.
+            code, reason = _ABNORMAL, sent.reason if sent is not None else ""
         error = self._codec.closed(code, reason)
         if error.close_code is None:
             error.close_code = code
@@ -380,8 +380,9 @@ class WebSocketConnection:
 
     # The writer.
 
-    async def _write(self, line: Liveness) -> RealtimeConnectionError:
-        try:
+    async def _write(self, line: Liveness) -> None:
+        """Write until the socket is closed. Why it closed is the reader's to tell: it first reads what came before."""
+        with contextlib.suppress(ConnectionClosed):
             while True:
                 while (data := self._next_message()) is not None:
                     line.writing()
@@ -393,10 +394,6 @@ class WebSocketConnection:
                 self._outbox.limit_s = _LIVE_AUDIO_S
                 self._unsent.clear()
                 await self._unsent.wait()
-        except ConnectionClosed as closed:
-            # The reader tells why, after it has read what came before the end.
-            await asyncio.sleep(_LAST_WORDS_S)
-            return self._closed(closed)
 
     def _next_message(self) -> bytes | None:
         while not self._wire:

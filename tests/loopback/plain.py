@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from voicecli.commands import AppendAudio, CancelResponse, Command, EndTurn, SendImage, SendText, StartTurn
+from voicecli.commands import AppendAudio, CancelResponse, Command, EndTurn, SendImage, SendText, StartTurn, ToolResult
 from voicecli.errors import AuthenticationError, ProtocolError, RealtimeConnectionError
 from voicecli.events import (
     AudioChunk,
@@ -31,7 +31,10 @@ _FATAL_CLOSES = {3000, 4000, 4004, 1008}
 
 
 class PlainCodec:
-    """Implements `Codec`; restores the texts and the unanswered audio, and asks again for the reply that is owed."""
+    """Implements `Codec`; restores the texts and the unanswered audio, and asks again for the reply that is owed.
+
+    It has two bugs: it breaks on a ToolResult, and on an `expiring` whose `left_s` is no number.
+    """
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
         self.url = url
@@ -70,6 +73,8 @@ class PlainCodec:
                 self._say(type="cancel")
             case SendImage(data):
                 self._say(type="image", data=base64.b64encode(data).decode())
+            case ToolResult():
+                raise ZeroDivisionError
             case _:
                 raise ProtocolError(f"{type(command).__name__} cannot be said in this protocol.")
 
