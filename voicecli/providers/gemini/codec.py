@@ -376,7 +376,7 @@ class GeminiCodec:
         awaits_tools = self._calls.followed_by_response or turns.ends_with_call
         if not turns.turn_ends(status, reason, owed=self._owed, awaits_tools=awaits_tools):
             # Nothing ended, or a reply that was cut: what the user said meanwhile has yet to be answered.
-            self._owed = self._turn_from is not None and not self._user.speaking
+            self._owed = self._owed or (self._turn_from is not None and not self._user.speaking)
             return
         self._calls.response_ends()
         self._turn_from = self._turn_from if awaits_tools else self._next_turn()
