@@ -48,7 +48,9 @@ class EndpointModel:
         try:
             base = httpx.URL(url.rstrip("/") + "/")
         except httpx.InvalidURL as error:
-            raise ConfigurationError(f"llm: not a URL: {error}.") from error
+            raise _no_address() from error
+        if not base.host or not 0 < (base.port or 80) < 65_536:
+            raise _no_address()
         key = config.llm_api_key
         client = httpx.AsyncClient(
             base_url=base,
@@ -165,8 +167,6 @@ class EndpointModel:
             ) from error
         except httpx.TimeoutException as error:
             raise RealtimeConnectionError(f"{self._address} took too long to answer.", retryable=True) from error
-        except httpx.UnsupportedProtocol as error:
-            raise ConfigurationError(f"llm: {self._address} is no http(s) URL.") from error
         except httpx.HTTPError as error:
             raise RealtimeConnectionError(f"{self._address} broke off: {error}.", retryable=True) from error
 
@@ -197,6 +197,10 @@ class EndpointModel:
 
 
 _TOOL_CHOICES = ("auto", "none", "required")
+
+
+def _no_address() -> ConfigurationError:
+    return ConfigurationError("llm: the URL is not valid.", advice="Give one such as http://localhost:11434/v1.")
 
 
 def _is_loopback(host: str) -> bool:
