@@ -1,0 +1,150 @@
+"""The keyboard of a terminal, read without waiting for Enter, and given back as it was.
+
+Keys that the terminal itself makes signals of (Ctrl-C, Ctrl-Z, Ctrl-\\) stay signals: they work even when the event
+loop hangs. Where the kitty keyboard protocol is on they arrive as keys, and are made the same signals here.
+"""
+
+import asyncio
+import codecs
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from typing import Protocol, TextIO
+
+from voicecli.keys import Key, KeyDecoder
+
+__all__ = ["Keyboard", "open_keyboard"]
+
+# A terminal sends an escape sequence at once; over a slow line its parts are seldom further apart. Much longer
+# would make the Escape key lag.
+_ESCAPE_WAIT_S = 0.05
+_READ_SIZE = 4096
+_PASTE_ON, _PASTE_OFF = "\x1b[?2004h", "\x1b[?2004l"
+_ASK_KITTY = "\x1b[?u"
+# Tell escape from sequences (1), report repeat and release (2), of all keys (8), and the text they type (16).
+_KITTY_ON, _KITTY_OFF = "\x1b[>27u", "\x1b[<u"
+_SIGNALS = {"ctrl+c": "SIGINT", "ctrl+z": "SIGTSTP", "ctrl+\\": "SIGQUIT"}
+
+
+class Keyboard(Protocol):
+    """Attributes: tells_release: whether keys are reported when let go."""
+
+    @property
+    def tells_release(self) -> bool: ...
+    def open(self) -> None:
+        """Read keys from now on; called in the event loop. May be called again after `close()`."""
+
+    def close(self) -> None:
+        """Give the terminal back. Idempotent, and allowed in a signal handler."""
+
+
+def open_keyboard(stdin: TextIO, stdout: TextIO, on_key: Callable[[Key], None]) -> Keyboard:
+    """The keyboard of this terminal; not read before its `open()`.
+
+    Args:
+        on_key: called in the event loop for each key.
+    """
+    if sys.platform == "win32":
+        from voicecli.keyboard_windows import ConsoleKeyboard
+
+        return ConsoleKeyboard(on_key)
+    return TerminalKeyboard(stdin.fileno(), stdout.fileno(), on_key)
+
+
+def deliver(keys: Iterable[Key], on_key: Callable[[Key], None]) -> None:
+    """Hand on the keys, and make signals of those that stand for one."""
+    for key in keys:
+        name = _SIGNALS.get(key.name)
+        if name is None:
+            on_key(key)
+        elif key.action == "press" and hasattr(signal, name):
+            _send(signal.Signals[name])
+
+
+def _send(number: signal.Signals) -> None:
+    if sys.platform == "win32":
+        signal.raise_signal(number)
+    else:
+        os.kill(0, number)  # to all of the job, as the terminal would: a launcher such as uv may be waiting for it
+
+
+if sys.platform != "win32":
+    import termios
+
+    class TerminalKeyboard:
+        """The keyboard of a POSIX terminal.
+
+        Args:
+            fd: read from.
+            out_fd: of the same terminal, takes escape codes.
+        """
+
+        def __init__(self, fd: int, out_fd: int, on_key: Callable[[Key], None]) -> None:
+            self._fd = fd
+            self._out_fd = out_fd
+            self._on_key = on_key
+            self._decoder = KeyDecoder()
+            self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
+            self._before: list[int | list[bytes | int]] | None = None
+            self._kitty = False
+            self._loop: asyncio.AbstractEventLoop | None = None
+            self._flush: asyncio.TimerHandle | None = None
+
+        @property
+        def tells_release(self) -> bool:
+            return self._decoder.tells_release
+
+        def open(self) -> None:
+            self._before = termios.tcgetattr(self._fd)
+            mode = termios.tcgetattr(self._fd)
+            # No echo, no waiting for Enter; and no Ctrl-S, which would stop the screen and, with it, the program.
+            mode[0] &= ~(termios.IXON | termios.ICRNL)
+            mode[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)
+            mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, mode)
+            os.write(self._out_fd, (_PASTE_ON + _ASK_KITTY).encode())
+            self._loop = asyncio.get_running_loop()
+            self._loop.add_reader(self._fd, self._read)
+
+        def close(self) -> None:
+            if self._before is None:
+                return
+            before, self._before = self._before, None
+            if self._flush is not None:
+                self._flush.cancel()
+            if self._loop is not None:
+                self._loop.remove_reader(self._fd)
+            try:
+                os.write(self._out_fd, ((_KITTY_OFF if self._kitty else "") + _PASTE_OFF).encode())
+                # What was typed and not read is not for the shell.
+                termios.tcsetattr(self._fd, termios.TCSAFLUSH, before)
+            except (OSError, termios.error):
+                pass  # the terminal is gone: there is nothing to give back
+            self._kitty = False
+
+        def _read(self) -> None:
+            try:
+                data = os.read(self._fd, _READ_SIZE)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:  # the terminal was closed; SIGHUP tells everybody
+                if self._loop is not None:
+                    self._loop.remove_reader(self._fd)
+                return
+            if self._flush is not None:
+                self._flush.cancel()
+                self._flush = None
+            keys = self._decoder.feed(self._utf8.decode(data))
+            if self._decoder.speaks_kitty and not self._kitty:
+                self._kitty = True
+                os.write(self._out_fd, (_KITTY_ON + _ASK_KITTY).encode())
+            deliver(keys, self._on_key)
+            if self._decoder.waiting and self._loop is not None:
+                self._flush = self._loop.call_later(_ESCAPE_WAIT_S, self._flush_keys)
+
+        def _flush_keys(self) -> None:
+            self._flush = None
+            deliver(self._decoder.flush(), self._on_key)
