@@ -1,0 +1,73 @@
+"""Signals while a terminal is in use: it is given back before the process stops or dies."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+__all__ = ["TerminalSignals"]
+
+_DEADLY = ("SIGTERM", "SIGHUP", "SIGQUIT")
+
+
+class TerminalSignals:
+    """Handlers of the signals that end, stop or interrupt the process.
+
+    They run between two steps of the main thread, even when the event loop hangs. On an end by signal the process
+    dies of that very signal, as its parent expects.
+
+    Args:
+        leave: gives the terminal back.
+        enter: takes it again, after Ctrl-Z and `fg`.
+        end: asks for the end of the conversation; called in the event loop at the first Ctrl-C. The second one
+            raises KeyboardInterrupt.
+    """
+
+    def __init__(self, *, leave: Callable[[], None], enter: Callable[[], None], end: Callable[[], None]) -> None:
+        self._leave = leave
+        self._enter = enter
+        self._end = end
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._before: dict[signal.Signals, object] = {}
+        self._interrupted = False
+
+    def install(self) -> None:
+        """Take the signals over; called in the event loop, in the main thread."""
+        self._loop = asyncio.get_running_loop()
+        self._take(signal.SIGINT, self._interrupt)
+        for name in _DEADLY:
+            if hasattr(signal, name):
+                self._take(signal.Signals[name], self._die)
+        if hasattr(signal, "SIGTSTP"):
+            self._take(signal.SIGTSTP, self._stop)
+
+    def remove(self) -> None:
+        """Put the handlers from before back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._before.clear()
+
+    def _take(self, number: signal.Signals, handler: Callable[[int, FrameType | None], None]) -> None:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            self._before[number] = signal.signal(number, handler)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._interrupted or self._loop is None:
+            signal.default_int_handler(number, frame)
+        self._interrupted = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._end)
+
+    def _die(self, number: int, frame: FrameType | None) -> None:
+        self._leave()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._leave()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        # Here it goes on after SIGCONT.
+        signal.signal(number, self._stop)
+        self._enter()
