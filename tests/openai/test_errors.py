@@ -184,7 +184,7 @@ def test_refused_handshakes(status: int, body: bytes, kind: type[RealtimeConnect
         b"{}",
         b'{"type":3}',
         b'{"type":"response.done"}',
-        b"[" * 100_000,
+        pytest.param(b"[" * 100_000, id="deep"),
         b'{"type":"response.output_audio.delta","response_id":"r","item_id":"i","delta":"a"}',
     ],
 )
