@@ -539,3 +539,65 @@ async def test_a_rate_must_be_positive() -> None:
     async with voice.connect() as session:
         with pytest.raises(ConfigurationError, match="sample_rate: 0"):
             await session.send_audio(SECOND, sample_rate=0)
+
+
+# -- turns that only the provider finds
+
+
+SERVER = RealtimeConfig(vad_mode=VADMode.SERVER, response_timeout_s=5)
+
+
+async def test_after_the_last_audio_a_sign_of_speech_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider may find speech in it, or not; only then an answer is owed."""
+    monkeypatch.setattr("voicecli.session._SIGN_OF_SPEECH_S", 0.05)
+    voice, connection = conversation(config=SERVER)
+    async with voice.connect() as session:
+        await session.send_audio(SECOND, wait=False)
+        await session.end_turn()
+        assert session.awaiting_reply
+        await session.wait_for_reply()  # nothing in it: no error
+        await session.send_audio(SECOND, wait=False)
+        await session.end_turn()
+        connection.play([SpeechStarted(), SpeechStopped()])
+        waiting = asyncio.create_task(session.wait_for_reply())
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        connection.play(reply("Yes."))
+        await waiting
+
+
+async def test_whoever_asks_with_turns_found_by_the_provider_is_owed_an_answer() -> None:
+    config = RealtimeConfig(vad_mode=VADMode.SERVER, response_timeout_s=0.05)
+    voice, _ = conversation(config=config)
+    async with voice.connect() as session:
+        with pytest.raises(RealtimeError, match="No answer came"):
+            await session.send_audio(SECOND)
+
+
+async def test_an_utterance_that_was_not_understood_is_no_speech() -> None:
+    from voicecli.events import Notice
+
+    voice, _ = conversation([Notice("no_speech", "No words.")], config=SERVER)
+    async with voice.connect() as session:
+        response = await session.send_audio(SECOND)
+    assert response is not None
+    assert response.status == "no_speech"
+
+
+async def test_long_audio_is_sent_in_pieces_that_wait_for_the_connection() -> None:
+    """A connection drops live audio it cannot get rid of; a long recording must not be taken for that."""
+    drained: list[int] = []
+
+    class Slow(ScriptedConnection):
+        async def drain(self) -> None:
+            drained.append(len(self.audio))
+
+    connection = Slow()
+    voice = RealtimeVoice(scripted_provider(connection=connection), config=SERVER)
+    voice.on_audio(lambda audio: None)
+    async with voice.connect() as session:
+        await session.send_audio(SECOND)
+        await session.send_audio(SECOND[:960])
+    assert connection.audio == SECOND + SECOND[:960]
+    assert max(later - earlier for earlier, later in zip([0, *drained], drained, strict=False)) <= 4_800
+    assert drained[-1] == len(SECOND), "a chunk from a microphone is not held up"

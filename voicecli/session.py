@@ -65,6 +65,9 @@ _PIECE_S = 0.1
 # How long the reply's words wait for the user's (TranscriptOrder), in seconds. Transcriptions arrive within about
 # a second of the turn's end; later than this is rare, and a reader should not wait longer.
 _TRANSCRIPT_WAIT_S = 2.0
+# With VADMode.SERVER only the provider knows whether there was speech at the end of the audio. How long `end_turn`
+# has the session wait for a sign of it, in seconds; first signs take up to about two.
+_SIGN_OF_SPEECH_S = 5.0
 # Events kept for an iteration that begins after the conversation did.
 _BACKLOG = 1024
 
@@ -141,6 +144,7 @@ class VoiceSession:
         self._answer: Answer | None = None
         self._answer_lock = asyncio.Lock()
         self._owed = False  # a turn of the user's has ended, and its answer is not complete
+        self._hope_until: float | None = None  # an answer may be owed; no longer than this without a sign of it
         self._running: str | None = None  # the response being made
         self._cut: str | None = None  # the last response that was interrupted
         self._happened = asyncio.Event()
@@ -190,7 +194,7 @@ class VoiceSession:
     @property
     def awaiting_reply(self) -> bool:
         """Whether a turn has ended whose answer is not complete, or a reply is being made."""
-        return self._owed or self._running is not None or len(self._calls) > 0
+        return self._owed or self._running is not None or len(self._calls) > 0 or self._hope_until is not None
 
     # -- what the program says
 
@@ -217,22 +221,23 @@ class VoiceSession:
         rate = sample_rate if sample_rate is not None else self.input_rate
         if rate <= 0:
             raise ConfigurationError(f"sample_rate: {rate} is not possible.", advice="Give the audio's rate in Hz.")
-        if not (wait if wait is not None else not self._listened_to):
-            if isinstance(audio, bytes | bytearray | memoryview):
-                await self._perform(self._turns.audio(bytes(audio), rate))
-            else:
-                async for chunk in audio:
-                    await self._perform(self._turns.audio(chunk, rate))
-            return None
-        if isinstance(audio, bytes | bytearray | memoryview):
-            if len(audio) % 2:
+        waits = wait if wait is not None else not self._listened_to
+        if isinstance(audio, AsyncIterable):
+            pieces = audio
+        else:
+            audio = bytes(audio)
+            if waits and len(audio) % 2:
                 raise AudioFormatError(
                     f"{len(audio)} bytes are not PCM16: a sample has two bytes.",
                     advice="Send signed 16-bit mono samples without a file header.",
                 )
-            pieces: AsyncIterable[bytes] = _pieces(bytes(audio), rate)
-        else:
-            pieces = audio
+            if not waits and len(audio) <= 2 * _PIECE_S * 2 * rate:  # from a microphone: not to be held up
+                await self._perform(self._turns.audio(audio, rate))
+                return None
+            pieces = _pieces(audio, rate)
+        if not waits:
+            await self._stream(pieces, rate)
+            return None
         async with self._answer_lock:
             return await self._ask(self._utterance(pieces, rate))
 
@@ -317,12 +322,17 @@ class VoiceSession:
             if self._over:
                 self._raise_over()
             self._happened.clear()
+            only_hope = self._hope_until is not None and not self._owed and self._running is None
+            hope_s = max(0.0, (self._hope_until or 0.0) - time.monotonic())
             try:
-                async with asyncio.timeout(self._config.response_timeout_s):
+                async with asyncio.timeout(hope_s if only_hope else self._config.response_timeout_s):
                     await self._happened.wait()
             except TimeoutError:
                 if self._calls:
                     continue  # they have a timeout of their own
+                if only_hope:
+                    self._hope_until = None
+                    continue
                 self._owed, self._running = False, None
                 raise RealtimeError(
                     f"No answer came within {self._config.response_timeout_s:g} s.",
@@ -371,10 +381,16 @@ class VoiceSession:
 
     async def _utterance(self, pieces: AsyncIterable[bytes], rate: int) -> None:
         self._turns.begin_utterance()
+        await self._stream(pieces, rate)
+        await self._perform(self._turns.end())
+        if self._hope_until is not None:  # whoever asks expects an answer
+            self._hope_until, self._owed = None, True
+
+    async def _stream(self, pieces: AsyncIterable[bytes], rate: int) -> None:
+        """Send audio as fast as the connection takes it."""
         async for piece in pieces:
             await self._perform(self._turns.audio(piece, rate))
             await self._connection.drain()
-        await self._perform(self._turns.end())
 
     async def _say(self, text: str) -> None:
         command = SendText(text, f"text_{uuid.uuid4().hex[:12]}")
@@ -399,6 +415,9 @@ class VoiceSession:
             match step:
                 case SpeechStarted() | SpeechStopped():
                     await self._receive(step)
+                case EndTurn() if self._config.vad_mode is VADMode.SERVER:
+                    self._hope_until = time.monotonic() + _SIGN_OF_SPEECH_S
+                    await self._send(step)
                 case EndTurn():
                     self._turn_ended()
                     await self._send(step)
@@ -408,7 +427,7 @@ class VoiceSession:
             self._raise_over()
 
     def _turn_ended(self) -> None:
-        self._owed = True
+        self._owed, self._hope_until = True, None
         self._clock.turn_ended(time.monotonic())
 
     async def _answer_call(self, result: ToolResult) -> None:
@@ -486,7 +505,7 @@ class VoiceSession:
             case TranscriptUpdate("assistant", text=text) if text:
                 self._clock.text(now)
             case ResponseStarted(response_id):
-                self._running = response_id
+                self._running, self._hope_until = response_id, None
             case ResponseDone(usage=usage):
                 event = replace(event, metrics=self._clock.done(now))
                 self._usage += usage
@@ -532,6 +551,8 @@ class VoiceSession:
             self._backlog.append(event)
         for subscription in tuple(self._subscriptions):
             subscription.put(event)
+        if self._hope_until is not None and isinstance(event, SpeechStarted | TranscriptUpdate):
+            self._hope_until = time.monotonic() + _SIGN_OF_SPEECH_S
         match event:
             case AudioChunk(audio):
                 self._lanes.call("audio", audio)
@@ -551,7 +572,7 @@ class VoiceSession:
                 if not awaits_tools:
                     self._owed = False
             case Notice(code="no_speech"):
-                self._owed = False
+                self._owed, self._hope_until = False, None
         self._happened.set()
 
     def _finish(self, failure: RealtimeError | None) -> None:

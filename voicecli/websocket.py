@@ -91,6 +91,8 @@ class WebSocketConnection:
         self._unsent = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._drained = asyncio.Event()
+        self._drained.set()
         self._inbox = Inbox()
         self._frame_log = FrameLog(config.debug_file, _secrets(codec, config)) if config.debug_file else None
         self._ready: asyncio.Future[None] = self._loop.create_future()
@@ -149,9 +151,14 @@ class WebSocketConnection:
         if self._over is not None:
             raise self._over
         self._outbox.put(command)
+        self._drained.clear()
         self._unsent.set()
         if self._outbox.dropped_bytes:
             self._tell_dropped()
+
+    async def drain(self) -> None:
+        """Return when all commands have been written, or the conversation is over. While disconnected it waits."""
+        await self._drained.wait()
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return aiter(self._inbox)
@@ -188,6 +195,7 @@ class WebSocketConnection:
         """From now on `send()` raises `over`; the iteration ends, by `error` if there is one."""
         self._over = over
         self._room.set()
+        self._drained.set()
         self._inbox.close(error)
         if error is not None and not self._ready.done():
             self._ready.set_exception(error)
@@ -392,6 +400,7 @@ class WebSocketConnection:
                     self._tell_dropped()
                 # What an outage kept has gone out: from here on the network is expected to keep up.
                 self._outbox.limit_s = _LIVE_AUDIO_S
+                self._drained.set()
                 self._unsent.clear()
                 await self._unsent.wait()
 
