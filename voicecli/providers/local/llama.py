@@ -27,7 +27,7 @@ _THREADS = 2
 # Small batches: a generation is stopped between two of them, and one takes up to 0.5 s.
 _BATCH_TOKENS = 64
 
-# SmolLM2 drifts into essays without them. Of eleven pairs tried, after these it best remembered what it was told before.
+# SmolLM2 drifts into essays without them. Of eleven pairs tried, these made it remember best what it was told.
 _EXAMPLES = (
     Message("user", "Who wrote Romeo and Juliet?"),
     Message("assistant", "William Shakespeare wrote Romeo and Juliet."),
