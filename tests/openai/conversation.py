@@ -59,6 +59,7 @@ class Conversation:
         self.sessions.append(OpenAISession(model=self.model, replies=self.replies, hears=self.hears, **self.options))
         self.inbox: deque[dict[str, Any]] = deque()
         self.sent: list[dict[str, Any]] = []
+        self.known_active: set[str] = set()
         self.codec.open()
         self.flush()
         self.inbox.extend(self.session.start())
@@ -74,6 +75,8 @@ class Conversation:
     def flush(self) -> None:
         for data in self.codec.data_to_send():
             self.sent.append(json.loads(data))
+            if self.sent[-1]["type"] == "response.create":
+                assert not self.known_active, "a response is under way"
             self.inbox.extend(self.session.receive(data.decode()))
         assert not self.session.violations
 
@@ -81,6 +84,10 @@ class Conversation:
         """Let the codec receive frames, real or invented."""
         told: list[Event | Expiring] = []
         for frame in frames:
+            if frame["type"] == "response.created":
+                self.known_active.add(frame["response"]["id"])
+            elif frame["type"] == "response.done":
+                self.known_active.discard(frame["response"].get("id"))
             told += self.codec.receive(json.dumps(frame).encode())
             self.flush()
         self.events += told

@@ -147,7 +147,7 @@ REPLY = st.builds(
     calls=st.sampled_from([(), (), (Call(name="weather"),), (Call(name="weather"), Call(name="weather"))]),
     fails_with=st.sampled_from(["", "", "", "server_error", "rate_limit_exceeded"]),
 )
-ACTION = st.sampled_from(["text", "speak", "result", "step", "step", "deliver", "cancel", "settle"])
+ACTION = st.sampled_from(["text", "speak", "result", "step", "step", "deliver", "cancel", "settle", "redial"])
 
 
 @given(st.lists(REPLY, max_size=4), st.lists(ACTION, max_size=20), st.sampled_from(["commit", "reply", "done"]))
@@ -210,6 +210,9 @@ def _act(conversation: Conversation, action: str, answered: set[str]) -> None:
             conversation.send(CancelResponse(item_id, played))
         case "settle":
             conversation.settle()
+        case "redial":
+            conversation.dial(deliver=False)
+            conversation.deliver()
 
 
 @given(st.permutations(["a", "b", "c"]), st.lists(st.integers(1, 4), min_size=3, max_size=3))
