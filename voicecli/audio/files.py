@@ -72,7 +72,8 @@ class WavSource:
         self._is_pipe = self._status is not None and not stat.S_ISREG(self._status.st_mode)
         self._reader: _Reader | None = None
         self._closed = False
-        self._lock = threading.Lock()  # held while a thread opens or reads
+        self._worker = _Worker()
+        self._lock = threading.Lock()  # held while the worker opens or reads
         if not self._is_pipe:
             self._open()
 
@@ -90,13 +91,13 @@ class WavSource:
 
     async def open(self) -> None:
         """Wait for the header, so that the rate is known and what is no audio is refused. Iterating does it, too."""
-        if self._reader is None:
-            await _in_thread(self._open)
+        if self._reader is None and not self._closed:
+            await self._worker.run(self._open)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         await self.open()
         empty = True
-        while audio := await _in_thread(self._read):
+        while not self._closed and (audio := await self._worker.run(self._read)):
             empty = False
             yield audio
         if empty and not self._closed:
@@ -105,7 +106,8 @@ class WavSource:
     async def aclose(self) -> None:
         """Stop reading; idempotent. A read that is stuck in a pipe is left to itself."""
         self._closed = True
-        if self._lock.acquire(blocking=False):  # else the thread that reads releases it when it comes back
+        self._worker.stop()
+        if self._lock.acquire(blocking=False):  # else the worker releases it when it comes back
             self._release()
             self._lock.release()
 
@@ -260,8 +262,7 @@ class WavSink:
             )
         self._file: FileIO | None = None
         self._size = 0  # bytes of audio in the file
-        self._queue: queue.Queue[bytes | None] = queue.Queue()  # None: close
-        self._thread: threading.Thread | None = None
+        self._worker = _Worker()
         self._error: OSError | None = None
         self._reported = False
         self._closed = False
@@ -279,8 +280,7 @@ class WavSink:
             BrokenPipeError: nobody reads standard output any more.
         """
         self._raise_error()
-        self._start()
-        self._queue.put(audio)
+        self._worker.submit(lambda: self._attempt(lambda: self._write(audio)))
 
     def end(self, item_id: str | None = None) -> None:
         """Nothing to do: the file is complete after each chunk."""
@@ -291,7 +291,7 @@ class WavSink:
 
     async def drain(self) -> None:
         """Return when all is written; raises as `write` does."""
-        await _in_thread(self._queue.join)
+        await self._worker.run(lambda: None)  # behind all that was submitted
         self._raise_error()
 
     async def aclose(self) -> None:
@@ -306,11 +306,10 @@ class WavSink:
             return
         self._closed = True
         if self._path is None:
-            self._start()  # on standard output, no reply is still a valid WAV
-        if self._thread is not None:
-            self._queue.put(None)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(_in_thread(self._queue.join), _CLOSE_TIMEOUT_S)
+            self._worker.submit(lambda: self._attempt(lambda: self._write(b"")))  # no reply is still a valid WAV
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._worker.run(lambda: self._attempt(self._close_file)), _CLOSE_TIMEOUT_S)
+        self._worker.stop()
         if not self._reported:
             self._raise_error()
 
@@ -335,29 +334,19 @@ class WavSink:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return status
 
-    def _start(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="voicecli-wav", daemon=True)
-            self._queue.put(b"")  # the header
-            self._thread.start()
+    def _attempt(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except OSError as error:
+            self._error = self._error or error
 
-    def _run(self) -> None:
-        while True:
-            audio = self._queue.get()
-            try:
-                if audio is None:
-                    if self._file is not None:
-                        self._file.close()
-                elif self._error is None:
-                    self._append(audio)
-            except OSError as error:
-                self._error = error
-            finally:
-                self._queue.task_done()
-            if audio is None:
-                return
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
-    def _append(self, audio: bytes) -> None:
+    def _write(self, audio: bytes) -> None:
+        if self._error is not None:
+            return
         if self._file is None:
             self._file = FileIO(1, "wb", closefd=False) if self._path is None else _open_untouched(self._path)
             if self._is_patched:
@@ -418,28 +407,50 @@ def _unusable(verb: str, name: str, error: OSError | ValueError) -> AudioFormatE
     return AudioFormatError(f"Cannot {verb} {name}: {reason}.", advice=advice)
 
 
-async def _in_thread(call: Callable[[], _T]) -> _T:
-    """What `call` returns, from a thread of its own.
+class _Worker:
+    """A thread that makes blocking calls, one after the other; started by the first of them.
 
-    Not from the event loop's executor: that waits for its threads when the program ends, and one that is stuck in
-    a pipe would never let it.
+    A daemon, unlike the event loop's executor: that waits for its threads when the program ends, and one that is
+    stuck in a pipe would never let it.
     """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[_T] = loop.create_future()
 
-    def settle(setter: Callable[[Any], None], value: object) -> None:
-        if not future.done():
-            setter(value)
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
 
-    def run() -> None:
-        setter: Callable[[Any], None]
-        value: object
-        try:
-            setter, value = future.set_result, call()
-        except BaseException as error:
-            setter, value = future.set_exception, error
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, setter, value)
+    def submit(self, call: Callable[[], object]) -> None:
+        """Have `call` made; it must not raise."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="voicecli-file", daemon=True)
+            self._thread.start()
+        self._calls.put(call)
 
-    threading.Thread(target=run, name="voicecli-file", daemon=True).start()
-    return await future
+    async def run(self, call: Callable[[], _T]) -> _T:
+        """What `call` returns or raises, after all that was submitted before."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[_T] = loop.create_future()
+
+        def settle(setter: Callable[[Any], None], value: object) -> None:
+            if not future.done():
+                setter(value)
+
+        def attempt() -> None:
+            setter: Callable[[Any], None]
+            value: object
+            try:
+                setter, value = future.set_result, call()
+            except BaseException as error:
+                setter, value = future.set_exception, error
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(settle, setter, value)
+
+        self.submit(attempt)
+        return await future
+
+    def stop(self) -> None:
+        """End the thread when it has made its calls. Nothing may be submitted later."""
+        self._calls.put(None)
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
