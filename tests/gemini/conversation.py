@@ -118,7 +118,7 @@ class Conversation:
 
     def take(self, kind: type[E]) -> list[E]:
         """The events of a kind, which are then forgotten."""
-        taken = [event for event in self.events if isinstance(event, kind)]
+        taken = self.of(kind)
         self.events = [event for event in self.events if not isinstance(event, kind)]
         return taken
 

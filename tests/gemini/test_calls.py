@@ -1,6 +1,7 @@
 """Functions: blocking and aside, cancelled, refused, and over a lost connection."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ SPEECH = tone(600, rate=16_000)
 ASK = Reply(text="Let me see.", calls=(Call(name="get_weather", args={"city": "Rome"}),), after="It is sunny.")
 
 
-def asked(*replies: Reply, **settings: object) -> Conversation:
+def asked(*replies: Reply, **settings: Any) -> Conversation:
     talk = Conversation(*(replies or (ASK,)), **{"tools": [weather], **settings})
     talk.send(SendText("The weather?"))
     talk.run()

@@ -114,6 +114,7 @@ class GeminiServer:
             max_size=None,
             compression=None,
             close_timeout=0.5,
+            max_queue=None,  # a client that goes on sending must not hold up the close
             ssl=self._tls,
         )
         return self

@@ -253,17 +253,15 @@ class Turns:
 
         What was not heard is taken out of the transcript.
         """
-        reply = self._reply
         was_generating = self.generating
-        if reply is not None and not reply.cut:
-            self._cut(reply)
         known = [utterance.item_id for utterance in self._utterances]
         if played_ms is not None and item_id in known:
-            first = known.index(item_id)
-            for utterance in list(self._utterances)[first:]:
+            for utterance in list(self._utterances)[known.index(item_id) :]:
                 received_ms = round(utterance.audio_bytes / self._bytes_per_ms)
                 heard = heard_text(utterance.text, played_ms, received_ms) if utterance.item_id == item_id else ""
                 self._tell_words(utterance, heard, final=True, interrupted=True)
+        if self._reply is not None:
+            self._cut(self._reply)
         return was_generating
 
     def socket_lost(self, reason: str, *, awaits_tools: bool) -> None:
