@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["PACKAGES", "SoundServer", "is_installable", "wait_until"]
+__all__ = ["PACKAGES", "SoundServer", "is_installed", "wait_until"]
 
 PACKAGES = ("pulseaudio", "pulseaudio-utils", "libasound2-plugins", "libportaudio2")
 """What a Debian or Ubuntu machine needs."""
@@ -29,6 +29,9 @@ pcm.virtual_mic {{ type asym  capture.pcm {{ type pulse  server "{server}"  devi
 pcm.default {{ type pulse  server "{server}" }}
 ctl.default {{ type pulse  server "{server}" }}
 """
+_HEADSET = """
+pcm.virtual_headset {{ type asym  playback.pcm {{ type pulse  server "{server}"  device "headset" }} }}
+"""
 _CLIENT = """
 autospawn = no
 enable-shm = no
@@ -36,8 +39,8 @@ cookie-file = {cookie}
 """
 
 
-def is_installable() -> bool:
-    """Whether the programs are there, or can be had by installing PACKAGES."""
+def is_installed() -> bool:
+    """Whether the programs are there. PACKAGES brings them."""
     return shutil.which("pulseaudio") is not None and shutil.which("pactl") is not None
 
 
@@ -70,14 +73,14 @@ class SoundServer:
         }
         """What a program needs to be set to use it."""
         (directory / "client.conf").write_text(_CLIENT.format(cookie=directory / "cookie"))
-        # Complete and small: PortAudio tries whatever it finds here.
-        (directory / "asound.conf").write_text(_ALSA.format(server=server))
+        self._configure()
 
     def start(self) -> None:
         """Start it, or start it again after `kill`."""
         self._socket.unlink(missing_ok=True)
         arguments = ["pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1"]
         arguments += ["--disable-shm=yes", "--high-priority=no", "--realtime=no", "--log-target=stderr"]
+        arguments += ["--resample-method=speex-float-5"]
         arguments += ["-L", f"module-native-protocol-unix socket={self._socket} auth-anonymous=1"]
         # norewinds: otherwise a null sink renders 2 s ahead while idle, and the next stream waits for so long.
         sink = "module-null-sink norewinds=1 rate={rate} channels={channels} sink_name={name}"
@@ -100,6 +103,15 @@ class SoundServer:
             self._daemon.wait()
             self._daemon = None
 
+    def restore(self) -> None:
+        """Have everything work again."""
+        self._configure()
+        if self._daemon is None:
+            self.start()
+        self.control("set-default-sink", "speaker")
+        self.stall("mic", False)
+        self.stall("speaker", False)
+
     def control(self, *arguments: str) -> str:
         """Run pactl; what it says."""
         return subprocess.run(
@@ -110,6 +122,17 @@ class SoundServer:
         """Have "mic" or "speaker" stop without an error, as a headset that falls asleep; or go on."""
         kind = "suspend-source" if what == "mic" else "suspend-sink"
         self.control(kind, what, "1" if on else "0")
+
+    @contextlib.contextmanager
+    def headset(self) -> Iterator[None]:
+        """Have another loudspeaker plugged in: ALSA's "virtual_headset", and the server's sink "headset"."""
+        self._configure(_HEADSET)
+        module = self.control("load-module", "module-null-sink", "norewinds=1", f"rate={RATE}", "sink_name=headset")
+        try:
+            yield
+        finally:
+            self._configure()
+            self.control("unload-module", module)
 
     @contextlib.contextmanager
     def echo(self, delay_ms: int, gain_db: float) -> Iterator[None]:
@@ -131,13 +154,15 @@ class SoundServer:
     def say(self, audio: bytes, sample_rate: int) -> None:
         """Speak PCM16 mono into the microphone; returns when it has been said."""
         command = ["paplay", "--raw", "--device=room", "--format=s16le", "--channels=1", f"--rate={sample_rate}"]
+        # paplay leaves before its last milliseconds are played.
+        audio += bytes(sample_rate // 5 * 2)
         environment = {**os.environ, **self.environment}
         subprocess.run([*command, "/dev/stdin"], env=environment, input=audio, check=True)
 
     @contextlib.contextmanager
-    def record(self, sample_rate: int) -> Iterator["Recording"]:
+    def record(self, sample_rate: int, source: str = "speaker.monitor") -> Iterator["Recording"]:
         """Record what the loudspeaker plays, as PCM16 mono, for as long as the block takes."""
-        command = ["parec", "--raw", "--device=speaker.monitor", "--format=s16le", "--channels=1"]
+        command = ["parec", "--raw", f"--device={source}", "--format=s16le", "--channels=1"]
         path = self._directory / f"recording-{time.monotonic_ns()}.raw"
         with path.open("wb") as file:
             recorder = subprocess.Popen(
@@ -153,6 +178,14 @@ class SoundServer:
             finally:
                 recorder.terminate()
                 recorder.wait()
+
+    def _configure(self, more: str = "") -> None:
+        # Complete and small: PortAudio tries whatever it finds here.
+        text = (_ALSA + more).format(server=self.environment["PULSE_SERVER"])
+        # A new file: ALSA takes one that changed within the same second for the same.
+        fresh = self._directory / f"asound-{time.monotonic_ns()}.conf"
+        fresh.write_text(text)
+        fresh.replace(self._directory / "asound.conf")
 
     def _ready(self, daemon: "subprocess.Popen[bytes] | None") -> bool:
         assert daemon is not None

@@ -167,10 +167,14 @@ class DeviceStream:
         raise _refused(self.kind, device.name, refusal) from refusal
 
     def _open_first(self, portaudio: Any) -> None:
-        others = [stream for stream in SOUND_SYSTEM.streams if stream.alive]
+        # A device may have come since PortAudio looked. That interrupts what plays: then only if it must be.
+        others = any(stream.alive for stream in SOUND_SYSTEM.streams)
         SOUND_SYSTEM.streams.add(self)
-        if not others:
-            SOUND_SYSTEM.refresh(portaudio)  # a device may have come since PortAudio was loaded
+        if others:
+            with contextlib.suppress(AudioDeviceError):
+                self.open_now(portaudio)
+                return
+        SOUND_SYSTEM.refresh(portaudio)
         self.open_now(portaudio)
 
     def _reopen(self, portaudio: Any, *, look_anew: bool) -> None:
