@@ -31,6 +31,7 @@ _MODIFIERS = {4: "ctrl+", 2: "alt+", 8: "super+"}
 # The protocol names the keys that make no text by code points of this private area.
 _FUNCTIONAL = range(57344, 63744)
 _REPORTS_RELEASE = 2
+_JOINERS = "\u200c\u200d"  # invisible characters that people type: they part and join letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,8 @@ class KeyDecoder:
         held, _, event = modifiers.partition(":")
         action = _ACTIONS.get(_number(event), "press")
         bits = max(_number(held) - 1, 0)
-        if prefix := "".join(word for bit, word in _MODIFIERS.items() if bits & bit):
+        prefix = "".join(word for bit, word in _MODIFIERS.items() if bits & bit)
+        if prefix and name != "unknown":
             return Key(prefix + name, "", action)
         if len(name) == 1 and not typed:
             typed = name.upper() if bits & _SHIFT else name
@@ -142,7 +144,8 @@ class KeyDecoder:
 
 
 def _kitty_key(code: int, text: str) -> tuple[str, str]:
-    typed = "".join(chr(_number(point)) for point in text.split(":") if 31 < _number(point) < 0x110000)
+    points = [_number(point) for point in text.split(":")]
+    typed = "".join(chr(point) for point in points if point < 0x110000 and _is_text(chr(point)))
     if code in _NAMED:
         return _NAMED[code], typed or (" " if code == 32 else "")
     if code in _FUNCTIONAL or not 0 < code < 0x110000:
@@ -155,7 +158,11 @@ def _typed(char: str) -> Key:
         return Key(_CONTROLS[char], " " if char == " " else "")
     if char < " ":
         return Key(f"ctrl+{chr(ord(char) + 96)}" if "\x01" <= char <= "\x1a" else f"ctrl+{chr(ord(char) + 64)}")
-    return Key(char, char) if char.isprintable() or char in "\u200c\u200d" else Key("unknown")
+    return Key(char, char) if _is_text(char) else Key("unknown")
+
+
+def _is_text(char: str) -> bool:
+    return char.isprintable() or char in _JOINERS
 
 
 def _number(text: str) -> int:

@@ -58,9 +58,8 @@ class Screen:
             return
         self._footer, self._size, self._shown = list(footer), size, True
         up = f"\x1b[{len(footer) - 1}A" if len(footer) > 1 else ""
-        lines = "\r\n".join(footer)
-        body = text.replace("\n", "\r\n")
-        picture = f"{_BEGIN}{_HIDE_CURSOR}{_CLEAR_BELOW}{body}{_WRAP_OFF}{lines}{_WRAP_ON}\r{up}{_END}"
+        lines = "\n".join(footer)
+        picture = f"{_BEGIN}{_HIDE_CURSOR}{_CLEAR_BELOW}{text}{_WRAP_OFF}{lines}{_WRAP_ON}\r{up}{_END}"
         self._waiting += picture.encode(self._encoding, "replace")
         self.flush()
 

@@ -31,15 +31,17 @@ _SLOW_MS = 1_000  # an answer later than this is felt as a pause
 _LAST_FRAMES = 24  # how long a slow terminal may take for the last words: 2 s
 _WIDEST = 1_000  # columns: lines longer than this are hard to read anyway
 _NAME_CELLS = 24
+_FULL_FROM_ROWS = 6  # on a lower screen the footer is the status alone
+_NARROW = 24  # columns; below it, who speaks is told by the state
 _METER_BANDS = 5
 _SPEAKERS = {"user": ("You", "cyan"), "assistant": ("Assistant", "green")}
 _STATE_STYLES = {
     State.CONNECTING: "yellow",
-    State.LISTENING: "green",
+    State.LISTENING: "blue",
     State.READY: "blue",
     State.HEARING: "cyan",
     State.THINKING: "magenta",
-    State.SPEAKING: "bright_green",
+    State.SPEAKING: "green",
     State.MUTED: "red",
     State.RECONNECTING: "yellow",
     State.ENDED: "dim",
@@ -104,11 +106,12 @@ def draw_entry(entry: Entry, width: int, glyphs: Glyphs = UNICODE) -> Renderable
 
 def draw_footer(view: View, width: int, height: int, glyphs: Glyphs = UNICODE) -> list[Text]:
     """The footer's lines for a screen of this size: none is wider, and some rows are left for the conversation."""
-    top = _top_line(view, width, glyphs)
-    status = _fit(_status_segments(view, glyphs), width)
-    if height < 6:
-        return [top, status] if view.editor is not None and height > 1 else [status]
-    return [top, status, _hint_line(view, width)]
+    lines = [_top_line(view, width, glyphs), _fit(_status_segments(view, glyphs), width), _hint_line(view, width)]
+    if height < _FULL_FROM_ROWS:
+        lines = lines[:2] if view.editor is not None and height > 1 else lines[1:2]
+    for line in lines:
+        line.truncate(width)  # on the narrowest screens
+    return lines
 
 
 def _said(said: Said, glyphs: Glyphs) -> RenderableType:
@@ -154,7 +157,7 @@ def _top_line(view: View, width: int, glyphs: Glyphs) -> Text:
         seconds = f" {view.clock() - tools[-1].since:.0f} s"
         return Text(_head(_call_words(tools[-1]), max(width - len(seconds), 1), glyphs) + seconds, style="dim")
     if (partial := view.partial) is not None:
-        label = f"{_SPEAKERS[partial.role][0]}: "
+        label = f"{_SPEAKERS[partial.role][0]}: " if width >= _NARROW else ""
         return Text(label + _tail(printable(partial.text.strip()), width - len(label), glyphs), style="dim")
     return Text("")
 
@@ -176,13 +179,13 @@ def _status_segments(view: View, glyphs: Glyphs) -> list[list[Text]]:
     mic = _device("mic", sound.microphone, sound.microphone_bands, view.microphone_muted, glyphs)
     speaker = _device("spk", sound.speaker, sound.speaker_bands, view.speaker_muted, glyphs)
     latency = (
-        [Text.assemble("first sound ", _latency(view.latency_ms)), _latency(view.latency_ms)]
+        [Text.assemble(("first sound ", "dim"), _latency(view.latency_ms)), _latency(view.latency_ms)]
         if (view.latency_ms is not None)
         else []
     )
     cost = [Text(cost_words(view.usage), style="dim")] if cost_words(view.usage) else []
     echo = [Text(f"echo {sound.echo}", style="dim")] if sound.echo else []
-    return [state, mic, speaker, latency, cost, echo]
+    return [forms for forms in (state, mic, speaker, latency, cost, echo) if forms]
 
 
 def _device(label: str, name: str, bands: Sequence[float], muted: bool, glyphs: Glyphs) -> list[Text]:
@@ -224,11 +227,9 @@ def _fit(segments: list[list[Text]], width: int) -> Text:
     chosen: list[tuple[list[Text], int]] = []
     for forms in segments:
         shortest = (forms, len(forms) - 1)
-        if forms and _line_of([*chosen, shortest]).cell_len <= width:
-            chosen.append(shortest)
-    if not chosen:
-        first = segments[0][-1]
-        return Text(_head(first.plain, width, ASCII), style=first.style)
+        if chosen and _line_of([*chosen, shortest]).cell_len > width:
+            break
+        chosen.append(shortest)
     for _ in range(max(len(forms) for forms, _ in chosen) - 1):
         for place, (forms, form) in enumerate(chosen):
             longer = [*chosen[:place], (forms, max(form - 1, 0)), *chosen[place + 1 :]]

@@ -159,7 +159,7 @@ class View:
         self._turn_ended_at: float | None = None
         self._latencies: list[int] = []
         self._latency: int | None = None  # of the turn being answered
-        self._untold = False  # no entry has shown it yet
+        self._timed: Said | None = None  # what it stands beside
         self._open: dict[tuple[str, str], Said | ToolRun] = {}
         self._closed: set[tuple[str, str]] = set()
         self._remarks: list[Remark] = []
@@ -175,8 +175,7 @@ class View:
                 self._started, self._attempt = True, 0
                 if resumed:
                     self._remark("note", "Connected again.")
-                    self._finish_turns()
-                    self._closed.clear()
+                    self._forget_names()
             case SpeechStarted():
                 self._hearing, self._thinking_since = True, None
             case SpeechStopped():
@@ -188,7 +187,8 @@ class View:
             case ResponseStarted():
                 self._finish_turns("assistant")
                 self._replying, self._sounding, self._interrupted_at = True, False, None
-                self._thinking_since = self._thinking_since or now
+                if self._thinking_since is None:
+                    self._thinking_since = now
             case AudioChunk():
                 self._sounding = self._replying
             case TranscriptUpdate():
@@ -221,7 +221,7 @@ class View:
     def turn_ended(self) -> None:
         """The user has finished and waits for an answer."""
         self._turn_ended_at = self._thinking_since = self.clock()
-        self._latency = None
+        self._latency = self._timed = None
 
     def sound_heard(self) -> None:
         """The first sound of a reply has just become audible."""
@@ -305,7 +305,7 @@ class View:
                 if key[1]:
                     self._closed.add(key)
                 if isinstance(entry, ToolRun) or entry.text.strip():
-                    entries.append(self._with_latency(entry))
+                    entries.append(entry)
         entries += self._remarks
         self._remarks.clear()
         return entries
@@ -378,6 +378,15 @@ class View:
             if isinstance(said, Said) and not said.final and role in (None, said.role):
                 said.final = True
 
+    def _forget_names(self) -> None:
+        """Utterances of a new socket may bear the names of the last one's. Calls of tools go on."""
+        self._finish_turns()
+        self._closed.clear()
+        self._open = {
+            key if isinstance(entry, ToolRun) else (key[0], f"{key[1]} before reconnect {self._reconnects}"): entry
+            for key, entry in self._open.items()
+        }
+
     def _ready(self, entry: Said | ToolRun) -> bool:
         if isinstance(entry, ToolRun):
             return bool(entry.outcome)
@@ -397,24 +406,30 @@ class View:
     def _is_open(self, said: Said) -> bool:
         return any(entry is said for entry in self._open.values())
 
-    def _with_latency(self, entry: Said | ToolRun) -> Said | ToolRun:
-        if isinstance(entry, Said) and entry.role == "assistant" and self._untold:
-            entry.latency_ms, self._untold = self._latency, False
-        return entry
-
     def _measure(self, metrics: TurnMetrics) -> None:
         if metrics.first_heard_ms is not None:
             self._set_latency(metrics.first_heard_ms)
         elif self._latency is None and metrics.first_audio_ms is not None:
             self._set_latency(metrics.first_audio_ms)
+        elif self._latency is not None:
+            self._time_reply(self._latency)
 
     def _set_latency(self, milliseconds: int) -> None:
         if self._latency is None:
             self._latencies.append(milliseconds)
-            self._untold = True
         else:
             self._latencies[-1] = milliseconds
         self._latency = milliseconds
+        self._time_reply(milliseconds)
+
+    def _time_reply(self, milliseconds: int) -> None:
+        """Let the first words of the reply carry its latency; they may come later than its sound."""
+        if self._timed is None:
+            said = [entry for entry in self._open.values() if isinstance(entry, Said)]
+            replies = (words for words in said if words.role == "assistant" and words.latency_ms is None)
+            self._timed = next(replies, None)
+        if self._timed is not None:
+            self._timed.latency_ms = milliseconds
 
 
 def cost_words(usage: Usage) -> str:
