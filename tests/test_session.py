@@ -556,11 +556,12 @@ async def test_after_the_last_audio_a_sign_of_speech_is_waited_for(monkeypatch: 
         await session.end_turn()
         assert session.awaiting_reply
         await session.wait_for_reply()  # nothing in it: no error
+        monkeypatch.setattr("voicecli.session._SIGN_OF_SPEECH_S", 30)
         await session.send_audio(SECOND, wait=False)
         await session.end_turn()
         connection.play([SpeechStarted(), SpeechStopped()])
         waiting = asyncio.create_task(session.wait_for_reply())
-        await asyncio.sleep(0.2)
+        await asyncio.wait([waiting], timeout=0.1)
         assert not waiting.done()
         connection.play(reply("Yes."))
         await waiting

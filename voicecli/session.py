@@ -67,7 +67,7 @@ _PIECE_S = 0.1
 _TRANSCRIPT_WAIT_S = 2.0
 # With VADMode.SERVER only the provider knows whether there was speech at the end of the audio. How long `end_turn`
 # has the session wait for a sign of it, in seconds; first signs take up to about two.
-_SIGN_OF_SPEECH_S = 5.0
+_SIGN_OF_SPEECH_S = 3.0
 # Events kept for an iteration that begins after the conversation did.
 _BACKLOG = 1024
 
@@ -146,7 +146,9 @@ class VoiceSession:
         self._owed = False  # a turn of the user's has ended, and its answer is not complete
         self._hope_until: float | None = None  # an answer may be owed; no longer than this without a sign of it
         self._running: str | None = None  # the response being made
+        self._sounding: str | None = None  # the response whose audio came last
         self._cut: str | None = None  # the last response that was interrupted
+        self._speech_open = False  # the provider says that the user speaks
         self._happened = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self._over = False
@@ -383,8 +385,10 @@ class VoiceSession:
         self._turns.begin_utterance()
         await self._stream(pieces, rate)
         await self._perform(self._turns.end())
-        if self._hope_until is not None:  # whoever asks expects an answer
-            self._hope_until, self._owed = None, True
+        if self._hope_until is not None:
+            # Whoever asks expects an answer, unless it has come already: the utterance ended in silence.
+            answered = self._answer is not None and self._answer.is_answered
+            self._hope_until, self._owed = None, not answered
 
     async def _stream(self, pieces: AsyncIterable[bytes], rate: int) -> None:
         """Send audio as fast as the connection takes it."""
@@ -394,8 +398,11 @@ class VoiceSession:
 
     async def _say(self, text: str) -> None:
         command = SendText(text, f"text_{uuid.uuid4().hex[:12]}")
-        # The reply that is being heard is not the answer to this.
-        await self._interrupt(None)
+        # The reply that is being heard is not the answer to this. That one is being heard is only certain when somebody
+        # plays it, or it is still being made: a program that sends one line after the other has read it.
+        if self._running is not None or self.playback is not None:
+            await self._interrupt(None)
+        self._estimate.clear(time.monotonic())
         self._turn_ended()
         await self._send(command)
         self._receive_in_order(TranscriptUpdate("user", command.item_id, text, final=True))
@@ -408,6 +415,7 @@ class VoiceSession:
             await self.wait_for_reply()
         finally:
             self._answer = None
+            self._estimate.clear(time.monotonic())  # whoever is handed the whole answer has heard it
         return answer.response(self.output_rate)
 
     async def _perform(self, steps: Iterable[Command | SpeechStarted | SpeechStopped]) -> None:
@@ -416,7 +424,8 @@ class VoiceSession:
                 case SpeechStarted() | SpeechStopped():
                     await self._receive(step)
                 case EndTurn() if self._config.vad_mode is VADMode.SERVER:
-                    self._hope_until = time.monotonic() + _SIGN_OF_SPEECH_S
+                    if self._speech_open or not (self._owed or self._running):
+                        self._hope_until = time.monotonic() + _SIGN_OF_SPEECH_S
                     await self._send(step)
                 case EndTurn():
                     self._turn_ended()
@@ -449,7 +458,8 @@ class VoiceSession:
         heard = playhead or self._stop_playback()
         if self._running is None and heard is None:
             return
-        await self._cut_short(heard, Interrupted(self._running, heard.item_id if heard else None))
+        response_id = self._running or self._sounding
+        await self._cut_short(heard, Interrupted(response_id, heard.item_id if heard else None))
 
     def _stop_playback(self) -> Playhead | None:
         """Silence first: before anything that waits."""
@@ -488,17 +498,23 @@ class VoiceSession:
             case SessionStarted(resumed=resumed):
                 if resumed:
                     self._transcript.new_session()
-            case SpeechStarted() if self._interruptible:
+            case SpeechStarted():
+                self._speech_open = True
                 self._deliver(event)
-                await self._interrupt(None)
+                if self._interruptible:
+                    await self._interrupt(None)
                 return
-            case SpeechStopped() if self._config.vad_mode is VADMode.SERVER:
-                if self._config.turn_detection.create_response:
+            case SpeechStopped():
+                self._speech_open = False
+                if self._config.vad_mode is VADMode.SERVER and self._config.turn_detection.create_response:
                     self._turn_ended()
             case Interrupted():
                 await self._cut_short(self._stop_playback(), event)
                 return
-            case AudioChunk(audio, item_id=item_id):
+            case AudioChunk(response_id=response_id) if response_id == self._cut:
+                return  # it was on its way when the reply was interrupted
+            case AudioChunk(audio, response_id, item_id):
+                self._sounding = response_id
                 self._clock.audio(now, len(audio))
                 if self.playback is None:
                     self._estimate.add(audio, item_id, now)
