@@ -1,0 +1,195 @@
+"""The command with OpenAI and Gemini on loopback."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import DATA, Voice
+from tests.loopback import gemini_server, openai_server
+from tests.loopback.gemini_server import GeminiServer
+from tests.loopback.openai_server import OpenAIServer
+
+QUESTION = str(DATA / "question.wav")
+
+
+def openai(server: OpenAIServer, key: str = openai_server.KEY) -> dict[str, str]:
+    return {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": server.url}
+
+
+def gemini(server: GeminiServer, key: str = gemini_server.KEY) -> dict[str, str]:
+    return {"GEMINI_API_KEY": key, "GOOGLE_GEMINI_BASE_URL": server.url}
+
+
+def finals(stdout: bytes) -> list[tuple[str, str]]:
+    lines = [json.loads(line) for line in stdout.decode().splitlines()]
+    return [(line["role"], line["text"]) for line in lines if line["type"] == "transcript" and line["final"]]
+
+
+@pytest.mark.parametrize("vad", ["client", "none"])
+def test_a_recording_is_answered_by_openai(voice: Voice, tmp_path: Path, vad: str) -> None:
+    replies = [openai_server.Reply(text="It is Paris.")]
+    with OpenAIServer.in_thread(replies=replies, hears=["Which city?"]) as server:
+        result = voice("chat", "-i", QUESTION, "-o", "r.wav", "--json", "--vad", vad, **openai(server))
+    assert result.code == 0, result.stderr
+    assert finals(result.stdout) == [("user", "Which city?"), ("assistant", "It is Paris.")]
+    assert (tmp_path / "r.wav").read_bytes()[44:] == openai_server.Reply().sound("It is Paris.")
+
+
+def test_a_recording_is_answered_by_gemini(voice: Voice, tmp_path: Path) -> None:
+    replies = [gemini_server.Reply(text="It is Paris.")]
+    with GeminiServer.in_thread(replies=replies, hears=["Which city?"]) as server:
+        result = voice("chat", "-i", QUESTION, "-o", "r.wav", "--json", **gemini(server))
+    assert result.code == 0, result.stderr
+    assert finals(result.stdout) == [("user", "Which city?"), ("assistant", "It is Paris.")]
+    assert (tmp_path / "r.wav").stat().st_size > 5_000
+
+
+def test_tools_of_a_file_are_called(voice: Voice, tmp_path: Path) -> None:
+    """One that works, one that raises, one that hangs and one that returns what JSON cannot hold."""
+    (tmp_path / "tools.py").write_text(
+        "import time\n"
+        "def good(city: str) -> str:\n    return 'sun in ' + city\n"
+        "def bad() -> str:\n    raise LookupError('no window')\n"
+        "def hanging() -> str:\n    time.sleep(3600)\n    return ''\n"
+        "def strange() -> object:\n    return object()\n"
+        "def _private() -> None: ...\n"
+    )
+    calls = tuple(
+        openai_server.Call(name=name, arguments=arguments)
+        for name, arguments in (("good", '{"city":"Rome"}'), ("bad", "{}"), ("hanging", "{}"), ("strange", "{}"))
+    )
+    replies = [openai_server.Reply(text="", calls=calls), openai_server.Reply(text="Done.")]
+    with OpenAIServer.in_thread(replies=replies) as server:
+        result = voice(
+            "send-text", "Go", "--tools", "tools.py", "--tool-timeout", "0.3", "--json", timeout=30, **openai(server)
+        )
+        offered = [tool["name"] for tool in server.received("session.update")[0]["session"]["tools"]]
+    assert result.code == 0, result.stderr
+    assert offered == ["good", "bad", "hanging", "strange"]
+    lines = [json.loads(line) for line in result.lines]
+    outputs = {line["name"]: (line["output"], line["is_error"]) for line in lines if line["type"] == "tool_result"}
+    assert outputs["good"] == ("sun in Rome", False)
+    assert "no window" in outputs["bad"][0]
+    assert "0.3 s" in outputs["hanging"][0]
+    assert "JSON cannot hold" in outputs["strange"][0]
+    assert sum(line["type"] == "error" for line in lines) == 3
+    assert finals(result.stdout)[-1] == ("assistant", "Done.")
+
+
+def test_options_reach_the_wire(voice: Voice) -> None:
+    with OpenAIServer.in_thread() as server:
+        result = voice(
+            *["send-text", "Hi", "--voice", "cedar", "--system", "Be brief.", "--language", "de", "--speed", "1.2"],
+            *["--effort", "high", "--noise-reduction", "far_field", "--truncation", "0.7", "--max-output-tokens", "99"],
+            *["--transcription-model", "gpt-4o-transcribe", "--vad", "server", "--eagerness", "low", "--quiet"],
+            *["--header", "X-Team: blue", "--organization", "org-1", "--project", "proj-1"],
+            **openai(server),
+        )
+        session = server.received("session.update")[0]["session"]
+        headers = server.handshakes[0]
+    assert result.code == 0, result.stderr
+    assert session["instructions"] == "Be brief."
+    assert session["audio"]["output"]["voice"] == "cedar"
+    assert session["audio"]["output"]["speed"] == 1.2
+    assert session["audio"]["input"]["transcription"] == {"model": "gpt-4o-transcribe", "language": "de"}
+    assert session["audio"]["input"]["noise_reduction"] == {"type": "far_field"}
+    turn_detection = session["audio"]["input"]["turn_detection"]
+    assert (turn_detection["type"], turn_detection["eagerness"]) == ("semantic_vad", "low")
+    assert session["reasoning"] == {"effort": "high"}
+    assert session["truncation"]["retention_ratio"] == 0.7
+    assert session["max_output_tokens"] == 99
+    assert (headers["X-Team"], headers["OpenAI-Organization"], headers["OpenAI-Project"]) == ("blue", "org-1", "proj-1")
+
+
+def test_the_trace_holds_every_frame_and_no_secret(voice: Voice, tmp_path: Path) -> None:
+    with OpenAIServer.in_thread(replies=[openai_server.Reply(text="Yes.")]) as server:
+        options = ["-i", QUESTION, "--debug", "trace.jsonl", "--header", "X-Secret: hush-hush-hush"]
+        result = voice("chat", *options, **openai(server))
+    assert result.code == 0, result.stderr
+    trace = (tmp_path / "trace.jsonl").read_text()
+    kinds = [
+        frame.get("type")
+        for line in trace.splitlines()
+        for frame in json.loads(line).values()
+        if isinstance(frame, dict)
+    ]
+    assert {"session.created", "session.update", "input_audio_buffer.append", "response.output_audio.delta"} <= set(
+        kinds
+    )
+    assert openai_server.KEY not in trace
+    assert "hush-hush-hush" not in trace
+    assert max(map(len, trace.splitlines())) < 3_000, "sound is shortened"
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        ({"refuse": [openai_server.Refuse(status=401)]}, 3, "401"),
+        ({"refuse": [openai_server.Refuse(status=403)]}, 3, "403"),
+        ({"refuse": [openai_server.Refuse(status=404)]}, 4, "404"),
+        ({"refuse": [openai_server.Refuse(status=429, headers={"Retry-After": "99"})]}, 4, "429"),
+        ({"refuse": [openai_server.Refuse(status=500)] * 9}, 4, "500"),
+        ({"replies": [openai_server.Reply(fails_with="insufficient_quota")]}, 4, "quota"),
+    ],
+)
+def test_failures_are_one_clear_error(voice: Voice, options: dict[str, Any], code: int, says: str) -> None:
+    with OpenAIServer.in_thread(**options) as server:
+        result = voice("send-text", "Hi", "--reconnects", "1", **openai(server))
+    assert result.code == code, result.stderr
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
+    assert openai_server.KEY not in result.stderr
+
+
+def test_keys_are_refused_by_name(voice: Voice) -> None:
+    with OpenAIServer.in_thread() as server:
+        result = voice("send-text", "Hi", **openai(server, "sk-wrong-0123456789"))
+    assert result.code == 3
+    assert "OPENAI_API_KEY" in result.stderr
+    assert "sk-wrong-0123456789" not in result.stderr
+    with GeminiServer.in_thread() as gemini_one:
+        result = voice("send-text", "Hi", **gemini(gemini_one, "AIza-wrong-0123456789"))
+    assert result.code == 3
+    assert "GEMINI_API_KEY" in result.stderr
+    assert "AIza-wrong-0123456789" not in result.stderr
+
+
+def test_nobody_answers(voice: Voice) -> None:
+    result = voice("send-text", "Hi", OPENAI_API_KEY="sk-x", OPENAI_BASE_URL=f"http://127.0.0.1:{closed_port()}")
+    assert result.code == 4
+    assert "127.0.0.1" in result.stderr
+
+
+def test_models_are_listed_live(voice: Voice) -> None:
+    with OpenAIServer.in_thread() as server:
+        result = voice("list-models", "openai", "--live", **openai(server))
+    assert [line.split("\t")[1] for line in result.lines] == ["gpt-realtime-2.1", "gpt-realtime-9"]
+    with GeminiServer.in_thread() as gemini_one:
+        result = voice("list-models", "gemini", "--live", **gemini(gemini_one))
+    assert "gemini-9-live" in result.stdout.decode()
+
+
+def test_lists_are_made_without_a_network(voice: Voice) -> None:
+    models = json.loads(voice("list-models", "--json").stdout)
+    defaults = {row["provider"]: row["model"] for row in models if row["default"]}
+    assert defaults == {"openai": "gpt-realtime-2.1", "gemini": "gemini-3.8-live", "local": "smollm2"}
+    assert any(row["deprecated"] for row in models)
+    voices = voice("list-voices", "google").lines
+    assert len(voices) == 30
+    assert all(line.startswith("gemini\t") for line in voices)
+    providers = [line.split("\t") for line in voice("list-providers", OPENAI_API_KEY="sk-x").lines]
+    assert [(name, configured) for name, configured, *_ in providers] == [
+        ("openai", "configured"),
+        ("gemini", "-"),
+        ("local", "configured"),
+    ]
