@@ -1,7 +1,6 @@
 """The real models, loaded once."""
 
 import asyncio
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,6 @@ from voicecli.providers.local.llm import Message
 from voicecli.providers.local.model_file import ensure_model
 from voicecli.providers.local.stt import Moonshine
 from voicecli.providers.local.tts import Piper
-
-# As the engine does, and for the same reason; the fixtures load the models without it.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 HEAD = Message("system", "You are a friendly voice assistant. Your answers are spoken, so keep them short.")
 

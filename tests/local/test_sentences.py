@@ -41,6 +41,13 @@ def test_the_first_piece_may_be_a_clause_so_that_speech_begins_early() -> None:
     ]
 
 
+def test_a_long_first_sentence_without_commas_begins_at_a_conjunction() -> None:
+    assert split("Bees are social insects of a kind that live in colonies and that make honey.") == [
+        "Bees are social insects of a kind",
+        "that live in colonies and that make honey.",
+    ]
+
+
 def test_a_comma_ends_a_piece_that_is_long() -> None:
     long = "the river flows through a wide valley with many old villages on both of its green banks"
     assert split(f"Yes. First {long}, and later {long}, it ends.") == [

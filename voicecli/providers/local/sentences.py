@@ -9,11 +9,13 @@ _OTHERS = {"a.m", "approx", "e.g", "etc", "fig", "i.e", "inc", "ltd", "mt", "no"
 _ABBREVIATIONS = _TITLES | _OTHERS
 _SENTENCE_END = re.compile("[.!?\u2026]+[\"'\u201d\u2019)\\]*_]*(?=\\s)|[\u3002\uff01\uff1f]|\n+")
 _CLAUSE_END = re.compile("[,;:](?=\\s)|\\s[\u2013\u2014-](?=\\s)")
+_CONJUNCTION = re.compile(r"\s(?=(?:although|and|because|but|or|since|so|that|when|where|which|while|who)\s)")
 _LAST_WORD = re.compile("[^\\s(\"'\u201c\u2018]+$")
 
 # Synthesis takes about a tenth of what it makes: a first piece of some 15 characters (0.9 s of sound) is ready 0.1 s
 # after it is known, and outlasts the making of the second.
 _FIRST_CLAUSE_CHARS = 15
+_FIRST_PHRASE_CHARS = 30  # without a comma, before a conjunction
 _LONG_SENTENCE_CHARS = 90
 _LONGEST_PIECE_CHARS = 240
 
@@ -56,6 +58,8 @@ class SentenceSplitter:
         clause = _CLAUSE_END.search(self._text, clause_from)
         if clause is not None:
             return clause.end()
+        if self._first and (phrase := _CONJUNCTION.search(self._text, _FIRST_PHRASE_CHARS)) is not None:
+            return phrase.start()
         if len(self._text) > _LONGEST_PIECE_CHARS:
             space = self._text.rfind(" ", 1, _LONGEST_PIECE_CHARS)
             return space if space > 0 else _LONGEST_PIECE_CHARS
