@@ -1,10 +1,15 @@
-"""Commands on their way to the provider: in order, never lost, and of audio only the newest."""
+"""Commands on their way to the provider: in order, never lost, and of live audio only the newest."""
 
 from collections import deque
 
 from voicecli.commands import AppendAudio, Command, SendImage, SendText, ToolResult
 
-__all__ = ["Outbox"]
+__all__ = ["Outbox", "Pace"]
+
+# Pictures sent into a dead line are all that ever reaches it.
+_MAX_OTHER_BYTES = 32 * 2**20
+# A microphone whose program was held up delivers what it has in one go; more than this is no microphone.
+_LIVE_AHEAD_S = 1.0
 
 
 class Outbox:
@@ -19,27 +24,35 @@ class Outbox:
 
     Attributes:
         dropped_bytes: of audio, since it was last set to 0.
-        other_bytes: what the waiting commands other than audio hold, roughly.
     """
 
     def __init__(self, bytes_per_s: int, limit_s: float) -> None:
         self.limit_s = limit_s
         self.dropped_bytes = 0
-        self.other_bytes = 0
         self._bytes_per_s = bytes_per_s
         self._commands: deque[Command] = deque()
         self._audio_bytes = 0
+        self._other_bytes = 0
 
     def __len__(self) -> int:
         return len(self._commands)
 
+    def has_room(self, command: Command) -> bool:
+        """Whether the command can wait here without anything being dropped, or memory growing without bound."""
+        if isinstance(command, AppendAudio):
+            waiting = self._audio_bytes
+            return not waiting or waiting + len(command.audio) <= self.limit_s * self._bytes_per_s
+        return self._other_bytes <= _MAX_OTHER_BYTES
+
     def put(self, command: Command) -> None:
+        """Add a command, dropping the audio that is now too old; never what was just added."""
         self._commands.append(command)
         if not isinstance(command, AppendAudio):
-            self.other_bytes += _size(command)
+            self._other_bytes += _size(command)
             return
+        most = max(self.limit_s * self._bytes_per_s, len(command.audio))
         self._audio_bytes += len(command.audio)
-        while self._audio_bytes > self.limit_s * self._bytes_per_s:
+        while self._audio_bytes > most:
             self._drop_oldest_audio()
 
     def pop(self) -> Command | None:
@@ -50,7 +63,7 @@ class Outbox:
         if isinstance(command, AppendAudio):
             self._audio_bytes -= len(command.audio)
         else:
-            self.other_bytes -= _size(command)
+            self._other_bytes -= _size(command)
         return command
 
     def _drop_oldest_audio(self) -> None:
@@ -61,6 +74,31 @@ class Outbox:
                 self._audio_bytes -= len(command.audio)
                 self.dropped_bytes += len(command.audio)
                 return
+
+
+class Pace:
+    """Tells live audio, which comes as fast as it is spoken, from audio that was there before (a file).
+
+    Live audio that the network cannot take grows stale; the other can wait.
+
+    Args:
+        bytes_per_s: of the audio, in bytes per second.
+    """
+
+    def __init__(self, bytes_per_s: int) -> None:
+        self._bytes_per_s = bytes_per_s
+        self._ahead_s = 0.0
+        self._at = 0.0
+
+    def is_live(self, size: int, now: float) -> bool:
+        """Whether `size` more bytes at the time `now` (in seconds) can be live."""
+        self._ahead_s = max(self._ahead_s - (now - self._at), 0.0) + size / self._bytes_per_s
+        self._at = now
+        return self._ahead_s <= _LIVE_AHEAD_S
+
+    def waited(self, now: float) -> None:
+        """The sender was made to wait until `now`: that it sent nothing meanwhile does not make it live."""
+        self._at = now
 
 
 def _size(command: Command) -> int:

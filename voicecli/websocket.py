@@ -3,9 +3,10 @@
 What it promises:
 
 * Ready means that the provider said so: `open()` returns after the SessionStarted.
-* One writer. Commands go out in the order of `send()`, which never waits for the network on account of audio. The
-  codec sees a command when it is written, so that its state is that of the wire. When the network is slow, audio
-  beyond 1 s is dropped, oldest first, and a Notice("audio_dropped") tells how much.
+* One writer. Commands go out in the order of `send()`. The codec sees a command when it is written, so that its state
+  is that of the wire. When the network is slow, `send()` does not wait with live audio: beyond 1 s the oldest is
+  dropped, and a Notice("audio_dropped") tells how much. Audio that comes faster than it is spoken is a file or a
+  recording, and loses nothing by waiting: there `send()` waits for room, and nothing is dropped.
 * A reader that never waits for the program. Events that are not taken are kept up to 64 MiB (half an hour of
   speech); beyond that the conversation ends with an error instead of eating the memory.
 * A dead line is noticed: nothing heard for 60 s although pings went out every 20 s; nothing heard for 20 s while
@@ -50,7 +51,7 @@ from voicecli.events import (
 from voicecli.frame_log import FrameLog
 from voicecli.inbox import Inbox
 from voicecli.liveness import STALLED, Liveness
-from voicecli.outbox import Outbox
+from voicecli.outbox import Outbox, Pace
 from voicecli.providers.base import Capabilities, Codec, Expiring
 
 __all__ = ["WebSocketConnection"]
@@ -58,8 +59,6 @@ __all__ = ["WebSocketConnection"]
 _LIVE_AUDIO_S = 1.0
 _NOTICE_INTERVAL_S = 1.0
 _MAX_UNREAD_BYTES = 64 * 2**20
-# Commands beyond this wait in `send()`: only pictures sent into a dead line get there.
-_MAX_UNSENT_BYTES = 32 * 2**20
 _MAX_STALLS = 2
 # A connection that lasted so long, or brought a whole reply, was worth dialling: the attempts count from 1 again.
 _HEALTHY_AFTER_S = 10.0
@@ -89,8 +88,8 @@ class WebSocketConnection:
         self._outbox = Outbox(bytes_per_s, _LIVE_AUDIO_S)
         self._wire: deque[bytes] = deque()  # what the codec made, not yet written
         self._unsent = asyncio.Event()
+        self._pace = Pace(bytes_per_s)
         self._room = asyncio.Event()
-        self._room.set()
         self._drained = asyncio.Event()
         self._drained.set()
         self._inbox = Inbox()
@@ -139,15 +138,19 @@ class WebSocketConnection:
         return (self._line.socket.latency or None) if self._line is not None else None
 
     async def send(self, command: Command) -> None:
-        """Pass a command on; while disconnected it is kept. Waits only when 32 MiB of pictures and texts wait already.
+        """Pass a command on; while disconnected it is kept.
+
+        Live audio never waits here. Audio that comes faster than it is spoken waits while a second of it is unsent,
+        and a picture or a text while 32 MiB of them are.
 
         Raises:
             RealtimeError: the conversation is over.
         """
-        if not isinstance(command, AppendAudio):
-            while self._over is None and self._outbox.other_bytes > _MAX_UNSENT_BYTES:
-                self._room.clear()
-                await self._room.wait()
+        live = isinstance(command, AppendAudio) and self._pace.is_live(len(command.audio), self._loop.time())
+        while not live and self._over is None and not self._outbox.has_room(command):
+            self._room.clear()
+            await self._room.wait()
+            self._pace.waited(self._loop.time())
         if self._over is not None:
             raise self._over
         self._outbox.put(command)
@@ -409,8 +412,7 @@ class WebSocketConnection:
             command = self._outbox.pop()
             if command is None:
                 return None
-            if self._outbox.other_bytes <= _MAX_UNSENT_BYTES:
-                self._room.set()
+            self._room.set()
             try:
                 self._codec.send(command)
             except RealtimeError as error:
