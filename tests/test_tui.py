@@ -3,6 +3,7 @@ import os
 import pty
 import select
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TextIO
 
@@ -318,7 +319,7 @@ def test_a_long_partial_shows_its_newest_words() -> None:
     assert stage.footer(24)[0] == "You: …hree four five six"
     assert stage.footer(20)[0] == "…three four five six"
     stage.happen(user(WIDE, final=False))
-    assert stage.footer(20)[0] == "…も長い文章です。"
+    assert stage.footer(20)[0] == "…ても長い文章です。"
     stage.happen(user("a\u0301" * 30, final=False))
     assert stage.footer(20)[0] == "…" + "a\u0301" * 19, "an accent keeps its letter"
 
@@ -375,7 +376,8 @@ def terminal() -> Iterator[tuple[int, TextIO]]:
     user_end, program_end = pty.openpty()
     with open(program_end, "w", encoding="utf-8") as stream:
         yield user_end, stream
-    os.close(user_end)
+    with suppress(OSError):  # a test may have hung up
+        os.close(user_end)
 
 
 def read(fd: int) -> str:
@@ -428,15 +430,10 @@ def test_a_terminal_that_has_gone_is_no_error(terminal: tuple[int, TextIO]) -> N
     user_end, stream = terminal
     screen = Screen(stream)
     screen.draw("", ["one"])
-    hung_up = os.dup(user_end)
-    os.close(hung_up)
     os.close(user_end)
-    try:
-        screen.draw("more\n", ["two"])
-        assert screen.flush()
-        screen.close()
-    finally:
-        os.dup2(os.open(os.devnull, os.O_RDWR), user_end)
+    screen.draw("more\n", ["two"])
+    assert screen.flush()
+    screen.close()
 
 
 def test_no_live_view_where_there_is_no_terminal(terminal: tuple[int, TextIO], monkeypatch: pytest.MonkeyPatch) -> None:
