@@ -58,6 +58,8 @@ class ListSink:
     def clear(self) -> Playhead | None:
         return None
 
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
     async def drain(self) -> None:
         self.drained = True
 

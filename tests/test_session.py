@@ -206,11 +206,67 @@ async def test_ending_no_turn_sends_nothing() -> None:
 # -- interruption
 
 
+class Player:
+    """A loudspeaker that is where the test says, and notes what it is told."""
+
+    sample_rate = 24_000
+
+    def __init__(self, playhead: Playhead | None = None) -> None:
+        self.playhead = playhead
+        self.told: list[str] = []
+
+    def write(self, audio: bytes, item_id: str) -> None: ...
+    def end(self, item_id: str | None = None) -> None: ...
+    def clear(self) -> Playhead | None:
+        self.told.append("clear")
+        playhead, self.playhead = self.playhead, None
+        return playhead
+
+    def pause(self) -> None:
+        self.told.append("pause")
+
+    def resume(self) -> None:
+        self.told.append("resume")
+
+    async def drain(self) -> None: ...
+    async def aclose(self) -> None: ...
+
+
+async def test_a_turn_pauses_the_reply_then_cuts_it(speech: bytes) -> None:
+    """Found here: silence comes with the first suspicion, the cut when it is a turn."""
+    voice, connection = conversation(config=RealtimeConfig(vad_mode=VADMode.CLIENT))
+    chunks: list[bytes] = []
+    voice.on_audio(chunks.append)
+    async with voice.connect() as session:
+        session.player = player = Player(Playhead("item", 700))
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND, "r", "item"), ResponseDone("r")])
+        await until(lambda: chunks)
+        for start in range(0, len(speech), 640):
+            await session.send_audio(speech[start : start + 640], sample_rate=16_000, wait=False)
+        await session.end_turn()
+    assert connection.cancelled == [CancelResponse("item", 700)]
+    assert player.told == ["pause", "clear", "resume"]
+    kinds = [type(command) for command in connection.commands if not isinstance(command, AppendAudio)]
+    assert kinds == [CancelResponse, StartTurn, EndTurn]
+
+
+async def test_a_cough_lets_the_reply_go_on(speech: bytes) -> None:
+    from voicecli import ClientVAD
+
+    config = RealtimeConfig(vad_mode=VADMode.CLIENT, client_vad=ClientVAD(min_speech_ms=5_000))
+    voice, connection = conversation(config=config)
+    async with voice.connect() as session:
+        session.player = player = Player(Playhead("item", 700))
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND, "r", "item")])
+        await session.send_audio(speech + bytes(64_000), sample_rate=16_000, wait=False)
+    assert connection.commands == []
+    assert player.told == ["pause", "resume"]
+
+
 async def test_speech_cuts_the_reply_where_the_player_says() -> None:
     voice, connection = conversation()
-    heard = [Playhead("item", 420)]
     async with voice.connect() as session:
-        session.playback = lambda: heard.pop() if heard else None
+        session.player = Player(Playhead("item", 420))
         events = asyncio.create_task(collect(session))
         connection.play([ResponseStarted("r"), AudioChunk(SECOND, "r", "item"), SpeechStarted()])
         # The provider notices by itself as well: that is told once.
@@ -549,14 +605,14 @@ SERVER = RealtimeConfig(vad_mode=VADMode.SERVER, response_timeout_s=5)
 
 async def test_after_the_last_audio_a_sign_of_speech_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The provider may find speech in it, or not; only then an answer is owed."""
-    monkeypatch.setattr("voicecli.session._SIGN_OF_SPEECH_S", 0.05)
+    monkeypatch.setattr("voicecli.expectation._SIGN_OF_SPEECH_S", 0.05)
     voice, connection = conversation(config=SERVER)
     async with voice.connect() as session:
         await session.send_audio(SECOND, wait=False)
         await session.end_turn()
         assert session.awaiting_reply
         await session.wait_for_reply()  # nothing in it: no error
-        monkeypatch.setattr("voicecli.session._SIGN_OF_SPEECH_S", 30)
+        monkeypatch.setattr("voicecli.expectation._SIGN_OF_SPEECH_S", 30)
         await session.send_audio(SECOND, wait=False)
         await session.end_turn()
         connection.play([SpeechStarted(), SpeechStopped()])

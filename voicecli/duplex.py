@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 
-from voicecli.audio import AudioSink, AudioSource
+from voicecli.audio import AudioSink, AudioSource, Playhead
 from voicecli.config import VADMode
 from voicecli.events import AudioChunk, Event, ResponseDone
 from voicecli.session import VoiceSession
@@ -30,13 +30,13 @@ async def converse(
     Raises:
         RealtimeError: the source cannot be read, or the conversation failed.
     """
-    # Without a sink there is nothing unheard: the reply was read.
-    session.playback = sink.clear if sink is not None else lambda: None
+    sink = sink or _Nowhere()
+    session.player = sink
     listening = asyncio.create_task(_listen(aiter(session), sink, tuple(observers)), name="voicecli-listen")
     speaking = asyncio.create_task(_speak(session, source), name="voicecli-speak")
     try:
         await asyncio.wait({listening, speaking}, return_when=asyncio.FIRST_COMPLETED)
-        if speaking.done() and sink is not None and session.is_active:
+        if speaking.done() and session.is_active:
             await sink.drain()
         await session.aclose()  # listening ends by itself when it has seen everything
         await listening
@@ -49,12 +49,28 @@ async def converse(
         await session.aclose()
 
 
-async def _listen(events: AsyncIterator[Event], sink: AudioSink | None, observers: tuple[Observer, ...]) -> None:
+class _Nowhere:
+    """A sink for those who only read: nothing of the reply is ever unheard."""
+
+    sample_rate = 0
+
+    def write(self, audio: bytes, item_id: str) -> None: ...
+    def end(self, item_id: str | None = None) -> None: ...
+    def clear(self) -> Playhead | None:
+        return None
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    async def drain(self) -> None: ...
+    async def aclose(self) -> None: ...
+
+
+async def _listen(events: AsyncIterator[Event], sink: AudioSink, observers: tuple[Observer, ...]) -> None:
     async for event in events:
         match event:
-            case AudioChunk(audio, item_id=item_id) if sink is not None:
+            case AudioChunk(audio, item_id=item_id):
                 sink.write(audio, item_id)
-            case ResponseDone() if sink is not None:
+            case ResponseDone():
                 sink.end()
         for observer in observers:
             observer(event)

@@ -12,12 +12,12 @@ import time
 import uuid
 import weakref
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from voicecli.audio import Playhead
+from voicecli.audio import AudioSink, Playhead
 from voicecli.commands import (
     AnswerApproval,
     CancelResponse,
@@ -27,6 +27,7 @@ from voicecli.commands import (
     PauseAudio,
     SendImage,
     SendText,
+    StartTurn,
     ToolResult,
 )
 from voicecli.config import RealtimeConfig, VADMode
@@ -48,6 +49,7 @@ from voicecli.events import (
     TranscriptUpdate,
     Usage,
 )
+from voicecli.expectation import Expectation
 from voicecli.handlers import HandlerLanes, Handlers
 from voicecli.metrics import TurnClock
 from voicecli.playback import PlaybackEstimate
@@ -65,9 +67,6 @@ _PIECE_S = 0.1
 # How long the reply's words wait for the user's (TranscriptOrder), in seconds. Transcriptions arrive within about
 # a second of the turn's end; later than this is rare, and a reader should not wait longer.
 _TRANSCRIPT_WAIT_S = 2.0
-# With VADMode.SERVER only the provider knows whether there was speech at the end of the audio. How long `end_turn`
-# has the session wait for a sign of it, in seconds; first signs take up to about two.
-_SIGN_OF_SPEECH_S = 3.0
 # Events kept for an iteration that begins after the conversation did.
 _BACKLOG = 1024
 
@@ -105,8 +104,8 @@ class VoiceSession:
     """A conversation under way; made by `RealtimeVoice.connect()`.
 
     Attributes:
-        playback: stops what is being played and tells what was heard of it, or None when all was. Set by who plays
-            the reply; without it the session takes it that chunks are played as they come.
+        player: what plays the reply. Set by who owns it; without one the session takes it that chunks are played as
+            they come.
     """
 
     def __init__(
@@ -120,7 +119,7 @@ class VoiceSession:
     ) -> None:
         from voicecli.turns import UserTurns
 
-        self.playback: Callable[[], Playhead | None] | None = None
+        self.player: AudioSink | None = None
         self._connection = connection
         self._config = config
         self._handlers = handlers or Handlers()
@@ -143,12 +142,9 @@ class VoiceSession:
         self._usage = Usage()
         self._answer: Answer | None = None
         self._answer_lock = asyncio.Lock()
-        self._owed = False  # a turn of the user's has ended, and its answer is not complete
-        self._hope_until: float | None = None  # an answer may be owed; no longer than this without a sign of it
-        self._running: str | None = None  # the response being made
+        self._expected = Expectation()
         self._sounding: str | None = None  # the response whose audio came last
         self._cut: str | None = None  # the last response that was interrupted
-        self._speech_open = False  # the provider says that the user speaks
         self._happened = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self._over = False
@@ -196,7 +192,7 @@ class VoiceSession:
     @property
     def awaiting_reply(self) -> bool:
         """Whether a turn has ended whose answer is not complete, or a reply is being made."""
-        return self._owed or self._running is not None or len(self._calls) > 0 or self._hope_until is not None
+        return self._expected.waiting or len(self._calls) > 0
 
     # -- what the program says
 
@@ -288,6 +284,9 @@ class VoiceSession:
     async def clear_audio(self) -> None:
         """Forget what was said since the turn began."""
         self._turns.reset()
+        self._expected.speech_stopped()
+        if self.player is not None:
+            self.player.resume()
         await self._send(ClearAudio())
 
     async def pause_audio(self) -> None:
@@ -324,18 +323,16 @@ class VoiceSession:
             if self._over:
                 self._raise_over()
             self._happened.clear()
-            only_hope = self._hope_until is not None and not self._owed and self._running is None
-            hope_s = max(0.0, (self._hope_until or 0.0) - time.monotonic())
+            hope_s = self._expected.hope_left(time.monotonic())
             try:
-                async with asyncio.timeout(hope_s if only_hope else self._config.response_timeout_s):
+                async with asyncio.timeout(self._config.response_timeout_s if hope_s is None else hope_s):
                     await self._happened.wait()
             except TimeoutError:
                 if self._calls:
                     continue  # they have a timeout of their own
-                if only_hope:
-                    self._hope_until = None
+                self._expected.give_up()
+                if hope_s is not None:
                     continue
-                self._owed, self._running = False, None
                 raise RealtimeError(
                     f"No answer came within {self._config.response_timeout_s:g} s.",
                     advice="Was there speech in the audio? Otherwise raise response_timeout_s.",
@@ -385,10 +382,8 @@ class VoiceSession:
         self._turns.begin_utterance()
         await self._stream(pieces, rate)
         await self._perform(self._turns.end())
-        if self._hope_until is not None:
-            # Whoever asks expects an answer, unless it has come already: the utterance ended in silence.
-            answered = self._answer is not None and self._answer.is_answered
-            self._hope_until, self._owed = None, not answered
+        # If the utterance ends in silence, the answer may have come already.
+        self._expected.insist(answered=self._answer is not None and self._answer.is_answered)
 
     async def _stream(self, pieces: AsyncIterable[bytes], rate: int) -> None:
         """Send audio as fast as the connection takes it."""
@@ -400,7 +395,7 @@ class VoiceSession:
         command = SendText(text, f"text_{uuid.uuid4().hex[:12]}")
         # The reply that is being heard is not the answer to this. That one is being heard is only certain when somebody
         # plays it, or it is still being made: a program that sends one line after the other has read it.
-        if self._running is not None or self.playback is not None:
+        if self._expected.running is not None or self.player is not None:
             await self._interrupt(None)
         self._estimate.clear(time.monotonic())
         self._turn_ended()
@@ -423,9 +418,11 @@ class VoiceSession:
             match step:
                 case SpeechStarted() | SpeechStopped():
                     await self._receive(step)
+                case StartTurn():
+                    await self._interrupt(None)
+                    await self._send(step)
                 case EndTurn() if self._config.vad_mode is VADMode.SERVER:
-                    if self._speech_open or not (self._owed or self._running):
-                        self._hope_until = time.monotonic() + _SIGN_OF_SPEECH_S
+                    self._expected.audio_ended(time.monotonic())
                     await self._send(step)
                 case EndTurn():
                     self._turn_ended()
@@ -436,12 +433,12 @@ class VoiceSession:
             self._raise_over()
 
     def _turn_ended(self) -> None:
-        self._owed, self._hope_until = True, None
+        self._expected.turn_ended()
         self._clock.turn_ended(time.monotonic())
 
     async def _answer_call(self, result: ToolResult) -> None:
         await self._send(result)
-        self._owed = True  # already now, not only when the answer to it begins
+        self._expected.turn_ended()  # already now, not only when the answer to it begins
 
     async def _send(self, command: Command) -> None:
         if self._over:
@@ -456,16 +453,16 @@ class VoiceSession:
 
     async def _interrupt(self, playhead: Playhead | None) -> None:
         heard = playhead or self._stop_playback()
-        if self._running is None and heard is None:
+        if self._expected.running is None and heard is None:
             return
-        response_id = self._running or self._sounding
+        response_id = self._expected.running or self._sounding
         await self._cut_short(heard, Interrupted(response_id, heard.item_id if heard else None))
 
     def _stop_playback(self) -> Playhead | None:
         """Silence first: before anything that waits."""
         self._lanes.discard("audio")
         estimated = self._estimate.clear(time.monotonic())
-        return self.playback() if self.playback is not None else estimated
+        return self.player.clear() if self.player is not None else estimated
 
     async def _cut_short(self, heard: Playhead | None, event: Interrupted) -> None:
         again = self._cut is not None and event.response_id == self._cut
@@ -499,13 +496,19 @@ class VoiceSession:
                 if resumed:
                     self._transcript.new_session()
             case SpeechStarted():
-                self._speech_open = True
+                self._expected.speech_started()
                 self._deliver(event)
-                if self._interruptible:
+                if self._config.vad_mode is VADMode.CLIENT:
+                    # It may be a cough: the reply is cut when it proves a turn, and goes on when it does not.
+                    if self.player is not None:
+                        self.player.pause()
+                elif self._config.turn_detection.interrupt_response:
                     await self._interrupt(None)
                 return
             case SpeechStopped():
-                self._speech_open = False
+                self._expected.speech_stopped()
+                if self._config.vad_mode is VADMode.CLIENT and self.player is not None:
+                    self.player.resume()
                 if self._config.vad_mode is VADMode.SERVER and self._config.turn_detection.create_response:
                     self._turn_ended()
             case Interrupted():
@@ -516,12 +519,12 @@ class VoiceSession:
             case AudioChunk(audio, response_id, item_id):
                 self._sounding = response_id
                 self._clock.audio(now, len(audio))
-                if self.playback is None:
+                if self.player is None:
                     self._estimate.add(audio, item_id, now)
             case TranscriptUpdate("assistant", text=text) if text:
                 self._clock.text(now)
             case ResponseStarted(response_id):
-                self._running, self._hope_until = response_id, None
+                self._expected.response_started(response_id)
             case ResponseDone(usage=usage):
                 event = replace(event, metrics=self._clock.done(now))
                 self._usage += usage
@@ -533,11 +536,6 @@ class VoiceSession:
                 self._end_reason = reason
                 return  # told by _finish, after everything else
         self._receive_in_order(event)
-
-    @property
-    def _interruptible(self) -> bool:
-        """Whether the user's voice stops the reply."""
-        return self._config.vad_mode is VADMode.CLIENT or self._config.turn_detection.interrupt_response
 
     def _receive_in_order(self, event: Event) -> None:
         for ready in self._order.push(event):
@@ -567,8 +565,8 @@ class VoiceSession:
             self._backlog.append(event)
         for subscription in tuple(self._subscriptions):
             subscription.put(event)
-        if self._hope_until is not None and isinstance(event, SpeechStarted | TranscriptUpdate):
-            self._hope_until = time.monotonic() + _SIGN_OF_SPEECH_S
+        if isinstance(event, SpeechStarted | TranscriptUpdate):
+            self._expected.sign(time.monotonic())
         match event:
             case AudioChunk(audio):
                 self._lanes.call("audio", audio)
@@ -583,12 +581,9 @@ class VoiceSession:
             case ErrorOccurred(error):
                 self._lanes.call("error", error)
             case ResponseDone(response_id, awaits_tools=awaits_tools):
-                if self._running == response_id:
-                    self._running = None
-                if not awaits_tools:
-                    self._owed = False
+                self._expected.response_done(response_id, awaits_tools=awaits_tools)
             case Notice(code="no_speech"):
-                self._owed, self._hope_until = False, None
+                self._expected.no_speech()
         self._happened.set()
 
     def _finish(self, failure: RealtimeError | None) -> None:

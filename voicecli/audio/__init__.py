@@ -68,6 +68,12 @@ class AudioSink(Protocol):
     def clear(self) -> Playhead | None:
         """Stop at once and forget what is unheard; says where the listener was, or None when all was heard."""
 
+    def pause(self) -> None:
+        """Fall silent at once, and keep what is unheard: the user may be about to speak."""
+
+    def resume(self) -> None:
+        """Go on where `pause` stopped."""
+
     async def drain(self) -> None:
         """Return when everything written has been heard."""
 

@@ -289,6 +289,12 @@ class WavSink:
         """None: the listener of a file has heard all that was written."""
         return None
 
+    def pause(self) -> None:
+        """Nothing to do: nobody listens while it is written."""
+
+    def resume(self) -> None:
+        """Nothing to do."""
+
     async def drain(self) -> None:
         """Return when all is written; raises as `write` does."""
         await self._worker.run(lambda: None)  # behind all that was submitted

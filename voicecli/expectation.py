@@ -1,0 +1,76 @@
+"""Whether an answer is still to come. Pure; times are in seconds, of any monotonic clock."""
+
+__all__ = ["Expectation"]
+
+# With VADMode.SERVER only the provider knows whether there was speech at the end of the audio. How long a sign of it
+# is waited for, in seconds; first signs take up to about two.
+_SIGN_OF_SPEECH_S = 3.0
+
+
+class Expectation:
+    """What is known of the answer to the user's last turn.
+
+    It is owed when a turn has certainly ended, hoped for when the audio has ended and nobody knows whether there was
+    speech in it, and running when it is being made.
+
+    Attributes:
+        running: the response being made, or None.
+    """
+
+    def __init__(self) -> None:
+        self.running: str | None = None
+        self._owed = False
+        self._hope_until: float | None = None
+        self._speech_open = False
+
+    @property
+    def waiting(self) -> bool:
+        return self._owed or self.running is not None or self._hope_until is not None
+
+    def hope_left(self, now: float) -> float | None:
+        """How long to hope for a sign of speech, in seconds; None when something certain is waited for."""
+        if self._hope_until is None or self._owed or self.running is not None:
+            return None
+        return max(0.0, self._hope_until - now)
+
+    def speech_started(self) -> None:
+        self._speech_open = True
+
+    def speech_stopped(self) -> None:
+        self._speech_open = False
+
+    def turn_ended(self) -> None:
+        """The user has finished: an answer is owed."""
+        self._owed, self._hope_until = True, None
+
+    def audio_ended(self, now: float) -> None:
+        """The audio is over; whether a turn is, the provider will say."""
+        if self._speech_open or not (self._owed or self.running):
+            self._hope_until = now + _SIGN_OF_SPEECH_S
+
+    def insist(self, *, answered: bool) -> None:
+        """Whoever asked expects an answer, unless it has come already: no mere hope."""
+        if self._hope_until is not None:
+            self._hope_until, self._owed = None, not answered
+
+    def sign(self, now: float) -> None:
+        """The user's words or voice were noticed."""
+        if self._hope_until is not None:
+            self._hope_until = now + _SIGN_OF_SPEECH_S
+
+    def response_started(self, response_id: str) -> None:
+        self.running, self._hope_until = response_id, None
+
+    def response_done(self, response_id: str, *, awaits_tools: bool) -> None:
+        if self.running == response_id:
+            self.running = None
+        if not awaits_tools:
+            self._owed = False
+
+    def give_up(self) -> None:
+        """No answer will come to what was said so far."""
+        self._owed, self.running, self._hope_until = False, None, None
+
+    def no_speech(self) -> None:
+        """The provider found nothing to answer."""
+        self._owed, self._hope_until = False, None
