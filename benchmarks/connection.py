@@ -146,7 +146,11 @@ def _pin(core: int | None) -> None:
 
 async def plain(url: str, seconds: float, speed: float) -> list[float]:
     latencies: list[float] = []
-    async with connect(url, compression=None, max_size=None, additional_headers={"X-Speed": str(speed)}) as websocket:
+    # The server throws pings away, too: without a pong the library would hang up after 40 s.
+    headers = {"X-Speed": str(speed)}
+    async with connect(
+        url, compression=None, max_size=None, ping_interval=None, additional_headers=headers
+    ) as websocket:
 
         async def speak() -> None:
             for _ in range(round(seconds * 10)):

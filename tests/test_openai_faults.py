@@ -257,5 +257,9 @@ async def test_thirty_minutes_with_a_drop_every_twenty_seconds() -> None:
         assert len(whole) == len(set(whole)) > turns / 3
         assert len(server.handshakes) > turns / 2
         assert len(server.connections) == 1
-        last = [item["content"][0]["text"] for item in server.sessions[-1].items.values() if item["type"] == "message"]
+        last = [
+            item["content"][0].get("text", "")
+            for item in server.sessions[-1].items.values()
+            if item["type"] == "message"
+        ]
         assert [text for text in last if text.startswith("word")] == [f"word {number}" for number in range(turns)]
