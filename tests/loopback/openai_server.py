@@ -229,6 +229,7 @@ class _Talk:
         self._fault = fault
         self._speaking: asyncio.Task[None] | None = None
         self._mute = False
+        self._over = False
         assert connection.request is not None
         self._request = connection.request
         query = parse_qs(urlsplit(self._request.path).query)
@@ -252,8 +253,8 @@ class _Talk:
         self._server.sessions.append(self._session)
         await self._send(self._session.start())
         try:
-            while True:
-                await self._take(await self._connection.recv())
+            while not await self._take(await self._connection.recv()):
+                pass
         finally:
             if self._speaking is not None:
                 self._speaking.cancel()
@@ -272,22 +273,24 @@ class _Talk:
             return "invalid_model", f"Model {self._model!r} is not supported in realtime mode.", 4000
         return None
 
-    async def _take(self, message: str | bytes) -> None:
+    async def _take(self, message: str | bytes) -> bool:
+        """Returns whether the connection has met its fault."""
         session, server = self._session, self._server
         with contextlib.suppress(ValueError):
             server.frames.append(json.loads(message))
         await server.note()
         kind = server.frames[-1].get("type") if server.frames else None
-        if kind == "session.update" and await self._befalls("before_updated"):
-            return
+        if self._over or (kind == "session.update" and await self._befalls("before_updated")):
+            return True
         await self._send(session.receive(message))
         if kind == "session.update" and await self._befalls("idle"):
-            return
+            return True
         speaking = session.speech is not None or session.config["audio"]["input"]["turn_detection"] is None
         if kind == "input_audio_buffer.append" and speaking and await self._befalls("user_speaking"):
-            return
+            return True
         if self._speaking is None or self._speaking.done():
             self._speaking = asyncio.create_task(self._speak())
+        return False
 
     async def _speak(self) -> None:
         with contextlib.suppress(ConnectionClosed):
@@ -310,7 +313,7 @@ class _Talk:
         fault = self._fault
         if fault is None or fault.stage != stage:
             return False
-        self._fault = None
+        self._fault, self._over = None, True
         if fault.error:
             await self._send([self._session.error(fault.error, f"It happened: {fault.error}.")])
         if fault.silent:

@@ -96,6 +96,15 @@ def test_a_reply_cut_by_the_loss_is_final_and_not_asked_for_again() -> None:
     assert not conversation.sent_of("response.create")
 
 
+def test_the_end_of_a_reply_is_told_even_when_the_next_socket_breaks_too() -> None:
+    conversation, _ = halfway()
+    conversation.dial(deliver=False)
+    conversation.give(conversation.inbox.popleft())
+    conversation.dial()
+    assert [done.status for done in conversation.all(ResponseDone)] == ["incomplete"]
+    assert len(conversation.finals("assistant")) == 1
+
+
 def test_a_reply_cut_by_the_loss_and_by_the_user_is_cancelled() -> None:
     conversation, item = halfway()
     conversation.send(CancelResponse(item, 100))

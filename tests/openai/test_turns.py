@@ -33,8 +33,8 @@ def test_started_only_after_the_update_was_accepted() -> None:
     assert conversation.codec.awaiting_reply
     conversation.give(conversation.inbox.popleft())
     assert not conversation.all(SessionStarted)
-    assert conversation.all(Expiring) == [Expiring(3_600)]
     conversation.settle()
+    assert conversation.all(Expiring) == [Expiring(3_600)]
     (started,) = conversation.all(SessionStarted)
     assert (started.model, started.voice, started.resumed) == ("gpt-realtime-2.1", "marin", False)
     assert not conversation.codec.awaiting_reply

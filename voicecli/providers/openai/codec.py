@@ -144,6 +144,8 @@ class OpenAICodec:
         except Exception as error:
             # The one place that catches malformed input, of which any field may be missing or of any type.
             raise ProtocolError(f"OpenAI sent a malformed message ({type(error).__name__}).") from error
+        if not self._gate.ready:
+            return []  # what the last socket left behind must survive one that breaks before it is ready
         events, self._wire.events = self._wire.events, []
         return events
 
@@ -205,7 +207,6 @@ class OpenAICodec:
             audio = session["audio"]
             session = session | {"audio": audio | {"input": audio["input"] | {"turn_detection": None}}}
         self._update_id = self._wire.queue("session.update", session=session)
-        self._wire.events.append(Expiring(_SESSION_S))
 
     def _session_updated(self, frame: Frame) -> None:
         if self._gate.ready or not self._update_id:
@@ -215,6 +216,7 @@ class OpenAICodec:
         self._replies.model = text(session, "model") or self._model
         voice = text(at(session, "audio", "output"), "voice")
         spoken = voice or self._voice or DEFAULT_VOICE
+        self._wire.events.append(Expiring(_SESSION_S))
         self._wire.events.append(
             SessionStarted(text(session, "id"), self._replies.model, spoken, RATE, RATE, resumed=self._started)
         )
