@@ -15,7 +15,7 @@ import pytest
 from tests.virtual_audio import SoundServer, wait_until
 from voicecli.audio import Playhead, resample_pcm16
 from voicecli.audio.devices import Device, choose_device, list_devices
-from voicecli.audio.echo import make_echo
+from voicecli.audio.echo import NoEchoControl, make_echo
 from voicecli.audio.pcm import level
 from voicecli.audio.portaudio import Microphone, Speaker
 from voicecli.audio.quiet import quiet_stderr
@@ -378,9 +378,7 @@ async def test_the_sound_follows_the_default_device(sound_server: SoundServer, c
 
 
 async def test_an_error_in_a_callback_does_not_end_the_stream(sound_server: SoundServer, closing: Closing) -> None:
-    class Broken:
-        active = "off"
-        holds_back = False
+    class Broken(NoEchoControl):
         calls = 0
 
         def played(self, audio: bytes) -> None:
@@ -430,6 +428,32 @@ async def test_a_device_that_is_taken_is_named(
     monkeypatch.setattr(sounddevice, "RawInputStream", busy)
     with pytest.raises(AudioDeviceError, match=r"'default' is in use by another program"):
         await closing(Microphone(RATE)).open()
+
+
+async def test_sound_that_breaks_up_gets_a_longer_buffer(sound_server: SoundServer, closing: Closing) -> None:
+    class Slow(NoEchoControl):
+        blocks = 0
+
+        def played(self, audio: bytes) -> None:
+            self.blocks += 1
+            if self.blocks in {40, 60, 80}:
+                time.sleep(0.15)  # more than any device keeps in hand
+
+    speaker = closing(Speaker(RATE, echo=Slow()))
+    await speaker.open()
+    original = sound(3.0)
+    with sound_server.record(RATE) as recording:
+        speaker.write(original, "item")
+        speaker.end()
+        await eventually(lambda: speaker.playhead is not None and speaker.playhead.played_ms > 300, "it plays")
+        latency = speaker.latency_ms
+        await speaker.drain()
+        await asyncio.sleep(0.2)
+        recorded = recording.audio
+    assert speaker.breaks >= 2
+    assert speaker.latency_ms > latency + 15
+    rest = original[-RATE * 2 :]
+    assert fidelity(recorded, rest, find(recorded, rest)) > 30
 
 
 # -- choosing

@@ -234,6 +234,11 @@ class Speaker:
         return self._latency_s * 1000
 
     @property
+    def breaks(self) -> int:
+        """How many times the sound broke up because this computer was too slow; `stats` counts the network's part."""
+        return self._stream.missed
+
+    @property
     def stats(self) -> JitterStats:
         """What the listener went through so far."""
         return self._buffer.stats
@@ -298,7 +303,7 @@ class Speaker:
 
     def _read(self, out: memoryview) -> None:
         """The next of what is to be heard, at `sample_rate`."""
-        self._buffer.read_into(out, time.monotonic())
+        self._stream.matters = self._buffer.read_into(out, time.monotonic()) > 0
         if self.muted:
             out[:] = bytes(len(out))
         played = bytes(out)

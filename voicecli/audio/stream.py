@@ -20,9 +20,13 @@ _log = logging.getLogger(__name__)
 OnNotice = Callable[[str, str], None]
 """Is told a stable code and a message for people, on the event loop."""
 
-# Measured through PulseAudio on two cores: 10 ms blocks come at most 29 ms apart (61 ms with every core busy) and
-# need 20 ms of device buffer, without a single gap; 20 ms blocks need 40 ms.
+# Measured through PulseAudio on two cores. With 10 ms blocks "low" is a buffer of 20 ms: silence comes 44 to 54 ms
+# after `clear()`, and nothing is missed until other programs want both cores; 60 ms then suffice. 20 ms blocks cannot do
+# with less than 40 ms, and silence takes 80 to 95 ms.
 _BLOCK_MS = 10
+_LATENCIES: tuple[str | float, ...] = ("low", 0.04, 0.08, 0.16)  # from one to the next when sound breaks up
+_STRAIN_KEPT = 0.98  # of the count of missed blocks, per tick: half of it after 3.4 s
+_TOO_MUCH_STRAIN = 1.5  # one block may be missed, two soon after each other are a habit
 _TICK_S = 0.1  # how often it is looked whether blocks still come
 _SILENT_TICKS = 5  # that many looks without a block: the device is dead
 _PROOF_TICKS = 3
@@ -60,6 +64,13 @@ class DeviceStream:
         sample_rate: that is wished for, in Hz; the device's own is taken when it must be.
         block: gets every block.
         on_notice: is told when the device is lost, back, or another.
+
+    Attributes:
+        blocks: how many came.
+        missed: how many times the device says that a block came too late, while it mattered.
+        failures: how many blocks failed by a defect.
+        matters: set by `block`: whether it would be noticed now if a block were missed.
+        format: how it is open.
     """
 
     def __init__(
@@ -67,14 +78,16 @@ class DeviceStream:
     ) -> None:
         self.kind: Kind = kind
         self.blocks = 0
-        self.xruns = 0  # blocks before or after which the device says that it missed some
-        self.failures = 0  # of `block`
+        self.missed = 0
+        self.failures = 0
+        self.matters = kind == "input"
         self.format: DeviceFormat | None = None
         self._wanted = device
         self._asked = device  # None once the default has taken its place
         self._sample_rate = sample_rate
         self._block = block
         self._on_notice = on_notice or (lambda code, message: None)
+        self._latency = 0  # index in _LATENCIES
         self._raw: Any = None  # the sound system's thread alone touches it
         self._flowing = False
         self._ended = asyncio.Event()  # PortAudio says that the stream is over
@@ -119,9 +132,7 @@ class DeviceStream:
     def close_now(self) -> None:
         """Close the stream, without another word."""
         raw, self._raw, self._flowing = self._raw, None, False
-        if raw is None:
-            return
-        with contextlib.suppress(Exception):  # it is gone in any case
+        if raw is not None:
             raw.abort(ignore_errors=True)
             raw.close(ignore_errors=True)
 
@@ -147,7 +158,7 @@ class DeviceStream:
                         device=device.number,
                         channels=channels,
                         dtype="int16",
-                        latency="low",
+                        latency=_LATENCIES[self._latency],
                         callback=self._callback(opened),
                         finished_callback=self._finished,
                     )
@@ -183,6 +194,13 @@ class DeviceStream:
             SOUND_SYSTEM.refresh(portaudio)
         self.open_now(portaudio)
 
+    def _reopen_wider(self, portaudio: Any) -> None:
+        """Have the device keep more in hand."""
+        if self._raw is not None:
+            self._raw.stop(ignore_errors=True)  # plays what it was given
+        self.close_now()
+        self.open_now(portaudio)
+
     def _forget(self) -> None:
         self.close_now()
         SOUND_SYSTEM.streams.discard(self)
@@ -194,8 +212,8 @@ class DeviceStream:
 
         def called(buffer: Any, frames: int, time: Any, status: Any) -> None:
             self.blocks += 1
-            if status:
-                self.xruns += 1
+            if self.matters and (status.input_overflow or status.output_underflow):
+                self.missed += 1
             latency = (
                 time.currentTime - time.inputBufferAdcTime if is_input else time.outputBufferDacTime - time.currentTime
             )
@@ -220,6 +238,7 @@ class DeviceStream:
     async def _watch(self) -> None:
         """Counts looks, not time: so a computer that slept, or an event loop that stalled, raises no alarm."""
         seen, still, allowed = self.blocks, 0, _OPENING_TICKS
+        missed, strain = self.missed, 0.0
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), _TICK_S)
@@ -227,10 +246,18 @@ class DeviceStream:
                 seen, still, allowed = self.blocks, 0, _SILENT_TICKS
             else:
                 still += 1
+            strain = strain * _STRAIN_KEPT + self.missed - missed
+            missed = self.missed
             if self._ended.is_set() or still >= allowed:
                 self._flowing = False
                 await self._recover()
                 seen, still, allowed = self.blocks, 0, _SILENT_TICKS
+            elif strain > _TOO_MUCH_STRAIN and self._latency + 1 < len(_LATENCIES):
+                strain = 0.0
+                self._latency += 1
+                _log.debug("The %s misses blocks; its latency is now %s s", NOUN[self.kind], _LATENCIES[self._latency])
+                with contextlib.suppress(AudioDeviceError):  # then no block comes, and the next looks find it
+                    await SOUND_SYSTEM.run(self._reopen_wider)
 
     async def _proves_alive(self) -> bool:
         """Whether blocks go on coming; a device that is stalled takes some to fill its buffer."""
