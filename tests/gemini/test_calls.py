@@ -10,6 +10,7 @@ from tests.loopback.gemini_session import Call, Google, Reply, tone
 from voicecli.commands import AppendAudio, CancelResponse, EndTurn, SendText, StartTurn, ToolResult
 from voicecli.config import VADMode
 from voicecli.events import ResponseDone, ResponseStarted, ToolCallCancelled, ToolCallRequest
+from voicecli.tools import ToolSchema
 
 ASIDE = replace(weather, blocking=False)
 SPEECH = tone(600, rate=16_000)
@@ -164,7 +165,9 @@ def test_a_long_result_is_clipped() -> None:
 @pytest.mark.parametrize("tool", [weather, ASIDE])
 @pytest.mark.parametrize("handles", [True, False])
 @pytest.mark.parametrize("words", ["", "Let me see."])
-def test_a_function_that_runs_while_the_connection_is_lost_runs_once(tool: object, handles: bool, words: str) -> None:
+def test_a_function_that_runs_while_the_connection_is_lost_runs_once(
+    tool: ToolSchema, handles: bool, words: str
+) -> None:
     talk = asked(
         replace(ASK, text=words), Reply(text="It is sunny."), tools=[tool], google=Google(gives_handles=handles)
     )
@@ -175,7 +178,8 @@ def test_a_function_that_runs_while_the_connection_is_lost_runs_once(tool: objec
     assert len(talk.of(ToolCallRequest)) == 1
     assert "25 degrees" in talk.session.turns[-2][1]
     assert talk.lines[-1] == ("assistant", "It is sunny.")
-    assert len(talk.of(ResponseStarted)) == len(talk.of(ResponseDone))
+    replies = 2 if words or not tool.blocking else 1  # one of which nothing had come goes on
+    assert len(talk.of(ResponseStarted)) == len(talk.of(ResponseDone)) == replies
     assert not talk.of(ResponseDone)[-1].awaits_tools
     talk.check()
 

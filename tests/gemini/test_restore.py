@@ -94,6 +94,15 @@ def test_what_the_handle_does_not_know_is_told() -> None:
     talk.check()
 
 
+def test_a_handle_from_the_middle_of_a_reply_does_not_know_it() -> None:
+    talk = Conversation()
+    talk.tell(said("One"), {"sessionResumptionUpdate": {"newHandle": "early", "resumable": True}})
+    talk.google.handles["early"] = []
+    talk.connect()
+    talk.flush()
+    assert talk.session.turns == [("model", "One")]
+
+
 @pytest.mark.parametrize("code", [1007, 1008])
 def test_a_refused_handle_is_tried_once(code: int) -> None:
     talk = Conversation()
@@ -204,15 +213,17 @@ def test_silence_is_not_sent_again() -> None:
     assert len(talk.session.received) == 1
 
 
-def test_a_turn_whose_words_were_coming_is_sent_again_and_its_words_stand_once() -> None:
-    talk = Conversation(hears=["What time is it?"])
+@pytest.mark.parametrize("mode", [VADMode.SERVER, VADMode.CLIENT])
+def test_a_turn_whose_words_were_coming_is_sent_again_and_its_words_stand_once(mode: VADMode) -> None:
+    talk = Conversation(hears=["What time is it?"], vad_mode=mode)
+    talk.codec.send(StartTurn())
     talk.codec.send(AppendAudio(SPEECH))
     talk.tell({"serverContent": {"inputTranscription": {"text": "What ti"}}})
     talk.connect()
     talk.send(EndTurn())
     talk.run()
     assert talk.lines[0] == ("user", "What time is it?")
-    assert [role for role, _ in talk.lines] == ["user", "assistant"]
+    assert [turn.role for turn in talk.transcript.turns] == ["user", "assistant"]
 
 
 def test_a_spoken_question_whose_words_are_known_is_asked_in_writing() -> None:

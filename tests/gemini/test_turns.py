@@ -84,6 +84,13 @@ def test_a_spoken_turn(mode: VADMode, late: bool, finished: bool) -> None:
     talk.check()
 
 
+def test_words_that_never_come_leave_no_turn_open() -> None:
+    talk = Conversation(hears=[""])
+    talk.send(AppendAudio(SPEECH), EndTurn())
+    talk.run()
+    assert [(turn.role, turn.final) for turn in talk.transcript.turns] == [("user", True), ("assistant", True)]
+
+
 def test_a_spoken_turn_ends_by_silence() -> None:
     talk = Conversation(hears=["Hello."])
     talk.send(*chunks(SPEECH))
@@ -218,6 +225,16 @@ def test_a_text_after_a_cancelled_reply_is_answered() -> None:
     talk.run()
     assert talk.lines[-1] == ("assistant", "Nine.")
     assert [done.status for done in talk.of(ResponseDone)] == ["cancelled", "completed"]
+
+
+def test_a_text_into_a_reply_is_owed_an_answer() -> None:
+    talk = Conversation()
+    talk.send(SendText("Count."))
+    talk.tell(said("one"))
+    talk.codec.send(SendText("Stop."))
+    talk.tell(said(" two"), {"serverContent": {"interrupted": True}}, {"serverContent": {"turnComplete": True}})
+    assert talk.codec.awaiting_reply
+    assert talk.codec.busy
 
 
 def test_what_was_not_heard_of_a_finished_reply_leaves_the_transcript() -> None:

@@ -1,7 +1,7 @@
 """Golden conversations: what goes over the wire, both ways, and the events it means.
 
 Each line of a file is one thing: a `command` with its arguments (bytes in base64), `redial`, a frame of the `client`
-that must come next, a frame of the `server`, or an `event` that must come next, with those of its fields that are given.
+that must come next, a frame of the `server`, or an `event` that must come next, with the fields that are given.
 """
 
 import base64

@@ -122,8 +122,6 @@ class Turns:
     def user_turn_begins(self) -> None:
         """The user speaks anew: words from here on are another utterance."""
         self.voiced = True
-        if self.hearing and self._line is not None and not self._line.text:
-            return  # it is said again on another socket
         self.close_line()
         self._line = None
 
