@@ -16,7 +16,8 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from tests.loopback.openai_session import Call, McpCall, OpenAISession, Reply, tone
+from tests.loopback.openai_script import Call, McpCall, Reply, tone
+from tests.loopback.openai_session import OpenAISession
 
 __all__ = ["KEY", "Call", "Fault", "McpCall", "OpenAIServer", "Refuse", "Reply", "tone"]
 

@@ -6,7 +6,6 @@
 
 import base64
 import json
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from tests.loopback.openai_script import Call, McpCall, Reply, default_session
 from tests.loopback.openai_wire import Frame, RefusedError, check_client_frame, check_server_frame
 
-__all__ = ["Call", "McpCall", "OpenAISession", "Reply", "tone"]
+__all__ = ["OpenAISession"]
 
 BYTES_PER_MS = 48
 _FRAME = 20 * BYTES_PER_MS
@@ -25,55 +25,6 @@ _LOUD = 500.0
 _ONSET_FRAMES = 3
 _REASONING = ("gpt-realtime-2.1", "gpt-realtime-2.1-mini", "gpt-realtime-2")
 _ids = count(1)
-
-
-def tone(ms: int, *, level: int = 8_000) -> bytes:
-    """Something loud enough to be speech: a square wave of 200 Hz at 24 kHz."""
-    period = [level] * 60 + [-level] * 60
-    samples = np.resize(np.array(period, dtype="<i2"), ms * 24)
-    return bytes(samples.tobytes())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    name: str
-    arguments: str = "{}"
-    call_id: str = ""
-    incomplete: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class McpCall:
-    name: str
-    arguments: str = "{}"
-    needs_approval: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """What the model does next.
-
-    Attributes:
-        text: what it says; "" for nothing.
-        audio: how it sounds; None for a tone of 60 ms a word.
-        delta_bytes: of audio in one delta; an odd number splits samples.
-        commentary: said before, as an item of its own.
-        fails_with: an error code; nothing is said.
-        stops_for: "max_output_tokens" or "content_filter": it is cut off in the middle.
-        transcript_first: words come ahead of their sound, as with the real model.
-    """
-
-    text: str = "Hello there, how are you?"
-    audio: bytes | None = None
-    delta_bytes: int = 4_800
-    commentary: str = ""
-    calls: tuple[Call, ...] = ()
-    mcp: McpCall | None = None
-    fails_with: str = ""
-    stops_for: str = ""
-
-    def sound(self, text: str) -> bytes:
-        return self.audio if self.audio is not None else tone(60 * len(text.split()))
 
 
 @dataclass
@@ -124,7 +75,7 @@ class OpenAISession:
         self.close: tuple[int, str] | None = None
         self.items: dict[str, Frame] = {}
         self.audio: dict[str, bytes] = {}
-        self.config = self._default_config()
+        self.config = default_session(model, self._id("sess"))
         self.active: _Response | None = None
         self.spoke = False
         self.unanswered_calls: set[str] = set()
@@ -138,29 +89,6 @@ class OpenAISession:
         self._buffer = bytearray()
         self._unheard = bytearray()  # less than a frame of the detector
         self.speech: tuple[str, int] | None = None  # item and start in ms of what the user is saying
-
-    def _default_config(self) -> Frame:
-        pcm = {"type": "audio/pcm", "rate": 24_000}
-        detection = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 200}
-        detection |= {"create_response": True, "interrupt_response": True, "idle_timeout_ms": None}
-        return {
-            "type": "realtime",
-            "object": "realtime.session",
-            "id": self._id("sess"),
-            "model": self.model,
-            "output_modalities": ["audio"],
-            "instructions": "Be friendly.",
-            "tools": [],
-            "tool_choice": "auto",
-            "max_output_tokens": "inf",
-            "tracing": None,
-            "truncation": "auto",
-            "expires_at": int(time.time()) + 3_600,
-            "audio": {
-                "input": {"format": pcm, "transcription": None, "noise_reduction": None, "turn_detection": detection},
-                "output": {"format": pcm, "voice": "alloy", "speed": 1.0},
-            },
-        }
 
     # Both ways
 

@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from tests.loopback.openai_session import OpenAISession, Reply
+from tests.loopback.openai_script import Reply
+from tests.loopback.openai_session import OpenAISession
 from voicecli.commands import Command
 from voicecli.config import RealtimeConfig
 from voicecli.events import AudioChunk, Event, TranscriptUpdate

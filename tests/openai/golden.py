@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.loopback.openai_session import Call, Reply, tone
+from tests.loopback.openai_script import Call, Reply, tone
 from tests.openai.conversation import WEATHER, Conversation
 from voicecli import commands
 from voicecli.commands import AppendAudio, CancelResponse, Command, EndTurn, SendImage, SendText, StartTurn, ToolResult

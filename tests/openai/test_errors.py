@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.loopback.openai_session import Reply
+from tests.loopback.openai_script import Reply
 from tests.openai.conversation import Conversation
 from voicecli.commands import SendText
 from voicecli.errors import AuthenticationError, ProtocolError, QuotaExceededError, RealtimeConnectionError

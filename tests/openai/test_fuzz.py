@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.loopback.openai_session import Call, Reply, tone
+from tests.loopback.openai_script import Call, Reply, tone
 from tests.openai.conversation import WEATHER, Conversation
 from voicecli.commands import (
     AppendAudio,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.loopback.openai_session import Reply, tone
+from tests.loopback.openai_script import Reply, tone
 from tests.openai.conversation import Conversation
 from voicecli.commands import AppendAudio, CancelResponse, SendText
 from voicecli.config import RealtimeConfig, ServerVAD

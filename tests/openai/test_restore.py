@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.loopback.openai_session import Reply, tone
+from tests.loopback.openai_script import Reply, tone
 from tests.openai.conversation import WEATHER, Conversation
 from tests.openai.test_interruption import halfway
 from tests.openai.test_tools import ONE, TWO

@@ -83,7 +83,7 @@ async def test_the_official_client_is_told_of_its_mistakes() -> None:
     async with OpenAIServer(forgiving=True) as server:
         client = openai.AsyncOpenAI(api_key=KEY, base_url=server.url)
         async with client.realtime.connect(model="gpt-realtime-2.1") as connection:
-            await connection.session.update(session={"type": "realtime", "temperature": 1})  # type: ignore[typeddict-unknown-key]
+            await connection.send_raw('{"type":"session.update","session":{"type":"realtime","temperature":1}}')
             await connection.input_audio_buffer.commit()
             await connection.response.cancel()
             codes = []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.loopback.openai_session import Call, McpCall, Reply, tone
+from tests.loopback.openai_script import Call, McpCall, Reply, tone
 from tests.openai.conversation import WEATHER, Conversation
 from voicecli.commands import AnswerApproval, AppendAudio, CancelResponse, SendText, ToolResult
 from voicecli.config import MCPServer, RealtimeConfig

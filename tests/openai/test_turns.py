@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.loopback.openai_session import Reply, tone
+from tests.loopback.openai_script import Reply, tone
 from tests.openai.conversation import Conversation
 from voicecli.commands import AppendAudio, ClearAudio, EndTurn, PauseAudio, SendImage, SendText, StartTurn
 from voicecli.config import RealtimeConfig, SemanticVAD, ServerVAD, VADMode
