@@ -9,7 +9,7 @@ from tests.gemini.conversation import Conversation, make_codec, said, weather
 from tests.loopback.gemini_session import Call, Google, Reply, tone
 from voicecli.commands import AppendAudio, CancelResponse, EndTurn, SendText, StartTurn, ToolResult
 from voicecli.config import VADMode
-from voicecli.events import ResponseDone, ResponseStarted, ToolCallCancelled, ToolCallRequest
+from voicecli.events import Notice, ResponseDone, ResponseStarted, ToolCallCancelled, ToolCallRequest
 from voicecli.tools import ToolSchema
 
 ASIDE = replace(weather, blocking=False)
@@ -103,6 +103,8 @@ def test_only_the_newest_sound_waits() -> None:
     held = [given["audio"]["data"] for given in inputs if "audio" in given]
     assert sum(map(len, held)) <= 30 * 32_000
     assert held[-2:] == [SPEECH, second]
+    talk.run()
+    assert [notice.message[:5] for notice in talk.of(Notice)] == ["2.0 s"]
 
 
 def test_a_call_that_the_server_takes_back_is_never_answered() -> None:

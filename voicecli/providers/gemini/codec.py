@@ -91,7 +91,7 @@ class GeminiCodec:
         self._ask_again = False
         self._asked_from = 0
         self._held: list[Command] = []
-        self._held_bytes = 0
+        self._held_bytes = self._dropped_bytes = 0
         # What the server owes.
         self._owed = False
         self._turn_from: int | None = None  # in the history, the first turn of the user's without a complete answer
@@ -229,6 +229,7 @@ class GeminiCodec:
             dropped = self._held.pop(oldest)
             assert isinstance(dropped, AppendAudio)
             self._held_bytes -= len(dropped.audio)
+            self._dropped_bytes += len(dropped.audio)
 
     def _release(self) -> None:
         """Send what waited for a function, unless another one is waited for."""
@@ -236,6 +237,10 @@ class GeminiCodec:
             self._perform(self._held.pop(0))
         if not self._held:
             self._held_bytes = 0
+        if self._dropped_bytes and not self._held:
+            seconds_lost, self._dropped_bytes = self._dropped_bytes / (INPUT_RATE * 2), 0
+            message = f"{seconds_lost:.1f} s of your speech were dropped: a function took too long."
+            self._tell(Notice("audio_dropped", message))
 
     # -- messages
 
