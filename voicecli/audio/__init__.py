@@ -5,7 +5,7 @@ All audio inside voicecli is PCM16: signed 16-bit little-endian samples, mono, a
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from voicecli.audio.pcm import chunk_audio, float32_to_pcm16, pcm16_to_float32, resample_pcm16
@@ -13,12 +13,17 @@ if TYPE_CHECKING:
 __all__ = [
     "AudioSink",
     "AudioSource",
+    "EchoMode",
     "Playhead",
     "chunk_audio",
     "float32_to_pcm16",
     "pcm16_to_float32",
     "resample_pcm16",
 ]
+
+
+EchoMode = Literal["auto", "aec", "gate", "half-duplex", "off"]
+"""What keeps the model from hearing itself; "auto" takes echo cancellation where it is installed, else the gate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,15 @@ Pure: no clock, no device. Audio is PCM16 mono, in pieces of any length.
 
 import importlib.util
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from voicecli.audio import EchoMode
 from voicecli.audio.pcm import SILENCE_DBFS, level
 from voicecli.errors import ConfigurationError
 
-__all__ = ["Echo", "EchoCanceller", "EchoGate", "EchoMode", "HalfDuplex", "NoEchoControl", "make_echo"]
-
-EchoMode = Literal["auto", "aec", "gate", "half-duplex", "off"]
+__all__ = ["Echo", "EchoCanceller", "EchoGate", "HalfDuplex", "NoEchoControl", "make_echo"]
 
 _FRAME_MS = 10  # what the WebRTC audio processing takes
 _AUDIBLE_DBFS = -60.0  # what is played more softly makes no echo that matters

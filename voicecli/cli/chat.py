@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from voicecli.cli.options import Choices, takes_conversation_options
+from voicecli.audio import EchoMode
+from voicecli.cli.options import Choices, Devices, takes_conversation_options
 
 __all__ = ["chat", "send_text"]
 
@@ -14,6 +15,7 @@ Output = Annotated[
     typer.Option("--output", "-o", metavar="FILE|-", help="Where the reply's sound goes, as WAV."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output for all that happens.")]
+_DEVICES = "Microphone and loudspeaker"
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write only what is said, and errors.")]
 
 
@@ -30,25 +32,34 @@ def chat(
     output: Output = None,
     as_json: Json = False,
     quiet: Quiet = False,
+    input_device: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|NUMBER", help="Microphone; see list-devices.", rich_help_panel=_DEVICES),
+    ] = None,
+    output_device: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|NUMBER", help="Loudspeaker; see list-devices.", rich_help_panel=_DEVICES),
+    ] = None,
+    echo: Annotated[
+        EchoMode, typer.Option(help="What keeps the model from hearing itself.", rich_help_panel=_DEVICES)
+    ] = "auto",
 ) -> None:
-    """Talk with a model.
+    """Talk with a model, out loud or through files.
 
     Pipes serve without any option: cat question.wav | voice chat > reply.wav
     """
-    if input_ is None:
-        if sys.stdin.isatty():
-            raise typer.BadParameter(
-                "live sound is not supported yet; name a recording, or pipe one in: "
-                "cat question.wav | voice chat > reply.wav",
-                param_hint="--input",
-            )
-        input_ = "-"
+    live = input_ is None and sys.stdin.isatty()
     output = _output(output, as_json)
-    from voicecli.audio.files import WavSource
-    from voicecli.cli.run import run_conversation
+    from voicecli.cli.run import run_conversation, run_live
 
-    source = WavSource(input_, raw_rate=input_rate)
-    run_conversation(choices, source, output, as_json=as_json, quiet=quiet)
+    if live:
+        devices = Devices(_device(input_device), _device(output_device), echo)
+        run_live(choices, devices, output, as_json=as_json, quiet=quiet)
+        return
+    from voicecli.audio.files import WavSource
+
+    source = WavSource(input_ or "-", raw_rate=input_rate)
+    run_conversation(choices.for_recording(), source, output, as_json=as_json, quiet=quiet)
 
 
 @takes_conversation_options
@@ -84,3 +95,7 @@ def _output(output: str | None, as_json: bool) -> str | None:
     if output is None and not as_json and not sys.stdout.isatty():
         return "-"
     return output
+
+
+def _device(name: str | None) -> str | int | None:
+    return int(name) if name is not None and name.isdecimal() else name

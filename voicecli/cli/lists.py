@@ -12,7 +12,7 @@ from voicecli.errors import ConfigurationError
 from voicecli.providers import PROVIDERS, find_provider
 from voicecli.providers.base import ModelInfo, Provider
 
-__all__ = ["list_models", "list_providers", "list_voices"]
+__all__ = ["JsonOption", "list_models", "list_providers", "list_voices", "show_table"]
 
 ProviderArgument = Annotated[
     str | None, typer.Argument(metavar="[PROVIDER]", help="openai, gemini or local; all without it.")
@@ -22,7 +22,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON array.")]
 
 def list_providers(as_json: JsonOption = False) -> None:
     """Show the providers, and which are set up."""
-    _show(
+    show_table(
         ("provider", "configured", "default model", "default voice", "set up by"),
         [
             {
@@ -57,7 +57,7 @@ def list_models(
         for each in _providers(provider)
         for model in (_fetch(each) if live else each.models)
     ]
-    _show(("provider", "model", "default", "note", "deprecated"), rows, as_json)
+    show_table(("provider", "model", "default", "note", "deprecated"), rows, as_json)
 
 
 def list_voices(provider: ProviderArgument = None, as_json: JsonOption = False) -> None:
@@ -72,7 +72,7 @@ def list_voices(provider: ProviderArgument = None, as_json: JsonOption = False) 
         for each in _providers(provider)
         for voice in each.voices
     ]
-    _show(("provider", "voice", "default", "note"), rows, as_json)
+    show_table(("provider", "voice", "default", "note"), rows, as_json)
 
 
 def _providers(name: str | None) -> Sequence[Provider]:
@@ -92,7 +92,12 @@ def _fetch(provider: Provider) -> list[ModelInfo]:
     return asyncio.run(provider.fetch_models(RealtimeConfig()))
 
 
-def _show(columns: tuple[str, ...], rows: list[dict[str, Any]], as_json: bool) -> None:
+def show_table(columns: tuple[str, ...], rows: list[dict[str, Any]], as_json: bool) -> None:
+    """Write rows as a table on a terminal, as JSON, or as lines with tabs.
+
+    Args:
+        rows: what is in each of the columns; JSON has what is there besides, too.
+    """
     if as_json:
         keyed = [{key.replace(" ", "_"): value for key, value in row.items()} for row in rows]
         typer.echo(json.dumps(keyed, indent=2))

@@ -4,12 +4,13 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from voicecli.audio import EchoMode
 from voicecli.config import (
     ClientVAD,
     Eagerness,
@@ -29,7 +30,7 @@ from voicecli.errors import ConfigurationError
 from voicecli.providers import choose_provider, find_provider
 from voicecli.providers.base import Provider
 
-__all__ = ["Choices", "conversation", "takes_conversation_options"]
+__all__ = ["Choices", "Devices", "conversation", "takes_conversation_options"]
 
 _TURNS = "Turns"
 _MODEL = "Model and answer"
@@ -52,6 +53,21 @@ class Choices:
     config: RealtimeConfig
     tools: Path | None
     vad_given: bool
+
+    def for_recording(self) -> "Choices":
+        """A recording goes in as fast as it is taken, which only turns found here can follow."""
+        if self.vad_given:
+            return self
+        return replace(self, config=replace(self.config, vad_mode=VADMode.CLIENT))
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """Which devices, by number or a part of their name, and what is done against echo."""
+
+    microphone: str | int | None = None
+    speaker: str | int | None = None
+    echo: EchoMode = "auto"
 
 
 def conversation(
@@ -77,8 +93,8 @@ def conversation(
     vad: Annotated[
         VADMode | None,
         typer.Option(
-            help="Who finds the turns: the provider, this program, or nobody (all input is one turn).",
-            show_default="client for recordings",
+            help="Who finds the turns: the provider, this program, or nobody (live: you push a key to talk).",
+            show_default="server; client for recordings",
             rich_help_panel=_TURNS,
         ),
     ] = None,
@@ -219,7 +235,7 @@ def conversation(
         voice=voice,
         system_prompt=system,
         language=language,
-        vad_mode=vad or VADMode.CLIENT,
+        vad_mode=vad or VADMode.SERVER,
         client_vad=ClientVAD(engine=vad_engine, **_given(hangover_ms=silence_ms, min_speech_ms=min_speech_ms)),
         turn_detection=detection,
         output="text" if text_only else "audio",

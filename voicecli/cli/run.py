@@ -4,18 +4,19 @@ import asyncio
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from voicecli.audio.files import WavSink, WavSource
-from voicecli.cli.options import Choices
+from voicecli.cli.options import Choices, Devices
 from voicecli.cli.output import JsonLines, PlainLines
 from voicecli.duplex import Observer, converse
 from voicecli.errors import RealtimeError, ToolError
 from voicecli.voice import RealtimeVoice
 
-__all__ = ["load_tools", "run_conversation"]
+__all__ = ["load_tools", "run_conversation", "run_live"]
 
 
 def run_conversation(
@@ -30,23 +31,60 @@ def run_conversation(
     Raises:
         RealtimeError: as `converse` does, and when something named on the command line cannot be used.
     """
-    tools = load_tools(choices.tools) if choices.tools else []
-    voice = RealtimeVoice(choices.provider, config=choices.config, tools=tools)
-    lines: JsonLines | PlainLines
+    voice = _voice(choices)
     # Standard output carries the sound when that is piped on; words then go to standard error.
     words: TextIO = sys.stderr if output == "-" else sys.stdout
-    lines = JsonLines(sys.stdout) if as_json else PlainLines(words, quiet=quiet)
-    try:
+    lines: list[Observer] = [JsonLines(sys.stdout) if as_json else PlainLines(words, quiet=quiet)]
+    with _told(lines):
         sink = None
         if output is not None:
             # Before anything is asked of the provider: an answer must not be lost because it cannot be written.
             rate = choices.provider.capabilities.output_rate
             sink = WavSink(output, rate, source=source if isinstance(source, WavSource) else None)
         _prepare(choices)
-        asyncio.run(_converse(voice, source, sink, [lines]))
+        asyncio.run(_converse(voice, source, sink, lines))
+
+
+def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json: bool, quiet: bool) -> None:
+    """Hold a live conversation and return when it is over.
+
+    Args:
+        output: where the reply's sound goes instead of the loudspeaker, as for `run_conversation`; or None.
+
+    Raises:
+        RealtimeError: a device cannot be used, or as `run_conversation` does.
+    """
+    from voicecli.cli.live import talk
+
+    voice = _voice(choices)
+    capabilities = choices.provider.capabilities
+    lines: list[Observer] = []
+    if as_json:
+        lines = [JsonLines(sys.stdout)]
+    elif quiet or output == "-" or not sys.stdout.isatty():
+        lines = [PlainLines(sys.stderr if output == "-" else sys.stdout, quiet=quiet)]
+    with _told(lines):
+        _prepare(choices)
+        sink = WavSink(output, capabilities.output_rate) if output is not None else None
+        summary = asyncio.run(talk(voice, capabilities, devices, lines, sink=sink))
+    if summary:
+        sys.stdout.write(summary + "\n")
+
+
+def _voice(choices: Choices) -> RealtimeVoice:
+    tools = load_tools(choices.tools) if choices.tools else []
+    return RealtimeVoice(choices.provider, config=choices.config, tools=tools)
+
+
+@contextmanager
+def _told(lines: list[Observer]) -> Iterator[None]:
+    """A failure is one more line for whoever reads JSON."""
+    try:
+        yield
     except RealtimeError as error:
-        if isinstance(lines, JsonLines):
-            lines.failed(error)
+        for line in lines:
+            if isinstance(line, JsonLines):
+                line.failed(error)
         raise
 
 

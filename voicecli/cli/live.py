@@ -1,0 +1,243 @@
+"""A live conversation: microphone, loudspeaker, view and keys, put together."""
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+from voicecli.audio import AudioSink
+from voicecli.audio.echo import Echo, make_echo
+from voicecli.audio.portaudio import Microphone, Speaker
+from voicecli.cli.options import Devices
+from voicecli.config import RealtimeConfig, VADMode
+from voicecli.duplex import Observer, converse
+from voicecli.errors import RealtimeError
+from voicecli.events import ErrorOccurred, Event, Notice
+from voicecli.providers.base import Capabilities
+from voicecli.session import VoiceSession
+from voicecli.tui import LiveView, can_show
+from voicecli.view import Sound, View
+from voicecli.voice import RealtimeVoice
+
+__all__ = ["Live", "talk"]
+
+# A muted microphone sends silence for so long, that a turn under way can end by it; then nothing.
+_MUTE_AFTER_S = 1.5
+# What was said just before the talk key came down belongs to the turn.
+_PRE_ROLL_MS = 300
+# The level meter's range, in dB of full scale.
+_QUIET_DBFS, _LOUD_DBFS = -60.0, -6.0
+
+
+async def talk(
+    voice: RealtimeVoice,
+    capabilities: Capabilities,
+    devices: Devices,
+    observers: list[Observer],
+    *,
+    sink: AudioSink | None,
+) -> str:
+    """Hold a live conversation until the user or the provider ends it; the line that sums it up, "" without a view.
+
+    Args:
+        observers: with any, nothing is drawn: they tell what happens.
+        sink: takes the reply's sound instead of the loudspeaker.
+
+    Raises:
+        RealtimeError: a device cannot be used, or the conversation failed.
+    """
+    live = Live(voice.config, capabilities, devices, sink=sink)
+    try:
+        await live.open()
+        if observers or not can_show(sys.stdin, sys.stdout):
+            await live.hold(voice, observers)
+            return ""
+        view = live.view
+        async with LiveView(view, live, sound=live.sound):
+            await live.hold(voice, [view.apply])
+        return view.summary()
+    finally:
+        await live.aclose()
+
+
+class Live:
+    """The user's side of a live conversation; keys act on it (`Controls`).
+
+    Recording begins with `open()`: what is said while the provider is dialled is not lost.
+    """
+
+    def __init__(
+        self, config: RealtimeConfig, capabilities: Capabilities, devices: Devices, *, sink: AudioSink | None = None
+    ) -> None:
+        push_to_talk = config.vad_mode is VADMode.NONE
+        self.view = View(push_to_talk=push_to_talk)
+        self._echo: Echo = make_echo(devices.echo, capabilities.input_rate, capabilities.output_rate)
+        self._microphone = Microphone(
+            capabilities.input_rate, device=devices.microphone, echo=self._echo, on_notice=self._notice
+        )
+        self._speaker: Speaker | None = None
+        if sink is None:
+            sink = self._speaker = Speaker(
+                capabilities.output_rate,
+                device=devices.speaker,
+                echo=self._echo,
+                on_notice=self._notice,
+                on_sound=self._sound_heard,
+            )
+        self._sink = sink
+        self._voice_in = _Gate(self._microphone, is_open=not push_to_talk)
+        self._session: VoiceSession | None = None
+        self._holding: asyncio.Task[None] | None = None
+        self._ended = False
+        self._observers: list[Observer] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Take the devices. Raises AudioDeviceError."""
+        await self._microphone.open()
+        if self._speaker is not None:
+            await self._speaker.open()
+
+    async def hold(self, voice: RealtimeVoice, observers: list[Observer]) -> None:
+        """Connect and converse, until the end."""
+        self._observers = observers
+        self._holding = asyncio.create_task(self._converse(voice), name="voicecli-live")
+        try:
+            await self._holding
+        except asyncio.CancelledError:
+            if not self._ended:
+                raise
+        finally:
+            self._holding.cancel()
+            await asyncio.wait([self._holding])
+
+    async def aclose(self) -> None:
+        """Give the devices back, and close the sink; idempotent."""
+        for task in self._tasks:
+            task.cancel()
+        await self._microphone.aclose()
+        await self._sink.aclose()
+
+    def sound(self) -> Sound:
+        """What the devices do now."""
+        speaker = self._speaker
+        return Sound(
+            microphone=self._microphone.device,
+            speaker=speaker.device if speaker else "",
+            microphone_bands=(_loudness(self._microphone.level),),
+            speaker_bands=(_loudness(speaker.level),) if speaker else (),
+            playing=speaker is not None and speaker.playhead is not None,
+            echo=self._echo.active,
+            underruns=speaker.stats.underruns if speaker else 0,
+        )
+
+    # -- Controls
+
+    def mute_microphone(self, muted: bool) -> None:
+        self._microphone.muted = muted
+        if muted:
+            self._start(self._fall_silent())
+        elif not self.view.push_to_talk:
+            self._voice_in.is_open = True
+
+    def mute_speaker(self, muted: bool) -> None:
+        if self._speaker is not None:
+            self._speaker.muted = muted
+
+    def talk(self, talking: bool) -> None:
+        self._voice_in.is_open = talking
+        if self._session is not None:
+            self._start(self._session.interrupt() if talking else self._session.end_turn())
+
+    def interrupt(self) -> None:
+        if self._session is not None:
+            self._start(self._session.interrupt())
+
+    def say(self, text: str) -> None:
+        if self._session is not None:
+            self._start(self._say(self._session, text))
+
+    def approve(self, approval_id: str, allowed: bool) -> None:
+        if self._session is not None:
+            self._start(self._session.approve(approval_id, allowed))
+
+    def end(self) -> None:
+        self._ended = True
+        self._sink.clear()
+        if self._session is None and self._holding is not None:
+            self._holding.cancel()  # the provider does not answer yet
+        self._start(self._microphone.aclose())
+
+    # -- inside
+
+    async def _converse(self, voice: RealtimeVoice) -> None:
+        async with voice.connect() as session:
+            self._session = session
+            await converse(session, self._voice_in, self._sink, self._observers)
+
+    async def _say(self, session: VoiceSession, text: str) -> None:
+        await session.send_text(text, wait=False)
+
+    async def _fall_silent(self) -> None:
+        await asyncio.sleep(_MUTE_AFTER_S)
+        if self._microphone.muted and self._session is not None and not self.view.push_to_talk:
+            self._voice_in.is_open = False
+            await self._session.pause_audio()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), RealtimeError):
+            self._tell(ErrorOccurred(error))
+
+    def _notice(self, code: str, message: str) -> None:
+        self._tell(Notice(code, message))
+
+    def _tell(self, event: Event) -> None:
+        for observer in self._observers:
+            observer(event)
+
+    def _sound_heard(self) -> None:
+        self.view.sound_heard()
+        if self._session is not None:
+            self._session.sound_heard()
+
+
+class _Gate:
+    """The microphone, as far as it is to be sent. Audio from just before it opens comes first."""
+
+    realtime = True
+
+    def __init__(self, microphone: Microphone, *, is_open: bool) -> None:
+        self.is_open = is_open
+        self._microphone = microphone
+        self._pre_roll: deque[bytes] = deque()
+        self._kept = 0
+
+    @property
+    def sample_rate(self) -> int:
+        return self._microphone.sample_rate
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        most = self.sample_rate * _PRE_ROLL_MS // 1000 * 2
+        async for chunk in self._microphone:
+            self._pre_roll.append(chunk)
+            self._kept += len(chunk)
+            if self.is_open:
+                yield b"".join(self._pre_roll)
+                self._pre_roll.clear()
+                self._kept = 0
+            while self._kept > most:
+                self._kept -= len(self._pre_roll.popleft())
+
+    async def aclose(self) -> None:
+        await self._microphone.aclose()
+
+
+def _loudness(dbfs: float) -> float:
+    return min(max((dbfs - _QUIET_DBFS) / (_LOUD_DBFS - _QUIET_DBFS), 0.0), 1.0)
