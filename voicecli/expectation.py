@@ -19,6 +19,8 @@ class Expectation:
 
     def __init__(self) -> None:
         self.running: str | None = None
+        self._turn = 0
+        self._running_turn = 0
         self._owed = False
         self._hope_until: float | None = None
         self._speech_open = False
@@ -41,6 +43,7 @@ class Expectation:
 
     def turn_ended(self) -> None:
         """The user has finished: an answer is owed."""
+        self._turn += 1
         self._owed, self._hope_until = True, None
 
     def audio_ended(self, now: float) -> None:
@@ -60,11 +63,13 @@ class Expectation:
 
     def response_started(self, response_id: str) -> None:
         self.running, self._hope_until = response_id, None
+        self._running_turn = self._turn
 
     def response_done(self, response_id: str, *, awaits_tools: bool) -> None:
         if self.running == response_id:
             self.running = None
-        if not awaits_tools:
+        # The end of a reply that was cut off may be told when the next turn has ended already.
+        if not awaits_tools and self._running_turn == self._turn:
             self._owed = False
 
     def give_up(self) -> None:

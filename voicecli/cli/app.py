@@ -11,8 +11,10 @@ from voicecli import __version__
 __all__ = ["COMMANDS", "app", "load_command"]
 
 COMMANDS = {
-    "chat": ("chat", "Talk with a model."),
+    "chat": ("chat", "Talk with a model, out loud or through files."),
     "send-text": ("chat", "Say something in writing; the answer comes as text and sound."),
+    "list-devices": ("devices", "Show microphones and loudspeakers, and which are used when none is chosen."),
+    "test-audio": ("devices", "Record 3 seconds, play them back, measure the echo, and say what could be better."),
     "list-providers": ("lists", "Show the providers, and which are set up."),
     "list-models": ("lists", "Show the models of a provider, or of all."),
     "list-voices": ("lists", "Show the voices of a provider, or of all."),

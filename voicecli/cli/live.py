@@ -89,7 +89,7 @@ class Live:
         self._voice_in = _Gate(self._microphone, is_open=not push_to_talk)
         self._session: VoiceSession | None = None
         self._holding: asyncio.Task[None] | None = None
-        self._ended = False
+        self._leaving = False
         self._observers: list[Observer] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -106,7 +106,7 @@ class Live:
         try:
             await self._holding
         except asyncio.CancelledError:
-            if not self._ended:
+            if not self._leaving:
                 raise
         finally:
             self._holding.cancel()
@@ -163,7 +163,7 @@ class Live:
             self._start(self._session.approve(approval_id, allowed))
 
     def end(self) -> None:
-        self._ended = True
+        self._leaving = True
         self._sink.clear()
         if self._session is None and self._holding is not None:
             self._holding.cancel()  # the provider does not answer yet

@@ -1,0 +1,77 @@
+from voicecli.expectation import Expectation
+
+
+def test_a_turn_is_owed_an_answer_until_it_is_complete() -> None:
+    expected = Expectation()
+    assert not expected.waiting
+    expected.turn_ended()
+    assert expected.waiting
+    assert expected.hope_left(0) is None
+    expected.response_started("r1")
+    assert expected.running == "r1"
+    expected.response_done("r1", awaits_tools=False)
+    assert not expected.waiting
+
+
+def test_a_call_of_tools_is_no_answer() -> None:
+    expected = Expectation()
+    expected.turn_ended()
+    expected.response_started("r1")
+    expected.response_done("r1", awaits_tools=True)
+    assert expected.waiting
+
+
+def test_the_end_of_a_cut_reply_answers_no_later_turn() -> None:
+    """It is told when the next turn has ended already."""
+    expected = Expectation()
+    expected.turn_ended()
+    expected.response_started("r1")
+    expected.turn_ended()
+    expected.response_done("r1", awaits_tools=False)
+    assert expected.waiting
+    expected.response_started("r2")
+    expected.response_done("r2", awaits_tools=False)
+    assert not expected.waiting
+
+
+def test_hope_ends_and_is_renewed_by_signs() -> None:
+    expected = Expectation()
+    expected.audio_ended(10.0)
+    first = expected.hope_left(10.0)
+    assert first is not None
+    assert first > 0
+    assert expected.hope_left(10.0 + first) == 0
+    expected.sign(11.0)
+    assert expected.hope_left(11.0) == first
+    expected.give_up()
+    assert not expected.waiting
+
+
+def test_audio_that_ends_after_the_answer_began_promises_nothing_more() -> None:
+    expected = Expectation()
+    expected.turn_ended()
+    expected.audio_ended(1.0)
+    expected.response_started("r1")
+    expected.response_done("r1", awaits_tools=False)
+    assert not expected.waiting
+
+
+def test_speech_that_is_open_at_the_end_is_hoped_for_even_while_a_reply_is_made() -> None:
+    expected = Expectation()
+    expected.turn_ended()
+    expected.speech_started()
+    expected.audio_ended(1.0)
+    expected.no_speech()
+    assert not expected.waiting
+
+
+def test_whoever_asks_is_owed_what_others_hope_for() -> None:
+    expected = Expectation()
+    expected.audio_ended(1.0)
+    expected.insist(answered=False)
+    assert expected.hope_left(1.0) is None
+    assert expected.waiting
+    expected = Expectation()
+    expected.audio_ended(1.0)
+    expected.insist(answered=True)
+    assert not expected.waiting
