@@ -281,10 +281,10 @@ def test_the_status_line_keeps_what_matters_most() -> None:
     stage.view.set_sound(DEVICES)
     lines = {width: stage.footer(width)[1] for width in (120, 70, 50, 20, 12, 5)}
     assert lines == {
-        120: "● Listening  mic ▁▅█ Built-in Microphone  spk ▂ Headphones  first sound 410 ms  $0.5000  echo gate",
-        70: "● Listening  mic ▁▅█  spk ▂  first sound 410 ms  $0.5000  echo gate",
-        50: "● Listening  ▁▅█  ▂  410 ms  $0.5000  echo gate",
-        20: "● Listening  ▁▅█  ▂",
+        120: "● Listening  mic ▁▅█ Built-in Microphone  spk █▁▁▁▁ Headphones  first sound 410 ms  $0.5000  echo gate",
+        70: "● Listening  mic ▁▅█  spk █▁▁▁▁ Headphones  410 ms  $0.5000  echo gate",
+        50: "Listening  ▁▅█  █▁▁▁▁  410 ms  $0.5000  echo gate",
+        20: "● Listening  mic ▁▅█",
         12: "● Listening",
         5: "Liste",
     }

@@ -28,10 +28,8 @@ _SIGNALS = {"ctrl+c": "SIGINT", "ctrl+z": "SIGTSTP", "ctrl+\\": "SIGQUIT"}
 
 
 class Keyboard(Protocol):
-    """Attributes: tells_release: whether keys are reported when let go."""
+    """Where keys come from."""
 
-    @property
-    def tells_release(self) -> bool: ...
     def open(self) -> None:
         """Read keys from now on; called in the event loop. May be called again after `close()`."""
 
@@ -91,10 +89,6 @@ if sys.platform != "win32":
             self._loop: asyncio.AbstractEventLoop | None = None
             self._flush: asyncio.TimerHandle | None = None
 
-        @property
-        def tells_release(self) -> bool:
-            return self._decoder.tells_release
-
         def open(self) -> None:
             self._before = termios.tcgetattr(self._fd)
             mode = termios.tcgetattr(self._fd)
@@ -140,7 +134,7 @@ if sys.platform != "win32":
             keys = self._decoder.feed(self._utf8.decode(data))
             if self._decoder.speaks_kitty and not self._kitty:
                 self._kitty = True
-                os.write(self._out_fd, (_KITTY_ON + _ASK_KITTY).encode())
+                os.write(self._out_fd, _KITTY_ON.encode())
             deliver(keys, self._on_key)
             if self._decoder.waiting and self._loop is not None:
                 self._flush = self._loop.call_later(_ESCAPE_WAIT_S, self._flush_keys)

@@ -33,8 +33,6 @@ class ConsoleKeyboard:
         console: read instead of the program's console.
     """
 
-    tells_release = False
-
     def __init__(self, on_key: Callable[[Key], None], console: Input | None = None) -> None:
         self._on_key = on_key
         self._console = console

@@ -30,7 +30,6 @@ _SHIFT = 1
 _MODIFIERS = {4: "ctrl+", 2: "alt+", 8: "super+"}
 # The protocol names the keys that make no text by code points of this private area.
 _FUNCTIONAL = range(57344, 63744)
-_REPORTS_RELEASE = 2
 _JOINERS = "\u200c\u200d"  # invisible characters that people type: they part and join letters
 
 
@@ -54,12 +53,10 @@ class KeyDecoder:
     """Cuts what the terminal sends into keys.
 
     Attributes:
-        tells_release: whether the terminal has said that it reports when a key is let go.
         speaks_kitty: whether it has said that it knows the kitty keyboard protocol.
     """
 
     def __init__(self) -> None:
-        self.tells_release = False
         self.speaks_kitty = False
         self._pending = ""
 
@@ -120,7 +117,6 @@ class KeyDecoder:
         if parameters.startswith("?"):
             if final == "u":
                 self.speaks_kitty = True
-                self.tells_release = bool(_number(parameters[1:]) & _REPORTS_RELEASE)
             return None  # an answer of the terminal's, not a key
         code, modifiers, text = [*parameters.split(";"), "", ""][:3]
         number = _number(code.partition(":")[0])

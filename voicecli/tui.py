@@ -198,6 +198,9 @@ def _device(label: str, name: str, bands: Sequence[float], muted: bool, glyphs: 
 
 
 def _meter(bands: Sequence[float], glyphs: Glyphs) -> Text:
+    """A bar for each band; a single level fills as many bars from the left."""
+    if len(bands) == 1:
+        bands = [bands[0] * _METER_BANDS - place for place in range(_METER_BANDS)]
     top = len(glyphs.bars) - 1
     bars = "".join(glyphs.bars[min(max(round(band * top), 0), top)] for band in bands or (0.0,) * _METER_BANDS)
     return Text(bars, style="green")
