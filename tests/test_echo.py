@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from voicecli.audio import float32_to_pcm16, pcm16_to_float32, resample_pcm16
-from voicecli.audio.echo import Echo, EchoMode, make_echo
+from voicecli.audio import EchoMode, float32_to_pcm16, pcm16_to_float32, resample_pcm16
+from voicecli.audio.echo import Echo, make_echo
 from voicecli.audio.pcm import SILENCE_DBFS, level
 from voicecli.audio.vad import SpeechDetected, VoiceActivityDetector
 from voicecli.config import ClientVAD

@@ -84,6 +84,12 @@ async def closing() -> AsyncIterator[Closing]:
         await endpoint.aclose()
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Devices with a long buffer: sound does not break up however busy this machine is."""
+    monkeypatch.setattr("voicecli.audio.stream._LATENCIES", (0.2,))
+
+
 async def eventually(condition: Callable[[], bool], what: str, timeout_s: float = 10.0) -> None:
     await asyncio.to_thread(wait_until, condition, what, timeout_s)
 
@@ -110,6 +116,7 @@ async def read(microphone: Microphone, seconds: float) -> bytes:
 # -- what is played is heard, what is said is recorded
 
 
+@pytest.mark.usefixtures("patient")
 async def test_every_sample_written_is_heard_once(sound_server: SoundServer, closing: Closing) -> None:
     heard: list[float] = []
     speaker = closing(Speaker(RATE, on_sound=lambda: heard.append(time.monotonic())))
@@ -123,13 +130,14 @@ async def test_every_sample_written_is_heard_once(sound_server: SoundServer, clo
         drained = time.monotonic()
         await eventually(lambda: find(recording.audio, original) + RATE * 2 < len(recording.audio) // 2, "all recorded")
         recorded = recording.audio
-    assert fidelity(recorded, original, find(recorded, original)) > 25
+    assert fidelity(recorded, original, find(recorded, original)) > 30
     assert len(heard) == 1
     assert drained - heard[0] == pytest.approx(2.0, abs=0.15)
     assert speaker.playhead is None
     assert speaker.stats.underruns == 0
 
 
+@pytest.mark.usefixtures("patient")
 async def test_every_sample_said_is_recorded_once(sound_server: SoundServer, closing: Closing) -> None:
     microphone = closing(Microphone(RATE))
     original = sound(1.5, seed=1)
@@ -137,10 +145,11 @@ async def test_every_sample_said_is_recorded_once(sound_server: SoundServer, clo
     saying = asyncio.create_task(asyncio.to_thread(sound_server.say, original, RATE))
     recorded = await read(microphone, 2.5)
     await saying
-    assert fidelity(recorded, original, find(recorded, original)) > 25
+    assert fidelity(recorded, original, find(recorded, original)) > 30
     assert microphone.dropped_ms == 0
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_device_with_its_own_format_is_converted_for(
     sound_server: SoundServer, closing: Closing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,17 +176,18 @@ async def test_a_device_with_its_own_format_is_converted_for(
         speaker.end()
         heard = await read(microphone, 1.6)
         played = recording.audio
-    assert fidelity(played, original, find(played, original)) > 25
-    assert fidelity(heard, original, find(heard, original)) > 25
+    assert fidelity(played, original, find(played, original)) > 30
+    assert fidelity(heard, original, find(heard, original)) > 30
 
 
+@pytest.mark.usefixtures("patient")
 async def test_the_first_word_is_kept_until_somebody_reads(sound_server: SoundServer, closing: Closing) -> None:
     microphone = closing(Microphone(RATE))
     await microphone.open()
     original = sound(0.5, seed=3)
     await asyncio.to_thread(sound_server.say, original, RATE)
     recorded = await read(microphone, 0.9)
-    assert fidelity(recorded, original, find(recorded, original)) > 25
+    assert fidelity(recorded, original, find(recorded, original)) > 30
 
 
 async def test_what_nobody_reads_is_dropped_and_counted(
@@ -249,6 +259,7 @@ async def test_clear_is_silence_at_once_and_says_what_was_heard(sound_server: So
     assert speaker.playhead is None
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_pause_loses_nothing(sound_server: SoundServer, closing: Closing) -> None:
     speaker = closing(Speaker(RATE))
     await speaker.open()
@@ -304,9 +315,10 @@ async def test_a_stalled_microphone_is_opened_again(
     saying = asyncio.create_task(asyncio.to_thread(sound_server.say, original, RATE))
     recorded = await read(microphone, 2.0)
     await saying
-    assert fidelity(recorded, original, find(recorded, original)) > 25
+    assert fidelity(recorded, original, find(recorded, original)) > 30
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_stalled_loudspeaker_goes_on_where_it_stopped(sound_server: SoundServer, closing: Closing) -> None:
     notices = Notices()
     speaker = closing(Speaker(RATE, on_notice=notices))
@@ -324,7 +336,7 @@ async def test_a_stalled_loudspeaker_goes_on_where_it_stopped(sound_server: Soun
         await asyncio.sleep(0.2)
         recorded = recording.audio
     rest = original[-RATE * 2 :]
-    assert fidelity(recorded, rest, find(recorded, rest)) > 25
+    assert fidelity(recorded, rest, find(recorded, rest)) > 30
 
 
 async def test_both_survive_a_sound_server_that_dies(sound_server: SoundServer, closing: Closing) -> None:
@@ -344,24 +356,25 @@ async def test_both_survive_a_sound_server_that_dies(sound_server: SoundServer, 
         assert level((await read(microphone, 0.5))[-RATE // 2 :]) > -40
 
 
+@pytest.mark.usefixtures("patient")
 async def test_an_unplugged_device_is_replaced_by_the_default(sound_server: SoundServer, closing: Closing) -> None:
     notices = Notices()
     speaker = closing(Speaker(RATE, device="headset", on_notice=notices))
-    with sound_server.headset():
+    with sound_server.headset(), sound_server.record(RATE) as recording:
         await speaker.open()
         assert speaker.device == "virtual_headset"
         original = sound(3.0)
         speaker.write(original, "item")
         speaker.end()
         await eventually(lambda: speaker.playhead is not None and speaker.playhead.played_ms > 300, "it plays")
-    with sound_server.record(RATE) as recording:
+        sound_server.unplug_headset()
         await eventually(lambda: notices.codes[-1:] == ["loudspeaker_changed"], "the default takes its place", 5.0)
         assert speaker.device == "default"
         await speaker.drain()
         await asyncio.sleep(0.2)
         recorded = recording.audio
     rest = original[-RATE:]
-    assert fidelity(recorded, rest, find(recorded, rest)) > 25
+    assert fidelity(recorded, rest, find(recorded, rest)) > 30
 
 
 async def test_the_sound_follows_the_default_device(sound_server: SoundServer, closing: Closing) -> None:

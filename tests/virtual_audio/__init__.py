@@ -134,6 +134,11 @@ class SoundServer:
             self._configure()
             self.control("unload-module", module)
 
+    def unplug_headset(self) -> None:
+        """Have it stop, and ALSA know it no longer. (Without the sink, PulseAudio would move what plays by itself.)"""
+        self.control("suspend-sink", "headset", "1")
+        self._configure()
+
     @contextlib.contextmanager
     def echo(self, delay_ms: int, gain_db: float) -> Iterator[None]:
         """Let the microphone hear the loudspeaker."""

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from voicecli.audio import Playhead
 from voicecli.audio.echo import Echo
 from voicecli.audio.jitter import FADE_OUT_MS, JitterBuffer, JitterStats
-from voicecli.audio.pcm import SILENCE_DBFS, Resampler, level
+from voicecli.audio.pcm import Resampler
 from voicecli.audio.stream import DeviceFormat, DeviceStream, OnNotice
 
 __all__ = ["Microphone", "Speaker"]
@@ -26,7 +26,7 @@ _CHUNK_MS = 20  # what providers are sent and VADs judge; half the wake-ups of t
 # Waiting to be read. A provider may take 15 s to answer, and the first word is not to be lost.
 _QUEUE_MS = 20_000
 _SILENT_MS = 3_000  # exact zeros for so long come from no microphone
-_METER_BLOCKS = 5  # the level is that of the latest 50 ms
+_METER_BLOCKS = 6  # of 10 ms
 _MOST_WANTED_MS = 10  # of the reply at once, where the device has another rate
 
 
@@ -94,9 +94,9 @@ class Microphone:
         return self._dropped // 2 * 1000 // self._sample_rate
 
     @property
-    def level(self) -> float:
-        """How loud it is just now, in dB of full scale."""
-        return level(b"".join(self._recent)) if self._recent else SILENCE_DBFS
+    def latest(self) -> bytes:
+        """The latest 60 ms of what it heard, for a meter."""
+        return b"".join(self._recent)
 
     @property
     def latency_ms(self) -> float:
@@ -224,9 +224,9 @@ class Speaker:
         return self._stream.format.name if self._stream.format else ""
 
     @property
-    def level(self) -> float:
-        """How loud it plays just now, in dB of full scale."""
-        return level(b"".join(self._recent)) if self._recent else SILENCE_DBFS
+    def latest(self) -> bytes:
+        """The latest 60 ms of what it played, for a meter."""
+        return b"".join(self._recent)
 
     @property
     def latency_ms(self) -> float:

@@ -21,8 +21,8 @@ OnNotice = Callable[[str, str], None]
 """Is told a stable code and a message for people, on the event loop."""
 
 # Measured through PulseAudio on two cores. With 10 ms blocks "low" is a buffer of 20 ms: silence comes 44 to 54 ms
-# after `clear()`, and nothing is missed until other programs want both cores; 60 ms then suffice. 20 ms blocks cannot do
-# with less than 40 ms, and silence takes 80 to 95 ms.
+# after `clear()`, and nothing is missed until other programs want both cores; 60 ms then suffice. 20 ms blocks cannot
+# do with less than 40 ms, and silence takes 80 to 95 ms.
 _BLOCK_MS = 10
 _LATENCIES: tuple[str | float, ...] = ("low", 0.04, 0.08, 0.16)  # from one to the next when sound breaks up
 _STRAIN_KEPT = 0.98  # of the count of missed blocks, per tick: half of it after 3.4 s

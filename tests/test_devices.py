@@ -1,0 +1,68 @@
+"""`voice list-devices` and `voice test-audio`, as programs, on the virtual sound card."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.virtual_audio import SoundServer
+
+pytest_plugins = ["tests.virtual_audio.fixture"]
+
+PROGRAM = """
+import sys, typer
+from voicecli.cli import devices
+from voicecli.errors import AudioDeviceError
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command("list-devices")(devices.list_devices)
+app.command("test-audio")(devices.test_audio)
+try:
+    app()
+except AudioDeviceError as error:
+    print(error.message, file=sys.stderr)
+    sys.exit(5)
+"""
+
+
+def voice(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, timeout=60, env=dict(os.environ)
+    )
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def test_devices_as_lines_and_as_json(sound_server: SoundServer) -> None:
+    lines = voice("list-devices").stdout.splitlines()
+    assert [line.split("\t")[1] for line in lines] == ["virtual_speaker", "virtual_mic", "default"]
+    assert lines[2].split("\t")[-2:] == ["default input", "default output"]
+    devices = json.loads(voice("list-devices", "--json").stdout)
+    assert [device["number"] for device in devices if device["default_input"]] == [2]
+    assert devices[1]["inputs"] > 0
+    assert devices[1]["outputs"] == 0
+
+
+def test_the_test_measures_what_is_there(sound_server: SoundServer, speech: bytes) -> None:
+    speaking = threading.Timer(1.5, sound_server.say, (speech, 16_000))
+    with sound_server.echo(50, -12):
+        speaking.start()
+        done = voice("test-audio", "--json", "--input-device", "virtual_mic")
+        speaking.join()
+    result = json.loads(done.stdout)
+    assert result["input_device"] == "virtual_mic"
+    assert result["output_device"] == "default"
+    assert -40 < result["level_dbfs"] < -10
+    assert result["noise_floor_dbfs"] < -60
+    assert result["echo_db"] == pytest.approx(-12, abs=2)
+    assert 50 < result["round_trip_ms"] < 250
+    assert "echo cancellation" in result["advice"][-1]
+    assert "Speak for 3 seconds" in done.stderr
+
+
+def test_without_a_sound_server_it_says_so(sound_server: SoundServer) -> None:
+    sound_server.kill()
+    assert voice("list-devices", "--json").stdout.strip() == "[]"
+    assert "was found" in voice("test-audio", status=5).stderr

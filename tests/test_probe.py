@@ -1,0 +1,62 @@
+"""The figures of `voice test-audio`, on sounds whose figures are known."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from voicecli.audio import float32_to_pcm16, pcm16_to_float32
+from voicecli.audio.probe import HeardChirp, Recorded, advise, chirp, find_chirp, judge_recording
+
+RATE = 24_000
+GOOD = Recorded(level=-22, noise_floor=-65, clipped=0, silent=False)
+
+
+def noise(seconds: float, dbfs: float) -> npt.NDArray[np.float32]:
+    random = np.random.default_rng(1)
+    return (random.standard_normal(round(seconds * RATE)) * 10 ** (dbfs / 20)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("delay_ms", "gain_db"), [(50, 0.0), (180, -20.0), (700, -40.0)])
+def test_a_chirp_is_found_in_noise(delay_ms: int, gain_db: float) -> None:
+    heard = noise(1.6, -60)
+    played = pcm16_to_float32(chirp(RATE)) * np.float32(10 ** (gain_db / 20))
+    begin = RATE * delay_ms // 1000
+    heard[begin : begin + played.size] += played
+    found = find_chirp(float32_to_pcm16(heard), RATE)
+    assert found is not None
+    assert found.delay_ms == pytest.approx(delay_ms, abs=1)
+    assert found.gain_db == pytest.approx(gain_db, abs=1)
+
+
+@pytest.mark.parametrize("heard", [b"", bytes(RATE * 2), float32_to_pcm16(noise(1.6, -30))])
+def test_where_no_chirp_is_none_is_found(heard: bytes) -> None:
+    assert find_chirp(heard, RATE) is None
+
+
+def test_a_recording_is_measured() -> None:
+    audio = np.concatenate([noise(1, -60), np.clip(noise(1, -6), -0.9999, 0.9999)])
+    recorded = judge_recording(float32_to_pcm16(audio), RATE)
+    assert recorded.noise_floor == pytest.approx(-60, abs=1)
+    assert recorded.level == pytest.approx(-7, abs=1.5)
+    assert 0.01 < recorded.clipped < 0.05
+    assert not recorded.silent
+    assert judge_recording(bytes(RATE), RATE).silent
+
+
+@pytest.mark.parametrize(
+    ("recorded", "echo", "word"),
+    [
+        (GOOD, HeardChirp(60, -50), "well"),
+        (GOOD, HeardChirp(60, -10), "cancellation"),
+        (GOOD, HeardChirp(300, -50), "Wireless"),
+        (GOOD, None, "headphones"),
+        (Recorded(-96, -96, 0, silent=True), HeardChirp(60, -50), "muted"),
+        (Recorded(-5, -50, 0.02, silent=False), HeardChirp(60, -50), "cut off"),
+        (Recorded(-55, -80, 0, silent=False), HeardChirp(60, -50), "very soft"),
+        (Recorded(-30, -35, 0, silent=False), HeardChirp(60, -50), "silero"),
+    ],
+)
+def test_the_advice_follows(recorded: Recorded, echo: HeardChirp | None, word: str) -> None:
+    advice = advise(recorded, echo)
+    assert len(advice) == 1
+    assert word in advice[0]

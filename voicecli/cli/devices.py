@@ -1,0 +1,143 @@
+"""`voice list-devices`, `voice test-audio`."""
+
+# ruff: noqa: PT028 - test_audio is a command, no test
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterable
+from typing import Annotated, Any
+
+import typer
+
+from voicecli.cli.lists import JsonOption, show_table
+
+__all__ = ["list_devices", "test_audio"]
+
+_RATE = 24_000
+_RECORD_S = 3.0
+_LISTEN_S = 1.6  # for the chirp: 0.4 s, and up to a second on its way
+
+InputDevice = Annotated[
+    str | None, typer.Option("--input-device", metavar="NAME|NUMBER", help="The microphone; see list-devices.")
+]
+OutputDevice = Annotated[
+    str | None, typer.Option("--output-device", metavar="NAME|NUMBER", help="The loudspeaker; see list-devices.")
+]
+
+
+def list_devices(as_json: JsonOption = False) -> None:
+    """Show microphones and loudspeakers, and which are used when none is chosen."""
+    from voicecli.audio import devices
+
+    rows = [
+        {
+            "number": device.number,
+            "name": device.name,
+            "system": device.host_api,
+            "inputs": device.input_channels,
+            "outputs": device.output_channels,
+            "rate": device.sample_rate,
+            "default input": device.default_input,
+            "default output": device.default_output,
+            "default": device.default_input or device.default_output,
+        }
+        for device in devices.list_devices()
+    ]
+    columns = ("number", "name", "system", "inputs", "outputs", "rate", "default input", "default output")
+    show_table(columns, rows, as_json)
+
+
+def test_audio(
+    input_device: InputDevice = None,
+    output_device: OutputDevice = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Record 3 seconds, play them back, measure the echo, and say what could be better."""
+    result = asyncio.run(_measure(input_device, output_device))
+    if as_json:
+        typer.echo(json.dumps(result, indent=2))
+        return
+    echo, round_trip = result["echo_db"], result["round_trip_ms"]
+    for name, value in (
+        ("Microphone", result["input_device"]),
+        ("Loudspeaker", result["output_device"]),
+        ("Level", f"{result['level_dbfs']:.0f} dB of full scale"),
+        ("Noise", f"{result['noise_floor_dbfs']:.0f} dB of full scale"),
+        ("Cut off", f"{result['clipped']:.2%} of the samples"),
+        ("Echo", "not heard" if echo is None else f"{echo:+.0f} dB"),
+        ("Round trip", "-" if round_trip is None else f"{round_trip:.0f} ms"),
+        *(("Advice", line) for line in result["advice"]),
+    ):
+        typer.echo(f"{name + ':':<13}{value}")
+
+
+async def _measure(input_device: str | None, output_device: str | None) -> dict[str, Any]:
+    from voicecli.audio.portaudio import Microphone, Speaker
+    from voicecli.audio.probe import advise, chirp, find_chirp, judge_recording
+
+    microphone = Microphone(_RATE, device=input_device)
+    speaker = Speaker(_RATE, device=output_device)
+    heard = _Heard()
+    listening: asyncio.Task[None] | None = None
+    try:
+        await speaker.open()
+        await microphone.open()
+        listening = asyncio.create_task(heard.listen(microphone))
+        typer.echo(f"Speak for {_RECORD_S:.0f} seconds, with a pause ...", err=True)
+        voice = await heard.after(len(heard.audio), _RECORD_S)
+        typer.echo("That was you:", err=True)
+        speaker.write(voice, "voice")
+        speaker.end()
+        await speaker.drain()
+        typer.echo("And now a chirp.", err=True)
+        begin = len(heard.audio)
+        speaker.write(chirp(_RATE), "chirp")
+        speaker.end()
+        written = time.monotonic()
+        answer = await heard.after(begin, _LISTEN_S)
+    finally:
+        if listening is not None:
+            listening.cancel()
+            await asyncio.wait([listening])
+        await microphone.aclose()
+        await speaker.aclose()
+    delay_ms = (heard.begun + begin / 2 / _RATE - written) * 1000  # from writing the chirp to where `answer` begins
+    recorded, echo = judge_recording(voice, _RATE), find_chirp(answer, _RATE)
+    return {
+        "input_device": microphone.device,
+        "output_device": speaker.device,
+        "level_dbfs": round(recorded.level, 1),
+        "noise_floor_dbfs": round(recorded.noise_floor, 1),
+        "clipped": round(recorded.clipped, 5),
+        "echo_db": None if echo is None else round(echo.gain_db, 1),
+        "round_trip_ms": None if echo is None else round(echo.delay_ms + delay_ms, 1),
+        "advice": advise(recorded, echo),
+    }
+
+
+class _Heard:
+    """What the microphone has recorded so far.
+
+    Attributes:
+        begun: when its first sample could be had at the earliest, by the monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self.audio = bytearray()
+        self.begun = float("inf")
+        self._more = asyncio.Event()
+
+    async def listen(self, microphone: AsyncIterable[bytes]) -> None:
+        async for chunk in microphone:
+            self.audio += chunk
+            self.begun = min(self.begun, time.monotonic() - len(self.audio) / 2 / _RATE)
+            self._more.set()
+
+    async def after(self, begin: int, seconds: float) -> bytes:
+        """What was or will be recorded from byte `begin` on, of this length."""
+        end = begin + round(seconds * _RATE) * 2
+        while len(self.audio) < end:
+            self._more.clear()
+            await self._more.wait()
+        return bytes(self.audio[begin:end])
