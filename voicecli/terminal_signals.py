@@ -22,6 +22,9 @@ class TerminalSignals:
         enter: takes it again, after Ctrl-Z and `fg`.
         end: asks for the end of the conversation; called in the event loop at the first Ctrl-C. The second one
             raises KeyboardInterrupt.
+
+    Attributes:
+        interrupted: whether Ctrl-C was pressed.
     """
 
     def __init__(self, *, leave: Callable[[], None], enter: Callable[[], None], end: Callable[[], None]) -> None:
@@ -30,7 +33,7 @@ class TerminalSignals:
         self._end = end
         self._loop: asyncio.AbstractEventLoop | None = None
         self._before: dict[signal.Signals, object] = {}
-        self._interrupted = False
+        self.interrupted = False
 
     def install(self) -> None:
         """Take the signals over; called in the event loop, in the main thread."""
@@ -53,9 +56,9 @@ class TerminalSignals:
             self._before[number] = signal.signal(number, handler)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._interrupted or self._loop is None:
+        if self.interrupted or self._loop is None:
             signal.default_int_handler(number, frame)
-        self._interrupted = True
+        self.interrupted = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._end)
 

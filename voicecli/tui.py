@@ -345,6 +345,11 @@ class LiveView:
             self._signals.remove()
             atexit.unregister(self._leave)
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C was pressed."""
+        return self._signals.interrupted
+
     def draw(self) -> None:
         """Show the conversation as it is now."""
         if self._sound is not None:

@@ -8,7 +8,9 @@ from typing import Any
 
 from voicecli.audio import AudioSink
 from voicecli.audio.echo import Echo, make_echo
+from voicecli.audio.meter import Meter
 from voicecli.audio.portaudio import Microphone, Speaker
+from voicecli.audio.quiet import quiet_stderr
 from voicecli.cli.options import Devices
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.duplex import Observer, converse
@@ -26,8 +28,6 @@ __all__ = ["Live", "talk"]
 _MUTE_AFTER_S = 1.5
 # What was said just before the talk key came down belongs to the turn.
 _PRE_ROLL_MS = 300
-# The level meter's range, in dB of full scale.
-_QUIET_DBFS, _LOUD_DBFS = -60.0, -6.0
 
 
 async def talk(
@@ -37,8 +37,8 @@ async def talk(
     observers: list[Observer],
     *,
     sink: AudioSink | None,
-) -> str:
-    """Hold a live conversation until the user or the provider ends it; the line that sums it up, "" without a view.
+) -> None:
+    """Hold a live conversation until the user or the provider ends it.
 
     Args:
         observers: with any, nothing is drawn: they tell what happens.
@@ -46,17 +46,22 @@ async def talk(
 
     Raises:
         RealtimeError: a device cannot be used, or the conversation failed.
+        KeyboardInterrupt: the user ended it by Ctrl-C.
     """
     live = Live(voice.config, capabilities, devices, sink=sink)
     try:
         await live.open()
         if observers or not can_show(sys.stdin, sys.stdout):
             await live.hold(voice, observers)
-            return ""
+            return
         view = live.view
-        async with LiveView(view, live, sound=live.sound):
-            await live.hold(voice, [view.apply])
-        return view.summary()
+        # Sound libraries complain on the terminal, which is taken.
+        with quiet_stderr():
+            async with LiveView(view, live, sound=live.sound) as shown:
+                await live.hold(voice, [view.apply])
+        sys.stdout.write(view.summary() + "\n")
+        if shown.interrupted:
+            raise KeyboardInterrupt
     finally:
         await live.aclose()
 
@@ -86,6 +91,8 @@ class Live:
                 on_sound=self._sound_heard,
             )
         self._sink = sink
+        self._heard = Meter(capabilities.input_rate)
+        self._played = Meter(capabilities.output_rate)
         self._voice_in = _Gate(self._microphone, is_open=not push_to_talk)
         self._session: VoiceSession | None = None
         self._holding: asyncio.Task[None] | None = None
@@ -122,11 +129,14 @@ class Live:
     def sound(self) -> Sound:
         """What the devices do now."""
         speaker = self._speaker
+        self._heard.feed(self._microphone.latest)
+        if speaker is not None:
+            self._played.feed(speaker.latest)
         return Sound(
             microphone=self._microphone.device,
             speaker=speaker.device if speaker else "",
-            microphone_bands=(_loudness(self._microphone.level),),
-            speaker_bands=(_loudness(speaker.level),) if speaker else (),
+            microphone_bands=self._heard.bands,
+            speaker_bands=self._played.bands if speaker else (),
             playing=speaker is not None and speaker.playhead is not None,
             echo=self._echo.active,
             underruns=speaker.stats.underruns if speaker else 0,
@@ -237,7 +247,3 @@ class _Gate:
 
     async def aclose(self) -> None:
         await self._microphone.aclose()
-
-
-def _loudness(dbfs: float) -> float:
-    return min(max((dbfs - _QUIET_DBFS) / (_LOUD_DBFS - _QUIET_DBFS), 0.0), 1.0)

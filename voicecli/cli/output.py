@@ -23,8 +23,9 @@ from voicecli.events import (
     TranscriptUpdate,
     Usage,
 )
+from voicecli.printable import printable
 
-__all__ = ["JsonLines", "PlainLines", "printable"]
+__all__ = ["JsonLines", "PlainLines"]
 
 
 class JsonLines:
@@ -131,11 +132,6 @@ class PlainLines:
                 return f"Note: the answer is not complete: {reason}"
             case _:
                 return ""
-
-
-def printable(text: str) -> str:
-    """The text in one line, with control characters shown instead of obeyed: words must not steer a terminal."""
-    return "".join(char if char.isprintable() else " " if char.isspace() else f"\\x{ord(char):02x}" for char in text)
 
 
 def _error(error: RealtimeError) -> dict[str, str]:

@@ -66,9 +66,7 @@ def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json:
     with _told(lines):
         _prepare(choices)
         sink = WavSink(output, capabilities.output_rate) if output is not None else None
-        summary = asyncio.run(talk(voice, capabilities, devices, lines, sink=sink))
-    if summary:
-        sys.stdout.write(summary + "\n")
+        asyncio.run(talk(voice, capabilities, devices, lines, sink=sink))
 
 
 def _voice(choices: Choices) -> RealtimeVoice:
