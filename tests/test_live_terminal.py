@@ -1,91 +1,19 @@
 """The live view in a real terminal: tmux, driven by keys and read from its screen."""
 
 import os
-import shlex
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
+from tests.terminal import Tmux
+
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
-
-PROJECT = Path(__file__).parent.parent
-PATIENCE_S = 30
-
-
-class Tmux:
-    """A terminal with a shell in it."""
-
-    def __init__(self, socket: Path) -> None:
-        self._tmux = ["tmux", "-S", str(socket), "-f", os.devnull]
-        clean = {name: value for name, value in os.environ.items() if name not in {"TMUX", "NO_COLOR", "ENV"}}
-        shell = ["env", "PS1=$ ", "LC_ALL=C.UTF-8", "sh"]
-        command = [
-            *self._tmux,
-            "-u",
-            "new-session",
-            "-d",
-            "-x",
-            "80",
-            "-y",
-            "24",
-            "-c",
-            str(PROJECT),
-            shlex.join(shell),
-        ]
-        subprocess.run(command, check=True, env=clean)
-        self.wait(lambda screen: "$" in screen)
-
-    def keys(self, *keys: str) -> None:
-        """Press keys, by tmux's names for them."""
-        subprocess.run([*self._tmux, "send-keys", *keys], check=True)
-
-    def run(self, *arguments: str, environment: str = "") -> None:
-        """Start the demo in the shell."""
-        python = shlex.quote(sys.executable)
-        self.keys(f"clear; {environment} {python} -m tests.live_demo {shlex.join(arguments)}; echo status $?", "Enter")
-
-    def resize(self, columns: int, rows: int) -> None:
-        subprocess.run([*self._tmux, "resize-window", "-x", str(columns), "-y", str(rows)], check=True)
-
-    def screen(self, *options: str) -> str:
-        return self._ask("capture-pane", "-p", *options)
-
-    def wait(self, condition: Callable[[str], bool]) -> str:
-        """Wait until the screen is so, and return what it shows."""
-        end = time.monotonic() + PATIENCE_S
-        while not condition(screen := self.screen()):
-            assert time.monotonic() < end, f"the screen still shows:\n{screen}"
-            time.sleep(0.02)
-        return screen
-
-    def wait_for(self, text: str) -> str:
-        return self.wait(lambda screen: text in screen)
-
-    def process(self) -> int:
-        """The demo's process, which it tells once it is connected."""
-        return int(self.wait_for("process ").partition("process ")[2].partition(".")[0])
-
-    def check_given_back(self) -> None:
-        """The terminal obeys as before: it echoes, shows the cursor, wraps lines, and the footer is gone."""
-        self.keys("stty -a", "Enter")
-        screen = self.wait_for("icanon")
-        assert "-icanon" not in screen
-        assert "-echo " not in screen
-        assert "-ixon" not in screen
-        assert "q end" not in screen
-        assert self._ask("display-message", "-p", "#{cursor_flag}#{wrap_flag}").strip() == "11"
-
-    def close(self) -> None:
-        subprocess.run([*self._tmux, "kill-server"], check=True)
-
-    def _ask(self, *command: str) -> str:
-        return subprocess.run([*self._tmux, *command], check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
@@ -96,7 +24,7 @@ def tmux(tmp_path: Path) -> Iterator[Tmux]:
 
 
 def test_a_conversation_is_seen_growing_and_stays_in_the_scrollback(tmux: Tmux) -> None:
-    tmux.run()
+    tmux.run("tests.live_demo")
     tmux.wait_for("Listening  mic ▂▅▇▄▂ A microphone")
     tmux.keys("i")
     assert "● You" not in tmux.wait_for("You: How is the wea\n● Hearing you")
@@ -130,7 +58,7 @@ def test_a_conversation_is_seen_growing_and_stays_in_the_scrollback(tmux: Tmux) 
 
 
 def test_push_to_talk_by_taps(tmux: Tmux) -> None:
-    tmux.run("push")
+    tmux.run("tests.live_demo", "push")
     tmux.wait_for("Ready")
     tmux.keys("Space")
     tmux.wait_for("talking True")
@@ -148,7 +76,7 @@ def test_a_resized_terminal_shows_one_footer(tmux: Tmux) -> None:
             and (screen.count("Listening"), screen.count("m mute"), screen.count("t type")) == (1, hints, hints)
         )
 
-    tmux.run()
+    tmux.run("tests.live_demo")
     tmux.wait_for("A speaker")
     for columns, rows in ((30, 10), (120, 40), (20, 4), (50, 12)):
         tmux.resize(columns, rows)
@@ -161,7 +89,7 @@ def test_a_resized_terminal_shows_one_footer(tmux: Tmux) -> None:
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)])
 def test_the_terminal_is_given_back_when_the_process_is_killed(tmux: Tmux, number: int, status: int) -> None:
-    tmux.run()
+    tmux.run("tests.live_demo")
     process = tmux.process()
     tmux.wait_for("Listening")
     os.kill(process, number)
@@ -170,14 +98,14 @@ def test_the_terminal_is_given_back_when_the_process_is_killed(tmux: Tmux, numbe
 
 
 def test_the_terminal_is_given_back_after_a_defect(tmux: Tmux) -> None:
-    tmux.run("crash")
+    tmux.run("tests.live_demo", "crash")
     tmux.wait_for("RuntimeError: the demo crashed")
     tmux.wait_for("status 1")
     tmux.check_given_back()
 
 
 def test_the_first_interrupt_asks_and_the_second_forces(tmux: Tmux) -> None:
-    tmux.run("stubborn")
+    tmux.run("tests.live_demo", "stubborn")
     tmux.process()
     tmux.keys("C-c")
     tmux.wait_for("asked to end")
@@ -188,7 +116,7 @@ def test_the_first_interrupt_asks_and_the_second_forces(tmux: Tmux) -> None:
 
 
 def test_a_stopped_program_gives_the_terminal_back_and_takes_it_again(tmux: Tmux) -> None:
-    tmux.run()
+    tmux.run("tests.live_demo")
     tmux.wait_for("Listening")
     tmux.keys("C-z")
     assert "q end" not in tmux.wait_for("Stopped")
@@ -202,7 +130,7 @@ def test_a_stopped_program_gives_the_terminal_back_and_takes_it_again(tmux: Tmux
 
 
 def test_ascii_where_the_terminal_has_no_more(tmux: Tmux) -> None:
-    tmux.run(environment="PYTHONIOENCODING=ascii")
+    tmux.run("tests.live_demo", environment="PYTHONIOENCODING=ascii")
     assert tmux.wait_for("* Listening  mic .=*-. A microphone").isascii()
     tmux.keys("q")
     tmux.wait_for("status 0")
@@ -210,7 +138,7 @@ def test_ascii_where_the_terminal_has_no_more(tmux: Tmux) -> None:
 
 @pytest.mark.parametrize(("environment", "coloured"), [("NO_COLOR=1", False), ("TERM=xterm-256color", True)])
 def test_no_colour_where_none_is_wanted(tmux: Tmux, environment: str, coloured: bool) -> None:
-    tmux.run(environment=environment)
+    tmux.run("tests.live_demo", environment=environment)
     tmux.wait_for("Listening")
     assert ("\x1b[34m" in tmux.screen("-e")) is coloured
     tmux.keys("q")
@@ -219,5 +147,5 @@ def test_no_colour_where_none_is_wanted(tmux: Tmux, environment: str, coloured: 
 
 def test_a_pipe_gets_no_live_view() -> None:
     command = [sys.executable, "-m", "tests.live_demo"]
-    result = subprocess.run(command, cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    result = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert (result.stdout, result.stderr.strip()) == ("", "no live view here")
