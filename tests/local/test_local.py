@@ -203,9 +203,14 @@ async def test_partial_transcripts_grow(models: Models) -> None:
 
 async def test_a_stopped_generation_makes_room_for_the_next(model_path: Path) -> None:
     loop = asyncio.get_running_loop()
-    model = await LlamaModel.load(model_path, max_tokens=1800)  # such an answer takes more than 10 s
+    model = await LlamaModel.load(model_path, max_tokens=1800)
+    # 500 tokens: not stopped, it keeps two idle cores busy for 5 s.
+    novel = [
+        Message("system", "You are a novelist. You write whole chapters."),
+        Message("user", "Write the first chapter of a very long novel about a king, in great detail."),
+    ]
     try:
-        async with aclosing(model.stream([HEAD, Message("user", "Tell me a very long story.")])) as answer:
+        async with aclosing(model.stream(novel)) as answer:
             await anext(answer)
             stopped = loop.time()
         async with aclosing(model.stream([HEAD, Message("user", "Hello.")])) as answer:

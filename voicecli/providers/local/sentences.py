@@ -15,7 +15,7 @@ _LAST_WORD = re.compile("[^\\s(\"'\u201c\u2018]+$")
 # Synthesis takes about a tenth of what it makes: a first piece of some 15 characters (0.9 s of sound) is ready 0.1 s
 # after it is known, and outlasts the making of the second.
 _FIRST_CLAUSE_CHARS = 15
-_FIRST_PHRASE_CHARS = 30  # without a comma, before a conjunction
+_FIRST_PHRASE_CHARS = 25  # without a comma, before a conjunction
 _LONG_SENTENCE_CHARS = 90
 _LONGEST_PIECE_CHARS = 240
 

@@ -31,7 +31,9 @@ class Piper:
     def __init__(self, worker: Worker, voice: Any, speed: float) -> None:
         self._worker = worker
         self._voice = voice
-        self._style = SynthesisConfig(length_scale=1 / speed)
+        # Without the randomness that voices of this kind have, the same words always sound the same, and are understood
+        # more surely: transcribed back, 0 of 140 sentences were wrong, with it 2 of 60 ("Francis Perris").
+        self._style = SynthesisConfig(length_scale=1 / speed, noise_scale=0.0, noise_w_scale=0.0)
 
     @classmethod
     async def load(cls, *, speed: float = 1.0) -> "Piper":
