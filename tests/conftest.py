@@ -12,4 +12,4 @@ def speech() -> bytes:
     """A spoken sentence: PCM16 mono at 16000 Hz."""
     with wave.open(str(DATA / "speech-16k.wav")) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
-        return file.readframes(file.getnframes())
+        return bytes(file.readframes(file.getnframes()))
