@@ -215,3 +215,11 @@ def test_the_server_may_interrupt_without_a_word() -> None:
     done = {"id": response_id, "status": "cancelled", "status_details": {"reason": "turn_detected"}, "output": []}
     told = conversation.give({"type": "response.done", "response": done})
     assert [type(event) for event in told] == [Interrupted, TranscriptUpdate, ResponseDone]
+
+
+def test_speech_that_does_not_interrupt_is_not_waited_for() -> None:
+    conversation, _ = halfway(RealtimeConfig(turn_detection=ServerVAD(interrupt_response=False)))
+    conversation.send(AppendAudio(tone(200)), SILENCE)
+    conversation.settle()
+    assert [event.status for event in conversation.all(ResponseDone)] == ["completed"]
+    assert not conversation.codec.awaiting_reply

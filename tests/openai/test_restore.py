@@ -7,7 +7,7 @@ from tests.openai.conversation import WEATHER, Conversation
 from tests.openai.test_interruption import halfway
 from tests.openai.test_tools import ONE, TWO
 from voicecli.commands import AppendAudio, CancelResponse, EndTurn, SendImage, SendText, StartTurn, ToolResult
-from voicecli.config import RealtimeConfig, VADMode
+from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.events import ErrorOccurred, ResponseDone, ResponseStarted, SessionStarted, ToolCallRequest
 from voicecli.transcript import Turn
 
@@ -99,7 +99,8 @@ def test_a_reply_cut_by_the_loss_is_final_and_not_asked_for_again() -> None:
 def test_the_end_of_a_reply_is_told_even_when_the_next_socket_breaks_too() -> None:
     conversation, _ = halfway()
     conversation.dial(deliver=False)
-    conversation.give(conversation.inbox.popleft())
+    told = conversation.codec.receive(b'{"type":"session.created"}')
+    assert told == []  # nobody takes what a socket tells that breaks before it is ready
     conversation.dial()
     assert [done.status for done in conversation.all(ResponseDone)] == ["incomplete"]
     assert len(conversation.finals("assistant")) == 1
@@ -163,6 +164,7 @@ def test_a_turn_without_transcript_and_reply_is_sent_again(config: RealtimeConfi
     conversation.hears.append("What time is it?")
     conversation.dial()
     assert [turn.text for turn in conversation.transcript.turns] == ["What time is it?", "Hello there, how are you?"]
+    assert [final.text for final in conversation.finals("user")] == ["What time is it?"]
     assert len(conversation.all(ResponseDone)) == 1
     assert not conversation.codec.busy
 
@@ -268,3 +270,40 @@ def test_no_memory_grows_with_a_user_who_says_nothing() -> None:
     conversation.dial()
     again = conversation.sent_of("input_audio_buffer.append")
     assert sum(len(frame["audio"]) for frame in again) <= 48 * 1_100 * 4 / 3
+
+
+def test_a_turn_that_has_its_transcript_is_told_as_text() -> None:
+    conversation = Conversation(hears=["What time is it?"], transcribe="commit")
+    conversation.send(AppendAudio(tone(200)), AppendAudio(bytes(48 * 600)))
+    while conversation.inbox[0]["type"] != "response.created":
+        conversation.give(conversation.inbox.popleft())
+    conversation.dial()
+    assert seeds(conversation) == [("user", "What time is it?")]
+    assert not conversation.sent_of("input_audio_buffer.commit")
+    assert len(conversation.sent_of("response.create")) == 1
+
+
+def test_a_user_in_the_middle_of_a_turn_is_not_talked_over() -> None:
+    conversation = Conversation()
+    conversation.send(AppendAudio(tone(200)))
+    conversation.deliver()
+    conversation.send(SendText("And quickly"))
+    conversation.dial(deliver=False)
+    conversation.deliver()
+    assert not conversation.sent_of("response.create")
+    conversation.send(SILENCE)
+    conversation.settle()
+    assert len(conversation.all(ResponseDone)) == 1
+
+
+def test_a_reply_that_waits_to_be_asked_for_again_can_be_cancelled() -> None:
+    conversation = Conversation(RealtimeConfig(turn_detection=ServerVAD(interrupt_response=False)))
+    conversation.send(SendText("Hi"))
+    conversation.step(until="response.content_part.added")
+    conversation.send(AppendAudio(tone(200)))
+    conversation.deliver()
+    conversation.dial(deliver=False)
+    conversation.deliver()
+    conversation.send(CancelResponse(), SILENCE)
+    conversation.settle()
+    assert [done.status for done in conversation.all(ResponseDone)] == ["cancelled", "completed"]

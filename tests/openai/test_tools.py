@@ -4,7 +4,7 @@ import pytest
 
 from tests.loopback.openai_script import Call, McpCall, Reply, tone
 from tests.openai.conversation import WEATHER, Conversation
-from voicecli.commands import AnswerApproval, AppendAudio, CancelResponse, SendText, ToolResult
+from voicecli.commands import AnswerApproval, AppendAudio, CancelResponse, SendImage, SendText, ToolResult
 from voicecli.config import MCPServer, RealtimeConfig
 from voicecli.events import (
     ApprovalRequest,
@@ -226,3 +226,31 @@ def test_an_mcp_server_that_does_not_answer_is_a_notice() -> None:
     conversation = Conversation()
     conversation.give({"type": "mcp_list_tools.failed", "item_id": "x"})
     assert conversation.all(Notice)[0].code == "mcp_list_failed"
+
+
+def test_a_refused_request_is_not_repeated_when_the_other_response_covers_it() -> None:
+    conversation = Conversation()
+    conversation.session.ignores |= {"conversation.item.create", "response.create"}
+    conversation.send(SendText("And in writing", "mine"))
+    item = {"id": "mine", "type": "message", "role": "user", "content": []}
+    conversation.give({"type": "conversation.item.added", "item": item})
+    conversation.give({"type": "response.created", "response": {"id": "by-voice"}})
+    conversation.give(conversation.session.error("conversation_already_has_active_response", "Busy."))
+    conversation.give({"type": "response.done", "response": {"id": "by-voice", "status": "completed"}})
+    assert len(conversation.sent_of("response.create")) == 1
+    assert not conversation.codec.busy
+
+
+def test_items_lost_with_a_socket_are_not_waited_for_on_the_next() -> None:
+    conversation = ask(ONE)
+    conversation.settle()
+    conversation.send(SendImage(b"\x89PNG", "image/png"))
+    conversation.dial()
+    conversation.send(AppendAudio(tone(400)))
+    conversation.deliver()
+    conversation.send(ToolResult("c1", "rain"))
+    conversation.deliver()
+    conversation.send(SILENCE)
+    conversation.settle()
+    assert not conversation.sent_of("response.create")
+    assert conversation.said("assistant") == ["It rains."]
