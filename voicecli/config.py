@@ -230,6 +230,7 @@ class RealtimeConfig:
         truncation: how a conversation that is too long is cut (OpenAI).
         tool_choice: "auto", "none", "required", or a tool's name.
         parallel_tool_calls: whether several tools may be called at once (OpenAI).
+        background_tools: names of tools whose result the model does not wait for; it talks on meanwhile (Gemini).
         mcp_servers: that OpenAI calls for the model.
         google_search, code_execution: Gemini's built-in tools.
         affective_dialog, proactive_audio: Gemini's, on models that have them.
@@ -266,6 +267,7 @@ class RealtimeConfig:
     truncation: Literal["auto", "disabled"] | Retention | None = None
     tool_choice: str = "auto"
     parallel_tool_calls: bool | None = None
+    background_tools: tuple[str, ...] = ()
     mcp_servers: tuple[MCPServer, ...] = ()
     google_search: bool = False
     code_execution: bool = False

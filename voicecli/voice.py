@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from voicecli.config import RealtimeConfig
@@ -77,7 +78,8 @@ class RealtimeVoice:
         """
         from voicecli.session import VoiceSession
 
-        schemas = tuple(tool.schema for tool in self._tools.values())
+        waited_for = set(self._tools) - set(self._config.background_tools)
+        schemas = tuple(replace(tool.schema, blocking=tool.schema.name in waited_for) for tool in self._tools.values())
         connection: Connection = await self._provider.connect(
             ConversationSetup(self._config, tools=schemas, history=tuple(history))
         )

@@ -47,6 +47,18 @@ def test_a_recording_is_answered_by_gemini(voice: Voice, tmp_path: Path) -> None
     assert (tmp_path / "r.wav").stat().st_size > 5_000
 
 
+def test_gemini_is_told_which_tools_to_wait_for(voice: Voice, tmp_path: Path) -> None:
+    (tmp_path / "tools.py").write_text("def quick() -> str:\n    return ''\ndef slow() -> str:\n    return ''\n")
+    with GeminiServer.in_thread() as server:
+        options = ["--tools", "tools.py", "--background-tool", "slow", "--google-search"]
+        result = voice("send-text", "Hi", *options, **gemini(server))
+        tools = server.received("setup")[0]["tools"]
+    assert result.code == 0, result.stderr
+    declared = next(tool["functionDeclarations"] for tool in tools if "functionDeclarations" in tool)
+    assert {each["name"]: each["behavior"] for each in declared} == {"quick": "BLOCKING", "slow": "NON_BLOCKING"}
+    assert {"googleSearch": {}} in tools
+
+
 def test_tools_of_a_file_are_called(voice: Voice, tmp_path: Path) -> None:
     """One that works, one that raises, one that hangs and one that returns what JSON cannot hold."""
     (tmp_path / "tools.py").write_text(

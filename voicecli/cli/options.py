@@ -168,6 +168,10 @@ def conversation(
     code_execution: Annotated[
         bool, typer.Option("--code-execution", help="Let the model run code.", rich_help_panel=_GEMINI)
     ] = False,
+    background_tool: Annotated[
+        list[str] | None,
+        typer.Option(help="Do not wait for this tool's result.", metavar="NAME", rich_help_panel=_GEMINI),
+    ] = None,
     affective_dialog: Annotated[
         bool, typer.Option("--affective-dialog", help="Answer to the tone too.", rich_help_panel=_GEMINI)
     ] = False,
@@ -248,6 +252,7 @@ def conversation(
         transcription_model=transcription_model,
         noise_reduction=noise_reduction,
         truncation=_truncation(truncation),
+        background_tools=tuple(background_tool or ()),
         mcp_servers=tuple(_mcp_server(text) for text in mcp or ()),
         organization=organization,
         google_search=google_search,
