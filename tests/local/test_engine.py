@@ -386,6 +386,15 @@ async def test_turns_marked_by_the_caller(mode: VADMode) -> None:
         assert len(events.of(ResponseStarted)) == 1
 
 
+async def test_a_turn_without_speech_is_not_even_transcribed() -> None:
+    config = RealtimeConfig(vad_mode=VADMode.NONE)
+    async with conversation(FakeModel([]), hearing := FakeHearing(["You"]), config=config) as (connection, events):
+        await connection.send(AppendAudio(silence(800)))
+        await connection.send(EndTurn())
+        await events.until_seen(Notice)
+    assert hearing.heard == []
+
+
 async def test_audio_that_was_no_speech_is_forgotten() -> None:
     config = RealtimeConfig(vad_mode=VADMode.NONE)
     hearing = FakeHearing(["One."])

@@ -191,6 +191,13 @@ async def test_people_are_understood(models: Models, name: str, seconds: int, se
     assert 0.8 < len(understood) / len(expected) < 1.2
 
 
+async def test_what_comes_before_the_first_word_is_no_word(models: Models) -> None:
+    audio = human_recording("two_cities.wav")[: 32_000 * 5]
+    for lead_ms in (0, 200, 500):
+        heard = await models.hearing.transcribe(bytes(32 * lead_ms) + audio)
+        assert words(heard)[:4] == ["it", "was", "the", "best"]
+
+
 async def test_partial_transcripts_grow(models: Models) -> None:
     audio = recording("question.wav")
     first = await models.hearing.partial("one", audio[: 16_000 * 2])

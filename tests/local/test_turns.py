@@ -25,8 +25,8 @@ def test_a_turn_begins_with_speech_and_ends_after_the_silence() -> None:
     assert names(changes) == ["TurnBegan", "TurnPaused", "TurnEnded"]
     ended = changes[-1]
     assert isinstance(ended, TurnEnded)
-    # The pre-roll, the speech, the silence; turns are told in steps of 32 ms.
-    assert abs(len(ended.audio) / 32 - (480 + 800 + 500)) <= 64
+    # The pre-roll, the speech, half of the silence; turns are told in steps of 32 ms.
+    assert abs(len(ended.audio) / 32 - (480 + 800 + 250)) <= 64
     assert ended.audio[: 32 * 480] == silence(480)
 
 
@@ -82,7 +82,17 @@ def test_without_automatic_only_the_caller_begins_and_ends_turns() -> None:
     assert names(feed(turns, speech(96))) == ["TurnResumed"]
     (ended,) = turns.end()
     assert isinstance(ended, TurnEnded)
-    assert len(ended.audio) == 32 * (320 + 320 + 3200 + 96)
+    assert ended.audio == silence(320) + speech(320) + silence(3200) + speech(96)
+
+
+def test_without_automatic_the_silence_around_what_was_said_is_left_out() -> None:
+    turns = detector(automatic=False)
+    feed(turns, silence(32 * 100) + speech(320) + silence(32 * 100))
+    (ended,) = turns.end()
+    assert isinstance(ended, TurnEnded)
+    assert ended.audio == silence(480) + speech(320) + silence(250)
+    feed(turns, silence(32 * 100))
+    assert turns.end() == [TurnEnded(b"")]
 
 
 def test_without_automatic_audio_begins_a_turn_by_itself() -> None:

@@ -27,7 +27,7 @@ __all__ = ["connect_with"]
 _BUILT_IN_PROMPT = "You are a friendly voice assistant. Your answers are spoken, so keep them short."
 _PROMPT = f"{_BUILT_IN_PROMPT} Use plain sentences: no lists, no Markdown, no emoji."
 
-# Moonshine hears words in bare noise, unless it is given this much of what came before them.
+# Less of what came before the first word costs its first sound.
 _PRE_ROLL_MS = 480
 
 _TINY_MODEL = (

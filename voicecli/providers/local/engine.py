@@ -363,7 +363,7 @@ class LocalConnection:
 
     async def _make_or_fail(self, reply: _Reply) -> None:
         if reply.audio is not None:
-            reply.text = await self._hearing.transcribe(reply.audio)
+            reply.text = await self._hearing.transcribe(reply.audio) if reply.audio else ""
             reply.audio = None
             if not reply.text:
                 reply.gate.do(partial(self._nothing_said, reply))

@@ -19,7 +19,7 @@ class SpeechToText(Protocol):
     """Turns PCM16 mono at 16000 Hz into text."""
 
     async def transcribe(self, audio: bytes) -> str:
-        """The words of a whole utterance; "" when there are none."""
+        """The words of a whole utterance; "" when there are none. Bare noise may be taken for a word."""
 
     async def partial(self, utterance: str, audio: bytes) -> str:
         """The words so far of an utterance that goes on; `audio` is what is new since the last call for it."""
@@ -40,8 +40,13 @@ class Moonshine:
     async def load(cls) -> "Moonshine":
         """Load the model: about 0.5 s, 200 MB."""
         worker = Worker("stt")
-        # The audio is ours already, and nobody asks who speaks.
-        options = {"return_audio_data": "false", "identify_speakers": "false"}
+        options = {
+            "return_audio_data": "false",  # it is ours already
+            "identify_speakers": "false",
+            # It gets nothing but turns, and need not look for speech in them: that cuts sentences apart, and takes
+            # the breath before the first word for a word ("You It was the best of times").
+            "vad_threshold": "0",
+        }
         model = str(get_model_path("tiny-en"))
         try:
             return cls(worker, await worker.run(lambda: Transcriber(model, ModelArch.TINY, options=options)))

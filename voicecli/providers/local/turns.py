@@ -38,7 +38,7 @@ class TurnPaused:
     """Half of the silence that ends a turn has passed: the turn may be over.
 
     Attributes:
-        audio: all of the turn so far.
+        audio: all that was said so far, as in TurnEnded.
     """
 
     audio: bytes
@@ -54,7 +54,7 @@ class TurnEnded:
     """The turn is over.
 
     Attributes:
-        audio: all of it.
+        audio: all that was said, with the pre-roll and half of the silence; empty when nobody spoke.
     """
 
     audio: bytes
@@ -87,7 +87,7 @@ class TurnDetector:
         self._probability = probability
         self._automatic = automatic
         self._silence_ms = silence_ms
-        self._pre_roll_bytes = pre_roll_ms * _BYTES_PER_MS + _ONSET_CHUNKS * _CHUNK_BYTES
+        self._pre_roll_bytes = pre_roll_ms * _BYTES_PER_MS
         self._threshold = threshold
         self._unseen = b""  # less than a chunk
         self._before = bytearray()  # the pre-roll
@@ -95,7 +95,7 @@ class TurnDetector:
         self._told = 0  # bytes of the turn passed on by TurnHeard
         self._speech = 0  # chunks of speech in a row
         self._quiet_ms = 0
-        self._spoken = False
+        self._speech_end: int | None = None  # bytes of the turn up to the end of speech; None while nobody spoke
         self._paused = False
 
     @property
@@ -120,7 +120,7 @@ class TurnDetector:
         self._turn = self._before if self._automatic else bytearray()
         self._before = bytearray()
         self._told = self._quiet_ms = 0
-        self._spoken = self._automatic
+        self._speech_end = len(self._turn) if self._automatic else None
         self._paused = False
         return [TurnBegan()]
 
@@ -147,30 +147,38 @@ class TurnDetector:
             changes = self.begin()
             return changes + self._continue(chunk)
         self._before += chunk
-        del self._before[: -self._pre_roll_bytes]
+        del self._before[: -(self._pre_roll_bytes + _ONSET_CHUNKS * _CHUNK_BYTES)]
         return self.begin() if self._speech >= _ONSET_CHUNKS else []
 
     def _continue(self, chunk: bytes) -> list[TurnChange]:
         assert self._turn is not None
         self._turn += chunk
         if self._speech >= (_RESUME_CHUNKS if self._paused else 1):
-            self._spoken, self._quiet_ms = True, 0
+            self._speech_end, self._quiet_ms = len(self._turn), 0
             resumed: list[TurnChange] = [TurnResumed()] if self._paused else []
             self._paused = False
             return resumed + self._partial()
+        if self._speech_end is None:
+            del self._turn[: -self._pre_roll_bytes]
+            return []
         self._quiet_ms += _CHUNK_MS
         changes: list[TurnChange] = []
-        if self._spoken and not self._paused and self._quiet_ms >= self._silence_ms / 2:
+        if not self._paused and self._quiet_ms >= self._silence_ms / 2:
             self._paused = True
-            changes.append(TurnPaused(bytes(self._turn)))
+            changes.append(TurnPaused(self._said(self._turn)))
         if self._automatic and self._quiet_ms >= self._silence_ms:
             changes.append(self._ended())
         return changes
 
     def _ended(self) -> TurnEnded:
         assert self._turn is not None
-        audio, self._turn, self._speech = bytes(self._turn), None, 0
+        audio, self._turn, self._speech = self._said(self._turn), None, 0
         return TurnEnded(audio)
+
+    def _said(self, turn: bytearray) -> bytes:
+        if self._speech_end is None:
+            return b""
+        return bytes(turn[: self._speech_end + self._silence_ms * _BYTES_PER_MS // 4 * 2])
 
     def _partial(self) -> list[TurnChange]:
         assert self._turn is not None
