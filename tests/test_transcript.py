@@ -42,14 +42,6 @@ def test_tool_calls_stand_where_they_were_made() -> None:
     assert transcript.turns[1] == Turn("tool", "c1", "sunny", True, name="weather", arguments='{"city":"Rome"}')
 
 
-def test_names_mean_nothing_after_a_new_session() -> None:
-    transcript = Transcript()
-    transcript.apply(user("One.", final=True))
-    transcript.new_session()
-    transcript.apply(user("Two.", final=True))
-    assert texts(transcript) == [("user", "One."), ("user", "Two.")]
-
-
 def test_history_comes_first() -> None:
     transcript = Transcript([Turn("user", "old", "Before.", True)])
     transcript.apply(user("Now.", "old", final=True))

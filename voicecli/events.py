@@ -168,7 +168,8 @@ class TranscriptUpdate:
 
     Attributes:
         role: who speaks.
-        item_id: the utterance; updates with the same one replace each other.
+        item_id: the utterance; updates with the same one replace each other. Unique in the conversation, over
+            reconnects too.
         text: the utterance so far, or all of it when `final`. A first update with an empty text reserves the
             utterance's place in the conversation.
         final: whether this is the last update of the utterance.

@@ -46,6 +46,10 @@ class Expectation:
         self._turn += 1
         self._owed, self._hope_until = True, None
 
+    def tool_answered(self) -> None:
+        """The result of a tool went to the model, which will go on with it: the answer is still to the same turn."""
+        self._owed = True
+
     def audio_ended(self, now: float) -> None:
         """The audio is over; whether a turn is, the provider will say."""
         if self._speech_open or not (self._owed or self.running):

@@ -438,7 +438,7 @@ class VoiceSession:
 
     async def _answer_call(self, result: ToolResult) -> None:
         await self._send(result)
-        self._expected.turn_ended()  # already now, not only when the answer to it begins
+        self._expected.tool_answered()  # already now, not only when the answer to it begins
 
     async def _send(self, command: Command) -> None:
         if self._over:
@@ -492,9 +492,6 @@ class VoiceSession:
         """Keep the session's own books, then hand the event on."""
         now = time.monotonic()
         match event:
-            case SessionStarted(resumed=resumed):
-                if resumed:
-                    self._transcript.new_session()
             case SpeechStarted():
                 self._expected.speech_started()
                 self._deliver(event)

@@ -65,10 +65,6 @@ class Transcript:
                 return None
         return turn
 
-    def new_session(self) -> None:
-        """Item names of the last socket mean nothing any more: later updates make new turns."""
-        self._by_id.clear()
-
     def _turn(self, role: Literal["user", "assistant", "tool"], item_id: str) -> Turn:
         turn = self._by_id.get((role, item_id)) if item_id else None
         if turn is None:

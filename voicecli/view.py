@@ -175,7 +175,6 @@ class View:
                 self._started, self._attempt = True, 0
                 if resumed:
                     self._remark("note", "Connected again.")
-                    self._forget_names()
             case SpeechStarted():
                 self._hearing, self._thinking_since = True, None
             case SpeechStopped():
@@ -377,15 +376,6 @@ class View:
         for said in self._open.values():
             if isinstance(said, Said) and not said.final and role in (None, said.role):
                 said.final = True
-
-    def _forget_names(self) -> None:
-        """Utterances of a new socket may bear the names of the last one's. Calls of tools go on."""
-        self._finish_turns()
-        self._closed.clear()
-        self._open = {
-            key if isinstance(entry, ToolRun) else (key[0], f"{key[1]} before reconnect {self._reconnects}"): entry
-            for key, entry in self._open.items()
-        }
 
     def _ready(self, entry: Said | ToolRun) -> bool:
         if isinstance(entry, ToolRun):
