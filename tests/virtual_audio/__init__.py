@@ -103,6 +103,16 @@ class SoundServer:
             self._daemon.wait()
             self._daemon = None
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have it answer nothing and move no sound, as before a computer sleeps."""
+        assert self._daemon is not None
+        self._daemon.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._daemon.send_signal(signal.SIGCONT)
+
     def restore(self) -> None:
         """Have everything work again."""
         self._configure()

@@ -103,6 +103,11 @@ class Microphone:
         """From the air to this program, as the device says it."""
         return self._latency_s * 1000
 
+    @property
+    def blocks(self) -> int:
+        """How many blocks the device has delivered: it lives as long as that grows."""
+        return self._stream.blocks
+
     async def open(self) -> None:
         """Begin to record; idempotent.
 
@@ -232,6 +237,11 @@ class Speaker:
     def latency_ms(self) -> float:
         """From this program to the air, as the device says it."""
         return self._latency_s * 1000
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks the device has taken: it lives as long as that grows."""
+        return self._stream.blocks
 
     @property
     def breaks(self) -> int:

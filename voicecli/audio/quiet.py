@@ -3,10 +3,11 @@
 import contextlib
 import logging
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 __all__ = ["quiet_stderr"]
 
@@ -22,6 +23,8 @@ class _Redirection:
         self._users = 0
         self._saved = -1
         self._file: BinaryIO | None = None
+        self._python: TextIO | None = None  # what was `sys.stderr`
+        self._detour: TextIO | None = None  # what is it meanwhile; made once, as somebody may keep it
 
     def begin(self) -> None:
         with self._lock:
@@ -31,6 +34,7 @@ class _Redirection:
             try:
                 self._saved = os.dup(_STDERR)
                 self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
+                self._keep_python()
                 os.dup2(self._file.fileno(), _STDERR)
             except OSError:  # there is no descriptor 2 to spoil, or no place for a file
                 self._restore()
@@ -44,11 +48,25 @@ class _Redirection:
         if text:
             _log.debug("Kept from the terminal: %s", text)
 
+    def _keep_python(self) -> None:
+        """Let what Python writes go where it did."""
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # there is none, or it is no file
+            if sys.stderr.fileno() != _STDERR:
+                return
+            if self._detour is None:
+                self._detour = open(os.dup(_STDERR), "w", buffering=1, errors="replace", closefd=False)  # noqa: SIM115
+            os.dup2(_STDERR, self._detour.fileno())
+            self._python, sys.stderr = sys.stderr, self._detour
+
     def _restore(self) -> str:
         if self._saved >= 0:
             os.dup2(self._saved, _STDERR)
             os.close(self._saved)
             self._saved = -1
+        if self._python is not None:
+            if sys.stderr is self._detour:
+                sys.stderr = self._python
+            self._python = None
         text = ""
         if self._file is not None:
             self._file.seek(0)
@@ -63,7 +81,7 @@ _redirection = _Redirection()
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Send what is written to file descriptor 2 to the debug log instead; for all threads, and Python's own too.
+    """Send what is written to file descriptor 2 to the debug log instead; what is written to `sys.stderr` passes.
 
     ALSA and PortAudio report from C, in the middle of a line of a live view. Uses may overlap, also between threads.
     """

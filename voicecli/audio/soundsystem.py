@@ -68,9 +68,11 @@ class SoundSystem:
                 return
             try:
                 with quiet_stderr():
-                    future.set_result(call(self._load()))
+                    result = call(self._load())
             except BaseException as error:
                 future.set_exception(error)
+            else:
+                future.set_result(result)
 
         with self._start:
             if self._thread is None:
@@ -91,10 +93,10 @@ class SoundSystem:
         except TimeoutError:
             raise _no_answer() from None
 
-    async def run(self, call: Callable[[Any], _T]) -> _T:
+    async def run(self, call: Callable[[Any], _T], timeout_s: float = _ANSWER_TIMEOUT_S) -> _T:
         """As `call`, without holding up the event loop."""
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(self.submit(call)), _ANSWER_TIMEOUT_S)
+            return await asyncio.wait_for(asyncio.wrap_future(self.submit(call)), timeout_s)
         except TimeoutError:
             raise _no_answer() from None
 
@@ -134,7 +136,7 @@ SOUND_SYSTEM = SoundSystem()
 
 def _no_answer() -> AudioDeviceError:
     return AudioDeviceError(
-        f"The sound system did not answer within {_ANSWER_TIMEOUT_S:g} s.",
+        "The sound system does not answer.",
         advice="Restart it (Linux: systemctl --user restart pipewire pulseaudio), or plug the device in again.",
     )
 

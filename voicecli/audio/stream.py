@@ -32,6 +32,7 @@ _SILENT_TICKS = 5  # that many looks without a block: the device is dead
 _PROOF_TICKS = 3
 _OPENING_TICKS = 12  # a device just opened gets longer: Bluetooth takes a second
 _RETRY_S = 0.5
+_CLOSE_TIMEOUT_S = 2.0
 _TRIES_BEFORE_DEFAULT = 2
 _TRIES_BETWEEN_LOOKS = 32  # for new devices, which interrupts the other stream
 _HIGHEST_LATENCY_S = 2.0  # more than that is no latency but a driver without a clock
@@ -125,7 +126,7 @@ class DeviceStream:
         await asyncio.wait([self._watchdog])
         # A driver that hangs is left to itself.
         with contextlib.suppress(AudioDeviceError):
-            await SOUND_SYSTEM.run(lambda _: self._forget())
+            await SOUND_SYSTEM.run(lambda _: self._forget(), _CLOSE_TIMEOUT_S)
 
     # -- on the sound system's thread
 
@@ -196,9 +197,10 @@ class DeviceStream:
 
     def _reopen_wider(self, portaudio: Any) -> None:
         """Have the device keep more in hand."""
-        if self._raw is not None:
-            self._raw.stop(ignore_errors=True)  # plays what it was given
-        self.close_now()
+        raw, self._raw = self._raw, None  # before it ends: that is no loss
+        if raw is not None:
+            raw.stop(ignore_errors=True)  # plays what it was given
+            raw.close(ignore_errors=True)
         self.open_now(portaudio)
 
     def _forget(self) -> None:
