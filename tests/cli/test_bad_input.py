@@ -154,21 +154,3 @@ def test_a_provider_from_the_environment_can_be_wrong(voice: Voice) -> None:
     result = voice("chat", "-i", QUESTION, VOICE_PROVIDER="alexa")
     assert result.code == 2
     assert "alexa" in result.stderr
-
-
-def test_live_sound_is_not_there_yet() -> None:
-    """With a terminal on standard input there is nothing to read."""
-    import pty
-
-    ours, theirs = pty.openpty()
-    done = subprocess.run(
-        [sys.executable, "-m", "voicecli", "chat", "-p", "local"],
-        stdin=theirs,
-        capture_output=True,
-        text=True,
-        env=clean_environment(),
-        timeout=60,
-    )
-    assert done.returncode == 2
-    assert "live sound is not supported yet" in done.stderr
-    assert ours != theirs

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from voicecli.config import RealtimeConfig
@@ -51,6 +52,13 @@ def chosen_llm(config: RealtimeConfig) -> str:
     return str(path)
 
 
+def _prepare(config: RealtimeConfig, progress: Callable[[int, int], None]) -> None:
+    if not _missing() and chosen_llm(config) == _BUILT_IN:
+        from voicecli.providers.local.model_file import ensure_model
+
+        ensure_model(progress)
+
+
 def _missing() -> list[str]:
     return [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
 
@@ -90,4 +98,5 @@ LOCAL = Provider(
     is_configured=lambda: not _missing(),
     setup_advice=_INSTALL,
     connect=_connect,
+    prepare=_prepare,
 )
