@@ -49,14 +49,13 @@ async def talk(
         KeyboardInterrupt: the user ended it by Ctrl-C.
     """
     live = Live(voice.config, capabilities, devices, sink=sink)
+    view = live.view
     try:
-        await live.open()
-        if observers or not can_show(sys.stdin, sys.stdout):
-            await live.hold(voice, observers)
-            return
-        view = live.view
-        # Sound libraries complain on the terminal, which is taken.
-        with quiet_stderr():
+        with quiet_stderr():  # sound libraries complain on the terminal, which belongs to the conversation
+            await live.open()
+            if observers or not can_show(sys.stdin, sys.stdout):
+                await live.hold(voice, observers)
+                return
             async with LiveView(view, live, sound=live.sound) as shown:
                 await live.hold(voice, [view.apply])
         sys.stdout.write(view.summary() + "\n")
