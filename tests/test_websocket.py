@@ -358,6 +358,31 @@ async def test_audio_from_a_file_waits_for_the_network_and_loses_nothing() -> No
 
 
 @virtual_time
+async def test_drain_returns_when_all_is_written() -> None:
+    woken = asyncio.Event()
+
+    async def sleepy(peer: Peer) -> None:
+        await peer.begin()
+        peer.stop_reading()
+        await woken.wait()
+        peer.connection.transport.resume_reading()
+        await peer.expect("end")
+        await peer.never()
+
+    async with talking(sleepy) as (connection, _, _):
+        await connection.drain()
+        await connection.send(SendImage(bytes(12_000_000), "image/png"))
+        await connection.send(EndTurn())
+        draining = asyncio.create_task(connection.drain())
+        await asyncio.sleep(10)
+        assert not draining.done()
+        woken.set()
+        await draining
+        assert not connection._outbox
+        assert not connection._wire
+
+
+@virtual_time
 async def test_pictures_for_a_server_that_reads_nothing_wait_in_send() -> None:
     async with talking(deaf) as (connection, _, _):
         with pytest.raises(TimeoutError):

@@ -34,6 +34,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Self
 
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from voicecli.commands import AppendAudio, Command
 from voicecli.config import RealtimeConfig
@@ -58,6 +59,8 @@ __all__ = ["WebSocketConnection"]
 
 _LIVE_AUDIO_S = 1.0
 _NOTICE_INTERVAL_S = 1.0
+# In base64 it is still below the write limit of an empty socket, so that writing it never waits.
+_SMALL_AUDIO_BYTES = 8 * 2**10
 _MAX_UNREAD_BYTES = 64 * 2**20
 _MAX_STALLS = 2
 # A connection that lasted so long, or brought a whole reply, was worth dialling: the attempts count from 1 again.
@@ -146,6 +149,11 @@ class WebSocketConnection:
         Raises:
             RealtimeError: the conversation is over.
         """
+        if isinstance(command, AppendAudio) and (line := self._clear_line(len(command.audio))) is not None:
+            # Nearly always. The writer's task would do the same, a switch of tasks later.
+            self._encode(command)
+            await self._flush(line)
+            return
         live = isinstance(command, AppendAudio) and self._pace.is_live(len(command.audio), self._loop.time())
         while not live and self._over is None and not self._outbox.has_room(command):
             self._room.clear()
@@ -393,19 +401,33 @@ class WebSocketConnection:
 
     async def _write(self, line: Liveness) -> None:
         """Write until the socket is closed. Why it closed is the reader's to tell: it first reads what came before."""
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                while (data := self._next_message()) is not None:
-                    line.writing()
-                    await self._write_message(line, data)
-                    line.written()
-                if self._outbox.dropped_bytes:
-                    self._tell_dropped()
-                # What an outage kept has gone out: from here on the network is expected to keep up.
-                self._outbox.limit_s = _LIVE_AUDIO_S
-                self._drained.set()
-                self._unsent.clear()
-                await self._unsent.wait()
+        while line.socket.state is State.OPEN:
+            await self._flush(line)
+            self._unsent.clear()
+            await self._unsent.wait()
+
+    def _clear_line(self, size: int) -> Liveness | None:
+        """The line, when nothing waits for it, and so little audio can be written to it without waiting."""
+        line = self._line
+        if line is None or self._wire or self._outbox or size > _SMALL_AUDIO_BYTES:
+            return None
+        socket = line.socket
+        return line if socket.state is State.OPEN and not socket.transport.get_write_buffer_size() else None
+
+    async def _flush(self, line: Liveness) -> None:
+        """Write all that waits."""
+        try:
+            while (data := self._next_message()) is not None:
+                line.writing()
+                await self._write_message(line, data)
+                line.written()
+        except ConnectionClosed:
+            return
+        if self._outbox.dropped_bytes:
+            self._tell_dropped()
+        # What an outage kept has gone out: from here on the network is expected to keep up.
+        self._outbox.limit_s = _LIVE_AUDIO_S
+        self._drained.set()
 
     def _next_message(self) -> bytes | None:
         while not self._wire:
@@ -413,12 +435,15 @@ class WebSocketConnection:
             if command is None:
                 return None
             self._room.set()
-            try:
-                self._codec.send(command)
-            except RealtimeError as error:
-                self._inbox.put([ErrorOccurred(error)])
-            self._wire.extend(self._codec.data_to_send())
+            self._encode(command)
         return self._wire.popleft()
+
+    def _encode(self, command: Command) -> None:
+        try:
+            self._codec.send(command)
+        except RealtimeError as error:
+            self._inbox.put([ErrorOccurred(error)])
+        self._wire.extend(self._codec.data_to_send())
 
     async def _write_message(self, line: Liveness, data: bytes) -> None:
         if self._frame_log is not None:
