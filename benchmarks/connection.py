@@ -7,7 +7,7 @@ transcript. Both are OpenAI's frames at their real sizes. The server is a proces
 where there is one, and throws away what it reads. The plain loop is `websockets` without compression, `json` and
 `base64`, with nothing around it: no queue, no redial, no codec state.
 
-* cpu: seconds of CPU for a minute of conversation. The minute is played at 10 times its speed.
+* cpu: ms of CPU for a minute of conversation, median of the rounds. The minute is played at 10 times its speed.
 * latency: from the server's write to the program's hands, 20 conversations at their real speed.
 * crowd: the same with many conversations on one core.
 * memory: resident memory for each of the crowd's conversations.
@@ -20,6 +20,7 @@ import gc
 import json
 import multiprocessing
 import os
+import random
 import statistics
 import struct
 import sys
@@ -48,8 +49,22 @@ DELTA_BYTES = 4_800  # 100 ms
 CHUNKS_PER_DELTA = 5
 CAPABILITIES = Capabilities(input_rate=24_000, output_rate=24_000)
 
-Talk = Callable[[str, float, float], Coroutine[Any, Any, list[float]]]
-"""Holds a conversation (URL, seconds of it, how many times its real speed); returns latencies in ms."""
+
+@dataclass(frozen=True)
+class Talked:
+    """One conversation, without its beginning and end.
+
+    Attributes:
+        latencies: of each piece of audio, in ms.
+        cpu_s: of the process while it lasted.
+    """
+
+    latencies: list[float]
+    cpu_s: float
+
+
+Talk = Callable[[str, float, float], Coroutine[Any, Any, Talked]]
+"""Holds a conversation: URL, seconds of it, how many times its real speed."""
 
 
 # The server, in a process of its own
@@ -144,7 +159,7 @@ def _pin(core: int | None) -> None:
 # The two clients
 
 
-async def plain(url: str, seconds: float, speed: float) -> list[float]:
+async def plain(url: str, seconds: float, speed: float) -> Talked:
     latencies: list[float] = []
     # The server throws pings away, too: without a pong the library would hang up after 40 s.
     headers = {"X-Speed": str(speed)}
@@ -173,14 +188,16 @@ async def plain(url: str, seconds: float, speed: float) -> list[float]:
         await websocket.send(json.dumps({"type": "session.update", "session": {"type": "realtime"}}))
         await websocket.recv()
         listening = asyncio.create_task(listen())
+        before = time.process_time()
         await speak()
+        cpu = time.process_time() - before
         listening.cancel()
         # Not part of the conversation: the server does not answer a goodbye.
         websocket.transport.abort()
-    return latencies
+    return Talked(latencies, cpu)
 
 
-async def voicecli(url: str, seconds: float, speed: float) -> list[float]:
+async def voicecli(url: str, seconds: float, speed: float) -> Talked:
     latencies: list[float] = []
     config = RealtimeConfig(base_url=url, api_key="sk-benchmark", headers={"X-Speed": str(speed)})
     connection = await WebSocketConnection.open(OpenAICodec(ConversationSetup(config)), CAPABILITIES, config)
@@ -199,10 +216,12 @@ async def voicecli(url: str, seconds: float, speed: float) -> list[float]:
                 pass
 
     listening = asyncio.create_task(listen())
+    before = time.process_time()
     await speak()
+    cpu = time.process_time() - before
     listening.cancel()
     await connection.aclose()
-    return latencies
+    return Talked(latencies, cpu)
 
 
 def _age_ms(audio: bytes) -> float:
@@ -226,9 +245,8 @@ class Crowd:
 
 async def _cpu_per_minute(talk: Talk, url: str, seconds: float) -> float:
     gc.collect()
-    before = time.process_time()
-    await talk(url, seconds, 10.0)
-    return (time.process_time() - before) * 60 / seconds
+    await asyncio.sleep(1.0)  # the server clears up after the last one
+    return (await talk(url, seconds, 10.0)).cpu_s * 60 / seconds
 
 
 async def _crowd(talk: Talk, url: str, sessions: int, seconds: float) -> Crowd:
@@ -239,7 +257,8 @@ async def _crowd(talk: Talk, url: str, sessions: int, seconds: float) -> Crowd:
     await asyncio.sleep(seconds * 0.7)
     grown = _resident_kb() - memory
     # The beginning, with all handshakes at once, is not the conversation.
-    latencies = sorted(late for each in await asyncio.gather(*talks) for late in each[len(each) // 3 :])
+    talked = [each.latencies for each in await asyncio.gather(*talks)]
+    latencies = [late for each in talked for late in each[len(each) // 3 :]]
     busy = (time.process_time() - cpu) / (time.perf_counter() - began)
     quantiles = statistics.quantiles(latencies, n=20)
     return Crowd(sessions, statistics.median(latencies), quantiles[-1], busy, grown / sessions)
@@ -256,8 +275,9 @@ async def measure(url: str, rounds: int, sessions: int) -> dict[str, Any]:
     for talk in clients.values():
         await talk(url, 3.0, 10.0)  # warms up what is loaded and cached once
     for _ in range(rounds):
-        for name, talk in clients.items():
-            cpu[name].append(await _cpu_per_minute(talk, url, 30.0))
+        # In random order: a machine gets faster and slower in the course of a run.
+        for name in random.sample(list(clients), len(clients)):
+            cpu[name].append(await _cpu_per_minute(clients[name], url, 30.0))
     return {
         "cpu_s_per_minute": {name: statistics.median(taken) for name, taken in cpu.items()},
         "cpu_ratio": statistics.median(
