@@ -45,7 +45,8 @@ def test_latency_is_counted_from_the_end_of_the_turn_to_the_first_of_each() -> N
     clock.text(10.1)
     clock.audio(10.3, 4800)
     clock.audio(10.5, 4800)
-    clock.heard(10.45)
+    assert clock.heard(10.45) == 450
+    assert clock.heard(10.9) == 450
     clock.text(10.6)
     metrics = clock.done(11.0)
     assert (metrics.first_text_ms, metrics.first_audio_ms, metrics.first_heard_ms) == (100, 300, 450)

@@ -658,3 +658,44 @@ async def test_long_audio_is_sent_in_pieces_that_wait_for_the_connection() -> No
     assert connection.audio == SECOND + SECOND[:960]
     assert max(later - earlier for earlier, later in zip([0, *drained], drained, strict=False)) <= 4_800
     assert drained[-1] == len(SECOND), "a chunk from a microphone is not held up"
+
+
+async def test_speech_is_told_although_the_provider_does_not(speech: bytes) -> None:
+    """Only told: the provider finds the turns, and decides what interrupts the reply."""
+    from voicecli.providers.base import Capabilities
+
+    connection = ScriptedConnection(
+        capabilities=Capabilities(input_rate=16_000, output_rate=24_000, reports_speech=False)
+    )
+    voice = RealtimeVoice(scripted_provider(connection=connection), config=SERVER)
+    async with voice.connect() as session:
+        events = asyncio.create_task(collect(session))
+        await asyncio.sleep(0)
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND, "r", "i")])
+        audio = bytes(32_000) + speech + bytes(64_000)
+        for start in range(0, len(audio), 640):
+            await session.send_audio(audio[start : start + 640], wait=False)
+        connection.play([SessionEnded("bye")])
+        seen = await events
+    kinds = [type(event) for event in seen if isinstance(event, SpeechStarted | SpeechStopped | Interrupted)]
+    assert kinds == [SpeechStarted, SpeechStopped]
+    assert connection.cancelled == []
+    assert connection.audio == audio, "and all of it is sent"
+
+
+@pytest.mark.parametrize("realtime", [True, False])
+async def test_latency_counts_from_the_end_of_the_speech(realtime: bool, speech: bytes) -> None:
+    """The silence that ended the turn was waited for, unless the audio came from a file."""
+    from voicecli import ClientVAD
+
+    config = RealtimeConfig(vad_mode=VADMode.CLIENT, client_vad=ClientVAD(hangover_ms=9_000))
+    voice, _ = conversation(reply("Yes."), config=config)
+    async with voice.connect() as session:
+        session.realtime = realtime
+        events = asyncio.create_task(collect(session))
+        await asyncio.sleep(0)
+        await session.send_audio(speech + bytes(320_000), sample_rate=16_000, wait=False)
+        await session.wait_for_reply()
+    (done,) = [event for event in await events if isinstance(event, ResponseDone)]
+    assert done.metrics.first_audio_ms is not None
+    assert (done.metrics.first_audio_ms >= 9_000) == realtime

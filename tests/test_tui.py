@@ -224,7 +224,7 @@ def test_latency_stands_in_the_footer_and_beside_the_reply() -> None:
     stage = Stage(SpeechStarted(), SpeechStopped(), user("Hi"))
     stage.now = 0.41
     stage.happen(ResponseStarted("r"), AudioChunk(b"", "r", "a1"))
-    stage.view.sound_heard()
+    stage.view.sound_heard(410)
     assert "first sound 410 ms" in stage.footer()[1]
     stage.happen(assistant("Hello."), ResponseDone("r", metrics=TurnMetrics(first_audio_ms=300)))
     assert stage.scrolled()[2:] == ["● Assistant  410 ms", "  Hello."]

@@ -32,6 +32,7 @@ async def converse(
     """
     sink = sink or _Nowhere()
     session.player = sink
+    session.realtime = not isinstance(source, str) and source.realtime
     listening = asyncio.create_task(_listen(aiter(session), sink, tuple(observers)), name="voicecli-listen")
     speaking = asyncio.create_task(_speak(session, source), name="voicecli-speak")
     try:

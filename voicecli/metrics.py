@@ -68,10 +68,11 @@ class TurnClock:
         if self._metrics.first_text_ms is None:
             self._metrics = replace(self._metrics, first_text_ms=self._since(now))
 
-    def heard(self, now: float) -> None:
-        """The loudspeaker began to play the reply."""
+    def heard(self, now: float) -> int | None:
+        """The loudspeaker began to play the reply: how long that took, in ms; None when no turn was answered."""
         if self._metrics.first_heard_ms is None:
             self._metrics = replace(self._metrics, first_heard_ms=self._since(now))
+        return self._metrics.first_heard_ms
 
     def done(self, now: float) -> TurnMetrics:
         """The reply is complete; the metrics of its turn so far."""

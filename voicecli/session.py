@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from voicecli.audio import AudioSink, Playhead
 from voicecli.commands import (
@@ -30,7 +30,7 @@ from voicecli.commands import (
     StartTurn,
     ToolResult,
 )
-from voicecli.config import RealtimeConfig, VADMode
+from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.errors import AudioFormatError, ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.events import (
     AudioChunk,
@@ -58,6 +58,9 @@ from voicecli.response import Answer, Response
 from voicecli.tool_calls import ToolCalls
 from voicecli.tools import Tool
 from voicecli.transcript import Transcript, TranscriptOrder, Turn
+
+if TYPE_CHECKING:
+    from voicecli.turns import Step
 
 __all__ = ["VoiceSession"]
 
@@ -106,6 +109,8 @@ class VoiceSession:
     Attributes:
         player: what plays the reply. Set by who owns it; without one the session takes it that chunks are played as
             they come.
+        realtime: whether audio is sent as it is spoken. Latencies then count from the end of the speech; otherwise the
+            silence that ended a turn took no time.
     """
 
     def __init__(
@@ -120,6 +125,7 @@ class VoiceSession:
         from voicecli.turns import UserTurns
 
         self.player: AudioSink | None = None
+        self.realtime = False
         self._connection = connection
         self._config = config
         self._handlers = handlers or Handlers()
@@ -131,7 +137,8 @@ class VoiceSession:
             answer=self._answer_call,
             tell=self._deliver,
         )
-        self._turns = UserTurns(config, connection.capabilities.input_rate)
+        capabilities = connection.capabilities
+        self._turns = UserTurns(config, capabilities.input_rate, listens=not capabilities.reports_speech)
         self._transcript = Transcript(history)
         self._order = TranscriptOrder()
         self._order_timer: asyncio.TimerHandle | None = None
@@ -279,7 +286,7 @@ class VoiceSession:
 
     async def end_turn(self) -> None:
         """The user has finished: have the model answer. Without effect when nothing was said since the last turn."""
-        await self._perform(self._turns.end())
+        await self._perform(self._turns.end(), by_silence=False)
 
     async def clear_audio(self) -> None:
         """Forget what was said since the turn began."""
@@ -305,9 +312,13 @@ class VoiceSession:
         """Answer an ApprovalRequest."""
         await self._send(AnswerApproval(approval_id, approve))
 
-    def sound_heard(self) -> None:
-        """Whoever plays the reply says that its first sound has just become audible."""
-        self._clock.heard(time.monotonic())
+    def sound_heard(self) -> int | None:
+        """Whoever plays the reply says that its first sound has just become audible.
+
+        Returns:
+            How long the user waited for it, in ms; None when it answers no turn.
+        """
+        return self._clock.heard(time.monotonic())
 
     async def drain(self) -> None:
         """Return when what was sent has left. To be awaited between chunks sent faster than real time."""
@@ -381,7 +392,7 @@ class VoiceSession:
     async def _utterance(self, pieces: AsyncIterable[bytes], rate: int) -> None:
         self._turns.begin_utterance()
         await self._stream(pieces, rate)
-        await self._perform(self._turns.end())
+        await self._perform(self._turns.end(), by_silence=False)
         # If the utterance ends in silence, the answer may have come already.
         self._expected.insist(answered=self._answer is not None and self._answer.is_answered)
 
@@ -413,9 +424,12 @@ class VoiceSession:
             self._estimate.clear(time.monotonic())  # whoever is handed the whole answer has heard it
         return answer.response(self.output_rate)
 
-    async def _perform(self, steps: Iterable[Command | SpeechStarted | SpeechStopped]) -> None:
+    async def _perform(self, steps: "Iterable[Step]", *, by_silence: bool = True) -> None:
+        """Send and tell; `by_silence` says how a turn that ends now was found to end."""
         for step in steps:
             match step:
+                case SpeechStarted() | SpeechStopped() if self._config.vad_mode is VADMode.SERVER:
+                    self._overheard(step)
                 case SpeechStarted() | SpeechStopped():
                     await self._receive(step)
                 case StartTurn():
@@ -425,16 +439,33 @@ class VoiceSession:
                     self._expected.audio_ended(time.monotonic())
                     await self._send(step)
                 case EndTurn():
-                    self._turn_ended()
+                    self._turn_ended(by_silence=by_silence)
                     await self._send(step)
                 case _:
                     await self._send(step)
         if self._over:
             self._raise_over()
 
-    def _turn_ended(self) -> None:
+    def _overheard(self, event: SpeechStarted | SpeechStopped) -> None:
+        """The user's voice, noticed here while the provider finds the turns and does not tell."""
+        if isinstance(event, SpeechStopped):
+            self._clock.turn_ended(self._speech_end())
+        self._deliver(event)
+
+    def _turn_ended(self, *, by_silence: bool = False) -> None:
         self._expected.turn_ended()
-        self._clock.turn_ended(time.monotonic())
+        self._clock.turn_ended(self._speech_end() if by_silence else time.monotonic())
+
+    def _speech_end(self) -> float:
+        """When the user stopped speaking, now that enough silence has followed to know it."""
+        if not self.realtime:
+            return time.monotonic()
+        detection = self._config.turn_detection
+        if self._config.vad_mode is VADMode.SERVER and self._connection.capabilities.reports_speech:
+            silence_ms = detection.silence_duration_ms if isinstance(detection, ServerVAD) else 0
+        else:
+            silence_ms = self._config.client_vad.hangover_ms
+        return time.monotonic() - silence_ms / 1000
 
     async def _answer_call(self, result: ToolResult) -> None:
         await self._send(result)
@@ -507,7 +538,7 @@ class VoiceSession:
                 if self._config.vad_mode is VADMode.CLIENT and self.player is not None:
                     self.player.resume()
                 if self._config.vad_mode is VADMode.SERVER and self._config.turn_detection.create_response:
-                    self._turn_ended()
+                    self._turn_ended(by_silence=True)
             case Interrupted():
                 await self._cut_short(self._stop_playback(), event)
                 return

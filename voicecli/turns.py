@@ -26,14 +26,18 @@ class UserTurns:
     Args:
         config: who finds the turns, and how.
         rate: of the audio the provider takes, in Hz.
+        listens: whether to tell of the user's speech although the provider finds the turns.
     """
 
-    def __init__(self, config: RealtimeConfig, rate: int) -> None:
+    def __init__(self, config: RealtimeConfig, rate: int, *, listens: bool = False) -> None:
         self._mode = config.vad_mode
         self._rate = rate
         self._resampler = Resampler(rate, rate)
         self._from_rate = rate
-        self._detector = VoiceActivityDetector(config.client_vad, rate) if self._mode is VADMode.CLIENT else None
+        finds = self._mode is VADMode.CLIENT
+        self._detector = VoiceActivityDetector(config.client_vad, rate) if finds else None
+        listens = listens and self._mode is VADMode.SERVER
+        self._listener = VoiceActivityDetector(config.client_vad, rate) if listens else None
         self._open = False
         self._one_utterance = False
 
@@ -82,7 +86,18 @@ class UserTurns:
             return self._follow(self._detector.process(audio))
         start: list[Step] = [] if self._open or self._mode is VADMode.SERVER else [StartTurn()]
         self._open = True
-        return [*start, AppendAudio(audio)]
+        return [*self._overhear(audio), *start, AppendAudio(audio)]
+
+    def _overhear(self, audio: bytes) -> list[Step]:
+        """What a listener hears: only to be told, as the provider decides."""
+        steps: list[Step] = []
+        for transition in self._listener.process(audio) if self._listener is not None else ():
+            match transition:
+                case TurnStarted():
+                    steps.append(SpeechStarted())
+                case TurnEnded():
+                    steps.append(SpeechStopped())
+        return steps
 
     def _follow(self, transitions: list[SpeechTransition]) -> list[Step]:
         steps: list[Step] = []

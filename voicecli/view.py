@@ -156,7 +156,6 @@ class View:
         self._sounding = False  # something of that reply has come
         self._thinking_since: float | None = None
         self._interrupted_at: float | None = None
-        self._turn_ended_at: float | None = None
         self._latencies: list[int] = []
         self._latency: int | None = None  # of the turn being answered
         self._timed: Said | None = None  # what it stands beside
@@ -219,13 +218,13 @@ class View:
 
     def turn_ended(self) -> None:
         """The user has finished and waits for an answer."""
-        self._turn_ended_at = self._thinking_since = self.clock()
+        self._thinking_since = self.clock()
         self._latency = self._timed = None
 
-    def sound_heard(self) -> None:
-        """The first sound of a reply has just become audible."""
-        if self._turn_ended_at is not None and self._latency is None:
-            self._set_latency(round((self.clock() - self._turn_ended_at) * 1000))
+    def sound_heard(self, waited_ms: int) -> None:
+        """The first sound of a reply has just become audible, so long after the turn it answers."""
+        if self._latency is None:
+            self._set_latency(waited_ms)
 
     def show_help(self) -> None:
         """Explain the keys."""

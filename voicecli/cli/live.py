@@ -212,9 +212,8 @@ class Live:
             observer(event)
 
     def _sound_heard(self) -> None:
-        self.view.sound_heard()
-        if self._session is not None:
-            self._session.sound_heard()
+        if self._session is not None and (waited_ms := self._session.sound_heard()) is not None:
+            self.view.sound_heard(waited_ms)
 
 
 class _Gate:

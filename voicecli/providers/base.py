@@ -40,6 +40,7 @@ class Capabilities:
         text_output: whether it can answer without making sound.
         images: whether it takes pictures.
         tools: whether its model can call functions.
+        reports_speech: whether it tells when the user's speech starts and stops; otherwise the session listens for it.
         languages: what it understands; empty for "many".
     """
 
@@ -50,6 +51,7 @@ class Capabilities:
     text_output: bool = True
     images: bool = True
     tools: bool = True
+    reports_speech: bool = True
     languages: tuple[str, ...] = ()
 
 

@@ -15,7 +15,12 @@ __all__ = ["GEMINI"]
 
 # The input is at the rate the models work with; the server would convert any other.
 _CAPABILITIES = Capabilities(
-    input_rate=16_000, output_rate=24_000, can_cancel=False, can_truncate=False, text_output=False
+    input_rate=16_000,
+    output_rate=24_000,
+    can_cancel=False,
+    can_truncate=False,
+    text_output=False,
+    reports_speech=False,
 )
 
 
