@@ -154,3 +154,25 @@ def test_a_provider_from_the_environment_can_be_wrong(voice: Voice) -> None:
     result = voice("chat", "-i", QUESTION, VOICE_PROVIDER="alexa")
     assert result.code == 2
     assert "alexa" in result.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("list-providers", 0), ("chat -p openai", 2), ("send-text Hi -p openai", 3)]
+)
+def test_a_closed_stream_is_no_defect(tmp_path: Path, arguments: str, code: int, closed: str) -> None:
+    command = ["sh", "-c", f"{sys.executable} -m voicecli {arguments} {closed}"]
+    environment = clean_environment()
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, cwd=tmp_path, env=environment)
+    assert done.returncode == code, done.stderr
+    assert b"defect" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_no_defect(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "voicecli", "list-voices"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, env=clean_environment())
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"voice: Cannot write the output: No space left")
+    assert b"defect" not in done.stderr

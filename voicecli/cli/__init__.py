@@ -1,5 +1,6 @@
 """The `voice` command: parses, composes, runs. The one place that turns errors into exit codes."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -7,6 +8,8 @@ from collections.abc import Sequence
 from voicecli.cli.exit import ExitStatus, status_of
 
 __all__ = ["ExitStatus", "main"]
+
+_FULL = {errno.EDQUOT, errno.EFBIG, errno.ENOSPC}
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -22,7 +25,7 @@ def run(args: Sequence[str] | None = None) -> int:
 
     # BadParameter < UsageError < ClickException. Typer's copy of click is private; the public class leads there.
     usage_error, click_exception = typer.BadParameter.__mro__[1:3]
-
+    _open_what_is_closed()
     try:
         try:
             # Without standalone mode typer returns what `typer.Exit` carries instead of exiting by itself.
@@ -44,12 +47,23 @@ def run(args: Sequence[str] | None = None) -> int:
     return status if isinstance(status, int) else ExitStatus.OK
 
 
+def _open_what_is_closed() -> None:
+    """A stream that the shell has closed (`>&-`) is empty, or takes all: Python gives None for it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # Lower descriptors are open by now, so this one gets the stream's own number.
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
 def _report(error: Exception) -> ExitStatus:
     from voicecli.errors import RealtimeError
 
     if isinstance(error, RealtimeError):
         _say(error.message, error.advice)
         return status_of(error)
+    if isinstance(error, OSError) and error.errno in _FULL:
+        _say(f"Cannot write the output: {error.strerror}.", "Make room, or write somewhere else.")
+        return ExitStatus.USAGE
     if os.environ.get("VOICE_TRACEBACK"):
         raise error
     _say(f"{type(error).__name__}: {error}", "This is a defect in voicecli; VOICE_TRACEBACK=1 shows where.")
