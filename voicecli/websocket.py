@@ -30,7 +30,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Self
 
 from websockets.exceptions import ConnectionClosed
@@ -420,7 +420,7 @@ class WebSocketConnection:
             while (data := self._next_message()) is not None:
                 line.writing()
                 await self._write_message(line, data)
-                line.written()
+            line.written()
         except ConnectionClosed:
             return
         if self._outbox.dropped_bytes:
@@ -445,10 +445,10 @@ class WebSocketConnection:
             self._inbox.put([ErrorOccurred(error)])
         self._wire.extend(self._codec.data_to_send())
 
-    async def _write_message(self, line: Liveness, data: bytes) -> None:
+    def _write_message(self, line: Liveness, data: bytes) -> Awaitable[None]:
         if self._frame_log is not None:
             self._frame_log.sent(data)
-        await line.socket.send(data, text=True)
+        return line.socket.send(data, text=True)
 
     # Telling.
 
