@@ -37,6 +37,7 @@ def test_a_recorded_question_is_answered_and_the_answer_can_be_heard(voice: Voic
     assert "You: What is the capital of France?" in said
     assert "Paris" in said.partition("Assistant:")[2]
     assert first.stdout.decode().count("tiny") == 1
+    assert first.stderr == ""
     assert seconds(tmp_path / "reply.wav") > 0.8
     back = voice("chat", "-p", "local", "-i", "reply.wav", "--json")
     assert "Paris" in finals(events(back.stdout))[0][1]

@@ -152,6 +152,7 @@ def closed_port() -> int:
         ({"refuse": [openai_server.Refuse(status=429, headers={"Retry-After": "99"})]}, 4, "429"),
         ({"refuse": [openai_server.Refuse(status=500)] * 9}, 4, "500"),
         ({"replies": [openai_server.Reply(fails_with="insufficient_quota")]}, 4, "quota"),
+        ({"replies": [openai_server.Reply(fails_with="invalid_prompt")]}, 4, "It failed: invalid_prompt"),
     ],
 )
 def test_failures_are_one_clear_error(voice: Voice, options: dict[str, Any], code: int, says: str) -> None:

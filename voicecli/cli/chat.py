@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from voicecli.audio import EchoMode
+from voicecli.cli.exit import ExitStatus
 from voicecli.cli.options import Choices, Devices, takes_conversation_options
 
 __all__ = ["chat", "send_text"]
@@ -43,7 +44,7 @@ def chat(
     echo: Annotated[
         EchoMode, typer.Option(help="What keeps the model from hearing itself.", rich_help_panel=_DEVICES)
     ] = "auto",
-) -> None:
+) -> ExitStatus:
     """Talk with a model, out loud or through files.
 
     Pipes serve without any option: cat question.wav | voice chat > reply.wav
@@ -55,11 +56,11 @@ def chat(
     if live:
         devices = Devices(_device(input_device), _device(output_device), echo)
         run_live(choices, devices, output, as_json=as_json, quiet=quiet)
-        return
+        return ExitStatus.OK
     from voicecli.audio.files import WavSource
 
     source = WavSource(input_ or "-", raw_rate=input_rate)
-    run_conversation(choices.for_recording(), source, output, as_json=as_json, quiet=quiet)
+    return run_conversation(choices.for_recording(), source, output, as_json=as_json, quiet=quiet)
 
 
 @takes_conversation_options
@@ -70,7 +71,7 @@ def send_text(
     output: Output = None,
     as_json: Json = False,
     quiet: Quiet = False,
-) -> None:
+) -> ExitStatus:
     """Say something in writing; the answer comes as text and sound."""
     if text == "-":
         try:
@@ -82,7 +83,7 @@ def send_text(
     output = _output(output, as_json)
     from voicecli.cli.run import run_conversation
 
-    run_conversation(choices, text.strip(), output, as_json=as_json, quiet=quiet)
+    return run_conversation(choices, text.strip(), output, as_json=as_json, quiet=quiet)
 
 
 def _output(output: str | None, as_json: bool) -> str | None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from voicecli.audio import EchoMode
+from voicecli.cli.exit import ExitStatus
 from voicecli.config import (
     ClientVAD,
     Eagerness,
@@ -274,16 +275,16 @@ def conversation(
     return Choices(_provider(provider), config, tools, vad_given=vad is not None)
 
 
-def takes_conversation_options(command: Callable[..., None]) -> Callable[..., None]:
+def takes_conversation_options(command: Callable[..., ExitStatus]) -> Callable[..., ExitStatus]:
     """Give a command, after its own parameters, those of `conversation`; it gets what they make as `choices`."""
     own = dict(inspect.signature(command).parameters)
     own.pop("choices")
     shared = inspect.signature(conversation).parameters
 
     @functools.wraps(command)
-    def wrapper(**values: Any) -> None:
+    def wrapper(**values: Any) -> ExitStatus:
         choices = conversation(**{name: values.pop(name) for name in shared})
-        command(choices=choices, **values)
+        return command(choices=choices, **values)
 
     # Typer reads both.
     hints = typing.get_type_hints(command, include_extras=True) | typing.get_type_hints(

@@ -10,19 +10,40 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from voicecli.audio.files import WavSink, WavSource
+from voicecli.cli.exit import ExitStatus, status_of
 from voicecli.cli.options import Choices, Devices
 from voicecli.cli.output import JsonLines, PlainLines
 from voicecli.duplex import Observer, converse
 from voicecli.errors import RealtimeError, ToolError
+from voicecli.events import ErrorOccurred, Event, ResponseDone
 from voicecli.voice import RealtimeVoice
 
 __all__ = ["load_tools", "run_conversation", "run_live"]
 
 
+class _Failures:
+    """Notices, as an observer, turns that got no answer.
+
+    Attributes:
+        status: what the command exits with because of the last of them.
+    """
+
+    def __init__(self) -> None:
+        self.status = ExitStatus.OK
+        self._error: RealtimeError | None = None
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case ErrorOccurred(error):
+                self._error = error
+            case ResponseDone(status="failed"):
+                self.status = status_of(self._error) if self._error is not None else ExitStatus.CONNECTION
+
+
 def run_conversation(
     choices: Choices, source: WavSource | str, output: str | None, *, as_json: bool, quiet: bool
-) -> None:
-    """Hold the conversation and return when it is over.
+) -> ExitStatus:
+    """Hold the conversation and return when it is over; whether each turn was answered, as an exit status.
 
     Args:
         source: the user's voice, or one turn in writing.
@@ -35,6 +56,7 @@ def run_conversation(
     # Standard output carries the sound when that is piped on; words then go to standard error.
     words: TextIO = sys.stderr if output == "-" else sys.stdout
     lines: list[Observer] = [JsonLines(sys.stdout) if as_json else PlainLines(words, quiet=quiet)]
+    failures = _Failures()
     with _told(lines):
         sink = None
         if output is not None:
@@ -42,7 +64,8 @@ def run_conversation(
             rate = choices.provider.capabilities.output_rate
             sink = WavSink(output, rate, source=source if isinstance(source, WavSource) else None)
         _prepare(choices)
-        asyncio.run(_converse(voice, source, sink, lines))
+        asyncio.run(_converse(voice, source, sink, [*lines, failures]))
+    return failures.status
 
 
 def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json: bool, quiet: bool) -> None:
@@ -97,17 +120,23 @@ def _prepare(choices: Choices) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     what = "Fetching the built-in model, once"
     task: TaskID | None = None
-    with Progress(*columns, console=console, transient=True) as bar:
+    bar = Progress(*columns, console=console, transient=True)
 
-        def show(done: int, total: int) -> None:
-            nonlocal task
-            if task is None:
-                task = bar.add_task(what, total=total)
-                if not console.is_terminal:
-                    console.print(f"{what} ({total / 1e6:.0f} MB) ...")
-            bar.update(task, completed=done, total=total)
+    def show(done: int, total: int) -> None:
+        nonlocal task
+        if task is None:
+            task = bar.add_task(what, total=total)
+            if console.is_terminal:
+                bar.start()
+            else:
+                console.print(f"{what} ({total / 1e6:.0f} MB) ...")
+        bar.update(task, completed=done, total=total)
 
+    try:
         choices.provider.prepare(choices.config, show)
+    finally:
+        if bar.live.is_started:  # otherwise it would write an empty line
+            bar.stop()
 
 
 async def _converse(
