@@ -5,21 +5,19 @@ import contextlib
 import json
 import re
 import ssl
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal
 from urllib.parse import urlsplit
 
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.datastructures import Headers
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from tests.loopback.gemini_session import Call, GeminiSession, Google, Reply, tone
 from tests.loopback.gemini_wire import Frame
+from tests.loopback.server import LoopbackServer, http_answer
 
 __all__ = ["KEY", "Call", "Fault", "GeminiServer", "Google", "Refuse", "Reply", "tone"]
 
@@ -58,7 +56,7 @@ class Refuse:
     message: str = ""
 
 
-class GeminiServer:
+class GeminiServer(LoopbackServer):
     """`async with GeminiServer() as server:` and connect to `server.url` with KEY.
 
     Leaving it raises AssertionError if a client broke a rule, unless `forgiving`.
@@ -90,6 +88,7 @@ class GeminiServer:
         tls: ssl.SSLContext | None = None,
         forgiving: bool = False,
     ) -> None:
+        super().__init__(tls=tls, forgiving=forgiving)
         self.google = google or Google()
         self.google.replies.extend(replies)
         self.google.hears.extend(hears)
@@ -97,38 +96,8 @@ class GeminiServer:
         self.refuse = deque(refuse)
         self.delay_s = delay_s
         self.keys = set(keys)
-        self.forgiving = forgiving
         self.sessions: list[GeminiSession] = []
         self.handshakes: list[Request] = []
-        self.connections: set[ServerConnection] = set()
-        self._tls = tls
-        self._changed = asyncio.Condition()
-        self._server: Server | None = None
-
-    async def __aenter__(self) -> Self:
-        self._server = await serve(
-            self._serve,
-            "127.0.0.1",
-            0,
-            process_request=self._refuse,
-            max_size=None,
-            compression=None,
-            close_timeout=0.5,
-            max_queue=None,  # a client that goes on sending must not hold up the close
-            ssl=self._tls,
-        )
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for connection in list(self.connections):
-            connection.transport.abort()
-        await self._server.wait_closed()
-        if error is None and not self.forgiving:
-            assert not self.violations, self.violations
 
     @property
     def frames(self) -> list[Frame]:
@@ -139,85 +108,33 @@ class GeminiServer:
         return [violation for session in self.sessions for violation in session.violations]
 
     @property
-    def port(self) -> int:
-        assert self._server is not None
-        port: int = next(iter(self._server.sockets)).getsockname()[1]
-        return port
-
-    @property
     def url(self) -> str:
         """A base URL."""
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
-
-    async def until(self, condition: Callable[[], bool], timeout: float = 20.0) -> None:
-        """Wait until messages that came or went make it true."""
-        async with asyncio.timeout(timeout), self._changed:
-            await self._changed.wait_for(condition)
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def received(self, kind: str) -> list[Frame]:
         """The bodies of all messages of a kind."""
         return [frame[kind] for frame in self.frames if kind in frame]
 
-    @classmethod
-    @contextlib.contextmanager
-    def in_thread(cls, **options: Any) -> Iterator[Self]:
-        """The server on a loop of its own, for tests without one."""
-        started: list[Self] = []
-        failed: list[BaseException] = []
-        ready = threading.Event()
-        loop = asyncio.new_event_loop()
-        stop = asyncio.Event()
-
-        async def run() -> None:
-            async with cls(**options) as server:
-                started.append(server)
-                ready.set()
-                await stop.wait()
-
-        def main() -> None:
-            try:
-                loop.run_until_complete(run())
-            except BaseException as error:
-                failed.append(error)
-            finally:
-                ready.set()
-                loop.close()
-
-        thread = threading.Thread(target=main, name="loopback server")
-        thread.start()
-        ready.wait(20)
-        try:
-            if started:
-                yield started[0]
-        finally:
-            if not loop.is_closed():
-                with contextlib.suppress(RuntimeError):
-                    loop.call_soon_threadsafe(stop.set)
-            thread.join(20)
-        if failed:
-            raise failed[0]
-
-    async def note(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
-
     # -- one connection
 
-    def _refuse(self, connection: ServerConnection, request: Request) -> Response | None:
+    def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         self.handshakes.append(request)
         address = urlsplit(request.path)
         if self.refuse:
             refusal = self.refuse.popleft()
-            return _http(refusal.status, {"error": {"code": refusal.status, "message": refusal.message}})
+            return http_answer(refusal.status, {"error": {"code": refusal.status, "message": refusal.message}})
         if address.path.endswith("/models"):
             return self._models(request)
         if not _PATH.fullmatch(address.path):
-            return _http(404, {"error": {"code": 404, "message": "Method not found."}})
+            return http_answer(404, {"error": {"code": 404, "message": "Method not found."}})
         return None
 
     def _models(self, request: Request) -> Response:
         if request.headers.get("x-goog-api-key") not in self.keys:
-            return _http(400, {"error": {"code": 400, "message": "API key not valid. Please pass a valid API key."}})
+            return http_answer(
+                400, {"error": {"code": 400, "message": "API key not valid. Please pass a valid API key."}}
+            )
         listed = [
             {"name": "models/gemini-3.8-live", "supportedGenerationMethods": ["bidiGenerateContent"]},
             {
@@ -227,17 +144,10 @@ class GeminiServer:
             },
             {"name": "models/gemini-3-pro", "supportedGenerationMethods": ["generateContent"]},
         ]
-        return _http(200, {"models": listed})
+        return http_answer(200, {"models": listed})
 
-    async def _serve(self, connection: ServerConnection) -> None:
-        self.connections.add(connection)
-        talk = _Talk(self, connection, self.faults.popleft() if self.faults else None)
-        try:
-            with contextlib.suppress(ConnectionClosed):
-                await talk.run()
-        finally:
-            self.connections.discard(connection)
-            await self.note()
+    async def talk(self, connection: ServerConnection) -> None:
+        await _Talk(self, connection, self.faults.popleft() if self.faults else None).run()
 
 
 class _Talk:
@@ -324,8 +234,3 @@ class _Talk:
     async def _leave(self, after_s: float) -> None:
         await asyncio.sleep(after_s)
         await self._connection.close(1008, GO_AWAY_IGNORED)
-
-
-def _http(status: int, body: object) -> Response:
-    data = json.dumps(body).encode()
-    return Response(status, "", Headers({"Content-Type": "application/json", "Content-Length": str(len(data))}), data)

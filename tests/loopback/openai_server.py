@@ -3,21 +3,20 @@
 import asyncio
 import contextlib
 import json
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from tests.loopback.openai_script import Call, McpCall, Reply, tone
 from tests.loopback.openai_session import OpenAISession
+from tests.loopback.server import LoopbackServer, http_answer
 
 __all__ = ["KEY", "Call", "Fault", "McpCall", "OpenAIServer", "Refuse", "Reply", "tone"]
 
@@ -52,7 +51,7 @@ class Refuse:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class OpenAIServer:
+class OpenAIServer(LoopbackServer):
     """`async with OpenAIServer() as server:` and connect to `server.url` with KEY.
 
     Leaving it raises AssertionError if a client broke a rule, unless `forgiving`.
@@ -83,6 +82,7 @@ class OpenAIServer:
         models: Callable[[str], bool] = lambda name: name.startswith("gpt-"),
         forgiving: bool = False,
     ) -> None:
+        super().__init__(forgiving=forgiving)
         self.replies = deque(replies)
         self.hears = deque(hears)
         self.transcribe = transcribe
@@ -92,102 +92,25 @@ class OpenAIServer:
         self.delay_s = delay_s
         self.keys = set(keys)
         self.models = models
-        self.forgiving = forgiving
         self.sessions: list[OpenAISession] = []
         self.frames: list[dict[str, Any]] = []
         self.handshakes: list[Headers] = []
-        self.connections: set[ServerConnection] = set()
-        self._changed = asyncio.Condition()
-        self._server: Server | None = None
-
-    async def __aenter__(self) -> Self:
-        self._server = await serve(
-            self._serve,
-            "127.0.0.1",
-            0,
-            process_request=self._refuse,
-            max_size=None,
-            compression=None,
-            close_timeout=0.5,
-        )
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for connection in list(self.connections):
-            connection.transport.abort()
-        await self._server.wait_closed()
-        if error is None and not self.forgiving:
-            assert not self.violations, self.violations
 
     @property
     def violations(self) -> list[str]:
         return [violation for session in self.sessions for violation in session.violations]
 
     @property
-    def port(self) -> int:
-        assert self._server is not None
-        port: int = next(iter(self._server.sockets)).getsockname()[1]
-        return port
-
-    @property
     def url(self) -> str:
         """A base URL."""
         return f"http://127.0.0.1:{self.port}/v1"
 
-    async def until(self, condition: Callable[[], bool], timeout: float = 20.0) -> None:
-        """Wait until frames that came or went make it true."""
-        async with asyncio.timeout(timeout), self._changed:
-            await self._changed.wait_for(condition)
-
     def received(self, kind: str) -> list[dict[str, Any]]:
         return [frame for frame in self.frames if frame.get("type") == kind]
 
-    @classmethod
-    @contextlib.contextmanager
-    def in_thread(cls, **options: Any) -> Iterator[Self]:
-        """The server on a loop of its own, for tests without one."""
-        started: list[Self] = []
-        failed: list[BaseException] = []
-        ready = threading.Event()
-        loop = asyncio.new_event_loop()
-        stop = asyncio.Event()
-
-        async def run() -> None:
-            async with cls(**options) as server:
-                started.append(server)
-                ready.set()
-                await stop.wait()
-
-        def main() -> None:
-            try:
-                loop.run_until_complete(run())
-            except BaseException as error:
-                failed.append(error)
-            finally:
-                ready.set()
-                loop.close()
-
-        thread = threading.Thread(target=main, name="loopback server")
-        thread.start()
-        ready.wait(20)
-        try:
-            if started:
-                yield started[0]
-        finally:
-            if not loop.is_closed():
-                with contextlib.suppress(RuntimeError):
-                    loop.call_soon_threadsafe(stop.set)
-            thread.join(20)
-        if failed:
-            raise failed[0]
-
     # One connection
 
-    def _refuse(self, connection: ServerConnection, request: Request) -> Response | None:
+    def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         self.handshakes.append(request.headers)
         if urlsplit(request.path).path == "/v1/models":
             listed = {
@@ -196,29 +119,18 @@ class OpenAIServer:
             }
             allowed = request.headers.get("Authorization", "").removeprefix("Bearer ") in self.keys
             return (
-                _http(200, listed)
+                http_answer(200, listed)
                 if allowed
-                else _http(401, {"error": {"message": "Incorrect API key provided: sk-x"}})
+                else http_answer(401, {"error": {"message": "Incorrect API key provided: sk-x"}})
             )
         if not self.refuse:
             return None
         refusal = self.refuse.popleft()
         body = {"error": {"code": refusal.code, "message": f"Refused: {refusal.code}."}} if refusal.code else {}
-        return _http(refusal.status, body, refusal.headers)
+        return http_answer(refusal.status, body, refusal.headers)
 
-    async def _serve(self, connection: ServerConnection) -> None:
-        self.connections.add(connection)
-        talk = _Talk(self, connection, self.faults.popleft() if self.faults else None)
-        try:
-            with contextlib.suppress(ConnectionClosed):
-                await talk.run()
-        finally:
-            self.connections.discard(connection)
-            await self.note()
-
-    async def note(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+    async def talk(self, connection: ServerConnection) -> None:
+        await _Talk(self, connection, self.faults.popleft() if self.faults else None).run()
 
 
 class _Talk:
@@ -327,9 +239,3 @@ class _Talk:
         else:
             await self._connection.close(fault.close, fault.reason)
         return True
-
-
-def _http(status: int, body: object, headers: Mapping[str, str] | None = None) -> Response:
-    data = json.dumps(body).encode()
-    given = {"Content-Type": "application/json", "Content-Length": str(len(data)), **(headers or {})}
-    return Response(status, "", Headers(given), data)
