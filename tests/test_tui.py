@@ -201,7 +201,9 @@ def test_the_order_of_turns_is_kept_although_a_reply_is_still_heard() -> None:
 def test_nothing_is_lost_when_the_connection_is_or_the_conversation_ends() -> None:
     stage = Stage(ResponseStarted("r"), assistant("Half a", final=False))
     stage.happen(replace(STARTED, resumed=True))
-    assert stage.scrolled() == ["Connected again."]
+    assert stage.scrolled() == [], "a socket that is replaced in time is not worth a word"
+    stage.happen(Reconnecting(1, 0.5, "gone"), replace(STARTED, resumed=True))
+    assert stage.scrolled() == ["The connection was lost: gone", "Connected again."]
     stage.happen(assistant("Half a sentence", final=False))
     assert stage.footer()[0] == "Assistant: Half a sentence"
     stage.happen(SessionEnded("closed"), playing=True)

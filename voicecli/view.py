@@ -170,10 +170,11 @@ class View:
         """Take an event into account."""
         now = self.clock()
         match event:
-            case SessionStarted(resumed=resumed):
-                self._started, self._attempt = True, 0
-                if resumed:
+            case SessionStarted():
+                # A socket that was only replaced before its time ran out is not worth a word.
+                if self._attempt:
                     self._remark("note", "Connected again.")
+                self._started, self._attempt = True, 0
             case SpeechStarted():
                 self._hearing, self._thinking_since = True, None
             case SpeechStopped():
