@@ -1,6 +1,6 @@
 """How long `voice --help` takes beside `python -c "import typer, rich"`.
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 import statistics
