@@ -1,6 +1,7 @@
 """The session over a scripted provider: what is sent, what is delivered, in which order."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
@@ -456,7 +457,12 @@ async def test_tool_failures_go_to_the_model_and_to_on_error() -> None:
 
 @pytest.mark.parametrize(
     ("name", "arguments", "complaint"),
-    [("missing", "{}", "There is no tool 'missing'"), ("ok", "{", "not JSON"), ("ok", "[1]", "instead of named")],
+    [
+        ("missing", "{}", "There is no tool 'missing'"),
+        ("ok", "{", "not JSON"),
+        ("ok", "[" * 100_000, "not JSON"),
+        ("ok", "[1]", "instead of named"),
+    ],
 )
 async def test_impossible_calls_are_answered(name: str, arguments: str, complaint: str) -> None:
     def ok() -> None:
@@ -515,6 +521,34 @@ async def test_a_slow_tool_holds_nothing_up_and_a_cancelled_one_is_not_answered(
 
 
 # -- the end
+
+
+async def test_code_that_cannot_be_cancelled_does_not_keep_the_session_from_ending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("voicecli.tool_calls._STOP_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("voicecli.handlers.HandlerLanes.DRAIN_S", 0.05)
+    monkeypatch.setattr("voicecli.handlers.HandlerLanes.STOP_S", 0.05)
+    release = asyncio.Event()
+    stubborn_ones: list[asyncio.Task[Any]] = []
+
+    async def stubborn() -> None:
+        """Wait, whatever anybody says."""
+        task = asyncio.current_task()
+        assert task is not None
+        stubborn_ones.append(task)
+        while not release.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await release.wait()
+
+    voice, connection = conversation(tools=[stubborn])
+    voice.on_transcript(stubborn)
+    async with asyncio.timeout(10):
+        async with voice.connect():
+            connection.play([ToolCallRequest("c", "stubborn", "{}"), TranscriptUpdate("user", "u", "Hi", final=True)])
+            await until(lambda: len(stubborn_ones) == 2)
+    release.set()
+    await asyncio.gather(*stubborn_ones, return_exceptions=True)
 
 
 async def test_a_fatal_failure_reaches_whoever_waits_and_later_calls() -> None:

@@ -146,13 +146,22 @@ async def test_a_timeout_of_the_tool_itself_is_its_failure() -> None:
         await run(slow)
 
 
-@pytest.mark.parametrize("error", [ValueError("bad"), SystemExit("bad"), StopIteration("bad")])
+@pytest.mark.parametrize(
+    "error", [ValueError("bad"), SystemExit("bad"), StopIteration("bad"), KeyboardInterrupt("bad")]
+)
 async def test_what_a_tool_raises_is_its_failure(error: BaseException) -> None:
     def fail() -> None:
         raise error
 
     with pytest.raises(ToolError, match=r"fail failed: .*bad"):
         await run(fail)
+
+
+async def test_a_name_that_is_no_unicode_can_be_sent_all_the_same() -> None:
+    def name() -> str:
+        return "caf\udce9"  # as os.listdir() gives it
+
+    assert await run(name) == "caf\ufffd"
 
 
 def _takes_anything(*args: int) -> None: ...

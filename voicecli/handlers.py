@@ -67,8 +67,10 @@ class HandlerLanes:
         handlers: whom to call.
     """
 
-    # How long the end of a session waits for handlers that still have events to take, in seconds.
+    # How long the end of a session waits for handlers that still have events to take, and then for those that it
+    # cancels, in seconds.
     DRAIN_S = 5.0
+    STOP_S = 2.0
 
     def __init__(self, handlers: Handlers) -> None:
         self._handlers = handlers
@@ -120,7 +122,8 @@ class HandlerLanes:
         finally:
             for lane in self._lanes.values():
                 lane.cancel()
-            await asyncio.gather(*(lane.task for lane in self._lanes.values()), return_exceptions=True)
+            if self._lanes:
+                await asyncio.wait([lane.task for lane in self._lanes.values()], timeout=self.STOP_S)
 
 
 class _Lane:
@@ -128,6 +131,7 @@ class _Lane:
         self.name = f"on_{hook}"
         self._queue: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
         self._pending = 0
+        self._stopped = False
         self.task = asyncio.create_task(self._run(hook, handler, failed), name=f"voicecli-{self.name}")
 
     @property
@@ -147,10 +151,11 @@ class _Lane:
         await self._queue.join()
 
     def cancel(self) -> None:
+        self._stopped = True  # should the handler swallow the cancellation
         self.task.cancel()
 
     async def _run(self, hook: str, handler: Handler, failed: Callable[[str, Handler, Exception], None]) -> None:
-        while True:
+        while not self._stopped:
             args = await self._queue.get()
             try:
                 await call_handler(handler, *args[: positional_arity(handler, len(args))])

@@ -14,6 +14,7 @@ from voicecli.tools import Tool, output_text
 __all__ = ["ToolCalls"]
 
 _log = logging.getLogger(__name__)
+_STOP_TIMEOUT_S = 2.0
 
 
 class ToolCalls:
@@ -57,11 +58,11 @@ class ToolCalls:
             self._tasks[call_id].cancel()
 
     async def aclose(self) -> None:
-        """Stop all that run."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Stop all that run. One that will not be cancelled is left to itself."""
+        if tasks := list(self._tasks.values()):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=_STOP_TIMEOUT_S)
 
     async def _run(self, request: ToolCallRequest) -> None:
         failure: ToolError | None = None
@@ -84,7 +85,7 @@ class ToolCalls:
     async def _call(self, request: ToolCallRequest) -> str:
         try:
             arguments = json.loads(request.arguments or "{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ToolError(f"{request.name} was called with arguments that are not JSON: {error}.") from error
         if not isinstance(arguments, dict):
             raise ToolError(f"{request.name} was called with {arguments!r} instead of named arguments.")

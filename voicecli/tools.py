@@ -125,7 +125,8 @@ def output_text(name: str, result: object) -> str:
     from pydantic_core import PydanticSerializationError, to_json
 
     if isinstance(result, str):
-        return result
+        # A surrogate by itself, as in the name of a file, cannot be sent.
+        return result.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     try:
         return to_json(result).decode()
     except (PydanticSerializationError, ValueError, RecursionError) as error:
@@ -154,8 +155,9 @@ async def run_in_thread(function: Callable[..., _T], *args: Any, **kwargs: Any) 
         failure: BaseException | None = None
         try:
             result = context.run(function, *args, **kwargs)
-        except StopIteration as error:
-            failure = RuntimeError(f"StopIteration: {error}")  # a future cannot hold a StopIteration
+        except (KeyboardInterrupt, StopIteration, SystemExit) as error:
+            # A future cannot hold the one, and the others, which end a program, are not for a thread to raise.
+            failure = RuntimeError(f"{type(error).__name__}: {error}")
         except BaseException as error:
             failure = error
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
