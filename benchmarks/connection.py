@@ -1,11 +1,12 @@
-"""What voicecli's connection costs, beside a plain loop written by hand for the same server in the same run.
+"""What a conversation costs, beside a plain loop written by hand for the same server in the same run.
 
-    python benchmarks/connection.py [--rounds 5] [--sessions 300] [--json]
+    python -m benchmarks.connection [--rounds 5] [--sessions 300] [--json]
 
 A conversation: 20 ms of audio up 50 times a second; down, 10 times a second, 100 ms of audio and a piece of
 transcript. Both are OpenAI's frames at their real sizes. The server is a process of its own, on another core
 where there is one, and throws away what it reads. The plain loop is `websockets` without compression, `json` and
-`base64`, with nothing around it: no queue, no redial, no codec state.
+`base64`, with nothing around it: no queue, no redial, no codec state. Beside it stand the codec with its connection,
+and what programs use: a session, with `send_audio` up and two coroutine handlers down.
 
 * cpu: ms of CPU for a minute of conversation, median of the rounds. The minute is played at 10 times its speed.
 * latency: from the server's write to the program's hands, 20 conversations at their real speed.
@@ -34,6 +35,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from voicecli import RealtimeVoice
 from voicecli.commands import AppendAudio
 from voicecli.config import RealtimeConfig
 from voicecli.errors import RealtimeError
@@ -156,7 +158,7 @@ def _pin(core: int | None) -> None:
         os.sched_setaffinity(0, {core})
 
 
-# The two clients
+# The clients
 
 
 async def plain(url: str, seconds: float, speed: float) -> Talked:
@@ -197,7 +199,7 @@ async def plain(url: str, seconds: float, speed: float) -> Talked:
     return Talked(latencies, cpu)
 
 
-async def voicecli(url: str, seconds: float, speed: float) -> Talked:
+async def codec_and_connection(url: str, seconds: float, speed: float) -> Talked:
     latencies: list[float] = []
     config = RealtimeConfig(base_url=url, api_key="sk-benchmark", headers={"X-Speed": str(speed)})
     connection = await WebSocketConnection.open(OpenAICodec(ConversationSetup(config)), CAPABILITIES, config)
@@ -221,6 +223,29 @@ async def voicecli(url: str, seconds: float, speed: float) -> Talked:
     cpu = time.process_time() - before
     listening.cancel()
     await connection.aclose()
+    return Talked(latencies, cpu)
+
+
+async def session(url: str, seconds: float, speed: float) -> Talked:
+    latencies: list[float] = []
+    config = RealtimeConfig(base_url=url, api_key="sk-benchmark", headers={"X-Speed": str(speed)})
+    voice = RealtimeVoice("openai", config=config)
+
+    @voice.on_audio
+    async def hear(audio: bytes) -> None:
+        latencies.append(_age_ms(audio))
+
+    @voice.on_transcript
+    async def read(text: str, final: bool) -> None:
+        pass
+
+    async with voice.connect() as talk:
+        before = time.process_time()
+        for _ in range(round(seconds * 10)):
+            for _ in range(CHUNKS_PER_DELTA):
+                await talk.send_audio(CHUNK)
+                await asyncio.sleep(0.02 / speed)
+        cpu = time.process_time() - before
     return Talked(latencies, cpu)
 
 
@@ -270,7 +295,7 @@ def _resident_kb() -> float:
 
 
 async def measure(url: str, rounds: int, sessions: int) -> dict[str, Any]:
-    clients: dict[str, Talk] = {"plain": plain, "voicecli": voicecli}
+    clients: dict[str, Talk] = {"plain": plain, "connection": codec_and_connection, "session": session}
     cpu: dict[str, list[float]] = {name: [] for name in clients}
     for talk in clients.values():
         await talk(url, 3.0, 10.0)  # warms up what is loaded and cached once
@@ -280,9 +305,10 @@ async def measure(url: str, rounds: int, sessions: int) -> dict[str, Any]:
             cpu[name].append(await _cpu_per_minute(clients[name], url, 30.0))
     return {
         "cpu_s_per_minute": {name: statistics.median(taken) for name, taken in cpu.items()},
-        "cpu_ratio": statistics.median(
-            ours / theirs for ours, theirs in zip(cpu["voicecli"], cpu["plain"], strict=True)
-        ),
+        "cpu_ratio": {
+            name: statistics.median(ours / theirs for ours, theirs in zip(taken, cpu["plain"], strict=True))
+            for name, taken in cpu.items()
+        },
         "at_20": {name: asdict(await _crowd(talk, url, 20, 10.0)) for name, talk in clients.items()},
         "crowd": {name: asdict(await _crowd(talk, url, sessions, 15.0)) for name, talk in clients.items()},
     }
@@ -313,12 +339,12 @@ def main() -> int:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
         return 0
     for name, seconds in found["cpu_s_per_minute"].items():
-        sys.stdout.write(f"cpu      {name:9} {seconds * 1000:6.0f} ms for a minute of conversation\n")
-    sys.stdout.write(f"cpu      voicecli / plain = {found['cpu_ratio']:.2f}\n")
+        ratio = found["cpu_ratio"][name]
+        sys.stdout.write(f"cpu      {name:10} {seconds * 1000:6.0f} ms for a minute of conversation: {ratio:.2f}\n")
     for title in ("at_20", "crowd"):
         for name, crowd in found[title].items():
             sys.stdout.write(
-                f"{title:8} {name:9} {crowd['sessions']} conversations: latency p50 {crowd['p50_ms']:.2f} ms, "
+                f"{title:8} {name:10} {crowd['sessions']} conversations: latency p50 {crowd['p50_ms']:.2f} ms, "
                 f"p95 {crowd['p95_ms']:.2f} ms, core {crowd['core_busy']:.0%} busy, "
                 f"{crowd['kb_per_session']:.0f} kB each\n"
             )
