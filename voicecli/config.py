@@ -8,6 +8,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
+from urllib.parse import urlsplit
 
 from voicecli.errors import ConfigurationError
 
@@ -20,6 +21,7 @@ __all__ = [
     "SemanticVAD",
     "ServerVAD",
     "VADMode",
+    "check_url",
 ]
 
 Effort = Literal["minimal", "low", "medium", "high", "xhigh"]
@@ -51,6 +53,25 @@ def _member(name: str, value: object, kind: type[_E]) -> _E:
     except ValueError:
         options = ", ".join(repr(member.value) for member in kind)
         raise ConfigurationError(f"{name}: {value!r} is not possible.", advice=f"Choose one of {options}.") from None
+
+
+def check_url(name: str, url: str) -> None:
+    """Raises ConfigurationError when that is not the URL of a server; it is not repeated, as it may hold a key."""
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ConfigurationError(
+            f"{name}: not a URL.", advice="It looks like https://host/path; http, ws and wss will do, too."
+        )
+
+
+def _kind(name: str, value: object, *kinds: type) -> None:
+    if not isinstance(value, kinds):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise ConfigurationError(f"{name}: this is a {type(value).__name__}.", advice=f"Give a {names}.")
 
 
 class VADMode(enum.Enum):
@@ -166,14 +187,14 @@ class MCPServer:
 
     Attributes:
         label: how the model names it.
-        url: its address, reachable for the provider.
+        url: its address, reachable for the provider; not shown, as it may hold a token.
         authorization: an access token for it; never shown.
         allowed_tools: only these; None for all.
         require_approval: "always" sends an ApprovalRequest before each call.
     """
 
     label: str
-    url: str
+    url: str = field(repr=False)
     authorization: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     allowed_tools: tuple[str, ...] | None = None
@@ -236,10 +257,10 @@ class RealtimeConfig:
         affective_dialog, proactive_audio: Gemini's, on models that have them.
         tool_timeout_s: how long a tool may run, in seconds.
         llm: the local engine's language model: "smollm2" (built in), a path to a .gguf file, or the URL of an
-            OpenAI-compatible endpoint.
+            OpenAI-compatible endpoint; not shown, as that may hold a key.
         llm_model, llm_api_key: the model's name there, and a key where it needs one.
         api_key: None takes the provider's environment variable. Never shown.
-        base_url: another server that speaks the provider's protocol.
+        base_url: another server that speaks the provider's protocol; not shown, as it may hold a key.
         headers: sent along when connecting. Never shown.
         organization, project: to be billed (OpenAI), or the Google Cloud project (Gemini on Vertex AI).
         location: the Google Cloud region (Gemini on Vertex AI).
@@ -274,11 +295,11 @@ class RealtimeConfig:
     affective_dialog: bool = False
     proactive_audio: bool = False
     tool_timeout_s: float = 30.0
-    llm: str = "smollm2"
+    llm: str = field(default="smollm2", repr=False)
     llm_model: str | None = None
     llm_api_key: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     organization: str | None = None
     project: str | None = None
@@ -292,6 +313,15 @@ class RealtimeConfig:
     def __post_init__(self) -> None:
         # Programs read these from files and flags: take "client" for VADMode.CLIENT.
         object.__setattr__(self, "vad_mode", _member("vad_mode", self.vad_mode, VADMode))
+        _kind("client_vad", self.client_vad, ClientVAD)
+        _kind("turn_detection", self.turn_detection, ServerVAD, SemanticVAD)
+        _kind("reconnect", self.reconnect, Reconnect)
+        _kind("headers", self.headers, Mapping)
+        _kind("tool_choice", self.tool_choice, str)
+        for name in ("background_tools", "mcp_servers"):
+            _kind(name, getattr(self, name), tuple, list)
+        for server in self.mcp_servers:
+            _kind("mcp_servers", server, MCPServer)
         for name in ("model", "voice"):
             if getattr(self, name) == "":
                 raise ConfigurationError(f"{name}: an empty name.", advice="Leave it out for the default.")
@@ -305,7 +335,5 @@ class RealtimeConfig:
             _choice("truncation", self.truncation, ("auto", "disabled"))
         for name in ("tool_timeout_s", "connect_timeout_s", "response_timeout_s"):
             _between(name, getattr(self, name), 0.01, 3_600)
-        if self.base_url is not None and not self.base_url.startswith(("http://", "https://", "ws://", "wss://")):
-            raise ConfigurationError(
-                "base_url: not a URL.", advice="It begins with http://, https://, ws:// or wss://."
-            )
+        if self.base_url is not None:
+            check_url("base_url", self.base_url)

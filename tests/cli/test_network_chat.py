@@ -2,6 +2,8 @@
 
 import json
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +192,42 @@ def test_models_are_listed_live(voice: Voice) -> None:
     with GeminiServer.in_thread() as gemini_one:
         result = voice("list-models", "gemini", "--live", **gemini(gemini_one))
     assert "gemini-9-live" in result.stdout.decode()
+
+
+@pytest.mark.parametrize("provider", ["openai", "gemini"])
+def test_an_address_that_cannot_be_is_named(voice: Voice, provider: str) -> None:
+    variable = "OPENAI_BASE_URL" if provider == "openai" else "GOOGLE_GEMINI_BASE_URL"
+    environment = {f"{provider.upper()}_API_KEY": "k-0123456789", variable: "http://[::1"}
+    for command in (["send-text", "Hi", "-p", provider], ["list-models", provider, "--live"]):
+        result = voice(*command, **environment)
+        assert result.code == 3
+        assert variable in result.stderr
+
+
+def test_a_list_of_models_that_leads_elsewhere_gets_no_key(voice: Voice) -> None:
+    """Nor does anybody else: redirects are not followed."""
+    asked: list[str] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(302)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        one = voice("list-models", "openai", "--live", OPENAI_API_KEY="sk-0123456789", OPENAI_BASE_URL=url)
+        two = voice("list-models", "gemini", "--live", GEMINI_API_KEY="k-0123456789", GOOGLE_GEMINI_BASE_URL=url)
+        server.shutdown()
+    assert [one.code, two.code] == [4, 4]
+    assert "302" in one.stderr
+    assert "302" in two.stderr
+    assert len(asked) == 2
 
 
 def test_lists_are_made_without_a_network(voice: Voice) -> None:

@@ -1,11 +1,9 @@
 """Gemini Live: Google's speech-to-speech models, on the Developer API or Vertex AI."""
 
 import asyncio
-import json
 import os
 
 from voicecli.config import RealtimeConfig
-from voicecli.errors import RealtimeConnectionError
 from voicecli.providers.base import Capabilities, Connection, ConversationSetup, ModelInfo, Provider
 from voicecli.providers.gemini.endpoint import find_endpoint, is_configured
 from voicecli.providers.gemini.errors import KEY_ADVICE
@@ -13,6 +11,7 @@ from voicecli.providers.gemini.models import DEFAULT_MODEL, DEFAULT_VOICE, MODEL
 
 __all__ = ["GEMINI"]
 
+_TITLE = "Gemini Live"
 # The input is at the rate the models work with; the server would convert any other.
 _CAPABILITIES = Capabilities(
     input_rate=16_000,
@@ -37,35 +36,29 @@ async def _connect(setup: ConversationSetup) -> Connection:
 
 async def _fetch_models(config: RealtimeConfig) -> list[ModelInfo]:
     """The Live models that the key may use. Raises RealtimeError."""
+    from voicecli.providers.gemini.errors import http_error
+    from voicecli.providers.listing import fetch_json, unreadable
+
     endpoint = find_endpoint(config)
     if not endpoint.api:
         return [model.info for model in MODELS]  # Vertex AI lists no Live models
-    headers = {**config.headers, **endpoint.headers()}
-    return await asyncio.to_thread(_list_models, endpoint.api, headers, config.connect_timeout_s)
-
-
-def _list_models(api: str, headers: dict[str, str], timeout_s: float) -> list[ModelInfo]:
-    from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
-
-    from voicecli.providers.gemini.errors import http_error
-
-    address = f"{api.replace('wss://', 'https://', 1).replace('ws://', 'http://', 1)}/models?pageSize=1000"
+    address = endpoint.api.replace("wss://", "https://", 1).replace("ws://", "http://", 1)
+    listed = await fetch_json(
+        f"{address}/models?pageSize=1000",
+        {**config.headers, **endpoint.headers()},
+        timeout_s=config.connect_timeout_s,
+        title=_TITLE,
+        refused=http_error,
+    )
     try:
-        with urlopen(Request(address, headers=headers), timeout=timeout_s) as response:
-            listed = json.load(response)["models"]
-        live = [model for model in listed if "bidiGenerateContent" in model.get("supportedGenerationMethods", ())]
-        names = [str(model["name"]).removeprefix("models/") for model in live]
-    except HTTPError as error:
-        with error:
-            raise http_error(error.code, error.read(10_000)) from error
-    except (URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
-        raise RealtimeConnectionError(f"Gemini's models cannot be listed: {reason}", retryable=True) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RealtimeConnectionError("Gemini's list of models cannot be read.") from error
-    notes = {model["name"].removeprefix("models/"): model.get("displayName") for model in live}
-    return [_model_info(name, notes[name]) for name in sorted(names)]
+        live = {
+            str(model["name"]).removeprefix("models/"): model.get("displayName")
+            for model in listed["models"]
+            if "bidiGenerateContent" in model.get("supportedGenerationMethods", ())
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise unreadable(_TITLE) from error
+    return [_model_info(name, live[name]) for name in sorted(live)]
 
 
 def _model_info(name: str, title: object) -> ModelInfo:
@@ -75,7 +68,7 @@ def _model_info(name: str, title: object) -> ModelInfo:
 
 GEMINI = Provider(
     name="gemini",
-    title="Gemini Live",
+    title=_TITLE,
     aliases=("google", "google_genai"),
     capabilities=_CAPABILITIES,
     default_model=DEFAULT_MODEL,

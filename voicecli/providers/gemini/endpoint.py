@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from voicecli.config import RealtimeConfig
+from voicecli.config import RealtimeConfig, check_url
 from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.providers.gemini.errors import KEY_ADVICE
 from voicecli.providers.gemini.models import DEFAULT_MODEL, find_model
@@ -71,6 +71,7 @@ def find_endpoint(config: RealtimeConfig, environ: Mapping[str, str] = os.enviro
     if not (key.isascii() and key.isprintable()):
         raise ConfigurationError("The key for Gemini holds characters that no key has.", advice=KEY_ADVICE)
     base = config.base_url or environ.get("GOOGLE_GEMINI_BASE_URL") or _HOST
+    check_url("GOOGLE_GEMINI_BASE_URL", base)
     headers = {"x-goog-api-key": key}
     method, version = "BidiGenerateContent", config.api_version or _version(config)
     if key.startswith("auth_tokens/"):
@@ -114,6 +115,7 @@ def _vertex(config: RealtimeConfig, environ: Mapping[str, str]) -> Endpoint:
     else:
         host = f"https://{location}-aiplatform.googleapis.com"
     base = config.base_url or environ.get("GOOGLE_VERTEX_BASE_URL") or host
+    check_url("GOOGLE_VERTEX_BASE_URL", base)
     path = f"ws/{_VERTEX_SERVICE.format(version=config.api_version or 'v1beta1')}"
     name = config.model or DEFAULT_MODEL
     if not name.startswith("projects/"):

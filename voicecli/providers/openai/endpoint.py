@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from voicecli.config import RealtimeConfig
+from voicecli.config import RealtimeConfig, check_url
 from voicecli.errors import ConfigurationError
 
 __all__ = ["SETUP_ADVICE", "Endpoint", "find_endpoint", "is_configured"]
@@ -55,10 +55,10 @@ def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
     base = config.base_url or os.environ.get("OPENAI_BASE_URL")
     if not base and not key and _azure_is_configured():
         base = os.environ["AZURE_OPENAI_ENDPOINT"]
+    if base:
+        check_url("base_url" if config.base_url else "OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT", base)
     url = urlsplit(base or _OPENAI)
-    if url.scheme not in _SECURE or not url.hostname:
-        variable = "base_url" if config.base_url else "OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT"
-        raise ConfigurationError(f"{variable}: not a URL.", advice="It looks like https://host/v1.")
+    assert url.hostname is not None
     azure = url.hostname.endswith((".azure.com", ".azure.us", ".azure.cn"))
     if azure:
         key = config.api_key or os.environ.get("AZURE_OPENAI_API_KEY") or key
