@@ -46,6 +46,8 @@ def list_devices(as_json: JsonOption = False) -> None:
     ]
     columns = ("number", "name", "system", "inputs", "outputs", "rate", "default input", "default output")
     show_table(columns, rows, as_json)
+    if not rows:
+        typer.echo("No sound device was found. Is one plugged in, and does the sound server run?", err=True)
 
 
 def test_audio(
