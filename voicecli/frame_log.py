@@ -20,7 +20,10 @@ _LONGEST_GARBAGE = 1_000
 _BASE64 = re.compile(r"(?:data:[\w/+.-]+;base64,)?[A-Za-z0-9+/_-]+={0,2}")
 # Keys of OpenAI and Google, ephemeral ones, and what stands behind "Bearer".
 _KEY_LIKE = re.compile(r"\b(?:sk-|ek_)[A-Za-z0-9_-]{8,}|\bAIza[A-Za-z0-9_-]{20,}|auth_tokens/\S+|(?<=Bearer )\S+")
-_SECRET_FIELDS = frozenset({"authorization", "api_key", "api-key", "x-goog-api-key", "token", "access_token"})
+_SECRET_FIELDS = frozenset(
+    # The address of an MCP server may hold its token.
+    {"authorization", "api_key", "api-key", "x-goog-api-key", "token", "access_token", "server_url"}
+)
 _HIDDEN = "(hidden)"
 
 _log = logging.getLogger("voicecli")

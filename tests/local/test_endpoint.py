@@ -242,6 +242,17 @@ async def test_a_refused_key_is_named_and_not_shown(server: Server) -> None:
     assert KEY not in str(caught.value)
 
 
+async def test_a_password_in_the_address_is_used_and_not_logged(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    model = await EndpointModel.connect(server.url.replace("127.0.0.1", "user:hunter2@127.0.0.1"), RealtimeConfig())
+    await model.aclose()
+    assert server.keys == ["Basic dXNlcjpodW50ZXIy"]
+    assert "/v1/models" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
 async def test_nothing_listens(server: Server) -> None:
     url = server.url.replace("127.0.0.1", "user:hunter2@127.0.0.1")
     server.server_close()
@@ -275,6 +286,11 @@ HALF = 'data: {"choices": [{"delta": {"content": "Hel"}}]}\n\n'
         ((200, JSON, ['{"choices": []}']), ProtocolError, "does not stream"),
         ((200, EVENTS, ["data: {oops\n\n"]), ProtocolError, "not JSON"),
         ((200, EVENTS, ["data: 3\n\n"]), ProtocolError, "no object"),
+        ((200, EVENTS, ['data: {"choices": [3]}\n\n']), ProtocolError, "form of its own"),
+        ((200, EVENTS, ['data: {"choices": 3}\n\n']), ProtocolError, "form of its own"),
+        ((200, EVENTS, ['data: {"choices": [{"delta": "Hel"}]}\n\n']), ProtocolError, "form of its own"),
+        ((200, EVENTS, ['data: {"choices": [{"delta": {"tool_calls": "x"}}]}\n\n']), ProtocolError, "form of its own"),
+        ((200, EVENTS, ['data: {"usage": {"prompt_tokens": "many"}}\n\n']), ProtocolError, "form of its own"),
         ((200, EVENTS, [OUT_OF_MEMORY]), RealtimeConnectionError, "out of memory"),
         ((200, EVENTS, [HALF]), RealtimeConnectionError, "broke off"),
     ],

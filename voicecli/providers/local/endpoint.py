@@ -53,7 +53,8 @@ class EndpointModel:
             raise _no_address()
         key = config.llm_api_key
         client = httpx.AsyncClient(
-            base_url=base,
+            base_url=base.copy_with(userinfo=b""),  # httpx logs URLs
+            auth=(base.username, base.password) if base.userinfo else None,
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(config.response_timeout_s, connect=config.connect_timeout_s),
             trust_env=not _is_loopback(base.host),  # a proxy cannot reach this machine's own servers
@@ -114,14 +115,19 @@ class EndpointModel:
                         done = True
                         break
                     chunk = self._parse(data)
-                    usage = _usage(chunk) or usage
-                    for choice in chunk.get("choices") or []:
+                    try:
+                        usage = _usage(chunk) or usage
+                        choice = (chunk.get("choices") or [{}])[0]  # no more than one was asked for
                         delta = choice.get("delta") or {}
-                        if delta.get("content"):
-                            yield str(delta["content"])
+                        said = str(delta.get("content") or "")
                         _collect_calls(calls, delta.get("tool_calls") or [])
-                        if choice.get("finish_reason"):
-                            truncated, done = choice["finish_reason"] == "length", True
+                        reason = choice.get("finish_reason")
+                    except (AttributeError, LookupError, TypeError, ValueError) as error:
+                        raise ProtocolError(f"{self._address} sent an answer in a form of its own.") from error
+                    if said:
+                        yield said
+                    if reason:
+                        truncated, done = reason == "length", True
         if not done:
             raise RealtimeConnectionError(f"{self._address} broke off its answer.", retryable=True)
         for index, call in sorted(calls.items()):
@@ -224,7 +230,7 @@ def _collect_calls(calls: dict[int, dict[str, str]], deltas: list[dict[str, Any]
         call = calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
         function = delta.get("function") or {}
         call["id"] = delta.get("id") or call["id"]
-        call["name"] = function.get("name") or call["name"]
+        call["name"] = str(function.get("name") or call["name"])
         call["arguments"] += function.get("arguments") or ""
 
 
@@ -234,7 +240,7 @@ def _usage(chunk: dict[str, Any]) -> Usage | None:
         return None
     details = counts.get("prompt_tokens_details") or {}
     return Usage(
-        input_text_tokens=counts.get("prompt_tokens") or 0,
-        cached_text_tokens=details.get("cached_tokens") or 0,
-        output_text_tokens=counts.get("completion_tokens") or 0,
+        input_text_tokens=int(counts.get("prompt_tokens") or 0),
+        cached_text_tokens=int(details.get("cached_tokens") or 0),
+        output_text_tokens=int(counts.get("completion_tokens") or 0),
     )
