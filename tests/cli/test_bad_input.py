@@ -121,9 +121,10 @@ def test_standard_input_can_be_wrong_too(voice: Voice) -> None:
 
 
 def test_text_must_be_text(voice: Voice) -> None:
-    result = voice("send-text", "-", "-p", "local", stdin=b"\xff\xfe\xff")
-    assert result.code == 2
-    assert "not UTF-8" in result.stderr
+    for text, stdin in (("-", b"\xff\xfe\xff"), ("caf\udce9", b"")):
+        result = voice("send-text", text, "-p", "local", stdin=stdin)
+        assert result.code == 2
+        assert "not UTF-8" in result.stderr
 
 
 def test_nothing_set_up_names_every_way() -> None:

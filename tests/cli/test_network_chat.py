@@ -120,8 +120,8 @@ def test_options_reach_the_wire(voice: Voice) -> None:
 
 def test_the_trace_holds_every_frame_and_no_secret(voice: Voice, tmp_path: Path) -> None:
     with OpenAIServer.in_thread(replies=[openai_server.Reply(text="Yes.")]) as server:
-        options = ["-i", QUESTION, "--debug", "trace.jsonl", "--header", "X-Secret: hush-hush-hush"]
-        result = voice("chat", *options, **openai(server))
+        secrets = ["--header", "X-Secret: hush-hush-hush", "--mcp", "docs=https://docs.example/?token=hush-hush-hush"]
+        result = voice("chat", "-i", QUESTION, "--debug", "trace.jsonl", *secrets, **openai(server))
     assert result.code == 0, result.stderr
     trace = (tmp_path / "trace.jsonl").read_text()
     kinds = [
@@ -136,6 +136,19 @@ def test_the_trace_holds_every_frame_and_no_secret(voice: Voice, tmp_path: Path)
     assert openai_server.KEY not in trace
     assert "hush-hush-hush" not in trace
     assert max(map(len, trace.splitlines())) < 3_000, "sound is shortened"
+
+
+def test_what_is_said_can_be_written_wherever(voice: Voice) -> None:
+    """Whatever the terminal's encoding, and with half a character in it."""
+    said = "Caf\xe9 \N{SNOWMAN} \ud83d"
+    for options in ([], ["--json"]):
+        with OpenAIServer.in_thread(replies=[openai_server.Reply(text=said)]) as server:
+            result = voice("send-text", "Hi", "-o", "r.wav", *options, PYTHONIOENCODING="latin-1", **openai(server))
+        assert result.code == 0, result.stderr
+        if options:
+            assert finals(result.stdout)[-1] == ("assistant", "Caf\xe9 \N{SNOWMAN} \ufffd")
+        else:
+            assert "Assistant: Caf\xe9 \\u2603 \\ufffd" in result.stdout.decode("latin-1")
 
 
 def closed_port() -> int:

@@ -1,6 +1,7 @@
 """The `voice` command: parses, composes, runs. The one place that turns errors into exit codes."""
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ def run(args: Sequence[str] | None = None) -> int:
 
     # BadParameter < UsageError < ClickException. Typer's copy of click is private; the public class leads there.
     usage_error, click_exception = typer.BadParameter.__mro__[1:3]
-    _open_what_is_closed()
+    _prepare_streams()
     try:
         try:
             # Without standalone mode typer returns what `typer.Exit` carries instead of exiting by itself.
@@ -47,12 +48,15 @@ def run(args: Sequence[str] | None = None) -> int:
     return status if isinstance(status, int) else ExitStatus.OK
 
 
-def _open_what_is_closed() -> None:
-    """A stream that the shell has closed (`>&-`) is empty, or takes all: Python gives None for it."""
+def _prepare_streams() -> None:
+    """Open what the shell has closed (`>&-`), for which Python gives None; write whatever the terminal cannot show."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             # Lower descriptors are open by now, so this one gets the stream's own number.
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _report(error: Exception) -> ExitStatus:

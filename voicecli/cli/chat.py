@@ -78,6 +78,8 @@ def send_text(
             text = sys.stdin.buffer.read().decode("utf-8")
         except UnicodeDecodeError as error:
             raise typer.BadParameter("standard input is not UTF-8 text", param_hint="TEXT") from error
+    elif not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise typer.BadParameter("this is not UTF-8 text", param_hint="TEXT")
     if not text.strip():
         raise typer.BadParameter("there is nothing to say", param_hint="TEXT")
     output = _output(output, as_json)

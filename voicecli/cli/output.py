@@ -56,7 +56,7 @@ class JsonLines:
 
     def _write(self, line: dict[str, Any]) -> None:
         line = {"type": line.pop("type"), "time_ms": round((time.monotonic() - self._start) * 1000), **line}
-        self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()
 
     def _line(self, event: Event) -> dict[str, Any] | None:
