@@ -523,6 +523,17 @@ async def test_a_slow_tool_holds_nothing_up_and_a_cancelled_one_is_not_answered(
 # -- the end
 
 
+async def test_an_interruption_that_comes_too_late_does_not_hide_how_it_ended() -> None:
+    voice, connection = conversation()
+    async with voice.connect() as session:
+        session.player = Player(Playhead("item", 420))
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND, "r", "item"), SpeechStarted()])
+        await connection.aclose()  # with these still to be read; commands are refused from now on
+        kinds = [type(event) async for event in session]
+    assert kinds[-2:] == [Interrupted, SessionEnded]
+    assert connection.cancelled == []
+
+
 async def test_code_that_cannot_be_cancelled_does_not_keep_the_session_from_ending(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -6,6 +6,7 @@ event to everybody who listens: handlers, iterations, and a `send_audio` or `sen
 """
 
 import asyncio
+import contextlib
 import logging
 import mimetypes
 import time
@@ -502,7 +503,11 @@ class VoiceSession:
         if not again:
             self._deliver(event)
         self._cut = event.response_id
-        await self._send(CancelResponse(heard.item_id, heard.played_ms) if heard else CancelResponse())
+        if self._over:
+            self._raise_over()
+        # If the connection has ended already, what is still to be read from it tells how.
+        with contextlib.suppress(RealtimeError):
+            await self._connection.send(CancelResponse(heard.item_id, heard.played_ms) if heard else CancelResponse())
 
     # -- inside: from the connection to the program
 
