@@ -7,7 +7,9 @@ that is slow or raises holds up nobody else.
 import asyncio
 import inspect
 import logging
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from voicecli.errors import RealtimeError
@@ -42,8 +44,14 @@ class Handlers:
 
 async def call_handler(handler: Handler, *args: Any) -> Any:
     """Call a handler: a coroutine function on the event loop, a plain one in a thread, where it may block."""
-    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004
-        return await handler(*args)
+    return await (handler(*args) if _is_coroutine_function(handler) else _call_in_thread(handler, *args))
+
+
+def _is_coroutine_function(handler: Handler) -> bool:
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004
+
+
+async def _call_in_thread(handler: Handler, *args: Any) -> Any:
     result = await run_in_thread(handler, *args)
     return await result if inspect.isawaitable(result) else result
 
@@ -82,7 +90,8 @@ class HandlerLanes:
         for index, handler in enumerate(self._handlers.of(hook)):
             lane = self._lanes.get((hook, index))
             if lane is None:
-                lane = self._lanes[hook, index] = _Lane(hook, handler, self._failed)
+                arity = positional_arity(handler, len(args))
+                lane = self._lanes[hook, index] = _Lane(hook, handler, arity, self._failed)
             lane.put(args)
 
     def discard(self, hook: str) -> None:
@@ -127,43 +136,57 @@ class HandlerLanes:
 
 
 class _Lane:
-    def __init__(self, hook: str, handler: Handler, failed: Callable[[str, Handler, Exception], None]) -> None:
+    """Calls one handler with the first `arity` of the arguments of each event."""
+
+    def __init__(
+        self, hook: str, handler: Handler, arity: int, failed: Callable[[str, Handler, Exception], None]
+    ) -> None:
         self.name = f"on_{hook}"
-        self._queue: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
-        self._pending = 0
+        self._hook = hook
+        self._handler = handler
+        self._arity = arity
+        self._failed = failed
+        # What inspection says of the handler is asked once: it takes longer than most handlers.
+        self._call = handler if _is_coroutine_function(handler) else partial(_call_in_thread, handler)
+        self._waiting: deque[tuple[Any, ...]] = deque()
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
         self._stopped = False
-        self.task = asyncio.create_task(self._run(hook, handler, failed), name=f"voicecli-{self.name}")
+        self.task = asyncio.create_task(self._run(), name=f"voicecli-{self.name}")
 
     @property
     def idle(self) -> bool:
-        return self._pending == 0
+        return self._idle.is_set()
 
     def put(self, args: tuple[Any, ...]) -> None:
-        self._pending += 1
-        self._queue.put_nowait(args)
+        self._waiting.append(args)
+        self._idle.clear()
+        self._wake.set()
 
     def discard(self) -> None:
-        while not self._queue.empty():
-            self._queue.get_nowait()
-            self._done()
+        self._waiting.clear()
 
     async def drain(self) -> None:
-        await self._queue.join()
+        await self._idle.wait()
 
     def cancel(self) -> None:
         self._stopped = True  # should the handler swallow the cancellation
         self.task.cancel()
 
-    async def _run(self, hook: str, handler: Handler, failed: Callable[[str, Handler, Exception], None]) -> None:
-        while not self._stopped:
-            args = await self._queue.get()
-            try:
-                await call_handler(handler, *args[: positional_arity(handler, len(args))])
-            except Exception as error:
-                failed(hook, handler, error)
-            finally:
-                self._done()
+    async def _run(self) -> None:
+        try:
+            while not self._stopped:
+                if self._waiting:
+                    await self._call_next()
+                    continue
+                self._idle.set()
+                self._wake.clear()
+                await self._wake.wait()
+        finally:
+            self._idle.set()
 
-    def _done(self) -> None:
-        self._pending -= 1
-        self._queue.task_done()
+    async def _call_next(self) -> None:
+        try:
+            await self._call(*self._waiting.popleft()[: self._arity])
+        except Exception as error:
+            self._failed(self._hook, self._handler, error)
