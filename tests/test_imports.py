@@ -1,5 +1,6 @@
 """What the package shows, and what it costs to import."""
 
+import ast
 import subprocess
 import sys
 import tomllib
@@ -77,7 +78,6 @@ MODULES = sorted(path for path in (ROOT / "voicecli").rglob("*.py") if path.name
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_each_module_says_what_it_shows(path: Path) -> None:
-    import ast
 
     tree = ast.parse(path.read_text())
     assert ast.get_docstring(tree), "a module says what it is for"
@@ -97,3 +97,77 @@ def test_the_version_is_one() -> None:
 def test_the_list_of_commands_says_what_each_says_itself() -> None:
     for name, (_, line) in COMMANDS.items():
         assert load_command(name).get_short_help_str(200) == line
+
+
+LAYERS = (
+    ("errors", "printable"),
+    ("commands", "config", "events"),
+    (
+        *("audio", "expectation", "frame_log", "handlers", "inbox", "metrics", "outbox", "playback", "response"),
+        *("tool_calls", "tools", "transcript", "turns"),
+    ),
+    ("providers.base", "providers.listing"),
+    ("dial", "liveness", "websocket"),
+    ("providers", "testing"),
+    ("session",),
+    ("duplex", "voice"),
+    (
+        *("key_commands", "keyboard", "keyboard_windows", "keys", "line_editor", "screen", "terminal_signals"),
+        *("tui", "view"),
+    ),
+    ("cli", "__main__"),
+)
+"""From the bottom. A module imports from its own layer and from those below."""
+
+AT_HOME = {
+    "httpx": {"providers.local.endpoint"},
+    "rich": {"cli.lists", "cli.run", "tui"},
+    "sounddevice": {"audio.soundsystem"},
+    "soundfile": {"audio.files"},
+    "typer": {"cli", "cli.app", "cli.chat", "cli.devices", "cli.lists", "cli.options"},
+    "websockets": {"dial", "liveness", "websocket"},
+}
+"""Libraries that are to be replaced in one place, and the modules that know them."""
+
+
+def layer(module: str) -> int:
+    while module:
+        for height, names in enumerate(LAYERS):
+            if module in names:
+                return height
+        module = module.rpartition(".")[0]
+    raise AssertionError("not in LAYERS")
+
+
+def imports(path: Path) -> set[str]:
+    """What a module imports anywhere in it, by full name; those for type checkers alone do not count."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            folder = ROOT / node.module.replace(".", "/")
+            found.update(
+                f"{node.module}.{alias.name}" for alias in node.names if (folder / f"{alias.name}.py").exists()
+            )
+    return found
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT / "voicecli").with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if name_of(path) != "__init__"], ids=name_of)
+def test_imports_point_down(path: Path) -> None:
+    own = layer(name_of(path))
+    for module in imports(path):
+        package, _, name = module.partition(".")
+        if package == "voicecli" and name:
+            assert layer(name) <= own, f"{name_of(path)} imports {name}, which stands above it"
+        elif package in AT_HOME:
+            assert name_of(path) in AT_HOME[package], f"{name_of(path)} imports {package}"
