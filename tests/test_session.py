@@ -293,6 +293,17 @@ async def test_without_a_player_what_was_heard_is_estimated() -> None:
     assert 0 <= cancel.played_ms < 59_000
 
 
+async def test_whoever_interrupts_may_know_better_what_was_heard() -> None:
+    voice, connection = conversation()
+    async with voice.connect() as session:
+        session.player = player = Player(Playhead("item", 999))
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND, "r", "item")])
+        await until(lambda: session.awaiting_reply)
+        await session.interrupt(Playhead("item", 250))
+    assert connection.cancelled == [CancelResponse("item", 250)]
+    assert player.told == ["clear"]
+
+
 async def test_interrupting_nothing_sends_nothing() -> None:
     voice, connection = conversation(reply("Yes.", audio=b""))
     async with voice.connect() as session:
@@ -594,8 +605,8 @@ async def test_a_failure_ends_an_iteration_and_reaches_on_error() -> None:
 async def test_the_provider_may_end_it() -> None:
     voice, connection = conversation()
     async with voice.connect() as session:
-        connection.play([SessionEnded("Good night.")])
-        assert (await collect(session))[-1] == SessionEnded("Good night.")
+        connection.play([SessionEnded("Good night.", 1000)])
+        assert (await collect(session))[-1] == SessionEnded("Good night.", 1000)
         with pytest.raises(RealtimeConnectionError, match="over: Good night"):
             await session.send_text("Hello")
 

@@ -158,7 +158,7 @@ class VoiceSession:
         self._over = False
         self._failure: RealtimeError | None = None
         self._failure_told = False
-        self._end_reason = "closed"
+        self._end = SessionEnded("closed")
 
     # -- what is known of the conversation
 
@@ -481,10 +481,11 @@ class VoiceSession:
         if self._failure is not None:
             self._failure_told = True
             raise self._failure
-        raise RealtimeConnectionError(f"The conversation is over: {self._end_reason}.", advice="Connect again.")
+        raise RealtimeConnectionError(f"The conversation is over: {self._end.reason}.", advice="Connect again.")
 
     async def _interrupt(self, playhead: Playhead | None) -> None:
-        heard = playhead or self._stop_playback()
+        stopped = self._stop_playback()
+        heard = playhead or stopped
         if self._expected.running is None and heard is None:
             return
         response_id = self._expected.running or self._sounding
@@ -565,8 +566,8 @@ class VoiceSession:
                 self._calls.start(event)
             case ToolCallCancelled(call_id):
                 self._calls.cancel(call_id)
-            case SessionEnded(reason):
-                self._end_reason = reason
+            case SessionEnded():
+                self._end = event
                 return  # told by _finish, after everything else
         self._receive_in_order(event)
 
@@ -626,10 +627,10 @@ class VoiceSession:
         self._release_order()
         self._failure = failure
         if failure is not None:
-            self._end_reason = failure.message
+            self._end = SessionEnded(failure.message, getattr(failure, "close_code", None))
             self._failure_told = bool(self._handlers.of("error")) or len(self._subscriptions) > 0
             self._lanes.call("error", failure)
-        self._deliver(SessionEnded(self._end_reason))
+        self._deliver(self._end)
         for subscription in tuple(self._subscriptions):
             subscription.finish(failure)
 
