@@ -84,12 +84,6 @@ async def closing() -> AsyncIterator[Closing]:
         await endpoint.aclose()
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Devices with a long buffer: sound does not break up however busy this machine is."""
-    monkeypatch.setattr("voicecli.audio.stream._LATENCIES", (0.2,))
-
-
 async def eventually(condition: Callable[[], bool], what: str, timeout_s: float = 10.0) -> None:
     await asyncio.to_thread(wait_until, condition, what, timeout_s)
 

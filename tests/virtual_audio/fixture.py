@@ -8,7 +8,7 @@ import pytest
 
 from tests.virtual_audio import PACKAGES, SoundServer, is_installed
 
-__all__ = ["sound_server", "sound_server_of_all"]
+__all__ = ["patient", "sound_server", "sound_server_of_all"]
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +31,9 @@ def sound_server(sound_server_of_all: SoundServer) -> SoundServer:
     """A loudspeaker and a microphone that work, whatever the test before did to them."""
     sound_server_of_all.restore()
     return sound_server_of_all
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Devices with a long buffer: sound does not break up however busy this machine is."""
+    monkeypatch.setattr("voicecli.audio.stream._LATENCIES", (0.2,))
