@@ -51,6 +51,7 @@ class LiveModel:
         scheduling: whether the result of a NON_BLOCKING call may say when it is to be spoken of.
         client_content: whether turns may be told in writing after the conversation began.
         affective_dialog, proactive_audio: whether it takes these settings; both need API version v1alpha.
+        always_proactive: whether it is proactive without being told.
         all_video: whether to ask that pictures count even when nobody speaks.
     """
 
@@ -61,6 +62,7 @@ class LiveModel:
     client_content: bool = False
     affective_dialog: bool = False
     proactive_audio: bool = False
+    always_proactive: bool = False
     all_video: bool = False
 
 
@@ -82,6 +84,7 @@ MODELS = (
         tool_behaviors=("BLOCKING", "NON_BLOCKING"),
         scheduling=True,
         client_content=True,
+        always_proactive=True,
         all_video=True,
     ),
     LiveModel(
@@ -91,6 +94,7 @@ MODELS = (
         thinking="level_required",
         tool_behaviors=("NON_BLOCKING",),
         client_content=True,
+        always_proactive=True,
         all_video=True,
     ),
     LiveModel(

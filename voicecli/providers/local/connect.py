@@ -22,13 +22,21 @@ from voicecli.providers.local.tts import Piper, TextToSpeech
 from voicecli.providers.local.turns import TurnDetector
 from voicecli.providers.local.worker import Worker
 
-__all__ = ["connect_with"]
+__all__ = ["connect_with", "notices_for"]
 
 _BUILT_IN_PROMPT = "You are a friendly voice assistant. Your answers are spoken, so keep them short."
 _PROMPT = f"{_BUILT_IN_PROMPT} Use plain sentences: no lists, no Markdown, no emoji."
 
 # Less of what came before the first word costs its first sound.
 _PRE_ROLL_MS = 480
+
+# What a RealtimeConfig can ask of other providers only.
+_ELSEWHERE = (
+    *("reasoning_effort", "transcription_model", "noise_reduction", "truncation"),
+    *("background_tools", "mcp_servers", "google_search", "code_execution", "affective_dialog", "proactive_audio"),
+    *("base_url", "headers", "organization", "project", "location", "api_version", "debug_file"),
+)
+_NOT_DETECTED = ("start_sensitivity", "end_sensitivity", "idle_timeout_ms")
 
 _TINY_MODEL = (
     "The built-in language model is tiny and often wrong. "
@@ -87,7 +95,7 @@ async def connect_with(setup: ConversationSetup, llm: str, voice: str, capabilit
             speech=speech_task.result(),
             memory=_memory(setup, llm, model),
             detector=_detector(config),
-            notices=_notices(setup, llm, model),
+            notices=notices_for(setup, llm, model),
         )
         loaded.pop_all()  # the connection closes them from now on
         return connection
@@ -125,7 +133,8 @@ def _detector(config: RealtimeConfig) -> TurnDetector:
     )
 
 
-def _notices(setup: ConversationSetup, llm: str, model: ChatModel) -> list[Notice]:
+def notices_for(setup: ConversationSetup, llm: str, model: ChatModel) -> list[Notice]:
+    """What of the settings the engine or its model lacks, and what is to be known of it."""
     config = setup.config
     notices = []
     if llm == "smollm2":
@@ -142,4 +151,16 @@ def _notices(setup: ConversationSetup, llm: str, model: ChatModel) -> list[Notic
         notices.append(
             Notice("turn_detection_unsupported", "The offline engine finds turns by silence, not by meaning.")
         )
+    lacking = {name: getattr(config, name) for name in _ELSEWHERE}
+    lacking["parallel_tool_calls"] = config.parallel_tool_calls is not None
+    if isinstance(config.turn_detection, ServerVAD):
+        lacking |= {f"turn_detection.{name}": getattr(config.turn_detection, name) for name in _NOT_DETECTED}
+    if not llm.startswith("http"):
+        lacking |= {"llm_model": config.llm_model, "llm_api_key": config.llm_api_key}
+        lacking["tool_choice"] = config.tool_choice != "auto" and setup.tools
+    notices.extend(
+        Notice("setting_ignored", f"The offline engine does not have {name}.")
+        for name, wanted in lacking.items()
+        if wanted
+    )
     return notices

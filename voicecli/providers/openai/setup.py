@@ -36,6 +36,9 @@ _ELSEWHERE = {
     "proactive_audio": "OpenAI has no proactive audio",
     "api_version": "OpenAI's Realtime API has one version",
     "location": "OpenAI has no locations",
+    "background_tools": "OpenAI's models wait for no tool",
+    "llm_model": "it is the offline engine's",
+    "llm_api_key": "it is the offline engine's",
 }
 # Prefixes of the names of fields in errors, longest first, and the settings that fill them.
 _SETTINGS = {
@@ -122,6 +125,8 @@ def setting_of(field: str) -> str:
 
 def _ignored(config: RealtimeConfig, model: str) -> dict[str, str]:
     ignored = {name: why for name, why in _ELSEWHERE.items() if getattr(config, name)}
+    if config.llm != RealtimeConfig.llm:
+        ignored["llm"] = "it is the offline engine's"
     if not is_reasoning(model):
         if config.reasoning_effort:
             ignored["reasoning_effort"] = f"{model} does not reason"
