@@ -289,7 +289,6 @@ class GeminiCodec:
             self._queue({"clientContent": {"turns": turns, "turnComplete": False}})
         name, voice = self._model.info.name, voice_name(self._config)
         session_id = text(done, "sessionId")
-        session_id = text(done, "sessionId")
         self._tell(SessionStarted(session_id, name, voice, INPUT_RATE, OUTPUT_RATE, resumed))
         if not resumed:
             for notice in notices(self._config, self._model):
