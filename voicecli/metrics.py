@@ -60,12 +60,12 @@ class TurnClock:
     def audio(self, now: float, size: int) -> None:
         """`size` bytes of the reply's audio arrived."""
         self._audio_bytes += size
-        if self._metrics.first_audio_ms is None:
+        if self._metrics.first_audio_ms is None and self._end is not None:
             self._metrics = replace(self._metrics, first_audio_ms=self._since(now))
 
     def text(self, now: float) -> None:
         """Some of the reply's words arrived."""
-        if self._metrics.first_text_ms is None:
+        if self._metrics.first_text_ms is None and self._end is not None:
             self._metrics = replace(self._metrics, first_text_ms=self._since(now))
 
     def heard(self, now: float) -> int | None:

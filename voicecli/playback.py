@@ -23,7 +23,10 @@ class PlaybackEstimate:
         while self._pieces and self._pieces[0][2] <= now and self._pieces[0][0] != item_id:
             self._pieces.popleft()  # heard, and of an item that nobody will ask for
         start = max(now, self._pieces[-1][2]) if self._pieces else now
-        self._pieces.append((item_id, start, start + len(audio) / self._bytes_per_s))
+        end = start + len(audio) / self._bytes_per_s
+        if self._pieces and self._pieces[-1][0] == item_id and self._pieces[-1][2] == start:
+            start = self._pieces.pop()[1]  # goes on without a gap
+        self._pieces.append((item_id, start, end))
 
     def playhead(self, now: float) -> Playhead | None:
         """The item being heard and how much of it has been, or None when all has."""

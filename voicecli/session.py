@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from voicecli.audio import AudioSink, Playhead
 from voicecli.commands import (
     AnswerApproval,
+    AppendAudio,
     CancelResponse,
     ClearAudio,
     Command,
@@ -388,7 +389,7 @@ class VoiceSession:
 
     @property
     def _listened_to(self) -> bool:
-        return bool(self._handlers.of("audio")) or len(self._subscriptions) > 0
+        return len(self._handlers.of("audio")) > 0 or len(self._subscriptions) > 0
 
     async def _utterance(self, pieces: AsyncIterable[bytes], rate: int) -> None:
         self._turns.begin_utterance()
@@ -429,6 +430,8 @@ class VoiceSession:
         """Send and tell; `by_silence` says how a turn that ends now was found to end."""
         for step in steps:
             match step:
+                case AppendAudio():
+                    await self._send(step)
                 case SpeechStarted() | SpeechStopped() if self._config.vad_mode is VADMode.SERVER:
                     self._overheard(step)
                 case SpeechStarted() | SpeechStopped():
@@ -529,6 +532,16 @@ class VoiceSession:
         """Keep the session's own books, then hand the event on."""
         now = time.monotonic()
         match event:
+            # The most frequent first.
+            case AudioChunk(response_id=response_id) if response_id == self._cut:
+                return  # it was on its way when the reply was interrupted
+            case AudioChunk(audio, response_id, item_id):
+                self._sounding = response_id
+                self._clock.audio(now, len(audio))
+                if self.player is None:
+                    self._estimate.add(audio, item_id, now)
+            case TranscriptUpdate("assistant", text=text) if text:
+                self._clock.text(now)
             case SpeechStarted():
                 self._expected.speech_started()
                 self._deliver(event)
@@ -548,15 +561,6 @@ class VoiceSession:
             case Interrupted():
                 await self._cut_short(self._stop_playback(), event)
                 return
-            case AudioChunk(response_id=response_id) if response_id == self._cut:
-                return  # it was on its way when the reply was interrupted
-            case AudioChunk(audio, response_id, item_id):
-                self._sounding = response_id
-                self._clock.audio(now, len(audio))
-                if self.player is None:
-                    self._estimate.add(audio, item_id, now)
-            case TranscriptUpdate("assistant", text=text) if text:
-                self._clock.text(now)
             case ResponseStarted(response_id):
                 self._expected.response_started(response_id)
             case ResponseDone(usage=usage):
@@ -597,9 +601,10 @@ class VoiceSession:
             self._answer.add(event)
         if self._backlog is not None:
             self._backlog.append(event)
-        for subscription in tuple(self._subscriptions):
-            subscription.put(event)
-        if isinstance(event, SpeechStarted | TranscriptUpdate):
+        if self._subscriptions:  # its iteration is dear
+            for subscription in tuple(self._subscriptions):
+                subscription.put(event)
+        if isinstance(event, (SpeechStarted, TranscriptUpdate)):
             self._expected.sign(time.monotonic())
         match event:
             case AudioChunk(audio):

@@ -131,7 +131,7 @@ class OpenAICodec:
 
     def receive(self, message: bytes) -> list[Event | Expiring]:
         try:
-            frame = json.loads(message)
+            frame = json.loads(message.decode())  # of bytes it would guess the encoding
             kind = frame["type"]
             if kind != "error":
                 self._last_error = None
