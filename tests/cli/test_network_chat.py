@@ -167,6 +167,10 @@ def closed_port() -> int:
         ({"refuse": [openai_server.Refuse(status=429, headers={"Retry-After": "99"})]}, 4, "429"),
         ({"refuse": [openai_server.Refuse(status=500)] * 9}, 4, "500"),
         ({"replies": [openai_server.Reply(fails_with="insufficient_quota")]}, 4, "quota"),
+        ({"refuse": [openai_server.Refuse(status=503)] * 9}, 4, "503"),
+        ({"faults": [openai_server.Fault(stage="before_created", close=1008, reason="why")] * 9}, 4, "why"),
+        ({"faults": [openai_server.Fault(stage="idle", close=1000, reason="why")] * 9}, 4, "why"),
+        ({"faults": [openai_server.Fault(stage="mid_response", close=4000, reason="why")] * 9}, 4, "why"),
         ({"replies": [openai_server.Reply(fails_with="invalid_prompt")]}, 4, "It failed: invalid_prompt"),
     ],
 )
@@ -196,6 +200,12 @@ def test_nobody_answers(voice: Voice) -> None:
     result = voice("send-text", "Hi", OPENAI_API_KEY="sk-x", OPENAI_BASE_URL=f"http://127.0.0.1:{closed_port()}")
     assert result.code == 4
     assert "127.0.0.1" in result.stderr
+
+
+def test_there_is_no_such_host(voice: Voice) -> None:
+    result = voice("send-text", "Hi", OPENAI_API_KEY="sk-x", OPENAI_BASE_URL="https://nowhere.invalid/v1")
+    assert result.code == 4
+    assert "Cannot reach nowhere.invalid: there is no such host" in result.stderr
 
 
 def test_models_are_listed_live(voice: Voice) -> None:

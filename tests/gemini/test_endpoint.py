@@ -8,6 +8,7 @@ from tests.gemini.conversation import make_codec
 from voicecli.config import RealtimeConfig
 from voicecli.errors import AuthenticationError, ConfigurationError, QuotaExceededError
 from voicecli.providers.gemini.endpoint import find_endpoint, is_configured
+from voicecli.providers.gemini.errors import close_error, http_error
 
 KEY = "AIza-secret-0123456789"
 SERVICE = "google.ai.generativelanguage"
@@ -183,3 +184,13 @@ def test_the_key_is_never_repeated() -> None:
     codec = make_codec(api_key=KEY)
     assert KEY not in str(codec.closed(1007, f"Bad key {KEY}."))
     assert KEY not in str(codec.refused(400, f'{{"error":{{"message":"Bad key {KEY}."}}}}'.encode()))
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1006, 1007, 1008, 1011])
+def test_every_close_comes_with_advice(code: int) -> None:
+    assert close_error(code, "for a reason", model="m").advice
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 429, 500, 503])
+def test_every_refusal_comes_with_advice(status: int) -> None:
+    assert http_error(status, b"").advice

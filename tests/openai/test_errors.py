@@ -8,6 +8,7 @@ from voicecli.commands import SendText
 from voicecli.errors import AuthenticationError, ProtocolError, QuotaExceededError, RealtimeConnectionError
 from voicecli.events import ErrorOccurred, Event, Notice, ResponseDone, ResponseStarted
 from voicecli.providers.base import Expiring
+from voicecli.providers.openai.errors import close_error, handshake_error
 
 GOOD = Reply(text="Here I am.")
 
@@ -211,3 +212,13 @@ def _with_extras(value: object) -> dict[str, object]:
     assert isinstance(value, dict)
     more = {name: _with_extras(inner) if isinstance(inner, dict) else inner for name, inner in value.items()}
     return more | {"newfangled": {"a": [1]}}
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1006, 1008, 1009, 1011, 4000])
+def test_every_close_comes_with_advice(code: int) -> None:
+    assert close_error(code, "", None).advice
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 407, 429, 500, 503])
+def test_every_refusal_comes_with_advice(status: int) -> None:
+    assert handshake_error(status, b"").advice

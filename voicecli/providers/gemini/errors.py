@@ -20,6 +20,8 @@ _MODEL_REASONS = ("is not found for api version", "was not found", "not supporte
 # 1007 and 1008 mean that what was sent is wrong, except for these.
 _PASSING = ("client failed to close", "goaway", "operation is not implemented", "operation was aborted")
 _WRONG_CODES = {1002, 1003, 1007, 1008, 1009, 1010}
+_LATER = "Try again; https://aistudio.google.com/status tells of disturbances."
+_WRONG = "Leave options out one by one, or choose another model."
 _WRONG_ADVICE = (
     ("thinking level", "Set or leave out reasoning_effort as the model wants it, or use gemini-3.8-live."),
     ("function calls are not supported", "Use gemini-3.8-live, or no tools."),
@@ -59,11 +61,13 @@ def close_error(code: int, reason: str, *, model: str) -> RealtimeConnectionErro
             close_code=code,
         )
     if code in _WRONG_CODES and not _any(_PASSING, text):
-        advice = next((advice for sign, advice in _WRONG_ADVICE if sign in text), "")
+        advice = next((advice for sign, advice in _WRONG_ADVICE if sign in text), _WRONG)
         return RealtimeConnectionError(
             f"Gemini refused what was sent: {said}", advice=advice, code="invalid_argument", close_code=code
         )
-    return RealtimeConnectionError(f"Gemini closed the connection: {said}", close_code=code, retryable=True)
+    return RealtimeConnectionError(
+        f"Gemini closed the connection: {said}", advice=_LATER, close_code=code, retryable=True
+    )
 
 
 def http_error(status: int, body: bytes) -> RealtimeConnectionError:
@@ -85,7 +89,9 @@ def http_error(status: int, body: bytes) -> RealtimeConnectionError:
             code="404",
         )
     retryable = status in {408, 425} or status >= 500
-    return RealtimeConnectionError(f"Gemini refused the connection: {said}", code=str(status), retryable=retryable)
+    return RealtimeConnectionError(
+        f"Gemini refused the connection: {said}", advice=_LATER, code=str(status), retryable=retryable
+    )
 
 
 def _message(body: bytes) -> str:

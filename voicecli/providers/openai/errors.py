@@ -33,6 +33,7 @@ _MODEL = {"invalid_model", "missing_model", "model_not_found"}
 FATAL = frozenset(_KEY | _QUOTA | _MODEL | {"beta_api_shape_disabled", "session_expired"})
 """Errors after which the server closes the socket."""
 
+_LATER = "Try again; https://status.openai.com tells of disturbances."
 _LIMITS = {"rate_limit_exceeded", "inference_rate_limit_exceeded"}
 _RETRYABLE_CLOSES = {1001, 1005, 1006, 1011, 1012, 1013, 1015}
 _CLOSES = {
@@ -109,7 +110,7 @@ def error_for(error: ServerError, *, close_code: int | None = None) -> RealtimeC
     elif code == "session_expired":
         said, retryable = "the session reached its limit of 60 minutes", True
     elif code == "server_error":
-        retryable = True
+        advice, retryable = _LATER, True
     elif error.param.startswith("session."):
         setting = setting_of(error.param)
         said = f"it refused {setting!r}: {said}"
@@ -129,7 +130,9 @@ def close_error(code: int, reason: str, last: ServerError | None) -> RealtimeCon
         return error
     what = _CLOSES.get(code, f"closed the connection with code {code}")
     said = f": {_printable(reason)}" if reason else ""
-    return RealtimeConnectionError(f"OpenAI {what}{said}.", close_code=code, retryable=code in _RETRYABLE_CLOSES)
+    return RealtimeConnectionError(
+        f"OpenAI {what}{said}.", advice=_LATER, close_code=code, retryable=code in _RETRYABLE_CLOSES
+    )
 
 
 def handshake_error(status: int, body: bytes) -> RealtimeConnectionError:
@@ -152,8 +155,8 @@ def handshake_error(status: int, body: bytes) -> RealtimeConnectionError:
         403: "Your country, network or project may not be allowed to use this model.",
         404: "Check the model and the base URL.",
         407: "The proxy wants a password: put it into HTTPS_PROXY.",
-    }.get(status, "")
-    if not advice and 300 <= status < 400:
+    }.get(status, _LATER)
+    if 300 <= status < 400:
         advice = "Check the base URL: it leads somewhere else."
     return RealtimeConnectionError(
         f"OpenAI answered HTTP {status}{said}.", advice=advice, code=code, retryable=status >= 500 or status == 408
