@@ -51,6 +51,14 @@ class Socket(ClientConnection):
         self.heard_at = self.loop.time()
         super().data_received(data)
 
+    def write(self, message: bytes) -> None:
+        """Send a text at once: for a socket that is open and whose send buffer is empty.
+
+        `send()` does no more in that case, but its care for all others costs as much as the sending.
+        """
+        self.protocol.send_text(message)
+        self.send_data()
+
 
 class _Dialling(connect):
     def process_redirect(self, exc: Exception) -> Exception | str:

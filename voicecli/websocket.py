@@ -151,8 +151,7 @@ class WebSocketConnection:
         """
         if isinstance(command, AppendAudio) and (line := self._clear_line(len(command.audio))) is not None:
             # Nearly always. The writer's task would do the same, a switch of tasks later.
-            self._encode(command)
-            await self._flush(line)
+            self._write_at_once(line, command)
             return
         live = isinstance(command, AppendAudio) and self._pace.is_live(len(command.audio), self._loop.time())
         while not live and self._over is None and not self._outbox.has_room(command):
@@ -413,6 +412,17 @@ class WebSocketConnection:
             return None
         socket = line.socket
         return line if socket.state is State.OPEN and not socket.transport.get_write_buffer_size() else None
+
+    def _write_at_once(self, line: Liveness, command: Command) -> None:
+        """Write a command to a clear line."""
+        self._encode(command)
+        while self._wire:
+            data = self._wire.popleft()
+            if self._frame_log is not None:
+                self._frame_log.sent(data)
+            line.socket.write(data)
+        if self._outbox.dropped_bytes:
+            self._tell_dropped()
 
     async def _flush(self, line: Liveness) -> None:
         """Write all that waits."""
