@@ -89,6 +89,8 @@ def test_a_refused_request_for_a_reply_leaves_nothing_waiting() -> None:
     conversation.give(conversation.session.error("invalid_value", "No.", None, conversation.sent[-1]["event_id"]))
     assert not conversation.codec.busy
     assert len(conversation.all(ErrorOccurred)) == 1
+    (started,), (done,) = conversation.all(ResponseStarted), conversation.all(ResponseDone)
+    assert (done.response_id, done.status, done.reason) == (started.response_id, "failed", "invalid_value")
 
 
 @pytest.mark.parametrize(

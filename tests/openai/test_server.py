@@ -1,5 +1,6 @@
 """The loopback server, by those who talk to it: the official SDK, and our own connection."""
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -11,8 +12,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as dial_sync
 
 from tests.loopback.openai_server import KEY, Fault, OpenAIServer, Refuse, Reply, tone
+from voicecli import RealtimeVoice
 from voicecli.commands import AppendAudio, SendText
-from voicecli.config import RealtimeConfig, Reconnect
+from voicecli.config import RealtimeConfig, Reconnect, VADMode
 from voicecli.errors import AuthenticationError, QuotaExceededError, RealtimeConnectionError, RealtimeError
 from voicecli.events import AudioChunk, Event, Reconnecting, ResponseDone, SessionStarted, TranscriptUpdate
 from voicecli.providers.base import Connection, ConversationSetup
@@ -237,3 +239,12 @@ async def test_the_models_that_the_service_has() -> None:
             await OPENAI.fetch_models(RealtimeConfig(api_key="sk-other", base_url=server.url))
     with pytest.raises(RealtimeConnectionError, match="cannot be reached"):
         await OPENAI.fetch_models(config)
+
+
+async def test_a_turn_too_short_to_be_understood_is_not_waited_for() -> None:
+    async with OpenAIServer() as server:
+        config = RealtimeConfig(api_key=KEY, base_url=server.url, vad_mode=VADMode.NONE)
+        async with asyncio.timeout(10), RealtimeVoice("openai", config=config).connect() as session:
+            response = await session.send_audio(bytes(2_400))
+    assert response is not None
+    assert response.status == "no_speech"

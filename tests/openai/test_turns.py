@@ -181,7 +181,7 @@ def test_a_turn_that_is_too_short_is_dropped_and_said() -> None:
     conversation = Conversation(RealtimeConfig(vad_mode=VADMode.NONE))
     conversation.send(StartTurn(), AppendAudio(tone(60)), EndTurn())
     conversation.settle()
-    assert [notice.code for notice in conversation.all(Notice)] == ["turn_too_short"]
+    assert [notice.code for notice in conversation.all(Notice)] == ["no_speech"]
     assert not conversation.sent_of("input_audio_buffer.commit")
     assert not conversation.codec.busy
 

@@ -180,6 +180,10 @@ class Replies:
         self._gate.creating = False
         self._gate.answered()
         self._wire.events.append(ErrorOccurred(error_for(error)))
+        if self._retried is None:  # the user waits for a reply: it is told as one that failed
+            name = self._wire.id("refused")
+            self._retried = Response(name, name)
+            self._wire.events.append(ResponseStarted(name))
         self._give_up_retry("failed", error.name)
 
     def _give_up_retry(self, status: ResponseStatus, reason: str) -> None:

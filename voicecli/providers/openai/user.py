@@ -89,7 +89,7 @@ class UserTurns:
         if self._detection is None:
             if self._audio.uncommitted_ms < _MIN_COMMIT_MS:
                 self.clear()
-                self._wire.events.append(Notice("turn_too_short", "That was too short to be understood."))
+                self._wire.events.append(Notice("no_speech", "That was too short to be understood."))
             else:
                 self._commit()
                 self._gate.want()
