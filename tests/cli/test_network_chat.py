@@ -169,7 +169,11 @@ def closed_port() -> int:
         ({"replies": [openai_server.Reply(fails_with="insufficient_quota")]}, 4, "quota"),
         ({"refuse": [openai_server.Refuse(status=503)] * 9}, 4, "503"),
         ({"faults": [openai_server.Fault(stage="before_created", close=1008, reason="why")] * 9}, 4, "why"),
-        ({"faults": [openai_server.Fault(stage="idle", close=1000, reason="why")] * 9}, 4, "why"),
+        (
+            {"faults": [openai_server.Fault(stage="idle", close=1000, reason="why")] * 9},
+            4,
+            "over: OpenAI closed the conversation: why.\n",
+        ),
         ({"faults": [openai_server.Fault(stage="mid_response", close=4000, reason="why")] * 9}, 4, "why"),
         ({"replies": [openai_server.Reply(fails_with="invalid_prompt")]}, 4, "It failed: invalid_prompt"),
     ],
