@@ -484,7 +484,8 @@ class VoiceSession:
         if self._failure is not None:
             self._failure_told = True
             raise self._failure
-        raise RealtimeConnectionError(f"The conversation is over: {self._end.reason}.", advice="Connect again.")
+        why = self._end.reason.rstrip(".")
+        raise RealtimeConnectionError(f"The conversation is over: {why}.", advice="Connect again.")
 
     async def _interrupt(self, playhead: Playhead | None) -> None:
         stopped = self._stop_playback()
