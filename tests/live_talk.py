@@ -5,7 +5,6 @@ The devices are the virtual sound card's, the provider is a loopback server; wha
 
 import asyncio
 import contextlib
-import time
 import wave
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from voicecli.audio.portaudio import Speaker
 from voicecli.cli.live import Live
 from voicecli.cli.options import Devices
 from voicecli.config import ClientVAD, RealtimeConfig, VADMode
-from voicecli.events import Event, Notice, SessionStarted
+from voicecli.events import Event, Notice, SessionStarted, SpeechStarted
 from voicecli.providers import find_provider
 from voicecli.transcript import Turn
 from voicecli.voice import RealtimeVoice
@@ -45,11 +44,13 @@ class Talk:
     """A conversation under way.
 
     Attributes:
-        events: all that came, each with the time.
+        events: all that came.
+        noticed_ms: how much of the reply had been heard whenever the user's voice was noticed.
     """
 
     live: Live
-    events: list[tuple[float, Event]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    noticed_ms: list[int] = field(default_factory=list)
 
     @property
     def speaker(self) -> Speaker:
@@ -64,10 +65,12 @@ class Talk:
         return playhead.played_ms if playhead else 0
 
     def see(self, event: Event) -> None:
-        self.events.append((time.monotonic(), event))
+        self.events.append(event)
+        if isinstance(event, SpeechStarted):
+            self.noticed_ms.append(self.played_ms)
 
     def of(self, kind: type[_E]) -> list[_E]:
-        return [event for _, event in self.events if isinstance(event, kind)]
+        return [event for event in self.events if isinstance(event, kind)]
 
     @property
     def history(self) -> list[Turn]:

@@ -67,6 +67,8 @@ async def test_speech_stops_the_reply_and_the_model_forgets_what_was_not_heard(
 
     heard_ms = sound_ms(recorded) - FADE_MS
     assert abs(cut["audio_end_ms"] - heard_ms) <= 60
+    if vad_mode is VADMode.CLIENT:  # otherwise the voice is noticed elsewhere
+        assert heard_ms - talk.noticed_ms[0] <= 100, "silence comes when the voice is noticed, and does not wait"
     assert 1_200 < heard_ms < 3_500, "it stops while the user speaks, not afterwards"
     assert abs(Heard(recorded, reply).found_ms - heard_ms) <= 60
 
