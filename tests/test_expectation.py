@@ -75,3 +75,21 @@ def test_whoever_asks_is_owed_what_others_hope_for() -> None:
     expected.audio_ended(1.0)
     expected.insist(answered=True)
     assert not expected.waiting
+
+
+def test_an_answer_that_has_not_begun_can_be_refused() -> None:
+    expected = Expectation()
+    expected.turn_ended()
+    expected.refuse()
+    assert not expected.waiting
+    assert expected.response_started("r1") is False
+    expected.response_done("r1", awaits_tools=False)
+    assert not expected.waiting
+
+
+def test_a_refusal_does_not_hit_the_next_turn() -> None:
+    expected = Expectation()
+    expected.turn_ended()
+    expected.refuse()
+    expected.turn_ended()
+    assert expected.response_started("r2") is True

@@ -755,3 +755,56 @@ async def test_latency_counts_from_the_end_of_the_speech(realtime: bool, speech:
     (done,) = [event for event in await events if isinstance(event, ResponseDone)]
     assert done.metrics.first_audio_ms is not None
     assert (done.metrics.first_audio_ms >= 9_000) == realtime
+
+
+async def test_a_reply_can_be_interrupted_before_it_begins() -> None:
+    """It is cut when it begins; a later turn's is not."""
+    voice, connection = conversation()
+    async with voice.connect() as session:
+        events = asyncio.create_task(collect(session))
+        await asyncio.sleep(0)
+        await session.send_text("First", wait=False)
+        await session.interrupt()
+        assert not session.awaiting_reply
+        connection.play([ResponseStarted("r1"), AudioChunk(SECOND, "r1", "i1")])
+        await until(lambda: connection.cancelled)
+        connection.play([ResponseDone("r1", "cancelled")])
+        await session.wait_for_reply()
+        await session.send_text("Second", wait=False)
+        connection.play([ResponseStarted("r2"), AudioChunk(SECOND, "r2", "i2"), ResponseDone("r2")])
+        await session.wait_for_reply()
+        connection.play([SessionEnded("bye")])
+        seen = await events
+    assert connection.cancelled == [CancelResponse()]
+    assert [event for event in seen if isinstance(event, Interrupted)] == [Interrupted("r1")]
+    assert [event.item_id for event in seen if isinstance(event, AudioChunk)] == ["i2"]
+
+
+async def test_what_nobody_reads_does_not_eat_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicecli.session.MOST_WAITING", 10)
+    monkeypatch.setattr("voicecli.handlers.MOST_WAITING", 10)
+    voice, connection = conversation()
+    errors: list[Exception] = []
+    heard: list[bytes] = []
+    go_on = asyncio.Event()
+
+    @voice.on_audio
+    async def hang(audio: bytes) -> None:
+        await go_on.wait()
+        heard.append(audio)
+
+    voice.on_error(errors.append)
+    async with voice.connect() as session:
+        idle = aiter(session)
+        connection.play([ResponseStarted("r"), *(AudioChunk(bytes([n, 0]), "r", "i") for n in range(50))])
+        connection.play([ResponseDone("r")])
+        await until(lambda: errors)
+        await session.wait_for_reply()
+        with pytest.raises(RealtimeError, match="10 events of the conversation were not read"):
+            for _ in range(20):
+                await anext(idle)
+        go_on.set()
+    assert "on_audio handler hang failed: RealtimeError: it does not keep up" in str(errors[0])
+    assert len(errors) == 1
+    assert heard[-1] == bytes([49, 0])
+    assert len(heard) <= 12

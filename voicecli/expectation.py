@@ -21,6 +21,7 @@ class Expectation:
         self.running: str | None = None
         self._turn = 0
         self._running_turn = 0
+        self._refused_turn: int | None = None
         self._owed = False
         self._hope_until: float | None = None
         self._speech_open = False
@@ -65,9 +66,17 @@ class Expectation:
         if self._hope_until is not None:
             self._hope_until = now + _SIGN_OF_SPEECH_S
 
-    def response_started(self, response_id: str) -> None:
+    def refuse(self) -> None:
+        """The answer that is owed and has not begun is not wanted any more."""
+        if self._owed and self.running is None:
+            self._owed, self._refused_turn = False, self._turn
+
+    def response_started(self, response_id: str) -> bool:
+        """A response is being made: whether it is wanted."""
         self.running, self._hope_until = response_id, None
         self._running_turn = self._turn
+        refused, self._refused_turn = self._refused_turn, None
+        return refused != self._turn
 
     def response_done(self, response_id: str, *, awaits_tools: bool) -> None:
         if self.running == response_id:

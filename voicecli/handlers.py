@@ -15,11 +15,14 @@ from typing import Any
 from voicecli.errors import RealtimeError
 from voicecli.tools import run_in_thread
 
-__all__ = ["HOOKS", "Handler", "HandlerLanes", "Handlers", "call_handler", "positional_arity"]
+__all__ = ["HOOKS", "MOST_WAITING", "Handler", "HandlerLanes", "Handlers", "call_handler", "positional_arity"]
 
 Handler = Callable[..., Any]
 
 HOOKS = ("audio", "connect", "disconnect", "error", "interrupted", "tool_call", "transcript")
+
+MOST_WAITING = 10_000
+"""Events that wait for a handler or an iteration: about a quarter of an hour of a reply's sound, 50 MB."""
 
 _log = logging.getLogger(__name__)
 
@@ -152,6 +155,7 @@ class _Lane:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._stopped = False
+        self._overrun = False
         self.task = asyncio.create_task(self._run(), name=f"voicecli-{self.name}")
 
     @property
@@ -159,6 +163,12 @@ class _Lane:
         return self._idle.is_set()
 
     def put(self, args: tuple[Any, ...]) -> None:
+        if len(self._waiting) >= MOST_WAITING:
+            self._waiting.popleft()
+            if not self._overrun:
+                self._overrun = True
+                late = RealtimeError(f"it does not keep up; {MOST_WAITING} calls wait, and the oldest are dropped")
+                self._failed(self._hook, self._handler, late)
         self._waiting.append(args)
         self._idle.clear()
         self._wake.set()

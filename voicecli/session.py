@@ -52,7 +52,7 @@ from voicecli.events import (
     Usage,
 )
 from voicecli.expectation import Expectation
-from voicecli.handlers import HandlerLanes, Handlers
+from voicecli.handlers import MOST_WAITING, HandlerLanes, Handlers
 from voicecli.metrics import TurnClock
 from voicecli.playback import PlaybackEstimate
 from voicecli.providers.base import Connection
@@ -77,20 +77,31 @@ _BACKLOG = 1024
 
 
 class _Subscription:
-    """One `async for` over a session."""
+    """One `async for` over a session. One that is left standing ends with an error instead of eating the memory."""
 
     def __init__(self, backlog: Iterable[Event]) -> None:
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._failure: RealtimeError | None = None
+        self._finished = False
         for event in backlog:
             self._queue.put_nowait(event)
 
     def put(self, event: Event) -> None:
+        if self._finished:
+            return
         self._queue.put_nowait(event)
+        if self._queue.qsize() >= MOST_WAITING:
+            self.finish(
+                RealtimeError(
+                    f"{MOST_WAITING} events of the conversation were not read, and later ones are lost.",
+                    advice="Read them as they come, or leave the iteration.",
+                )
+            )
 
     def finish(self, failure: RealtimeError | None) -> None:
-        self._failure = failure
-        self._queue.put_nowait(None)
+        if not self._finished:
+            self._finished, self._failure = True, failure
+            self._queue.put_nowait(None)
 
     def __aiter__(self) -> "_Subscription":
         return self
@@ -491,6 +502,7 @@ class VoiceSession:
         stopped = self._stop_playback()
         heard = playhead or stopped
         if self._expected.running is None and heard is None:
+            self._expected.refuse()
             return
         response_id = self._expected.running or self._sounding
         await self._cut_short(heard, Interrupted(response_id, heard.item_id if heard else None))
@@ -563,7 +575,11 @@ class VoiceSession:
                 await self._cut_short(self._stop_playback(), event)
                 return
             case ResponseStarted(response_id):
-                self._expected.response_started(response_id)
+                if not self._expected.response_started(response_id):
+                    # It was interrupted before it began.
+                    self._receive_in_order(event)
+                    await self._cut_short(None, Interrupted(response_id))
+                    return
             case ResponseDone(usage=usage):
                 event = replace(event, metrics=self._clock.done(now))
                 self._usage += usage

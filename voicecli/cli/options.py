@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -188,7 +189,12 @@ def conversation(
         ),
     ] = "smollm2",
     llm_model: Annotated[
-        str | None, typer.Option(help="The model's name at that URL.", metavar="NAME", rich_help_panel=_LOCAL)
+        str | None,
+        typer.Option(
+            help="The model's name at that URL; a key for it goes into VOICE_LLM_API_KEY.",
+            metavar="NAME",
+            rich_help_panel=_LOCAL,
+        ),
     ] = None,
     # -- connection
     base_url: Annotated[
@@ -262,6 +268,7 @@ def conversation(
         proactive_audio=proactive_audio,
         llm=llm,
         llm_model=llm_model,
+        llm_api_key=os.environ.get("VOICE_LLM_API_KEY"),  # a key on a command line is seen by every other user
         base_url=base_url,
         headers=dict(_header(text) for text in header or ()),
         project=project,
