@@ -49,6 +49,7 @@ class Figures:
     Attributes:
         sampled: each few seconds, in MB: resident memory.
         queues: the longest that each queue was when nobody spoke.
+        unasked: how many replies were interrupted although nobody spoke.
     """
 
     up: list[float] = field(default_factory=list)
@@ -58,6 +59,7 @@ class Figures:
     stalls: list[float] = field(default_factory=list)
     sampled: list[float] = field(default_factory=list)
     queues: dict[str, int] = field(default_factory=dict)
+    unasked: int = 0
 
 
 def show(what: str, figures: Sequence[float]) -> None:
@@ -201,7 +203,7 @@ async def converse(sound: SoundServer, seconds: float, vad_mode: VADMode) -> Non
     print(
         f"{turns} turns in {elapsed / 60:.1f} minutes, turns found by the {vad_mode.value}; {stats.underruns} underruns"
     )
-    print(f"sound broke up {breaks} times, as the machine was busy")
+    print(f"sound broke up {breaks} times, as the machine was busy; {figures.unasked} replies interrupted by nobody")
     show("microphone callback -> socket, oldest sample", figures.up)
     show("first audio received -> loudspeaker callback", figures.down)
     show("user's voice noticed -> last sound given to the loudspeaker", figures.silence)
@@ -222,15 +224,19 @@ async def _turn(sound: SoundServer, talk: Talk, watched: Watched, figures: Figur
     figures.down.append((watched.clock.first_sound_at - watched.first_audio_at) * 1000)
     if cut_short:
         await eventually(lambda: talk.played_ms > 1_000, "the answer is heard for a while")
+        figures.unasked += len(talk.of(Interrupted))
+        talk.events.clear()
         saying = asyncio.create_task(asyncio.to_thread(sound.say, user_speech(), RATE))
         await eventually(lambda: bool(talk.of(Interrupted)), "the answer is cut short")
         watched.first_audio_at = 0.0
         await asyncio.sleep(0.1)
         figures.silence.append((watched.clock.last_sound_at - watched.noticed_at) * 1000)
+        talk.events.clear()
         await saying
         await eventually(lambda: talk.played_ms > 0, "the interruption is answered")
     await eventually(lambda: talk.of(ResponseDone) != [] and talk.speaker._buffer.drained, "the answer is complete", 30)
     await talk.speaker.drain()
+    figures.unasked += len(talk.of(Interrupted))
     heard_ms = talk.of(ResponseDone)[-1].metrics.first_heard_ms
     if heard_ms is not None:
         figures.answers.append(heard_ms)
