@@ -84,6 +84,25 @@ def test_the_canceller_is_silent_while_it_learns() -> None:
     assert not left[: RATE * 45 // 100].any()
 
 
+@pytest.mark.parametrize("skipped", ["loudspeaker", "microphone"])
+def test_the_canceller_learns_anew_when_a_device_has_skipped(skipped: str) -> None:
+    """One that was opened again, or that a busy machine served too late: the echo is at another distance then."""
+    played = noise(9, -20, seed=1)
+    played[4 * RATE : 6 * RATE] = 0
+    reference, recorded = float32_to_pcm16(played), float32_to_pcm16(echo_of(played, 80, 0))
+    echo = make_echo("aec", RATE)
+    left = b""
+    for at in range(0, len(reference), FRAME * 2):
+        skips = 5.0 <= at / 2 / RATE < 5.3
+        if not (skips and skipped == "loudspeaker"):
+            echo.played(reference[at : at + FRAME * 2])
+        if not (skips and skipped == "microphone"):
+            left += echo.captured(recorded[at : at + FRAME * 2])
+    after = pcm16_to_float32(left[round(5.3 * RATE) * 2 :])
+    loudest = max(db(after[at : at + RATE // 50]) for at in range(0, after.size, RATE // 50))
+    assert loudest < -45, "the echo came through"
+
+
 def test_without_a_sound_the_canceller_lets_the_user_through(speech: bytes) -> None:
     said = pcm16_to_float32(speech)
     left = through(make_echo("aec", RATE), np.zeros_like(said), said)

@@ -21,8 +21,14 @@ __all__ = ["Echo", "EchoCanceller", "EchoGate", "HalfDuplex", "NoEchoControl", "
 
 _FRAME_MS = 10  # what the WebRTC audio processing takes
 _AUDIBLE_DBFS = -60.0  # what is played more softly makes no echo that matters
-# The canceller lets half a second of echo through before it has learnt the room (measured).
+# The canceller lets half a second of echo through before it has learnt the room (measured), of sound that is loud
+# enough to learn from: speech is at -20 to -30 dBFS.
 _CONVERGENCE_MS = 500
+_LEARNT_FROM_DBFS = -45.0
+# A busy machine calls the two audio threads up to 20 ms out of step; that lasts for no 200 ms.
+_SKEW_WINDOW_MS = 200
+_SKIPPED_MS = 20
+_MOST_FILLED_MS = 1_000  # the canceller forgets what is further apart
 # From playing a block to hearing its echo: up to 300 ms in the devices, and the room goes on sounding.
 _TAIL_MS = 400
 # The gate: how much louder than the expected echo a voice must be, and how fast the expectation follows the room.
@@ -93,8 +99,9 @@ class NoEchoControl:
 class EchoCanceller:
     """Subtracts the echo, so that the user can speak into the reply: WebRTC's canceller, of the extra "aec".
 
-    In the first half second of sound, while it learns the room, it returns silence. Takes 0.07 ms for 10 ms of audio,
-    each way, and adds up to 10 ms where pieces are not whole multiples of that.
+    In the first half second of sound, while it learns the room, it returns silence; and again when one of the devices
+    has skipped, which moves the echo. Takes 0.07 ms for 10 ms of audio, each way, and adds up to 10 ms where pieces are
+    not whole multiples of that.
 
     Raises:
         ConfigurationError: its package is missing.
@@ -114,27 +121,39 @@ class EchoCanceller:
         self._make_frame: Callable[[bytearray, int], Any] = lambda data, rate: AudioFrame(data, rate, 1, len(data) // 2)
         self._played = _Frames(played_rate)
         self._captured = _Frames(sample_rate)
-        self._heard_ms = 0
         self._sounding = _Sounding()
+        self._skew = _Skew()
+        self._heard_ms = 0  # written by the thread that plays; what follows by the one that records
+        self._skipped_at_ms = 0
 
     @property
     def holds_back(self) -> bool:
-        return self._heard_ms < _CONVERGENCE_MS and self._sounding.lately
+        return self._heard_ms - self._skipped_at_ms < _CONVERGENCE_MS and self._sounding.lately
 
     def played(self, audio: bytes) -> None:
         for data in self._played.take(audio):
-            if self._heard_ms < _CONVERGENCE_MS and self._sounding.played(data):
+            self._skew.played()
+            if self._sounding.played(data) > _LEARNT_FROM_DBFS:
                 self._heard_ms += _FRAME_MS
             self._processing.process_reverse_stream(self._make_frame(bytearray(data), self._played.sample_rate))
 
     def captured(self, audio: bytes) -> bytes:
         cleaned = []
         for data in self._captured.take(audio):
+            if skipped_ms := self._skew.captured():
+                self._skipped(skipped_ms)
             memory = bytearray(data)
             self._processing.process_stream(self._make_frame(memory, self._captured.sample_rate))
             cleaned.append(bytes(len(memory)) if self.holds_back else memory)
             self._sounding.passed()
         return b"".join(cleaned)
+
+    def _skipped(self, skipped_ms: int) -> None:
+        self._skipped_at_ms = self._heard_ms
+        # The canceller notices by itself when what is played comes too slowly, but not when what is recorded does.
+        for _ in range(min(skipped_ms, _MOST_FILLED_MS) // _FRAME_MS):
+            silence = bytearray(self._captured.size)
+            self._processing.process_stream(self._make_frame(silence, self._captured.sample_rate))
 
 
 class EchoGate:
@@ -210,14 +229,45 @@ class _Frames:
 
     def __init__(self, sample_rate: int) -> None:
         self.sample_rate = sample_rate
-        self._size = sample_rate * _FRAME_MS // 1000 * 2
+        self.size = sample_rate * _FRAME_MS // 1000 * 2
         self._rest = b""
 
     def take(self, audio: bytes) -> list[bytes]:
         audio = self._rest + audio if self._rest else audio
-        whole = len(audio) - len(audio) % self._size
+        whole = len(audio) - len(audio) % self.size
         self._rest = audio[whole:]
-        return [audio[start : start + self._size] for start in range(0, whole, self._size)]
+        return [audio[start : start + self.size] for start in range(0, whole, self.size)]
+
+
+class _Skew:
+    """Notices when one of two streams has skipped, by how much more has gone through the other."""
+
+    def __init__(self) -> None:
+        self._played_ms = 0  # written by the thread that plays; all else by the one that records
+        self._captured_ms = 0
+        self._window: list[int] = []
+        self._usual_ms: int | None = None
+
+    def played(self) -> None:
+        """Another frame was played."""
+        self._played_ms += _FRAME_MS
+
+    def captured(self) -> int:
+        """Another frame was recorded.
+
+        Returns:
+            How many ms of the recording were skipped, as is just noticed; less than 0: of what is played; mostly 0.
+        """
+        self._captured_ms += _FRAME_MS
+        self._window.append(self._played_ms - self._captured_ms)
+        if len(self._window) < _SKEW_WINDOW_MS // _FRAME_MS:
+            return 0
+        # The median: one late call in the window is no skip. Clocks that drift apart take many windows.
+        now_ms = sorted(self._window)[len(self._window) // 2]
+        self._window.clear()
+        skipped_ms = 0 if self._usual_ms is None else now_ms - self._usual_ms
+        self._usual_ms = now_ms
+        return skipped_ms if abs(skipped_ms) >= _SKIPPED_MS else 0
 
 
 class _Sounding:
@@ -241,15 +291,14 @@ class _Sounding:
         """In dB of full scale; of the latest 400 ms."""
         return float(self._recent.max()) if self.lately else SILENCE_DBFS
 
-    def played(self, frame: bytes) -> bool:
-        """Whether this frame is audible."""
+    def played(self, frame: bytes) -> float:
+        """How loud this frame is, in dB of full scale."""
         loudness = level(frame)
         self._recent[self._next] = loudness
         self._next = (self._next + 1) % len(self._recent)
-        if loudness < _AUDIBLE_DBFS:
-            return False
-        self._quiet_ms = 0
-        return True
+        if loudness >= _AUDIBLE_DBFS:
+            self._quiet_ms = 0
+        return loudness
 
     def passed(self) -> None:
         """Another frame was recorded."""
