@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.player import Player
 from voicecli import RealtimeConfig, RealtimeVoice, VADMode
 from voicecli.audio import Playhead
 from voicecli.commands import AppendAudio, CancelResponse, EndTurn, SendImage, SendText, StartTurn, ToolResult
@@ -17,6 +18,7 @@ from voicecli.events import (
     ErrorOccurred,
     Event,
     Interrupted,
+    Notice,
     ResponseDone,
     ResponseStarted,
     SessionEnded,
@@ -29,6 +31,7 @@ from voicecli.events import (
     TranscriptUpdate,
     Usage,
 )
+from voicecli.providers.base import Capabilities
 from voicecli.session import VoiceSession
 from voicecli.testing import ScriptedConnection, Step, reply, scripted_provider, tool_call
 
@@ -207,32 +210,6 @@ async def test_ending_no_turn_sends_nothing() -> None:
 # -- interruption
 
 
-class Player:
-    """A loudspeaker that is where the test says, and notes what it is told."""
-
-    sample_rate = 24_000
-
-    def __init__(self, playhead: Playhead | None = None) -> None:
-        self.playhead = playhead
-        self.told: list[str] = []
-
-    def write(self, audio: bytes, item_id: str) -> None: ...
-    def end(self, item_id: str | None = None) -> None: ...
-    def clear(self) -> Playhead | None:
-        self.told.append("clear")
-        playhead, self.playhead = self.playhead, None
-        return playhead
-
-    def pause(self) -> None:
-        self.told.append("pause")
-
-    def resume(self) -> None:
-        self.told.append("resume")
-
-    async def drain(self) -> None: ...
-    async def aclose(self) -> None: ...
-
-
 async def test_a_turn_pauses_the_reply_then_cuts_it(speech: bytes) -> None:
     """Found here: silence comes with the first suspicion, the cut when it is a turn."""
     voice, connection = conversation(config=RealtimeConfig(vad_mode=VADMode.CLIENT))
@@ -262,6 +239,87 @@ async def test_a_cough_lets_the_reply_go_on(speech: bytes) -> None:
         await session.send_audio(speech + bytes(64_000), sample_rate=16_000, wait=False)
     assert connection.commands == []
     assert player.told == ["pause", "resume"]
+
+
+def words_first(vad_mode: VADMode) -> tuple[RealtimeVoice, ScriptedConnection]:
+    """A conversation with a provider that tells what was said before it does anything about it."""
+    connection = ScriptedConnection(capabilities=Capabilities(input_rate=16_000, output_rate=24_000, words_first=True))
+    return RealtimeVoice(scripted_provider(connection=connection), config=RealtimeConfig(vad_mode=vad_mode)), connection
+
+
+REPLY_HEARD: list[Step] = [ResponseStarted("r"), AudioChunk(SECOND, "r", "item"), ResponseDone("r")]
+
+
+async def test_words_cut_the_reply_that_a_voice_has_paused() -> None:
+    voice, connection = words_first(VADMode.SERVER)
+    async with voice.connect() as session:
+        session.player = player = Player(Playhead("item", 420))
+        connection.play([*REPLY_HEARD, SpeechStarted(), SpeechStopped()])
+        await until(lambda: session.awaiting_reply)
+        assert player.told == ["pause"]
+        assert connection.cancelled == []
+        connection.play([TranscriptUpdate("user", "u", "Wait", final=False), ResponseStarted("r2")])
+        await until(lambda: connection.cancelled)
+        connection.play([TranscriptUpdate("user", "u", "Wait!", final=True), ResponseDone("r2")])
+        await session.wait_for_reply()
+    assert connection.cancelled == [CancelResponse("item", 420)]
+    assert player.told == ["pause", "clear"]
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [Notice("no_speech", "No words."), ErrorOccurred(RealtimeError("The recogniser failed."))],
+    ids=["no words", "failure"],
+)
+async def test_a_noise_as_long_as_a_word_lets_the_reply_go_on(nothing: Event) -> None:
+    voice, connection = words_first(VADMode.SERVER)
+    async with voice.connect() as session:
+        session.player = player = Player(Playhead("item", 420))
+        connection.play([*REPLY_HEARD, SpeechStarted(), SpeechStopped()])
+        await until(lambda: player.told)
+        connection.play([nothing])
+        await until(lambda: len(player.told) > 1)
+        # Later words are of another turn, that nobody spoke into a reply.
+        connection.play([TranscriptUpdate("user", "u", "Hello", final=True), ResponseStarted("r2"), ResponseDone("r2")])
+        await session.wait_for_reply()
+    assert connection.cancelled == []
+    assert player.told == ["pause", "resume"]
+
+
+async def test_a_turn_found_here_waits_for_its_words_too(speech: bytes) -> None:
+    voice, connection = words_first(VADMode.CLIENT)
+    async with voice.connect() as session:
+        session.player = player = Player(Playhead("item", 700))
+        connection.play(REPLY_HEARD)
+        await session.send_audio(speech + bytes(64_000), sample_rate=16_000, wait=False)
+        assert player.told == ["pause", "pause"], "a suspicion, then a turn; its end tells nothing yet"
+        assert connection.cancelled == []
+        connection.play([TranscriptUpdate("user", "u", "Wait", final=True)])
+        await until(lambda: connection.cancelled)
+    assert connection.cancelled == [CancelResponse("item", 700)]
+    assert player.told == ["pause", "pause", "clear"]
+
+
+async def test_a_turn_that_is_taken_back_lets_the_reply_go_on(speech: bytes) -> None:
+    voice, connection = words_first(VADMode.CLIENT)
+    async with voice.connect() as session:
+        session.player = player = Player(Playhead("item", 700))
+        connection.play(REPLY_HEARD)
+        await session.send_audio(speech, sample_rate=16_000, wait=False)
+        await session.clear_audio()
+        connection.play([TranscriptUpdate("user", "u", "Wait", final=True), SessionEnded("bye")])
+        await until(lambda: not session.is_active)
+    assert connection.cancelled == []
+    assert player.told == ["pause", "pause", "resume"]
+
+
+async def test_without_a_player_to_pause_a_voice_interrupts_at_once() -> None:
+    voice, connection = words_first(VADMode.SERVER)
+    async with voice.connect():
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND * 60, "r", "item"), SpeechStarted()])
+        await until(lambda: connection.cancelled)
+    (cancel,) = connection.cancelled
+    assert cancel.item_id == "item"
 
 
 async def test_speech_cuts_the_reply_where_the_player_says() -> None:
@@ -718,8 +776,6 @@ async def test_long_audio_is_sent_in_pieces_that_wait_for_the_connection() -> No
 
 async def test_speech_is_told_although_the_provider_does_not(speech: bytes) -> None:
     """Only told: the provider finds the turns, and decides what interrupts the reply."""
-    from voicecli.providers.base import Capabilities
-
     connection = ScriptedConnection(
         capabilities=Capabilities(input_rate=16_000, output_rate=24_000, reports_speech=False)
     )

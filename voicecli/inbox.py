@@ -22,12 +22,18 @@ class Inbox:
         self._closed = False
         self._error: BaseException | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._caught_up = asyncio.Event()
 
     def put(self, events: list[Event], size: int = 0) -> None:
         """Add events that together hold `size` bytes."""
         self._batches.append((events, size))
         self.waiting_bytes += size
+        self._caught_up.clear()
         self._wake()
+
+    async def caught_up(self) -> None:
+        """Return when whoever iterates has dealt with all events so far, and asks for more."""
+        await self._caught_up.wait()
 
     def close(self, error: BaseException | None = None) -> None:
         """No more events come: the iteration ends after those that wait, by `error` if there is one."""
@@ -42,6 +48,7 @@ class Inbox:
                 self.waiting_bytes -= size
                 for event in events:
                     yield event
+            self._caught_up.set()
             if self._closed:
                 if self._error is not None:
                     raise self._error

@@ -165,6 +165,7 @@ class VoiceSession:
         self._expected = Expectation()
         self._sounding: str | None = None  # the response whose audio came last
         self._cut: str | None = None  # the last response that was interrupted
+        self._held = False  # the reply is paused, until the user's words end it or a turn without words does not
         self._happened = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self._over = False
@@ -305,8 +306,7 @@ class VoiceSession:
         """Forget what was said since the turn began."""
         self._turns.reset()
         self._expected.speech_stopped()
-        if self.player is not None:
-            self.player.resume()
+        self._go_on()
         await self._send(ClearAudio())
 
     async def pause_audio(self) -> None:
@@ -448,7 +448,10 @@ class VoiceSession:
                 case SpeechStarted() | SpeechStopped():
                     await self._receive(step)
                 case StartTurn():
-                    await self._interrupt(None)
+                    if self._config.vad_mode is VADMode.CLIENT:
+                        await self._spoken_into()
+                    else:
+                        await self._interrupt(None)
                     await self._send(step)
                 case EndTurn() if self._config.vad_mode is VADMode.SERVER:
                     self._expected.audio_ended(time.monotonic())
@@ -499,16 +502,37 @@ class VoiceSession:
         raise RealtimeConnectionError(f"The conversation is over: {why}.", advice="Connect again.")
 
     async def _interrupt(self, playhead: Playhead | None) -> None:
+        if not await self._stop_reply(playhead):
+            self._expected.refuse()
+
+    async def _spoken_into(self) -> None:
+        """A turn of the user's begins. Where its words can be waited for, the reply is paused until they come."""
+        to_come = self._expected.waiting and self._expected.running is None
+        if self.player is not None and self._connection.capabilities.words_first and not to_come:
+            self.player.pause()
+            self._held = True
+        else:
+            await self._interrupt(None)
+
+    def _go_on(self) -> None:
+        """The turn came to nothing."""
+        self._held = False
+        if self.player is not None:
+            self.player.resume()
+
+    async def _stop_reply(self, playhead: Playhead | None = None) -> bool:
+        """Stop the reply that is heard or being made; says whether there is one."""
         stopped = self._stop_playback()
         heard = playhead or stopped
-        if self._expected.running is None and heard is None:
-            self._expected.refuse()
-            return
         response_id = self._expected.running or self._sounding
+        if self._expected.running is None and heard is None:
+            return False
         await self._cut_short(heard, Interrupted(response_id, heard.item_id if heard else None))
+        return True
 
     def _stop_playback(self) -> Playhead | None:
         """Silence first: before anything that waits."""
+        self._held = False
         self._lanes.discard("audio")
         estimated = self._estimate.clear(time.monotonic())
         return self.player.clear() if self.player is not None else estimated
@@ -555,6 +579,8 @@ class VoiceSession:
                     self._estimate.add(audio, item_id, now)
             case TranscriptUpdate("assistant", text=text) if text:
                 self._clock.text(now)
+            case TranscriptUpdate("user", text=text) if text and self._held:
+                await self._stop_reply()
             case SpeechStarted():
                 self._expected.speech_started()
                 self._deliver(event)
@@ -563,12 +589,12 @@ class VoiceSession:
                     if self.player is not None:
                         self.player.pause()
                 elif self._config.turn_detection.interrupt_response:
-                    await self._interrupt(None)
+                    await self._spoken_into()
                 return
             case SpeechStopped():
                 self._expected.speech_stopped()
-                if self._config.vad_mode is VADMode.CLIENT and self.player is not None:
-                    self.player.resume()
+                if self._config.vad_mode is VADMode.CLIENT and not self._held:
+                    self._go_on()
                 if self._config.vad_mode is VADMode.SERVER and self._config.turn_detection.create_response:
                     self._turn_ended(by_silence=True)
             case Interrupted():
@@ -583,6 +609,8 @@ class VoiceSession:
             case ResponseDone(usage=usage):
                 event = replace(event, metrics=self._clock.done(now))
                 self._usage += usage
+            case Notice(code="no_speech") | ErrorOccurred() if self._held:
+                self._go_on()
             case ToolCallRequest():
                 self._calls.start(event)
             case ToolCallCancelled(call_id):

@@ -15,7 +15,17 @@ from voicecli.providers.local.turns import TurnDetector
 from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn
 
-__all__ = ["Events", "FakeHearing", "FakeModel", "FakeSpeech", "conversation", "is_loud", "silence", "speech"]
+__all__ = [
+    "Events",
+    "FakeHearing",
+    "FakeModel",
+    "FakeSpeech",
+    "conversation",
+    "is_loud",
+    "offline",
+    "silence",
+    "speech",
+]
 
 
 def speech(ms: int) -> bytes:
@@ -150,8 +160,7 @@ class Events:
             assert isinstance(self.seen[-1], SessionEnded)
 
 
-@asynccontextmanager
-async def conversation(
+def offline(
     model: FakeModel,
     hearing: FakeHearing | None = None,
     voice: FakeSpeech | None = None,
@@ -159,12 +168,12 @@ async def conversation(
     config: RealtimeConfig | None = None,
     tools: Sequence[ToolSchema] = (),
     history: Sequence[Turn] = (),
-) -> AsyncIterator[tuple[LocalConnection, Events]]:
-    """A conversation with the fakes; without `voice`, in text."""
+) -> LocalConnection:
+    """The engine with the fakes; without `voice`, it answers in text."""
     config = config or RealtimeConfig()
     vad = config.turn_detection
     assert isinstance(vad, ServerVAD)
-    connection = LocalConnection(
+    return LocalConnection(
         ConversationSetup(config, tools, history),
         capabilities=replace(LOCAL.capabilities, tools=model.tools),
         voice="fake",
@@ -179,6 +188,20 @@ async def conversation(
             pre_roll_ms=480,
         ),
     )
+
+
+@asynccontextmanager
+async def conversation(
+    model: FakeModel,
+    hearing: FakeHearing | None = None,
+    voice: FakeSpeech | None = None,
+    *,
+    config: RealtimeConfig | None = None,
+    tools: Sequence[ToolSchema] = (),
+    history: Sequence[Turn] = (),
+) -> AsyncIterator[tuple[LocalConnection, Events]]:
+    """A conversation with the fakes, whose events are read as they come."""
+    connection = offline(model, hearing, voice, config=config, tools=tools, history=history)
     events = Events(connection)
     try:
         yield connection, events

@@ -5,7 +5,9 @@ import threading
 
 import pytest
 
-from tests.local.fakes import Events, FakeHearing, FakeModel, FakeSpeech, conversation, silence, speech
+from tests.local.fakes import Events, FakeHearing, FakeModel, FakeSpeech, conversation, offline, silence, speech
+from tests.player import Player
+from voicecli.audio import Playhead
 from voicecli.commands import (
     AppendAudio,
     CancelResponse,
@@ -36,6 +38,7 @@ from voicecli.events import (
     Usage,
 )
 from voicecli.providers.local.llm import Finish, ToolCall
+from voicecli.session import VoiceSession
 from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn
 
@@ -290,23 +293,56 @@ async def test_an_unheard_reply_is_forgotten_altogether() -> None:
     assert model.asked[1] == [("user", "Count. Stop.")]
 
 
-async def test_the_users_speech_interrupts_the_reply() -> None:
+async def test_what_was_not_heard_is_forgotten_before_the_interruption_is_answered() -> None:
+    """The whole reply was made when the user speaks into it. How far it was heard, its player knows."""
+    model = FakeModel([["One two."], ["Ok."]])
+    session = VoiceSession(offline(model, FakeHearing(["Stop."]), FakeSpeech()), RealtimeConfig())
+    await session.start()
+    session.player = player = Player()
+    await session.send_text("Count.", wait=False)
+    await session.wait_for_reply()
+    player.playhead = Playhead("reply_2", 400)
+    await session.send_audio(speech(200) + silence(600), wait=False)
+    await session.wait_for_reply()
+    await session.aclose()
+    assert model.asked[1] == [("user", "Count."), ("assistant", "One"), ("user", "Stop.")]
+    assert [(turn.role, turn.text) for turn in session.history[-3:]] == [
+        ("assistant", "One"),
+        ("user", "Stop."),
+        ("assistant", "Ok."),
+    ]
+
+
+async def test_the_answer_to_an_interruption_is_not_cancelled_with_what_it_interrupts() -> None:
     never = asyncio.Event()
     model = FakeModel([["One two. ", never], ["Ok."]])
     async with conversation(model, FakeHearing(["Stop."]), FakeSpeech()) as (connection, events):
         await connection.send(SendText("Count."))
         await events.until_seen(AudioChunk)
-        await connection.send(AppendAudio(speech(200)))
-        await events.until_seen(ResponseDone)
-        assert shape(events.seen)[-4:] == ["SpeechStarted", "Interrupted", "assistant final", "ResponseDone"]
-        assert statuses(events) == ["cancelled"]
-        interrupted = events.of(Interrupted)[0]
-        assert isinstance(interrupted, Interrupted)
-        await connection.send(CancelResponse(interrupted.item_id, 400))
         await connection.send(AppendAudio(speech(200) + silence(600)))
+        await events.until(lambda: finals(events.seen, "user"))
+        assert events.of(ResponseDone) == events.of(Interrupted) == [], "who plays the reply decides"
+        (chunk,) = events.of(AudioChunk)
+        assert isinstance(chunk, AudioChunk)
+        await connection.send(CancelResponse(chunk.item_id, 400))
         await events.until_seen(ResponseDone, 2)
-    assert finals(events.seen) == ["One two.", "One", "Ok."]
+    assert statuses(events) == ["cancelled", "completed"]
+    assert finals(events.seen) == ["One", "Ok."]
     assert model.asked[1] == [("user", "Count."), ("assistant", "One"), ("user", "Stop.")]
+
+
+async def test_a_noise_stops_nothing() -> None:
+    go_on = asyncio.Event()
+    model = FakeModel([["One two. ", go_on, "Three."]])
+    async with conversation(model, FakeHearing([""]), FakeSpeech()) as (connection, events):
+        await connection.send(SendText("Count."))
+        await events.until_seen(AudioChunk)
+        await connection.send(AppendAudio(speech(200) + silence(600)))
+        await events.until(lambda: "no_speech" in [notice.code for notice in events.seen if isinstance(notice, Notice)])
+        go_on.set()
+        await events.until_seen(ResponseDone)
+    assert statuses(events) == ["completed"]
+    assert finals(events.seen) == ["One two. Three."]
 
 
 async def test_the_users_speech_interrupts_nothing_when_told_so() -> None:

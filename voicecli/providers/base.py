@@ -41,6 +41,8 @@ class Capabilities:
         images: whether it takes pictures.
         tools: whether its model can call functions.
         reports_speech: whether it tells when the user's speech starts and stops; otherwise the session listens for it.
+        words_first: whether it tells a turn's words, or by the notice "no_speech" that there are none, before anything
+            comes of the turn, and stops no reply by itself: then a noise need not end the reply.
         languages: what it understands; empty for "many".
     """
 
@@ -52,6 +54,7 @@ class Capabilities:
     images: bool = True
     tools: bool = True
     reports_speech: bool = True
+    words_first: bool = False
     languages: tuple[str, ...] = ()
 
 

@@ -86,7 +86,9 @@ LOCAL = Provider(
     name="local",
     title="Offline engine",
     # Moonshine listens at 16000 Hz, the voice joe speaks at 22050 Hz.
-    capabilities=Capabilities(input_rate=16_000, output_rate=22_050, images=False, tools=True, languages=("en",)),
+    capabilities=Capabilities(
+        input_rate=16_000, output_rate=22_050, images=False, tools=True, words_first=True, languages=("en",)
+    ),
     default_model=_BUILT_IN,
     default_voice="joe",
     models=(

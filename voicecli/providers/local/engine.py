@@ -32,7 +32,6 @@ from voicecli.events import (
     AudioChunk,
     ErrorOccurred,
     Event,
-    Interrupted,
     Notice,
     ResponseDone,
     ResponseStarted,
@@ -256,7 +255,7 @@ class LocalConnection:
                 if self._automatic:
                     self._emit(SpeechStarted(self._turn.item_id))
                     if self._interruptible:
-                        self._stop_replies(interrupted=True)
+                        self._decline_all_to_come()
             case TurnHeard(audio) if turn is not None:
                 turn.fresh += audio
                 if turn.partials is None or turn.partials.done():
@@ -368,6 +367,10 @@ class LocalConnection:
             if not reply.text:
                 reply.gate.do(partial(self._nothing_said, reply))
                 return
+            # By its words whoever plays the last reply knows that it is interrupted, and says how much of it was heard.
+            # The model must know, too.
+            self._emit(TranscriptUpdate("user", reply.user_item, reply.text, final=False))
+            await self._events.caught_up()
             heard = TranscriptUpdate("user", reply.user_item, reply.text, final=True)
             reply.gate.do(partial(self._emit, heard))
         if reply.after is not None:
@@ -449,50 +452,50 @@ class LocalConnection:
     # -- interruptions
 
     def _cancel(self, item_id: str | None, played_ms: int | None) -> None:
-        """CancelResponse: stop everything, and remember of each reply what was heard of it."""
+        """CancelResponse: stop what is under way, or else what is to come; remember of each reply what was heard."""
         heard: dict[str, str] = {}
         if item_id in self._spoken and played_ms is not None:
             items = list(self._spoken)
             heard = dict.fromkeys(items[items.index(item_id) + 1 :], "")  # their turn to be played had not come
             heard[item_id] = self._spoken[item_id].heard(played_ms)
-        stopped = self._stop_replies(heard, told=True)
+        stopped = self._stop_replies(heard)
+        if not stopped and not heard:
+            self._decline_all_to_come(told=True)
         for item, text in heard.items():
             if item not in stopped and text != self._spoken[item].text.strip():
                 self._memory.cut(item, text)
                 self._emit(TranscriptUpdate("assistant", item, text, final=True, interrupted=True))
 
-    def _stop_replies(
-        self, heard: dict[str, str] | None = None, *, interrupted: bool = False, told: bool = False
-    ) -> list[str]:
+    def _decline_all_to_come(self, *, told: bool = False) -> None:
+        """What the user said still counts, it is transcribed and remembered; but it is not answered.
+
+        Args:
+            told: somebody may be waiting for the answers.
+        """
+        for reply in self._replies:
+            if not reply.started:
+                reply.wanted, reply.refused = False, told
+
+    def _stop_replies(self, heard: dict[str, str] | None = None) -> list[str]:
         """Stop what is being made, at once; the items of replies that had begun.
 
         Args:
             heard: how much of an item was heard, where known; otherwise all that was given out.
-            interrupted: the user spoke into it.
-            told: somebody may be waiting for those that have not begun.
         """
         self._drop_awaited()
-        stopped = []
-        for reply in tuple(self._replies):
-            if not reply.started:
-                # What the user said still counts: it is transcribed and remembered.
-                reply.wanted, reply.refused = False, told
-                continue
+        under_way = [reply for reply in self._replies if reply.started]
+        for reply in under_way:
             reply.gate.shut()
             if reply.task is not None:
                 reply.task.cancel()
             self._replies.remove(reply)
-            stopped.append(reply.item_id)
             said = reply.spoken.text.strip()
             text = (heard or {}).get(reply.item_id, said)
-            if interrupted:
-                self._emit(Interrupted(reply.response_id, reply.item_id))
             if said:
                 self._emit(TranscriptUpdate("assistant", reply.item_id, text, final=True, interrupted=True))
                 self._memory.add(Message("assistant", text, reply.item_id))
-            reason = "the user spoke" if interrupted else "interrupted"
-            self._emit(ResponseDone(reply.response_id, "cancelled", reason))
-        return stopped
+            self._emit(ResponseDone(reply.response_id, "cancelled", "interrupted"))
+        return [reply.item_id for reply in under_way]
 
     # -- tools
 
