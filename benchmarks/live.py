@@ -13,6 +13,7 @@ import os
 import statistics
 import tempfile
 import time
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Clocked(NoEchoControl):
 
     def __init__(self, inner: Echo) -> None:
         self.inner = inner
-        self.captured_at: list[float] = []
+        self.captured_at = array("d")
         self.captured_bytes = 0
         self.first_sound_at = 0.0
 

@@ -18,6 +18,7 @@ import shutil
 import statistics
 import tempfile
 import time
+from array import array
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
@@ -47,16 +48,17 @@ class Figures:
     """What was measured; delays in ms.
 
     Attributes:
-        sampled: each few seconds, in MB: resident memory.
+        up, stalls: compact, as there are a hundred a second: memory is measured too.
+        sampled: each few seconds, in MB: resident memory, without what the measuring takes.
         queues: the longest that each queue was when nobody spoke.
         unasked: how many replies were interrupted although nobody spoke.
     """
 
-    up: list[float] = field(default_factory=list)
+    up: "array[float]" = field(default_factory=lambda: array("f"))
     down: list[float] = field(default_factory=list)
     silence: list[float] = field(default_factory=list)
     answers: list[float] = field(default_factory=list)
-    stalls: list[float] = field(default_factory=list)
+    stalls: "array[float]" = field(default_factory=lambda: array("f"))
     sampled: list[float] = field(default_factory=list)
     queues: dict[str, int] = field(default_factory=dict)
     unasked: int = 0
@@ -173,9 +175,10 @@ async def _stalls(figures: Figures) -> None:
         figures.stalls.append((time.monotonic() - before) * 1000 - 10)
 
 
-async def _memory(figures: Figures) -> None:
+async def _memory(figures: Figures, clock: LastSound) -> None:
     while True:
-        figures.sampled.append(resident_mb())
+        kept = (figures.up, figures.stalls, clock.captured_at)
+        figures.sampled.append(resident_mb() - sum(len(each) * each.itemsize for each in kept) / 1e6)
         await asyncio.sleep(SAMPLE_S)
 
 
@@ -188,7 +191,7 @@ async def converse(sound: SoundServer, seconds: float, vad_mode: VADMode) -> Non
         session = talk.live._session
         assert session is not None
         watched = Watched(talk, session, figures)
-        watching = [asyncio.create_task(_stalls(figures)), asyncio.create_task(_memory(figures))]
+        watching = [asyncio.create_task(_stalls(figures)), asyncio.create_task(_memory(figures, watched.clock))]
         begun, used, turns = time.monotonic(), time.process_time(), 0
         with sound.echo(*ECHO):
             while time.monotonic() - begun < seconds:
@@ -211,8 +214,8 @@ async def converse(sound: SoundServer, seconds: float, vad_mode: VADMode) -> Non
     show("turn ended -> answer heard, first third", figures.answers[:third])
     show("turn ended -> answer heard, last third", figures.answers[-third:])
     show("event loop stalled", figures.stalls)
-    half = figures.sampled[len(figures.sampled) // 4 :]  # the beginning loads libraries
-    print(f"memory, MB: {half[0]:.1f} at a quarter of the time, {half[-1]:.1f} at the end, at most {max(half):.1f}")
+    quarters = [figures.sampled[(len(figures.sampled) - 1) * quarter // 4] for quarter in range(5)]
+    print("memory, MB, at each quarter of the time:", ", ".join(f"{megabytes:.1f}" for megabytes in quarters))
     print("longest queues when nobody spoke:", ", ".join(f"{name} {most}" for name, most in figures.queues.items()))
     print(f"processor: {share * 100:.1f}% of a core, without the view")
 
