@@ -52,6 +52,18 @@ async def until(condition: Any) -> None:
             await asyncio.sleep(0.001)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"provider": 3}, "provider: a name is wanted, not int. There are openai"),
+        ({"config": {}}, "config: a RealtimeConfig is wanted, not dict"),
+    ],
+)
+def test_arguments_of_another_type_are_named(arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        RealtimeVoice(**arguments)
+
+
 async def collect(session: VoiceSession) -> list[Event]:
     return [event async for event in session]
 

@@ -14,6 +14,7 @@ from typing import Literal
 from voicecli.errors import RealtimeError
 
 __all__ = [
+    "CONNECTION_LOST",
     "ApprovalRequest",
     "AudioChunk",
     "ErrorOccurred",
@@ -39,6 +40,8 @@ __all__ = [
 
 Role = Literal["user", "assistant"]
 ResponseStatus = Literal["completed", "cancelled", "incomplete", "failed"]
+CONNECTION_LOST = "connection lost"
+"""The reason of a ResponseDone whose reply broke off for that, and will not be made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +237,7 @@ class ResponseDone:
     """A reply is complete, whatever its end; comes exactly once for each ResponseStarted.
 
     Attributes:
-        reason: why it is not `completed`, in the provider's words; "" otherwise.
+        reason: why it is not `completed`: CONNECTION_LOST, or in the provider's words; "" otherwise.
         usage: of this response; the zero Usage where the provider told none.
         metrics: of the turn it answers.
         awaits_tools: whether it called tools, so that another response follows their results.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from voicecli.config import RealtimeConfig
+from voicecli.errors import ConfigurationError
 from voicecli.handlers import Handler, Handlers
 from voicecli.providers import PROVIDERS, choose_provider, find_provider
 from voicecli.providers.base import Connection, ConversationSetup, Provider
@@ -33,7 +34,7 @@ class RealtimeVoice:
         tools: functions that the model may call; their type hints and docstrings tell it how.
 
     Raises:
-        ConfigurationError: there is no such provider, or none is configured.
+        ConfigurationError: there is no such provider, or none is configured; or an argument is of another type.
         ToolError: a function cannot be offered as a tool.
     """
 
@@ -44,6 +45,16 @@ class RealtimeVoice:
         config: RealtimeConfig | None = None,
         tools: Iterable[Callable[..., object]] = (),
     ) -> None:
+        if not isinstance(provider, str | Provider | None):
+            raise ConfigurationError(
+                f"provider: a name is wanted, not {type(provider).__name__}.",
+                advice=f"There are {', '.join(self.list_providers())}.",
+            )
+        if not isinstance(config, RealtimeConfig | None):
+            raise ConfigurationError(
+                f"config: a RealtimeConfig is wanted, not {type(config).__name__}.",
+                advice="Give config=RealtimeConfig(...).",
+            )
         chosen = provider or os.environ.get("VOICE_PROVIDER")
         if isinstance(chosen, Provider):
             self._provider = chosen

@@ -187,6 +187,16 @@ def test_failures_are_one_clear_error(voice: Voice, options: dict[str, Any], cod
     assert openai_server.KEY not in result.stderr
 
 
+def test_a_reply_that_a_lost_connection_cut_is_told_by_the_exit_code(voice: Voice, tmp_path: Path) -> None:
+    """What came of it is kept."""
+    faults = [openai_server.Fault(stage="mid_response")]
+    with OpenAIServer.in_thread(replies=[openai_server.Reply(text="It is Paris.")], faults=faults) as server:
+        result = voice("send-text", "Hi", "-o", "r.wav", **openai(server))
+    assert result.code == 4, result.stderr
+    assert "connection lost" in result.stderr + result.stdout.decode()
+    assert (tmp_path / "r.wav").stat().st_size > 44
+
+
 def test_keys_are_refused_by_name(voice: Voice) -> None:
     with OpenAIServer.in_thread() as server:
         result = voice("send-text", "Hi", **openai(server, "sk-wrong-0123456789"))

@@ -269,6 +269,12 @@ async def test_what_is_no_address(url: str) -> None:
         await EndpointModel.connect(url, RealtimeConfig())
 
 
+async def test_a_query_in_the_address_is_refused_and_not_shown(server: Server) -> None:
+    with pytest.raises(ConfigurationError, match=r"the URL has a query.*llm_api_key") as caught:
+        await EndpointModel.connect(f"{server.url}?key={KEY}", RealtimeConfig())
+    assert KEY not in str(caught.value)
+
+
 JSON, EVENTS = "application/json", "text/event-stream"
 UNKNOWN_MODEL = '{"error": {"message": "model not found"}}'
 OUT_OF_MEMORY = 'data: {"error": {"message": "out of memory"}}\n\n'

@@ -15,14 +15,14 @@ from voicecli.cli.options import Choices, Devices
 from voicecli.cli.output import JsonLines, PlainLines
 from voicecli.duplex import Observer, converse
 from voicecli.errors import RealtimeError, ToolError
-from voicecli.events import ErrorOccurred, Event, ResponseDone
+from voicecli.events import CONNECTION_LOST, ErrorOccurred, Event, ResponseDone
 from voicecli.voice import RealtimeVoice
 
 __all__ = ["load_tools", "run_conversation", "run_live"]
 
 
 class _Failures:
-    """Notices, as an observer, turns that got no answer.
+    """Notices, as an observer, turns that got no whole answer.
 
     Attributes:
         status: what the command exits with because of the last of them.
@@ -38,12 +38,14 @@ class _Failures:
                 self._error = error
             case ResponseDone(status="failed"):
                 self.status = status_of(self._error) if self._error is not None else ExitStatus.CONNECTION
+            case ResponseDone(status="incomplete", reason=reason) if reason == CONNECTION_LOST:
+                self.status = ExitStatus.CONNECTION
 
 
 def run_conversation(
     choices: Choices, source: WavSource | str, output: str | None, *, as_json: bool, quiet: bool
 ) -> ExitStatus:
-    """Hold the conversation and return when it is over; whether each turn was answered, as an exit status.
+    """Hold the conversation and return when it is over; whether each turn was wholly answered, as an exit status.
 
     Args:
         source: the user's voice, or one turn in writing.

@@ -30,6 +30,7 @@ from voicecli.commands import (
 from voicecli.config import VADMode
 from voicecli.errors import ProtocolError, RealtimeConnectionError, RealtimeError
 from voicecli.events import (
+    CONNECTION_LOST,
     ErrorOccurred,
     Event,
     Notice,
@@ -63,7 +64,6 @@ _HELD_BYTES = 30 * INPUT_RATE * 2
 # What it means for the reply why the server ended its turn; any other reason means that some filter withheld it.
 _REASONS: dict[str, ResponseStatus] = {"MALFORMED_FUNCTION_CALL": "failed", "NEED_MORE_INPUT": "completed"}
 _TOOL_CANCELLED = "The user has stopped this reply."
-_CONNECTION_LOST = "connection lost"
 
 
 class GeminiCodec:
@@ -446,7 +446,7 @@ class GeminiCodec:
         # A spoken turn whose words are not all here is said again instead.
         in_words = self._owed and not turns.running and not turns.hearing and self._in_words()
         self._silent_before = self._owed
-        turns.socket_lost(_CONNECTION_LOST, awaits_tools=awaits_tools)
+        turns.socket_lost(CONNECTION_LOST, awaits_tools=awaits_tools)
         calls.socket_lost()
         self._ask_again = in_words or awaits_tools or turns.running
         if in_words:

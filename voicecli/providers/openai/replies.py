@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from voicecli.commands import CancelResponse, ToolResult
 from voicecli.errors import ProtocolError
 from voicecli.events import (
+    CONNECTION_LOST,
     ApprovalRequest,
     AudioChunk,
     ErrorOccurred,
@@ -411,7 +412,7 @@ class Replies:
             for item in response.items:
                 self._finish(item, interrupted=True)
             status: ResponseStatus = "cancelled" if response.interrupted else "incomplete"
-            self._end(response, status, "connection lost", awaits_tools=response.calls_tools)
+            self._end(response, status, CONNECTION_LOST, awaits_tools=response.calls_tools)
             if response.calls_tools and not response.open_calls:
                 response.calls_tools, self._gate.owed = False, True
         self._reset()
