@@ -427,6 +427,20 @@ async def test_a_silent_microphone_is_told_once(
     assert notices.codes == ["microphone_silent"]
 
 
+async def test_a_microphone_that_has_heard_something_may_fall_silent(
+    sound_server: SoundServer, closing: Closing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a headset's does between two words."""
+    notices = Notices()
+    microphone = closing(Microphone(RATE, on_notice=notices))
+    await microphone.open()
+    await asyncio.to_thread(sound_server.say, sound(0.3), RATE)
+    assert any(await read(microphone, 0.5))
+    monkeypatch.setattr("voicecli.audio.portaudio._SILENT_MS", 200)
+    assert not any((await read(microphone, 1.0))[-RATE:])
+    assert notices.codes == []
+
+
 async def test_without_a_sound_server_there_is_no_device(sound_server: SoundServer, closing: Closing) -> None:
     sound_server.kill()
     assert await asyncio.to_thread(list_devices) == []

@@ -25,7 +25,7 @@ __all__ = ["Microphone", "Speaker"]
 _CHUNK_MS = 20  # what providers are sent and VADs judge; half the wake-ups of the event loop that 10 ms would cost
 # Waiting to be read. A provider may take 15 s to answer, and the first word is not to be lost.
 _QUEUE_MS = 20_000
-_SILENT_MS = 3_000  # exact zeros for so long come from no microphone
+_SILENT_MS = 3_000  # exact zeros for so long at the beginning come from no microphone; later a headset's noise gate may
 _METER_BLOCKS = 6  # of 10 ms
 _MOST_WANTED_MS = 10  # of the reply at once, where the device has another rate
 
@@ -70,7 +70,7 @@ class Microphone:
         self._arrived = asyncio.Event()
         self._dropped = 0
         self._silent_ms = 0
-        self._told_silent = False
+        self._judged = False  # whether it is known to hear, or to deliver silence
         self._closed = False
 
     @property
@@ -167,11 +167,12 @@ class Microphone:
         self._arrived.set()
 
     def _watch_for_silence(self, chunk: bytes) -> None:
-        if self._told_silent or self.muted or (self._echo is not None and self._echo.holds_back):
+        if self._judged or self.muted or (self._echo is not None and self._echo.holds_back):
             return
-        self._silent_ms = 0 if any(chunk) else self._silent_ms + _CHUNK_MS
-        if self._silent_ms >= _SILENT_MS:
-            self._told_silent = True
+        self._silent_ms += _CHUNK_MS
+        hears = any(chunk)
+        self._judged = hears or self._silent_ms >= _SILENT_MS
+        if self._judged and not hears:
             self._on_notice(
                 "microphone_silent",
                 f"The microphone {self.device!r} delivers nothing but silence. Is it muted, or is this terminal not "
