@@ -81,6 +81,7 @@ async def test_speech_stops_the_reply_and_the_model_forgets_what_was_not_heard(
 
 
 @pytest.mark.usefixtures("patient")
+@pytest.mark.timeout(SELF_TALK_S + 60)
 @pytest.mark.parametrize("vad_mode", [VADMode.SERVER, VADMode.CLIENT], ids=["server", "client"])
 async def test_the_assistant_does_not_interrupt_itself(sound_server: SoundServer, vad_mode: VADMode) -> None:
     """Its own words, as loud as the user would be. The echo begins with the reply, as it does in life."""
