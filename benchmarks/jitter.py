@@ -1,10 +1,11 @@
 """What a listener suffers from a network, and how much of it the jitter buffer takes away.
 
-    python benchmarks/jitter.py [--seeds 10] [--first-seed 100]
+    python benchmarks/jitter.py [--seeds 10] [--first-seed 100] [--link FILE ...]
 
 Replies are made up by seed, played through the real JitterBuffer under several start rules, block by block on a
 virtual clock. The networks differ from conversation to conversation as real ones do; played at once, they give about
-3 gaps per minute (bursts), 11 (mobile) and 22 (near real time).
+3 gaps per minute (bursts), 16 (mobile) and 20 (near real time) over hundreds of seeds. With --link, replies come over a
+recorded network instead.
 
 What a listener suffers per reply: ms of added start + 2 x ms of silence within it + 150 per silence.
 """
@@ -17,15 +18,23 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from voicecli.audio.jitter import JitterBuffer
 from voicecli.audio.lateness import GAP_COST_MS, GAP_COST_PER_MS, LearnedStart, StartRule
 
-__all__ = ["POLICIES", "TRACES", "Played", "Reply", "play", "session"]
+__all__ = ["POLICIES", "TRACES", "WIRE_KBIT_PER_S", "Played", "Reply", "over_link", "play", "recorded", "session"]
 
 RATE = 1000  # one sample per ms: the buffer does not care, and the simulation is quick
 BLOCK_MS = 10
 WIRE_KBIT_PER_S = 24_000 * 16 * 4 / 3 / 1000  # 24 kHz PCM16 in base64
+PACKET_KBIT = 1500 * 8 / 1000
+
+Link = npt.NDArray[np.float64]
+"""What can have come over a link until each ms, in kbit."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +64,10 @@ def _length(random: random.Random) -> int:
 
 
 def _deliver(
-    random: random.Random,
     *,
     made: Sequence[tuple[float, int]],
     jitter: Callable[[], float],
-    kbit_per_s: Callable[[float], float],
+    kbit_per_s: float,
     outages: Sequence[tuple[float, float]] = (),
 ) -> Reply:
     """Send what was made (when, how long) over a stream: nothing is lost, nothing overtakes."""
@@ -67,14 +75,17 @@ def _deliver(
     arrived: list[tuple[float, int]] = []
     last = 0.0
     for at, length in made:
-        sent = max(link_free, at)
-        link_free = sent + length * WIRE_KBIT_PER_S / kbit_per_s(sent)
+        link_free = max(link_free, at) + length * WIRE_KBIT_PER_S / kbit_per_s
         when = link_free + jitter()
         for begin, end in outages:
             if begin <= when < end:
                 when = end
         last = max(last, when)
         arrived.append((last, length))
+    return _reply(arrived)
+
+
+def _reply(arrived: Sequence[tuple[float, int]]) -> Reply:
     first = arrived[0][0]
     chunks = tuple((round(at - first), length) for at, length in arrived)
     return Reply(chunks, chunks[-1][0] + 1)
@@ -94,23 +105,12 @@ def _steady(random: random.Random, chunk: int, speed: float, unevenness: float =
     return made
 
 
-def _poisson(
-    random: random.Random, per_s: float, until: float, length: Callable[[], float]
-) -> list[tuple[float, float]]:
-    spans = []
-    at = random.expovariate(per_s / 1000)
-    while at < until:
-        spans.append((at, at + length()))
-        at = spans[-1][1] + random.expovariate(per_s / 1000)
-    return spans
-
-
 def fast(random: random.Random, replies: int) -> Iterator[Reply]:
     """A good line to a fast provider."""
     chunk, speed = random.choice((50, 100, 200)), random.uniform(3, 10)
     for _ in range(replies):
         made = _steady(random, chunk, speed)
-        yield _deliver(random, made=made, jitter=lambda: random.expovariate(1 / 2), kbit_per_s=lambda _: 50_000)
+        yield _deliver(made=made, jitter=lambda: random.expovariate(1 / 2), kbit_per_s=50_000)
 
 
 def bursty(random: random.Random, replies: int) -> Iterator[Reply]:
@@ -128,39 +128,78 @@ def bursty(random: random.Random, replies: int) -> Iterator[Reply]:
             burst_left -= length
             at += length / speed
             made.append((at, length))
-        yield _deliver(random, made=made, jitter=lambda: random.expovariate(1 / 15), kbit_per_s=lambda _: 8000)
+        yield _deliver(made=made, jitter=lambda: random.expovariate(1 / 15), kbit_per_s=8000)
 
 
 def mobile(random: random.Random, replies: int) -> Iterator[Reply]:
-    """A weak mobile network: little and changing bandwidth, retransmissions, handovers between cells.
+    """A weak mobile network: bandwidth that comes and goes, silences of the link, handovers between cells.
 
-    What the network is like belongs to the conversation: its bandwidth, its losses, how long TCP takes to mend one.
+    Made after recordings. Bandwidth: downloads on Oslo's trams, 34 journeys by 3G (Riiser and others, "Commute path
+    bandwidth traces from 3G networks", 2013; 1 s each): around 1 Mbit/s, from journey to journey with a standard
+    deviation of 0.27 in its logarithm, within one of 0.42, correlated by 0.8 from one second to the next. Silences of
+    more than 100 ms: links saturated in driving cars (Winstein and others, "Stochastic forecasts achieve high
+    throughput and low delay over cellular networks", 2013): 10 to 15 a minute, 3 to 5 of them over 500 ms, 1 to 2 over
+    a second.
     """
-    chunk = random.choice((40, 100))
-    quality, shake = max(0.0, random.gauss(0.08, 0.12)), random.lognormvariate(math.log(20), 0.5)
-    losses_per_s, mend = random.lognormvariate(math.log(0.6), 0.6), random.uniform(120, 500)
-    handovers_per_s = random.uniform(0, 0.06)
+    yield from over_link(_mobile_link(random), random, replies)
+
+
+def _mobile_link(random: random.Random, minutes: int = 10) -> Link:
+    step_ms = 200
+    kept = 0.8 ** (step_ms / 1000)
+    level, swing = math.log(1070) + random.gauss(0, 0.27), random.gauss(0, 0.42)
+    steps = []
+    for _ in range(minutes * 60_000 // step_ms):
+        steps.append(math.exp(level + swing) / 1000)  # kbit in a ms
+        swing = kept * swing + math.sqrt(1 - kept**2) * random.gauss(0, 0.42)
+    link = np.repeat(steps, step_ms)
+    silences_per_s = random.lognormvariate(math.log(12 / 60), 0.5)
+    at = 0.0
+    while (at := at + random.expovariate(silences_per_s / 1000)) < len(link):
+        end = at + 100 + random.expovariate(1 / 380)
+        link[round(at) : round(end)] = 0.0
+        at = end
+    return link.cumsum()
+
+
+def recorded(path: Path) -> Link:
+    """A recording of a link in Mahimahi's format, a line for each 1500 bytes that came: when, in ms."""
+    return (np.bincount(np.loadtxt(path, dtype=np.int64)) * PACKET_KBIT).cumsum()
+
+
+def over_link(link: Link, random: random.Random, replies: int) -> Iterator[Reply]:
+    """Speech made three times as fast as it is spoken, as it comes over a link, from anywhere in it and on.
+
+    Behind the link's end is its beginning.
+    """
+    chunk, shake = random.choice((40, 100)), random.lognormvariate(math.log(20), 0.5)
+    now = random.randrange(len(link))
     for _ in range(replies):
-        quality = max(0.0, quality + random.gauss(0, 0.03))
-        outages = _poisson(random, losses_per_s, 40_000, lambda: mend * random.lognormvariate(0, 0.15))
-        outages += _poisson(random, handovers_per_s, 40_000, lambda: random.uniform(300, 1500))
-        kbit = [560 * math.exp(quality + random.gauss(0, 0.2)) for _ in range(80)]  # per s, for 500 ms each
-        yield _deliver(
-            random,
-            made=_steady(random, chunk, 3.0),
-            jitter=lambda: random.gammavariate(1.5, shake / 1.5),
-            kbit_per_s=partial(_at_half_second, kbit),
-            outages=sorted(outages),
-        )
+        now += round(random.uniform(3000, 9000))  # somebody thinks and speaks
+        used, arrived, last = 0.0, list[tuple[float, int]](), 0.0
+        for at, length in _steady(random, chunk, 3.0):
+            used = max(used, _until(link, now + round(at))) + length * WIRE_KBIT_PER_S / 1000
+            last = max(last, _when(link, used) - now + random.gammavariate(1.5, shake / 1.5))
+            arrived.append((last, length))
+        yield _reply(arrived)
+        now += round(last)
 
 
-def _at_half_second(values: Sequence[float], at_ms: float) -> float:
-    return values[min(len(values) - 1, int(at_ms / 500))]
+def _until(link: Link, ms: int) -> float:
+    """What can have come until then, in kbit."""
+    times, rest = divmod(ms, len(link))
+    return float(times * link[-1] + link[rest])
+
+
+def _when(link: Link, kbit: float) -> int:
+    """The ms at which so much can have come."""
+    times, rest = divmod(kbit, float(link[-1]))
+    return int(times) * len(link) + int(link.searchsorted(rest))
 
 
 def near_realtime(random: random.Random, replies: int) -> Iterator[Reply]:
     """Speech made sentence by sentence, hardly faster than it is spoken: the engine takes breath for each."""
-    chunk, speed, uneven = random.choice((60, 80, 120)), random.uniform(1.02, 1.2), random.uniform(0.05, 0.25)
+    chunk, speed, uneven = random.choice((60, 80, 120)), random.uniform(1.05, 1.2), random.uniform(0.05, 0.25)
     breath = random.uniform(50, 450)
     for _ in range(replies):
         late, sentence_left = 0.0, 0.0
@@ -171,7 +210,7 @@ def near_realtime(random: random.Random, replies: int) -> Iterator[Reply]:
                 late += breath * random.lognormvariate(0, 0.2)
             sentence_left -= length
             made.append((at + late, length))
-        yield _deliver(random, made=made, jitter=lambda: random.gammavariate(1.5, 8), kbit_per_s=lambda _: 8000)
+        yield _deliver(made=made, jitter=lambda: random.gammavariate(1.5, 8), kbit_per_s=8000)
 
 
 def stalls(random: random.Random, replies: int) -> Iterator[Reply]:
@@ -184,10 +223,9 @@ def stalls(random: random.Random, replies: int) -> Iterator[Reply]:
             begin = random.uniform(0, made[-1][0])
             outages = [(begin, begin + random.uniform(1500, 5000))]
         yield _deliver(
-            random,
             made=made,
             jitter=lambda: random.gammavariate(1.5, 10),
-            kbit_per_s=lambda _: 4000,
+            kbit_per_s=4000,
             outages=outages,
         )
 
@@ -201,7 +239,7 @@ def reconnect(random: random.Random, replies: int) -> Iterator[Reply]:
             begin = random.uniform(0, made[-1][0])
             away = random.uniform(500, 2500)
             made = [(at + away if at > begin else at, length) for at, length in made]
-        yield _deliver(random, made=made, jitter=lambda: random.gammavariate(1.5, 10), kbit_per_s=lambda _: 4000)
+        yield _deliver(made=made, jitter=lambda: random.gammavariate(1.5, 10), kbit_per_s=4000)
 
 
 TRACES: dict[str, Callable[[random.Random, int], Iterator[Reply]]] = {
@@ -348,10 +386,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=100)
     parser.add_argument("--replies", type=int, default=25)
+    parser.add_argument("--link", type=Path, nargs="+", help="a recorded link, in Mahimahi's format")
     arguments = parser.parse_args()
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     show = sys.stdout.write
-    for trace in TRACES:
+    for path in arguments.link or ():
+        TRACES[path.name] = partial(over_link, recorded(path))
+    for trace in [path.name for path in arguments.link or ()] or TRACES:
         show(f"{trace:15} suffering  start mean/p50   gap ms  gaps/min\n")
         for policy in POLICIES:
             heard = [reply for seed in seeds for reply in session(trace, policy, seed, arguments.replies)]

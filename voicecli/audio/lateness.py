@@ -68,7 +68,7 @@ class LearnedStart:
         if underruns:
             return 0.0 if waiting_ms >= self._rule.again_at(underruns) else _LONGEST_HOLD_MS
         at_ms = self._arrivals[-1][0]
-        if waiting_ms - self._rule.per_elapsed * at_ms >= self._rule.start_at:
+        if waiting_ms - _PER_ELAPSED * at_ms >= self._rule.start_at:
             return 0.0
         return max(0.0, _LONGEST_HOLD_MS - at_ms)
 
@@ -83,13 +83,11 @@ class _Rule(NamedTuple):
     """When to start and to go on, by how much audio waits. All in ms of audio.
 
     Attributes:
-        start_at: what must wait for a reply to begin.
-        per_elapsed: what must wait more for each ms since the first chunk: audio that comes slowly will come too late.
+        start_at: what must wait for a reply to begin, besides what `_PER_ELAPSED` asks.
         again_after: what must wait for it to go on when it ran dry for the first time.
     """
 
     start_at: float
-    per_elapsed: float
     again_after: float
 
     def again_at(self, underruns: int) -> float:
@@ -120,7 +118,7 @@ class _Replay(NamedTuple):
 
     def suffering(self, rule: _Rule) -> float:
         """What the listener would have suffered, in ms of a slower answer."""
-        chunk = self._first(self.received - rule.per_elapsed * self.at >= rule.start_at)
+        chunk = self._first(self.received - _PER_ELAPSED * self.at >= rule.start_at)
         delay = suffering = float(self.at[chunk])  # of what sounds, behind the first chunk's arrival
         for underruns in itertools.count(1):
             too_late = self.late[chunk + 1 :] > delay
@@ -129,7 +127,7 @@ class _Replay(NamedTuple):
             dry = chunk + 1 + int(too_late.argmax())
             chunk = dry + self._first(self.received[dry:] - self.before[dry] >= rule.again_at(underruns))
             gap = float(self.at[chunk] - self.before[dry]) - delay
-            suffering += GAP_COST_MS + GAP_COST_PER_MS * min(gap, _LONGEST_LESSON_MS)
+            suffering += GAP_COST_MS + GAP_COST_PER_MS * gap
             delay += gap
         return suffering
 
@@ -139,23 +137,19 @@ class _Replay(NamedTuple):
         return int(fulfilled.argmax()) if fulfilled.any() else len(fulfilled) - 1
 
 
-# The figures below were found with benchmarks/jitter.py, on other seeds than those it reports.
-_RULES = [
-    _Rule(*rule)
-    for rule in itertools.product((60, 90, 120, 160, 200, 250, 300, 400, 550, 750), (0.0, 0.4), (60, 120, 200))
-]
+# The figures below were found with benchmarks/jitter.py: on recorded networks, and on other seeds than it reports.
+_RULES = [_Rule(*rule) for rule in itertools.product((60, 90, 120, 160, 200, 250, 300, 400, 550), (60, 120, 200))]
+_PER_ELAPSED = 0.55  # of each ms since the first chunk: what comes slowly now will go on to come slowly
 _AGAIN_GROWTH = 1.5  # what ran dry once will do so again; twice, and the last hold was too short
 _MOST_AGAIN_MS = 1000.0
 _LONGEST_HOLD_MS = 6000.0  # a reply that neither goes on nor ends is not kept from the listener for ever
-_LONGEST_LESSON_MS = 1000.0  # no buffer helps against a longer silence, so it teaches nothing more
 _REMEMBERED = 0.98  # of what was suffered, from reply to reply
 _EXPECTED_REPLIES = 10.0  # how many replies it takes to outweigh what is expected
 
 
 def _expected(rule: _Rule) -> float:
     """What a reply under the rule suffers on networks of all sorts, less what it suffers under any rule."""
-    held = rule.start_at * (1 + 0.9 * rule.per_elapsed)
-    return 60 * math.exp(-held / 90) + 0.0003 * (held**2 + rule.again_after**2)
+    return 60 * math.exp(-rule.start_at / 60) + 0.0018 * rule.start_at**2 + 0.0003 * rule.again_after**2
 
 
 _EXPECTED = np.array([_expected(rule) for rule in _RULES])
