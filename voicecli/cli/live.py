@@ -1,7 +1,9 @@
 """A live conversation: microphone, loudspeaker, view and keys, put together."""
 
 import asyncio
+import shutil
 import sys
+import textwrap
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
@@ -58,7 +60,7 @@ async def talk(
                 return
             async with LiveView(view, live, sound=live.sound) as shown:
                 await live.hold(voice, [view.apply])
-        sys.stdout.write(view.summary() + "\n")
+        sys.stdout.write(textwrap.fill(view.summary(), shutil.get_terminal_size().columns) + "\n")
         if shown.interrupted:
             raise KeyboardInterrupt
     finally:
