@@ -103,6 +103,25 @@ def test_the_canceller_learns_anew_when_a_device_has_skipped(skipped: str) -> No
     assert loudest < -45, "the echo came through"
 
 
+@pytest.mark.parametrize(("played_ms", "recorded_ms"), [(10, 10), (10, 93), (100, 20), (46, 64)])
+def test_long_blocks_and_late_calls_are_no_skips(played_ms: int, recorded_ms: int) -> None:
+    random = np.random.default_rng(1)
+    calls = []
+    for block_ms, device in ((played_ms, "loudspeaker"), (recorded_ms, "microphone")):
+        at = block_ms * np.arange(1, 10_000 // block_ms)
+        calls += [
+            (float(time), device, block_ms) for time in np.maximum.accumulate(at + random.exponential(4, at.size))
+        ]
+    echo = make_echo("aec", RATE)
+    for at_ms, device, block_ms in sorted(calls):
+        block = float32_to_pcm16(noise(block_ms / 1000, -20, seed=2))
+        if device == "loudspeaker":
+            echo.played(block)
+        else:
+            echo.captured(block)
+        assert at_ms < 2_000 or not echo.holds_back, "the user is not heard"
+
+
 def test_without_a_sound_the_canceller_lets_the_user_through(speech: bytes) -> None:
     said = pcm16_to_float32(speech)
     left = through(make_echo("aec", RATE), np.zeros_like(said), said)
