@@ -10,7 +10,18 @@ from voicecli.audio import Playhead
 from voicecli.commands import AppendAudio, EndTurn, StartTurn
 from voicecli.duplex import converse
 from voicecli.errors import AudioFormatError, RealtimeConnectionError, RealtimeError
-from voicecli.events import Event, ResponseDone, SessionEnded, SessionStarted, SpeechStarted, SpeechStopped
+from voicecli.events import (
+    AudioChunk,
+    Event,
+    Interrupted,
+    ResponseDone,
+    ResponseStarted,
+    SessionEnded,
+    SessionStarted,
+    SpeechStarted,
+    SpeechStopped,
+)
+from voicecli.providers.base import Capabilities
 from voicecli.testing import ScriptedConnection, Step, reply, scripted_provider
 
 RATE = 16_000
@@ -102,6 +113,60 @@ async def test_each_utterance_of_a_recording_waits_for_the_reply_to_the_last(spe
     assert sink.drained
     assert isinstance(events[0], SessionStarted)
     assert isinstance(events[-1], SessionEnded)
+
+
+async def test_a_source_that_ends_within_a_turn_leaves_no_reply_paused(speech: bytes) -> None:
+    class Pausable(ListSink):
+        """Drained when it plays."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.plays = asyncio.Event()
+            self.plays.set()
+
+        def pause(self) -> None:
+            self.plays.clear()
+
+        def resume(self) -> None:
+            self.plays.set()
+
+        async def drain(self) -> None:
+            await self.plays.wait()
+            self.drained = True
+
+    sink = Pausable()
+    source = ListSource(chunks(speech), realtime=True)
+    capabilities = Capabilities(input_rate=24_000, output_rate=24_000, words_first=True)
+    connection = ScriptedConnection(capabilities=capabilities)
+    async with asyncio.timeout(10):
+        await hold(source, config=RealtimeConfig(vad_mode=VADMode.CLIENT), sink=sink, connection=connection)
+    assert any(isinstance(command, StartTurn) for command in connection.commands)
+    assert sink.drained
+
+
+async def test_what_was_on_its_way_when_the_reply_was_cut_is_not_played() -> None:
+    class Cleared(ListSink):
+        def clear(self) -> Playhead | None:
+            self.written.clear()
+            return None
+
+    sink = Cleared()
+    connection = ScriptedConnection()
+    first: list[Step] = [
+        ResponseStarted("r"),
+        AudioChunk(b"\1\0", "r", "item"),
+        Interrupted("r", "item"),
+        ResponseDone("r"),
+    ]
+    second: list[Step] = [
+        ResponseStarted("r2"),
+        AudioChunk(b"\2\0", "r2", "item2"),
+        ResponseDone("r2"),
+        SessionEnded("bye"),
+    ]
+    connection.play([*first, *second])
+    await hold(ListSource([], endless=True), config=RealtimeConfig(), sink=sink, connection=connection)
+    assert sink.written == [("item2", b"\2\0")]
 
 
 async def test_without_turn_detection_a_recording_is_one_turn(speech: bytes) -> None:

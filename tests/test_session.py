@@ -11,7 +11,16 @@ import pytest
 from tests.player import Player
 from voicecli import RealtimeConfig, RealtimeVoice, VADMode
 from voicecli.audio import Playhead
-from voicecli.commands import AppendAudio, CancelResponse, EndTurn, SendImage, SendText, StartTurn, ToolResult
+from voicecli.commands import (
+    AppendAudio,
+    CancelResponse,
+    EndTurn,
+    PauseAudio,
+    SendImage,
+    SendText,
+    StartTurn,
+    ToolResult,
+)
 from voicecli.errors import AudioFormatError, ConfigurationError, RealtimeConnectionError, RealtimeError, ToolError
 from voicecli.events import (
     AudioChunk,
@@ -278,18 +287,14 @@ async def test_words_cut_the_reply_that_a_voice_has_paused() -> None:
     assert player.told == ["pause", "clear"]
 
 
-@pytest.mark.parametrize(
-    "nothing",
-    [Notice("no_speech", "No words."), ErrorOccurred(RealtimeError("The recogniser failed."))],
-    ids=["no words", "failure"],
-)
-async def test_a_noise_as_long_as_a_word_lets_the_reply_go_on(nothing: Event) -> None:
+async def test_a_noise_as_long_as_a_word_lets_the_reply_go_on() -> None:
     voice, connection = words_first(VADMode.SERVER)
     async with voice.connect() as session:
         session.player = player = Player(Playhead("item", 420))
         connection.play([*REPLY_HEARD, SpeechStarted(), SpeechStopped()])
         await until(lambda: player.told)
-        connection.play([nothing])
+        failure = ErrorOccurred(RealtimeError("Something else failed."))
+        connection.play([failure, Notice("no_speech", "No words.")])
         await until(lambda: len(player.told) > 1)
         # Later words are of another turn, that nobody spoke into a reply.
         connection.play([TranscriptUpdate("user", "u", "Hello", final=True), ResponseStarted("r2"), ResponseDone("r2")])
@@ -310,6 +315,46 @@ async def test_a_turn_found_here_waits_for_its_words_too(speech: bytes) -> None:
         await until(lambda: connection.cancelled)
     assert connection.cancelled == [CancelResponse("item", 700)]
     assert player.told == ["pause", "pause", "clear"]
+
+
+async def test_who_speaks_again_before_the_first_words_are_known_interrupts() -> None:
+    """Nor is the first answered, into the second."""
+    voice, connection = words_first(VADMode.SERVER)
+    async with voice.connect() as session:
+        session.player = player = Player(Playhead("item", 420))
+        running: list[Step] = [ResponseStarted("r"), AudioChunk(SECOND, "r", "item")]
+        connection.play([*running, SpeechStarted(), SpeechStopped(), SpeechStarted()])
+        await until(lambda: connection.cancelled)
+        assert player.told == ["pause", "clear"]
+        connection.play([ResponseDone("r", "cancelled"), TranscriptUpdate("user", "u1", "Wait", final=True)])
+        connection.play([ResponseStarted("r2"), ResponseDone("r2", "cancelled"), SpeechStopped()])
+        connection.play([TranscriptUpdate("user", "u2", "Stop", final=True), ResponseStarted("r3"), ResponseDone("r3")])
+        await session.wait_for_reply()
+    assert connection.cancelled == [CancelResponse("item", 420), CancelResponse()]
+
+
+async def test_what_was_made_of_a_held_reply_is_no_answer_to_the_turn() -> None:
+    voice, connection = words_first(VADMode.SERVER)
+    async with voice.connect() as session:
+        session.player = Player(Playhead("item", 420))
+        events = asyncio.create_task(collect(session))
+        running: list[Step] = [ResponseStarted("r"), AudioChunk(SECOND, "r", "item")]
+        connection.play([*running, SpeechStarted(), SpeechStopped(), AudioChunk(SECOND, "r", "item")])
+        connection.play([TranscriptUpdate("user", "u", "Wait", final=True), ResponseDone("r", "cancelled")])
+        connection.play([ResponseStarted("r2"), ResponseDone("r2"), SessionEnded("bye")])
+        done = [event for event in await events if isinstance(event, ResponseDone)]
+    assert done[1].metrics.audio_ms == 0
+    assert done[1].metrics.first_audio_ms is None
+
+
+async def test_muting_ends_the_turn_that_is_found_here(speech: bytes) -> None:
+    voice, connection = conversation(reply("Yes."), config=RealtimeConfig(vad_mode=VADMode.CLIENT))
+    async with voice.connect() as session:
+        await session.send_audio(speech, sample_rate=16_000, wait=False)
+        await session.pause_audio()
+        await session.wait_for_reply()
+    kinds = [type(command) for command in connection.commands if not isinstance(command, AppendAudio)]
+    assert kinds == [StartTurn, EndTurn, PauseAudio]
 
 
 async def test_a_turn_that_is_taken_back_lets_the_reply_go_on(speech: bytes) -> None:

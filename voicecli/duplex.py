@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 
 from voicecli.audio import AudioSink, AudioSource, Playhead
 from voicecli.config import VADMode
-from voicecli.events import AudioChunk, Event, ResponseDone
+from voicecli.events import AudioChunk, Event, Interrupted, ResponseDone
 from voicecli.session import VoiceSession
 
 __all__ = ["Observer", "converse"]
@@ -38,6 +38,9 @@ async def converse(
     try:
         await asyncio.wait({listening, speaking}, return_when=asyncio.FIRST_COMPLETED)
         if speaking.done() and session.is_active:
+            # Whatever was said last, nobody will say more: it pauses the reply no longer.
+            session.player = None
+            sink.resume()
             await sink.drain()
         await session.aclose()  # listening ends by itself when it has seen everything
         await listening
@@ -73,6 +76,8 @@ async def _listen(events: AsyncIterator[Event], sink: AudioSink, observers: tupl
                 sink.write(audio, item_id)
             case ResponseDone():
                 sink.end()
+            case Interrupted():
+                sink.clear()  # of what was still on its way here
         for observer in observers:
             observer(event)
 

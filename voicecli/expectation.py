@@ -68,7 +68,7 @@ class Expectation:
 
     def refuse(self) -> None:
         """The answer that is owed and has not begun is not wanted any more."""
-        if self._owed and self.running is None:
+        if self._owed and (self.running is None or self._running_turn != self._turn):
             self._owed, self._refused_turn = False, self._turn
 
     def response_started(self, response_id: str) -> bool:

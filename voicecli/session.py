@@ -14,6 +14,7 @@ import uuid
 import weakref
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,6 +167,7 @@ class VoiceSession:
         self._sounding: str | None = None  # the response whose audio came last
         self._cut: str | None = None  # the last response that was interrupted
         self._held = False  # the reply is paused, until the user's words end it or a turn without words does not
+        self._held_clock: TurnClock | None = None  # of the reply that is held since before the user's turn ended
         self._happened = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self._over = False
@@ -310,7 +312,9 @@ class VoiceSession:
         await self._send(ClearAudio())
 
     async def pause_audio(self) -> None:
-        """No audio will come for a while: the microphone is muted."""
+        """No audio will come for a while: the microphone is muted. Ends a turn that silence would have ended."""
+        if self._config.vad_mode is VADMode.CLIENT:
+            await self.end_turn()
         await self._send(PauseAudio())
 
     async def interrupt(self, playhead: Playhead | None = None) -> None:
@@ -472,6 +476,8 @@ class VoiceSession:
 
     def _turn_ended(self, *, by_silence: bool = False) -> None:
         self._expected.turn_ended()
+        if self._held:
+            self._held_clock = copy(self._clock)
         self._clock.turn_ended(self._speech_end() if by_silence else time.monotonic())
 
     def _speech_end(self) -> float:
@@ -508,7 +514,10 @@ class VoiceSession:
     async def _spoken_into(self) -> None:
         """A turn of the user's begins. Where its words can be waited for, the reply is paused until they come."""
         to_come = self._expected.waiting and self._expected.running is None
-        if self.player is not None and self._connection.capabilities.words_first and not to_come:
+        if self._held:  # again, before it is known what was said first: that is no noise
+            await self._stop_reply()
+            self._expected.refuse()
+        elif self.player is not None and self._connection.capabilities.words_first and not to_come:
             self.player.pause()
             self._held = True
         else:
@@ -517,6 +526,8 @@ class VoiceSession:
     def _go_on(self) -> None:
         """The turn came to nothing."""
         self._held = False
+        if self._held_clock is not None:
+            self._clock, self._held_clock = self._held_clock, None
         if self.player is not None:
             self.player.resume()
 
@@ -532,7 +543,7 @@ class VoiceSession:
 
     def _stop_playback(self) -> Playhead | None:
         """Silence first: before anything that waits."""
-        self._held = False
+        self._held, self._held_clock = False, None
         self._lanes.discard("audio")
         estimated = self._estimate.clear(time.monotonic())
         return self.player.clear() if self.player is not None else estimated
@@ -567,18 +578,18 @@ class VoiceSession:
 
     async def _receive(self, event: Event) -> None:
         """Keep the session's own books, then hand the event on."""
-        now = time.monotonic()
+        now, clock = time.monotonic(), self._held_clock or self._clock
         match event:
             # The most frequent first.
             case AudioChunk(response_id=response_id) if response_id == self._cut:
                 return  # it was on its way when the reply was interrupted
             case AudioChunk(audio, response_id, item_id):
                 self._sounding = response_id
-                self._clock.audio(now, len(audio))
+                clock.audio(now, len(audio))
                 if self.player is None:
                     self._estimate.add(audio, item_id, now)
             case TranscriptUpdate("assistant", text=text) if text:
-                self._clock.text(now)
+                clock.text(now)
             case TranscriptUpdate("user", text=text) if text and self._held:
                 await self._stop_reply()
             case SpeechStarted():
@@ -607,9 +618,9 @@ class VoiceSession:
                     await self._cut_short(None, Interrupted(response_id))
                     return
             case ResponseDone(usage=usage):
-                event = replace(event, metrics=self._clock.done(now))
+                event = replace(event, metrics=clock.done(now))
                 self._usage += usage
-            case Notice(code="no_speech") | ErrorOccurred() if self._held:
+            case Notice(code="no_speech") if self._held:
                 self._go_on()
             case ToolCallRequest():
                 self._calls.start(event)

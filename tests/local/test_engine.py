@@ -331,6 +331,30 @@ async def test_the_answer_to_an_interruption_is_not_cancelled_with_what_it_inter
     assert model.asked[1] == [("user", "Count."), ("assistant", "One"), ("user", "Stop.")]
 
 
+async def test_a_cut_does_not_refuse_what_was_said_meanwhile() -> None:
+    """The turn's end waits in the engine when its first words cut the reply."""
+    never = asyncio.Event()
+    model = FakeModel([["One two. ", never], ["Ok."]])
+    config = RealtimeConfig(vad_mode=VADMode.CLIENT)
+    async with conversation(model, FakeHearing(["Stop."]), FakeSpeech(), config=config) as (connection, events):
+        await connection.send(SendText("Count."))
+        await events.until_seen(AudioChunk)
+        await connection.send(StartTurn())
+        await connection.send(AppendAudio(speech(1200)))
+        await connection.send(EndTurn())  # returns before it is looked at
+        await connection.send(CancelResponse("reply_2", 400))
+        await events.until_seen(ResponseDone, 2)
+    assert statuses(events) == ["cancelled", "completed"]
+
+
+async def test_a_turn_that_is_taken_back_was_no_speech() -> None:
+    async with conversation(FakeModel([]), FakeHearing(), FakeSpeech()) as (connection, events):
+        await connection.send(AppendAudio(speech(400)))
+        await connection.send(ClearAudio())
+        await events.until_seen(Notice)
+        assert shape(events.seen)[1:] == ["SpeechStarted", "SpeechStopped", "Notice"]
+
+
 async def test_a_noise_stops_nothing() -> None:
     go_on = asyncio.Event()
     model = FakeModel([["One two. ", go_on, "Three."]])
@@ -531,6 +555,19 @@ async def test_a_model_that_fails_fails_the_reply_and_not_the_conversation() -> 
         await connection.send(SendText("Again."))
         await events.until_seen(ResponseDone, 2)
     assert statuses(events) == ["failed", "completed"]
+
+
+async def test_speech_that_could_not_be_recognised_counts_as_none() -> None:
+    """After the failure: a reply that was held for its words goes on."""
+
+    class Deaf(FakeHearing):
+        async def transcribe(self, audio: bytes) -> str:
+            raise RealtimeError("It broke.")
+
+    async with conversation(FakeModel([]), Deaf()) as (connection, events):
+        await connection.send(AppendAudio(QUESTION))
+        await events.until_seen(Notice)
+        assert shape(events.seen)[-4:] == ["ResponseStarted", "ErrorOccurred", "ResponseDone", "Notice"]
 
 
 async def test_a_guess_that_fails_is_told_only_when_the_turn_is_over() -> None:

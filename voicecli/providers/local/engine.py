@@ -174,7 +174,6 @@ class LocalConnection:
             raise self._over
         match command:
             case CancelResponse(item_id, played_ms):
-                self._cancels += 1
                 self._cancel(item_id, played_ms)
             case ToolResult():
                 self._take_tool_result(command)
@@ -223,7 +222,7 @@ class LocalConnection:
                 self._commands.task_done()
 
     async def _obey(self, command: Command, *, stale: bool) -> None:
-        """Carry out a command; `stale` ones were sent before the last CancelResponse."""
+        """Carry out a command; `stale` ones were sent before a CancelResponse for what was to come."""
         match command:
             case AppendAudio(audio):
                 for start in range(0, len(audio), _PIECE_BYTES):
@@ -303,6 +302,7 @@ class LocalConnection:
             self._drop_guess(self._turn)
             if self._automatic:
                 self._emit(SpeechStopped(self._turn.item_id))
+                self._emit(_no_speech())
             self._turn = None
 
     def _drop_guess(self, turn: _UserTurn) -> None:
@@ -448,6 +448,8 @@ class LocalConnection:
             self._memory.add(Message("assistant", text, reply.item_id))
         self._emit(ErrorOccurred(error))
         self._emit(ResponseDone(reply.response_id, "failed", error.message))
+        if reply.audio is not None:
+            self._emit(_no_speech())  # it was not understood
 
     # -- interruptions
 
@@ -460,6 +462,7 @@ class LocalConnection:
             heard[item_id] = self._spoken[item_id].heard(played_ms)
         stopped = self._stop_replies(heard)
         if not stopped and not heard:
+            self._cancels += 1
             self._decline_all_to_come(told=True)
         for item, text in heard.items():
             if item not in stopped and text != self._spoken[item].text.strip():
