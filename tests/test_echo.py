@@ -103,6 +103,23 @@ def test_the_canceller_learns_anew_when_a_device_has_skipped(skipped: str) -> No
     assert loudest < -45, "the echo came through"
 
 
+def test_a_recording_that_is_held_up_and_comes_in_one_go_has_skipped_nothing() -> None:
+    played = noise(8, -20, seed=1)
+    reference, recorded = float32_to_pcm16(played), float32_to_pcm16(echo_of(played, 80, 0))
+    echo = make_echo("aec", RATE)
+    left, waiting = b"", b""
+    for at in range(0, len(reference), FRAME * 2):
+        echo.played(reference[at : at + FRAME * 2])
+        waiting += recorded[at : at + FRAME * 2]
+        if not 5.0 <= at / 2 / RATE < 5.2:
+            left += echo.captured(waiting)
+            waiting = b""
+        assert at / 2 / RATE < 1.0 or not echo.holds_back, "the user is not heard"
+    after = pcm16_to_float32(left[round(5.2 * RATE) * 2 :])
+    loudest = max(db(after[at : at + RATE // 50]) for at in range(0, after.size, RATE // 50))
+    assert loudest < -45, "the echo came through"
+
+
 @pytest.mark.parametrize(("played_ms", "recorded_ms"), [(10, 10), (10, 93), (100, 20), (46, 64)])
 def test_long_blocks_and_late_calls_are_no_skips(played_ms: int, recorded_ms: int) -> None:
     random = np.random.default_rng(1)

@@ -290,7 +290,10 @@ class _Skew:
         seen = list(self._recent)[-(_SKEW_SIGN_MS + 2 * width) // _FRAME_MS :]
         lows_by, highs_by = min(seen) - usual_low, max(seen) - usual_high
         least = max(_SKIPPED_MS, width)
-        if min(lows_by, highs_by) >= least:
+        captured_ms = (len(seen) - 1) * _FRAME_MS
+        # A recording that was only held up comes in one go, and is where it was at the end of it.
+        held_up = seen[-1] - seen[0] + captured_ms < captured_ms // 2
+        if min(lows_by, highs_by) >= least and not held_up:
             return min(lows_by, highs_by)
         return max(lows_by, highs_by) if max(lows_by, highs_by) <= -least else 0
 
