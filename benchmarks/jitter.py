@@ -4,8 +4,8 @@
 
 Replies are made up by seed, played through the real JitterBuffer under several start rules, block by block on a
 virtual clock. The networks differ from conversation to conversation as real ones do; played at once, they give about
-3 gaps per minute (bursts), 16 (mobile) and 20 (near real time) over hundreds of seeds. With --link, replies come over a
-recorded network instead.
+3 gaps per minute (bursts), 15 to 25 (mobile) and 12 to 24 (near real time), by the seeds. With --link, replies come
+over a recorded network instead.
 
 What a listener suffers per reply: ms of added start + 2 x ms of silence within it + 150 per silence.
 """
@@ -136,10 +136,10 @@ def mobile(random: random.Random, replies: int) -> Iterator[Reply]:
 
     Made after recordings. Bandwidth: downloads on Oslo's trams, 34 journeys by 3G (Riiser and others, "Commute path
     bandwidth traces from 3G networks", 2013; 1 s each): around 1 Mbit/s, from journey to journey with a standard
-    deviation of 0.27 in its logarithm, within one of 0.42, correlated by 0.8 from one second to the next. Silences of
-    more than 100 ms: links saturated in driving cars (Winstein and others, "Stochastic forecasts achieve high
-    throughput and low delay over cellular networks", 2013): 10 to 15 a minute, 3 to 5 of them over 500 ms, 1 to 2 over
-    a second.
+    deviation of 0.27 in its logarithm, within one of 0.42, correlated by 0.8 from one second to the next. On
+    top of that, silences of more than 100 ms: links saturated in driving cars (Winstein and others, "Stochastic
+    forecasts achieve high throughput and low delay over cellular networks", 2013): 10 to 15 a minute, 3 to 5 of them
+    over 500 ms, 1 to 2 over a second.
     """
     yield from over_link(_mobile_link(random), random, replies)
 

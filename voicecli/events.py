@@ -41,7 +41,7 @@ __all__ = [
 Role = Literal["user", "assistant"]
 ResponseStatus = Literal["completed", "cancelled", "incomplete", "failed"]
 CONNECTION_LOST = "connection lost"
-"""The reason of a ResponseDone whose reply broke off for that, and will not be made again."""
+"""The reason of a ResponseDone whose reply broke off for that. What came of it is all of it, unless it awaits tools."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class RealtimeVoice:
         tools: functions that the model may call; their type hints and docstrings tell it how.
 
     Raises:
-        ConfigurationError: there is no such provider, or none is configured; or an argument is of another type.
+        ConfigurationError: there is no such provider, or none is configured; or config is none.
         ToolError: a function cannot be offered as a tool.
     """
 

@@ -138,6 +138,7 @@ class Microphone:
         convert = self._convert
         if convert is None or convert.opened is not opened:
             convert = self._convert = _Capture(opened, self._sample_rate)
+            self._silent_ms, self._judged = 0, False
         audio = convert(bytes(block))  # a copy: the device takes its memory back
         if self._echo is not None:
             audio = self._echo.captured(audio)

@@ -38,7 +38,7 @@ class _Failures:
                 self._error = error
             case ResponseDone(status="failed"):
                 self.status = status_of(self._error) if self._error is not None else ExitStatus.CONNECTION
-            case ResponseDone(status="incomplete", reason=reason) if reason == CONNECTION_LOST:
+            case ResponseDone(status="incomplete", reason=reason, awaits_tools=False) if reason == CONNECTION_LOST:
                 self.status = ExitStatus.CONNECTION
 
 

@@ -46,19 +46,19 @@ class EndpointModel:
             ConfigurationError: it does not have the model, or has several and none is named; or the URL has a query.
         """
         try:
-            base = httpx.URL(url)
+            base = httpx.URL(url.rstrip("/") + "/")
         except httpx.InvalidURL as error:
             raise _no_address() from error
         if not base.host or not 0 < (base.port or 80) < 65_536:
             raise _no_address()
-        if base.query:
+        if "?" in url or "#" in url:
             raise ConfigurationError(
                 "llm: the URL has a query, which is not supported.",
-                advice="Give it without what follows the `?`; a key goes into llm_api_key (VOICE_LLM_API_KEY).",
+                advice="Give it up to the `?` or `#`; a key goes into llm_api_key (VOICE_LLM_API_KEY).",
             )
         key = config.llm_api_key
         client = httpx.AsyncClient(
-            base_url=base.copy_with(userinfo=b""),  # httpx logs URLs; it adds the slash itself
+            base_url=base.copy_with(userinfo=b""),  # httpx logs URLs
             auth=(base.username, base.password) if base.userinfo else None,
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(config.response_timeout_s, connect=config.connect_timeout_s),
