@@ -163,7 +163,7 @@ class Watched:
             "microphone": len(self._talk.live._microphone._queue),
             "to the provider": len(connection._outbox),  # type: ignore[attr-defined]
             "from the provider": connection._inbox.waiting_bytes,  # type: ignore[attr-defined]
-            "events": sum(each._queue.qsize() for each in self._session._subscriptions),
+            "events": sum(each.waiting for each in self._session._subscriptions),
             "loudspeaker": round(self._talk.speaker._buffer.depth_ms),
         }
 

@@ -103,8 +103,8 @@ LAYERS = (
     ("errors", "printable"),
     ("commands", "config", "events"),
     (
-        *("audio", "expectation", "frame_log", "handlers", "inbox", "metrics", "outbox", "playback", "response"),
-        *("tool_calls", "tools", "transcript", "turns"),
+        *("audio", "expectation", "frame_log", "handlers", "inbox", "metrics", "outbox", "pictures", "playback"),
+        *("response", "subscription", "tool_calls", "tools", "transcript", "turns"),
     ),
     ("providers.base", "providers.listing"),
     ("dial", "liveness", "websocket"),

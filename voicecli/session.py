@@ -8,7 +8,6 @@ event to everybody who listens: handlers, iterations, and a `send_audio` or `sen
 import asyncio
 import contextlib
 import logging
-import mimetypes
 import time
 import uuid
 import weakref
@@ -53,11 +52,13 @@ from voicecli.events import (
     Usage,
 )
 from voicecli.expectation import Expectation
-from voicecli.handlers import MOST_WAITING, HandlerLanes, Handlers
+from voicecli.handlers import HandlerLanes, Handlers
 from voicecli.metrics import TurnClock
+from voicecli.pictures import read_picture
 from voicecli.playback import PlaybackEstimate
 from voicecli.providers.base import Connection
 from voicecli.response import Answer, Response
+from voicecli.subscription import Subscription
 from voicecli.tool_calls import ToolCalls
 from voicecli.tools import Tool
 from voicecli.transcript import Transcript, TranscriptOrder, Turn
@@ -75,46 +76,6 @@ _PIECE_S = 0.1
 _TRANSCRIPT_WAIT_S = 2.0
 # Events kept for an iteration that begins after the conversation did.
 _BACKLOG = 1024
-
-
-class _Subscription:
-    """One `async for` over a session. One that is left standing ends with an error instead of eating the memory."""
-
-    def __init__(self, backlog: Iterable[Event]) -> None:
-        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        self._failure: RealtimeError | None = None
-        self._finished = False
-        for event in backlog:
-            self._queue.put_nowait(event)
-
-    def put(self, event: Event) -> None:
-        if self._finished:
-            return
-        self._queue.put_nowait(event)
-        if self._queue.qsize() >= MOST_WAITING:
-            self.finish(
-                RealtimeError(
-                    f"{MOST_WAITING} events of the conversation were not read, and later ones are lost.",
-                    advice="Read them as they come, or leave the iteration.",
-                )
-            )
-
-    def finish(self, failure: RealtimeError | None) -> None:
-        if not self._finished:
-            self._finished, self._failure = True, failure
-            self._queue.put_nowait(None)
-
-    def __aiter__(self) -> "_Subscription":
-        return self
-
-    async def __anext__(self) -> Event:
-        event = await self._queue.get()
-        if event is not None:
-            return event
-        self._queue.put_nowait(None)  # whoever asks again gets the same answer
-        if self._failure is not None:
-            raise self._failure
-        raise StopAsyncIteration
 
 
 class VoiceSession:
@@ -158,7 +119,7 @@ class VoiceSession:
         self._order_timer: asyncio.TimerHandle | None = None
         self._clock = TurnClock(connection.capabilities.output_rate)
         self._estimate = PlaybackEstimate(connection.capabilities.output_rate)
-        self._subscriptions: weakref.WeakSet[_Subscription] = weakref.WeakSet()
+        self._subscriptions: weakref.WeakSet[Subscription] = weakref.WeakSet()
         self._backlog: deque[Event] | None = None if self._handlers.any() else deque(maxlen=_BACKLOG)
         self._usage = Usage()
         self._answer: Answer | None = None
@@ -285,20 +246,8 @@ class VoiceSession:
         """
         if not self._connection.capabilities.images:
             raise ConfigurationError("This provider takes no pictures.", advice="Use openai or gemini.")
-        if isinstance(image, bytes):
-            data = image
-        else:
-            try:
-                data = await asyncio.to_thread(Path(image).read_bytes)
-            except OSError as error:
-                raise ConfigurationError(f"Cannot read the picture {image}: {error.strerror}.") from error
-            mime_type = mime_type or mimetypes.guess_type(str(image))[0]
-        mime_type = _image_type(data) or mime_type
-        if mime_type not in {"image/png", "image/jpeg"}:
-            raise ConfigurationError(
-                f"A picture of type {mime_type or 'unknown'} cannot be sent.", advice="Convert it to PNG or JPEG."
-            )
-        await self._send(SendImage(data, mime_type))
+        data, kind = await asyncio.to_thread(read_picture, image, mime_type)
+        await self._send(SendImage(data, kind))
 
     async def end_turn(self) -> None:
         """The user has finished: have the model answer. Without effect when nothing was said since the last turn."""
@@ -368,7 +317,7 @@ class VoiceSession:
 
     def __aiter__(self) -> AsyncIterator[Event]:
         """The events, until the conversation ends; raises RealtimeError when it ends by a failure."""
-        subscription = _Subscription(self._backlog or ())
+        subscription = Subscription(self._backlog or ())
         self._backlog = None
         self._subscriptions.add(subscription)
         if self._over:
@@ -700,9 +649,3 @@ async def _pieces(audio: bytes, rate: int) -> AsyncIterator[bytes]:
     size = max(int(rate * _PIECE_S), 1) * 2
     for start in range(0, len(audio), size):
         yield audio[start : start + size]
-
-
-def _image_type(data: bytes) -> str | None:
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    return "image/jpeg" if data.startswith(b"\xff\xd8\xff") else None
