@@ -163,6 +163,19 @@ def test_the_gate_opens_for_a_raised_voice() -> None:
     assert np.count_nonzero(left[5 * RATE :]) > 0.8 * 3 * RATE
 
 
+def test_the_gate_opens_for_any_voice_where_there_is_no_echo() -> None:
+    """As with headphones. It takes the sound of some sentences to know; noise in their pauses teaches nothing."""
+    played = noise(16, -20, seed=3)
+    for second in range(1, 16, 2):
+        played[second * RATE + RATE // 2 : (second + 1) * RATE] = noise(0.5, -58, seed=second)
+    user = noise(16, -62, seed=5)
+    for begin in (4, 8):  # what was not let through is not learnt as an echo
+        user[begin * RATE : begin * RATE + RATE // 2] = noise(0.5, -22, seed=4)
+    user[14 * RATE :] += noise(2, -22, seed=4)
+    left = through(make_echo("gate", RATE), played, user)
+    assert np.count_nonzero(left[14 * RATE :]) > 0.9 * 2 * RATE
+
+
 @pytest.mark.parametrize("mode", ["gate", "half-duplex"])
 def test_what_is_said_after_the_reply_passes_unchanged(mode: EchoMode) -> None:
     played = np.zeros(6 * RATE, np.float32)

@@ -9,6 +9,7 @@ import shutil
 import sys
 import wave
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,39 @@ def test_json_lines_live(sound_server: SoundServer, tmp_path: Path, tmux: Tmux) 
         tmux.wait_for("status 130")
     lines = [json.loads(line) for line in output.read_text().splitlines()]
     assert [line["text"] for line in lines if line["type"] == "transcript" and line["final"]] == ["Hello?", "Yes."]
+    assert lines[-1]["type"] == "session_ended"
+
+
+def test_words_where_there_is_no_view(sound_server: SoundServer, tmp_path: Path, tmux: Tmux) -> None:
+    """The reply's sound goes into a pipe, its words to the terminal; and on a terminal that obeys no escape codes."""
+    replies = [openai_server.Reply(text="Yes."), openai_server.Reply(text="No.")]
+    with OpenAIServer.in_thread(replies=replies, hears=["Hello?", "Really?"]) as server:
+        variables = " ".join(f"{k}={v}" for k, v in environment(sound_server, **keys_of(server)).items())
+        audio, rate = question()
+        command = f"{sys.executable} -m voicecli chat"
+        piped, plain = f"{variables} {command} | cat > {tmp_path / 'r.wav'}", f"{variables} TERM=dumb {command}"
+        for line, answer in ((piped, "Yes."), (plain, "No.")):
+            before = len(server.sessions)
+            tmux.keys(f"clear; {line}", "Enter")
+            wait_until(partial(_connected, server, before + 1), "it is connected", 30)
+            sound_server.say(audio + bytes(rate * 2), rate)
+            tmux.wait_for(f"Assistant: {answer}")
+            tmux.keys("C-c")
+            tmux.wait(lambda screen: screen.rstrip().endswith("$"))
+    assert (tmp_path / "r.wav").stat().st_size > 44
+
+
+def _connected(server: OpenAIServer, times: int) -> bool:
+    return len(server.sessions) == times
+
+
+def test_a_conversation_that_fails_is_summed_up(sound_server: SoundServer, tmux: Tmux) -> None:
+    faults = [openai_server.Fault(stage="idle", close=4000, reason="why")] * 9
+    with OpenAIServer.in_thread(faults=faults) as server:
+        variables = environment(sound_server, **keys_of(server))
+        tmux.run("voicecli", "chat", "--reconnects", "0", environment=variables)
+        screen = tmux.wait_for("status 4")
+    assert "0 turns in" in screen
 
 
 def test_no_device_is_one_clear_error(tmux: Tmux, sound_server: SoundServer) -> None:

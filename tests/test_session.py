@@ -852,6 +852,30 @@ async def test_speech_is_told_although_the_provider_does_not(speech: bytes) -> N
     assert connection.audio == audio, "and all of it is sent"
 
 
+@pytest.mark.parametrize(("words", "told"), [(True, ["pause", "clear"]), (False, ["pause", "resume"])])
+async def test_a_reply_that_has_come_whole_is_interrupted_here(words: bool, told: list[str], speech: bytes) -> None:
+    """Its provider, which finds the turns, is done with it, and does not tell of the user's voice."""
+    connection = ScriptedConnection(
+        capabilities=Capabilities(input_rate=16_000, output_rate=24_000, reports_speech=False)
+    )
+    voice = RealtimeVoice(scripted_provider(connection=connection), config=SERVER)
+    async with voice.connect() as session:
+        session.player = player = Player(Playhead("item", 420))
+        connection.play(REPLY_HEARD)
+        async for event in session:
+            if isinstance(event, ResponseDone):
+                break
+        await session.send_audio(bytes(32_000) + speech, wait=False)
+        assert player.told == ["pause"]
+        if words:
+            connection.play([TranscriptUpdate("user", "u", "Wait", final=False)])
+            await until(lambda: connection.cancelled)
+        await session.send_audio(bytes(64_000), wait=False)
+        await until(lambda: len(player.told) == 2)
+    assert player.told == told
+    assert connection.cancelled == ([CancelResponse("item", 420)] if words else [])
+
+
 @pytest.mark.parametrize("realtime", [True, False])
 async def test_latency_counts_from_the_end_of_the_speech(realtime: bool, speech: bytes) -> None:
     """The silence that ended the turn was waited for, unless the audio came from a file."""
@@ -894,7 +918,7 @@ async def test_a_reply_can_be_interrupted_before_it_begins() -> None:
 
 
 async def test_what_nobody_reads_does_not_eat_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voicecli.session.MOST_WAITING", 10)
+    monkeypatch.setattr("voicecli.subscription.MOST_WAITING", 10)
     monkeypatch.setattr("voicecli.handlers.MOST_WAITING", 10)
     voice, connection = conversation()
     errors: list[Exception] = []

@@ -59,6 +59,17 @@ def test_the_reply_waits_for_the_words_it_answers() -> None:
     assert order.push(assistant("It is")) == [assistant("It is")]
 
 
+def test_what_was_heard_of_a_reply_does_not_wait_for_the_words_that_cut_it() -> None:
+    order = TranscriptOrder()
+    assert order.push(assistant("It is")) == [assistant("It is")]
+    assert order.push(user("No")) == [user("No")]
+    cut = TranscriptUpdate("assistant", "a1", "It", final=True, interrupted=True)
+    assert order.push(cut) == [cut]
+    # But it does for the words that it answers.
+    assert order.push(assistant("What")) == []
+    assert order.push(cut) == []
+
+
 def test_the_wait_can_be_given_up() -> None:
     order = TranscriptOrder()
     order.push(user(""))

@@ -186,9 +186,9 @@ def test_of_an_interrupted_reply_only_what_was_heard_is_printed() -> None:
 
 def test_a_provider_that_does_not_say_what_was_heard_is_not_waited_for() -> None:
     stage = Stage(ResponseStarted("r"), assistant("Hello you there."), ResponseDone("r"), Interrupted("r", "a1"))
-    stage.now = 0.9
+    stage.now = 2.9
     assert stage.scrolled() == []
-    stage.now = 1.1
+    stage.now = 3.1
     assert stage.scrolled() == ["● Assistant", "  Hello you there."]
 
 
@@ -402,10 +402,10 @@ def test_the_screen_is_left_as_it_was(terminal: tuple[int, TextIO]) -> None:
     screen.draw("", ["one", "two"])
     assert read(user_end) == "", "the same picture is not written twice"
     screen.draw("said\n", ["one", "two"])
-    assert "\r\x1b[Jsaid\r\n" in read(user_end)
+    assert "\r\x1b[K\x1b[C\x1b[J\rsaid\r\n" in read(user_end), "never cleared from the first place"
     screen.close()
     screen.close()
-    assert read(user_end) == "\x1b[?2026l\x1b[?7h\r\x1b[J\x1b[?25h"
+    assert read(user_end) == "\x1b[?2026l\x1b[?7h\r\x1b[K\x1b[C\x1b[J\r\x1b[?25h"
 
 
 def test_a_terminal_that_does_not_read_stops_nothing_and_loses_no_words(terminal: tuple[int, TextIO]) -> None:

@@ -12,6 +12,9 @@ __all__ = ["Observer", "converse"]
 
 Observer = Callable[[Event], None]
 
+# For the observers to see the end of a conversation that was broken off, in seconds: it takes no I/O of ours.
+_LAST_EVENTS_S = 1.0
+
 
 async def converse(
     session: VoiceSession,
@@ -47,10 +50,11 @@ async def converse(
         if speaking.done():
             speaking.result()
     finally:
-        listening.cancel()
         speaking.cancel()
-        await asyncio.wait({listening, speaking})
         await session.aclose()
+        await asyncio.wait({listening}, timeout=_LAST_EVENTS_S)
+        listening.cancel()
+        await asyncio.wait({listening, speaking})
 
 
 class _Nowhere:

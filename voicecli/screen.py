@@ -11,7 +11,8 @@ __all__ = ["Screen"]
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 # "Synchronized output": all of it is shown at once, where the terminal can.
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
-_CLEAR_BELOW = "\r\x1b[J"
+# From the screen's first place, tmux takes clearing for "clear the screen", and keeps a copy of it in its history.
+_CLEAR_BELOW = "\r\x1b[K\x1b[C\x1b[J\r"
 # A line whose width was misjudged must not become two.
 _WRAP_OFF, _WRAP_ON = "\x1b[?7l", "\x1b[?7h"
 

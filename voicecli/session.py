@@ -418,9 +418,18 @@ class VoiceSession:
             self._raise_over()
 
     def _overheard(self, event: SpeechStarted | SpeechStopped) -> None:
-        """The user's voice, noticed here while the provider finds the turns and does not tell."""
+        """The user's voice, noticed here while the provider finds the turns and does not tell.
+
+        A reply that has come whole the provider does not interrupt any more: if it is still heard, it is paused, and
+        cut by words.
+        """
         if isinstance(event, SpeechStopped):
             self._clock.turn_ended(self._speech_end())
+            if self._held:
+                self._go_on()
+        elif self.player is not None and not self._expected.waiting and self._config.turn_detection.interrupt_response:
+            self.player.pause()
+            self._held = True
         self._deliver(event)
 
     def _turn_ended(self, *, by_silence: bool = False) -> None:

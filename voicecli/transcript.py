@@ -96,10 +96,15 @@ class TranscriptOrder:
             case TranscriptUpdate("user", item_id, final=final):
                 (self._open.discard if final else self._open.add)(item_id)
                 return [event, *self.release()] if not self._open else [event]
+            case TranscriptUpdate("assistant", item_id, interrupted=True) if not self._holds(item_id):
+                return [event]  # the user's open words are those that cut it
             case TranscriptUpdate("assistant") | ResponseDone() if self._open or self._held:
                 self._held.append(event)
                 return []
         return [event]
+
+    def _holds(self, item_id: str) -> bool:
+        return any(isinstance(event, TranscriptUpdate) and event.item_id == item_id for event in self._held)
 
     def release(self) -> list[Event]:
         """All that was held; and no more waiting for the user's words that are open now."""

@@ -38,7 +38,8 @@ from voicecli.line_editor import LineEditor
 __all__ = ["Entry", "Remark", "Said", "Sound", "State", "ToolRun", "View"]
 
 # After an interruption the provider says what was heard of the reply; the words wait for that so long, in seconds.
-_HEARD_WAIT_S = 1.0
+# Gemini says it when the user's turn is over.
+_HEARD_WAIT_S = 3.0
 
 
 class State(enum.Enum):

@@ -37,9 +37,11 @@ _SKIPPED_MS = 20
 _MOST_FILLED_MS = 1_000  # the canceller forgets what is further apart
 # From playing a block to hearing its echo: up to 300 ms in the devices, and the room goes on sounding.
 _TAIL_MS = 400
-# The gate: how much louder than the expected echo a voice must be, and how fast the expectation follows the room.
+# The gate: how much louder than the expected echo a voice must be, and how fast the expectation follows the room: up
+# not so fast that a word of the user's, before it is let through, counts as the echo of a loud room.
 _MARGIN_DB = 8.0
-_FALL_DB_PER_S = 3.0
+_FALL_DB_PER_S = 6.0
+_RISE_DB_PER_S = 30.0
 _FIRST_COUPLING_DB = 6.0  # until something is known: an echo louder than its sound
 _HOLD_MS = 200  # an open gate stays open between two syllables
 
@@ -199,8 +201,9 @@ class EchoGate:
             self._open_ms = _HOLD_MS
         elif self._open_ms > 0:
             self._open_ms -= _FRAME_MS
-        else:
-            self._coupling = max(over, self._coupling - _FALL_DB_PER_S * _FRAME_MS / 1000)
+        elif loudest > _LEARNT_FROM_DBFS:
+            rise, fall = _RISE_DB_PER_S * _FRAME_MS / 1000, _FALL_DB_PER_S * _FRAME_MS / 1000
+            self._coupling += min(rise, max(-fall, over - self._coupling))
         return data if self._open_ms > 0 else bytes(len(data))
 
 

@@ -95,8 +95,8 @@ class Microphone:
 
     @property
     def latest(self) -> bytes:
-        """The latest 60 ms of what it heard, for a meter."""
-        return b"".join(self._recent)
+        """The latest 60 ms of what it heard, for a meter; silence while the device is lost."""
+        return b"".join(self._recent) if self._stream.alive else bytes(self._sample_rate * _METER_BLOCKS // 100 * 2)
 
     @property
     def latency_ms(self) -> float:
@@ -232,8 +232,8 @@ class Speaker:
 
     @property
     def latest(self) -> bytes:
-        """The latest 60 ms of what it played, for a meter."""
-        return b"".join(self._recent)
+        """The latest 60 ms of what it played, for a meter; silence while the device is lost."""
+        return b"".join(self._recent) if self._stream.alive else bytes(self._sample_rate * _METER_BLOCKS // 100 * 2)
 
     @property
     def latency_ms(self) -> float:

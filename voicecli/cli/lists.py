@@ -14,6 +14,8 @@ from voicecli.providers.base import ModelInfo, Provider
 
 __all__ = ["JsonOption", "list_models", "list_providers", "list_voices", "show_table"]
 
+_WIDEST_NAME = 30  # columns; a longer one is folded
+
 ProviderArgument = Annotated[
     str | None, typer.Argument(metavar="[PROVIDER]", help="openai, gemini or local; all without it.")
 ]
@@ -103,9 +105,10 @@ def show_table(columns: tuple[str, ...], rows: list[dict[str, Any]], as_json: bo
         typer.echo(json.dumps(keyed, indent=2))
     elif sys.stdout.isatty():
         from rich.console import Console
-        from rich.table import Table
+        from rich.table import Column, Table
 
-        table = Table(*columns)
+        # Names are what other commands take: they are folded, and all else gives way to them.
+        table = Table(*(Column(name, overflow="fold", min_width=_name_width(name, rows)) for name in columns))
         for row in rows:
             style = "dim" if row.get("deprecated") else "bold" if row.get("default") else None
             table.add_row(*(_cell(row[column], "yes", "") for column in columns), style=style)
@@ -114,6 +117,12 @@ def show_table(columns: tuple[str, ...], rows: list[dict[str, Any]], as_json: bo
         # For grep and cut: the same columns, whatever they hold.
         for row in rows:
             typer.echo("\t".join(_cell(row[column], column, "-") for column in columns))
+
+
+def _name_width(column: str, rows: list[dict[str, Any]]) -> int | None:
+    if column != "name":
+        return None
+    return min(_WIDEST_NAME, max((len(str(row[column])) for row in rows), default=0))
 
 
 def _cell(value: Any, yes: str, no: str) -> str:

@@ -20,7 +20,7 @@ from voicecli.errors import RealtimeError
 from voicecli.events import ErrorOccurred, Event, Notice
 from voicecli.providers.base import Capabilities
 from voicecli.session import VoiceSession
-from voicecli.tui import LiveView, can_show
+from voicecli.tui import LiveView
 from voicecli.view import Sound, View
 from voicecli.voice import RealtimeVoice
 
@@ -43,7 +43,7 @@ async def talk(
     """Hold a live conversation until the user or the provider ends it.
 
     Args:
-        observers: with any, nothing is drawn: they tell what happens.
+        observers: they tell what happens; without any it is drawn, on a terminal that can show it.
         sink: takes the reply's sound instead of the loudspeaker.
 
     Raises:
@@ -55,12 +55,14 @@ async def talk(
     try:
         with quiet_stderr():  # sound libraries complain on the terminal, which belongs to the conversation
             await live.open()
-            if observers or not can_show(sys.stdin, sys.stdout):
+            if observers:
                 await live.hold(voice, observers)
                 return
-            async with LiveView(view, live, sound=live.sound) as shown:
-                await live.hold(voice, [view.apply])
-        sys.stdout.write(textwrap.fill(view.summary(), shutil.get_terminal_size().columns) + "\n")
+            try:
+                async with LiveView(view, live, sound=live.sound) as shown:
+                    await live.hold(voice, [view.apply])
+            finally:
+                sys.stdout.write(textwrap.fill(view.summary(), shutil.get_terminal_size().columns) + "\n")
         if shown.interrupted:
             raise KeyboardInterrupt
     finally:

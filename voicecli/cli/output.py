@@ -1,6 +1,7 @@
 """What a conversation looks like as lines: JSON for programs, plain words for people."""
 
 import json
+import sys
 import time
 from dataclasses import asdict
 from typing import Any, TextIO
@@ -97,19 +98,20 @@ class PlainLines:
     """A line for each finished utterance and each thing worth knowing.
 
     Args:
-        stream: takes the lines.
+        stream: takes the lines; None for whatever standard error is then, which moves while a device is open.
         quiet: whether only what is said, and errors, are written.
     """
 
-    def __init__(self, stream: TextIO, *, quiet: bool = False) -> None:
+    def __init__(self, stream: TextIO | None, *, quiet: bool = False) -> None:
         self._stream = stream
         self._quiet = quiet
 
     def __call__(self, event: Event) -> None:
         line = self._line(event)
         if line:
-            self._stream.write(printable(line) + "\n")
-            self._stream.flush()
+            stream = self._stream or sys.stderr
+            stream.write(printable(line) + "\n")
+            stream.flush()
 
     def _line(self, event: Event) -> str:
         match event:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from voicecli.audio.files import WavSink, WavSource
 from voicecli.cli.exit import ExitStatus, status_of
@@ -56,7 +56,7 @@ def run_conversation(
     """
     voice = _voice(choices)
     # Standard output carries the sound when that is piped on; words then go to standard error.
-    words: TextIO = sys.stderr if output == "-" else sys.stdout
+    words = None if output == "-" else sys.stdout
     lines: list[Observer] = [JsonLines(sys.stdout) if as_json else PlainLines(words, quiet=quiet)]
     failures = _Failures()
     with _told(lines):
@@ -80,14 +80,15 @@ def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json:
         RealtimeError: a device cannot be used, or as `run_conversation` does.
     """
     from voicecli.cli.live import talk
+    from voicecli.tui import can_show
 
     voice = _voice(choices)
     capabilities = choices.provider.capabilities
     lines: list[Observer] = []
     if as_json:
         lines = [JsonLines(sys.stdout)]
-    elif quiet or output == "-" or not sys.stdout.isatty():
-        lines = [PlainLines(sys.stderr if output == "-" else sys.stdout, quiet=quiet)]
+    elif quiet or output == "-" or not can_show(sys.stdin, sys.stdout):
+        lines = [PlainLines(None if output == "-" else sys.stdout, quiet=quiet)]
     with _told(lines):
         _prepare(choices)
         sink = WavSink(output, capabilities.output_rate) if output is not None else None
