@@ -22,7 +22,6 @@ from voicecli.config import RealtimeConfig, SemanticVAD
 from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.events import (
     AudioChunk,
-    Interrupted,
     Notice,
     ResponseDone,
     ResponseStarted,
@@ -142,13 +141,10 @@ async def test_interruptions_stop_the_reply() -> None:
         await events.until_seen(ResponseStarted)
         await connection.send(CancelResponse())
         await events.until_seen(ResponseDone)
-        await connection.send(SendText("Tell me about the sun."))
-        await events.until_seen(ResponseStarted, 2)
         await connection.send(AppendAudio(recording("question.wav")))
-        await events.until_seen(ResponseDone, 3)
+        await events.until_seen(ResponseDone, 2)
         statuses = [event.status for event in events.seen if isinstance(event, ResponseDone)]
-        assert statuses == ["cancelled", "cancelled", "completed"]
-        assert len(events.of(Interrupted)) == 1
+        assert statuses == ["cancelled", "completed"]
         assert "Paris" in said(events, "assistant")[-1]
 
 
