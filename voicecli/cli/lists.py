@@ -104,11 +104,13 @@ def show_table(columns: tuple[str, ...], rows: list[dict[str, Any]], as_json: bo
         keyed = [{key.replace(" ", "_"): value for key, value in row.items()} for row in rows]
         typer.echo(json.dumps(keyed, indent=2))
     elif sys.stdout.isatty():
+        from rich.box import SIMPLE
         from rich.console import Console
         from rich.table import Column, Table
 
         # Names are what other commands take: they are folded, and all else gives way to them.
-        table = Table(*(Column(name, overflow="fold", min_width=_name_width(name, rows)) for name in columns))
+        wide = [Column(name, overflow="fold", min_width=_name_width(name, rows)) for name in columns]
+        table = Table(*wide, box=SIMPLE, pad_edge=False, collapse_padding=True)
         for row in rows:
             style = "dim" if row.get("deprecated") else "bold" if row.get("default") else None
             table.add_row(*(_cell(row[column], "yes", "") for column in columns), style=style)
