@@ -876,6 +876,23 @@ async def test_a_reply_that_has_come_whole_is_interrupted_here(words: bool, told
     assert connection.cancelled == ([CancelResponse("item", 420)] if words else [])
 
 
+async def test_the_answer_to_a_voice_is_not_paused_by_it(speech: bytes) -> None:
+    """The provider may find the turn's end sooner, and tell its words later."""
+    connection = ScriptedConnection(
+        capabilities=Capabilities(input_rate=16_000, output_rate=24_000, reports_speech=False)
+    )
+    voice = RealtimeVoice(scripted_provider(connection=connection), config=SERVER)
+    async with voice.connect() as session:
+        session.player = player = Player()
+        await session.send_audio(bytes(32_000) + speech, wait=False)
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND, "r", "item")])
+        await until(lambda: session.awaiting_reply)
+        connection.play([TranscriptUpdate("user", "u", "Hello", final=True), ResponseDone("r")])
+        await session.wait_for_reply()
+    assert player.told == ["pause", "clear"]
+    assert connection.cancelled == []
+
+
 @pytest.mark.parametrize("realtime", [True, False])
 async def test_latency_counts_from_the_end_of_the_speech(realtime: bool, speech: bytes) -> None:
     """The silence that ended the turn was waited for, unless the audio came from a file."""

@@ -570,6 +570,8 @@ class VoiceSession:
                 await self._cut_short(self._stop_playback(), event)
                 return
             case ResponseStarted(response_id):
+                if self._held and not self._connection.capabilities.words_first:
+                    self._stop_playback()  # it answers the voice that paused the last reply
                 if not self._expected.response_started(response_id):
                     # It was interrupted before it began.
                     self._receive_in_order(event)
