@@ -428,8 +428,7 @@ class VoiceSession:
             if self._held:
                 self._go_on()
         elif self.player is not None and not self._expected.waiting and self._config.turn_detection.interrupt_response:
-            self.player.pause()
-            self._held = True
+            self._hold(self.player)
         self._deliver(event)
 
     def _turn_ended(self, *, by_silence: bool = False) -> None:
@@ -476,10 +475,13 @@ class VoiceSession:
             await self._stop_reply()
             self._expected.refuse()
         elif self.player is not None and self._connection.capabilities.words_first and not to_come:
-            self.player.pause()
-            self._held = True
+            self._hold(self.player)
         else:
             await self._interrupt(None)
+
+    def _hold(self, player: AudioSink) -> None:
+        player.pause()
+        self._held = True
 
     def _go_on(self) -> None:
         """The turn came to nothing."""

@@ -262,6 +262,7 @@ class _Skew:
         self._since = 0  # frames since the last look at what is usual
         self._lows: deque[int] = deque(maxlen=_SKEW_WINDOWS)
         self._highs: deque[int] = deque(maxlen=_SKEW_WINDOWS)
+        self._usual: tuple[int, int] | None = None
 
     def played(self) -> None:
         """Another frame was played."""
@@ -276,7 +277,7 @@ class _Skew:
         self._captured_ms += _FRAME_MS
         self._recent.append(self._played_ms - self._captured_ms)
         self._since += 1
-        skipped_ms = self._moved() if self._lows else 0
+        skipped_ms = self._moved(*self._usual) if self._usual is not None else 0
         if skipped_ms:
             self._lows.clear()
             self._highs.clear()
@@ -284,11 +285,11 @@ class _Skew:
             seen = list(self._recent)[-self._since :]
             self._lows.append(min(seen))
             self._highs.append(max(seen))
+            self._usual = statistics.median_low(self._lows), statistics.median_low(self._highs)
             self._since = 0
         return skipped_ms
 
-    def _moved(self) -> int:
-        usual_low, usual_high = statistics.median_low(self._lows), statistics.median_low(self._highs)
+    def _moved(self, usual_low: int, usual_high: int) -> int:
         width = usual_high - usual_low
         seen = list(self._recent)[-(_SKEW_SIGN_MS + 2 * width) // _FRAME_MS :]
         lows_by, highs_by = min(seen) - usual_low, max(seen) - usual_high
