@@ -340,8 +340,10 @@ async def test_both_survive_a_sound_server_that_dies(sound_server: SoundServer, 
     await speaker.open()
     speaker.write(sound(8.0), "item")
     await read(microphone, 0.2)
+    await eventually(lambda: any(speaker.latest), "it sounds")
     sound_server.kill()
     await eventually(lambda: {"microphone_lost", "loudspeaker_lost"} <= set(notices.codes), "it is noticed", 2.0)
+    assert not any(speaker.latest), "a meter must not stand still as if it did"
     await asyncio.to_thread(sound_server.start)
     back = {"microphone_back", "loudspeaker_back"}
     await eventually(lambda: back <= set(notices.codes), "both are back", 4.0)

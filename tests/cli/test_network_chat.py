@@ -13,6 +13,12 @@ from tests.cli.conftest import DATA, Voice
 from tests.loopback import gemini_server, openai_server
 from tests.loopback.gemini_server import GeminiServer
 from tests.loopback.openai_server import OpenAIServer
+from voicecli.cli.exit import ExitStatus
+from voicecli.cli.options import Choices
+from voicecli.cli.run import run_conversation
+from voicecli.config import RealtimeConfig
+from voicecli.events import CONNECTION_LOST, ResponseDone, ResponseStarted, ToolCallRequest
+from voicecli.testing import Step, reply, scripted_provider
 
 QUESTION = str(DATA / "question.wav")
 
@@ -195,6 +201,19 @@ def test_a_reply_that_a_lost_connection_cut_is_told_by_the_exit_code(voice: Voic
     assert result.code == 4, result.stderr
     assert "connection lost" in result.stderr + result.stdout.decode()
     assert (tmp_path / "r.wav").stat().st_size > 44
+
+
+@pytest.mark.parametrize(("goes_on", "status"), [(True, ExitStatus.OK), (False, ExitStatus.CONNECTION)])
+def test_what_a_lost_connection_cut_may_go_on_after_a_function(
+    tmp_path: Path, goes_on: bool, status: ExitStatus
+) -> None:
+    """Then the answer is whole."""
+    (tmp_path / "tools.py").write_text("def quick() -> str:\n    return 'sunny'\n")
+    call: list[Step] = [ToolCallRequest("c", "quick", "{}")] if goes_on else []
+    cut = ResponseDone("r1", "incomplete", CONNECTION_LOST, awaits_tools=goes_on)
+    provider = scripted_provider([ResponseStarted("r1"), *call, cut], reply("It is sunny."))
+    choices = Choices(provider, RealtimeConfig(), tmp_path / "tools.py", vad_given=False)
+    assert run_conversation(choices, "How is the weather?", None, as_json=False, quiet=True) is status
 
 
 def test_keys_are_refused_by_name(voice: Voice) -> None:
