@@ -7,10 +7,11 @@ threads: then an echo never arrives before the sound it is the echo of, and thei
 Pure: no clock, no device. Audio is PCM16 mono, in pieces of any length.
 """
 
+import functools
 import importlib.util
 import statistics
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,9 +35,12 @@ _SKEW_WINDOW_MS = 250
 _SKEW_WINDOWS = 5
 _SKEW_SIGN_MS = 60
 _SKIPPED_MS = 20
-_MOST_FILLED_MS = 1_000  # the canceller forgets what is further apart
+_MOST_KEPT_MS = 1_000  # of what is played, while nothing is recorded
+# How long a recording waits for what was played at the same time, when that is late; then it was nothing.
+_MOST_HELD_MS = 100
 # From playing a block to hearing its echo: up to 300 ms in the devices, and the room goes on sounding.
 _TAIL_MS = 400
+_QUIET_MS = 1_000  # longer than the pauses within a reply
 # The gate: how much louder than the expected echo a voice must be, and how fast the expectation follows the room: up
 # not so fast that a word of the user's, before it is let through, counts as the echo of a loud room.
 _MARGIN_DB = 8.0
@@ -63,6 +67,9 @@ class Echo(Protocol):
 
     def captured(self, audio: bytes) -> bytes:
         """What is left of this piece from the microphone: as long as what was passed in, in the long run."""
+
+    def skipped(self) -> None:
+        """Know that a device has lost sound, which moves the echo. On any audio thread."""
 
 
 def make_echo(mode: EchoMode, sample_rate: int, played_rate: int | None = None) -> Echo:
@@ -103,13 +110,16 @@ class NoEchoControl:
     def captured(self, audio: bytes) -> bytes:
         return audio
 
+    def skipped(self) -> None:
+        """Nothing to do."""
+
 
 class EchoCanceller:
     """Subtracts the echo, so that the user can speak into the reply: WebRTC's canceller, of the extra "aec".
 
-    In the first half second of sound, while it learns the room, it returns silence; and again when one of the devices
-    has skipped, which moves the echo. Takes 0.07 ms for 10 ms of audio, each way, and adds up to 10 ms where pieces are
-    not whole multiples of that.
+    In the first half second of sound, while it learns the room, it returns silence; and again, for 0.4 s longer, when
+    one of the devices has skipped, which moves the echo. Takes 0.14 ms for 10 ms of audio, and adds up to 10 ms where
+    pieces are not whole multiples of that, and up to 100 ms while what is played is served late.
 
     Raises:
         ConfigurationError: its package is missing.
@@ -125,43 +135,55 @@ class EchoCanceller:
                 f"Echo cancellation needs the package livekit ({error}).",
                 advice='Run: pip install "voicecli[aec]", or choose --echo gate.',
             ) from error
-        self._processing = AudioProcessingModule(echo_cancellation=True, high_pass_filter=True)
+        self._make = functools.partial(AudioProcessingModule, echo_cancellation=True, high_pass_filter=True)
+        self._processing = self._make()
         self._make_frame: Callable[[bytearray, int], Any] = lambda data, rate: AudioFrame(data, rate, 1, len(data) // 2)
         self._played = _Frames(played_rate)
         self._captured = _Frames(sample_rate)
         self._sounding = _Sounding()
-        self._skew = _Skew()
+        self._pairs = _Pairs(bytes(self._played.size))
         self._heard_ms = 0  # written by the thread that plays; what follows by the one that records
-        self._skipped_at_ms = 0
+        self._unlearnt_ms = 0  # of that, how much was heard before the canceller began to learn
+        self._moving_ms = 0  # until the echo has surely moved, and learning begins anew
+        self._skipped = False  # written by either
 
     @property
     def holds_back(self) -> bool:
-        return self._heard_ms - self._skipped_at_ms < _CONVERGENCE_MS and self._sounding.lately
+        knows = not self._moving_ms and self._heard_ms - self._unlearnt_ms >= _CONVERGENCE_MS
+        return self._sounding.lately and not knows
 
     def played(self, audio: bytes) -> None:
         for data in self._played.take(audio):
-            self._skew.played()
             if self._sounding.played(data) > _LEARNT_FROM_DBFS:
                 self._heard_ms += _FRAME_MS
-            self._processing.process_reverse_stream(self._make_frame(bytearray(data), self._played.sample_rate))
+            self._pairs.played(data)
 
     def captured(self, audio: bytes) -> bytes:
-        cleaned = []
+        cleaned: list[bytes | bytearray] = []
         for data in self._captured.take(audio):
-            if skipped_ms := self._skew.captured():
-                self._skipped(skipped_ms)
-            memory = bytearray(data)
-            self._processing.process_stream(self._make_frame(memory, self._captured.sample_rate))
-            cleaned.append(bytes(len(memory)) if self.holds_back else memory)
+            moves = self._pairs.captured(data, quiet=self._sounding.quiet_ms >= _QUIET_MS)
+            if moves or self._skipped:
+                self._skipped, self._moving_ms = False, _TAIL_MS
+            elif self._moving_ms:
+                self._moving_ms -= _FRAME_MS
+                if not self._moving_ms:
+                    # By itself it would take 1 to 6 s to find the echo, and let it through meanwhile (measured). A new
+                    # one takes 0.3 s, and 5 ms to be made.
+                    self._processing = self._make()
+                    self._unlearnt_ms = self._heard_ms
+            cleaned += map(self._cancel, self._pairs.take())
             self._sounding.passed()
         return b"".join(cleaned)
 
-    def _skipped(self, skipped_ms: int) -> None:
-        self._skipped_at_ms = self._heard_ms
-        # The canceller notices by itself when what is played comes too slowly, but not when what is recorded does.
-        for _ in range(min(skipped_ms, _MOST_FILLED_MS) // _FRAME_MS):
-            silence = bytearray(self._captured.size)
-            self._processing.process_stream(self._make_frame(silence, self._captured.sample_rate))
+    def skipped(self) -> None:
+        self._skipped = True
+
+    def _cancel(self, pair: tuple[bytes, bytes]) -> bytes | bytearray:
+        played, captured = pair
+        memory = bytearray(captured)
+        self._processing.process_reverse_stream(self._make_frame(bytearray(played), self._played.sample_rate))
+        self._processing.process_stream(self._make_frame(memory, self._captured.sample_rate))
+        return bytes(len(memory)) if self.holds_back else memory
 
 
 class EchoGate:
@@ -189,6 +211,9 @@ class EchoGate:
 
     def captured(self, audio: bytes) -> bytes:
         return b"".join(map(self._frame, self._captured.take(audio)))
+
+    def skipped(self) -> None:
+        """Without effect: only loudness counts."""
 
     def _frame(self, data: bytes) -> bytes:
         loudest = self._sounding.loudest
@@ -232,6 +257,9 @@ class HalfDuplex:
             self._sounding.passed()
         return b"".join(frames)
 
+    def skipped(self) -> None:
+        """Without effect: only loudness counts."""
+
 
 class _Frames:
     """Cuts a stream into frames of 10 ms; the rest waits."""
@@ -248,14 +276,75 @@ class _Frames:
         return [audio[start : start + self.size] for start in range(0, whole, self.size)]
 
 
+class _Pairs:
+    """Brings the two streams together, frame by frame, at a distance that stays the same.
+
+    Devices call in bunches, of up to 200 ms. Passed on as they come, they look to WebRTC's canceller as if one device
+    ran ahead of the other; by 32 ms for a second, and it forgets what it has learnt, in the middle of a reply. So what
+    is played waits here for the recording that comes at the same time at the earliest, as far as is known; then its
+    echo still comes after it.
+
+    Args:
+        silence: a frame of it, in place of what was not played.
+    """
+
+    def __init__(self, silence: bytes) -> None:
+        self._silence = silence
+        self._skew = _Skew()
+        self._played: deque[bytes] = deque(maxlen=_MOST_KEPT_MS // _FRAME_MS)
+        self._captured: deque[bytes] = deque()
+        self._lead_ms = 0  # how much more was played than recorded, for the two frames that are next
+
+    def played(self, frame: bytes) -> None:
+        """On the thread that plays."""
+        self._skew.played()
+        self._played.append(frame)
+
+    def captured(self, frame: bytes, *, quiet: bool) -> bool:
+        """On the thread that records; says whether the distance changes: that of an echo to its sound, too.
+
+        Args:
+            quiet: whether there is no echo, so that it does not matter.
+        """
+        self._captured.append(frame)
+        skipped = self._skew.captured()
+        low = self._skew.low
+        if low is None or not (skipped or (quiet and abs(low - self._lead_ms) >= _SKIPPED_MS)):
+            return False
+        self._lead_by(low)
+        return True
+
+    def take(self) -> Iterator[tuple[bytes, bytes]]:
+        """The pairs that are complete: what was played, what was recorded. The last recordings may wait."""
+        while self._captured and (self._played or len(self._captured) > _MOST_HELD_MS // _FRAME_MS):
+            if self._played:
+                played = self._played.popleft()
+            else:
+                played = self._silence
+                self._lead_ms -= _FRAME_MS
+            yield played, self._captured.popleft()
+
+    def _lead_by(self, lead_ms: int) -> None:
+        while self._lead_ms > lead_ms:
+            self._played.appendleft(self._silence)
+            self._lead_ms -= _FRAME_MS
+        while self._lead_ms < lead_ms and self._played:
+            self._played.popleft()
+            self._lead_ms += _FRAME_MS
+
+
 class _Skew:
     """Notices when one of two streams has skipped, by how much more has gone through the other.
 
     That swings by the devices' blocks, and when one is called late it swings out to one side. When one has skipped, all
     of the swing moves, by more than its width.
+
+    Attributes:
+        low: the low end of the swing, in ms; None while it is not known.
     """
 
     def __init__(self) -> None:
+        self.low: int | None = None
         self._played_ms = 0  # written by the thread that plays; all else by the one that records
         self._captured_ms = 0
         self._recent: deque[int] = deque(maxlen=_SKEW_WINDOW_MS // _FRAME_MS)
@@ -268,28 +357,29 @@ class _Skew:
         """Another frame was played."""
         self._played_ms += _FRAME_MS
 
-    def captured(self) -> int:
-        """Another frame was recorded.
-
-        Returns:
-            How many ms of the recording were skipped, as is just noticed; less than 0: of what is played; mostly 0.
-        """
+    def captured(self) -> bool:
+        """Another frame was recorded; whether one of the streams has skipped, as is just noticed."""
         self._captured_ms += _FRAME_MS
         self._recent.append(self._played_ms - self._captured_ms)
         self._since += 1
-        skipped_ms = self._moved(*self._usual) if self._usual is not None else 0
-        if skipped_ms:
+        moved = self._moved(*self._usual) if self._usual is not None else None
+        if moved is not None:
             self._lows.clear()
             self._highs.clear()
-        if skipped_ms or self._since == self._recent.maxlen:
-            seen = list(self._recent)[-self._since :]
-            self._lows.append(min(seen))
-            self._highs.append(max(seen))
-            self._usual = statistics.median_low(self._lows), statistics.median_low(self._highs)
-            self._since = 0
-        return skipped_ms
+            self._look(moved)
+        elif self._since == self._recent.maxlen:
+            self._look(list(self._recent))
+        return moved is not None
 
-    def _moved(self, usual_low: int, usual_high: int) -> int:
+    def _look(self, seen: list[int]) -> None:
+        self._lows.append(min(seen))
+        self._highs.append(max(seen))
+        self._usual = statistics.median_low(self._lows), statistics.median_low(self._highs)
+        self.low = min(self._lows)
+        self._since = 0
+
+    def _moved(self, usual_low: int, usual_high: int) -> list[int] | None:
+        """The latest of the skew, all of it after a skip; None where there was none."""
         width = usual_high - usual_low
         seen = list(self._recent)[-(_SKEW_SIGN_MS + 2 * width) // _FRAME_MS :]
         lows_by, highs_by = min(seen) - usual_low, max(seen) - usual_high
@@ -297,26 +387,27 @@ class _Skew:
         captured_ms = (len(seen) - 1) * _FRAME_MS
         # A recording that was only held up comes in one go, and is where it was at the end of it.
         held_up = seen[-1] - seen[0] + captured_ms < captured_ms // 2
-        if min(lows_by, highs_by) >= least and not held_up:
-            return min(lows_by, highs_by)
-        return max(lows_by, highs_by) if max(lows_by, highs_by) <= -least else 0
+        return seen if (min(lows_by, highs_by) >= least and not held_up) or max(lows_by, highs_by) <= -least else None
 
 
 class _Sounding:
     """How loud the loudspeaker was within the time that an echo takes.
 
     `played` is called by one audio thread and `passed` by another, each 100 times a second.
+
+    Attributes:
+        quiet_ms: how much was recorded since the last audible sound.
     """
 
     def __init__(self) -> None:
         self._recent = np.full(_TAIL_MS // _FRAME_MS, SILENCE_DBFS)
         self._next = 0
-        self._quiet_ms = _TAIL_MS  # recorded since the last audible sound
+        self.quiet_ms = _TAIL_MS
 
     @property
     def lately(self) -> bool:
         """Whether its echo may still be heard."""
-        return self._quiet_ms < _TAIL_MS
+        return self.quiet_ms < _TAIL_MS
 
     @property
     def loudest(self) -> float:
@@ -329,9 +420,9 @@ class _Sounding:
         self._recent[self._next] = loudness
         self._next = (self._next + 1) % len(self._recent)
         if loudness >= _AUDIBLE_DBFS:
-            self._quiet_ms = 0
+            self.quiet_ms = 0
         return loudness
 
     def passed(self) -> None:
         """Another frame was recorded."""
-        self._quiet_ms = min(_TAIL_MS, self._quiet_ms + _FRAME_MS)
+        self.quiet_ms += _FRAME_MS

@@ -65,6 +65,7 @@ class Microphone:
         self._pending = bytearray()
         self._recent: deque[bytes] = deque(maxlen=_METER_BLOCKS)
         self._latency_s = 0.0
+        self._skips = 0
         # Written by the event loop.
         self._queue: deque[bytes] = deque()
         self._arrived = asyncio.Event()
@@ -141,6 +142,9 @@ class Microphone:
             self._silent_ms, self._judged = 0, False
         audio = convert(bytes(block))  # a copy: the device takes its memory back
         if self._echo is not None:
+            if self._skips != self._stream.skips:
+                self._skips = self._stream.skips
+                self._echo.skipped()
             audio = self._echo.captured(audio)
         if self.muted:
             audio = bytes(len(audio))
@@ -218,6 +222,7 @@ class Speaker:
         self._convert: _Playback | None = None
         self._recent: deque[bytes] = deque(maxlen=_METER_BLOCKS)
         self._latency_s = 0.0
+        self._skips = 0
         self._replies = 0
 
     @property
@@ -320,6 +325,9 @@ class Speaker:
             out[:] = bytes(len(out))
         played = bytes(out)
         if self._echo is not None:
+            if self._skips != self._stream.skips:
+                self._skips = self._stream.skips
+                self._echo.skipped()
             self._echo.played(played)
         self._recent.append(played)
         assert self._loop is not None

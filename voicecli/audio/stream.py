@@ -69,6 +69,7 @@ class DeviceStream:
     Attributes:
         blocks: how many came.
         missed: how many times the device says that a block came too late, while it mattered.
+        skips: how many times it says so at all: sound was lost, or silence put in.
         failures: how many blocks failed by a defect.
         matters: set by `block`: whether it would be noticed now if a block were missed.
         format: how it is open.
@@ -80,6 +81,7 @@ class DeviceStream:
         self.kind: Kind = kind
         self.blocks = 0
         self.missed = 0
+        self.skips = 0
         self.failures = 0
         self.matters = kind == "input"
         self.format: DeviceFormat | None = None
@@ -214,8 +216,9 @@ class DeviceStream:
 
         def called(buffer: Any, frames: int, time: Any, status: Any) -> None:
             self.blocks += 1
-            if self.matters and (status.input_overflow or status.output_underflow):
-                self.missed += 1
+            if status.input_overflow or status.output_underflow:
+                self.skips += 1
+                self.missed += self.matters
             latency = (
                 time.currentTime - time.inputBufferAdcTime if is_input else time.outputBufferDacTime - time.currentTime
             )
