@@ -1,5 +1,6 @@
 """What is left of the microphone's sound: signals are made up, so that the truth is known."""
 
+import sys
 from typing import get_args
 
 import numpy as np
@@ -37,10 +38,14 @@ def through(echo: Echo, played: Floats, heard: Floats, piece: int = FRAME, playe
     """What is left of `heard` while `played` is played; both in pieces of so many samples, at the same time."""
     reference = resample_pcm16(float32_to_pcm16(played), RATE, played_rate)
     recorded = float32_to_pcm16(heard)
-    size, played_size = piece * 2, piece * played_rate // RATE * 2
+    size = piece * 2
+
+    def cut(index: int) -> int:
+        return index * piece * played_rate // RATE * 2
+
     left = []
     for index in range(len(recorded) // size):
-        echo.played(reference[index * played_size : (index + 1) * played_size])
+        echo.played(reference[cut(index) : cut(index + 1)])
         left.append(echo.captured(recorded[index * size : (index + 1) * size]))
     return pcm16_to_float32(b"".join(left))
 
@@ -49,10 +54,10 @@ def db(samples: Floats) -> float:
     return level(float32_to_pcm16(samples))
 
 
-@pytest.mark.parametrize("played_rate", [16_000, 24_000])
+@pytest.mark.parametrize("played_rate", [16_000, 22_050, 24_000])
 @pytest.mark.parametrize("delay_ms", [60, 200])
 def test_the_canceller_takes_the_echo_out(delay_ms: int, played_rate: int) -> None:
-    played = noise(6, -20, seed=1)
+    played = noise(12, -20, seed=1)
     heard = echo_of(played, delay_ms, 0)
     left = through(make_echo("aec", RATE, played_rate), played, heard, played_rate=played_rate)
     assert db(heard[3 * RATE :]) - db(left[3 * RATE :]) > 25
@@ -241,12 +246,13 @@ def test_it_says_what_it_does(mode: EchoMode) -> None:
 
 def test_auto_takes_the_canceller_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert make_echo("auto", RATE).active == "aec"
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    # Other packages of the same publisher bring a part of it.
+    monkeypatch.setitem(sys.modules, "livekit.rtc", None)
     assert make_echo("auto", RATE).active == "gate"
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "livekit.rtc", None)
+    monkeypatch.setitem(sys.modules, "livekit.rtc", None)
     with pytest.raises(ConfigurationError, match="livekit") as caught:
         make_echo("aec", RATE)
     assert "voicecli[aec]" in caught.value.advice

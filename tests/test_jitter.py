@@ -283,6 +283,16 @@ def test_a_flush_fades_out_and_leaves_nothing(after_ms: int) -> None:
     assert device.buffer.drained
 
 
+def test_a_flush_fades_out_also_when_a_reply_ended_in_the_block_before_it() -> None:
+    device = Device()
+    device.push(np.full(4 * PER_MS, 8000))
+    device.buffer.end()
+    device.push(np.full(1000 * PER_MS, 8000))
+    device.play(BLOCK_MS)
+    device.buffer.clear(device.now)
+    assert device.play(BLOCK_MS)[:PER_MS].min() > 7000
+
+
 def test_what_comes_after_a_flush_is_heard_whole() -> None:
     device = Device()
     device.push(tone(500), "old")

@@ -8,7 +8,6 @@ Pure: no clock, no device. Audio is PCM16 mono, in pieces of any length.
 """
 
 import functools
-import importlib.util
 import statistics
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from voicecli.audio import EchoMode
-from voicecli.audio.pcm import SILENCE_DBFS, level
+from voicecli.audio.pcm import SILENCE_DBFS, Resampler, level
 from voicecli.errors import ConfigurationError
 
 __all__ = ["Echo", "EchoCanceller", "EchoGate", "HalfDuplex", "NoEchoControl", "make_echo"]
@@ -84,9 +83,12 @@ def make_echo(mode: EchoMode, sample_rate: int, played_rate: int | None = None) 
         ConfigurationError: an unknown mode, or "aec" without its package.
     """
     played_rate = played_rate or sample_rate
-    if mode == "auto":
-        mode = "aec" if importlib.util.find_spec("livekit") is not None else "gate"
     match mode:
+        case "auto":
+            try:
+                return EchoCanceller(sample_rate, played_rate)
+            except ConfigurationError:
+                return EchoGate(sample_rate, played_rate)
         case "aec":
             return EchoCanceller(sample_rate, played_rate)
         case "gate":
@@ -130,7 +132,7 @@ class EchoCanceller:
     def __init__(self, sample_rate: int, played_rate: int) -> None:
         try:
             from livekit.rtc import AudioFrame, AudioProcessingModule
-        except ImportError as error:
+        except (ImportError, OSError) as error:  # OSError: its library does not load here
             raise ConfigurationError(
                 f"Echo cancellation needs the package livekit ({error}).",
                 advice='Run: pip install "voicecli[aec]", or choose --echo gate.',
@@ -138,7 +140,10 @@ class EchoCanceller:
         self._make = functools.partial(AudioProcessingModule, echo_cancellation=True, high_pass_filter=True)
         self._processing = self._make()
         self._make_frame: Callable[[bytearray, int], Any] = lambda data, rate: AudioFrame(data, rate, 1, len(data) // 2)
-        self._played = _Frames(played_rate)
+        # A frame must be a whole number of samples: 22 050 Hz cut to 220 of them would run away from its echo.
+        whole = played_rate * _FRAME_MS % 1000 == 0
+        self._converted = None if whole else Resampler(played_rate, sample_rate)
+        self._played = _Frames(played_rate if whole else sample_rate)
         self._captured = _Frames(sample_rate)
         self._sounding = _Sounding()
         self._pairs = _Pairs(bytes(self._played.size))
@@ -153,6 +158,8 @@ class EchoCanceller:
         return self._sounding.lately and not knows
 
     def played(self, audio: bytes) -> None:
+        if self._converted is not None:
+            audio = self._converted.process(audio)
         for data in self._played.take(audio):
             if self._sounding.played(data) > _LEARNT_FROM_DBFS:
                 self._heard_ms += _FRAME_MS
@@ -262,7 +269,7 @@ class HalfDuplex:
 
 
 class _Frames:
-    """Cuts a stream into frames of 10 ms; the rest waits."""
+    """Cuts a stream into frames of 10 ms, or what is next to it in whole samples; the rest waits."""
 
     def __init__(self, sample_rate: int) -> None:
         self.sample_rate = sample_rate

@@ -239,6 +239,7 @@ class JitterBuffer:
                 self._declick.begin(softly=True)
             self._was_paused = False
             filled += reply.take(out[filled:])
+            ended = False  # if another reply ended before it in this block
             if reply.chunks:
                 break
             ended = complete
