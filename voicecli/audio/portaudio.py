@@ -118,6 +118,11 @@ class Microphone:
         self._loop = asyncio.get_running_loop()
         await self._stream.open()
 
+    def mark(self) -> None:
+        """Mark where the recording is now: there an empty chunk will be read."""
+        self._queue.append(b"")
+        self._arrived.set()
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         await self.open()
         while not self._closed:
@@ -167,7 +172,9 @@ class Microphone:
         if len(self._queue) >= _QUEUE_MS // _CHUNK_MS:
             if not self._dropped:
                 self._on_notice("microphone_overflow", "What the microphone hears is not taken; the oldest is dropped.")
-            self._dropped += len(self._queue.popleft())
+            oldest = next((place for place, waiting in enumerate(self._queue) if waiting), 0)  # marks are kept
+            self._dropped += len(self._queue[oldest])
+            del self._queue[oldest]
         self._queue.append(chunk)
         self._arrived.set()
 

@@ -1,11 +1,12 @@
 """A live conversation: microphone, loudspeaker, view and keys, put together."""
 
 import asyncio
+import functools
+import logging
 import shutil
 import sys
 import textwrap
-from collections import deque
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from voicecli.audio import AudioSink
@@ -13,6 +14,7 @@ from voicecli.audio.echo import Echo, make_echo
 from voicecli.audio.meter import Meter
 from voicecli.audio.portaudio import Microphone, Speaker
 from voicecli.audio.quiet import quiet_stderr
+from voicecli.cli.gate import VoiceGate
 from voicecli.cli.options import Devices
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.duplex import Observer, converse
@@ -26,10 +28,12 @@ from voicecli.voice import RealtimeVoice
 
 __all__ = ["Live", "talk"]
 
+_log = logging.getLogger(__name__)
 # A muted microphone sends silence for so long, that a turn under way can end by it; then nothing.
 _MUTE_AFTER_S = 1.5
-# What was said just before the talk key came down belongs to the turn.
-_PRE_ROLL_MS = 300
+# What is on its way from the device when the talk key is let go belongs to the turn: a block and a chunk, besides its
+# latency.
+_POST_ROLL_S = 0.03
 
 
 async def talk(
@@ -80,7 +84,9 @@ class Live:
     ) -> None:
         push_to_talk = config.vad_mode is VADMode.NONE
         self.view = View(push_to_talk=push_to_talk)
-        self._echo: Echo = make_echo(devices.echo, capabilities.input_rate, capabilities.output_rate)
+        # Where no loudspeaker plays there is no echo.
+        mode = devices.echo if sink is None else "off"
+        self._echo: Echo = make_echo(mode, capabilities.input_rate, capabilities.output_rate)
         self._microphone = Microphone(
             capabilities.input_rate, device=devices.microphone, echo=self._echo, on_notice=self._notice
         )
@@ -96,7 +102,9 @@ class Live:
         self._sink = sink
         self._heard = Meter(capabilities.input_rate)
         self._played = Meter(capabilities.output_rate)
-        self._voice_in = _Gate(self._microphone, is_open=not push_to_talk)
+        self._voice_in = VoiceGate(self._microphone, is_open=not push_to_talk)
+        self._pausing: asyncio.TimerHandle | None = None
+        self._letting_go: asyncio.TimerHandle | None = None
         self._session: VoiceSession | None = None
         self._holding: asyncio.Task[None] | None = None
         self._leaving = False
@@ -124,8 +132,13 @@ class Live:
 
     async def aclose(self) -> None:
         """Give the devices back, and close the sink; idempotent."""
+        for timer in (self._pausing, self._letting_go):
+            if timer is not None:
+                timer.cancel()
         for task in self._tasks:
             task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         await self._microphone.aclose()
         await self._sink.aclose()
 
@@ -149,27 +162,37 @@ class Live:
 
     def mute_microphone(self, muted: bool) -> None:
         self._microphone.muted = muted
+        if self._pausing is not None:
+            self._pausing.cancel()
         if muted:
-            self._start(self._fall_silent())
+            self._pausing = asyncio.get_running_loop().call_later(_MUTE_AFTER_S, self._fall_silent)
         elif not self.view.push_to_talk:
-            self._voice_in.is_open = True
+            self._voice_in.open()
 
     def mute_speaker(self, muted: bool) -> None:
         if self._speaker is not None:
             self._speaker.muted = muted
 
     def talk(self, talking: bool) -> None:
-        self._voice_in.is_open = talking
-        if self._session is not None:
-            self._start(self._session.interrupt() if talking else self._session.end_turn())
+        if self._letting_go is not None:
+            self._let_go()
+        if talking:
+            self.interrupt()
+            self._voice_in.open()
+        else:
+            delay_s = self._microphone.latency_ms / 1000 + _POST_ROLL_S
+            self._letting_go = asyncio.get_running_loop().call_later(delay_s, self._let_go)
 
     def interrupt(self) -> None:
         if self._session is not None:
             self._start(self._session.interrupt())
 
     def say(self, text: str) -> None:
+        work = functools.partial(self._say, text)
         if self._session is not None:
-            self._start(self._say(self._session, text))
+            self._start(work())
+        else:
+            self._later(work)
 
     def approve(self, approval_id: str, allowed: bool) -> None:
         if self._session is not None:
@@ -178,7 +201,9 @@ class Live:
     def end(self) -> None:
         self._leaving = True
         self._sink.clear()
-        if self._session is None and self._holding is not None:
+        if self._session is not None:
+            self._start(self._session.aclose())  # whatever is still being said or sent
+        elif self._holding is not None:
             self._holding.cancel()  # the provider does not answer yet
         self._start(self._microphone.aclose())
 
@@ -189,27 +214,57 @@ class Live:
             self._session = session
             await converse(session, self._voice_in, self._sink, self._observers)
 
-    async def _say(self, session: VoiceSession, text: str) -> None:
-        await session.send_text(text, wait=False)
+    async def _say(self, text: str) -> None:
+        if self._session is not None:
+            await self._session.send_text(text, wait=False)
 
-    async def _fall_silent(self) -> None:
-        await asyncio.sleep(_MUTE_AFTER_S)
-        if self._microphone.muted and self._session is not None and not self.view.push_to_talk:
-            self._voice_in.is_open = False
+    def _let_go(self) -> None:
+        if self._letting_go is not None:
+            self._letting_go.cancel()
+            self._letting_go = None
+        self._voice_in.close()
+        self._later(self._end_turn)
+
+    async def _end_turn(self) -> None:
+        if self._session is not None:
+            await self._session.end_turn()
+
+    def _fall_silent(self) -> None:
+        if not self.view.push_to_talk:
+            self._voice_in.close()
+            self._later(self._pause_audio)
+
+    async def _pause_audio(self) -> None:
+        if self._session is not None:
             await self._session.pause_audio()
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _later(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do it when all that was said before is sent."""
+
+        async def deed() -> None:
+            await asyncio.wait([self._start(work())])
+
+        self._voice_in.do(deed)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and isinstance(error := task.exception(), RealtimeError):
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, RealtimeError):
             self._tell(ErrorOccurred(error))
+        else:
+            _log.error("A key's work failed", exc_info=error)
 
     def _notice(self, code: str, message: str) -> None:
         self._tell(Notice(code, message))
+        if code == "microphone_lost":
+            self._later(self._pause_audio)  # whoever was speaking into it neither goes on nor falls silent
 
     def _tell(self, event: Event) -> None:
         for observer in self._observers:
@@ -218,34 +273,3 @@ class Live:
     def _sound_heard(self) -> None:
         if self._session is not None and (waited_ms := self._session.sound_heard()) is not None:
             self.view.sound_heard(waited_ms)
-
-
-class _Gate:
-    """The microphone, as far as it is to be sent. Audio from just before it opens comes first."""
-
-    realtime = True
-
-    def __init__(self, microphone: Microphone, *, is_open: bool) -> None:
-        self.is_open = is_open
-        self._microphone = microphone
-        self._pre_roll: deque[bytes] = deque()
-        self._kept = 0
-
-    @property
-    def sample_rate(self) -> int:
-        return self._microphone.sample_rate
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        most = self.sample_rate * _PRE_ROLL_MS // 1000 * 2
-        async for chunk in self._microphone:
-            self._pre_roll.append(chunk)
-            self._kept += len(chunk)
-            if self.is_open:
-                yield b"".join(self._pre_roll)
-                self._pre_roll.clear()
-                self._kept = 0
-            while self._kept > most:
-                self._kept -= len(self._pre_roll.popleft())
-
-    async def aclose(self) -> None:
-        await self._microphone.aclose()
