@@ -87,6 +87,22 @@ def test_a_spoken_question_is_answered_aloud(
     assert likeness(unplayed, said) > 0.98
 
 
+def test_the_offline_engine_does_not_interrupt_itself(tmux: Tmux, sound_server: SoundServer) -> None:
+    """On open loudspeakers: its voice comes back into the microphone as loud as it is played."""
+    tmux.resize(100, 30)
+    tmux.run("voicecli", "chat", "-p", "local", environment=environment(sound_server))
+    tmux.wait_for("Listening")
+    with sound_server.echo(120, 0.0), sound_server.record(RATE) as recording:
+        tmux.keys("t", "Tell me a long story about a dog.", "Enter")
+        wait_until(lambda: loud_ms(recording.audio) > 6_000, "it speaks for six seconds", 20)
+        screen = tmux.screen()
+    tmux.keys("q")
+    tmux.wait_for("status 0")
+    assert "● Speaking" in screen
+    assert screen.count("● You") == 1
+    assert " …\n" not in screen, "it was interrupted"
+
+
 def likeness(sound: bytes, recording: bytes) -> float:
     """How much of the sound, where it fits best, is the recording: the correlation there."""
     first, second = (np.frombuffer(audio, "<i2").astype(float) for audio in (sound, recording))
