@@ -267,6 +267,35 @@ async def test_it_ends_though_the_provider_takes_no_sound() -> None:
 
 
 @virtual_time
+async def test_it_ends_though_the_program_was_busy_when_the_key_was_pressed() -> None:
+    """Sound has piled up, and the reader is in the middle of it."""
+
+    class Slow(ScriptedConnection):
+        async def send(self, command: Command) -> None:
+            await asyncio.sleep(0.1)
+            await super().send(command)
+
+    async with dialling(VADMode.SERVER, Slow()) as talk:
+        await talk.answer()
+        await talk.hear(1, 1_000)
+        await talk.live._microphone.aclose()
+        async with asyncio.timeout(2):
+            await talk.holding
+
+
+@virtual_time
+async def test_a_second_ctrl_c_stops_it_wherever_it_is() -> None:
+    async with dialling(VADMode.SERVER) as talk:
+        await talk.answer()
+        outer = asyncio.create_task(talk.live.hold(RealtimeVoice(scripted_provider()), []))
+        await asyncio.sleep(0.1)
+        talk.live._leaving = True
+        outer.cancel()
+        await asyncio.wait([outer])
+        assert outer.cancelled()
+
+
+@virtual_time
 async def test_a_line_that_cannot_be_sent_is_told() -> None:
     async with dialling(VADMode.SERVER) as talk:
         talk.live.say(" ")

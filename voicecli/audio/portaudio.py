@@ -125,9 +125,11 @@ class Microphone:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         await self.open()
-        while not self._closed:
+        while True:
             while self._queue:
                 yield self._queue.popleft()
+            if self._closed:  # perhaps while the reader was busy with a chunk
+                return
             self._arrived.clear()
             await self._arrived.wait()
 

@@ -43,16 +43,18 @@ async def talk(
     observers: list[Observer],
     *,
     sink: AudioSink | None,
-) -> None:
+) -> bool:
     """Hold a live conversation until the user or the provider ends it.
 
     Args:
         observers: they tell what happens; without any it is drawn, on a terminal that can show it.
         sink: takes the reply's sound instead of the loudspeaker.
 
+    Returns:
+        Whether the user ended it by Ctrl-C.
+
     Raises:
         RealtimeError: a device cannot be used, or the conversation failed.
-        KeyboardInterrupt: the user ended it by Ctrl-C.
     """
     live = Live(voice.config, capabilities, devices, sink=sink)
     view = live.view
@@ -61,14 +63,13 @@ async def talk(
             await live.open()
             if observers:
                 await live.hold(voice, observers)
-                return
+                return False
             try:
                 async with LiveView(view, live, sound=live.sound) as shown:
                     await live.hold(voice, [view.apply])
             finally:
                 sys.stdout.write(textwrap.fill(view.summary(), shutil.get_terminal_size().columns) + "\n")
-        if shown.interrupted:
-            raise KeyboardInterrupt
+        return shown.interrupted
     finally:
         await live.aclose()
 
@@ -124,7 +125,8 @@ class Live:
         try:
             await self._holding
         except asyncio.CancelledError:
-            if not self._leaving:
+            task = asyncio.current_task()
+            if not self._leaving or (task is not None and task.cancelling()):
                 raise
         finally:
             self._holding.cancel()
@@ -139,8 +141,8 @@ class Live:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await self._microphone.aclose()
-        await self._sink.aclose()
+        # At once: a driver that hangs takes its time for each.
+        await asyncio.gather(self._microphone.aclose(), self._sink.aclose())
 
     def sound(self) -> Sound:
         """What the devices do now."""

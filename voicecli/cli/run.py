@@ -78,6 +78,7 @@ def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json:
 
     Raises:
         RealtimeError: a device cannot be used, or as `run_conversation` does.
+        KeyboardInterrupt: the user ended it by Ctrl-C.
     """
     from voicecli.cli.live import talk
     from voicecli.tui import can_show
@@ -92,7 +93,9 @@ def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json:
     with _told(lines):
         _prepare(choices)
         sink = WavSink(output, capabilities.output_rate) if output is not None else None
-        asyncio.run(talk(voice, capabilities, devices, lines, sink=sink))
+        interrupted = asyncio.run(talk(voice, capabilities, devices, lines, sink=sink))
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def _voice(choices: Choices) -> RealtimeVoice:
