@@ -175,6 +175,48 @@ def test_long_blocks_and_late_calls_are_no_skips_and_let_no_echo_through(played_
     assert loudest_db(pcm16_to_float32(left)) < -45, "the echo came through"
 
 
+def test_with_headphones_the_user_is_heard_from_the_first_word(speech: bytes) -> None:
+    """The canceller alone takes a voice for an echo that it does not know yet: its first second would be lost."""
+    said = pcm16_to_float32(speech)
+    played = noise(12, -20, seed=1)
+    heard = noise(12, -60, seed=2)
+    heard[8 * RATE : 8 * RATE + said.size] += said
+    echo = make_echo("aec", RATE)
+    before = through(echo, played[: 7 * RATE], heard[: 7 * RATE])
+    assert echo.active == "none"
+    left = through(echo, played[7 * RATE :], heard[7 * RATE :])
+    assert before.size + left.size == heard.size
+    assert np.array_equal(left, pcm16_to_float32(float32_to_pcm16(heard[7 * RATE :])))
+    assert echo.active == "none"
+
+
+def test_an_echo_that_appears_is_cancelled() -> None:
+    """Headphones were pulled out, and nobody told."""
+    played = noise(16, -20, seed=1)
+    heard = echo_of(played, 80, -6)
+    heard[: 8 * RATE] = noise(8, -60, seed=2)
+    echo = make_echo("aec", RATE)
+    through(echo, played[: 8 * RATE], heard[: 8 * RATE])
+    assert echo.active == "none"
+    left = through(echo, played[8 * RATE :], heard[8 * RATE :])
+    assert echo.active == "aec"
+    assert loudest_db(left[RATE * 3 // 2 :]) < -45, "the echo came through"
+
+
+@pytest.mark.parametrize("gain_db", [0.0, -20.0, -35.0])
+def test_an_echo_is_found_under_the_users_voice(gain_db: float, speech: bytes) -> None:
+    said = pcm16_to_float32(speech)
+    played = noise(20, -20, seed=1)
+    heard: Floats = echo_of(played, 200, gain_db) + noise(20, -60, seed=2)
+    for second in range(2, 18, 4):
+        heard[second * RATE : second * RATE + said.size] += said
+    echo = make_echo("aec", RATE)
+    for second in range(20):
+        part = slice(second * RATE, (second + 1) * RATE)
+        through(echo, played[part], heard[part])
+        assert echo.active == "aec"
+
+
 def test_without_a_sound_the_canceller_lets_the_user_through(speech: bytes) -> None:
     said = pcm16_to_float32(speech)
     left = through(make_echo("aec", RATE), np.zeros_like(said), said)

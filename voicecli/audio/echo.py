@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from voicecli.audio import EchoMode
+from voicecli.audio.likeness import EchoFinder
 from voicecli.audio.pairing import FRAME_MS, FramePairs
 from voicecli.audio.pcm import SILENCE_DBFS, Resampler, level
 from voicecli.errors import ConfigurationError
@@ -25,6 +26,9 @@ _AUDIBLE_DBFS = -60.0  # what is played more softly makes no echo that matters
 # enough to learn from: speech is at -20 to -30 dBFS.
 _CONVERGENCE_MS = 500
 _LEARNT_FROM_DBFS = -45.0
+# What is left more softly than this, while the assistant is heard, is what the canceller could not take out: a detector
+# that hears digital silence otherwise takes even -55 dBFS for a voice (seen in the second after a skip).
+_RESIDUE_DBFS = -45.0
 # From playing a block to hearing its echo: up to 300 ms in the devices, and the room goes on sounding.
 _TAIL_MS = 400
 _QUIET_MS = 1_000  # longer than the pauses within a reply
@@ -34,14 +38,15 @@ _MARGIN_DB = 8.0
 _FALL_DB_PER_S = 6.0
 _RISE_DB_PER_S = 30.0
 _FIRST_COUPLING_DB = 6.0  # until something is known: an echo louder than its sound
-_HOLD_MS = 200  # an open gate stays open between two syllables
+_HOLD_MS = 200  # what lets a voice through goes on to do so between two syllables
 
 
 class Echo(Protocol):
     """Takes the echo out.
 
     Attributes:
-        active: what it does, in a word for the user: "aec", "gate", "half-duplex" or "off".
+        active: what it does, in a word for the user: "aec", "gate", "half-duplex" or "off"; "none" where "aec" finds no
+            echo.
         holds_back: whether it replaces what is heard by silence just now.
     """
 
@@ -107,6 +112,9 @@ class NoEchoControl:
 class EchoCanceller:
     """Subtracts the echo, so that the user can speak into the reply: WebRTC's canceller, of the extra "aec".
 
+    Where no echo is found, as with headphones, it takes nothing out: it would take much of the user's first words with
+    it, as it cannot tell them from an echo that it does not know yet (for 0.8 to 1.2 s, measured).
+
     In the first half second of sound, while it learns the room, it returns silence; and again, for 0.4 s longer, when
     one of the devices has skipped, which moves the echo. Takes 0.14 ms for 10 ms of audio, and adds up to 10 ms where
     pieces are not whole multiples of that, and up to 100 ms while what is played is served late.
@@ -114,8 +122,6 @@ class EchoCanceller:
     Raises:
         ConfigurationError: its package is missing.
     """
-
-    active = "aec"
 
     def __init__(self, sample_rate: int, played_rate: int) -> None:
         try:
@@ -135,13 +141,21 @@ class EchoCanceller:
         self._captured = _Frames(sample_rate)
         self._sounding = _Sounding()
         self._pairs = FramePairs(bytes(self._played.size))
+        self._finder = EchoFinder(self._played.sample_rate, sample_rate)
         self._heard_ms = 0  # written by the thread that plays; what follows by the one that records
         self._unlearnt_ms = 0  # of that, how much was heard before the canceller began to learn
+        self._voiced_ms = 0  # for so long what is left is no mere residue
         self._moving_ms = 0  # until the echo has surely moved, and learning begins anew
         self._skipped = False  # written by either
 
     @property
+    def active(self) -> str:
+        return "none" if self._finder.finds_none else "aec"
+
+    @property
     def holds_back(self) -> bool:
+        if self._finder.finds_none:
+            return False
         knows = not self._moving_ms and self._heard_ms - self._unlearnt_ms >= _CONVERGENCE_MS
         return self._sounding.lately and not knows
 
@@ -157,6 +171,8 @@ class EchoCanceller:
         cleaned: list[bytes | bytearray] = []
         for data in self._captured.take(audio):
             moves = self._pairs.captured(data, quiet=self._sounding.quiet_ms >= _QUIET_MS)
+            if moves:
+                self._finder.reset()  # perhaps a device was opened again, or another one
             if moves or self._skipped:
                 self._skipped, self._moving_ms = False, _TAIL_MS
             elif self._moving_ms:
@@ -178,7 +194,12 @@ class EchoCanceller:
         memory = bytearray(captured)
         self._processing.process_reverse_stream(self._make_frame(bytearray(played), self._played.sample_rate))
         self._processing.process_stream(self._make_frame(memory, self._captured.sample_rate))
-        return bytes(len(memory)) if self.holds_back else memory
+        self._finder.pair(played, captured)
+        if self._finder.finds_none:
+            return captured
+        self._voiced_ms = _HOLD_MS if level(bytes(memory)) > _RESIDUE_DBFS else max(0, self._voiced_ms - FRAME_MS)
+        residue = self._sounding.lately and not self._voiced_ms
+        return bytes(len(memory)) if residue or self.holds_back else memory
 
 
 class EchoGate:
