@@ -190,6 +190,13 @@ def test_with_headphones_the_user_is_heard_from_the_first_word(speech: bytes) ->
     assert echo.active == "none"
 
 
+def test_a_muted_microphone_is_no_proof_of_headphones() -> None:
+    played = noise(8, -20, seed=1)
+    echo = make_echo("aec", RATE)
+    through(echo, played, np.zeros_like(played))
+    assert echo.active == "aec"
+
+
 def test_an_echo_that_appears_is_cancelled() -> None:
     """Headphones were pulled out, and nobody told."""
     played = noise(16, -20, seed=1)

@@ -56,7 +56,8 @@ class EchoFinder:
         if self._since_ms >= _EVERY_MS and len(self._played) == self._played.maxlen:
             self._since_ms = 0
             sound = b"".join(list(self._played)[-len(self._captured) :])
-            if level(sound) > _LOUD_DBFS:
+            # A microphone that is muted tells nothing of the room.
+            if level(sound) > _LOUD_DBFS and any(map(any, self._captured)):
                 self._look()
 
     def reset(self) -> None:
@@ -83,9 +84,7 @@ class EchoFinder:
         spectrum = np.zeros(_LAGS // 2 + 1, np.complex128)
         spectrum[low:high] = crossed / np.maximum(np.abs(crossed), 1e-9)
         energy = np.fft.irfft(spectrum) ** 2
-        average = float(energy.mean())
-        if not average:  # a microphone that delivers zeros
-            return 0.0
+        average = float(energy.mean()) or 1.0  # nothing of either within these frequencies
         size = round(_SMOOTH_MS / 1000 / _SPAN_S * _LAGS)
         within = energy[: round(_FURTHEST_MS / 1000 / _SPAN_S * _LAGS)]
         return float(np.convolve(within, np.full(size, 1 / size), "valid").max()) / average
