@@ -20,6 +20,7 @@ from voicecli.events import (
     SessionStarted,
     SpeechStarted,
     SpeechStopped,
+    TranscriptUpdate,
 )
 from voicecli.providers.base import Capabilities
 from voicecli.testing import ScriptedConnection, Step, reply, scripted_provider
@@ -63,7 +64,7 @@ class ListSink:
     def write(self, audio: bytes, item_id: str) -> None:
         self.written.append((item_id, audio))
 
-    def end(self, item_id: str | None = None) -> None:
+    def end(self) -> None:
         self.ends += 1
 
     def clear(self) -> Playhead | None:
@@ -236,3 +237,30 @@ async def test_no_answer_is_an_error(speech: bytes) -> None:
     config = RealtimeConfig(vad_mode=VADMode.NONE, response_timeout_s=0.05)
     with pytest.raises(RealtimeError, match="No answer came"):
         await hold(ListSource(chunks(speech)), config=config)
+
+
+async def test_the_sink_knows_at_once_and_of_the_right_reply_that_it_is_complete() -> None:
+    """Its words, and its end with them, wait for the user's; a reply that only calls a tool has no sound to end."""
+
+    class Noting(ListSink):
+        def end(self) -> None:
+            self.written.append(("end", b""))
+
+    sink, connection = Noting(), ScriptedConnection()
+    sound = [AudioChunk(bytes([n, 0]), "r2", "item2") for n in range(3)]
+    connection.play(
+        [TranscriptUpdate("user", "u", "", False), ResponseStarted("r"), ResponseDone("r", awaits_tools=True)]
+    )
+    connection.play([ResponseStarted("r2"), *sound[:2], TranscriptUpdate("assistant", "item2", "Sun.", True)])
+    connection.play([sound[2], ResponseDone("r2")])
+
+    async def words() -> None:
+        while not sink.written or sink.written[-1][0] != "end":
+            await asyncio.sleep(0.001)
+        connection.play([TranscriptUpdate("user", "u", "Weather?", True), SessionEnded("bye")])
+
+    async with asyncio.timeout(1.5):
+        telling = asyncio.create_task(words())
+        await hold(ListSource([], endless=True), config=RealtimeConfig(), sink=sink, connection=connection)
+        await telling
+    assert sink.written == [*(("item2", bytes([n, 0])) for n in range(3)), ("end", b"")]

@@ -9,7 +9,7 @@ def test_a_turn_is_owed_an_answer_until_it_is_complete() -> None:
     assert expected.hope_left(0) is None
     expected.response_started("r1")
     assert expected.running == "r1"
-    expected.response_done("r1", awaits_tools=False)
+    expected.response_done("r1", 2.0, awaits_tools=False)
     assert not expected.waiting
 
 
@@ -17,7 +17,7 @@ def test_a_call_of_tools_is_no_answer() -> None:
     expected = Expectation()
     expected.turn_ended()
     expected.response_started("r1")
-    expected.response_done("r1", awaits_tools=True)
+    expected.response_done("r1", 2.0, awaits_tools=True)
     assert expected.waiting
 
 
@@ -27,10 +27,10 @@ def test_the_end_of_a_cut_reply_answers_no_later_turn() -> None:
     expected.turn_ended()
     expected.response_started("r1")
     expected.turn_ended()
-    expected.response_done("r1", awaits_tools=False)
+    expected.response_done("r1", 2.0, awaits_tools=False)
     assert expected.waiting
     expected.response_started("r2")
-    expected.response_done("r2", awaits_tools=False)
+    expected.response_done("r2", 2.0, awaits_tools=False)
     assert not expected.waiting
 
 
@@ -52,7 +52,7 @@ def test_audio_that_ends_after_the_answer_began_promises_nothing_more() -> None:
     expected.turn_ended()
     expected.audio_ended(1.0)
     expected.response_started("r1")
-    expected.response_done("r1", awaits_tools=False)
+    expected.response_done("r1", 2.0, awaits_tools=False)
     assert not expected.waiting
 
 
@@ -83,7 +83,7 @@ def test_an_answer_that_has_not_begun_can_be_refused() -> None:
     expected.refuse()
     assert not expected.waiting
     assert expected.response_started("r1") is False
-    expected.response_done("r1", awaits_tools=False)
+    expected.response_done("r1", 2.0, awaits_tools=False)
     assert not expected.waiting
 
 
@@ -93,3 +93,27 @@ def test_a_refusal_does_not_hit_the_next_turn() -> None:
     expected.refuse()
     expected.turn_ended()
     assert expected.response_started("r2") is True
+
+
+def test_several_turns_may_be_answered_together_or_one_by_one() -> None:
+    expected = Expectation()
+    expected.turn_ended()
+    expected.turn_ended()
+    expected.response_started("r1")
+    expected.response_done("r1", 2.0, awaits_tools=False)
+    assert expected.waiting
+    assert expected.hope_left(2.0) is not None
+    expected.response_started("r2")
+    expected.response_done("r2", 2.0, awaits_tools=False)
+    assert not expected.waiting
+
+
+def test_a_turn_without_speech_leaves_the_answer_to_the_one_before_owed() -> None:
+    expected = Expectation()
+    expected.turn_ended()
+    expected.turn_ended()
+    expected.no_speech()
+    assert expected.waiting
+    expected.response_started("r1")
+    expected.response_done("r1", 2.0, awaits_tools=False)
+    assert not expected.waiting

@@ -104,7 +104,7 @@ LAYERS = (
     ("commands", "config", "events"),
     (
         *("audio", "expectation", "frame_log", "handlers", "inbox", "metrics", "outbox", "pictures", "playback"),
-        *("response", "subscription", "tool_calls", "tools", "transcript", "turns"),
+        *("reply_hold", "response", "subscription", "tool_calls", "tools", "transcript", "turns", "word_order"),
     ),
     ("providers.base", "providers.listing"),
     ("dial", "liveness", "websocket"),

@@ -61,3 +61,23 @@ def test_a_reply_to_nothing_has_no_latency() -> None:
     metrics = clock.done(2.0)
     assert metrics.first_audio_ms is None
     assert metrics.audio_ms == 10
+
+
+def test_what_may_have_been_a_turn_counts_when_it_is_known_to_be_one() -> None:
+    clock = TurnClock(24_000)
+    clock.turn_ended(10.0)
+    clock.response_started()
+    clock.turn_may_have_ended(11.0)
+    assert clock.done(12.0, awaits_tools=True).done_ms == 2_000
+    clock.response_started()  # the same reply goes on
+    assert clock.done(13.0).done_ms == 3_000
+    clock.turn_may_have_ended(13.0)
+    clock.settle(False)
+    clock.response_started()
+    assert clock.done(14.0).done_ms == 4_000
+    clock.turn_may_have_ended(15.0)
+    clock.response_started()
+    assert clock.done(16.0).done_ms == 1_000
+    clock.turn_may_have_ended(17.0)
+    clock.settle(True)
+    assert clock.done(18.0).done_ms == 1_000

@@ -24,10 +24,12 @@ from voicecli.commands import (
 from voicecli.errors import AudioFormatError, ConfigurationError, RealtimeConnectionError, RealtimeError, ToolError
 from voicecli.events import (
     AudioChunk,
+    AudioDone,
     ErrorOccurred,
     Event,
     Interrupted,
     Notice,
+    Reconnecting,
     ResponseDone,
     ResponseStarted,
     SessionEnded,
@@ -243,8 +245,8 @@ async def test_a_turn_pauses_the_reply_then_cuts_it(speech: bytes) -> None:
         for start in range(0, len(speech), 640):
             await session.send_audio(speech[start : start + 640], sample_rate=16_000, wait=False)
         await session.end_turn()
-    assert connection.cancelled == [CancelResponse("item", 700)]
-    assert player.told == ["pause", "clear", "resume"]
+    assert connection.cancelled == [CancelResponse("item", 700, whole=True)]
+    assert player.told == ["pause", "clear"]
     kinds = [type(command) for command in connection.commands if not isinstance(command, AppendAudio)]
     assert kinds == [CancelResponse, StartTurn, EndTurn]
 
@@ -313,24 +315,40 @@ async def test_a_turn_found_here_waits_for_its_words_too(speech: bytes) -> None:
         assert connection.cancelled == []
         connection.play([TranscriptUpdate("user", "u", "Wait", final=True)])
         await until(lambda: connection.cancelled)
-    assert connection.cancelled == [CancelResponse("item", 700)]
+    assert connection.cancelled == [CancelResponse("item", 700, whole=True)]
     assert player.told == ["pause", "pause", "clear"]
 
 
-async def test_who_speaks_again_before_the_first_words_are_known_interrupts() -> None:
-    """Nor is the first answered, into the second."""
+@pytest.mark.parametrize("words", [True, False])
+async def test_a_second_voice_before_the_first_words_are_known_waits_for_words_too(words: bool) -> None:
     voice, connection = words_first(VADMode.SERVER)
     async with voice.connect() as session:
         session.player = player = Player(Playhead("item", 420))
         running: list[Step] = [ResponseStarted("r"), AudioChunk(SECOND, "r", "item")]
         connection.play([*running, SpeechStarted(), SpeechStopped(), SpeechStarted()])
-        await until(lambda: connection.cancelled)
-        assert player.told == ["pause", "clear"]
-        connection.play([ResponseDone("r", "cancelled"), TranscriptUpdate("user", "u1", "Wait", final=True)])
-        connection.play([ResponseStarted("r2"), ResponseDone("r2", "cancelled"), SpeechStopped()])
-        connection.play([TranscriptUpdate("user", "u2", "Stop", final=True), ResponseStarted("r3"), ResponseDone("r3")])
+        connection.play([Notice("no_speech", "No words."), SpeechStopped()])
+        await until(lambda: len(player.told) == 2)
+        await asyncio.sleep(0.01)
+        assert player.told == ["pause", "pause"], "the first had none, the second may have"
+        assert connection.cancelled == []
+        last = TranscriptUpdate("user", "u2", "Stop", final=True) if words else Notice("no_speech", "No words.")
+        connection.play([last])
+        await until(lambda: len(player.told) == 3)
+    assert player.told[-1] == ("clear" if words else "resume")
+    assert connection.cancelled == ([CancelResponse("item", 420)] if words else [])
+
+
+async def test_a_noise_while_an_answer_is_thought_about_does_not_cost_it() -> None:
+    voice, connection = words_first(VADMode.SERVER)
+    async with voice.connect() as session:
+        session.player = player = Player()
+        connection.play([SpeechStarted(), SpeechStopped(), TranscriptUpdate("user", "u", "Why?", final=True)])
+        connection.play([SpeechStarted(), SpeechStopped(), Notice("no_speech", "No words.")])
+        await until(lambda: player.told[-1:] == ["resume"])
+        assert session.awaiting_reply
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND, "r", "item"), ResponseDone("r")])
         await session.wait_for_reply()
-    assert connection.cancelled == [CancelResponse("item", 420), CancelResponse()]
+    assert connection.cancelled == []
 
 
 async def test_what_was_made_of_a_held_reply_is_no_answer_to_the_turn() -> None:
@@ -355,6 +373,53 @@ async def test_muting_ends_the_turn_that_is_found_here(speech: bytes) -> None:
         await session.wait_for_reply()
     kinds = [type(command) for command in connection.commands if not isinstance(command, AppendAudio)]
     assert kinds == [StartTurn, EndTurn, PauseAudio]
+
+
+def overhearing(**settings: Any) -> tuple[RealtimeVoice, ScriptedConnection]:
+    """A conversation with a provider that finds the turns, and tells of no voice."""
+    capabilities = Capabilities(input_rate=16_000, output_rate=24_000, reports_speech=False)
+    connection = ScriptedConnection(capabilities=capabilities)
+    config = RealtimeConfig(vad_mode=VADMode.SERVER, response_timeout_s=5, **settings)
+    return RealtimeVoice(scripted_provider(connection=connection), config=config), connection
+
+
+@pytest.mark.parametrize("vad_mode", [VADMode.CLIENT, VADMode.SERVER])
+async def test_a_microphone_lost_amid_a_suspicion_leaves_no_reply_paused(vad_mode: VADMode, speech: bytes) -> None:
+    voice, connection = (
+        overhearing() if vad_mode is VADMode.SERVER else conversation(config=RealtimeConfig(vad_mode=VADMode.CLIENT))
+    )
+    async with voice.connect() as session:
+        events = asyncio.create_task(collect(session))
+        session.player = player = Player(Playhead("item", 700))
+        connection.play(REPLY_HEARD)
+        await until(lambda: not session.awaiting_reply and len(session._subscriptions) > 0)
+        await asyncio.sleep(0.01)
+        for start in range(0, len(speech), 640):
+            await session.send_audio(speech[start : start + 640], sample_rate=16_000, wait=False)
+            if player.told:
+                break
+        await session.pause_audio()
+        connection.play([SessionEnded("bye")])
+        seen = await events
+    assert player.told == ["pause", "resume"]
+    assert connection.cancelled == []
+    assert [type(event) for event in seen if isinstance(event, SpeechStarted | SpeechStopped)] == [
+        SpeechStarted,
+        SpeechStopped,
+    ]
+    assert [command for command in connection.commands if not isinstance(command, AppendAudio)] == [PauseAudio()]
+
+
+async def test_a_microphone_lost_amid_a_pressed_key_ends_no_turn() -> None:
+    voice, connection = conversation(reply("Yes."))
+    async with voice.connect() as session:
+        await session.send_audio(SECOND, wait=False)
+        await session.pause_audio()
+        assert session.user_speaking
+        await session.end_turn()
+        await session.wait_for_reply()
+    kinds = [type(command) for command in connection.commands if not isinstance(command, AppendAudio)]
+    assert kinds == [StartTurn, PauseAudio, EndTurn]
 
 
 async def test_a_turn_that_is_taken_back_lets_the_reply_go_on(speech: bytes) -> None:
@@ -547,7 +612,7 @@ async def test_iterating_yields_events_from_the_beginning_to_the_end() -> None:
 
 
 async def test_a_reply_waits_for_the_users_words_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voicecli.session._TRANSCRIPT_WAIT_S", 0.01)
+    monkeypatch.setattr("voicecli.word_order._TRANSCRIPT_WAIT_S", 0.01)
     voice, connection = conversation()
     async with voice.connect() as session:
         events = asyncio.create_task(collect(session))
@@ -560,6 +625,53 @@ async def test_a_reply_waits_for_the_users_words_and_not_for_ever(monkeypatch: p
         seen = await events
     assert [event for event in seen if isinstance(event, TranscriptUpdate)] == [slot, word, late]
     assert [turn.text for turn in session.history] == ["Is it?", "It is."]
+
+
+async def test_the_end_of_the_sound_is_told_at_once_and_the_words_wait() -> None:
+    voice, connection = conversation()
+    async with voice.connect() as session:
+        session.player = Player()
+        events = aiter(session)
+        connection.play([TranscriptUpdate("user", "u", "", False), ResponseStarted("r"), AudioChunk(SECOND, "r", "i")])
+        connection.play([TranscriptUpdate("assistant", "i", "Yes.", True), ResponseDone("r")])
+        seen: list[Event] = []
+        while not isinstance(event := await anext(events), AudioDone):
+            seen.append(event)
+        assert event == AudioDone("r")
+        assert not any(isinstance(event, TranscriptUpdate) and event.text for event in seen)
+        assert session.awaiting_reply, "its words are not told"
+        await session.interrupt()
+        assert connection.cancelled == [], "it is complete"
+        connection.play([TranscriptUpdate("user", "u", "Is it?", True)])
+        await session.wait_for_reply()
+        rest = [await anext(events) for _ in range(3)]
+    assert rest[:2] == [TranscriptUpdate("user", "u", "Is it?", True), TranscriptUpdate("assistant", "i", "Yes.", True)]
+    assert isinstance(rest[2], ResponseDone)
+
+
+async def test_no_end_of_sound_is_told_of_a_reply_without_any_or_that_was_cut() -> None:
+    voice, connection = conversation()
+    async with voice.connect() as session:
+        session.player = Player(Playhead("i", 100))
+        events = asyncio.create_task(collect(session))
+        connection.play([ResponseStarted("tool"), ResponseDone("tool", awaits_tools=True)])
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND, "r", "i"), Interrupted("r", "i"), ResponseDone("r")])
+        connection.play([SessionEnded("bye")])
+        assert not any(isinstance(event, AudioDone) for event in await events)
+
+
+async def test_a_reply_without_the_words_before_it_ends_before_the_next_begins() -> None:
+    voice, connection = conversation()
+    async with voice.connect() as session:
+        events = asyncio.create_task(collect(session))
+        slot, words = TranscriptUpdate("user", "u", "", False), TranscriptUpdate("assistant", "i", "I look.", True)
+        connection.play([slot, ResponseStarted("r"), words, ResponseDone("r", awaits_tools=True)])
+        connection.play([ResponseStarted("r2"), AudioChunk(SECOND, "r2", "i2")])
+        connection.play([TranscriptUpdate("user", "u", "Weather?", True), SessionEnded("bye")])
+        seen = await events
+    order = [event for event in seen if not isinstance(event, SessionStarted | AudioChunk | SessionEnded)]
+    assert [type(event) for event in order[1:4]] == [ResponseStarted, ResponseDone, ResponseStarted]
+    assert [event.text for event in order[4:] if isinstance(event, TranscriptUpdate)] == ["Weather?", "I look."]
 
 
 # -- tools
@@ -644,6 +756,50 @@ async def test_a_slow_tool_holds_nothing_up_and_a_cancelled_one_is_not_answered(
     assert any(isinstance(event, AudioChunk) for event in seen)
     assert not any(isinstance(event, ToolCallFinished) for event in seen)
     assert not any(isinstance(command, ToolResult) for command in connection.commands)
+
+
+async def test_the_end_of_a_turn_does_not_overtake_its_audio() -> None:
+    """A connection may take its time with a chunk, while another task ends the turn."""
+
+    class Busy(ScriptedConnection):
+        async def send(self, command: Any) -> None:
+            for _ in range(5 if isinstance(command, AppendAudio | StartTurn) else 0):
+                await asyncio.sleep(0)
+            await super().send(command)
+
+    connection = Busy([reply("Yes.")])
+    async with RealtimeVoice(scripted_provider(connection=connection), config=MANUAL).connect() as session:
+        speaking = asyncio.create_task(session.send_audio(SECOND[:960], wait=False))
+        await asyncio.sleep(0)
+        await session.end_turn()
+        await speaking
+        await session.wait_for_reply()
+    assert [type(command) for command in connection.commands] == [StartTurn, AppendAudio, EndTurn]
+
+
+async def test_each_of_two_texts_is_waited_for() -> None:
+    connection = ScriptedConnection()
+    async with RealtimeVoice(scripted_provider(connection=connection), config=MANUAL).connect() as session:
+        await session.send_text("One?", wait=False)
+        await session.send_text("Two?", wait=False)
+        waiting = asyncio.create_task(session.wait_for_reply())
+        connection.play(reply("One.", response_id="r1"))
+        await until(lambda: any(turn.text == "One." for turn in session.history))
+        await asyncio.wait([waiting], timeout=0.05)
+        assert not waiting.done()
+        connection.play(reply("Two.", response_id="r2"))
+        await waiting
+        assert session.history[-1].text == "Two."
+
+
+async def test_two_texts_that_are_answered_together_are_not_waited_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicecli.expectation._SIGN_OF_SPEECH_S", 0.05)
+    connection = ScriptedConnection()
+    async with RealtimeVoice(scripted_provider(connection=connection), config=MANUAL).connect() as session:
+        await session.send_text("One?", wait=False)
+        await session.send_text("Two?", wait=False)
+        connection.play(reply("Both."))
+        await session.wait_for_reply()
 
 
 # -- the end
@@ -873,7 +1029,7 @@ async def test_a_reply_that_has_come_whole_is_interrupted_here(words: bool, told
         await session.send_audio(bytes(64_000), wait=False)
         await until(lambda: len(player.told) == 2)
     assert player.told == told
-    assert connection.cancelled == ([CancelResponse("item", 420)] if words else [])
+    assert connection.cancelled == ([CancelResponse("item", 420, whole=True)] if words else [])
 
 
 async def test_the_answer_to_a_voice_is_not_paused_by_it(speech: bytes) -> None:
@@ -891,6 +1047,91 @@ async def test_the_answer_to_a_voice_is_not_paused_by_it(speech: bytes) -> None:
         await session.wait_for_reply()
     assert player.told == ["pause", "clear"]
     assert connection.cancelled == []
+
+
+@pytest.mark.parametrize("words", [True, False], ids=["words", "answer"])
+async def test_words_that_come_after_the_silence_cut_the_reply_still(words: bool, speech: bytes) -> None:
+    voice, connection = overhearing()
+    async with voice.connect() as session:
+        session.player = player = Player(Playhead("item", 420))
+        events = aiter(session)
+        connection.play(REPLY_HEARD)
+        while not isinstance(await anext(events), ResponseDone):
+            pass
+        await session.send_audio(bytes(32_000) + speech + bytes(64_000), wait=False)
+        assert player.told == ["pause", "resume"]
+        heard: list[Step] = [TranscriptUpdate("user", "u", "What about Rome?", final=True)] if words else []
+        connection.play([*heard, ResponseStarted("r2"), AudioChunk(SECOND, "r2", "item2"), ResponseDone("r2")])
+        seen: list[Event] = []
+        while not isinstance(seen[-1] if seen else None, ResponseDone):
+            seen.append(await anext(events))
+    assert player.told == ["pause", "resume", "clear"]
+    assert connection.cancelled == [CancelResponse("item", 420, whole=True)]
+    assert Interrupted("r", "item") in seen
+    assert AudioChunk(SECOND, "r2", "item2") in seen, "the answer is heard"
+
+
+async def test_words_long_after_a_noise_cut_nothing(monkeypatch: pytest.MonkeyPatch, speech: bytes) -> None:
+    monkeypatch.setattr("voicecli.reply_hold._LATE_WORDS_S", -1.0)
+    voice, connection = overhearing()
+    async with voice.connect() as session:
+        session.player = player = Player(Playhead("item", 420))
+        events = aiter(session)
+        connection.play(REPLY_HEARD)
+        while not isinstance(await anext(events), ResponseDone):
+            pass
+        await session.send_audio(bytes(32_000) + speech + bytes(64_000), wait=False)
+        connection.play([TranscriptUpdate("user", "u", "Late", final=True)])
+        while not isinstance(await anext(events), TranscriptUpdate):
+            pass
+    assert player.told == ["pause", "resume"]
+
+
+@pytest.mark.parametrize("tools", [False, True], ids=["one response", "over tools"])
+async def test_a_noise_does_not_change_how_fast_the_running_reply_came(tools: bool, speech: bytes) -> None:
+    voice, connection = overhearing()
+    async with voice.connect() as session:
+        session.player = Player()
+        events = asyncio.create_task(collect(session))
+        await asyncio.sleep(0)
+        await session.send_audio(bytes(32_000) + speech + bytes(64_000), wait=False)
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND, "r", "i")])
+        await until(lambda: session.awaiting_reply)
+        await asyncio.sleep(0.1)
+        await session.send_audio(speech + bytes(64_000), wait=False)  # the server takes it for a noise
+        if tools:
+            connection.play([ResponseDone("r", awaits_tools=True), ResponseStarted("r2")])
+        connection.play([AudioChunk(SECOND, "r", "i"), ResponseDone("r2" if tools else "r"), SessionEnded("bye")])
+        done = [event for event in await events if isinstance(event, ResponseDone)][-1]
+    assert done.metrics.done_ms is not None
+    assert done.metrics.done_ms >= 100
+    assert done.metrics.audio_ms == 2_000
+
+
+@pytest.mark.parametrize("reports", [True, False])
+async def test_while_the_connection_is_made_again_a_voice_is_noticed_here(reports: bool, speech: bytes) -> None:
+    """Its provider cannot hear it; when it is back, it hears the same voice, and what it then says of it is no news."""
+    capabilities = Capabilities(input_rate=16_000, output_rate=24_000, reports_speech=reports)
+    connection = ScriptedConnection(capabilities=capabilities)
+    back = SessionStarted("s", "m", "v", 16_000, 24_000, resumed=True)
+    async with RealtimeVoice(scripted_provider(connection=connection), config=SERVER).connect() as session:
+        session.player = player = Player(Playhead("item", 420))
+        events = asyncio.create_task(collect(session))
+        await asyncio.sleep(0)
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND, "r", "item"), Reconnecting(1, 0.0, "gone")])
+        await until(lambda: session._away)
+        await session.send_audio(bytes(32_000) + speech, wait=False)
+        assert player.told == ["clear"]
+        assert connection.cancelled == [CancelResponse("item", 420)]
+        told: list[Step] = [SpeechStarted(), SpeechStopped()] if reports else []
+        connection.play([back, ResponseDone("r", "incomplete"), *told])
+        await until(lambda: not session._away)
+        await session.send_audio(bytes(64_000) + speech + bytes(64_000), wait=False)
+        connection.play([SessionEnded("bye")])
+        seen = await events
+    assert sum(isinstance(event, Interrupted) for event in seen) == 1
+    assert sum(isinstance(event, SpeechStarted) for event in seen) == (1 if reports else 2)
+    assert connection.cancelled == [CancelResponse("item", 420)]
 
 
 @pytest.mark.parametrize("realtime", [True, False])

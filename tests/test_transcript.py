@@ -1,7 +1,14 @@
 import pytest
 
 from voicecli.commands import SendText, ToolResult
-from voicecli.events import ResponseDone, SpeechStarted, ToolCallFinished, ToolCallRequest, TranscriptUpdate
+from voicecli.events import (
+    ResponseDone,
+    ResponseStarted,
+    SpeechStarted,
+    ToolCallFinished,
+    ToolCallRequest,
+    TranscriptUpdate,
+)
 from voicecli.transcript import Transcript, TranscriptOrder, Turn, heard_text
 
 
@@ -68,6 +75,14 @@ def test_what_was_heard_of_a_reply_does_not_wait_for_the_words_that_cut_it() -> 
     # But it does for the words that it answers.
     assert order.push(assistant("What")) == []
     assert order.push(cut) == []
+
+
+def test_the_end_of_a_reply_waits_for_its_words_but_not_longer_than_for_the_next_reply() -> None:
+    order = TranscriptOrder()
+    order.push(user(""))
+    assert order.push(assistant("It")) == order.push(ResponseDone("r1")) == []
+    assert order.push(ResponseStarted("r2")) == [ResponseDone("r1"), ResponseStarted("r2")]
+    assert order.push(user("Is it?", final=True)) == [user("Is it?", final=True), assistant("It")]
 
 
 def test_the_wait_can_be_given_up() -> None:

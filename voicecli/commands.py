@@ -88,10 +88,12 @@ class CancelResponse:
         item_id: the item being played when it was stopped, or None when none was.
         played_ms: how much of that item was heard, in ms; None when nothing unheard was dropped, so that
             the model's memory of it needs no cut.
+        whole: whether the reply had come whole: one that is being made by now is another, and goes on.
     """
 
     item_id: str | None = None
     played_ms: int | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

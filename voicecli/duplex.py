@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 
 from voicecli.audio import AudioSink, AudioSource, Playhead
 from voicecli.config import VADMode
-from voicecli.events import AudioChunk, Event, Interrupted, ResponseDone
+from voicecli.events import AudioChunk, AudioDone, Event, Interrupted
 from voicecli.session import VoiceSession
 
 __all__ = ["Observer", "converse"]
@@ -63,7 +63,7 @@ class _Nowhere:
     sample_rate = 0
 
     def write(self, audio: bytes, item_id: str) -> None: ...
-    def end(self, item_id: str | None = None) -> None: ...
+    def end(self) -> None: ...
     def clear(self) -> Playhead | None:
         return None
 
@@ -78,7 +78,7 @@ async def _listen(events: AsyncIterator[Event], sink: AudioSink, observers: tupl
         match event:
             case AudioChunk(audio, item_id=item_id):
                 sink.write(audio, item_id)
-            case ResponseDone():
+            case AudioDone():
                 sink.end()
             case Interrupted():
                 sink.clear()  # of what was still on its way here

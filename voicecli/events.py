@@ -4,8 +4,11 @@ One event means one thing on every provider. A recoverable error is an event (`E
 an exception raised by the iteration.
 
 The order within a turn: SpeechStarted, SpeechStopped (turns by voice), the user's TranscriptUpdates,
-ResponseStarted, AudioChunks with the assistant's TranscriptUpdates between them, ResponseDone. An Interrupted
-may come at any moment after ResponseStarted; the response's ResponseDone still follows.
+ResponseStarted, AudioChunks with the assistant's TranscriptUpdates between them, AudioDone, ResponseDone. An
+Interrupted may come at any moment after ResponseStarted; the response's ResponseDone still follows.
+
+Where the user's words come late, the reply's words wait for them, and its ResponseDone with these; its sound and its
+AudioDone do not. After two seconds they wait no longer, and the ResponseDone never beyond the next ResponseStarted.
 """
 
 from dataclasses import dataclass, fields
@@ -17,6 +20,7 @@ __all__ = [
     "CONNECTION_LOST",
     "ApprovalRequest",
     "AudioChunk",
+    "AudioDone",
     "ErrorOccurred",
     "Event",
     "Interrupted",
@@ -166,6 +170,13 @@ class AudioChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioDone:
+    """All sound of the reply has come, though not all of its words may have. Not told of one that was cut off."""
+
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class TranscriptUpdate:
     """What somebody says, as text.
 
@@ -305,6 +316,7 @@ Event = (
     | SpeechStopped
     | Interrupted
     | AudioChunk
+    | AudioDone
     | TranscriptUpdate
     | ToolCallRequest
     | ToolCallCancelled

@@ -43,19 +43,39 @@ def with_cost(usage: Usage, prices: Prices | None, *, transcription_per_minute: 
 
 
 class TurnClock:
-    """Measures one turn after the other. Times are in seconds, of any monotonic clock."""
+    """Measures one turn after the other. Times are in seconds, of any monotonic clock.
+
+    A noise amid a reply looks like a turn. What may have been one counts as one when words of it are known
+    (`settle(True)`), or when a response begins that does not just go on after tools.
+    """
 
     def __init__(self, output_rate: int) -> None:
         self._bytes_per_ms = output_rate * 2 / 1000
         self._end: float | None = None
+        self._maybe_end: float | None = None
+        self._goes_on = False  # the last response awaits tools
         self._audio_bytes = 0
         self._metrics = TurnMetrics()
 
     def turn_ended(self, now: float) -> None:
         """The user has finished: what follows is measured from here."""
-        self._end = now
+        self._end, self._maybe_end = now, None
         self._audio_bytes = 0
         self._metrics = TurnMetrics()
+
+    def turn_may_have_ended(self, now: float) -> None:
+        """The user has finished, or it was a noise: until it is known, the reply goes on being measured as before."""
+        self._maybe_end = now
+
+    def settle(self, was_turn: bool) -> None:
+        """What may have been a turn was one, or was a noise."""
+        end, self._maybe_end = self._maybe_end, None
+        if was_turn and end is not None:
+            self.turn_ended(end)
+
+    def response_started(self) -> None:
+        self.settle(not self._goes_on)
+        self._goes_on = False
 
     def audio(self, now: float, size: int) -> None:
         """`size` bytes of the reply's audio arrived."""
@@ -74,8 +94,9 @@ class TurnClock:
             self._metrics = replace(self._metrics, first_heard_ms=self._since(now))
         return self._metrics.first_heard_ms
 
-    def done(self, now: float) -> TurnMetrics:
-        """The reply is complete; the metrics of its turn so far."""
+    def done(self, now: float, *, awaits_tools: bool = False) -> TurnMetrics:
+        """The response is complete; the metrics of its turn so far."""
+        self._goes_on = awaits_tools
         audio_ms = round(self._audio_bytes / self._bytes_per_ms)
         return replace(self._metrics, done_ms=self._since(now), audio_ms=audio_ms)
 

@@ -62,11 +62,6 @@ class Answer:
             case ErrorOccurred(error):
                 self.error = error
 
-    @property
-    def is_answered(self) -> bool:
-        """Whether a whole answer has come."""
-        return self.done is not None and self.done.status != "cancelled" and not self.done.awaits_tools
-
     def response(self, sample_rate: int) -> Response:
         if self.done is not None and self.done.status == "failed":
             raise self.error or RealtimeError(f"The model failed to answer: {self.done.reason or 'no reason given'}.")

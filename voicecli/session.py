@@ -12,16 +12,15 @@ import time
 import uuid
 import weakref
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping, Sequence
-from copy import copy
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voicecli.audio import AudioSink, Playhead
 from voicecli.commands import (
     AnswerApproval,
-    AppendAudio,
     CancelResponse,
     ClearAudio,
     Command,
@@ -36,10 +35,12 @@ from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.errors import AudioFormatError, ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.events import (
     AudioChunk,
+    AudioDone,
     ErrorOccurred,
     Event,
     Interrupted,
     Notice,
+    Reconnecting,
     ResponseDone,
     ResponseStarted,
     SessionEnded,
@@ -57,11 +58,13 @@ from voicecli.metrics import TurnClock
 from voicecli.pictures import read_picture
 from voicecli.playback import PlaybackEstimate
 from voicecli.providers.base import Connection
+from voicecli.reply_hold import ReplyHold
 from voicecli.response import Answer, Response
 from voicecli.subscription import Subscription
 from voicecli.tool_calls import ToolCalls
 from voicecli.tools import Tool
-from voicecli.transcript import Transcript, TranscriptOrder, Turn
+from voicecli.transcript import Transcript, Turn
+from voicecli.word_order import WordOrder
 
 if TYPE_CHECKING:
     from voicecli.turns import Step
@@ -71,9 +74,6 @@ __all__ = ["VoiceSession"]
 _log = logging.getLogger(__name__)
 # Cutting long audio into pieces lets the connection send one while the next is made: 100 ms.
 _PIECE_S = 0.1
-# How long the reply's words wait for the user's (TranscriptOrder), in seconds. Transcriptions arrive within about
-# a second of the turn's end; later than this is rare, and a reader should not wait longer.
-_TRANSCRIPT_WAIT_S = 2.0
 # Events kept for an iteration that begins after the conversation did.
 _BACKLOG = 1024
 
@@ -115,8 +115,7 @@ class VoiceSession:
         capabilities = connection.capabilities
         self._turns = UserTurns(config, capabilities.input_rate, listens=not capabilities.reports_speech)
         self._transcript = Transcript(history)
-        self._order = TranscriptOrder()
-        self._order_timer: asyncio.TimerHandle | None = None
+        self._order = WordOrder(self._deliver)
         self._clock = TurnClock(connection.capabilities.output_rate)
         self._estimate = PlaybackEstimate(connection.capabilities.output_rate)
         self._subscriptions: weakref.WeakSet[Subscription] = weakref.WeakSet()
@@ -124,11 +123,13 @@ class VoiceSession:
         self._usage = Usage()
         self._answer: Answer | None = None
         self._answer_lock = asyncio.Lock()
+        self._sending = asyncio.Lock()  # what the user's audio comes to is sent in the order in which it was found
+        self._away = False  # between two sockets
         self._expected = Expectation()
         self._sounding: str | None = None  # the response whose audio came last
         self._cut: str | None = None  # the last response that was interrupted
-        self._held = False  # the reply is paused, until the user's words end it or a turn without words does not
-        self._held_clock: TurnClock | None = None  # of the reply that is held since before the user's turn ended
+        self._hold = ReplyHold()
+        self._spoken_over: str | None = None  # the response that was being made when the user was last overheard
         self._happened = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self._over = False
@@ -175,8 +176,8 @@ class VoiceSession:
 
     @property
     def awaiting_reply(self) -> bool:
-        """Whether a turn has ended whose answer is not complete, or a reply is being made."""
-        return self._expected.waiting or len(self._calls) > 0
+        """Whether a turn has ended whose answer is not complete, words included, or a reply is being made."""
+        return self._expected.waiting or len(self._calls) > 0 or self._order.holding
 
     # -- what the program says
 
@@ -214,7 +215,7 @@ class VoiceSession:
                     advice="Send signed 16-bit mono samples without a file header.",
                 )
             if not waits and len(audio) <= 2 * _PIECE_S * 2 * rate:  # from a microphone: not to be held up
-                await self._perform(self._turns.audio(audio, rate))
+                await self._perform(lambda: self._turns.audio(audio, rate))
                 return None
             pieces = _pieces(audio, rate)
         if not waits:
@@ -251,19 +252,23 @@ class VoiceSession:
 
     async def end_turn(self) -> None:
         """The user has finished: have the model answer. Without effect when nothing was said since the last turn."""
-        await self._perform(self._turns.end(), by_silence=False)
+        await self._perform(self._turns.end, by_silence=False)
 
     async def clear_audio(self) -> None:
         """Forget what was said since the turn began."""
-        self._turns.reset()
-        self._expected.speech_stopped()
-        self._go_on()
-        await self._send(ClearAudio())
+        async with self._sending:
+            self._turns.reset()
+            self._expected.speech_stopped()
+            self._hold.forget()
+            self._go_on()
+            await self._send(ClearAudio())
 
     async def pause_audio(self) -> None:
-        """No audio will come for a while: the microphone is muted. Ends a turn that silence would have ended."""
-        if self._config.vad_mode is VADMode.CLIENT:
-            await self.end_turn()
+        """No audio will come for a while: the microphone is muted, or lost.
+
+        Ends a turn that silence would have ended, and lets a reply go on that was paused by the mere suspicion of one.
+        """
+        await self._perform(self._turns.pause, by_silence=False)
         await self._send(PauseAudio())
 
     async def interrupt(self, playhead: Playhead | None = None) -> None:
@@ -305,8 +310,8 @@ class VoiceSession:
                 async with asyncio.timeout(self._config.response_timeout_s if hope_s is None else hope_s):
                     await self._happened.wait()
             except TimeoutError:
-                if self._calls:
-                    continue  # they have a timeout of their own
+                if self._calls or self._order.holding:
+                    continue  # they have timeouts of their own
                 self._expected.give_up()
                 if hope_s is not None:
                     continue
@@ -356,16 +361,17 @@ class VoiceSession:
         return len(self._handlers.of("audio")) > 0 or len(self._subscriptions) > 0
 
     async def _utterance(self, pieces: AsyncIterable[bytes], rate: int) -> None:
+        answers = self._expected.answers
         self._turns.begin_utterance()
         await self._stream(pieces, rate)
-        await self._perform(self._turns.end(), by_silence=False)
+        await self.end_turn()
         # If the utterance ends in silence, the answer may have come already.
-        self._expected.insist(answered=self._answer is not None and self._answer.is_answered)
+        self._expected.insist(answered=self._expected.answers > answers)
 
     async def _stream(self, pieces: AsyncIterable[bytes], rate: int) -> None:
         """Send audio as fast as the connection takes it."""
         async for piece in pieces:
-            await self._perform(self._turns.audio(piece, rate))
+            await self._perform(partial(self._turns.audio, piece, rate))
             await self._connection.drain()
 
     async def _say(self, text: str) -> None:
@@ -377,7 +383,7 @@ class VoiceSession:
         self._estimate.clear(time.monotonic())
         self._turn_ended()
         await self._send(command)
-        self._receive_in_order(TranscriptUpdate("user", command.item_id, text, final=True))
+        self._order.push(TranscriptUpdate("user", command.item_id, text, final=True))
 
     async def _ask(self, say: Coroutine[Any, Any, None]) -> Response:
         self._backlog = None
@@ -390,52 +396,59 @@ class VoiceSession:
             self._estimate.clear(time.monotonic())  # whoever is handed the whole answer has heard it
         return answer.response(self.output_rate)
 
-    async def _perform(self, steps: "Iterable[Step]", *, by_silence: bool = True) -> None:
-        """Send and tell; `by_silence` says how a turn that ends now was found to end."""
-        for step in steps:
-            match step:
-                case AppendAudio():
-                    await self._send(step)
-                case SpeechStarted() | SpeechStopped() if self._config.vad_mode is VADMode.SERVER:
-                    self._overheard(step)
-                case SpeechStarted() | SpeechStopped():
-                    await self._receive(step)
-                case StartTurn():
-                    if self._config.vad_mode is VADMode.CLIENT:
+    async def _perform(self, find: "Callable[[], Iterable[Step]]", *, by_silence: bool = True) -> None:
+        """Send and tell what `find` returns; `by_silence` says how a turn that ends now was found to end."""
+        server = self._config.vad_mode is VADMode.SERVER
+        async with self._sending:
+            for step in find():
+                match step:
+                    case SpeechStarted() | SpeechStopped():
+                        await (self._overheard(step, by_silence=by_silence) if server else self._receive(step))
+                        continue
+                    case StartTurn() if self._config.vad_mode is VADMode.CLIENT:
                         await self._spoken_into()
-                    else:
+                    case StartTurn():
                         await self._interrupt(None)
-                    await self._send(step)
-                case EndTurn() if self._config.vad_mode is VADMode.SERVER:
-                    self._expected.audio_ended(time.monotonic())
-                    await self._send(step)
-                case EndTurn():
-                    self._turn_ended(by_silence=by_silence)
-                    await self._send(step)
-                case _:
-                    await self._send(step)
+                    case EndTurn() if server:
+                        self._expected.audio_ended(time.monotonic())
+                    case EndTurn():
+                        self._turn_ended(by_silence=by_silence)
+                await self._send(step)
         if self._over:
             self._raise_over()
 
-    def _overheard(self, event: SpeechStarted | SpeechStopped) -> None:
-        """The user's voice, noticed here while the provider finds the turns and does not tell.
+    async def _overheard(self, event: SpeechStarted | SpeechStopped, *, by_silence: bool) -> None:
+        """The user's voice, noticed here while the provider finds the turns and does not tell, or cannot.
 
         A reply that has come whole the provider does not interrupt any more: if it is still heard, it is paused, and
-        cut by words.
+        cut by words. One that broke off with the connection is cut at once.
         """
+        now, interrupts = time.monotonic(), self._config.turn_detection.interrupt_response
         if isinstance(event, SpeechStopped):
-            self._clock.turn_ended(self._speech_end())
-            if self._held:
+            end = self._speech_end() if by_silence else now
+            if self._spoken_over is not None and self._spoken_over == self._expected.running:
+                self._clock.turn_may_have_ended(end)
+            else:
+                self._clock.turn_ended(end)
+            if self._hold.silence(now):
                 self._go_on()
-        elif self.player is not None and not self._expected.waiting and self._config.turn_detection.interrupt_response:
-            self._hold(self.player)
-        self._deliver(event)
+        else:
+            self._spoken_over = self._expected.running
+            if self._away and interrupts:
+                await self._stop_reply()
+            elif interrupts and self.player is not None and not self._expected.waiting:
+                self._hold.overhear()
+                self.player.pause()
+        if not self._connection.capabilities.reports_speech:  # otherwise the provider tells when it is back
+            self._deliver(event)
 
     def _turn_ended(self, *, by_silence: bool = False) -> None:
         self._expected.turn_ended()
-        if self._held:
-            self._held_clock = copy(self._clock)
-        self._clock.turn_ended(self._speech_end() if by_silence else time.monotonic())
+        end = self._speech_end() if by_silence else time.monotonic()
+        if self._hold.awaits_words:
+            self._clock.turn_may_have_ended(end)
+        else:
+            self._clock.turn_ended(end)
 
     def _speech_end(self) -> float:
         """When the user stopped speaking, now that enough silence has followed to know it."""
@@ -470,24 +483,20 @@ class VoiceSession:
 
     async def _spoken_into(self) -> None:
         """A turn of the user's begins. Where its words can be waited for, the reply is paused until they come."""
-        to_come = self._expected.waiting and self._expected.running is None
-        if self._held:  # again, before it is known what was said first: that is no noise
-            await self._stop_reply()
-            self._expected.refuse()
-        elif self.player is not None and self._connection.capabilities.words_first and not to_come:
-            self._hold(self.player)
+        idle = self._expected.running is None and self._estimate.playhead(time.monotonic()) is None
+        if self._connection.capabilities.words_first and (self.player is not None or idle):
+            self._hold.hear()
+            self._pause()
         else:
             await self._interrupt(None)
 
-    def _hold(self, player: AudioSink) -> None:
-        player.pause()
-        self._held = True
+    def _pause(self) -> None:
+        if self.player is not None:
+            self.player.pause()
 
     def _go_on(self) -> None:
         """The turn came to nothing."""
-        self._held = False
-        if self._held_clock is not None:
-            self._clock, self._held_clock = self._held_clock, None
+        self._clock.settle(False)
         if self.player is not None:
             self.player.resume()
 
@@ -498,17 +507,19 @@ class VoiceSession:
         response_id = self._expected.running or self._sounding
         if self._expected.running is None and heard is None:
             return False
-        await self._cut_short(heard, Interrupted(response_id, heard.item_id if heard else None))
+        event = Interrupted(response_id, heard.item_id if heard else None)
+        await self._cut_short(heard, event, whole=not self._expected.waiting)
         return True
 
     def _stop_playback(self) -> Playhead | None:
         """Silence first: before anything that waits."""
-        self._held, self._held_clock = False, None
+        self._hold.forget()
+        self._clock.settle(True)
         self._lanes.discard("audio")
         estimated = self._estimate.clear(time.monotonic())
         return self.player.clear() if self.player is not None else estimated
 
-    async def _cut_short(self, heard: Playhead | None, event: Interrupted) -> None:
+    async def _cut_short(self, heard: Playhead | None, event: Interrupted, *, whole: bool = False) -> None:
         again = self._cut is not None and event.response_id == self._cut
         if again and heard is None:
             return  # the provider noticed what was done already
@@ -519,7 +530,8 @@ class VoiceSession:
             self._raise_over()
         # If the connection has ended already, what is still to be read from it tells how.
         with contextlib.suppress(RealtimeError):
-            await self._connection.send(CancelResponse(heard.item_id, heard.played_ms) if heard else CancelResponse())
+            cancel = CancelResponse(heard.item_id, heard.played_ms, whole) if heard else CancelResponse()
+            await self._connection.send(cancel)
 
     # -- inside: from the connection to the program
 
@@ -538,33 +550,33 @@ class VoiceSession:
 
     async def _receive(self, event: Event) -> None:
         """Keep the session's own books, then hand the event on."""
-        now, clock = time.monotonic(), self._held_clock or self._clock
+        now = time.monotonic()
         match event:
             # The most frequent first.
             case AudioChunk(response_id=response_id) if response_id == self._cut:
                 return  # it was on its way when the reply was interrupted
             case AudioChunk(audio, response_id, item_id):
                 self._sounding = response_id
-                clock.audio(now, len(audio))
+                self._clock.audio(now, len(audio))
                 if self.player is None:
                     self._estimate.add(audio, item_id, now)
             case TranscriptUpdate("assistant", text=text) if text:
-                clock.text(now)
-            case TranscriptUpdate("user", text=text) if text and self._held:
+                self._clock.text(now)
+            case TranscriptUpdate("user", text=text) if text and self._hold.cut_by_words(now):
                 await self._stop_reply()
             case SpeechStarted():
                 self._expected.speech_started()
                 self._deliver(event)
                 if self._config.vad_mode is VADMode.CLIENT:
                     # It may be a cough: the reply is cut when it proves a turn, and goes on when it does not.
-                    if self.player is not None:
-                        self.player.pause()
+                    self._hold.suspect()
+                    self._pause()
                 elif self._config.turn_detection.interrupt_response:
                     await self._spoken_into()
                 return
             case SpeechStopped():
                 self._expected.speech_stopped()
-                if self._config.vad_mode is VADMode.CLIENT and not self._held:
+                if self._config.vad_mode is VADMode.CLIENT and self._hold.silence(now):
                     self._go_on()
                 if self._config.vad_mode is VADMode.SERVER and self._config.turn_detection.create_response:
                     self._turn_ended(by_silence=True)
@@ -572,18 +584,28 @@ class VoiceSession:
                 await self._cut_short(self._stop_playback(), event)
                 return
             case ResponseStarted(response_id):
-                if self._held and not self._connection.capabilities.words_first:
-                    self._stop_playback()  # it answers the voice that paused the last reply
+                if self._hold.overheard(now) and not self._expected.waiting:
+                    await self._stop_reply()  # this one answers the voice that paused it
+                self._clock.response_started()
                 if not self._expected.response_started(response_id):
                     # It was interrupted before it began.
-                    self._receive_in_order(event)
+                    self._order.push(event)
                     await self._cut_short(None, Interrupted(response_id))
                     return
-            case ResponseDone(usage=usage):
-                event = replace(event, metrics=clock.done(now))
+            case ResponseDone(response_id, status, usage=usage, awaits_tools=tools):
+                event = replace(event, metrics=self._clock.done(now, awaits_tools=tools))
                 self._usage += usage
-            case Notice(code="no_speech") if self._held:
-                self._go_on()
+                if response_id == self._sounding != self._cut:
+                    self._deliver(AudioDone(response_id))
+                self._expected.response_done(response_id, now, awaits_tools=tools, cancelled=status == "cancelled")
+            case Notice(code="no_speech"):
+                self._expected.no_speech()
+                if self._hold.awaits_words and self._hold.no_words():
+                    self._go_on()
+            case Reconnecting() | SessionStarted():
+                self._away = isinstance(event, Reconnecting)
+                with contextlib.suppress(ConfigurationError):  # no detector for this is no reason to fail
+                    self._turns.listen(self._away or not self._connection.capabilities.reports_speech)
             case ToolCallRequest():
                 self._calls.start(event)
             case ToolCallCancelled(call_id):
@@ -591,26 +613,7 @@ class VoiceSession:
             case SessionEnded():
                 self._end = event
                 return  # told by _finish, after everything else
-        self._receive_in_order(event)
-
-    def _receive_in_order(self, event: Event) -> None:
-        for ready in self._order.push(event):
-            self._deliver(ready)
-        if not self._order.holding:
-            self._stop_order_timer()
-        elif self._order_timer is None:
-            loop = asyncio.get_running_loop()
-            self._order_timer = loop.call_later(_TRANSCRIPT_WAIT_S, self._release_order)
-
-    def _release_order(self) -> None:
-        self._stop_order_timer()
-        for event in self._order.release():
-            self._deliver(event)
-
-    def _stop_order_timer(self) -> None:
-        if self._order_timer is not None:
-            self._order_timer.cancel()
-            self._order_timer = None
+        self._order.push(event)
 
     def _deliver(self, event: Event) -> None:
         """To everybody who listens. Never waits."""
@@ -637,17 +640,13 @@ class VoiceSession:
                 self._lanes.call("disconnect")
             case ErrorOccurred(error):
                 self._lanes.call("error", error)
-            case ResponseDone(response_id, awaits_tools=awaits_tools):
-                self._expected.response_done(response_id, awaits_tools=awaits_tools)
-            case Notice(code="no_speech"):
-                self._expected.no_speech()
         self._happened.set()
 
     def _finish(self, failure: RealtimeError | None) -> None:
         if self._over:
             return
         self._over = True
-        self._release_order()
+        self._order.release()
         self._failure = failure
         if failure is not None:
             self._end = SessionEnded(failure.message, getattr(failure, "close_code", None))

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from voicecli.commands import Command, SendText, ToolResult
-from voicecli.events import Event, ResponseDone, ToolCallFinished, ToolCallRequest, TranscriptUpdate
+from voicecli.events import (
+    Event,
+    ResponseDone,
+    ResponseStarted,
+    ToolCallFinished,
+    ToolCallRequest,
+    TranscriptUpdate,
+)
 
 __all__ = ["Transcript", "TranscriptOrder", "Turn", "heard_text"]
 
@@ -79,7 +86,8 @@ class TranscriptOrder:
     """Holds a reply's words back until the user's words that it answers are known.
 
     Providers transcribe the user apart from answering, so the text of a question often arrives after the first
-    words of its answer. Sound is never held. Whoever drives it calls `release()` when the wait has become too long.
+    words of its answer. The reply's end waits with its words, unless another reply begins first. Sound is never held.
+    Whoever drives it calls `release()` when the wait has become too long.
     """
 
     def __init__(self) -> None:
@@ -101,6 +109,10 @@ class TranscriptOrder:
             case TranscriptUpdate("assistant") | ResponseDone() if self._open or self._held:
                 self._held.append(event)
                 return []
+            case ResponseStarted():  # one reply at a time
+                ends = [held for held in self._held if isinstance(held, ResponseDone)]
+                self._held = [held for held in self._held if not isinstance(held, ResponseDone)]
+                return [*ends, event]
         return [event]
 
     def _holds(self, item_id: str) -> bool:

@@ -26,18 +26,19 @@ class UserTurns:
     Args:
         config: who finds the turns, and how.
         rate: of the audio the provider takes, in Hz.
-        listens: whether to tell of the user's speech although the provider finds the turns.
+        listens: as `listen` says.
     """
 
     def __init__(self, config: RealtimeConfig, rate: int, *, listens: bool = False) -> None:
         self._mode = config.vad_mode
+        self._vad = config.client_vad
         self._rate = rate
         self._resampler = Resampler(rate, rate)
         self._from_rate = rate
         finds = self._mode is VADMode.CLIENT
         self._detector = VoiceActivityDetector(config.client_vad, rate) if finds else None
-        listens = listens and self._mode is VADMode.SERVER
-        self._listener = VoiceActivityDetector(config.client_vad, rate) if listens else None
+        self._listener: VoiceActivityDetector | None = None
+        self.listen(listens)
         self._open = False
         self._one_utterance = False
 
@@ -49,6 +50,11 @@ class UserTurns:
     def begin_utterance(self) -> None:
         """What comes until `end` is one turn, whatever pauses are in it."""
         self._one_utterance = True
+
+    def listen(self, listens: bool) -> None:
+        """Whether to tell of the user's speech although the provider finds the turns."""
+        if self._mode is VADMode.SERVER and listens != (self._listener is not None):
+            self._listener = VoiceActivityDetector(self._vad, self._rate) if listens else None
 
     def audio(self, audio: bytes, sample_rate: int) -> list[Step]:
         """Take a chunk of PCM16 mono, of any number of bytes; half a sample waits for its other half."""
@@ -64,6 +70,7 @@ class UserTurns:
         self._resampler = Resampler(self._from_rate, self._rate)
         if self._detector is not None:
             steps += self._follow(self._detector.flush())
+        steps += self._hear_out()
         if self._open:
             self._open = False
             if self._detector is not None:
@@ -71,6 +78,10 @@ class UserTurns:
             steps.append(EndTurn())
         self._one_utterance = False
         return steps
+
+    def pause(self) -> list[Step]:
+        """No audio comes for a while: what silence would have ended, a suspicion of speech too, ends now."""
+        return self.end() if self._mode is VADMode.CLIENT else self._hear_out()
 
     def reset(self) -> None:
         """Forget the turn under way."""
@@ -86,12 +97,17 @@ class UserTurns:
             return self._follow(self._detector.process(audio))
         start: list[Step] = [] if self._open or self._mode is VADMode.SERVER else [StartTurn()]
         self._open = True
-        return [*self._overhear(audio), *start, AppendAudio(audio)]
+        heard = self._overhear(self._listener.process(audio)) if self._listener is not None else []
+        return [*heard, *start, AppendAudio(audio)]
 
-    def _overhear(self, audio: bytes) -> list[Step]:
+    def _hear_out(self) -> list[Step]:
+        """No silence follows what a listener hears."""
+        return self._overhear(self._listener.flush()) if self._listener is not None else []
+
+    def _overhear(self, transitions: list[SpeechTransition]) -> list[Step]:
         """What a listener hears: only to be told, as the provider decides."""
         steps: list[Step] = []
-        for transition in self._listener.process(audio) if self._listener is not None else ():
+        for transition in transitions:
             match transition:
                 case TurnStarted():
                     steps.append(SpeechStarted())

@@ -77,7 +77,6 @@ MESSAGE = st.fixed_dictionaries(
         "sessionResumptionUpdate": st.fixed_dictionaries(
             {}, optional={"newHandle": st.text(max_size=3) | JSON, "resumable": st.booleans() | JSON}
         ),
-        "voiceActivity": JSON,
         "error": JSON,
         "unheardOf": JSON,
     },

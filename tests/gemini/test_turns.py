@@ -1,5 +1,7 @@
 """A turn, from the user's first sound to the end of the reply."""
 
+import json
+
 import pytest
 
 from tests.gemini.conversation import Conversation, said, sound
@@ -14,17 +16,16 @@ from voicecli.commands import (
     SendText,
     StartTurn,
 )
-from voicecli.config import ServerVAD, VADMode
+from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.events import (
     AudioChunk,
     Interrupted,
     Notice,
     ResponseDone,
     ResponseStarted,
-    SpeechStarted,
-    SpeechStopped,
     TranscriptUpdate,
 )
+from voicecli.providers.gemini.user import UserSide
 
 SPEECH = tone(600, rate=16_000)
 SILENCE = bytes(20 * 32)
@@ -367,14 +368,6 @@ def test_a_preview_is_replaced() -> None:
     assert [event.text for event in told if isinstance(event, TranscriptUpdate)] == ["what tie", "What time"]
 
 
-def test_speech_signals_where_the_server_gives_them() -> None:
-    talk = Conversation()
-    assert talk.tell({"voiceActivity": {"type": "ACTIVITY_START"}}) == [SpeechStarted()]
-    assert talk.tell({"voiceActivityDetectionSignal": {"vadSignalType": "VAD_SIGNAL_TYPE_EOS"}}) == [SpeechStopped()]
-    client = Conversation(vad_mode=VADMode.CLIENT)
-    assert client.tell({"voiceActivity": {"type": "ACTIVITY_START"}}) == []
-
-
 def test_a_reply_without_sound_where_only_words_are_wanted() -> None:
     talk = Conversation(Reply(text="Quiet."), output="text")
     talk.send(SendText("Hush."))
@@ -388,3 +381,31 @@ def test_a_search_is_told() -> None:
     assert talk.tell({"serverContent": {"groundingMetadata": {"webSearchQueries": ["weather paris"]}}}) == [
         Notice("web_search", "Searched the web for: weather paris.")
     ]
+
+
+def test_the_cut_of_a_reply_that_had_come_whole_lets_the_next_one_go_on() -> None:
+    """It is asked for by the words that the next one answers, and comes when that has begun."""
+    talk = Conversation()
+    one = [said("One two three four."), sound(bytes(48_000), generationComplete=True)]
+    two = [{"serverContent": {"inputTranscription": {"text": "And?"}}}, said("Two."), sound(bytes(4_800))]
+    talk.tell(*one, {"serverContent": {"turnComplete": True}})
+    item = talk.of(AudioChunk)[0].item_id
+    talk.tell(*two)
+    talk.send(CancelResponse(item, 500, whole=True))
+    told = talk.tell(said(" Three.", turnComplete=True))
+    assert [event.status for event in told if isinstance(event, ResponseDone)] == ["completed"]
+    assert talk.lines == [("assistant", "One two"), ("user", "And?"), ("assistant", "Two. Three.")]
+
+
+@pytest.mark.parametrize("vertex", [False, True])
+def test_a_lost_microphone_ends_the_turn_on_either_service(vertex: bool) -> None:
+    out: list[bytes] = []
+    user = UserSide(out, RealtimeConfig(vad_mode=VADMode.SERVER), vertex=vertex)
+    user.pause()
+    assert out == [], "nothing was said"
+    user.append(SPEECH)
+    out.clear()
+    user.pause()
+    user.pause()
+    (last,) = (json.loads(data)["realtimeInput"] for data in out)
+    assert set(last) == ({"audio"} if vertex else {"audioStreamEnd"})

@@ -313,9 +313,12 @@ class OpenAISession:
     def _last_item(self) -> str | None:
         return next(reversed(self.items), None)
 
-    def _add(self, item: Frame, *, done: bool = True) -> Iterator[Frame]:
-        previous = self._last_item
+    def _add(self, item: Frame, *, done: bool = True, after: str | None = None) -> Iterator[Frame]:
+        previous = after or self._last_item
+        behind: list[str] = list(self.items)[list(self.items).index(after) + 1 :] if after else []
         self.items[item["id"]] = item
+        for item_id in behind:
+            self.items[item_id] = self.items.pop(item_id)
         yield {"type": "conversation.item.added", "item": item, "previous_item_id": previous}
         if done:
             yield {"type": "conversation.item.done", "item": item, "previous_item_id": previous}
@@ -344,7 +347,10 @@ class OpenAISession:
                     self._after.extend([frame] for frame in self._mcp_frames(call, 0))
         if item["type"] in {"message", "function_call"}:
             item |= {"object": "realtime.item", "status": "completed"}
-        yield from self._add(item)
+        after = frame.get("previous_item_id")
+        if after is not None and after not in self.items:
+            raise RefusedError("invalid_value", "No such previous item.", "previous_item_id")
+        yield from self._add(item, after=after)
 
     def _check_content(self, item: Frame) -> None:
         allowed = {

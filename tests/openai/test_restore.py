@@ -307,3 +307,40 @@ def test_a_reply_that_waits_to_be_asked_for_again_can_be_cancelled() -> None:
     conversation.send(CancelResponse(), SILENCE)
     conversation.settle()
     assert [done.status for done in conversation.all(ResponseDone)] == ["cancelled", "completed"]
+
+
+def known(conversation: Conversation) -> list[tuple[str, str]]:
+    """Who says what in the server's memory."""
+    items = conversation.session.items.values()
+    return [(item["role"], item["content"][0].get("text", "")) for item in items if item["type"] == "message"]
+
+
+@pytest.mark.parametrize(
+    ("played_ms", "heard"),
+    [(200, [("assistant", "one two")]), (0, []), (500, [("assistant", "one two three four five")])],
+)
+def test_of_a_reply_that_goes_on_sounding_over_a_lost_socket_only_what_was_heard_is_known(
+    played_ms: int, heard: list[tuple[str, str]]
+) -> None:
+    conversation, item = halfway()
+    conversation.dial()
+    conversation.send(SendText("And then?"))
+    conversation.deliver()
+    conversation.send(CancelResponse(item, played_ms))
+    conversation.deliver()
+    assert known(conversation)[:3] == [("user", "Count"), *heard, ("user", "And then?")]
+    assert (conversation.said("assistant")[0], conversation.finals("assistant")[-1].interrupted) == (
+        heard[0][1] if heard else "",
+        True,
+    )
+    conversation.dial()
+    assert [seed for seed in seeds(conversation) if seed[0] == "assistant"] == heard, "and on the next socket"
+
+
+def test_what_the_next_socket_is_not_told_of_yet_needs_no_cut_there() -> None:
+    conversation, item = halfway()
+    conversation.dial(deliver=False)
+    conversation.send(CancelResponse(item, 200))
+    conversation.deliver()
+    assert not conversation.sent_of("conversation.item.delete")
+    assert known(conversation)[1] == ("assistant", "one two")

@@ -4,8 +4,18 @@ import pytest
 
 from tests.loopback.openai_script import Call, McpCall, Reply, tone
 from tests.openai.conversation import WEATHER, Conversation
-from voicecli.commands import AnswerApproval, AppendAudio, CancelResponse, SendImage, SendText, ToolResult
-from voicecli.config import MCPServer, RealtimeConfig
+from voicecli.commands import (
+    AnswerApproval,
+    AppendAudio,
+    CancelResponse,
+    ClearAudio,
+    EndTurn,
+    SendImage,
+    SendText,
+    StartTurn,
+    ToolResult,
+)
+from voicecli.config import MCPServer, RealtimeConfig, VADMode
 from voicecli.events import (
     ApprovalRequest,
     ErrorOccurred,
@@ -254,3 +264,42 @@ def test_items_lost_with_a_socket_are_not_waited_for_on_the_next() -> None:
     conversation.settle()
     assert not conversation.sent_of("response.create")
     assert conversation.said("assistant") == ["It rains."]
+
+
+BY_KEY = RealtimeConfig(vad_mode=VADMode.CLIENT)
+
+
+def asked_by_voice() -> Conversation:
+    """A tool runs for what was written, and the user has begun to speak."""
+    conversation = Conversation(BY_KEY, tools=[WEATHER], replies=[ONE, Reply(text="It rains.")], hears=["And then?"])
+    conversation.send(SendText("The weather?"))
+    conversation.settle()
+    conversation.send(StartTurn(), AppendAudio(tone(400)), ToolResult("c1", "rain"))
+    assert len(conversation.sent_of("response.create")) == 1, "it would talk over the user"
+    return conversation
+
+
+def test_a_result_that_comes_while_the_user_speaks_is_answered_with_the_turn() -> None:
+    conversation = asked_by_voice()
+    conversation.send(EndTurn())
+    conversation.settle()
+    assert len(conversation.sent_of("response.create")) == 2
+    assert conversation.said("assistant") == ["It rains."]
+
+
+@pytest.mark.parametrize("end", [ClearAudio(), EndTurn()])
+def test_a_result_is_answered_when_the_turn_came_to_nothing(end: ClearAudio | EndTurn) -> None:
+    conversation = Conversation(BY_KEY, tools=[WEATHER], replies=[ONE, Reply(text="It rains.")])
+    conversation.send(SendText("The weather?"))
+    conversation.settle()
+    conversation.send(StartTurn(), AppendAudio(tone(50)), ToolResult("c1", "rain"), end)
+    conversation.settle()
+    assert len(conversation.sent_of("response.create")) == 2
+    assert conversation.said("assistant") == ["It rains."]
+
+
+def test_a_text_amid_a_turn_is_answered_at_once_and_with_it_the_result() -> None:
+    conversation = asked_by_voice()
+    conversation.send(SendText("Now!"))
+    conversation.settle()
+    assert len(conversation.sent_of("response.create")) == 2

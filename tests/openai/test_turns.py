@@ -270,3 +270,13 @@ def test_a_letter_cut_in_two_by_a_delta() -> None:
 def _completed(item_id: str, said: str) -> dict[str, object]:
     kind = "conversation.item.input_audio_transcription.completed"
     return {"type": kind, "item_id": item_id, "content_index": 0, "transcript": said, "usage": None}
+
+
+def test_speech_that_is_reported_after_the_microphone_was_lost_ends_nevertheless() -> None:
+    """Semantic detection waits for audio that no longer comes."""
+    conversation = Conversation(RealtimeConfig(turn_detection=SemanticVAD()), hears=["Hello?"])
+    conversation.send(AppendAudio(tone(400)), PauseAudio())
+    assert not conversation.sent_of("input_audio_buffer.commit")
+    conversation.settle()
+    assert len(conversation.sent_of("input_audio_buffer.commit")) == 1
+    assert [event.status for event in conversation.all(ResponseDone)] == ["completed"]

@@ -67,11 +67,15 @@ class AudioSink(Protocol):
     def write(self, audio: bytes, item_id: str) -> None:
         """Take a chunk of the item's audio; never blocks."""
 
-    def end(self, item_id: str | None = None) -> None:
-        """Know that the reply is complete: nothing more of it comes."""
+    def end(self) -> None:
+        """Know that the reply being written is complete: nothing more of it comes."""
 
     def clear(self) -> Playhead | None:
-        """Stop at once and forget what is unheard; says where the listener was, or None when all was heard."""
+        """Stop at once; forget what is unheard, and any pause.
+
+        Returns:
+            Where the listener was, or None when all was heard.
+        """
 
     def pause(self) -> None:
         """Fall silent at once, and keep what is unheard: the user may be about to speak."""

@@ -42,7 +42,8 @@ class Capabilities:
         tools: whether its model can call functions.
         reports_speech: whether it tells when the user's speech starts and stops; otherwise the session listens for it.
         words_first: whether it tells a turn's words, or by the notice "no_speech" that there are none, before anything
-            comes of the turn, and stops no reply by itself: then a noise need not end the reply.
+            comes of the turn, and neither stops a reply by itself, nor drops one to come or begins it before it knows
+            the words: then a noise costs the user nothing of a reply.
         languages: what it understands; empty for "many".
     """
 

@@ -37,8 +37,6 @@ from voicecli.events import (
     ResponseStarted,
     ResponseStatus,
     SessionStarted,
-    SpeechStarted,
-    SpeechStopped,
     ToolCallCancelled,
     ToolCallRequest,
 )
@@ -190,8 +188,8 @@ class GeminiCodec:
                 self._say(said)
             case SendImage():
                 self._user.show(command)
-            case CancelResponse(item_id, played_ms):
-                self._cancel(item_id, played_ms)
+            case CancelResponse():
+                self._cancel(command)
             case ToolResult():
                 self._answer_call(command)
             case AnswerApproval():
@@ -205,8 +203,8 @@ class GeminiCodec:
         self._answers_writing = self._owed = True
         self._turns.voiced = False
 
-    def _cancel(self, item_id: str | None, played_ms: int | None) -> None:
-        if self._turns.cancel(item_id, played_ms):
+    def _cancel(self, command: CancelResponse) -> None:
+        if self._turns.cancel(command.item_id, command.played_ms, whole=command.whole):
             self._owed = False
             self._turn_from = self._next_turn()
             if not self._calls.blocking:
@@ -270,7 +268,6 @@ class GeminiCodec:
             self._cancel_calls(cancellation)
         if (going := child(message, "goAway")) is not None:
             self._events.append(Expiring(seconds(going, "timeLeft")))
-        self._read_activity(message)
         if (failure := child(message, "error")) is not None:
             self._read_error(failure)
 
@@ -415,17 +412,6 @@ class GeminiCodec:
             if isinstance(wire_id, str) and (call_id := self._calls.cancelled(wire_id)) is not None:
                 self._tell(ToolCallCancelled(call_id))
         self._release()
-
-    def _read_activity(self, message: Mapping[str, Any]) -> None:
-        if not self._server_detects:
-            return
-        kind = text(child(message, "voiceActivity") or {}, "type")
-        signal = text(child(message, "voiceActivityDetectionSignal") or {}, "vadSignalType")
-        if kind == "ACTIVITY_START" or signal == "VAD_SIGNAL_TYPE_SOS":
-            self._tell(SpeechStarted())
-        elif kind == "ACTIVITY_END" or signal == "VAD_SIGNAL_TYPE_EOS":
-            self._tell(SpeechStopped())
-            self._owed = True
 
     def _read_error(self, failure: Mapping[str, Any]) -> None:
         said = self._redacted(text(failure, "message")) or "an error without words"

@@ -246,19 +246,25 @@ class Turns:
         self._finish_reply(awaits_tools=awaits_tools and not reply.cut)
         return ends_turn
 
-    def cancel(self, item_id: str | None, played_ms: int | None) -> bool:
+    def cancel(self, item_id: str | None, played_ms: int | None, *, whole: bool = False) -> bool:
         """The user stopped the reply; whether more of it would have come.
 
         What was not heard is taken out of the transcript.
+
+        Args:
+            whole: whether it was over, so that the reply under way is another one, which goes on.
         """
-        was_generating = self.generating
+        was_generating = self.generating and not whole
+        current = f"{self._reply.response_id}." if self._reply is not None else None
         known = [utterance.item_id for utterance in self._utterances]
         if played_ms is not None and item_id in known:
             for utterance in list(self._utterances)[known.index(item_id) :]:
+                if whole and current is not None and utterance.item_id.startswith(current):
+                    break
                 received_ms = round(utterance.audio_bytes / self._bytes_per_ms)
                 heard = heard_text(utterance.text, played_ms, received_ms) if utterance.item_id == item_id else ""
                 self._tell_words(utterance, heard, final=True, interrupted=True)
-        if self._reply is not None:
+        if self._reply is not None and not whole:
             self._cut(self._reply)
         return was_generating
 

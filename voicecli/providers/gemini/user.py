@@ -87,7 +87,7 @@ class UserSide:
             return False  # an activityEnd by itself can swallow the next utterance
         if self._server_detects:
             self._send(self._silence)
-            self.pause()
+            self._end_stream()
         else:
             self._end_activity()
         self._voiced = False
@@ -101,9 +101,9 @@ class UserSide:
 
     def pause(self) -> None:
         """No audio comes for a while: have the server work on what it has. Later audio opens the stream again."""
-        if self._server_detects and self._stream_open and not self._vertex:
-            self._out.append(_AUDIO_STREAM_END)
-        self._stream_open = False
+        if self._server_detects and self._stream_open and self._vertex:
+            self._send(self._silence)
+        self._end_stream()
 
     def say(self, said: str) -> None:
         """A whole turn in writing."""
@@ -168,6 +168,11 @@ class UserSide:
     def _end_activity(self) -> None:
         self._out.append(_ACTIVITY_END)
         self._activity = False
+
+    def _end_stream(self) -> None:
+        if self._server_detects and self._stream_open and not self._vertex:
+            self._out.append(_AUDIO_STREAM_END)
+        self._stream_open = False
 
     def _send(self, audio: bytes) -> None:
         # The hot path: put together from bytes, not by json.

@@ -139,7 +139,7 @@ class LocalConnection:
         self._capabilities = capabilities
         self._automatic = config.vad_mode is VADMode.SERVER
         self._answers_turns = not self._automatic or vad.create_response
-        self._interruptible = self._automatic and vad.interrupt_response
+        self._interruptible = not self._automatic or vad.interrupt_response
         self._tools = tuple(setup.tools) if model.tools else ()
         self._hearing = hearing
         self._model = model
@@ -158,6 +158,7 @@ class LocalConnection:
         self._turn: _UserTurn | None = None
         self._turn_ended = False  # by silence, since the last EndTurn
         self._unanswered = False  # a turn waits for EndTurn, as nobody answers by itself
+        self._voices: dict[str, asyncio.Event] = {}  # turns whose words are not known, and what tells that they are
         self._replies: list[_Reply] = []  # confirmed and unfinished, oldest first
         self._spoken: dict[str, Spoken] = {}  # of the last replies, by item
         self._awaited: list[str] = []  # calls of tools without a result
@@ -242,6 +243,8 @@ class LocalConnection:
                 self._detector.clear()
                 self._drop_turn()
             case SendText(text, item_id):
+                if self._voices and self._interruptible:
+                    self._decline_all_to_come()  # what waits for a voice to end; it is answered with the text
                 self._answer(self._new_reply(text=text, user_item=item_id, refused=stale))
             case SendImage():
                 self._emit(Notice("images_unsupported", "The offline engine takes no pictures."))
@@ -251,10 +254,9 @@ class LocalConnection:
         match change:
             case TurnBegan():
                 self._turn = _UserTurn(self._name("user"))
+                self._voices[self._turn.item_id] = asyncio.Event()
                 if self._automatic:
                     self._emit(SpeechStarted(self._turn.item_id))
-                    if self._interruptible:
-                        self._decline_all_to_come()
             case TurnHeard(audio) if turn is not None:
                 turn.fresh += audio
                 if turn.partials is None or turn.partials.done():
@@ -300,6 +302,7 @@ class LocalConnection:
         if self._turn is not None:
             self._turn.open = False
             self._drop_guess(self._turn)
+            self._words_known(self._turn.item_id)
             if self._automatic:
                 self._emit(SpeechStopped(self._turn.item_id))
                 self._emit(_no_speech())
@@ -361,6 +364,7 @@ class LocalConnection:
             reply.gate.do(partial(self._failed, reply, error))
 
     async def _make_or_fail(self, reply: _Reply) -> None:
+        answers_writing = bool(reply.text)
         if reply.audio is not None:
             reply.text = await self._hearing.transcribe(reply.audio) if reply.audio else ""
             reply.audio = None
@@ -371,10 +375,11 @@ class LocalConnection:
             # The model must know, too.
             self._emit(TranscriptUpdate("user", reply.user_item, reply.text, final=False))
             await self._events.caught_up()
-            heard = TranscriptUpdate("user", reply.user_item, reply.text, final=True)
-            reply.gate.do(partial(self._emit, heard))
+            reply.gate.do(partial(self._understood, reply))
         if reply.after is not None:
             await asyncio.wait([reply.after])
+        if self._interruptible and not answers_writing:
+            await self._others_known(reply)
         user = Message("user", reply.text, reply.user_item) if reply.text else None
         messages = self._memory.messages(then=user)
         reply.version = self._memory.version
@@ -390,6 +395,23 @@ class LocalConnection:
         )
         reply.gate.do(partial(self._completed, reply, outcome))
 
+    async def _others_known(self, reply: _Reply) -> None:
+        """Return when nobody is speaking into the thinking, or by words has declined the reply."""
+        while reply.wanted and (others := [event for item, event in self._voices.items() if item != reply.user_item]):
+            await others[0].wait()
+
+    def _words_known(self, user_item: str) -> None:
+        """Of this turn the words are known, or that it has none."""
+        if (voice := self._voices.pop(user_item, None)) is not None:
+            voice.set()
+
+    def _understood(self, reply: _Reply) -> None:
+        """The user's words are known. What they said before and has no answer yet is answered with them."""
+        if self._interruptible:
+            self._decline_all_to_come(before=reply)
+        self._words_known(reply.user_item)
+        self._emit(TranscriptUpdate("user", reply.user_item, reply.text, final=True))
+
     def _note_user(self, user: Message) -> None:
         self._drop_awaited()
         self._memory.add(user)
@@ -397,6 +419,7 @@ class LocalConnection:
     def _nothing_said(self, reply: _Reply) -> None:
         self._replies.remove(reply)
         self._emit(_no_speech())
+        self._words_known(reply.user_item)
 
     def _decline(self, reply: _Reply) -> None:
         self._replies.remove(reply)
@@ -450,6 +473,7 @@ class LocalConnection:
         self._emit(ResponseDone(reply.response_id, "failed", error.message))
         if reply.audio is not None:
             self._emit(_no_speech())  # it was not understood
+            self._words_known(reply.user_item)
 
     # -- interruptions
 
@@ -469,15 +493,21 @@ class LocalConnection:
                 self._memory.cut(item, text)
                 self._emit(TranscriptUpdate("assistant", item, text, final=True, interrupted=True))
 
-    def _decline_all_to_come(self, *, told: bool = False) -> None:
+    def _decline_all_to_come(self, *, told: bool = False, before: _Reply | None = None) -> None:
         """What the user said still counts, it is transcribed and remembered; but it is not answered.
 
         Args:
             told: somebody may be waiting for the answers.
+            before: all are meant that come before this one.
         """
         for reply in self._replies:
+            if reply is before:
+                break
             if not reply.started:
                 reply.wanted, reply.refused = False, told
+        for item, voice in self._voices.items():
+            voice.set()
+            self._voices[item] = asyncio.Event()
 
     def _stop_replies(self, heard: dict[str, str] | None = None) -> list[str]:
         """Stop what is being made, at once; the items of replies that had begun.

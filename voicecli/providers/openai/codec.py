@@ -118,6 +118,8 @@ class OpenAICodec:
                 self._user.pause()
             case ClearAudio():
                 self._user.clear()
+                self._gate.turn_open = False
+                self._gate.flush()
             case SendImage(data, mime_type):
                 url = f"data:{mime_type};base64,{b2a_base64(data, newline=False).decode()}"
                 image = {"type": "input_image", "image_url": url, "detail": "auto"}
@@ -233,7 +235,8 @@ class OpenAICodec:
         for turn in recent(self._wire.transcript.turns):
             if turn.role != "user" or not user.commit_again(turn.item_id):
                 for item in text_items(turn):
-                    self._wire.queue("conversation.item.create", item=item)
+                    name = self._replies.restored(turn.item_id) if turn.role == "assistant" else {}
+                    self._wire.queue("conversation.item.create", item={**name, **item})
         user.commit_rest_again()
         for image in self._images:
             self._wire.create_item(image)

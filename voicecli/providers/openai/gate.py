@@ -20,6 +20,8 @@ class Gate:
         wanted: whether a reply is to be asked for as soon as that is allowed.
         blocked: whether the server says that a response is under way which it never announced.
         speaking: whether the server hears the user; a reply would talk over them.
+        turn_open: whether the user is in the middle of a turn that the client will end. What was said before is
+            answered meanwhile; results of tools wait for the end, as the answer to the turn can speak of them, too.
     """
 
     def __init__(self, wire: Wire, *, auto_reply: bool) -> None:
@@ -37,19 +39,23 @@ class Gate:
         self.wanted = False
         self.blocked = False
         self.speaking = False
+        self.turn_open = False
+        self._patient = False  # whether only results of tools are to be answered
 
     @property
     def awaiting_reply(self) -> bool:
         return not self.ready or self.active is not None or self.creating or self.expected or self.blocked
 
-    def want(self) -> None:
+    def want(self, *, to_tools: bool = False) -> None:
         """Ask for a reply, now or later."""
+        self._patient = to_tools and (self._patient or not self.wanted)
         self.wanted = self.owed = True
         self.flush()
 
     def flush(self) -> None:
         """Ask for the reply that is wanted, if it may be."""
-        if self.wanted and not self.awaiting_reply and not (self.speaking and self._auto_reply):
+        talks_over = (self.speaking and self._auto_reply) or (self.turn_open and self._patient)
+        if self.wanted and not self.awaiting_reply and not talks_over:
             self.wanted, self.creating = False, True
             self._wire.queue("response.create")
 

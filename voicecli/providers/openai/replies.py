@@ -25,8 +25,9 @@ from voicecli.providers.openai.fields import Frame, at, required, text, valid_te
 from voicecli.providers.openai.gate import Gate
 from voicecli.providers.openai.models import response_usage
 from voicecli.providers.openai.responses import Response, ResponseItem
-from voicecli.providers.openai.restore import call_items
+from voicecli.providers.openai.restore import call_items, text_items
 from voicecli.providers.openai.wire import Wire
+from voicecli.transcript import Turn
 
 __all__ = ["Replies"]
 
@@ -64,12 +65,12 @@ class Replies:
         self.calls: dict[str, _Call] = {}
         self._retried: Response | None = None  # the next response continues this one, under its name
         self._retries = 0
+        self._items: dict[str, ResponseItem] = {}  # over sockets: what was lost may still be heard, and cut
         self._reset()
 
     def _reset(self) -> None:
         self._responses: dict[str, Response] = {}
         self._finished: set[str] = set()
-        self._items: dict[str, ResponseItem] = {}
         self._mcp_calls: dict[str, Response] = {}
         self._mcp_calls_over: set[str] = set()
         self._approvals: set[str] = set()
@@ -348,7 +349,7 @@ class Replies:
         """One reply to all results of a response, once it is over and all of them are there."""
         if response.done and response.calls_tools and not response.open_calls and not response.open_mcp_calls:
             response.calls_tools = False
-            self._gate.want()
+            self._gate.want(to_tools=True)
 
     # Interruption
 
@@ -385,11 +386,33 @@ class Replies:
         if item.cut_ms is not None or not item.spoken or heard_all:
             return
         item.cut_ms = cut_ms
-        if cut_ms:
+        if item.written is not None:
+            self._rewrite(item)
+        elif cut_ms:
             self._truncate(item, cut_ms)
         else:
             self._wire.queue_forgivable("conversation.item.delete", item_id=item.id)
         self._finish(item, interrupted=True)
+
+    def _rewrite(self, item: ResponseItem) -> None:
+        """Put what was heard in the place of what this session was told in writing."""
+        if not item.written:
+            return
+        if item.heard:
+            message = text_items(Turn("assistant", item.id, item.heard))[0]
+            place, name = item.written, self.restored(item.id)
+            self._wire.queue_forgivable("conversation.item.create", previous_item_id=place, item={**name, **message})
+            self._wire.queue_forgivable("conversation.item.delete", item_id=place)
+        else:
+            self._wire.queue_forgivable("conversation.item.delete", item_id=item.written)
+
+    def restored(self, item_id: str) -> Frame:
+        """The session is told of an item of an earlier one in writing: under which name, if it can be cut later."""
+        item = self._items.get(item_id)
+        if item is None:
+            return {}
+        item.written = self._wire.id("vc_said")
+        return {"id": item.written}
 
     def _truncate(self, item: ResponseItem, audio_end_ms: int) -> None:
         self._wire.queue_forgivable(
@@ -415,6 +438,8 @@ class Replies:
             self._end(response, status, CONNECTION_LOST, awaits_tools=response.calls_tools)
             if response.calls_tools and not response.open_calls:
                 response.calls_tools, self._gate.owed = False, True
+        for item in self._items.values():
+            item.written = ""
         self._reset()
 
 

@@ -62,6 +62,7 @@ class ResponseItem:
         content_index: of its audio.
         cut_ms: how much of it was heard, once it is cut.
         told: the text and `interrupted` of the last final update.
+        written: after a lost connection, the name of what tells the new session of it in writing; "" when nothing does.
     """
 
     id: str
@@ -74,6 +75,7 @@ class ResponseItem:
     content_index: int = 0
     cut_ms: int | None = None
     told: tuple[str, bool] | None = None
+    written: str | None = None
 
     @property
     def text(self) -> str:

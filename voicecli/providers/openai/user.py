@@ -56,6 +56,7 @@ class UserTurns:
         self._finished: set[str] = set()
         self._renamed: dict[str, str] = {}  # items committed again, and their names in the transcript
         self._appended = False  # since the last turn or pause
+        self._paused = False  # without more audio since; the server may yet report speech in what it has
         self._answer_next = False
         self.unanswered = False
 
@@ -78,18 +79,23 @@ class UserTurns:
     def append(self, audio: bytes) -> None:
         if audio:
             self._audio.append(audio)
-            self._appended = True
+            self._appended, self._paused = True, False
+            self._gate.turn_open = self._detection is None
             self._wire.append_audio(audio)
 
     def start_turn(self) -> None:
-        if self._detection is None and self._audio.turn_open:
-            self.clear()
+        if self._detection is None:
+            if self._audio.turn_open:
+                self.clear()
+            self._gate.turn_open = True
 
     def end_turn(self) -> None:
         if self._detection is None:
+            self._gate.turn_open = False
             if self._audio.uncommitted_ms < _MIN_COMMIT_MS:
                 self.clear()
                 self._wire.events.append(Notice("no_speech", "That was too short to be understood."))
+                self._gate.flush()
             else:
                 self._commit()
                 self._gate.want()
@@ -103,6 +109,8 @@ class UserTurns:
         # Semantic turn detection would take long to make up its mind about silence.
         if self._gate.speaking or not isinstance(self._detection, SemanticVAD):
             self._end_speech()
+        else:
+            self._paused = True
 
     def clear(self) -> None:
         self._audio.clear()
@@ -134,6 +142,8 @@ class UserTurns:
         if isinstance(start := frame.get("audio_start_ms"), int):
             self._audio.speech_started(start)
         self._wire.events.append(SpeechStarted(text(frame, "item_id") or None))
+        if self._paused:
+            self._end_speech()
 
     def speech_stopped(self, frame: Frame) -> None:
         self._gate.speaking = False
