@@ -66,18 +66,57 @@ def test_a_reply_to_nothing_has_no_latency() -> None:
 def test_what_may_have_been_a_turn_counts_when_it_is_known_to_be_one() -> None:
     clock = TurnClock(24_000)
     clock.turn_ended(10.0)
-    clock.response_started()
+    clock.response_started(10.5)
     clock.turn_may_have_ended(11.0)
     assert clock.done(12.0, awaits_tools=True).done_ms == 2_000
-    clock.response_started()  # the same reply goes on
-    assert clock.done(13.0).done_ms == 3_000
-    clock.turn_may_have_ended(13.0)
+    clock.response_started(12.5)  # the same reply goes on
+    clock.turn_may_have_ended(12.7)
     clock.settle(False)
-    clock.response_started()
-    assert clock.done(14.0).done_ms == 4_000
+    assert clock.done(13.0).done_ms == 3_000
     clock.turn_may_have_ended(15.0)
-    clock.response_started()
+    clock.response_started(15.5)
     assert clock.done(16.0).done_ms == 1_000
     clock.turn_may_have_ended(17.0)
     clock.settle(True)
+    clock.response_started(17.5)
     assert clock.done(18.0).done_ms == 1_000
+
+
+def test_a_reply_that_comes_before_the_end_of_the_turn_is_known_answers_it() -> None:
+    """Its silence takes longer to be noticed here than by the provider."""
+    clock = TurnClock(24_000)
+    clock.turn_ended(10.0)
+    clock.response_started(10.4)
+    clock.audio(10.5, 4_800)
+    clock.heard(10.6)
+    clock.done(11.0)
+    clock.response_started(20.1)
+    clock.text(20.2)
+    clock.audio(20.3, 4_800)
+    clock.turn_ended(20.0)
+    assert clock.heard(20.4) == 400
+    metrics = clock.done(21.0)
+    assert (metrics.first_text_ms, metrics.first_audio_ms, metrics.first_heard_ms) == (200, 300, 400)
+    assert metrics.audio_ms == 100
+
+
+def test_a_reply_is_not_measured_from_a_turn_that_was_answered_before() -> None:
+    clock = TurnClock(24_000)
+    clock.turn_ended(10.0)
+    clock.response_started(10.4)
+    clock.done(11.0)
+    clock.response_started(16.0)
+    clock.audio(16.1, 4_800)
+    assert clock.heard(16.2) is None
+    assert clock.done(17.0).first_audio_ms is None
+
+
+def test_the_end_of_a_reply_that_was_cut_answers_no_later_turn() -> None:
+    clock = TurnClock(24_000)
+    clock.turn_ended(10.0)
+    clock.response_started(10.4)
+    clock.turn_ended(12.0)
+    clock.done(12.1)  # of the one that was cut
+    clock.response_started(12.4)
+    clock.audio(12.5, 4_800)
+    assert clock.done(13.0).first_audio_ms == 500

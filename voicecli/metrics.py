@@ -54,18 +54,17 @@ class TurnClock:
         self._end: float | None = None
         self._maybe_end: float | None = None
         self._goes_on = False  # the last response awaits tools
-        self._audio_bytes = 0
-        self._metrics = TurnMetrics()
+        self._reply = _Reply()
 
-    def turn_ended(self, now: float) -> None:
-        """The user has finished: what follows is measured from here."""
-        self._end, self._maybe_end = now, None
-        self._audio_bytes = 0
-        self._metrics = TurnMetrics()
+    def turn_ended(self, end: float) -> None:
+        """The user finished then. It may be known late: a reply that has begun since answers it."""
+        self._end, self._maybe_end = end, None
+        if self._reply.began_at < end:
+            self._reply = _Reply()
 
-    def turn_may_have_ended(self, now: float) -> None:
-        """The user has finished, or it was a noise: until it is known, the reply goes on being measured as before."""
-        self._maybe_end = now
+    def turn_may_have_ended(self, end: float) -> None:
+        """The user finished, or it was a noise: until it is known, the reply goes on being measured as before."""
+        self._maybe_end = end
 
     def settle(self, was_turn: bool) -> None:
         """What may have been a turn was one, or was a noise."""
@@ -73,32 +72,56 @@ class TurnClock:
         if was_turn and end is not None:
             self.turn_ended(end)
 
-    def response_started(self) -> None:
+    def response_started(self, now: float) -> None:
+        """A response begins: the answer to the turn, or more of it after tools, or one that nobody asked for."""
         self.settle(not self._goes_on)
         self._goes_on = False
+        if self._reply.over:  # the turn is answered
+            self._end, self._reply = None, _Reply()
+        if self._reply.began_at == float("-inf"):
+            self._reply.began_at = now
 
     def audio(self, now: float, size: int) -> None:
         """`size` bytes of the reply's audio arrived."""
-        self._audio_bytes += size
-        if self._metrics.first_audio_ms is None and self._end is not None:
-            self._metrics = replace(self._metrics, first_audio_ms=self._since(now))
+        self._reply.audio_bytes += size
+        if self._reply.audio_at is None:
+            self._reply.audio_at = now
 
     def text(self, now: float) -> None:
         """Some of the reply's words arrived."""
-        if self._metrics.first_text_ms is None and self._end is not None:
-            self._metrics = replace(self._metrics, first_text_ms=self._since(now))
+        if self._reply.text_at is None:
+            self._reply.text_at = now
 
     def heard(self, now: float) -> int | None:
         """The loudspeaker began to play the reply: how long that took, in ms; None when no turn was answered."""
-        if self._metrics.first_heard_ms is None:
-            self._metrics = replace(self._metrics, first_heard_ms=self._since(now))
-        return self._metrics.first_heard_ms
+        if self._reply.heard_at is None:
+            self._reply.heard_at = now
+        return self._since(self._reply.heard_at)
 
     def done(self, now: float, *, awaits_tools: bool = False) -> TurnMetrics:
         """The response is complete; the metrics of its turn so far."""
         self._goes_on = awaits_tools
-        audio_ms = round(self._audio_bytes / self._bytes_per_ms)
-        return replace(self._metrics, done_ms=self._since(now), audio_ms=audio_ms)
+        reply = self._reply
+        reply.over = not awaits_tools and reply.began_at > float("-inf")
+        return TurnMetrics(
+            first_audio_ms=self._since(reply.audio_at),
+            first_text_ms=self._since(reply.text_at),
+            first_heard_ms=self._since(reply.heard_at),
+            done_ms=self._since(now),
+            audio_ms=round(reply.audio_bytes / self._bytes_per_ms),
+        )
 
-    def _since(self, now: float) -> int | None:
-        return None if self._end is None else round((now - self._end) * 1000)
+    def _since(self, at: float | None) -> int | None:
+        return None if self._end is None or at is None else round((at - self._end) * 1000)
+
+
+@dataclass(slots=True)
+class _Reply:
+    """What has come of the answer to a turn, and when its first was there."""
+
+    began_at: float = float("-inf")
+    audio_bytes: int = 0
+    audio_at: float | None = None
+    text_at: float | None = None
+    heard_at: float | None = None
+    over: bool = False

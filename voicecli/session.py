@@ -586,7 +586,7 @@ class VoiceSession:
             case ResponseStarted(response_id):
                 if self._hold.overheard(now) and not self._expected.waiting:
                     await self._stop_reply()  # this one answers the voice that paused it
-                self._clock.response_started()
+                self._clock.response_started(now)
                 if not self._expected.response_started(response_id):
                     # It was interrupted before it began.
                     self._order.push(event)
