@@ -44,11 +44,11 @@ def loaded_after(code: str) -> set[str]:
         "import voicecli",
         "from voicecli import RealtimeVoice, RealtimeConfig, VADMode, RealtimeError",
         "import voicecli.providers",
-        "from voicecli.cli import run; run(['--help'])",
-        "from voicecli.cli import run; run(['chat', '--help'])",
-        "from voicecli.cli import run; run(['list-providers'])",
-        "from voicecli.cli import run; run(['list-models', 'openai'])",
-        "from voicecli.cli import run; run(['list-voices', '--json'])",
+        "from voicecli.cli import execute; execute(['--help'])",
+        "from voicecli.cli import execute; execute(['chat', '--help'])",
+        "from voicecli.cli import execute; execute(['list-providers'])",
+        "from voicecli.cli import execute; execute(['list-models', 'openai'])",
+        "from voicecli.cli import execute; execute(['list-voices', '--json'])",
     ],
 )
 def test_nothing_heavy_is_loaded(code: str) -> None:

@@ -34,6 +34,7 @@ from voicecli.events import (
 from voicecli.websocket import WebSocketConnection
 
 SECOND = 48_000  # bytes of PCM16 at 24 kHz
+LOUD = 1_000  # from this number on, a chunk is no silence
 
 
 @contextlib.asynccontextmanager
@@ -80,6 +81,13 @@ def numbers(peer: Peer) -> list[int]:
         for message in peer.received
         if message["type"] == "audio"
     ]
+
+
+def notices(events: list[Event]) -> list[str]:
+    """What was told about dropped audio."""
+    found = [event for event in events if isinstance(event, Notice)]
+    assert all(notice.code == "audio_dropped" for notice in found)
+    return [notice.message for notice in found]
 
 
 def kinds(peer: Peer) -> list[str]:
@@ -279,12 +287,46 @@ async def test_audio_beyond_a_second_is_dropped_and_counted_when_the_server_read
         assert outbox._audio_bytes <= SECOND
         await connection.aclose()
         await collecting
-        notices = [event for event in seen if isinstance(event, Notice)]
-        assert 50 <= len(notices) <= 101
-        told = sum(int(notice.message.split()[0]) for notice in notices)
+        begun, dropped = notices(seen)
+        assert begun == "Your speech is being dropped: the network is too slow."
+        assert isinstance(seen[-1], SessionEnded)
+        seconds = float(dropped.removesuffix(" s of your speech were dropped: the network was too slow."))
         # What is neither told as dropped nor waiting lies in the buffers of both kernels.
-        assert all(notice.code == "audio_dropped" for notice in notices)
-        assert sent * 0.5 < told < sent
+        assert sent * 0.5 < seconds * 1000 < sent
+
+
+@virtual_time
+async def test_a_network_that_stutters_is_told_once_until_it_keeps_up() -> None:
+    async def listen(peer: Peer) -> None:
+        await peer.begin()
+        while True:
+            await peer.receive()
+
+    async with talking(listen) as (connection, server, events):
+        outbox, peer = connection._outbox, server.peers[0]
+
+        async def speak(seconds: float) -> None:
+            for _ in range(round(seconds * 50)):
+                await connection.send(chunk(LOUD))
+                await asyncio.sleep(0.02)
+
+        for stutter in range(1, 4):
+            peer.stop_reading()
+            await connection.send(SendImage(bytes(12_000_000), "image/png"))  # fills the buffers of both kernels
+            await speak(2)
+            peer.connection.transport.resume_reading()
+            await eventually(lambda: not outbox)
+            assert outbox.dropped_bytes == stutter * SECOND
+            await speak(3)
+        await speak(3)
+        assert not outbox.dropped_bytes
+        await connection.send(SendText("done"))
+        await connection.drain()
+        await connection.aclose()
+        assert notices([event async for event in events]) == [
+            "Your speech is being dropped: the network is too slow.",
+            "3.0 s of your speech were dropped: the network was too slow.",
+        ]
 
 
 @virtual_time
@@ -304,25 +346,21 @@ async def test_commands_survive_a_slow_network_in_their_place() -> None:
         await connection.send(SendImage(bytes(12_000_000), "image/png"))
         await asyncio.sleep(2)
         for number in range(310):
-            await connection.send(chunk(number))
+            await connection.send(chunk(LOUD + number))
             await asyncio.sleep(0.02)
             if number % 100 == 99:
                 await connection.send(EndTurn())
                 await connection.send(SendText(str(number)))
         await asyncio.sleep(2)
         woken.set()
-        # What could not be told at once, because something was told just before, is told without another command.
-        told = 0
-        while told < 5_200:
-            notice = (await until(events, Notice))[-1]
-            assert isinstance(notice, Notice)
-            told += int(notice.message.split()[0])
-        assert told == 5_200
+        # That the network keeps up again is told without another command.
+        assert notices(await until(events, Notice)) == ["Your speech is being dropped: the network is too slow."]
+        assert notices(await until(events, Notice)) == ["5.2 s of your speech were dropped: the network was too slow."]
         peer = server.peers[0]
         await eventually(lambda: len(numbers(peer)) == 50)
         # Only the last second of audio is left; it still stands between its commands.
         assert kinds(peer)[2:] == ["end", "text", "end", "text", *["audio"] * 40, "end", "text", *["audio"] * 10]
-        assert numbers(peer) == list(range(260, 310))
+        assert numbers(peer) == list(range(LOUD + 260, LOUD + 310))
 
 
 @virtual_time
@@ -460,16 +498,58 @@ async def test_of_a_long_outage_the_last_five_seconds_of_audio_are_kept_and_the_
     async with talking(leave, converse, config=config) as (connection, server, events):
         await until(events, Reconnecting)
         await asyncio.sleep(2)
-        for number in range(400):  # 8 s
+        for number in range(LOUD, LOUD + 400):  # 8 s
             await connection.send(chunk(number))
             await asyncio.sleep(0.02)
         seen = await until(events, SessionStarted)
         await eventually(lambda: len(numbers(server.peers[1])) == 250)
-        assert numbers(server.peers[1]) == list(range(150, 400))
+        assert numbers(server.peers[1]) == list(range(LOUD + 150, LOUD + 400))
+        assert notices(seen) == ["Your speech is being dropped: there is no connection."]
+        await connection.send(SendText("go on"))
+        seen = await until(events, ResponseDone)
+        assert notices(seen) == ["3.0 s of your speech were dropped: there was no connection."]
+
+
+@virtual_time
+async def test_in_a_long_outage_silence_is_dropped_without_a_word() -> None:
+    """A muted microphone, or the noise of one in which nobody speaks."""
+    config = RealtimeConfig(reconnect=Reconnect(first_delay_s=60, max_delay_s=60))
+
+    async def leave(peer: Peer) -> None:
+        await peer.begin()
+        await peer.close(1012)
+
+    async with talking(leave, converse, config=config) as (connection, _, events):
+        await until(events, Reconnecting)
+        for _ in range(1_000):  # 20 s
+            await connection.send(AppendAudio(b"\x40\x00\xc0\xff" * 240))
+            await asyncio.sleep(0.02)
+        seen = await until(events, SessionStarted)
         await connection.send(SendText("go on"))
         seen += await until(events, ResponseDone)
-        dropped = [int(event.message.split()[0]) for event in seen if isinstance(event, Notice)]
-        assert sum(dropped) == 3_000
+        assert notices(seen) == []
+
+
+@virtual_time
+async def test_what_an_outage_dropped_is_told_when_the_connection_is_given_up() -> None:
+    config = RealtimeConfig(reconnect=Reconnect(attempts=1, first_delay_s=60, max_delay_s=60))
+
+    async def leave(peer: Peer) -> None:
+        await peer.begin()
+        await peer.close(1012)
+
+    async with talking(leave, Refusal(503), config=config) as (connection, _, events):
+        seen = await until(events, Reconnecting)
+        for number in range(LOUD, LOUD + 300):  # 6 s
+            await connection.send(chunk(number))
+            await asyncio.sleep(0.02)
+        with pytest.raises(RealtimeConnectionError, match="failed"):
+            async for event in events:
+                seen.append(event)
+        assert notices(seen) == [
+            "Your speech is being dropped: there is no connection.",
+            "1.0 s of your speech were dropped: there was no connection.",
+        ]
 
 
 @virtual_time

@@ -8,6 +8,8 @@ __all__ = ["Outbox", "Pace"]
 
 # Pictures sent into a dead line are all that ever reaches it.
 _MAX_OTHER_BYTES = 32 * 2**20
+# Of a sample: -50 dB of full scale. Speech into any microphone is far above it, a muted or held back one at 0.
+_SILENCE = 104
 # A microphone whose program was held up delivers what it has in one go; more than this is no microphone.
 _LIVE_AHEAD_S = 1.0
 
@@ -23,7 +25,7 @@ class Outbox:
         limit_s: how much audio may wait, in seconds; may be changed at any time.
 
     Attributes:
-        dropped_bytes: of audio, since it was last set to 0.
+        dropped_bytes: of audio in which something was to be heard, since it was last set to 0.
     """
 
     def __init__(self, bytes_per_s: int, limit_s: float) -> None:
@@ -72,7 +74,8 @@ class Outbox:
             if isinstance(command, AppendAudio):
                 del self._commands[index]
                 self._audio_bytes -= len(command.audio)
-                self.dropped_bytes += len(command.audio)
+                if not _is_silence(command.audio):
+                    self.dropped_bytes += len(command.audio)
                 return
 
 
@@ -99,6 +102,11 @@ class Pace:
     def waited(self, now: float) -> None:
         """The sender was made to wait until `now`: that it sent nothing meanwhile does not make it live."""
         self._at = now
+
+
+def _is_silence(audio: bytes) -> bool:
+    samples = memoryview(audio)[: len(audio) & ~1].cast("h")
+    return max(samples, default=0) < _SILENCE and min(samples, default=0) > -_SILENCE
 
 
 def _size(command: Command) -> int:

@@ -5,8 +5,9 @@ What it promises:
 * Ready means that the provider said so: `open()` returns after the SessionStarted.
 * One writer. Commands go out in the order of `send()`. The codec sees a command when it is written, so that its state
   is that of the wire. When the network is slow, `send()` does not wait with live audio: beyond 1 s the oldest is
-  dropped, and a Notice("audio_dropped") tells how much. Audio that comes faster than it is spoken is a file or a
-  recording, and loses nothing by waiting: there `send()` waits for room, and nothing is dropped.
+  dropped. A Notice("audio_dropped") tells it when that begins, and another one how much it was, when it is over;
+  silence is dropped without a word. Audio that comes faster than it is spoken is a file or a recording, and loses
+  nothing by waiting: there `send()` waits for room, and nothing is dropped.
 * A reader that never waits for the program. Events that are not taken are kept up to 64 MiB (half an hour of
   speech); beyond that the conversation ends with an error instead of eating the memory.
 * A dead line is noticed: nothing heard for 60 s although pings went out every 20 s; nothing heard for 20 s while
@@ -58,7 +59,10 @@ from voicecli.providers.base import Capabilities, Codec, Expiring
 __all__ = ["WebSocketConnection"]
 
 _LIVE_AUDIO_S = 1.0
-_NOTICE_INTERVAL_S = 1.0
+# When a slow network has dropped nothing for so long, it keeps up again: one that stutters is not told at each stutter.
+_CALM_S = 5.0
+_TOO_SLOW = "the network {} too slow"
+_UNCONNECTED = "there {} no connection"
 # In base64 it is still below the write limit of an empty socket, so that writing it never waits.
 _SMALL_AUDIO_BYTES = 8 * 2**10
 _MAX_UNREAD_BYTES = 64 * 2**20
@@ -103,7 +107,9 @@ class WebSocketConnection:
         self._over: RealtimeError | None = None
         self._attempt = 0
         self._stalls = 0
-        self._since = self._noticed_at = self._loop.time()
+        self._since = self._loop.time()
+        self._dropping = ""  # why audio is being dropped, of which the program has been told; "" when none is
+        self._calm: asyncio.TimerHandle | None = None  # runs out when it is over
 
     @classmethod
     async def open(
@@ -160,11 +166,12 @@ class WebSocketConnection:
             self._pace.waited(self._loop.time())
         if self._over is not None:
             raise self._over
+        dropped_bytes = self._outbox.dropped_bytes
         self._outbox.put(command)
         self._drained.clear()
         self._unsent.set()
-        if self._outbox.dropped_bytes:
-            self._tell_dropped()
+        if self._outbox.dropped_bytes > dropped_bytes:
+            self._tell_dropping()
 
     async def drain(self) -> None:
         """Return when all commands have been written, or the conversation is over. While disconnected it waits."""
@@ -189,20 +196,22 @@ class WebSocketConnection:
             while True:
                 lost = await self._serve(line)
                 if lost is not None and _is_clean_end(lost):
-                    self._inbox.put([SessionEnded(lost.message, lost.close_code)])
-                    self._end(RealtimeConnectionError("The provider has ended the conversation."))
+                    ended = SessionEnded(lost.message, lost.close_code)
+                    self._end(RealtimeConnectionError("The provider has ended the conversation."), last=ended)
                     return
                 line = await self._redial(lost)
         except asyncio.CancelledError:
-            self._inbox.put([SessionEnded("closed")])
-            self._end(RealtimeConnectionError("The conversation is closed."))
+            self._end(RealtimeConnectionError("The conversation is closed."), last=SessionEnded("closed"))
         except RealtimeError as error:
             self._end(error, error)
         except Exception as error:
             self._end(RealtimeConnectionError("The conversation broke by an internal error."), error)
 
-    def _end(self, over: RealtimeError, error: Exception | None = None) -> None:
-        """From now on `send()` raises `over`; the iteration ends, by `error` if there is one."""
+    def _end(self, over: RealtimeError, error: Exception | None = None, *, last: Event | None = None) -> None:
+        """From now on `send()` raises `over`; the iteration ends after `last`, by `error` if there is one."""
+        self._tell_dropped()
+        if last is not None:
+            self._inbox.put([last])
         self._over = over
         self._room.set()
         self._drained.set()
@@ -421,8 +430,6 @@ class WebSocketConnection:
             if self._frame_log is not None:
                 self._frame_log.sent(data)
             line.socket.write(data)
-        if self._outbox.dropped_bytes:
-            self._tell_dropped()
 
     async def _flush(self, line: Liveness) -> None:
         """Write all that waits."""
@@ -433,8 +440,10 @@ class WebSocketConnection:
             line.written()
         except ConnectionClosed:
             return
-        if self._outbox.dropped_bytes:
+        if self._dropping == _UNCONNECTED:
             self._tell_dropped()
+        elif self._dropping and self._calm is None:
+            self._calm = self._loop.call_later(_CALM_S, self._tell_dropped)
         # What an outage kept has gone out: from here on the network is expected to keep up.
         self._outbox.limit_s = _LIVE_AUDIO_S
         self._drained.set()
@@ -462,15 +471,27 @@ class WebSocketConnection:
 
     # Telling.
 
+    def _tell_dropping(self) -> None:
+        """Audio was dropped: when that begins it is told, and why; how much it comes to is told at the end."""
+        self._stop_calming()
+        if not self._dropping:
+            self._dropping = _TOO_SLOW if self._line is not None else _UNCONNECTED
+            why = self._dropping.format("is")
+            self._inbox.put([Notice("audio_dropped", f"Your speech is being dropped: {why}.")])
+
     def _tell_dropped(self) -> None:
-        now = self._loop.time()
-        if now - self._noticed_at < _NOTICE_INTERVAL_S:
+        self._stop_calming()
+        if not self._dropping:
             return
-        self._noticed_at = now
-        dropped, self._outbox.dropped_bytes = self._outbox.dropped_bytes, 0
-        why = "the network is too slow" if self._line is not None else "there is no connection"
-        message = f"{dropped / self._bytes_per_ms:.0f} ms of your speech were dropped: {why}."
-        self._inbox.put([Notice("audio_dropped", message)])
+        dropped_ms, self._outbox.dropped_bytes = self._outbox.dropped_bytes / self._bytes_per_ms, 0
+        why, self._dropping = self._dropping.format("was"), ""
+        amount = f"{dropped_ms / 1000:.1f} s" if dropped_ms >= 1_000 else f"{dropped_ms:.0f} ms"
+        self._inbox.put([Notice("audio_dropped", f"{amount} of your speech were dropped: {why}.")])
+
+    def _stop_calming(self) -> None:
+        if self._calm is not None:
+            self._calm.cancel()
+            self._calm = None
 
     def _note(self, what: str, **details: str | int | None) -> None:
         if self._frame_log is not None:

@@ -3,22 +3,24 @@
 import errno
 import io
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from voicecli.cli.exit import ExitStatus, status_of
 
-__all__ = ["ExitStatus", "main"]
+__all__ = ["ExitStatus", "execute", "main"]
 
 _FULL = {errno.EDQUOT, errno.EFBIG, errno.ENOSPC}
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command and exit."""
-    sys.exit(run(args))
+    sys.exit(execute(args))
 
 
-def run(args: Sequence[str] | None = None) -> int:
+def execute(args: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
     import typer
 
@@ -42,7 +44,9 @@ def run(args: Sequence[str] | None = None) -> int:
         return ExitStatus.INTERRUPTED
     except Exception as error:
         if isinstance(error, click_exception):
-            error.show()  # type: ignore[attr-defined]
+            shown = io.StringIO()
+            error.show(shown)  # type: ignore[attr-defined]
+            _complain(shown.getvalue())
             return ExitStatus.USAGE if isinstance(error, usage_error) else ExitStatus.ERROR
         return _report(error)
     return status if isinstance(status, int) else ExitStatus.OK
@@ -75,6 +79,26 @@ def _report(error: Exception) -> ExitStatus:
 
 
 def _say(message: str, advice: str) -> None:
-    sys.stderr.write(f"voice: {message}\n")
-    if advice:
-        sys.stderr.write(f"  {advice}\n")
+    _complain(f"voice: {message}\n" + (f"  {advice}\n" if advice else ""))
+
+
+def _complain(text: str) -> None:
+    """Write lines to standard error; on a terminal they are wrapped between words, each with its own indentation."""
+    if sys.stderr.isatty():
+        # A word that is wider than the terminal, most often an address, is left whole for whoever copies it.
+        text = "".join(f"{line}\n" for long in text.splitlines() for line in _wrapped(long, _columns()))
+    sys.stderr.write(text)
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    indent = line[: len(line) - len(line.lstrip())]
+    wrapped = textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return wrapped or [""]
+
+
+def _columns() -> int:
+    """Of the terminal that standard error is; standard output may lead elsewhere."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or shutil.get_terminal_size().columns
+    except (OSError, ValueError):
+        return shutil.get_terminal_size().columns

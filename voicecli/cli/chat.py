@@ -8,6 +8,7 @@ import typer
 from voicecli.audio import EchoMode
 from voicecli.cli.exit import ExitStatus
 from voicecli.cli.options import Choices, Devices, takes_conversation_options
+from voicecli.errors import ConfigurationError
 
 __all__ = ["chat", "send_text"]
 
@@ -42,7 +43,12 @@ def chat(
         typer.Option(metavar="NAME|NUMBER", help="Loudspeaker; see list-devices.", rich_help_panel=_DEVICES),
     ] = None,
     echo: Annotated[
-        EchoMode, typer.Option(help="What keeps the model from hearing itself.", rich_help_panel=_DEVICES)
+        EchoMode,
+        typer.Option(
+            help="What keeps the model from hearing itself: auto, aec, gate, half-duplex or off.",
+            metavar="HOW",
+            rich_help_panel=_DEVICES,
+        ),
     ] = "auto",
 ) -> ExitStatus:
     """Talk with a model, out loud or through files.
@@ -59,7 +65,10 @@ def chat(
         return ExitStatus.OK
     from voicecli.audio.files import WavSource
 
-    source = WavSource(input_ or "-", raw_rate=input_rate)
+    try:
+        source = WavSource(input_ or "-", raw_rate=input_rate)
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error), param_hint="--input-rate") from error
     return run_conversation(choices.for_recording(), source, output, as_json=as_json, quiet=quiet)
 
 

@@ -16,6 +16,7 @@ from voicecli.audio.portaudio import Microphone, Speaker
 from voicecli.audio.quiet import quiet_stderr
 from voicecli.cli.gate import VoiceGate
 from voicecli.cli.options import Devices
+from voicecli.cli.printed import printed_lines
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.duplex import Observer, converse
 from voicecli.errors import RealtimeError
@@ -66,7 +67,8 @@ async def talk(
                 return False
             try:
                 async with LiveView(view, live, sound=live.sound) as shown:
-                    await live.hold(voice, [view.apply])
+                    with printed_lines(lambda line: view.apply(Notice("printed", line))):
+                        await live.hold(voice, [view.apply])
             finally:
                 sys.stdout.write(textwrap.fill(view.summary(), shutil.get_terminal_size().columns) + "\n")
         return shown.interrupted

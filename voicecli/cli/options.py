@@ -3,8 +3,10 @@
 import functools
 import inspect
 import os
+import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,11 +30,11 @@ from voicecli.config import (
     VADEngine,
     VADMode,
 )
-from voicecli.errors import ConfigurationError
+from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.providers import choose_provider, find_provider
 from voicecli.providers.base import Provider
 
-__all__ = ["Choices", "Devices", "conversation", "takes_conversation_options"]
+__all__ = ["Choices", "Devices", "conversation", "named_by_options", "takes_conversation_options"]
 
 _TURNS = "Turns"
 _MODEL = "Model and answer"
@@ -40,6 +42,33 @@ _LOCAL = "Local engine"
 _GEMINI = "Gemini"
 _OPENAI = "OpenAI"
 _CONNECTION = "Connection"
+
+_OPTIONS = {
+    "background_tools": "background_tool",
+    "client_vad.engine": "vad_engine",
+    "client_vad.hangover_ms": "silence_ms",
+    "client_vad.min_speech_ms": "min_speech_ms",
+    "connect_timeout_s": "connect_timeout",
+    "debug_file": "debug",
+    "headers": "header",
+    "mcp_servers": "mcp",
+    "output": "text_only",
+    "reasoning_effort": "effort",
+    "reconnect.attempts": "reconnects",
+    "response_timeout_s": "response_timeout",
+    "system_prompt": "system",
+    "tool_timeout_s": "tool_timeout",
+    "truncation.ratio": "truncation",
+    "turn_detection.eagerness": "eagerness",
+    "turn_detection.end_sensitivity": "end_sensitivity",
+    "turn_detection.idle_timeout_ms": "idle_timeout_ms",
+    "turn_detection.interrupt_response": "interrupt",
+    "turn_detection.silence_duration_ms": "silence_ms",
+    "turn_detection.start_sensitivity": "start_sensitivity",
+    "turn_detection.threshold": "vad_threshold",
+    "vad_mode": "vad",
+}
+"""A setting, as errors name it -> the parameter of the option that makes it. The others are named as their setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +78,14 @@ class Choices:
     Attributes:
         tools: the file whose functions are offered to the model.
         vad_given: whether the user said who finds the turns.
+        given: the parameters of all options that stand on the command line.
     """
 
     provider: Provider
     config: RealtimeConfig
     tools: Path | None
     vad_given: bool
+    given: frozenset[str] = frozenset()
 
     def for_recording(self) -> "Choices":
         """A recording goes in as fast as it is taken, which only turns found here can follow."""
@@ -95,36 +126,50 @@ def conversation(
     vad: Annotated[
         VADMode | None,
         typer.Option(
-            help="Who finds the turns: the provider, this program, or nobody (live: you push a key to talk).",
+            help="Who finds the turns: server (the provider), client (this program) or none (live: you push a key to "
+            "talk).",
+            metavar="WHO",
             show_default="server; client for recordings",
             rich_help_panel=_TURNS,
         ),
     ] = None,
     silence_ms: Annotated[
-        int | None, typer.Option(help="Silence that ends a turn.", show_default="500", rich_help_panel=_TURNS)
+        int | None,
+        typer.Option(help="Silence that ends a turn.", metavar="MS", show_default="500", rich_help_panel=_TURNS),
     ] = None,
     min_speech_ms: Annotated[
         int | None,
-        typer.Option(help="Shorter sounds are noise (client).", show_default="250", rich_help_panel=_TURNS),
+        typer.Option(
+            help="Shorter sounds are noise (client).", metavar="MS", show_default="250", rich_help_panel=_TURNS
+        ),
     ] = None,
     vad_engine: Annotated[
-        VADEngine, typer.Option(help="silero for noisy rooms (client).", rich_help_panel=_TURNS)
+        VADEngine,
+        typer.Option(help="webrtc, or silero for noisy rooms (client).", metavar="NAME", rich_help_panel=_TURNS),
     ] = "webrtc",
     vad_threshold: Annotated[
-        float | None, typer.Option(help="0 to 1: how sure it must be of speech (OpenAI).", rich_help_panel=_TURNS)
+        float | None,
+        typer.Option(help="0 to 1: how sure it must be of speech (OpenAI).", metavar="PART", rich_help_panel=_TURNS),
     ] = None,
     start_sensitivity: Annotated[
-        Sensitivity | None, typer.Option(help="How readily speech starts (Gemini).", rich_help_panel=_TURNS)
+        Sensitivity | None,
+        typer.Option(help="low or high: how readily speech starts (Gemini).", metavar="LEVEL", rich_help_panel=_TURNS),
     ] = None,
     end_sensitivity: Annotated[
-        Sensitivity | None, typer.Option(help="How readily speech ends (Gemini).", rich_help_panel=_TURNS)
+        Sensitivity | None,
+        typer.Option(help="low or high: how readily speech ends (Gemini).", metavar="LEVEL", rich_help_panel=_TURNS),
     ] = None,
     eagerness: Annotated[
         Eagerness | None,
-        typer.Option(help="Find turns by their meaning, this eagerly (OpenAI).", rich_help_panel=_TURNS),
+        typer.Option(
+            help="Find turns by their meaning, this eagerly: low, medium, high or auto (OpenAI).",
+            metavar="LEVEL",
+            rich_help_panel=_TURNS,
+        ),
     ] = None,
     idle_timeout_ms: Annotated[
-        int | None, typer.Option(help="Speak up after so much silence (OpenAI).", rich_help_panel=_TURNS)
+        int | None,
+        typer.Option(help="Speak up after so much silence (OpenAI).", metavar="MS", rich_help_panel=_TURNS),
     ] = None,
     interrupt: Annotated[bool, typer.Option(help="Whether speech stops the reply.", rich_help_panel=_TURNS)] = True,
     # -- model and answer
@@ -136,7 +181,14 @@ def conversation(
     speed: Annotated[
         float | None, typer.Option(help="Of the voice, 0.25 to 1.5 (OpenAI, local).", rich_help_panel=_MODEL)
     ] = None,
-    effort: Annotated[Effort | None, typer.Option(help="How long the model may think.", rich_help_panel=_MODEL)] = None,
+    effort: Annotated[
+        Effort | None,
+        typer.Option(
+            help="How long the model may think: minimal, low, medium, high or xhigh.",
+            metavar="LEVEL",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
     tool_choice: Annotated[
         str, typer.Option(help="auto, none, required, or a tool's name.", metavar="CHOICE", rich_help_panel=_MODEL)
     ] = "auto",
@@ -149,7 +201,8 @@ def conversation(
         typer.Option(help="Writes down what you say; none for no transcript.", metavar="NAME", rich_help_panel=_OPENAI),
     ] = None,
     noise_reduction: Annotated[
-        NoiseReduction | None, typer.Option(help="For a headset, or a room.", rich_help_panel=_OPENAI)
+        NoiseReduction | None,
+        typer.Option(help="near_field for a headset, far_field for a room.", metavar="WHERE", rich_help_panel=_OPENAI),
     ] = None,
     truncation: Annotated[
         str | None,
@@ -229,6 +282,8 @@ def conversation(
     ] = None,
 ) -> Choices:
     """The settings these options make."""
+    # First, as it allows less silence than the others, which have the same option.
+    client_vad = ClientVAD(engine=vad_engine, **_given(hangover_ms=silence_ms, min_speech_ms=min_speech_ms))
     detection: ServerVAD | SemanticVAD
     if eagerness is not None:
         detection = SemanticVAD(eagerness=eagerness, interrupt_response=interrupt)
@@ -247,7 +302,7 @@ def conversation(
         system_prompt=system,
         language=language,
         vad_mode=vad or VADMode.SERVER,
-        client_vad=ClientVAD(engine=vad_engine, **_given(hangover_ms=silence_ms, min_speech_ms=min_speech_ms)),
+        client_vad=client_vad,
         turn_detection=detection,
         output="text" if text_only else "audio",
         temperature=temperature,
@@ -283,24 +338,68 @@ def conversation(
 
 
 def takes_conversation_options(command: Callable[..., ExitStatus]) -> Callable[..., ExitStatus]:
-    """Give a command, after its own parameters, those of `conversation`; it gets what they make as `choices`."""
+    """Give a command, after its own parameters, those of `conversation`; it gets what they make as `choices`.
+
+    What is wrong with a setting is told by the option's name.
+    """
     own = dict(inspect.signature(command).parameters)
     own.pop("choices")
     shared = inspect.signature(conversation).parameters
 
     @functools.wraps(command)
-    def wrapper(**values: Any) -> ExitStatus:
-        choices = conversation(**{name: values.pop(name) for name in shared})
-        return command(choices=choices, **values)
+    def wrapper(ctx: typer.Context, **values: Any) -> ExitStatus:
+        with named_by_options(ctx):
+            choices = conversation(**{name: values.pop(name) for name in shared})
+            given = frozenset(name for name in ctx.params if _source(ctx, name) == "COMMANDLINE")
+            return command(choices=replace(choices, given=given), **values)
 
     # Typer reads both.
     hints = typing.get_type_hints(command, include_extras=True) | typing.get_type_hints(
         conversation, include_extras=True
     )
-    wrapper.__annotations__ = {name: hints[name] for name in (*own, *shared)}
+    wrapper.__annotations__ = {"ctx": typer.Context} | {name: hints[name] for name in (*own, *shared)}
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     keyword_only = [parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in (*own.values(), *shared.values())]
-    wrapper.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]
+    wrapper.__signature__ = inspect.Signature([context, *keyword_only])  # type: ignore[attr-defined]
     return wrapper
+
+
+@contextmanager
+def named_by_options(ctx: typer.Context) -> Iterator[None]:
+    """Tell what is wrong with a setting by the name under which the user knows it.
+
+    Settings are known by what stands before the colon ("client_vad.hangover_ms: 5 is not possible."), as all of
+    voicecli writes it.
+
+    Raises:
+        typer.BadParameter: a value on the command line is wrong.
+        ConfigurationError: a value from the environment is, or a package is missing.
+    """
+    try:
+        yield
+    except RealtimeError as error:
+        options = {option.name: option for option in ctx.command.params if option.name}
+        settings = {name: options[name] for name in options} | {
+            setting: options[name] for setting, name in _OPTIONS.items() if name in options
+        }
+        # A single word may be meant as one ("the voice"), so that only those are replaced which none would write.
+        long = [re.escape(setting) for setting in settings if not setting.isalpha()]
+        error.advice = re.sub(rf"\b({'|'.join(long)})\b", lambda found: settings[found[0]].opts[0], error.advice)
+        setting, colon, wrong = error.message.partition(": ")
+        if not isinstance(error, ConfigurationError) or not colon or setting not in settings:
+            raise
+        option = settings[setting]
+        source = _source(ctx, option.name)
+        if source == "COMMANDLINE" and not isinstance(error.__cause__, ImportError):
+            raise typer.BadParameter(f"{wrong} {error.advice}".strip(), param_hint=option.opts[0]) from error
+        name = option.envvar if source == "ENVIRONMENT" else option.opts[0]
+        raise ConfigurationError(f"{name}: {wrong}", advice=error.advice) from error
+
+
+def _source(ctx: typer.Context, name: str | None) -> str:
+    """Where a parameter's value comes from: "COMMANDLINE", "ENVIRONMENT" or "DEFAULT"."""
+    source = ctx.get_parameter_source(name or "")
+    return source.name if source is not None else "DEFAULT"
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -313,7 +412,7 @@ def _provider(name: str | None) -> Provider:
     try:
         return find_provider(name)
     except ConfigurationError as error:
-        raise typer.BadParameter(str(error), param_hint="--provider") from error
+        raise ConfigurationError(f"provider: {error.message}", advice=error.advice) from error
 
 
 def _truncation(text: str | None) -> Literal["auto", "disabled"] | Retention | None:
@@ -331,7 +430,7 @@ def _mcp_server(text: str) -> MCPServer:
     try:
         return MCPServer(label=label, url=url)
     except ConfigurationError as error:
-        raise typer.BadParameter(f"{error} Write LABEL=URL.", param_hint="--mcp") from error
+        raise ConfigurationError(error.message, advice=f"{error.advice} Write LABEL=URL.".strip()) from error
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -339,4 +438,6 @@ def _header(text: str) -> tuple[str, str]:
     if not colon or not name.strip():
         # Not repeated: a value put in the wrong place may be a secret.
         raise typer.BadParameter("write NAME:VALUE", param_hint="--header")
+    if not (text.isascii() and text.isprintable()):
+        raise typer.BadParameter("this has characters that HTTP does not allow", param_hint="--header")
     return name.strip(), value.strip()

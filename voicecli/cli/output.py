@@ -1,6 +1,7 @@
 """What a conversation looks like as lines: JSON for programs, plain words for people."""
 
 import json
+import statistics
 import sys
 import time
 from dataclasses import asdict
@@ -25,8 +26,44 @@ from voicecli.events import (
     Usage,
 )
 from voicecli.printable import printable
+from voicecli.view import cost_words
 
 __all__ = ["JsonLines", "PlainLines"]
+
+
+class _Totals:
+    """What a conversation comes to."""
+
+    def __init__(self) -> None:
+        self.usage = Usage()
+        self.turns = 0
+        self._began = time.monotonic()
+        self._reconnects = 0
+        self._latencies: list[int] = []
+
+    def add(self, event: Event) -> None:
+        match event:
+            case ResponseDone(usage=usage, metrics=metrics, awaits_tools=awaits_tools):
+                self.usage += usage
+                self.turns += not awaits_tools
+                latency = metrics.first_audio_ms if metrics.first_heard_ms is None else metrics.first_heard_ms
+                if latency is not None:
+                    self._latencies.append(latency)
+            case Reconnecting(attempt=1):
+                self._reconnects += 1
+
+    def __str__(self) -> str:
+        """In one line; what did not happen is left out."""
+        minutes = (time.monotonic() - self._began) / 60
+        parts = [f"{self.turns} turn{'' if self.turns == 1 else 's'} in {minutes:.1f} min"]
+        if self._latencies:
+            median, worst = statistics.median(self._latencies), max(self._latencies)
+            parts.append(f"latency median {median:.0f} ms, worst {worst} ms")
+        if self._reconnects:
+            parts.append(f"{self._reconnects} reconnect{'' if self._reconnects == 1 else 's'}")
+        if cost := cost_words(self.usage):
+            parts.append(cost)
+        return ", ".join(parts)
 
 
 class JsonLines:
@@ -39,14 +76,10 @@ class JsonLines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._start = time.monotonic()
-        self._usage = Usage()
-        self._turns = 0
-        self._failure: RealtimeError | None = None
+        self._totals = _Totals()
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, ResponseDone):
-            self._usage += event.usage
-            self._turns += not event.awaits_tools
+        self._totals.add(event)
         line = self._line(event)
         if line is not None:
             self._write(line)
@@ -88,7 +121,7 @@ class JsonLines:
             case ErrorOccurred(error):
                 return {"type": "error", **_error(error), "fatal": False}
             case SessionEnded():
-                totals = {"turns": self._turns, "usage": asdict(self._usage)}
+                totals = {"turns": self._totals.turns, "usage": asdict(self._totals.usage)}
                 return {"type": "session_ended", **asdict(event), **totals}
             case _:
                 return None
@@ -100,16 +133,23 @@ class PlainLines:
     Args:
         stream: takes the lines; None for whatever standard error is then, which moves while a device is open.
         quiet: whether only what is said, and errors, are written.
+        live: whether somebody sits there and speaks: is told when to begin and how to end, and what it came to.
     """
 
-    def __init__(self, stream: TextIO | None, *, quiet: bool = False) -> None:
+    def __init__(self, stream: TextIO | None, *, quiet: bool = False, live: bool = False) -> None:
         self._stream = stream
         self._quiet = quiet
+        self._live = live
+        self._listening = False
+        self._totals = _Totals()
 
     def __call__(self, event: Event) -> None:
+        self._totals.add(event)
         line = self._line(event)
         if line:
             stream = self._stream or sys.stderr
+            if isinstance(event, SessionEnded) and stream.isatty():
+                stream.write("\n")  # most often ^C stands there
             stream.write(printable(line) + "\n")
             stream.flush()
 
@@ -122,6 +162,11 @@ class PlainLines:
                 return f"Error: {error}"
             case _ if self._quiet:
                 return ""
+            case SessionStarted() if self._live and not self._listening:
+                self._listening = True
+                return "Listening. Ctrl-C ends."
+            case SessionEnded() if self._live:
+                return str(self._totals)
             case ToolCallRequest(name=name, arguments=arguments):
                 return f"Tool: {name} {arguments}"
             case ToolCallFinished(name=name, output=output, is_error=is_error):

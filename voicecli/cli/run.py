@@ -13,9 +13,11 @@ from voicecli.audio.files import WavSink, WavSource
 from voicecli.cli.exit import ExitStatus, status_of
 from voicecli.cli.options import Choices, Devices
 from voicecli.cli.output import JsonLines, PlainLines
+from voicecli.cli.unused import unused_options
+from voicecli.config import VADMode
 from voicecli.duplex import Observer, converse
-from voicecli.errors import RealtimeError, ToolError
-from voicecli.events import CONNECTION_LOST, ErrorOccurred, Event, ResponseDone
+from voicecli.errors import ConfigurationError, RealtimeError, ToolError
+from voicecli.events import CONNECTION_LOST, ErrorOccurred, Event, Notice, ResponseDone
 from voicecli.voice import RealtimeVoice
 
 __all__ = ["load_tools", "run_conversation", "run_live"]
@@ -59,6 +61,8 @@ def run_conversation(
     words = None if output == "-" else sys.stdout
     lines: list[Observer] = [JsonLines(sys.stdout) if as_json else PlainLines(words, quiet=quiet)]
     failures = _Failures()
+    if isinstance(source, WavSource):
+        _tell_unused(unused_options(choices), lines)
     with _told(lines):
         sink = None
         if output is not None:
@@ -77,7 +81,7 @@ def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json:
         output: where the reply's sound goes instead of the loudspeaker, as for `run_conversation`; or None.
 
     Raises:
-        RealtimeError: a device cannot be used, or as `run_conversation` does.
+        RealtimeError: a device cannot be used, or as `run_conversation` does; or nobody could end a turn.
         KeyboardInterrupt: the user ended it by Ctrl-C.
     """
     from voicecli.cli.live import talk
@@ -89,7 +93,13 @@ def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json:
     if as_json:
         lines = [JsonLines(sys.stdout)]
     elif quiet or output == "-" or not can_show(sys.stdin, sys.stdout):
-        lines = [PlainLines(None if output == "-" else sys.stdout, quiet=quiet)]
+        lines = [PlainLines(None if output == "-" else sys.stdout, quiet=quiet, live=True)]
+    if lines and choices.config.vad_mode is VADMode.NONE:
+        raise ConfigurationError(
+            "vad_mode: only the live view has a key to talk with.", advice="Choose server or client, or show the view."
+        )
+    # Before the view takes the terminal.
+    _tell_unused(unused_options(choices, live=True, output=output), lines or [PlainLines(None)])
     with _told(lines):
         _prepare(choices)
         sink = WavSink(output, capabilities.output_rate) if output is not None else None
@@ -101,6 +111,12 @@ def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json:
 def _voice(choices: Choices) -> RealtimeVoice:
     tools = load_tools(choices.tools) if choices.tools else []
     return RealtimeVoice(choices.provider, config=choices.config, tools=tools)
+
+
+def _tell_unused(options: list[str], lines: list[Observer]) -> None:
+    for option in options:
+        for line in lines:
+            line(Notice("setting_ignored", option))
 
 
 @contextmanager

@@ -31,16 +31,16 @@ PRICES_AS_OF = "2026-10"
 _LARGE_REASONING = Prices(4.00, 0.40, 24.00, 32.00, 0.40, 64.00, 5.00, 0.50)
 _LARGE = Prices(4.00, 0.40, 16.00, 32.00, 0.40, 64.00, 5.00, 0.50)
 _SMALL = Prices(0.60, 0.06, 2.40, 10.00, 0.30, 20.00, 0.80, 0.08)
-_SHUTDOWN = "Shut down on 2027-01-20."
+_SHUTDOWN = "shut down on 2027-01-20"
 
 MODELS = (
     ModelInfo("gpt-realtime-2.1", "recommended; reasons; 128k context", prices=_LARGE_REASONING),
     ModelInfo("gpt-realtime-2.1-mini", "cheap; reasons; 128k context", prices=_SMALL),
     ModelInfo("gpt-realtime-2", "superseded by 2.1; reasons; 128k context", prices=_LARGE_REASONING),
     ModelInfo("gpt-realtime-1.5", "32k context", prices=_LARGE),
-    ModelInfo("gpt-realtime", "32k context", f"{_SHUTDOWN} Use gpt-realtime-2.1.", _LARGE),
-    ModelInfo("gpt-realtime-mini", "32k context", f"{_SHUTDOWN} Use gpt-realtime-2.1-mini.", _SMALL),
-    ModelInfo("gpt-audio-mini", "32k context", f"{_SHUTDOWN} Use gpt-realtime-2.1-mini."),
+    ModelInfo("gpt-realtime", "32k context", f"{_SHUTDOWN}; use gpt-realtime-2.1", _LARGE),
+    ModelInfo("gpt-realtime-mini", "32k context", f"{_SHUTDOWN}; use gpt-realtime-2.1-mini", _SMALL),
+    ModelInfo("gpt-audio-mini", "32k context", f"{_SHUTDOWN}; use gpt-realtime-2.1-mini"),
 )
 
 VOICES = (
@@ -75,7 +75,7 @@ def is_reasoning(model: str) -> bool:
 def deprecation(model: str) -> str:
     """When and why the model goes away; "" for one that stays, or is not known."""
     if model.startswith(("gpt-4o-realtime-preview", "gpt-4o-mini-realtime-preview")):
-        return "It went away with the beta in May 2026. Use gpt-realtime-2.1."
+        return "gone with the beta in May 2026; use gpt-realtime-2.1"
     known = _known(model)
     return known.deprecated if known else ""
 

@@ -111,7 +111,7 @@ def session_settings(setup: ConversationSetup, model: str) -> SessionSettings:
             session["parallel_tool_calls"] = config.parallel_tool_calls
     notices = [Notice("setting_ignored", f"{name} is left out: {why}.") for name, why in ignored.items()]
     if goes_away := deprecation(model):
-        notices.insert(0, Notice("model_deprecated", f"{model} is deprecated. {goes_away}"))
+        notices.insert(0, Notice("model_deprecated", f"{model} is deprecated: {goes_away}."))
     return SessionSettings(session, turn_detection, None if transcription == "none" else transcription, tuple(notices))
 
 

@@ -1,0 +1,95 @@
+"""Lists in a terminal: nothing that is copied from them is broken, however narrow it is."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cli.screen import Screen, screen_of
+from voicecli.audio.devices import Device
+from voicecli.cli import execute
+from voicecli.providers import PROVIDERS
+
+WIDTHS = (120, 80, 60, 40)
+
+DEVICES = [
+    Device(0, "HDA Intel PCH: ALC257 Analog (hw:0,0)", "ALSA", 2, 2, 44_100, False, False),
+    Device(11, "pulse", "ALSA", 32, 32, 44_100, True, False),
+    Device(12, "default", "ALSA", 32, 32, 192_000, False, True),
+]
+
+
+@pytest.fixture(autouse=True)
+def devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicecli.audio.devices.list_devices", lambda: DEVICES)
+
+
+def listed(monkeypatch: pytest.MonkeyPatch, columns: int, *arguments: str) -> Screen:
+    screen = screen_of(monkeypatch, "stdout", columns)
+    assert execute(arguments) == 0
+    return screen
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_no_word_is_broken_and_no_line_too_long(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    lists: dict[str, list[dict[str, Any]]] = {}
+    for command in ("list-models", "list-voices", "list-providers", "list-devices"):
+        with monkeypatch.context() as patch, pytest.MonkeyPatch.context() as quiet:
+            screen = listed(patch, columns, command)
+            quiet.setattr("sys.stdout", plain := Screen())
+            assert execute([command, "--json"]) == 0
+            lists[command] = json.loads(plain.getvalue())
+        words = {word.strip(",():;") for line in screen.lines for word in line.split()}
+        for row in lists[command]:
+            for column, value in row.items():
+                wanted = str(value).split() if not isinstance(value, bool) and value != "" else []
+                for word in wanted:
+                    assert word.strip(",():;") in words, f"{command}: {column} {value}"
+        for line in screen.lines:
+            assert len(line) <= columns or line in {row.get("model") for row in lists[command]}
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_defaults_are_marked_beside_their_names(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    models = listed(monkeypatch, columns, "list-models")
+    voices = listed(monkeypatch, columns, "list-voices")
+    for provider in PROVIDERS:
+        for name, screen in ((provider.default_model, models), (provider.default_voice, voices)):
+            index = next(at for at, line in enumerate(screen.lines) if name in line.split())
+            # In a narrow table the mark stands below.
+            assert "(default)" in screen.lines[index].partition(name)[2] + screen.lines[index + 1]
+    assert sum("(default)" in line for line in models.lines) == len(PROVIDERS)
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_default_devices_and_rates(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    screen = listed(monkeypatch, columns, "list-devices")
+    text = "\n".join(screen.lines)
+    if columns == 40:
+        assert "pulse (default input)\n  number: 11, system: ALSA," in text
+        assert "default (default output)\n" in text
+    else:
+        assert "inputs" in screen.lines[1]
+        assert "default input" not in screen.lines[1]
+    for rate in ("44100", "192000"):
+        assert rate in text
+    assert text.count("input)") == text.count("output)") == 1
+
+
+def test_a_name_wider_than_the_terminal_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It wraps the name by itself, which can then be copied as one."""
+    screen = listed(monkeypatch, 40, "list-models", "gemini")
+    assert "gemini-2.5-flash-native-audio-preview-12-2025" in screen.lines
+
+
+def test_without_devices_nothing_is_drawn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("voicecli.audio.devices.list_devices", list)
+    screen = listed(monkeypatch, 80, "list-devices")
+    assert screen.lines == []
+    assert "No sound device was found" in capsys.readouterr().err
+
+
+def test_what_goes_away_is_told_alike() -> None:
+    told = [model.deprecated for provider in PROVIDERS for model in provider.models if model.deprecated]
+    assert len(told) > 3
+    assert all(text[0].islower() and not text.endswith(".") for text in told)

@@ -1,0 +1,92 @@
+"""A conversation as plain lines: who speaks live is told when to begin, and what it came to."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from tests.cli.screen import Screen
+from voicecli.cli import execute
+from voicecli.cli.options import Choices, Devices
+from voicecli.cli.output import JsonLines, PlainLines
+from voicecli.cli.run import run_live
+from voicecli.config import RealtimeConfig
+from voicecli.events import (
+    Event,
+    Reconnecting,
+    ResponseDone,
+    SessionEnded,
+    SessionStarted,
+    TranscriptUpdate,
+    TurnMetrics,
+    Usage,
+)
+from voicecli.testing import scripted_provider
+
+STARTED = SessionStarted("s", "model", "voice", 24_000, 24_000)
+CONVERSATION: list[Event] = [
+    STARTED,
+    TranscriptUpdate("user", "1", "How is it?", True),
+    ResponseDone("a", usage=Usage(cost_usd=0.01), metrics=TurnMetrics(first_audio_ms=400), awaits_tools=True),
+    ResponseDone("b", usage=Usage(cost_usd=0.02), metrics=TurnMetrics(first_audio_ms=300, first_heard_ms=600)),
+    Reconnecting(1, 0.5, "It broke."),
+    Reconnecting(2, 0.5, "It broke."),
+    STARTED,
+    SessionEnded("closed"),
+]
+
+
+def lines_of(observer: Any, stream: io.StringIO) -> list[str]:
+    for event in CONVERSATION:
+        observer(event)
+    return stream.getvalue().splitlines()
+
+
+def test_a_live_conversation_has_a_first_and_a_last_line() -> None:
+    first, *said, last = lines_of(PlainLines(stream := io.StringIO(), live=True), stream)
+    assert first == "Listening. Ctrl-C ends."
+    assert said == ["You: How is it?", *(f"Reconnecting ({attempt}) in 0.5 s: It broke." for attempt in (1, 2))]
+    assert last == "1 turn in 0.0 min, latency median 500 ms, worst 600 ms, 1 reconnect, $0.0300"
+
+
+def test_on_a_terminal_the_last_line_keeps_clear_of_the_ctrl_c() -> None:
+    assert lines_of(PlainLines(stream := Screen(), live=True), stream)[-2] == ""
+
+
+def test_a_recording_a_quiet_conversation_and_a_program_have_neither() -> None:
+    for observer in (PlainLines(stream := io.StringIO()), PlainLines(stream, live=True, quiet=True)):
+        text = "\n".join(lines_of(observer, stream))
+        assert "Listening" not in text
+        assert "turn" not in text
+    lines = lines_of(JsonLines(stream := io.StringIO()), stream)
+    kinds = [json.loads(line)["type"] for line in lines]
+    assert kinds[0] == "session_started"
+    assert kinds[-1] == "session_ended"
+
+
+@pytest.mark.parametrize(
+    ("as_json", "quiet", "live"), [(False, False, True), (False, True, False), (True, False, False)]
+)
+def test_live_lines_are_those_of_a_live_conversation(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], as_json: bool, quiet: bool, live: bool
+) -> None:
+    async def talk(*arguments: Any, **_: object) -> None:
+        for event in CONVERSATION:
+            arguments[3][0](event)
+
+    monkeypatch.setattr("voicecli.cli.live.talk", talk)
+    choices = Choices(scripted_provider(), RealtimeConfig(), None, vad_given=False)
+    run_live(choices, Devices(), None, as_json=as_json, quiet=quiet)
+    out = capsys.readouterr().out
+    assert ("Listening. Ctrl-C ends." in out) == live
+    assert ("1 turn in" in out) == live
+
+
+def test_without_the_view_nobody_can_push_to_talk(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", Screen())
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
+    assert execute(["chat", "-p", "openai", "--vad", "none", "--json"]) == 2
+    assert "--vad: only the live view has a key to talk with. Choose server or client" in capsys.readouterr().err

@@ -1,0 +1,105 @@
+"""Options that have no effect are told to have none; those that have one are not."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import DATA
+from tests.cli.screen import Screen
+from voicecli.audio.files import WavSource
+from voicecli.cli import execute
+from voicecli.cli.options import Choices, Devices
+from voicecli.cli.run import run_conversation, run_live
+from voicecli.cli.unused import unused_options
+from voicecli.config import RealtimeConfig
+from voicecli.testing import reply, scripted_provider
+
+QUESTION = str(DATA / "question.wav")
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
+    monkeypatch.setenv("GEMINI_API_KEY", "k-0123456789")
+    monkeypatch.delenv("VOICE_PROVIDER", raising=False)
+
+
+def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
+    """What is said of the options of this `voice chat`."""
+    found: list[list[str]] = []
+
+    def recorded(choices: Choices, source: WavSource, *_: object, **__: object) -> None:
+        asyncio.run(source.aclose())
+        found.append(unused_options(choices))
+
+    def live(choices: Choices, devices: object, output: str | None, **_: object) -> None:
+        found.append(unused_options(choices, live=True, output=output))
+
+    monkeypatch.setattr("voicecli.cli.run.run_conversation", recorded)
+    monkeypatch.setattr("voicecli.cli.run.run_live", live)
+    monkeypatch.setattr("sys.stdin", Screen())
+    monkeypatch.setattr("sys.stdout", Screen())
+    assert execute(["chat", *line.split()]) == 0
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (f"-i {QUESTION} --input-device 1", ["--input-device has no effect with a recording."]),
+        (f"-i {QUESTION} --echo off", ["--echo has no effect with a recording."]),
+        ("-o reply.wav --echo aec", ["--echo has no effect where the sound does not go to a loudspeaker."]),
+        ("--input-rate 16000", ["--input-rate has no effect without --input."]),
+        ("--vad-engine silero", ["--vad-engine has no effect with --vad server."]),
+        ("--vad none --silence-ms 900", ["--silence-ms has no effect with --vad none."]),
+        ("--vad client --idle-timeout-ms 9000", ["--idle-timeout-ms has no effect with --vad client."]),
+        ("--vad client --no-interrupt", ["--no-interrupt has no effect with --vad client."]),
+        (
+            "--eagerness low --silence-ms 900 --vad-threshold 0.5",
+            ["--vad-threshold has no effect with --eagerness.", "--silence-ms has no effect with --eagerness."],
+        ),
+        ("--tool-timeout 9", ["--tool-timeout has no effect without --tools."]),
+        # These have an effect.
+        ("--input-device 1 -o reply.wav", []),
+        (f"-i {QUESTION} --vad-engine silero --silence-ms 900 --min-speech-ms 99 --input-rate 8000", []),
+        ("--vad client --vad-engine silero --silence-ms 900 --min-speech-ms 99", []),
+        ("-p gemini --vad-engine silero --silence-ms 900 --min-speech-ms 99", []),
+        ("--silence-ms 900 --vad-threshold 0.5 --idle-timeout-ms 9000 --no-interrupt", []),
+        ("--eagerness low --no-interrupt", []),
+        ("--input-device 1 --output-device 2 --echo gate", []),
+        ("--vad server --reconnects 1 --interrupt", []),
+    ],
+)
+def test_options_without_effect_are_told(monkeypatch: pytest.MonkeyPatch, line: str, expected: list[str]) -> None:
+    assert told(monkeypatch, line) == expected
+
+
+def choices(*given: str) -> Choices:
+    provider = scripted_provider(reply("Yes."))
+    return Choices(provider, RealtimeConfig(), None, vad_given=True, given=frozenset(given))
+
+
+def test_it_is_a_note_beside_a_recording(capsys: pytest.CaptureFixture[str]) -> None:
+    for as_json in (False, True):
+        run_conversation(choices("echo"), WavSource(QUESTION), None, as_json=as_json, quiet=False)
+        first = capsys.readouterr().out.splitlines()[0]
+        if as_json:
+            line: dict[str, Any] = json.loads(first)
+            assert (line["type"], line["code"]) == ("notice", "setting_ignored")
+            assert line["message"] == "--echo has no effect with a recording."
+        else:
+            assert first == "Note: --echo has no effect with a recording."
+    run_conversation(choices("echo"), WavSource(QUESTION), None, as_json=False, quiet=True)
+    assert "Note" not in capsys.readouterr().out
+
+
+def test_it_is_a_note_above_the_live_view(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    async def talk(*_: object, **__: object) -> None:
+        return
+
+    monkeypatch.setattr("voicecli.cli.live.talk", talk)
+    monkeypatch.setattr("voicecli.tui.can_show", lambda *_: True)
+    run_live(choices("input_rate"), Devices(), None, as_json=False, quiet=False)
+    assert capsys.readouterr().err == "Note: --input-rate has no effect without --input.\n"

@@ -1,0 +1,89 @@
+"""What tools print while the live view has the terminal: whole lines, for the view to show among its own."""
+
+import asyncio
+import io
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO, cast
+
+__all__ = ["printed_lines"]
+
+_LONGEST = 4_096  # characters of a line without an end, which is shown then all the same
+
+
+@contextmanager
+def printed_lines(tell: Callable[[str], None]) -> Iterator[None]:
+    """While it is open, what is written to `sys.stdout` and `sys.stderr` goes line by line to `tell` instead.
+
+    What other programs write, and C libraries, is not caught. Must be entered where an event loop runs.
+
+    Args:
+        tell: called on that loop with each line, without its end, whichever thread has printed it; from each thread
+            in order. What a carriage return would overwrite, such as a bar that grows, is left out.
+    """
+    loop = asyncio.get_running_loop()
+    out, err = _Lines(sys.stdout, loop, tell), _Lines(sys.stderr, loop, tell)
+    sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
+    try:
+        yield
+    finally:
+        # Whoever keeps one of them writes to what it stood for from now on; whoever has put their own there keeps it.
+        if sys.stdout is cast(TextIO, out):
+            sys.stdout = out.original
+        if sys.stderr is cast(TextIO, err):
+            sys.stderr = err.original
+        out.end(tell)
+        err.end(tell)
+
+
+class _Lines(io.TextIOBase):
+    """A text stream in place of another."""
+
+    encoding = "utf-8"
+    errors = "strict"
+
+    def __init__(self, original: TextIO, loop: asyncio.AbstractEventLoop, tell: Callable[[str], None]) -> None:
+        self.original = original
+        self._loop = loop
+        self._tell: Callable[[str], None] | None = tell
+        self._lock = threading.RLock()
+        # By thread, so that those which print at once do not get into each other's lines.
+        self._begun: dict[int, str] = {}
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        with self._lock:
+            if self._tell is None:
+                return self.original.write(text)
+            *lines, rest = (self._begun.pop(threading.get_ident(), "") + text).split("\n")
+            while len(rest := _last_written(rest)) > _LONGEST:
+                lines.append(rest[:_LONGEST])
+                rest = rest[_LONGEST:]
+            if rest:
+                self._begun[threading.get_ident()] = rest
+            for line in lines:
+                with suppress(RuntimeError):  # the loop is closed: nobody is there to be told
+                    self._loop.call_soon_threadsafe(self._tell, _last_written(line).rstrip("\r"))
+        return len(text)
+
+    def flush(self) -> None:
+        """A line is told when it is whole, and not before."""
+        if self._tell is None:
+            self.original.flush()
+
+    def end(self, tell: Callable[[str], None]) -> None:
+        """Tell what has no end of line, on the loop; from now on pass everything on."""
+        with self._lock:
+            self._tell = None
+            begun, self._begun = self._begun, {}
+        for line in begun.values():
+            self._loop.call_soon(tell, line.rstrip("\r"))
+
+
+def _last_written(line: str) -> str:
+    """What stands there after the carriage returns in it; one at its end may belong to the line's end."""
+    return line[line.rfind("\r", 0, len(line) - 1) + 1 :] if "\r" in line else line

@@ -1,0 +1,61 @@
+"""Options that were given and have no effect, with the reason: nobody shall wonder why nothing changes."""
+
+from voicecli.cli.options import Choices
+from voicecli.config import SemanticVAD, VADMode
+
+__all__ = ["unused_options"]
+
+_DETECTION = ("eagerness", "vad_threshold", "start_sensitivity", "end_sensitivity", "idle_timeout_ms")
+
+
+def unused_options(choices: Choices, *, live: bool = False, output: str | None = None) -> list[str]:
+    """A sentence for each of them. What the provider lacks it tells by itself.
+
+    Args:
+        live: whether the user speaks into a microphone, rather than in a recording.
+        output: the file that gets the reply's sound.
+    """
+    reasons = _of_turns(choices) | _of_devices(live=live, output=output)
+    if choices.tools is None:
+        reasons["tool_timeout"] = "without --tools"
+    return [
+        f"{_option(choices, name)} has no effect {reason}." for name, reason in reasons.items() if name in choices.given
+    ]
+
+
+def _of_turns(choices: Choices) -> dict[str, str]:
+    """Who does not find the turns has no use for how."""
+    config = choices.config
+    mode, detection = config.vad_mode, config.turn_detection
+    by_meaning = isinstance(detection, SemanticVAD)
+    where = f"with --vad {mode.value}"
+    reasons: dict[str, str] = {}
+    if mode is not VADMode.SERVER:
+        reasons |= dict.fromkeys(_DETECTION, where)
+        if not detection.interrupt_response:
+            reasons["interrupt"] = where
+    elif by_meaning:
+        reasons |= dict.fromkeys(_DETECTION[1:], "with --eagerness")
+    # Where the provider does not tell of the user's speech, it is listened for here all the same.
+    if mode is VADMode.NONE or (mode is VADMode.SERVER and choices.provider.capabilities.reports_speech):
+        reasons |= dict.fromkeys(("vad_engine", "min_speech_ms"), where)
+        if mode is VADMode.NONE:
+            reasons["silence_ms"] = where
+        elif by_meaning:
+            reasons["silence_ms"] = "with --eagerness"
+    return reasons
+
+
+def _of_devices(*, live: bool, output: str | None) -> dict[str, str]:
+    if not live:
+        return dict.fromkeys(("input_device", "output_device", "echo"), "with a recording")
+    reasons = {"input_rate": "without --input"}
+    if output is not None:  # then no loudspeaker plays, which could be heard by the microphone
+        reasons |= dict.fromkeys(("output_device", "echo"), "where the sound does not go to a loudspeaker")
+    return reasons
+
+
+def _option(choices: Choices, name: str) -> str:
+    if name == "interrupt":
+        return "--no-interrupt"
+    return f"--{name.replace('_', '-')}"
