@@ -1,4 +1,4 @@
-"""A scripted conversation in the live view, for the tests in a real terminal. Its stages follow the `i` key."""
+"""A scripted conversation in the live view, for the tests in a real terminal. Its stages follow the `s` key."""
 
 import asyncio
 import os
@@ -30,6 +30,7 @@ STAGES: list[list[Event]] = [
     [SpeechStarted(), TranscriptUpdate("user", "u1", "How is the wea", final=False)],
     [SpeechStopped(), TranscriptUpdate("user", "u1", "How is the weather?", final=True)],
     [ResponseStarted("r1"), TranscriptUpdate("assistant", "a1", "It is sunny and", final=False)],
+    [TranscriptUpdate("assistant", "a1", LONG, final=False)],
     [
         TranscriptUpdate("assistant", "a1", LONG, final=True),
         ResponseDone("r1", usage=Usage(cost_usd=0.0123), metrics=TurnMetrics(first_heard_ms=410)),
@@ -69,13 +70,13 @@ class Demo:
         self._note(f"microphone muted {muted}")
 
     def mute_speaker(self, muted: bool) -> None:
-        self._note(f"speaker muted {muted}")
+        self._connection.play(next(self._stages, ()))
 
     def talk(self, talking: bool) -> None:
         self._note(f"talking {talking}")
 
     def interrupt(self) -> None:
-        self._connection.play(next(self._stages, ()))
+        self._note("interrupted")
 
     def say(self, text: str) -> None:
         if self.session is not None:
@@ -113,6 +114,8 @@ async def main(arguments: Sequence[str]) -> None:
             raise RuntimeError("the demo crashed")
         async with voice.connect() as session:
             demo.session = session
+            for number in range(30 if "long" in arguments else 0):
+                view.apply(TranscriptUpdate("user", f"before {number}", f"{number} {LONG}", final=True))
             view.apply(Notice("demo", f"process {os.getpid()}."))
             await converse(session, Silence(ended), None, [view.apply])
     sys.stdout.write(view.summary() + "\n")

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import DIMMED_MONOKAI
 
+from voicecli.drawing import draw_entry, draw_footer
 from voicecli.events import (
     AudioChunk,
     Event,
@@ -25,7 +26,6 @@ from voicecli.events import (
     Usage,
 )
 from voicecli.line_editor import LineEditor
-from voicecli.tui import draw_entry, draw_footer
 from voicecli.view import Sound, View
 
 WIDTH = 84

@@ -1,7 +1,9 @@
 import asyncio
 import os
 import pty
+import select
 import termios
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +15,7 @@ from voicecli.keyboard import TerminalKeyboard
 from voicecli.keyboard_windows import ConsoleKeyboard
 from voicecli.keys import Key, KeyDecoder
 from voicecli.line_editor import LineEditor
-from voicecli.view import State, View
+from voicecli.view import Sound, State, View
 
 
 @pytest.mark.parametrize(
@@ -167,6 +169,8 @@ class Hands:
 
 def test_each_key_does_what_its_hint_says() -> None:
     hands = Hands()
+    assert hands.press("s") == [], "there is no loudspeaker"
+    hands.view.set_sound(Sound(speaker="Headphones"))
     assert hands.press("m") == ["mute_microphone True"]
     assert hands.view.state is State.MUTED
     assert hands.press("m") == ["mute_microphone False"]
@@ -174,6 +178,7 @@ def test_each_key_does_what_its_hint_says() -> None:
     assert hands.press("S") == ["mute_speaker False"]
     assert hands.press("i") == hands.press("\x1b") == ["interrupt"]
     assert hands.press("q") == ["end"]
+    assert hands.view.state_words == "Ending"
     assert hands.press("xyn \x1b[A\x1bm\x1b[200~q\x1b[201~") == [], "other keys, and pasted text, do nothing"
     assert hands.press("?") == []
     assert "mute the microphone" in str(hands.view.take_entries())
@@ -246,6 +251,31 @@ def test_a_terminal_that_tells_the_release_can_be_held_or_tapped() -> None:
     assert hands.press(down + up) == ["talk False"]
 
 
+def test_the_talk_key_unmutes_the_microphone_and_says_so_once() -> None:
+    hands = Hands(push_to_talk=True)
+    hands.press("m")
+    assert hands.view.state is State.MUTED
+    assert ("space", "talk") in hands.view.key_hints
+    assert hands.press(" ") == ["mute_microphone False", "talk True"]
+    assert hands.view.state_words == "Hearing you"
+    assert "The talk key has unmuted the microphone." in str(hands.view.take_entries())
+    hands.press("m")
+    assert hands.view.state is State.MUTED, "nothing is heard then, although the turn is open"
+    hands.press("m ")
+    hands.wait(0.2)
+    hands.press("m")
+    assert hands.press(" ") == ["mute_microphone False", "talk True"]
+    assert hands.view.take_entries() == []
+
+
+def test_interrupting_what_is_only_waited_for_shows_at_once() -> None:
+    hands = Hands()
+    hands.press("thello\r")
+    assert hands.view.state is State.THINKING
+    assert hands.press("i") == ["interrupt"]
+    assert hands.view.state_words == "Listening"
+
+
 def test_a_turn_held_open_ends_although_a_line_is_being_typed() -> None:
     hands = Hands(push_to_talk=True)
     hands.press("\x1b[32;1:1;32u")
@@ -295,6 +325,37 @@ async def test_the_keyboard_reads_without_enter_and_gives_the_terminal_back(term
         keyboard.close()
         assert os.read(user, 100) == b"\x1b[?2004l"
         assert termios.tcgetattr(program) == before
+
+
+@pytest.mark.parametrize("opened_again", [True, False])
+async def test_another_reader_of_the_terminal_holds_nothing_up(
+    terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch, opened_again: bool
+) -> None:
+    def refused(fd: int) -> str:
+        raise OSError
+
+    if not opened_again:
+        monkeypatch.setattr(os, "ttyname", refused)
+    user, program = terminal
+    keys: asyncio.Queue[Key] = asyncio.Queue()
+    keyboard = TerminalKeyboard(program, program, keys.put_nowait)
+    keyboard.open()
+    assert os.get_blocking(program), "the shell has it, too"
+    loop = asyncio.get_running_loop()
+    rescue = threading.Timer(5, os.write, (user, b"late"))
+    rescue.start()
+    began = loop.time()
+    os.write(user, b"x")
+    assert select.select([program], [], [], 10)[0]
+    loop.call_soon(os.read, program, 10)  # between the keyboard's being told of the key and its reading it
+    for _ in range(3):
+        await asyncio.sleep(0)
+    rescue.cancel()
+    assert loop.time() - began < 4
+    assert keys.empty()
+    os.write(user, b"m")
+    assert await asyncio.wait_for(keys.get(), 10) == Key("m", "m")
+    keyboard.close()
 
 
 async def test_the_keyboard_asks_for_releases_only_where_they_are_known(terminal: tuple[int, int]) -> None:

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,18 +26,20 @@ def tmux(tmp_path: Path) -> Iterator[Tmux]:
 
 def test_a_conversation_is_seen_growing_and_stays_in_the_scrollback(tmux: Tmux) -> None:
     tmux.run("tests.live_demo")
-    tmux.wait_for("Listening  mic ▂▅▇▄▂ A microphone")
-    tmux.keys("i")
+    tmux.wait_for("Listening       mic ▂▅▇▄▂ A microphone")
+    tmux.keys("s")
     assert "● You" not in tmux.wait_for("You: How is the wea\n● Hearing you")
-    tmux.keys("i")
+    tmux.keys("s")
     assert "You: " not in tmux.wait_for("● You\n  How is the weather?\n")
     tmux.wait_for("Thinking ")
-    tmux.keys("i")
+    tmux.keys("s")
     tmux.wait_for("Assistant: It is sunny and\n● Speaking")
-    tmux.keys("i")
+    tmux.keys("s")
+    tmux.wait_for("in Paris.\n● Speaking")
+    tmux.keys("s")
     tmux.wait_for("● Assistant\n  It is sunny and warm and warm")
     tmux.wait_for("● Listening")
-    tmux.keys("i")
+    tmux.keys("s")
     tmux.wait_for("● get_weather city=Par\\x1b[31mis ✗")
     tmux.keys("t")
     tmux.wait_for("enter send")
@@ -52,7 +55,7 @@ def test_a_conversation_is_seen_growing_and_stays_in_the_scrollback(tmux: Tmux) 
     tmux.wait_for("s  mute the speaker")
     tmux.keys("q")
     screen = tmux.wait_for("status 0")
-    assert "1 turn in 0." in screen
+    assert "1 turn in " in screen
     assert screen.count("● Assistant") == 1
     tmux.check_given_back()
 
@@ -80,10 +83,52 @@ def test_a_resized_terminal_shows_one_footer(tmux: Tmux) -> None:
     tmux.wait_for("A speaker")
     for columns, rows in ((30, 10), (120, 40), (20, 4), (50, 12)):
         tmux.resize(columns, rows)
-        status = "● Listening  mic ▂▅▇▄▂" if columns > 28 else "Listening  ▂▅▇▄▂"
+        status = "● Listening       m" if columns >= 40 else "Listening  m"
         tmux.wait(footers(status, hints=int(rows > 5)))
     tmux.keys("C-c")
     tmux.wait_for("status 0")
+    tmux.check_given_back()
+
+
+def test_a_window_that_is_dragged_while_somebody_speaks_leaves_nothing_behind(tmux: Tmux) -> None:
+    tmux.resize(100, 24)
+    tmux.run("tests.live_demo", "long")
+    tmux.process()
+    speak(tmux)
+    for columns in [*range(99, 59, -1), *range(61, 81)]:
+        tmux.resize(columns, 24)
+        time.sleep(0.1)
+    tmux.wait_for("m mute")
+    everything = tmux.screen("-S", "-")
+    assert [everything.count(words) for words in ("Assistant", "Speaking", "m mute")] == [1, 1, 1]
+    tmux.keys("q")
+    tmux.wait_for("status 0")
+
+
+def speak(tmux: Tmux) -> None:
+    """Go on to the middle of the demo's reply."""
+    for words in ("Hearing you", "Thinking", "Speaking", "in Paris.\n● Speaking"):
+        tmux.keys("s")
+        tmux.wait_for(words)
+
+
+def test_ending_in_the_middle_of_a_reply_leaves_its_words(tmux: Tmux) -> None:
+    tmux.run("tests.live_demo")
+    speak(tmux)
+    tmux.keys("q")
+    screen = tmux.wait_for("status 0")
+    assert "in Paris. …\n" in screen
+    assert "1 turn in " in screen
+
+
+def test_the_last_words_of_a_process_that_is_killed_are_its_open_ones(tmux: Tmux) -> None:
+    tmux.run("tests.live_demo")
+    process = tmux.process()
+    speak(tmux)
+    os.kill(process, signal.SIGTERM)
+    screen = tmux.wait_for("status 143")
+    assert "● Assistant\n  It is sunny and warm" in screen
+    assert "Speaking" not in screen
     tmux.check_given_back()
 
 
@@ -109,7 +154,7 @@ def test_the_first_interrupt_asks_and_the_second_forces(tmux: Tmux) -> None:
     tmux.process()
     tmux.keys("C-c")
     tmux.wait_for("asked to end")
-    assert "status" not in tmux.wait_for("Listening")
+    assert "status" not in tmux.wait_for("● Ending")
     tmux.keys("C-c")
     tmux.wait(lambda screen: "KeyboardInterrupt" in screen and screen.rstrip().endswith("$"))
     tmux.check_given_back()
@@ -131,7 +176,7 @@ def test_a_stopped_program_gives_the_terminal_back_and_takes_it_again(tmux: Tmux
 
 def test_ascii_where_the_terminal_has_no_more(tmux: Tmux) -> None:
     tmux.run("tests.live_demo", environment="PYTHONIOENCODING=ascii")
-    assert tmux.wait_for("* Listening  mic .=*-. A microphone").isascii()
+    assert tmux.wait_for("* Listening       mic .=*-. A microphone").isascii()
     tmux.keys("q")
     tmux.wait_for("status 0")
 

@@ -1,20 +1,26 @@
+import asyncio
 import io
+import json
 import os
 import pty
+import re
 import select
+import termios
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import TextIO
 
 import pytest
-from rich.cells import cell_len
+from rich.cells import cell_len, get_character_cell_size
 from rich.console import Console
 
 from tests.picture import Scene, picture
 from voicecli.audio.meter import Meter
+from voicecli.drawing import ASCII, UNICODE, Glyphs, draw_entry, draw_footer, glyphs_for
 from voicecli.errors import RealtimeError
 from voicecli.events import (
+    CONNECTION_LOST,
     ApprovalRequest,
     AudioChunk,
     ErrorOccurred,
@@ -35,10 +41,11 @@ from voicecli.events import (
     TurnMetrics,
     Usage,
 )
+from voicecli.keys import Key
 from voicecli.line_editor import LineEditor
 from voicecli.printable import printable
 from voicecli.screen import Screen
-from voicecli.tui import ASCII, UNICODE, Glyphs, can_show, draw_entry, draw_footer, glyphs_for
+from voicecli.tui import LiveView, can_show
 from voicecli.view import Sound, State, View
 
 STARTED = SessionStarted("s", "m", "v", 24_000, 24_000)
@@ -56,10 +63,10 @@ def assistant(text: str, *, final: bool = True, item_id: str = "a1", interrupted
 class Stage:
     """A view whose clock the test sets."""
 
-    def __init__(self, *events: Event, push_to_talk: bool = False) -> None:
+    def __init__(self, *events: Event, push_to_talk: bool = False, playing: bool = False) -> None:
         self.now = 0.0
         self.view = View(push_to_talk=push_to_talk, clock=lambda: self.now)
-        self.happen(STARTED, *events)
+        self.happen(STARTED, *events, playing=playing)
 
     def happen(self, *events: Event, playing: bool | None = None) -> None:
         for event in events:
@@ -203,11 +210,178 @@ def test_nothing_is_lost_when_the_connection_is_or_the_conversation_ends() -> No
     stage.happen(replace(STARTED, resumed=True))
     assert stage.scrolled() == [], "a socket that is replaced in time is not worth a word"
     stage.happen(Reconnecting(1, 0.5, "gone"), replace(STARTED, resumed=True))
-    assert stage.scrolled() == ["The connection was lost: gone", "Connected again."]
     stage.happen(assistant("Half a sentence", final=False))
     assert stage.footer()[0] == "Assistant: Half a sentence"
     stage.happen(SessionEnded("closed"), playing=True)
-    assert stage.scrolled() == ["● Assistant", "  Half a sentence"]
+    assert stage.scrolled() == [
+        "● Assistant",
+        "  Half a sentence …",
+        "The connection was lost: gone",
+        "Connected again.",
+    ]
+
+
+def test_a_remark_stands_after_the_words_it_follows_but_is_not_held_for_long() -> None:
+    error = ErrorOccurred(RealtimeError("It failed."))
+    stage = Stage(user("What", final=False), error)
+    stage.now = 1.9
+    assert stage.scrolled() == []
+    stage.happen(user("What is that?"))
+    assert stage.scrolled() == ["● You", "  What is that?", "Error: It failed."]
+    stage.happen(user("And", final=False, item_id="u2"), error, Notice("n", "Beside it."))
+    stage.now = 3.8
+    assert stage.scrolled() == []
+    stage.now = 4.0
+    assert stage.scrolled() == ["Error: It failed.", "Beside it."]
+    stage.happen(user("And that?", item_id="u2"), Reconnecting(1, 0.5, "gone"))
+    assert stage.scrolled() == ["● You", "  And that?", "The connection was lost: gone"]
+
+
+def test_words_that_come_later_do_not_overtake_a_remark() -> None:
+    stage = Stage(ToolCallRequest("c", "f", "{}"), Notice("n", "Noted."), user("Well?"))
+    assert stage.scrolled() == ["Noted.", "● You", "  Well?"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("max_output_tokens", "the limit of output tokens was reached"),
+        ("content_filter", "the provider's content filter stopped it"),
+        ("GENERATED_AUDIO_SAFETY", "generated audio safety"),
+        ("the limit of output tokens was reached", "the limit of output tokens was reached"),
+        ("", "no reason given"),
+    ],
+)
+def test_why_a_reply_is_not_complete_is_told_with_it_and_in_words(reason: str, words: str) -> None:
+    stage = Stage(user("Go on."), ResponseStarted("r"), assistant("One two"))
+    stage.happen(playing=True)
+    stage.happen(ResponseDone("r", "incomplete", reason))
+    assert stage.scrolled() == ["● You", "  Go on."]
+    stage.happen(playing=False)
+    assert stage.scrolled() == ["● Assistant", "  One two", f"  The answer is not complete: {words}"]
+    stage.happen(ResponseStarted("r2"), ResponseDone("r2", "incomplete", reason))
+    assert stage.scrolled() == [f"The answer is not complete: {words}"], "without words it stands alone"
+
+
+def test_a_reply_that_the_user_cut_short_is_not_called_incomplete() -> None:
+    stage = Stage(ResponseStarted("r"), assistant("One two"), ResponseDone("r", "incomplete", "max_output_tokens"))
+    stage.happen(playing=True)
+    stage.happen(Interrupted("r", "a1"), assistant("One", interrupted=True), playing=False)
+    assert stage.scrolled() == ["● Assistant", "  One …"]
+    stage.happen(ResponseStarted("r2"), assistant("Three", item_id="a2"), Interrupted("r2"))
+    stage.happen(ResponseDone("r2", "incomplete", "x"), assistant("Three", item_id="a2", interrupted=True))
+    assert stage.scrolled() == ["● Assistant", "  Three …"]
+
+
+def test_of_a_reply_that_the_connection_broke_off_the_words_say_so() -> None:
+    stage = Stage(ResponseStarted("r"), assistant("One two", final=False))
+    stage.happen(ResponseDone("r", "incomplete", CONNECTION_LOST), assistant("One two", interrupted=True))
+    stage.happen(Reconnecting(1, 0.5, "gone"), playing=True)
+    assert stage.scrolled() == ["● Assistant", "  One two …", "The connection was lost: gone"]
+
+
+def test_an_answer_that_is_owed_is_waited_for_over_a_reconnect() -> None:
+    stage = Stage(user("Hi"), SpeechStarted(), SpeechStopped(), ResponseStarted("r"))
+    stage.happen(Reconnecting(1, 0.5, "gone"))
+    stage.now = 2.0
+    assert stage.view.state is State.RECONNECTING
+    stage.happen(replace(STARTED, resumed=True))
+    assert stage.view.state_words == "Thinking 2.0 s"
+    stage.happen(AudioChunk(b"", "r", "a1"))
+    assert stage.view.state_words == "Speaking", "the reply goes on under its name"
+    stage.happen(ResponseDone("r"), Reconnecting(1, 0.5, "gone"), replace(STARTED, resumed=True))
+    assert stage.view.state_words == "Listening"
+
+
+def test_what_is_asked_is_shown_whole_and_waits_for_the_user() -> None:
+    arguments = {"query": "a long question " * 4, "code": "rm -r x\n\x1b[2J"}
+    request = ApprovalRequest("a", "search", json.dumps(arguments), "web\x1b")
+    stage = Stage(SpeechStarted(), SpeechStopped(), user("Search", final=False), ResponseStarted("r"))
+    stage.happen(request, ResponseDone("r", awaits_tools=True))
+    stage.now = 5.0
+    assert stage.view.state_words == "Asking"
+    assert stage.scrolled(50) == [
+        "● Allow search on web\\x1b?",
+        "  query=a long question a long question a long",
+        "  question a long question",
+        '  code="rm -r x\\n\\u001b[2J"',
+    ]
+    assert stage.footer(50)[0] == "Allow search query=a long questi… on web\\x1b?"
+    assert stage.footer(26)[0] == "Allow search on web\\x1b?"
+    stage.view.show_help()
+    assert stage.scrolled()[:2] == ["y  allow what is asked", "n  refuse it"]
+    assert stage.view.answer_approval(False) == request
+    assert stage.scrolled() == ["Refused: search on web\\x1b"]
+    assert stage.view.state_words == "Thinking 0.0 s", "until now the user was waited for"
+
+
+def test_what_was_asked_over_a_lost_connection_is_void() -> None:
+    stage = Stage(ApprovalRequest("a", "search", "{}", "web"), Reconnecting(1, 0.5, "gone"))
+    stage.happen(replace(STARTED, resumed=True))
+    assert stage.view.approvals == []
+    assert "What was asked cannot be answered any more." in stage.scrolled()
+
+
+def test_ending_in_the_middle_of_a_reply_shows_what_is_cut() -> None:
+    stage = Stage(user("Hi"), ResponseStarted("r"), assistant("One two", final=False), playing=True)
+    stage.happen(ToolCallRequest("c", "f", "{}"))
+    stage.view.end_asked()
+    assert stage.view.state_words == "Ending"
+    assert stage.footer()[2] == ""
+    stage.happen(assistant("One two three"), playing=False)
+    stage.now = 12.0
+    stage.happen(SessionEnded("closed"))
+    stage.view.finish()
+    assert stage.scrolled() == ["● You", "  Hi", "● Assistant", "  One two three …", "● f cancelled"]
+    assert stage.view.summary() == "1 turn in 12 s, 0 underruns, 0 reconnects"
+
+
+def test_a_reply_whose_sound_is_cut_by_the_end_is_cut_although_its_words_are_whole() -> None:
+    stage = Stage(ResponseStarted("r"), assistant("One two three"), ResponseDone("r"), playing=True)
+    stage.view.end_asked()
+    stage.happen(playing=False)
+    assert stage.scrolled() == []
+    stage.happen(SessionEnded("closed"))
+    assert stage.scrolled() == ["● Assistant", "  One two three …"]
+
+
+@pytest.mark.parametrize("awaits_tools", [False, True])
+def test_ending_after_a_reply_cuts_nothing(awaits_tools: bool) -> None:
+    stage = Stage(ResponseStarted("r"), assistant("One two"))
+    stage.happen(ResponseDone("r", usage=Usage(cost_usd=0.5), awaits_tools=awaits_tools), SessionEnded("closed"))
+    assert stage.scrolled() == ["● Assistant", "  One two"]
+    assert (
+        stage.view.summary()
+        == f"1 turn in 0 s, 0 underruns, 0 reconnects, {'at least ' if awaits_tools else ''}$0.5000"
+    )
+
+
+def test_an_answer_that_is_given_up_is_not_waited_for() -> None:
+    stage = Stage(user("Hi"), SpeechStopped(), ResponseStarted("r"), ToolCallRequest("c", "look_up", "{}"))
+    stage.view.answer_given_up()
+    assert stage.view.state is State.LISTENING
+    stage.happen(ResponseDone("r", awaits_tools=True))
+    assert stage.view.state is State.LISTENING
+    assert stage.scrolled()[2:] == ["The answer is given up; look_up still runs."]
+    stage.view.answer_given_up()
+    stage.happen(ToolCallFinished("c", "look_up", ""), ResponseStarted("r2"), Interrupted("r2"))
+    assert stage.view.state is State.LISTENING
+    assert stage.scrolled() == ["● look_up ✓"]
+    stage.happen(ResponseDone("r2", "cancelled"), SpeechStarted(), SpeechStopped(), ResponseStarted("r3"))
+    assert stage.view.state_words == "Thinking 0.0 s"
+    stage.view.answer_given_up()
+    assert stage.scrolled() == ["The answer is given up."]
+
+
+def test_help_is_shown_once_while_its_key_is_held() -> None:
+    stage = Stage()
+    for tenths in range(30):
+        stage.now = tenths / 10
+        stage.view.show_help()
+    assert len([line for line in stage.scrolled() if line.startswith("q or Ctrl-C")]) == 1
+    stage.now += 1.1
+    stage.view.show_help()
+    assert stage.scrolled() != []
 
 
 def test_remarks_stand_beside_the_conversation() -> None:
@@ -260,8 +434,25 @@ def test_the_summary_is_one_line(usage: Usage, words: str) -> None:
     assert stage.view.summary() == f"1 turn in 1.5 min, 2 underruns, 1 reconnect, {words}"
 
 
+def test_the_summary_says_nothing_where_nothing_happened() -> None:
+    assert View().summary() == ""
+    stage = Stage()
+    stage.now = 59.4
+    assert stage.view.summary() == "0 turns in 59 s, 0 underruns, 0 reconnects, no cost"
+    stage.now = 59.5
+    assert stage.view.summary() == "0 turns in 1.0 min, 0 underruns, 0 reconnects, no cost"
+
+
 def test_the_keys_shown_are_those_that_do_something_now() -> None:
     stage = Stage()
+    stage.view.speaker_muted = True
+    assert [line.rstrip() for line in stage.footer()[1:]] == ["● Listening", "m mute  t type  q end  ? help"], (
+        "there is no loudspeaker"
+    )
+    stage.view.show_help()
+    assert not any("speaker" in line for line in stage.scrolled())
+    stage.view.speaker_muted = False
+    stage.view.set_sound(DEVICES)
     assert stage.footer()[2] == "m mute  t type  q end  s silence  ? help"
     stage.view.microphone_muted = stage.view.speaker_muted = True
     assert stage.footer()[2] == "m unmute  t type  q end  s sound on  ? help"
@@ -281,15 +472,45 @@ def test_the_keys_shown_are_those_that_do_something_now() -> None:
 def test_the_status_line_keeps_what_matters_most() -> None:
     stage = Stage(ResponseStarted("r"), ResponseDone("r", usage=Usage(cost_usd=0.5), metrics=TurnMetrics(410)))
     stage.view.set_sound(DEVICES)
-    lines = {width: stage.footer(width)[1] for width in (120, 70, 50, 20, 12, 5)}
+    lines = {width: stage.footer(width)[1] for width in (130, 70, 50, 30, 20, 12, 5)}
     assert lines == {
-        120: "● Listening  mic ▁▅█ Built-in Microphone  spk █▁▁▁▁ Headphones  first sound 410 ms  $0.5000  echo gate",
-        70: "● Listening  mic ▁▅█  spk █▁▁▁▁ Headphones  410 ms  $0.5000  echo gate",
-        50: "Listening  ▁▅█  █▁▁▁▁  410 ms  $0.5000  echo gate",
+        130: "● Listening       mic ▁▅█ Built-in Microphone  spk █▁▁▁▁ Headphones"
+        "  first sound 410 ms  $0.5000  echo gate",
+        70: "● Listening       mic ▁▅█  spk █▁▁▁▁  410 ms  $0.5000  echo gate",
+        50: "● Listening       mic ▁▅█  s█▁▁▁▁  410 ms  $0.5000",
+        30: "Listening  m▁▅█  s▅▁▁  410 ms",
         20: "● Listening  mic ▁▅█",
         12: "● Listening",
         5: "Liste",
     }
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_the_status_line_does_not_jump_between_states(width: int) -> None:
+    stage = Stage(ResponseStarted("r"), ResponseDone("r", usage=Usage(cost_usd=0.5), metrics=TurnMetrics(410)))
+    stage.view.set_sound(Sound("Built-in Microphone", "Headphones", (0.0,) * 5, (0.0,) * 5, echo="aec"))
+    rests = [stage.footer(width)[1].partition("m")[2]]
+    changes: list[list[Event]] = [
+        [SpeechStarted()],
+        [SpeechStopped()],
+        [ResponseStarted("r")],
+        [AudioChunk(b"", "r", "a")],
+        [ResponseDone("r", awaits_tools=True), ApprovalRequest("a", "f", "{}", "s")],
+        [Reconnecting(9, 0.5, "gone")],
+    ]
+    for events in changes:
+        stage.happen(*events)
+        stage.now += 6.66
+        rests.append(stage.footer(width)[1].partition("  m")[2])
+    assert len(set(rests)) == 1, rests
+
+
+def test_the_shortest_meters_say_whose_they_are() -> None:
+    stage = Stage(ResponseStarted("r"), AudioChunk(b"", "r", "a"))
+    stage.view.set_sound(Sound("Mic", "Speaker", (0.0, 1.0, 0.0, 0.0, 0.5), (1.0,)))
+    assert stage.footer(20)[1] == "Speaking  m▁█▅  s███"
+    stage.view.microphone_muted = stage.view.speaker_muted = True
+    assert stage.footer(24)[1] == "Speaking  m MUTE  s MUTE"
 
 
 WIDE = "日本語のとても長い文章です。" * 6
@@ -318,12 +539,12 @@ def test_no_line_of_the_footer_is_wider_than_the_screen(width: int, glyphs: Glyp
 
 def test_a_long_partial_shows_its_newest_words() -> None:
     stage = Stage(user("one two three four five six", final=False))
-    assert stage.footer(24)[0] == "You: …hree four five six"
-    assert stage.footer(20)[0] == "…three four five six"
+    assert stage.footer(24)[0] == "You: …ee four five six", "room is left for a window that is made narrower"
+    assert stage.footer(20)[0] == "…ree four five six"
     stage.happen(user(WIDE, final=False))
-    assert stage.footer(20)[0] == "…ても長い文章です。"
+    assert stage.footer(20)[0] == "…も長い文章です。"
     stage.happen(user("a\u0301" * 30, final=False))
-    assert stage.footer(20)[0] == "…" + "a\u0301" * 19, "an accent keeps its letter"
+    assert stage.footer(20)[0] == "…" + "a\u0301" * 17, "an accent keeps its letter"
 
 
 @pytest.mark.parametrize(("text", "width"), [(WIDE, 20), (RIGHT_TO_LEFT, 20), ("word " * 30, 20), ("x" * 100, 9)])
@@ -341,7 +562,7 @@ def test_the_view_can_be_drawn_in_ascii() -> None:
     stage.view.set_sound(DEVICES)
     drawn = stage.scrolled(glyphs=ASCII) + stage.footer(glyphs=ASCII)
     assert "".join(drawn).isascii()
-    assert drawn[-2].startswith("* Hearing you  mic _=# Built-in Microphone")
+    assert drawn[-2].startswith("* Hearing you     mic _=# Built-in Microphone")
 
 
 def test_words_do_not_steer_the_terminal() -> None:
@@ -446,6 +667,84 @@ def test_no_live_view_where_there_is_no_terminal(terminal: tuple[int, TextIO], m
     assert not can_show(stream, io.StringIO())
     monkeypatch.setenv("TERM", "dumb")
     assert not can_show(stream, stream)
+
+
+class NoControls:
+    """`Controls` of nothing."""
+
+    def mute_microphone(self, muted: bool) -> None: ...
+    def mute_speaker(self, muted: bool) -> None: ...
+    def talk(self, talking: bool) -> None: ...
+    def interrupt(self) -> None: ...
+    def say(self, text: str) -> None: ...
+    def approve(self, approval_id: str, allowed: bool) -> None: ...
+    def end(self) -> None: ...
+
+
+async def test_keys_that_are_read_together_make_one_picture(terminal: tuple[int, TextIO]) -> None:
+    user_end, stream = terminal
+    pictures = 0
+
+    def sound() -> Sound:
+        nonlocal pictures
+        pictures += 1
+        return Sound()
+
+    view = View()
+    async with LiveView(view, NoControls(), sound=sound, stdin=stream, stdout=stream):
+        await asyncio.sleep(0)
+        os.write(user_end, b"t" + b"x" * 3_000)
+        while view.editor is None or len(view.editor.text) < 3_000:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert pictures < 100
+        assert "…xxx" in read(user_end), "and it is drawn at once"
+
+
+def test_of_a_long_paste_only_what_is_shown_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = 0
+
+    def size(char: str) -> int:
+        nonlocal measured
+        measured += 1
+        return get_character_cell_size(char)
+
+    def length(text: str) -> int:
+        nonlocal measured
+        measured += len(text)
+        return cell_len(text)
+
+    monkeypatch.setattr("voicecli.drawing.get_character_cell_size", size)
+    monkeypatch.setattr("voicecli.drawing.cell_len", length)
+    stage = Stage()
+    stage.view.editor = LineEditor()
+    stage.view.editor.press(Key("paste", "word " * 40_000))
+    for cursor in (200_000, 100_000, 0):
+        stage.view.editor.cursor = cursor
+        assert "word word word" in stage.footer()[0]
+    assert measured < 1_000
+
+
+def test_while_the_window_changes_the_footer_is_short(terminal: tuple[int, TextIO]) -> None:
+    user_end, stream = terminal
+    stage = Stage(user("word " * 40, final=False))
+    termios.tcsetwinsize(user_end, (24, 100))
+    live = LiveView(stage.view, NoControls(), stdin=stream, stdout=stream)
+
+    def footer() -> list[str]:
+        live.draw()
+        lines = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", read(user_end)).strip("\r").split("\r\n")
+        return [line.strip("\r") for line in lines]
+
+    whole = footer()
+    assert len(whole) == 3
+    assert len(whole[0]) == 90, "some columns are free, for a window that begins to be made narrower"
+    for columns in range(99, 60, -1):
+        termios.tcsetwinsize(user_end, (24, columns))
+        assert [len(line) <= columns * 2 // 3 for line in footer()] == [True]
+        stage.now += 0.12
+    stage.now += 0.5
+    assert len(footer()) == 3
 
 
 def test_the_meter_shows_each_frequency_in_its_band(speech: bytes) -> None:

@@ -80,6 +80,7 @@ class KeyCommands:
         self._view = view
         self._controls = controls
         self._push = PushToTalk()
+        self._told_of_unmuting = False
 
     def press(self, key: Key) -> None:
         """Take a key."""
@@ -98,10 +99,25 @@ class KeyCommands:
         self._push.tick(self._view.clock())
         self._follow_push()
 
+    def end(self) -> None:
+        """End the conversation."""
+        self._view.end_asked()
+        self._controls.end()
+
     def _follow_push(self) -> None:
-        if self._push.talking != self._view.talking:
-            self._view.set_talking(self._push.talking)
-            self._controls.talk(self._push.talking)
+        if self._push.talking == self._view.talking:
+            return
+        if self._push.talking and self._view.microphone_muted:
+            self._mute_microphone(False)  # a turn of silence is nobody's wish
+            if not self._told_of_unmuting:
+                self._told_of_unmuting = True
+                self._view.note("The talk key has unmuted the microphone.")
+        self._view.set_talking(self._push.talking)
+        self._controls.talk(self._push.talking)
+
+    def _mute_microphone(self, muted: bool) -> None:
+        self._view.microphone_muted = muted
+        self._controls.mute_microphone(muted)
 
     def _type(self, key: Key, editor: LineEditor) -> None:
         if key.name == "enter":
@@ -118,19 +134,19 @@ class KeyCommands:
         view, controls = self._view, self._controls
         match key.name.lower():
             case "m":
-                view.microphone_muted = not view.microphone_muted
-                controls.mute_microphone(view.microphone_muted)
-            case "s":
+                self._mute_microphone(not view.microphone_muted)
+            case "s" if view.has_speaker:
                 view.speaker_muted = not view.speaker_muted
                 controls.mute_speaker(view.speaker_muted)
             case "i" | "escape":
+                view.answer_given_up()
                 controls.interrupt()
             case "t":
                 view.editor = LineEditor()
             case "?" | "h":
                 view.show_help()
             case "q":
-                controls.end()
+                self.end()
             case "y" | "n" as answer if view.approvals:
-                request = view.approvals.pop(0)
-                controls.approve(request.approval_id, answer == "y")
+                allowed = answer == "y"
+                controls.approve(view.answer_approval(allowed).approval_id, allowed)

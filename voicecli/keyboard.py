@@ -7,12 +7,14 @@ loop hangs. Where the kitty keyboard protocol is on they arrive as keys, and are
 import asyncio
 import codecs
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterable
 from typing import Protocol, TextIO
 
 from voicecli.keys import Key, KeyDecoder
+from voicecli.screen import open_again
 
 __all__ = ["Keyboard", "open_keyboard"]
 
@@ -80,6 +82,7 @@ if sys.platform != "win32":
 
         def __init__(self, fd: int, out_fd: int, on_key: Callable[[Key], None]) -> None:
             self._fd = fd
+            self._own_fd = -1  # the same terminal, while it is open here: others read it, too, and take keys away
             self._out_fd = out_fd
             self._on_key = on_key
             self._decoder = KeyDecoder()
@@ -98,8 +101,9 @@ if sys.platform != "win32":
             mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
             termios.tcsetattr(self._fd, termios.TCSADRAIN, mode)
             os.write(self._out_fd, (_PASTE_ON + _ASK_KITTY).encode())
+            self._own_fd = open_again(self._fd, os.O_RDONLY)
             self._loop = asyncio.get_running_loop()
-            self._loop.add_reader(self._fd, self._read)
+            self._loop.add_reader(self._own_fd, self._read)
 
         def close(self) -> None:
             if self._before is None:
@@ -107,8 +111,7 @@ if sys.platform != "win32":
             before, self._before = self._before, None
             if self._flush is not None:
                 self._flush.cancel()
-            if self._loop is not None:
-                self._loop.remove_reader(self._fd)
+            self._stop_reading()
             try:
                 os.write(self._out_fd, ((_KITTY_OFF if self._kitty else "") + _PASTE_OFF).encode())
                 # What was typed and not read is not for the shell.
@@ -117,16 +120,24 @@ if sys.platform != "win32":
                 pass  # the terminal is gone: there is nothing to give back
             self._kitty = False
 
+        def _stop_reading(self) -> None:
+            own_fd, self._own_fd = self._own_fd, -1
+            if own_fd >= 0:
+                if self._loop is not None:
+                    self._loop.remove_reader(own_fd)
+                os.close(own_fd)
+
         def _read(self) -> None:
             try:
-                data = os.read(self._fd, _READ_SIZE)
+                if os.get_blocking(self._own_fd) and not select.select([self._own_fd], [], [], 0)[0]:
+                    return
+                data = os.read(self._own_fd, _READ_SIZE)
             except BlockingIOError:
-                return
-            except OSError:
+                return  # somebody else was quicker
+            except (OSError, ValueError):
                 data = b""
             if not data:  # the terminal was closed; SIGHUP tells everybody
-                if self._loop is not None:
-                    self._loop.remove_reader(self._fd)
+                self._stop_reading()
                 return
             if self._flush is not None:
                 self._flush.cancel()

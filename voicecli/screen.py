@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
-__all__ = ["Screen"]
+__all__ = ["Screen", "open_again"]
 
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 # "Synchronized output": all of it is shown at once, where the terminal can.
@@ -95,13 +95,20 @@ class Screen:
             return len(data)
         if self._fd < 0:
             self._stream.flush()
-            self._fd = _open_again(self._stream.fileno())
+            self._fd = open_again(self._stream.fileno(), os.O_WRONLY)
         return os.write(self._fd, data)
 
 
-def _open_again(fd: int) -> int:
-    """The same terminal, set not to wait; `fd` itself shares that setting with other programs."""
-    try:
-        return os.open(os.ttyname(fd), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
-    except OSError:  # a terminal of another container's or user's
-        return os.dup(fd)
+def open_again(fd: int, access: int) -> int:
+    """The same terminal, set not to wait; `fd` itself shares that setting with other programs.
+
+    Args:
+        access: os.O_RDONLY or os.O_WRONLY.
+
+    Returns:
+        A descriptor to be closed; one that waits where the terminal cannot be opened.
+    """
+    if sys.platform != "win32":
+        with suppress(OSError):  # a terminal of another container's or user's
+            return os.open(os.ttyname(fd), access | os.O_NOCTTY | os.O_NONBLOCK)
+    return os.dup(fd)

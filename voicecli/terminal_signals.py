@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 __all__ = ["TerminalSignals"]
@@ -19,6 +20,7 @@ class TerminalSignals:
 
     Args:
         leave: gives the terminal back.
+        die: says the last words, before that, on an end by signal; must not wait.
         enter: takes it again, after Ctrl-Z and `fg`.
         end: asks for the end of the conversation; called in the event loop at the first Ctrl-C. The second one
             raises KeyboardInterrupt.
@@ -27,8 +29,16 @@ class TerminalSignals:
         interrupted: whether Ctrl-C was pressed.
     """
 
-    def __init__(self, *, leave: Callable[[], None], enter: Callable[[], None], end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        *,
+        leave: Callable[[], None],
+        die: Callable[[], None],
+        enter: Callable[[], None],
+        end: Callable[[], None],
+    ) -> None:
         self._leave = leave
+        self._last_words = die
         self._enter = enter
         self._end = end
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -63,7 +73,12 @@ class TerminalSignals:
             self._loop.call_soon_threadsafe(self._end)
 
     def _die(self, number: int, frame: FrameType | None) -> None:
-        self._leave()
+        try:
+            # It may fail, as whatever is under way here was interrupted.
+            with suppress(Exception):
+                self._last_words()
+        finally:
+            self._leave()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 

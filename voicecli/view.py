@@ -5,13 +5,13 @@ in a footer that is drawn again and again (`state`, `partial`, `key_hints` ...).
 """
 
 import enum
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
+from voicecli.entries import Asked, Entry, OpenEntries, Remark, RemarkKind, Said, ToolRun
 from voicecli.events import (
+    CONNECTION_LOST,
     ApprovalRequest,
     AudioChunk,
     ErrorOccurred,
@@ -34,12 +34,24 @@ from voicecli.events import (
     Usage,
 )
 from voicecli.line_editor import LineEditor
+from voicecli.tally import Tally
 
-__all__ = ["Entry", "Remark", "Said", "Sound", "State", "ToolRun", "View"]
+__all__ = ["Sound", "State", "View", "flaw_words"]
 
 # After an interruption the provider says what was heard of the reply; the words wait for that so long, in seconds.
 # Gemini says it when the user's turn is over.
 _HEARD_WAIT_S = 3.0
+# A key that is held comes again after half a second, then many times a second.
+_HELD_KEY_S = 1.0
+# What providers call it when a reply is not complete; other codes are read as words.
+_FLAWS = {
+    CONNECTION_LOST: "the connection was lost",
+    "max_output_tokens": "the limit of output tokens was reached",
+    "content_filter": "the provider's content filter stopped it",
+    "RESPONSE_REJECTED": "the provider withheld it",
+    "MALFORMED_FUNCTION_CALL": "the model called a tool wrongly",
+    "MAX_REGENERATION_REACHED": "the provider gave up after several attempts",
+}
 
 
 class State(enum.Enum):
@@ -52,8 +64,11 @@ class State(enum.Enum):
     HEARING = "Hearing you"
     THINKING = "Thinking"
     SPEAKING = "Speaking"
+    ASKING = "Asking"
+    """Until the user has answered an ApprovalRequest."""
     MUTED = "Muted"
     RECONNECTING = "Reconnecting"
+    ENDING = "Ending"
     ENDED = "Ended"
 
 
@@ -78,48 +93,6 @@ class Sound:
     underruns: int = 0
 
 
-@dataclass(slots=True)
-class Said:
-    """An utterance.
-
-    Attributes:
-        latency_ms: on the first reply to a turn, how long it took from the turn's end to its first sound.
-    """
-
-    role: Role
-    text: str = ""
-    final: bool = False
-    interrupted: bool = False
-    latency_ms: int | None = None
-
-
-@dataclass(slots=True)
-class ToolRun:
-    """A call of a tool.
-
-    Attributes:
-        arguments: JSON, as the model wrote it.
-        since: when it began, by the view's clock.
-        outcome: "" while it runs.
-    """
-
-    name: str
-    arguments: str
-    since: float
-    outcome: Literal["", "done", "failed", "cancelled"] = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """A line beside the conversation."""
-
-    kind: Literal["note", "warning", "error", "help"]
-    text: str
-
-
-Entry = Said | ToolRun | Remark
-
-
 class View:
     """The model of the screen. `apply` is an observer of `converse`.
 
@@ -133,7 +106,6 @@ class View:
         talking: whether the talk key holds the user's turn open.
         editor: the line being typed, or None.
         approvals: what the provider asks leave for, oldest first.
-        usage: of the conversation so far.
     """
 
     def __init__(self, *, push_to_talk: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
@@ -145,25 +117,26 @@ class View:
         self.talking = False
         self.editor: LineEditor | None = None
         self.approvals: list[ApprovalRequest] = []
-        self.usage = Usage()
         self._began = clock()
         self._started = False
+        self._ending = False
         self._ended = False
         self._attempt = 0
-        self._reconnects = 0
-        self._turns = 0
+        self._tally = Tally()
         self._hearing = False
         self._replying = False  # from ResponseStarted to ResponseDone
         self._sounding = False  # something of that reply has come
+        self._awaits_tools = False  # another response follows the last one
+        self._unheard = False  # the end was asked for in the middle of a reply
+        self._unwanted = False  # the user gave up the answer that was waited for
         self._thinking_since: float | None = None
-        self._interrupted_at: float | None = None
-        self._latencies: list[int] = []
+        self._interrupted_at: float | None = None  # the latest reply, by the user
         self._latency: int | None = None  # of the turn being answered
         self._timed: Said | None = None  # what it stands beside
-        self._open: dict[tuple[str, str], Said | ToolRun] = {}
-        self._closed: set[tuple[str, str]] = set()
-        self._remarks: list[Remark] = []
+        self._entries = OpenEntries()
         self._latest: Said | None = None
+        self._reply: Said | None = None  # the latest words of the latest reply
+        self._help_at: float | None = None
 
     # -- what happens
 
@@ -184,10 +157,13 @@ class View:
             case Interrupted():
                 self._sounding, self._interrupted_at = False, now
                 self._thinking_since = None
+                if self._reply is not None:
+                    self._reply.flaw = ""  # the user did not want all of it
             case ResponseStarted():
-                self._finish_turns("assistant")
+                self._finish_words("assistant")
                 self._replying, self._sounding, self._interrupted_at = True, False, None
-                if self._thinking_since is None:
+                self._reply, self._awaits_tools = None, False
+                if self._thinking_since is None and not self._unwanted:
                     self._thinking_since = now
             case AudioChunk():
                 self._sounding = self._replying
@@ -196,13 +172,16 @@ class View:
             case ResponseDone():
                 self._reply_done(event, now)
             case ToolCallRequest(call_id, name, arguments):
-                self._open["tool", call_id] = ToolRun(name, arguments, now)
+                self._entries.begin_tool(call_id, ToolRun(name, arguments, now))
             case ToolCallFinished(call_id, is_error=is_error):
-                self._tool_done(call_id, "failed" if is_error else "done")
+                if (run := self._entries.tool(call_id)) is not None:
+                    run.outcome = "failed" if is_error else "done"
             case ToolCallCancelled(call_id):
-                self._tool_done(call_id, "cancelled")
-            case ApprovalRequest():
+                if (run := self._entries.tool(call_id)) is not None:
+                    run.outcome = "cancelled"
+            case ApprovalRequest(_, name, arguments, server):
                 self.approvals.append(event)
+                self._entries.add(Asked(name, arguments, server), now, at_once=True)
             case _:
                 self._remarkable(event)
 
@@ -220,37 +199,86 @@ class View:
 
     def turn_ended(self) -> None:
         """The user has finished and waits for an answer."""
-        self._thinking_since = self.clock()
+        self._thinking_since, self._unwanted = self.clock(), False
         self._latency = self._timed = None
+
+    def answer_given_up(self) -> None:
+        """The user asked for the reply to be stopped. One that was only waited for is not waited for any more."""
+        if self.state is State.THINKING:
+            self._thinking_since, self._unwanted = None, True
+            tools = self.running_tools
+            self.note(f"The answer is given up; {tools[-1].name} still runs." if tools else "The answer is given up.")
+
+    def answer_approval(self, allowed: bool) -> ApprovalRequest:
+        """The user allowed or refused the oldest of `approvals`: it is taken off and returned."""
+        request = self.approvals.pop(0)
+        self.note(f"{'Allowed' if allowed else 'Refused'}: {request.name} on {request.server}")
+        if self._thinking_since is not None:
+            self._thinking_since = self.clock()  # until now it was the user who was waited for
+        return request
+
+    def end_asked(self) -> None:
+        """The user wants to end: what was not heard yet will not be."""
+        if not self._ending:
+            self._ending, self._unheard = True, self._replying or self.sound.playing
+
+    def finish(self) -> None:
+        """Nothing more comes: what is open is finished as it is. Idempotent."""
+        if self._ended:
+            return
+        self._tally.broken_off = self._replying or self._awaits_tools
+        self._tally.turns += self._tally.broken_off
+        for run in self.running_tools:
+            run.outcome = "cancelled"
+        self._finish_words()
+        replies = [said for said in self._entries.utterances if said.role == "assistant"]
+        if replies and (self._unheard or self._replying or self.sound.playing):
+            replies[-1].interrupted = True
+        self._ended = True
+        self._replying = self._sounding = self._hearing = False
+        self.approvals.clear()
 
     def sound_heard(self, waited_ms: int) -> None:
         """The first sound of a reply has just become audible, so long after the turn it answers."""
         if self._latency is None:
             self._set_latency(waited_ms)
 
+    def note(self, text: str) -> None:
+        """Say at once what came of a key."""
+        self._entries.add(Remark("note", text), self.clock(), at_once=True)
+
     def show_help(self) -> None:
-        """Explain the keys."""
-        talk = "space  talk: tap to begin and tap to send, or hold\n" if self.push_to_talk else ""
-        self._remark(
-            "help",
-            f"{talk}m  mute the microphone\ns  mute the speaker\ni or Esc  interrupt the reply\n"
-            "t  type a line while voice goes on\nq or Ctrl-C  end; Ctrl-C twice ends at once",
-        )
+        """Explain the keys; once, while the key for it is held."""
+        now, before = self.clock(), self._help_at
+        self._help_at = now
+        if before is not None and now - before < _HELD_KEY_S:
+            return
+        lines = ["y  allow what is asked\nn  refuse it"] if self.approvals else []
+        if self.push_to_talk:
+            lines.append("space  talk: tap to begin and tap to send, or hold; unmutes the microphone")
+        lines.append("m  mute the microphone")
+        if self.has_speaker:
+            lines.append("s  mute the speaker")
+        lines += ["i or Esc  interrupt the reply", "t  type a line while voice goes on: Enter sends it, Esc drops it"]
+        lines.append("q or Ctrl-C  end; Ctrl-C twice ends at once")
+        self._entries.add(Remark("help", "\n".join(lines)), now, at_once=True)
 
     # -- what is to be seen
 
     @property
     def state(self) -> State:
-        if self._ended:
-            return State.ENDED
+        if self._ended or self._ending:
+            return State.ENDED if self._ended else State.ENDING
         if self._attempt:
             return State.RECONNECTING
         if not self._started:
             return State.CONNECTING
-        if self.talking or (self._hearing and not self.microphone_muted):
+        if (self.talking or self._hearing) and not self.microphone_muted:
             return State.HEARING
         if self.sound.playing or self._sounding:
             return State.SPEAKING
+        if self.approvals:
+            return State.ASKING
         if self._thinking_since is not None:
             return State.THINKING
         if self.microphone_muted:
@@ -262,7 +290,8 @@ class View:
         """The state, with the time or the number that belongs to it."""
         state = self.state
         if state is State.THINKING and self._thinking_since is not None:
-            return f"{state.value} {self.clock() - self._thinking_since:.1f} s"
+            seconds = self.clock() - self._thinking_since
+            return f"{state.value} {seconds:.{0 if seconds >= 9.9 else 1}f} s"
         return f"{state.value} {self._attempt}" if state is State.RECONNECTING else state.value
 
     @property
@@ -273,91 +302,98 @@ class View:
 
     @property
     def running_tools(self) -> list[ToolRun]:
-        return [entry for entry in self._open.values() if isinstance(entry, ToolRun) and not entry.outcome]
+        return self._entries.running_tools
+
+    @property
+    def usage(self) -> Usage:
+        """Of the conversation so far."""
+        return self._tally.usage
+
+    @property
+    def has_speaker(self) -> bool:
+        """Whether replies are played by a device."""
+        return bool(self.sound.speaker or self.sound.speaker_bands)
 
     @property
     def latency_ms(self) -> int | None:
         """Of the last answered turn: from its end to the first sound of the answer."""
-        return self._latency if self._latency is not None or not self._latencies else self._latencies[-1]
+        return self._latency if self._latency is not None or not self._tally.latencies else self._tally.latencies[-1]
 
     @property
     def key_hints(self) -> list[tuple[str, str]]:
         """The keys that do something now, most needed first, and what they do."""
+        state = self.state
+        if state in {State.ENDING, State.ENDED}:
+            return []
         if self.editor is not None:
             return [("enter", "send"), ("esc", "cancel")]
         hints = [("y", "allow"), ("n", "refuse")] if self.approvals else []
         if self.push_to_talk:
             hints.append(("space", "send" if self.talking else "talk"))
         hints.append(("m", "unmute" if self.microphone_muted else "mute"))
-        if self.state in {State.SPEAKING, State.THINKING}:
+        if state in {State.SPEAKING, State.THINKING}:
             hints.append(("i", "interrupt"))
-        hints += [("t", "type"), ("q", "end"), ("s", "sound on" if self.speaker_muted else "silence"), ("?", "help")]
-        return hints
+        hints += [("t", "type"), ("q", "end")]
+        if self.has_speaker:
+            hints.append(("s", "sound on" if self.speaker_muted else "silence"))
+        return [*hints, ("?", "help")]
 
     def take_entries(self) -> list[Entry]:
         """What has been finished since the last call, in order. Each comes once."""
-        entries: list[Entry] = []
-        ready = [key for key, entry in self._open.items() if self._ready(entry)]
-        forced = self._forced(ready)
-        for key, entry in list(self._open.items()):
-            if key in ready or key in forced:
-                del self._open[key]
-                if key[1]:
-                    self._closed.add(key)
-                if isinstance(entry, ToolRun) or entry.text.strip():
-                    entries.append(entry)
-        entries += self._remarks
-        self._remarks.clear()
-        return entries
+        return self._entries.take(self._ready, self.clock())
 
     def summary(self) -> str:
-        """The conversation in one line."""
-        minutes = (self.clock() - self._began) / 60
-        parts = [f"{_count(self._turns, 'turn')} in {minutes:.1f} min"]
-        if self._latencies:
-            median, worst = statistics.median(self._latencies), max(self._latencies)
-            parts.append(f"latency median {median:.0f} ms, worst {worst} ms")
-        parts += [_count(self.sound.underruns, "underrun"), _count(self._reconnects, "reconnect")]
-        parts.append(cost_words(self.usage) or "no cost")
-        return ", ".join(parts)
+        """The conversation in one line; "" when none began."""
+        if not self._started:
+            return ""
+        return self._tally.summary(self.clock() - self._began, self.sound.underruns)
 
     # -- inside
 
     def _transcribe(self, update: TranscriptUpdate) -> None:
-        key = (update.role, update.item_id)
-        if key in self._closed:
-            return  # it stands in the scrollback, which cannot be changed
-        said = self._open.get(key)
-        if not isinstance(said, Said):
-            said = self._open[key] = Said(update.role)
+        said = self._entries.said(update.role, update.item_id)
+        if said is None:
+            return
         said.text, said.final, said.interrupted = update.text, update.final, update.interrupted
         self._latest = said
-        if update.role == "assistant" and update.text:
-            self._sounding = self._replying
+        if update.role == "assistant":
+            self._reply = said
+            if update.text:
+                self._sounding = self._replying
 
     def _reply_done(self, done: ResponseDone, now: float) -> None:
         self._replying = self._sounding = False
-        self.usage += done.usage
+        self._awaits_tools = done.awaits_tools
+        self._tally.usage += done.usage
         self._measure(done.metrics)
-        self._thinking_since = now if done.awaits_tools else None
+        self._thinking_since = now if done.awaits_tools and not self._unwanted else None
         if not done.awaits_tools:
-            self._turns += 1
-        if done.status in {"failed", "incomplete"}:
-            self._remark("warning", f"The answer is not complete: {done.reason or 'no reason given'}")
+            self._tally.turns += 1
+            self._unwanted = False
+        # What the user cut short is not complete because he wanted it so.
+        if done.status in {"failed", "incomplete"} and self._interrupted_at is None:
+            self._mark_incomplete(done)
 
-    def _tool_done(self, call_id: str, outcome: Literal["done", "failed", "cancelled"]) -> None:
-        run = self._open.get(("tool", call_id))
-        if isinstance(run, ToolRun):
-            run.outcome = outcome
+    def _mark_incomplete(self, done: ResponseDone) -> None:
+        words = self._reply if self._is_open(self._reply) else None
+        if words is None:
+            self._remark("warning", f"The answer is not complete: {flaw_words(done.reason)}")
+        elif done.reason == CONNECTION_LOST:
+            words.interrupted = True  # that the connection was lost is told by itself
+        else:
+            words.flaw = flaw_words(done.reason)
 
     def _remarkable(self, event: Event) -> None:
         match event:
             case Reconnecting(attempt, reason=reason):
                 if attempt == 1:
-                    self._reconnects += 1
+                    self._tally.reconnects += 1
                     self._remark("warning", f"The connection was lost: {reason}")
-                self._attempt, self._hearing, self._thinking_since = attempt, False, None
-                self._replying = self._sounding = False
+                    if self.approvals:
+                        self.approvals.clear()
+                        self._remark("note", "What was asked cannot be answered any more.")
+                # An answer that is owed still is: the state says so again when the connection is back.
+                self._attempt, self._hearing, self._sounding = attempt, False, False
             case Notice(code, message):
                 if code == "no_speech":
                     self._thinking_since = None
@@ -365,37 +401,27 @@ class View:
             case ErrorOccurred(error):
                 self._remark("error", f"Error: {error}")
             case SessionEnded():
-                self._ended = True
-                self._replying = self._sounding = self._hearing = False
-                self._finish_turns()
+                self.finish()
 
-    def _remark(self, kind: Literal["note", "warning", "error", "help"], text: str) -> None:
-        self._remarks.append(Remark(kind, text))
+    def _remark(self, kind: RemarkKind, text: str) -> None:
+        self._entries.add(Remark(kind, text), self.clock())
 
-    def _finish_turns(self, role: Role | None = None) -> None:
+    def _finish_words(self, role: Role | None = None) -> None:
         """No more comes of what is being said."""
-        for said in self._open.values():
-            if isinstance(said, Said) and not said.final and role in (None, said.role):
+        for said in self._entries.utterances:
+            if role in (None, said.role):
                 said.final = True
 
-    def _ready(self, entry: Said | ToolRun) -> bool:
-        if isinstance(entry, ToolRun):
-            return bool(entry.outcome)
-        if entry.role == "user" or self._ended or not entry.final:
-            return entry.final
-        if self._replying or self.sound.playing:
+    def _ready(self, said: Said) -> bool:
+        if said.role == "user" or self._ended or not said.final:
+            return said.final
+        if self._replying or self._unheard or (self.sound.playing and not said.interrupted):
             return False  # it may still be interrupted, and then only a part of it was said
         waiting = self._interrupted_at is not None and self.clock() - self._interrupted_at < _HEARD_WAIT_S
-        return entry.interrupted or not waiting
+        return said.interrupted or not waiting
 
-    def _forced(self, ready: list[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Finished words that need not wait: others, which come after them, are ready."""
-        keys = list(self._open)
-        last = max((keys.index(key) for key in ready), default=0)
-        return {key for key in keys[:last] if isinstance(said := self._open[key], Said) and said.final}
-
-    def _is_open(self, said: Said) -> bool:
-        return any(entry is said for entry in self._open.values())
+    def _is_open(self, words: Said | None) -> bool:
+        return any(said is words for said in self._entries.utterances)
 
     def _measure(self, metrics: TurnMetrics) -> None:
         if metrics.first_heard_ms is not None:
@@ -407,30 +433,24 @@ class View:
 
     def _set_latency(self, milliseconds: int) -> None:
         if self._latency is None:
-            self._latencies.append(milliseconds)
+            self._tally.latencies.append(milliseconds)
         else:
-            self._latencies[-1] = milliseconds
+            self._tally.latencies[-1] = milliseconds
         self._latency = milliseconds
         self._time_reply(milliseconds)
 
     def _time_reply(self, milliseconds: int) -> None:
         """Let the first words of the reply carry its latency; they may come later than its sound."""
         if self._timed is None:
-            said = [entry for entry in self._open.values() if isinstance(entry, Said)]
+            said = self._entries.utterances
             replies = (words for words in said if words.role == "assistant" and words.latency_ms is None)
             self._timed = next(replies, None)
         if self._timed is not None:
             self._timed.latency_ms = milliseconds
 
 
-def cost_words(usage: Usage) -> str:
-    """What it cost, as far as known; "" when nothing is known to cost."""
-    if usage.cost_usd is None:
-        return "cost unknown"
-    if not usage.cost_usd:
-        return ""
-    return f"{'~' if usage.approximate else ''}${usage.cost_usd:.4f}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def flaw_words(reason: str) -> str:
+    """Why a reply is not complete, in words: providers give codes or sentences."""
+    if " " in reason:
+        return _FLAWS.get(reason, reason)
+    return _FLAWS.get(reason) or reason.lower().replace("_", " ") or "no reason given"

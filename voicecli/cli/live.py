@@ -70,7 +70,8 @@ async def talk(
                     with printed_lines(lambda line: view.apply(Notice("printed", line))):
                         await live.hold(voice, [view.apply])
             finally:
-                sys.stdout.write(textwrap.fill(view.summary(), shutil.get_terminal_size().columns) + "\n")
+                if summary := view.summary():
+                    sys.stdout.write(textwrap.fill(summary, shutil.get_terminal_size().columns) + "\n")
         return shown.interrupted
     finally:
         await live.aclose()

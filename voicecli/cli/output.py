@@ -1,7 +1,6 @@
 """What a conversation looks like as lines: JSON for programs, plain words for people."""
 
 import json
-import statistics
 import sys
 import time
 from dataclasses import asdict
@@ -23,47 +22,36 @@ from voicecli.events import (
     ToolCallFinished,
     ToolCallRequest,
     TranscriptUpdate,
-    Usage,
 )
 from voicecli.printable import printable
-from voicecli.view import cost_words
+from voicecli.tally import Tally
+from voicecli.view import flaw_words
 
 __all__ = ["JsonLines", "PlainLines"]
 
 
 class _Totals:
-    """What a conversation comes to."""
+    """Adds up what a conversation comes to."""
 
     def __init__(self) -> None:
-        self.usage = Usage()
-        self.turns = 0
+        self.tally = Tally()
         self._began = time.monotonic()
-        self._reconnects = 0
-        self._latencies: list[int] = []
 
     def add(self, event: Event) -> None:
+        tally = self.tally
         match event:
             case ResponseDone(usage=usage, metrics=metrics, awaits_tools=awaits_tools):
-                self.usage += usage
-                self.turns += not awaits_tools
+                tally.usage += usage
+                tally.turns += not awaits_tools
                 latency = metrics.first_audio_ms if metrics.first_heard_ms is None else metrics.first_heard_ms
                 if latency is not None:
-                    self._latencies.append(latency)
+                    tally.latencies.append(latency)
             case Reconnecting(attempt=1):
-                self._reconnects += 1
+                tally.reconnects += 1
 
-    def __str__(self) -> str:
-        """In one line; what did not happen is left out."""
-        minutes = (time.monotonic() - self._began) / 60
-        parts = [f"{self.turns} turn{'' if self.turns == 1 else 's'} in {minutes:.1f} min"]
-        if self._latencies:
-            median, worst = statistics.median(self._latencies), max(self._latencies)
-            parts.append(f"latency median {median:.0f} ms, worst {worst} ms")
-        if self._reconnects:
-            parts.append(f"{self._reconnects} reconnect{'' if self._reconnects == 1 else 's'}")
-        if cost := cost_words(self.usage):
-            parts.append(cost)
-        return ", ".join(parts)
+    @property
+    def summary(self) -> str:
+        return self.tally.summary(time.monotonic() - self._began)
 
 
 class JsonLines:
@@ -121,7 +109,8 @@ class JsonLines:
             case ErrorOccurred(error):
                 return {"type": "error", **_error(error), "fatal": False}
             case SessionEnded():
-                totals = {"turns": self._totals.turns, "usage": asdict(self._totals.usage)}
+                tally = self._totals.tally
+                totals = {"turns": tally.turns, "usage": asdict(tally.usage)}
                 return {"type": "session_ended", **asdict(event), **totals}
             case _:
                 return None
@@ -166,7 +155,7 @@ class PlainLines:
                 self._listening = True
                 return "Listening. Ctrl-C ends."
             case SessionEnded() if self._live:
-                return str(self._totals)
+                return self._totals.summary
             case ToolCallRequest(name=name, arguments=arguments):
                 return f"Tool: {name} {arguments}"
             case ToolCallFinished(name=name, output=output, is_error=is_error):
@@ -176,7 +165,7 @@ class PlainLines:
             case Notice(message=message):
                 return f"Note: {message}"
             case ResponseDone(status="failed" | "incomplete", reason=reason):
-                return f"Note: the answer is not complete: {reason}"
+                return f"Note: the answer is not complete: {flaw_words(reason)}"
             case _:
                 return ""
 
