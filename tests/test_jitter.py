@@ -568,7 +568,7 @@ def test_the_worst_lateness_is_what_a_reply_must_be_held_back_for() -> None:
 
 
 # Ours is not much worse than the luckiest; the benchmark, with ten times as many conversations, tells how much better.
-@pytest.mark.parametrize(("trace", "margin"), [("bursts", 1.03), ("mobile", 1.0), ("near real time", 1.03)])
+@pytest.mark.parametrize(("trace", "margin"), [("bursts", 1.02), ("mobile", 1.0), ("near real time", 1.03)])
 def test_listeners_suffer_no_more_than_under_a_fixed_rule(trace: str, margin: float) -> None:
     suffering = {
         policy: mean(reply.suffering for seed in range(200, 206) for reply in session(trace, policy, seed))
