@@ -116,6 +116,20 @@ def test_the_canceller_learns_anew_when_a_device_has_skipped(skipped: str, pause
     assert loudest_db(after) < -45, "the echo came through"
 
 
+def test_a_skip_in_a_pause_of_the_reply_keeps_nobody_from_being_heard(speech: bytes) -> None:
+    """The pause is not silent, as nothing that was recorded is."""
+    said = pcm16_to_float32(speech)
+    played = noise(12, -20, seed=1)
+    played[5 * RATE :] = noise(7, -52, seed=2)
+    heard = echo_of(played, 80, 0)
+    heard[8 * RATE : 8 * RATE + said.size] += said
+    echo = make_echo("aec", RATE)
+    through(echo, played[: 6 * RATE], heard[: 6 * RATE])
+    echo.skipped()
+    left = through(echo, played[6 * RATE :], heard[6 * RATE :])
+    assert db(left[2 * RATE : 2 * RATE + said.size]) == pytest.approx(db(said), abs=3)
+
+
 def test_a_skip_that_only_the_device_notices_lets_no_echo_through() -> None:
     """One block of silence, put in by a loudspeaker that was served too late."""
     played = noise(9, -20, seed=1)

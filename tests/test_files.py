@@ -319,7 +319,7 @@ class TestWriting:
         assert sink.sample_rate == RATE
         for start in range(0, len(PCM), 8_000):
             sink.write(PCM[start : start + 8_000], "item")
-            sink.end("item")
+            sink.end()
             assert sink.clear() is None
             await sink.drain()
             audio, rate = soundfile.read(path, dtype="int16")

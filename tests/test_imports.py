@@ -112,8 +112,8 @@ LAYERS = (
     ("session",),
     ("duplex", "voice"),
     (
-        *("key_commands", "keyboard", "keyboard_windows", "keys", "line_editor", "screen", "terminal_signals"),
-        *("tui", "view"),
+        *("drawing", "entries", "key_commands", "keyboard", "keyboard_windows", "keys", "line_editor", "screen"),
+        *("tally", "terminal_signals", "tui", "view"),
     ),
     ("cli", "__main__"),
 )
@@ -121,7 +121,7 @@ LAYERS = (
 
 AT_HOME = {
     "httpx": {"providers.local.endpoint"},
-    "rich": {"cli.lists", "cli.run", "tui"},
+    "rich": {"cli.lists", "cli.run", "drawing", "tui"},
     "sounddevice": {"audio.soundsystem"},
     "soundfile": {"audio.files"},
     "typer": {"cli", "cli.app", "cli.chat", "cli.devices", "cli.lists", "cli.options"},

@@ -57,7 +57,7 @@ class Sink:
     def write(self, audio: bytes, item_id: str) -> None:
         self._waiting = True
 
-    def end(self, item_id: str | None = None) -> None: ...
+    def end(self) -> None: ...
     def clear(self) -> Playhead | None:
         self._waiting = False
         return None

@@ -157,7 +157,8 @@ class EchoCanceller:
         if self._finder.finds_none:
             return False
         knows = not self._moving_ms and self._heard_ms - self._unlearnt_ms >= _CONVERGENCE_MS
-        return self._sounding.lately and not knows
+        # What is played more softly it need not know: that is taken for residue.
+        return self._sounding.loudest > _LEARNT_FROM_DBFS and not knows
 
     def played(self, audio: bytes) -> None:
         if self._converted is not None:

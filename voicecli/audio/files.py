@@ -282,7 +282,7 @@ class WavSink:
         self._raise_error()
         self._worker.submit(lambda: self._attempt(lambda: self._write(audio)))
 
-    def end(self, item_id: str | None = None) -> None:
+    def end(self) -> None:
         """Nothing to do: the file is complete after each chunk."""
 
     def clear(self) -> Playhead | None:

@@ -39,14 +39,16 @@ class FramePairs:
     def __init__(self, silence: bytes) -> None:
         self._silence = silence
         self._skew = _Skew()
-        self._played: deque[bytes] = deque(maxlen=_MOST_KEPT_MS // FRAME_MS)
+        # Each frame with how much was played before it.
+        self._played: deque[tuple[int, bytes]] = deque(maxlen=_MOST_KEPT_MS // FRAME_MS)
         self._captured: deque[bytes] = deque()
-        self._lead_ms = 0  # how much more was played than recorded, for the two frames that are next
+        self._taken_ms = 0  # recorded before the first of these
+        self._lead_ms = 0  # how much more was played than recorded, before the two frames of a pair
 
     def played(self, frame: bytes) -> None:
         """On the thread that plays."""
+        self._played.append((self._skew.played_ms, frame))
         self._skew.played()
-        self._played.append(frame)
 
     def captured(self, frame: bytes, *, quiet: bool) -> bool:
         """On the thread that records; says whether the distance changes: that of an echo to its sound, too.
@@ -59,26 +61,25 @@ class FramePairs:
         low = self._skew.low
         if low is None or not (skipped or (quiet and abs(low - self._lead_ms) >= _SKIPPED_MS)):
             return False
-        self._lead_by(low)
+        self._lead_ms = low
         return True
 
     def take(self) -> Iterator[tuple[bytes, bytes]]:
         """The pairs that are complete: what was played, what was recorded. The last recordings may wait."""
-        while self._captured and (self._played or len(self._captured) > _MOST_HELD_MS // FRAME_MS):
+        while self._captured:
+            wanted_ms = self._taken_ms + self._lead_ms
+            while self._played and self._played[0][0] < wanted_ms:
+                self._played.popleft()
+            played = self._silence
             if self._played:
-                played = self._played.popleft()
-            else:
-                played = self._silence
+                if self._played[0][0] == wanted_ms:
+                    played = self._played.popleft()[1]
+            elif len(self._captured) > _MOST_HELD_MS // FRAME_MS:
                 self._lead_ms -= FRAME_MS
+            else:
+                return
+            self._taken_ms += FRAME_MS
             yield played, self._captured.popleft()
-
-    def _lead_by(self, lead_ms: int) -> None:
-        while self._lead_ms > lead_ms:
-            self._played.appendleft(self._silence)
-            self._lead_ms -= FRAME_MS
-        while self._lead_ms < lead_ms and self._played:
-            self._played.popleft()
-            self._lead_ms += FRAME_MS
 
 
 class _Skew:
@@ -89,11 +90,12 @@ class _Skew:
 
     Attributes:
         low: the low end of the swing, in ms; None while it is not known.
+        played_ms: how much was played.
     """
 
     def __init__(self) -> None:
         self.low: int | None = None
-        self._played_ms = 0  # written by the thread that plays; all else by the one that records
+        self.played_ms = 0  # written by the thread that plays; all else by the one that records
         self._captured_ms = 0
         self._recent: deque[int] = deque(maxlen=_SKEW_WINDOW_MS // FRAME_MS)
         self._since = 0  # frames since the last look at what is usual
@@ -103,12 +105,12 @@ class _Skew:
 
     def played(self) -> None:
         """Another frame was played."""
-        self._played_ms += FRAME_MS
+        self.played_ms += FRAME_MS
 
     def captured(self) -> bool:
         """Another frame was recorded; whether one of the streams has skipped, as is just noticed."""
         self._captured_ms += FRAME_MS
-        self._recent.append(self._played_ms - self._captured_ms)
+        self._recent.append(self.played_ms - self._captured_ms)
         self._since += 1
         moved = self._moved(*self._usual) if self._usual is not None else None
         if moved is not None:
