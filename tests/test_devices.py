@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 
 import pytest
 
@@ -46,12 +45,17 @@ def test_devices_as_lines_and_as_json(sound_server: SoundServer) -> None:
 
 
 def test_the_test_measures_what_is_there(sound_server: SoundServer, speech: bytes) -> None:
-    speaking = threading.Timer(1.5, sound_server.say, (speech, 16_000))
-    with sound_server.echo(50, -12):
-        speaking.start()
-        done = voice("test-audio", "--json", "--input-device", "virtual_mic")
-        speaking.join()
-    result = json.loads(done.stdout)
+    command = [sys.executable, "-c", PROGRAM, "test-audio", "--json", "--input-device", "virtual_mic"]
+    with (
+        sound_server.echo(50, -12),
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program,
+    ):
+        assert program.stderr is not None
+        assert "Speak for 3 seconds" in program.stderr.readline()
+        sound_server.say(speech, 16_000)
+        output, errors = program.communicate(timeout=60)
+    assert program.returncode == 0, errors
+    result = json.loads(output)
     assert result["input_device"] == "virtual_mic"
     assert result["output_device"] == "default"
     assert -40 < result["level_dbfs"] < -10
@@ -59,7 +63,6 @@ def test_the_test_measures_what_is_there(sound_server: SoundServer, speech: byte
     assert result["echo_db"] == pytest.approx(-12, abs=2)
     assert 50 < result["round_trip_ms"] < 250
     assert "echo cancellation" in result["advice"][-1]
-    assert "Speak for 3 seconds" in done.stderr
 
 
 def test_without_a_sound_server_it_says_so(sound_server: SoundServer) -> None:

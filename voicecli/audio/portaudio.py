@@ -28,6 +28,10 @@ _QUEUE_MS = 20_000
 _SILENT_MS = 3_000  # exact zeros for so long at the beginning come from no microphone; later a headset's noise gate may
 _METER_BLOCKS = 6  # of 10 ms
 _MOST_WANTED_MS = 10  # of the reply at once, where the device has another rate
+# A loudspeaker that takes nothing for 5 s has gone: by then it was opened anew several times, new devices were looked
+# for, and the default was tried in its place, even where opening takes a second (Bluetooth). Usually it is back in 1 s.
+_LOST_LOOKS = 10  # counted, so that a computer that slept does not end the reply
+_LOOK_S = 0.5
 
 
 class Microphone:
@@ -40,7 +44,12 @@ class Microphone:
         device: its number or a part of its name; None for the default.
         echo: takes what the loudspeaker plays out of what is heard.
         on_notice: is told, on the event loop, of what happens to the device, by code and message:
-            microphone_lost, microphone_back, microphone_changed, microphone_silent, microphone_overflow.
+            microphone_lost: it delivers nothing; it is being opened again.
+            microphone_back: it does again.
+            microphone_changed: another device is in use now: the one asked for is gone, or the default is another.
+            microphone_silent: from the beginning it delivers exact silence, as one that is off or not allowed.
+            microphone_overflow: nobody takes what it hears, and the oldest is dropped; told once.
+            microphone_failed: what it hears cannot be processed, and is lost, by a defect; told once.
 
     Attributes:
         muted: whether it yields silence.
@@ -146,7 +155,7 @@ class Microphone:
         convert = self._convert
         if convert is None or convert.opened is not opened:
             convert = self._convert = _Capture(opened, self._sample_rate)
-            self._silent_ms, self._judged = 0, False
+            self._call_soon(self._judge_anew)
         audio = convert(bytes(block))  # a copy: the device takes its memory back
         if self._echo is not None:
             if self._skips != self._stream.skips:
@@ -162,10 +171,16 @@ class Microphone:
         while len(self._pending) >= size:
             chunk = bytes(self._pending[:size])
             del self._pending[:size]
-            assert self._loop is not None
-            self._loop.call_soon_threadsafe(self._queue_up, chunk)
+            self._call_soon(self._queue_up, chunk)
+
+    def _call_soon(self, call: Callable[..., None], *arguments: object) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(call, *arguments)
 
     # -- on the event loop
+
+    def _judge_anew(self) -> None:
+        self._silent_ms, self._judged = 0, False
 
     def _queue_up(self, chunk: bytes) -> None:
         if self._closed:
@@ -202,7 +217,10 @@ class Speaker:
         device: its number or a part of its name; None for the default.
         echo: is told what is played.
         on_notice: is told, on the event loop, of what happens to the device, by code and message:
-            loudspeaker_lost, loudspeaker_back, loudspeaker_changed.
+            loudspeaker_lost: it takes nothing; it is being opened again, and the reply waits for it.
+            loudspeaker_back: it does again.
+            loudspeaker_changed: another device is in use now: the one asked for is gone, or the default is another.
+            loudspeaker_failed: what it is to play cannot be processed, by a defect: there is silence; told once.
         on_sound: is called on the event loop when the first sound of a reply is audible.
 
     Attributes:
@@ -293,8 +311,7 @@ class Speaker:
 
     def clear(self) -> Playhead | None:
         """Fade out within 12 ms, forget what is unheard; says where the listener was, or None when all was heard."""
-        # Negative: what the device has been given, it will still play.
-        return self._buffer.clear(time.monotonic(), -_MOST_WANTED_MS / 1000)
+        return self._buffer.clear(time.monotonic())  # what the device has been given, it will still play
 
     def pause(self) -> None:
         """Fall silent, and keep what is unheard until `resume()`."""
@@ -305,17 +322,22 @@ class Speaker:
         self._buffer.resume()
 
     async def drain(self) -> None:
-        """Return when everything written has been heard, or the loudspeaker is lost."""
-        while not self._buffer.drained and self._stream.alive:
+        """Return when everything written has been heard, or the loudspeaker is closed, or has been lost for 5 s."""
+        blocks, still = self._stream.blocks, 0
+        while not self._buffer.drained and self._stream.kept and still < _LOST_LOOKS:
             self._drained.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._drained.wait(), 0.5)
+                async with asyncio.timeout(_LOOK_S):
+                    await self._drained.wait()
+            still = still + 1 if self._stream.blocks == blocks else 0
+            blocks = self._stream.blocks
         await asyncio.sleep(self._latency_s + FADE_OUT_MS / 1000)
 
     async def aclose(self) -> None:
         """Stop at once; idempotent."""
         for timer in self._timers:
             timer.cancel()
+        self._drained.set()  # who waits for it looks again, and finds it closed
         await self._stream.aclose()
 
     # -- on the audio thread

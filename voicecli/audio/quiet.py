@@ -7,12 +7,14 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from typing import BinaryIO, TextIO
+from io import FileIO
+from typing import TextIO
 
-__all__ = ["quiet_stderr"]
+__all__ = ["quiet_stderr", "trim_stderr"]
 
 _log = logging.getLogger(__name__)
 _STDERR = 2
+_MOST_KEPT = 64 * 1024  # bytes on the disk; a conversation may last for hours beside a driver that complains
 
 
 class _Redirection:
@@ -22,22 +24,25 @@ class _Redirection:
         self._lock = threading.Lock()
         self._users = 0
         self._saved = -1
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._python: TextIO | None = None  # what was `sys.stderr`
         self._detour: TextIO | None = None  # what is it meanwhile; made once, as somebody may keep it
 
     def begin(self) -> None:
+        text = ""
         with self._lock:
             self._users += 1
-            if self._users > 1:
-                return
-            try:
-                self._saved = os.dup(_STDERR)
-                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
-                self._keep_python()
-                os.dup2(self._file.fileno(), _STDERR)
-            except OSError:  # there is no descriptor 2 to spoil, or no place for a file
-                self._restore()
+            if self._users == 1:
+                self._redirect()
+            else:
+                text = self._take_if_much()
+        _report(text)
+
+    def trim(self) -> None:
+        """Hand on what was written so far, when it is much."""
+        with self._lock:
+            text = self._take_if_much()
+        _report(text)
 
     def end(self) -> None:
         text = ""
@@ -45,8 +50,16 @@ class _Redirection:
             self._users -= 1
             if self._users == 0:
                 text = self._restore()
-        if text:
-            _log.debug("Kept from the terminal: %s", text)
+        _report(text)
+
+    def _redirect(self) -> None:
+        try:
+            self._saved = os.dup(_STDERR)
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `_restore`
+            self._keep_python()
+            os.dup2(self._file.fileno(), _STDERR)
+        except OSError:  # there is no descriptor 2 to spoil, or no place for a file
+            self._restore()
 
     def _keep_python(self) -> None:
         """Let what Python writes go where it did."""
@@ -69,11 +82,33 @@ class _Redirection:
             self._python = None
         text = ""
         if self._file is not None:
-            self._file.seek(0)
-            text = self._file.read().decode(errors="replace").strip()
+            text = self._take()
             self._file.close()
             self._file = None
         return text
+
+    def _take_if_much(self) -> str:
+        if self._file is None or os.fstat(self._file.fileno()).st_size <= _MOST_KEPT:
+            return ""
+        return self._take()
+
+    def _take(self) -> str:
+        """What was written since the last time, at most the first of it; the file is empty then.
+
+        Descriptor 2 has its position in common with the file: what is written from now on begins at 0. A message that
+        comes just meanwhile may be damaged or lost.
+        """
+        assert self._file is not None
+        self._file.seek(0)
+        text = self._file.read(_MOST_KEPT).decode(errors="replace").strip()
+        self._file.seek(0)
+        self._file.truncate()
+        return text
+
+
+def _report(text: str) -> None:
+    if text:
+        _log.debug("Kept from the terminal: %s", text)
 
 
 _redirection = _Redirection()
@@ -90,3 +125,8 @@ def quiet_stderr() -> Iterator[None]:
         yield
     finally:
         _redirection.end()
+
+
+def trim_stderr() -> None:
+    """While `quiet_stderr` is in use, pass on to the log what has gathered, when that is much. Call it now and then."""
+    _redirection.trim()

@@ -6,7 +6,7 @@ come or gone, which closes every stream there is: whoever keeps one open registe
 """
 
 import asyncio
-import contextlib
+import logging
 import queue
 import shutil
 import threading
@@ -15,15 +15,19 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
-from voicecli.audio.quiet import quiet_stderr
+from voicecli.audio.quiet import quiet_stderr, trim_stderr
 from voicecli.errors import AudioDeviceError
 
-__all__ = ["SOUND_SYSTEM", "Reopenable", "SoundSystem"]
+__all__ = ["SOUND_SYSTEM", "Reopenable", "SoundSystem", "describe"]
+
+_log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
 # PortAudio answers within milliseconds; opening a Bluetooth headset takes seconds. What takes longer hangs.
 _ANSWER_TIMEOUT_S = 10.0
+_TRIM_S = 10.0  # how often it is looked, when nothing else is to do, what C has written to the terminal meanwhile
+_RESTART = "Restart it (Linux: systemctl --user restart pipewire pulseaudio), or plug the device in again."
 _INSTALL = (
     ("apt-get", "sudo apt install libportaudio2"),
     ("dnf", "sudo dnf install portaudio"),
@@ -60,7 +64,7 @@ class SoundSystem:
         self._portaudio: Any = None
 
     def submit(self, call: Callable[[Any], _T]) -> "Future[_T]":
-        """Have `call` called with the `sounddevice` module."""
+        """Have `call` called with the `sounddevice` module. Its PortAudioError becomes an AudioDeviceError here."""
         future: Future[_T] = Future()
 
         def run() -> None:
@@ -68,37 +72,47 @@ class SoundSystem:
                 return
             try:
                 with quiet_stderr():
-                    result = call(self._load())
+                    result = self._translated(call)
             except BaseException as error:
                 future.set_exception(error)
             else:
                 future.set_result(result)
 
-        with self._start:
-            if self._thread is None:
-                # A daemon: what hangs in a driver must not keep the program from ending.
-                self._thread = threading.Thread(target=self._serve, name="voicecli-portaudio", daemon=True)
-                self._thread.start()
-        self._calls.put(run)
+        self._hand_over(run)
         return future
 
     def call(self, call: Callable[[Any], _T]) -> _T:
         """What `call` returns; waits for it.
 
         Raises:
-            AudioDeviceError: PortAudio is missing or does not answer; and what `call` raises.
+            AudioDeviceError: PortAudio is missing, fails, or does not answer; and what `call` raises.
         """
         try:
             return self.submit(call).result(_ANSWER_TIMEOUT_S)
         except TimeoutError:
             raise _no_answer() from None
 
-    async def run(self, call: Callable[[Any], _T], timeout_s: float = _ANSWER_TIMEOUT_S) -> _T:
+    async def run(self, call: Callable[[Any], _T]) -> _T:
         """As `call`, without holding up the event loop."""
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(self.submit(call)), timeout_s)
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                return await asyncio.wrap_future(self.submit(call))
         except TimeoutError:
             raise _no_answer() from None
+
+    async def run_regardless(self, call: Callable[[Any], object], timeout_s: float) -> None:
+        """Have `call` made, now or when a driver that hangs wakes up; wait for it no longer than `timeout_s`.
+
+        Neither the end of that time nor a cancellation takes it back. What it raises is only logged.
+        """
+
+        def ended(future: "asyncio.Future[object]") -> None:
+            if not future.cancelled() and (error := future.exception()):
+                _log.debug("%s", error)
+
+        future = asyncio.wrap_future(self.submit(call))
+        future.add_done_callback(ended)
+        await asyncio.wait([future], timeout=timeout_s)
 
     def refresh(self, portaudio: Any) -> None:
         """Look anew for devices. Streams that are alive are interrupted for it, and opened again.
@@ -108,15 +122,40 @@ class SoundSystem:
         interrupted = [stream for stream in self.streams if stream.alive]
         for stream in list(self.streams):
             stream.close_now()
-        portaudio._terminate()
+        try:
+            portaudio._terminate()
+        except portaudio.PortAudioError as error:  # it was not initialised: the last time, that failed
+            _log.debug("%s", describe(error))
         portaudio._initialize()
         for stream in interrupted:
-            with contextlib.suppress(AudioDeviceError):  # its watchdog will see to it
+            try:
                 stream.open_now(portaudio)
+            except (AudioDeviceError, portaudio.PortAudioError) as error:  # its watchdog will see to it
+                _log.debug("%s", describe(error))
+
+    def _hand_over(self, run: Callable[[], None]) -> None:
+        with self._start:
+            if self._thread is None:
+                # A daemon: what hangs in a driver must not keep the program from ending.
+                self._thread = threading.Thread(target=self._serve, name="voicecli-portaudio", daemon=True)
+                self._thread.start()
+        self._calls.put(run)
 
     def _serve(self) -> None:
         while True:
-            self._calls.get()()
+            try:
+                run = self._calls.get(timeout=_TRIM_S)
+            except queue.Empty:
+                trim_stderr()
+            else:
+                run()
+
+    def _translated(self, call: Callable[[Any], _T]) -> _T:
+        portaudio = self._load()
+        try:
+            return call(portaudio)
+        except portaudio.PortAudioError as error:
+            raise _failed(error) from error
 
     def _load(self) -> Any:
         if self._portaudio is None:
@@ -126,6 +165,10 @@ class SoundSystem:
                 raise AudioDeviceError(
                     f"The library PortAudio is missing ({error}).", advice=_install_advice()
                 ) from error
+            except ImportError:  # voicecli is not installed as it should be, which no advice about sound can mend
+                raise
+            except Exception as error:  # a PortAudioError, whose class is gone with the module that failed to load
+                raise _failed(error) from error
             self._portaudio = sounddevice
         return self._portaudio
 
@@ -134,11 +177,20 @@ SOUND_SYSTEM = SoundSystem()
 """The one of this process."""
 
 
+def describe(error: Exception) -> str:
+    """What PortAudio says. Its `str()` asks PortAudio once more, which may fail as well; on its thread only."""
+    try:
+        return str(error)
+    except Exception:
+        return str(error.args[0])
+
+
 def _no_answer() -> AudioDeviceError:
-    return AudioDeviceError(
-        "The sound system does not answer.",
-        advice="Restart it (Linux: systemctl --user restart pipewire pulseaudio), or plug the device in again.",
-    )
+    return AudioDeviceError("The sound system does not answer.", advice=_RESTART)
+
+
+def _failed(error: Exception) -> AudioDeviceError:
+    return AudioDeviceError(f"The sound system failed: {describe(error)}.", advice=_RESTART)
 
 
 def _install_advice() -> str:

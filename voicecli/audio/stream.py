@@ -1,4 +1,4 @@
-"""A stream of a sound device that is kept alive: when it falls silent, it is opened again."""
+"""A stream of a sound device that is kept alive: opened again when it falls silent or the default is another."""
 
 import asyncio
 import contextlib
@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from voicecli.audio.defaults import LOOK_EVERY_S, default_name, keeps_its_device
 from voicecli.audio.devices import NOUN, Kind, choose_device, known_devices
-from voicecli.audio.soundsystem import SOUND_SYSTEM
+from voicecli.audio.soundsystem import SOUND_SYSTEM, describe
 from voicecli.errors import AudioDeviceError
 
 __all__ = ["Block", "DeviceFormat", "DeviceStream", "OnNotice"]
@@ -53,8 +54,15 @@ class DeviceFormat:
 Block = Callable[[Any, DeviceFormat, float], None]
 """Takes or fills a block of the device's memory, given how long it is from or to the air, in seconds.
 
-It is called on the audio thread: it never waits and never touches a screen. What it raises is counted and forgotten.
+It is called on the audio thread: it never waits and never touches a screen. What it raises costs the block, is counted,
+and is told once.
 """
+
+_FAILED: dict[Kind, str] = {
+    "input": "What the microphone {name!r} hears cannot be processed ({error}); it is lost.",
+    "output": "What the loudspeaker {name!r} is to play cannot be processed ({error}); there is silence instead.",
+}
+_FAILED_ADVICE = "If that goes on, begin the conversation again with --echo off, and headphones."
 
 
 class DeviceStream:
@@ -64,7 +72,8 @@ class DeviceStream:
         device: its number or a part of its name; None for the default.
         sample_rate: that is wished for, in Hz; the device's own is taken when it must be.
         block: gets every block.
-        on_notice: is told when the device is lost, back, or another.
+        on_notice: is told, on the event loop, by a code that begins with "microphone" or "loudspeaker": _lost and then
+            _back or _changed, _changed alone when another has become the default, _failed at the first failure.
 
     Attributes:
         blocks: how many came.
@@ -94,41 +103,58 @@ class DeviceStream:
         self._raw: Any = None  # the sound system's thread alone touches it
         self._flowing = False
         self._ended = asyncio.Event()  # PortAudio says that the stream is over
+        self._failure: Exception | None = None  # the first, until it is told
+        self._told_name = ""  # of the device that the user knows to be in use
+        self._may_follow = False  # PortAudio itself would stay with the device when another becomes the default
+        self._outdated = False  # another has become the default
+        self._defects = 0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._watchdog: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
     @property
     def alive(self) -> bool:
-        """Whether blocks come, as far as is known."""
+        """Whether blocks come, as far as is known. False also for a moment while it is opened again."""
         return self._raw is not None and self._flowing
 
+    @property
+    def kept(self) -> bool:
+        """Whether it is open, or will be opened again: blocks may come."""
+        return bool(self._tasks) and not self._closed
+
     async def open(self) -> None:
-        """Open it, and see from now on that it stays open. Idempotent.
+        """Open it, and see from now on that it stays open. Idempotent; does nothing once it is closed.
 
         Raises:
             AudioDeviceError: it cannot be opened.
         """
-        if self._watchdog is not None or self._closed:
-            return
-        self._loop = asyncio.get_running_loop()
-        try:
-            await SOUND_SYSTEM.run(self._open_first)
-        except BaseException:
-            SOUND_SYSTEM.submit(lambda _: self._forget())
-            raise
-        self._watchdog = asyncio.create_task(self._watch(), name=f"voicecli-{NOUN[self.kind]}")
+        async with self._opening:  # who comes second waits for the first
+            if self._tasks or self._closed:
+                return
+            self._loop = asyncio.get_running_loop()
+            try:
+                await SOUND_SYSTEM.run(self._open_first)
+            except BaseException:
+                SOUND_SYSTEM.submit(self._forget)  # it may still be opened; then this comes after it
+                raise
+            if self._closed:  # meanwhile, which has it forgotten
+                return
+            self._told_name = self.format.name if self.format else ""
+            noun = NOUN[self.kind]
+            self._tasks = [asyncio.create_task(self._watch(), name=f"voicecli-{noun}")]
+            if self._wanted is None:
+                self._tasks.append(asyncio.create_task(self._follow(), name=f"voicecli-default-{noun}"))
 
     async def aclose(self) -> None:
-        """Stop at once; idempotent."""
+        """Stop at once; idempotent. A driver that hangs is not waited for: it is told to stop when it wakes up."""
         self._closed = True
-        if self._watchdog is None:
-            return
-        self._watchdog.cancel()
-        await asyncio.wait([self._watchdog])
-        # A driver that hangs is left to itself.
-        with contextlib.suppress(AudioDeviceError):
-            await SOUND_SYSTEM.run(lambda _: self._forget(), _CLOSE_TIMEOUT_S)
+        for task in self._tasks:
+            task.cancel()
+        if self._loop is not None:
+            await SOUND_SYSTEM.run_regardless(self._forget, _CLOSE_TIMEOUT_S)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     # -- on the sound system's thread
 
@@ -176,6 +202,7 @@ class DeviceStream:
                     raw.close(ignore_errors=True)
                     raise _refused(self.kind, device.name, error) from error
                 self._raw, self.format, self._flowing = raw, opened, True
+                self._may_follow = keeps_its_device(device.host_api)
                 return
         assert refusal is not None
         raise _refused(self.kind, device.name, refusal) from refusal
@@ -205,7 +232,7 @@ class DeviceStream:
             raw.close(ignore_errors=True)
         self.open_now(portaudio)
 
-    def _forget(self) -> None:
+    def _forget(self, portaudio: Any) -> None:
         self.close_now()
         SOUND_SYSTEM.streams.discard(self)
 
@@ -224,8 +251,10 @@ class DeviceStream:
             )
             try:
                 self._block(buffer, opened, latency if 0 <= latency <= _HIGHEST_LATENCY_S else 0.0)
-            except Exception:
+            except Exception as error:
                 # Raised, it would end the stream and with it the conversation.
+                if not self.failures:
+                    self._failure = error
                 self.failures += 1
                 if not is_input:
                     buffer[:] = bytes(len(buffer))
@@ -245,57 +274,112 @@ class DeviceStream:
         seen, still, allowed = self.blocks, 0, _OPENING_TICKS
         missed, strain = self.missed, 0.0
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), _TICK_S)
+            await self._tick()
             if self.blocks != seen:
                 seen, still, allowed = self.blocks, 0, _SILENT_TICKS
             else:
                 still += 1
             strain = strain * _STRAIN_KEPT + self.missed - missed
             missed = self.missed
+            self._tell_failure()
             if self._ended.is_set() or still >= allowed:
                 self._flowing = False
                 await self._recover()
                 seen, still, allowed = self.blocks, 0, _SILENT_TICKS
+            elif self._outdated:
+                self._outdated = False
+                await self._attempt(functools.partial(self._reopen, look_anew=True))
+                seen, still, allowed = self.blocks, 0, _OPENING_TICKS
             elif strain > _TOO_MUCH_STRAIN and self._latency + 1 < len(_LATENCIES):
                 strain = 0.0
                 self._latency += 1
                 _log.debug("The %s misses blocks; its latency is now %s s", NOUN[self.kind], _LATENCIES[self._latency])
-                with contextlib.suppress(AudioDeviceError):  # then no block comes, and the next looks find it
-                    await SOUND_SYSTEM.run(self._reopen_wider)
+                await self._attempt(self._reopen_wider)  # if in vain, no block comes, and the next looks find it
+            self._tell_change()
+
+    async def _tick(self) -> None:
+        """Until the next look."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TICK_S):
+                await self._ended.wait()
+
+    async def _attempt(self, call: Callable[[Any], None]) -> bool:
+        """Whether the sound system could do it. Whatever goes wrong, somebody must go on watching."""
+        try:
+            await SOUND_SYSTEM.run(call)
+        except AudioDeviceError as error:
+            _log.debug("%s", error)
+        except Exception:
+            # At first as the defect that it is; a loop repeats it twice a second.
+            _log.log(logging.DEBUG if self._defects else logging.ERROR, "Opening a device failed", exc_info=True)
+            self._defects += 1
+        else:
+            return True
+        return False
 
     async def _proves_alive(self) -> bool:
         """Whether blocks go on coming; a device that is stalled takes some to fill its buffer."""
         for _ in range(_PROOF_TICKS):
             seen = self.blocks
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), _TICK_S)
+            await self._tick()
         return self.blocks != seen and not self._ended.is_set()
 
     async def _recover(self) -> None:
         """Open it again, and again, until blocks come."""
-        before = self.format.name if self.format else ""
-        noun = NOUN[self.kind]
-        self._on_notice(f"{noun}_lost", f"The {noun} {before!r} has stopped; opening it again.")
+        before, noun = self._told_name, NOUN[self.kind]
+        self._tell("lost", f"The {noun} {before!r} has stopped; opening it again.")
         for tries in itertools.count():
             # The one asked for may be gone for good: then the default takes its place, and both are tried in turn.
             use_default = tries >= _TRIES_BEFORE_DEFAULT and tries % 2 == 0
             self._asked = None if use_default else self._wanted
             self._ended.clear()
-            try:
-                await SOUND_SYSTEM.run(functools.partial(self._reopen, look_anew=_looks_anew(tries)))
-            except AudioDeviceError as error:
-                _log.debug("%s", error)
+            if not await self._attempt(functools.partial(self._reopen, look_anew=_looks_anew(tries))):
                 await asyncio.sleep(_RETRY_S)
                 continue
             if await self._proves_alive():
                 break
             self._flowing = False
-        after = self.format.name if self.format else ""
-        if after == before:
-            self._on_notice(f"{noun}_back", f"The {noun} {after!r} is back.")
-        else:
-            self._on_notice(f"{noun}_changed", f"The {noun} is now {after!r}.")
+            if self._ended.is_set():  # at once: without a pause it would be opened hundreds of times a second
+                await asyncio.sleep(_RETRY_S)
+        if self.format is not None and self.format.name == before:
+            self._tell("back", f"The {noun} {before!r} is back.")
+
+    async def _follow(self) -> None:
+        """Find out when another device has become the default, where the stream itself would not change to it."""
+        suspected = followed = ""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            # Of one that is lost, the watchdog is about to open the default anyway.
+            name = await default_name(self.kind) if self._may_follow and self.alive else ""
+            if not name:
+                suspected = ""
+            elif self.format is not None and name == self.format.name:
+                suspected = followed = ""
+            elif name != suspected:
+                suspected = name  # seen once: a headset that is being connected may appear and go
+            elif name != followed:  # else it could not be had
+                followed = name
+                self._outdated = True
+
+    def _tell_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            noun, name = NOUN[self.kind], self.format.name if self.format else ""
+            _log.error("A block of the %s failed", noun, exc_info=failure)
+            error = f"{type(failure).__name__}: {failure}"
+            self._tell("failed", f"{_FAILED[self.kind].format(name=name, error=error)} {_FAILED_ADVICE}")
+
+    def _tell_change(self) -> None:
+        """Also when it was not this stream that had the devices looked for anew."""
+        if self.format is not None and self.format.name != self._told_name:
+            self._told_name = self.format.name
+            self._tell("changed", f"The {NOUN[self.kind]} is now {self._told_name!r}.")
+
+    def _tell(self, what: str, message: str) -> None:
+        try:
+            self._on_notice(f"{NOUN[self.kind]}_{what}", message)
+        except Exception:
+            _log.exception("Who is told of the devices failed")
 
 
 def _looks_anew(tries: int) -> bool:
@@ -318,7 +402,7 @@ def _refused(kind: Kind, name: str, error: Exception) -> AudioDeviceError:
         return AudioDeviceError(
             f"The {noun} {name!r} is not there any more.", advice="Choose another device: `voice list-devices`."
         )
-    text = str(error)
+    text = describe(error)
     if "permission" in text.casefold() or "denied" in text.casefold():
         return AudioDeviceError(
             f"The {noun} {name!r} may not be used: {text}.",

@@ -5,18 +5,22 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from voicecli.cli.lists import JsonOption, show_table
+from voicecli.errors import AudioDeviceError
+
+if TYPE_CHECKING:
+    from voicecli.audio.portaudio import Microphone
 
 __all__ = ["list_devices", "test_audio"]
 
 _RATE = 24_000
 _RECORD_S = 3.0
 _LISTEN_S = 1.6  # for the chirp: 0.4 s, and up to a second on its way
+_PATIENCE_S = 5.0  # with a device that delivers nothing: by then it was opened anew several times
 
 InputDevice = Annotated[
     str | None, typer.Option("--input-device", metavar="NAME|NUMBER", help="The microphone; see list-devices.")
@@ -78,20 +82,36 @@ async def _measure(input_device: str | None, output_device: str | None) -> dict[
     from voicecli.audio.portaudio import Microphone, Speaker
     from voicecli.audio.probe import advise, chirp, find_chirp, judge_recording
 
-    microphone = Microphone(_RATE, device=input_device)
-    speaker = Speaker(_RATE, device=output_device)
-    heard = _Heard()
+    lost: set[str] = set()
+
+    def tell(code: str, message: str) -> None:
+        device, _, what = code.partition("_")
+        if what == "lost":
+            lost.add(device)
+        elif what in {"back", "changed"}:
+            lost.discard(device)
+        typer.echo(message, err=True)
+
+    microphone = Microphone(_RATE, device=input_device, on_notice=tell)
+    speaker = Speaker(_RATE, device=output_device, on_notice=tell)
+    heard = _Heard(microphone)
     listening: asyncio.Task[None] | None = None
     try:
         await speaker.open()
         await microphone.open()
-        listening = asyncio.create_task(heard.listen(microphone))
+        listening = asyncio.create_task(heard.listen())
         typer.echo(f"Speak for {_RECORD_S:.0f} seconds, with a pause ...", err=True)
         voice = await heard.after(len(heard.audio), _RECORD_S)
         typer.echo("That was you:", err=True)
         speaker.write(voice, "voice")
         speaker.end()
         await speaker.drain()
+        if "loudspeaker" in lost:
+            raise AudioDeviceError(
+                f"The loudspeaker {speaker.device!r} takes no sound.",
+                advice="Is it switched on and connected? Otherwise choose another with --output-device; "
+                "`voice list-devices` shows them.",
+            )
         typer.echo("And now a chirp.", err=True)
         begin = len(heard.audio)
         speaker.write(chirp(_RATE), "chirp")
@@ -125,21 +145,34 @@ class _Heard:
         begun: when its first sample could be had at the earliest, by the monotonic clock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, microphone: "Microphone") -> None:
         self.audio = bytearray()
         self.begun = float("inf")
+        self._microphone = microphone
         self._more = asyncio.Event()
 
-    async def listen(self, microphone: AsyncIterable[bytes]) -> None:
-        async for chunk in microphone:
+    async def listen(self) -> None:
+        async for chunk in self._microphone:
             self.audio += chunk
             self.begun = min(self.begun, time.monotonic() - len(self.audio) / 2 / _RATE)
             self._more.set()
 
     async def after(self, begin: int, seconds: float) -> bytes:
-        """What was or will be recorded from byte `begin` on, of this length."""
+        """What was or will be recorded from byte `begin` on, of this length.
+
+        Raises:
+            AudioDeviceError: the microphone delivers nothing.
+        """
         end = begin + round(seconds * _RATE) * 2
         while len(self.audio) < end:
             self._more.clear()
-            await self._more.wait()
+            try:
+                async with asyncio.timeout(_PATIENCE_S):
+                    await self._more.wait()
+            except TimeoutError:
+                raise AudioDeviceError(
+                    f"The microphone {self._microphone.device!r} delivers nothing.",
+                    advice="Is it switched on and connected, and may this terminal use it? Otherwise choose another "
+                    "with --input-device; `voice list-devices` shows them.",
+                ) from None
         return bytes(self.audio[begin:end])
