@@ -230,3 +230,13 @@ def test_no_device_is_one_clear_error(tmux: Tmux, sound_server: SoundServer) -> 
     screen = tmux.wait_for("status 5")
     assert "Traceback" not in screen
     assert "microphone" in screen
+
+
+def test_it_ends_though_the_sound_server_hangs(tmux: Tmux, sound_server: SoundServer) -> None:
+    with OpenAIServer.in_thread() as server:
+        tmux.run("voicecli", "chat", environment=environment(sound_server, **keys_of(server)))
+        tmux.wait_for("Listening")
+        with sound_server.frozen():
+            tmux.keys("C-c")
+            screen = tmux.wait_for("status 130")
+    assert "Traceback" not in screen

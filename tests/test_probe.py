@@ -51,6 +51,7 @@ def test_a_recording_is_measured() -> None:
         (GOOD, HeardChirp(300, -50), "Wireless"),
         (GOOD, None, "headphones"),
         (Recorded(-96, -96, 0, silent=True), HeardChirp(60, -50), "muted"),
+        (Recorded(-96, -96, 0, silent=True), None, "muted"),
         (Recorded(-5, -50, 0.02, silent=False), HeardChirp(60, -50), "cut off"),
         (Recorded(-55, -80, 0, silent=False), HeardChirp(60, -50), "very soft"),
         (Recorded(-30, -35, 0, silent=False), HeardChirp(60, -50), "silero"),

@@ -127,19 +127,14 @@ class JitterBuffer:
         """Go on where `pause()` stopped."""
         self._paused = False
 
-    def clear(self, now: float, output_latency_s: float | None = None) -> Playhead | None:
-        """Forget everything unheard; the sound fades out within 12 ms.
-
-        Args:
-            output_latency_s: as for `playhead()`, when the device is stopped as well; None when it will still play what
-                it has been given, which then counts as heard.
+    def clear(self) -> Playhead | None:
+        """Forget everything unheard; the sound fades out within 12 ms. What the device has been given counts as heard.
 
         Returns:
             Where the listener was, or None when a complete reply had been heard to its end.
         """
         with self._flush:
-            heard = self._timeline.played if output_latency_s is None else self._heard(now, output_latency_s)
-            playhead = self._locate(heard)
+            playhead = self._locate(self._timeline.played)
             self._replies = deque()
             self._items.clear()
             self._pushed = 0
@@ -157,10 +152,7 @@ class JitterBuffer:
             output_latency_s: from handing a block to the device until its first sample sounds: PortAudio's
                 `outputBufferDacTime - currentTime`.
         """
-        return self._locate(self._heard(now, output_latency_s))
-
-    def _heard(self, now: float, output_latency_s: float) -> int:
-        return self._timeline.heard(now, output_latency_s, self._per_ms * 1000)
+        return self._locate(self._timeline.heard(now, output_latency_s, self._per_ms * 1000))
 
     def _locate(self, heard: int) -> Playhead | None:
         if not self._items or (heard >= self._pushed and self._open is None):

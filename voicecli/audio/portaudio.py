@@ -305,13 +305,13 @@ class Speaker:
         """Take a chunk of the item's audio; never blocks."""
         self._buffer.push(audio, item_id, time.monotonic())
 
-    def end(self, item_id: str | None = None) -> None:
+    def end(self) -> None:
         """Know that the reply is complete: nothing more of it comes."""
         self._buffer.end()
 
     def clear(self) -> Playhead | None:
         """Fade out within 12 ms, forget what is unheard; says where the listener was, or None when all was heard."""
-        return self._buffer.clear(time.monotonic())  # what the device has been given, it will still play
+        return self._buffer.clear()  # what the device has been given, it will still play
 
     def pause(self) -> None:
         """Fall silent, and keep what is unheard until `resume()`."""

@@ -94,20 +94,20 @@ def find_chirp(heard: bytes, sample_rate: int) -> HeardChirp | None:
 
 def advise(recorded: Recorded, echo: HeardChirp | None) -> list[str]:
     """What the user may do about it, the most urgent first; never empty."""
-    advice = []
-    if recorded.silent or recorded.level <= SILENCE_DBFS:
-        advice.append(
+    if recorded.silent or recorded.level <= SILENCE_DBFS:  # and then nothing is known of the echo
+        return [
             "The microphone delivers nothing: is it muted, or is this terminal not allowed to use it? "
             "Otherwise choose another with --input-device."
-        )
-    elif recorded.clipped > 0.001:
+        ]
+    advice = []
+    if recorded.clipped > 0.001:
         advice.append("Your voice is cut off at the top: lower the microphone's level, or move away from it.")
     elif recorded.level < _TOO_SOFT_DBFS:
         advice.append("Your voice is very soft: raise the microphone's level, or move closer.")
     elif recorded.level - recorded.noise_floor < _SPEECH_OVER_NOISE_DB:
         advice.append("Your voice hardly stands out from the noise (did you speak?): try --vad-engine silero.")
     if echo is None:
-        advice.append("The microphone does not hear the loudspeaker: with headphones, --echo off saves some work.")
+        advice.append("The microphone does not hear the loudspeaker: right for headphones; else turn it up.")
     elif echo.gain_db > _LOUD_ECHO_DB:
         advice.append(
             'The microphone hears the loudspeaker: keep echo cancellation on (pip install "voicecli[aec]"), '

@@ -6,6 +6,7 @@ come or gone, which closes every stream there is: whoever keeps one open registe
 """
 
 import asyncio
+import contextlib
 import logging
 import queue
 import shutil
@@ -26,6 +27,7 @@ _T = TypeVar("_T")
 
 # PortAudio answers within milliseconds; opening a Bluetooth headset takes seconds. What takes longer hangs.
 _ANSWER_TIMEOUT_S = 10.0
+_EXIT_TIMEOUT_S = 2.0  # it takes a few ms
 _TRIM_S = 10.0  # how often it is looked, when nothing else is to do, what C has written to the terminal meanwhile
 _RESTART = "Restart it (Linux: systemctl --user restart pipewire pulseaudio), or plug the device in again."
 _INSTALL = (
@@ -132,6 +134,20 @@ class SoundSystem:
                 stream.open_now(portaudio)
             except (AudioDeviceError, portaudio.PortAudioError) as error:  # its watchdog will see to it
                 _log.debug("%s", describe(error))
+
+    def shut_down(self) -> bool:
+        """End PortAudio, as sounddevice does by itself at the end of a program; but wait no longer than 2 s for it.
+
+        Returns:
+            Whether it has ended. Otherwise the driver hangs, and will call what is gone if the interpreter ends in
+            good order: leave by `os._exit`.
+        """
+        if self._portaudio is None:
+            return True
+        with contextlib.suppress(Exception):
+            self.submit(lambda portaudio: portaudio._exit_handler()).result(_EXIT_TIMEOUT_S)
+            return True
+        return False
 
     def _hand_over(self, run: Callable[[], None]) -> None:
         with self._start:

@@ -1,5 +1,6 @@
 """The `voice` command: parses, composes, runs. The one place that turns errors into exit codes."""
 
+import contextlib
 import errno
 import io
 import os
@@ -17,7 +18,14 @@ _FULL = {errno.EDQUOT, errno.EFBIG, errno.ENOSPC}
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command and exit."""
-    sys.exit(execute(args))
+    status = execute(args)
+    sound = sys.modules.get("voicecli.audio.soundsystem")
+    if sound is not None and not sound.SOUND_SYSTEM.shut_down():
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def execute(args: Sequence[str] | None = None) -> int:

@@ -51,7 +51,11 @@ def list_devices(as_json: JsonOption = False) -> None:
     columns = ("number", "name", "system", "inputs", "outputs", "rate", "default input", "default output")
     show_table(columns, rows, as_json)
     if not rows:
-        typer.echo("No sound device was found. Is one plugged in, and does the sound server run?", err=True)
+        typer.echo(
+            "No sound device was found. Plug one in, or start the sound server (PipeWire, PulseAudio), and try again. "
+            "Without one: voice chat --input FILE --output FILE.",
+            err=True,
+        )
 
 
 def test_audio(
