@@ -800,6 +800,11 @@ async def test_two_texts_that_are_answered_together_are_not_waited_for_longer(mo
         await session.send_text("Two?", wait=False)
         connection.play(reply("Both."))
         await session.wait_for_reply()
+        assert not session.awaiting_reply
+        await session.send_text("Three?", wait=False)
+        await session.send_text("Four?", wait=False)
+        connection.play(reply("Both again.", response_id="again"))
+        await until(lambda: not session.awaiting_reply)  # also where nobody waits for it
 
 
 # -- the end

@@ -18,6 +18,7 @@ from rich.console import Console
 from tests.picture import Scene, picture
 from voicecli.audio.meter import Meter
 from voicecli.drawing import ASCII, UNICODE, Glyphs, draw_entry, draw_footer, glyphs_for
+from voicecli.entries import Remark
 from voicecli.errors import RealtimeError
 from voicecli.events import (
     CONNECTION_LOST,
@@ -761,3 +762,21 @@ def test_the_meter_shows_each_frequency_in_its_band(speech: bytes) -> None:
     assert max(meter.bands) > 0.5
     meter.feed(bytes(3_200))
     assert meter.bands == (0.0,) * 5
+
+
+def test_a_noise_is_no_question() -> None:
+    stage = Stage(SpeechStarted(), SpeechStopped(), ResponseStarted("r"), assistant("One."), ResponseDone("r"))
+    stage.happen(SpeechStarted(), SpeechStopped(is_turn=False))
+    assert stage.view.state_words == "Listening"
+    stage.happen(SpeechStarted(), SpeechStopped(), SpeechStarted())
+    assert stage.view.state_words == "Hearing you"
+    stage.happen(SpeechStopped(is_turn=False))
+    assert stage.view.state is State.THINKING, "the question before it is still to be answered"
+
+
+def test_an_empty_line_that_was_printed_is_shown() -> None:
+    console = Console(width=20, color_system=None)
+    for text in ("one\n\ntwo", ""):
+        with console.capture() as capture:
+            console.print(draw_entry(Remark("note", text), 20))
+        assert capture.get() == f"{text}\n"

@@ -87,7 +87,7 @@ def draw_entry(entry: Entry, width: int, glyphs: Glyphs = UNICODE) -> Renderable
             body = "\n".join(map(printable, _argument_words(arguments, exact=True)))
             return Group(header, Padding(Text(body, overflow="fold"), (0, 0, 0, 2))) if body else header
         case Remark(kind, text):
-            return Group(*(Text(printable(line), style=_REMARK_STYLES[kind]) for line in text.splitlines()))
+            return Group(*(Text(printable(line), style=_REMARK_STYLES[kind]) for line in text.split("\n")))
 
 
 def draw_footer(view: View, width: int, height: int, glyphs: Glyphs = UNICODE) -> list[Text]:

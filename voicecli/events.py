@@ -139,9 +139,14 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped:
-    """The user's spoken turn ended."""
+    """The user's spoken turn ended.
+
+    Attributes:
+        is_turn: False where it proved too short for a turn: nothing will answer it.
+    """
 
     item_id: str | None = None
+    is_turn: bool = True
 
 
 @dataclass(frozen=True, slots=True)

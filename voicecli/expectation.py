@@ -30,12 +30,17 @@ class Expectation:
         self._speech_open = False
 
     @property
-    def waiting(self) -> bool:
-        return self._owed > 0 or self.running is not None or self._hope_until is not None
+    def owes(self) -> bool:
+        """Whether an answer is certainly to come, or is being made."""
+        return self._owed > 0 or self.running is not None
+
+    def waiting(self, now: float) -> bool:
+        """Whether one is to come, if only perhaps."""
+        return self.owes or (self._hope_until is not None and now < self._hope_until)
 
     def hope_left(self, now: float) -> float | None:
         """How long to hope for a sign of speech, in seconds; None when something certain is waited for."""
-        if self._hope_until is None or self._owed or self.running is not None:
+        if self._hope_until is None or self.owes:
             return None
         return max(0.0, self._hope_until - now)
 

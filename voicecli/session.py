@@ -177,7 +177,7 @@ class VoiceSession:
     @property
     def awaiting_reply(self) -> bool:
         """Whether a turn has ended whose answer is not complete, words included, or a reply is being made."""
-        return self._expected.waiting or len(self._calls) > 0 or self._order.holding
+        return self._expected.waiting(time.monotonic()) or len(self._calls) > 0 or self._order.holding
 
     # -- what the program says
 
@@ -305,13 +305,14 @@ class VoiceSession:
             if self._over:
                 self._raise_over()
             self._happened.clear()
-            hope_s = self._expected.hope_left(time.monotonic())
+            timed = len(self._calls) > 0 or self._order.holding  # by timeouts of their own
+            hope_s = None if timed else self._expected.hope_left(time.monotonic())
             try:
                 async with asyncio.timeout(self._config.response_timeout_s if hope_s is None else hope_s):
                     await self._happened.wait()
             except TimeoutError:
-                if self._calls or self._order.holding:
-                    continue  # they have timeouts of their own
+                if timed:
+                    continue
                 self._expected.give_up()
                 if hope_s is not None:
                     continue
@@ -421,7 +422,7 @@ class VoiceSession:
         """The user's voice, noticed here while the provider finds the turns and does not tell, or cannot.
 
         A reply that has come whole the provider does not interrupt any more: if it is still heard, it is paused, and
-        cut by words. One that broke off with the connection is cut at once.
+        cut by words. One that broke off with the connection, when it had begun to sound, is cut at once.
         """
         now, interrupts = time.monotonic(), self._config.turn_detection.interrupt_response
         if isinstance(event, SpeechStopped):
@@ -434,9 +435,9 @@ class VoiceSession:
                 self._go_on()
         else:
             self._spoken_over = self._expected.running
-            if self._away and interrupts:
+            if self._away and interrupts and self._expected.running in (None, self._sounding):
                 await self._stop_reply()
-            elif interrupts and self.player is not None and not self._expected.waiting:
+            elif interrupts and self.player is not None and not self._expected.owes:
                 self._hold.overhear()
                 self.player.pause()
         if not self._connection.capabilities.reports_speech:  # otherwise the provider tells when it is back
@@ -508,7 +509,7 @@ class VoiceSession:
         if self._expected.running is None and heard is None:
             return False
         event = Interrupted(response_id, heard.item_id if heard else None)
-        await self._cut_short(heard, event, whole=not self._expected.waiting)
+        await self._cut_short(heard, event, whole=not self._expected.owes)
         return True
 
     def _stop_playback(self) -> Playhead | None:
@@ -584,7 +585,7 @@ class VoiceSession:
                 await self._cut_short(self._stop_playback(), event)
                 return
             case ResponseStarted(response_id):
-                if self._hold.overheard(now) and not self._expected.waiting:
+                if self._hold.overheard(now) and not self._expected.owes:
                     await self._stop_reply()  # this one answers the voice that paused it
                 self._clock.response_started(now)
                 if not self._expected.response_started(response_id):

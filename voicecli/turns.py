@@ -136,5 +136,5 @@ class UserTurns:
                     steps += [SpeechStopped(), EndTurn()]
                 case TurnDropped():
                     if not self._open:
-                        steps.append(SpeechStopped())
+                        steps.append(SpeechStopped(is_turn=False))
         return steps

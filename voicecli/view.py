@@ -80,7 +80,8 @@ class Sound:
         microphone, speaker: their names; "" where there is none.
         microphone_bands, speaker_bands: how loud each band of frequencies is, low to high, 0 to 1; one is a level.
         playing: whether anything of a reply is still to be heard.
-        echo: what is done against echo: "aec", "gate", "half-duplex", "off"; "" where nothing is to be said.
+        echo: what is done against echo: "aec", "gate", "half-duplex", "off", "none" where there is none; "" where
+            nothing is to be said.
         underruns: silences in the middle of replies so far.
     """
 
@@ -150,10 +151,11 @@ class View:
                     self._remark("note", "Connected again.")
                 self._started, self._attempt = True, 0
             case SpeechStarted():
-                self._hearing, self._thinking_since = True, None
-            case SpeechStopped():
+                self._hearing = True
+            case SpeechStopped(is_turn=is_turn):
                 self._hearing = False
-                self.turn_ended()
+                if is_turn:
+                    self.turn_ended()
             case Interrupted():
                 self._sounding, self._interrupted_at = False, now
                 self._thinking_since = None

@@ -267,7 +267,7 @@ async def test_it_ends_though_the_provider_takes_no_sound() -> None:
 
 
 @virtual_time
-async def test_it_ends_though_the_program_was_busy_when_the_key_was_pressed() -> None:
+async def test_a_microphone_that_is_closed_while_its_reader_is_busy_ends_the_conversation() -> None:
     """Sound has piled up, and the reader is in the middle of it."""
 
     class Slow(ScriptedConnection):

@@ -47,7 +47,7 @@ def test_a_live_conversation_has_a_first_and_a_last_line() -> None:
     first, *said, last = lines_of(PlainLines(stream := io.StringIO(), live=True), stream)
     assert first == "Listening. Ctrl-C ends."
     assert said == ["You: How is it?", *(f"Reconnecting ({attempt}) in 0.5 s: It broke." for attempt in (1, 2))]
-    assert last == "1 turn in 0 s, latency median 500 ms, worst 600 ms, 1 reconnect, $0.0300"
+    assert last == "1 turn in 0 s, latency median 600 ms, worst 600 ms, 1 reconnect, $0.0300"
 
 
 def test_on_a_terminal_the_last_line_keeps_clear_of_the_ctrl_c() -> None:

@@ -52,7 +52,7 @@ def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
         (f"-i {QUESTION} --echo off", ["--echo has no effect with a recording."]),
         ("-o reply.wav --echo aec", ["--echo has no effect where the sound does not go to a loudspeaker."]),
         ("--input-rate 16000", ["--input-rate has no effect without --input."]),
-        ("--vad-engine silero", ["--vad-engine has no effect with --vad server."]),
+        ("--vad-engine silero", ["--vad-engine has no effect with --vad server, but while the connection is lost."]),
         ("--vad none --silence-ms 900", ["--silence-ms has no effect with --vad none."]),
         ("--vad client --idle-timeout-ms 9000", ["--idle-timeout-ms has no effect with --vad client."]),
         ("--vad client --no-interrupt", ["--no-interrupt has no effect with --vad client."]),

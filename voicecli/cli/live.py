@@ -67,7 +67,7 @@ async def talk(
                 return False
             try:
                 async with LiveView(view, live, sound=live.sound) as shown:
-                    with printed_lines(lambda line: view.apply(Notice("printed", line))):
+                    with printed_lines(lambda lines: view.apply(Notice("printed", "\n".join(lines)))):
                         await live.hold(voice, [view.apply])
             finally:
                 if summary := view.summary():

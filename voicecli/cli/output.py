@@ -44,7 +44,7 @@ class _Totals:
                 tally.usage += usage
                 tally.turns += not awaits_tools
                 latency = metrics.first_audio_ms if metrics.first_heard_ms is None else metrics.first_heard_ms
-                if latency is not None:
+                if latency is not None and not awaits_tools:
                     tally.latencies.append(latency)
             case Reconnecting(attempt=1):
                 tally.reconnects += 1

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 __all__ = ["printed_lines"]
 
@@ -14,14 +14,15 @@ _LONGEST = 4_096  # characters of a line without an end, which is shown then all
 
 
 @contextmanager
-def printed_lines(tell: Callable[[str], None]) -> Iterator[None]:
+def printed_lines(tell: Callable[[list[str]], None]) -> Iterator[None]:
     """While it is open, what is written to `sys.stdout` and `sys.stderr` goes line by line to `tell` instead.
 
     What other programs write, and C libraries, is not caught. Must be entered where an event loop runs.
 
     Args:
-        tell: called on that loop with each line, without its end, whichever thread has printed it; from each thread
-            in order. What a carriage return would overwrite, such as a bar that grows, is left out.
+        tell: called on that loop with the lines since the last call, without their ends, whichever threads have printed
+            them; from each thread in order. What a carriage return would overwrite, such as a bar that grows, is left
+            out.
     """
     loop = asyncio.get_running_loop()
     out, err = _Lines(sys.stdout, loop, tell), _Lines(sys.stderr, loop, tell)
@@ -44,16 +45,25 @@ class _Lines(io.TextIOBase):
     encoding = "utf-8"
     errors = "strict"
 
-    def __init__(self, original: TextIO, loop: asyncio.AbstractEventLoop, tell: Callable[[str], None]) -> None:
+    def __init__(self, original: TextIO, loop: asyncio.AbstractEventLoop, tell: Callable[[list[str]], None]) -> None:
         self.original = original
+        self.buffer = _Bytes(self)
         self._loop = loop
-        self._tell: Callable[[str], None] | None = tell
+        self._tell: Callable[[list[str]], None] | None = tell
+        self._lines: list[str] = []  # that the loop has not taken yet
         self._lock = threading.RLock()
         # By thread, so that those which print at once do not get into each other's lines.
         self._begun: dict[int, str] = {}
 
     def writable(self) -> bool:
         return True
+
+    def fileno(self) -> int:
+        """Of the terminal, for those who hand it to other programs: what these write is not caught."""
+        return self.original.fileno()
+
+    def reconfigure(self, **_: object) -> None:
+        """Without effect: text is text here."""
 
     def write(self, text: str) -> int:
         with self._lock:
@@ -65,23 +75,44 @@ class _Lines(io.TextIOBase):
                 rest = rest[_LONGEST:]
             if rest:
                 self._begun[threading.get_ident()] = rest
-            for line in lines:
+            if lines and not self._lines:
                 with suppress(RuntimeError):  # the loop is closed: nobody is there to be told
-                    self._loop.call_soon_threadsafe(self._tell, _last_written(line).rstrip("\r"))
+                    self._loop.call_soon_threadsafe(self._hand_over, self._tell)
+            self._lines += [_last_written(line).rstrip("\r") for line in lines]
         return len(text)
+
+    def _hand_over(self, tell: Callable[[list[str]], None]) -> None:
+        with self._lock:
+            lines, self._lines = self._lines, []
+        if lines:
+            tell(lines)
 
     def flush(self) -> None:
         """A line is told when it is whole, and not before."""
         if self._tell is None:
             self.original.flush()
 
-    def end(self, tell: Callable[[str], None]) -> None:
+    def end(self, tell: Callable[[list[str]], None]) -> None:
         """Tell what has no end of line, on the loop; from now on pass everything on."""
         with self._lock:
             self._tell = None
             begun, self._begun = self._begun, {}
-        for line in begun.values():
-            self._loop.call_soon(tell, line.rstrip("\r"))
+            self._lines += [line.rstrip("\r") for line in begun.values()]
+        self._loop.call_soon(self._hand_over, tell)
+
+
+class _Bytes(io.RawIOBase):
+    """The bytes beneath a text stream."""
+
+    def __init__(self, text: _Lines) -> None:
+        self._text = text
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._text.write(bytes(data).decode("utf-8", "replace"))
+        return len(data)
 
 
 def _last_written(line: str) -> str:

@@ -66,10 +66,6 @@ class UserTurns:
         return self._audio.turn_open
 
     @property
-    def commits_under_way(self) -> bool:
-        return bool(self._commits)
-
-    @property
     def to_restore(self) -> bool:
         """Whether committed turns have to be committed again on a new socket."""
         return bool(self._audio.kept)
@@ -153,7 +149,9 @@ class UserTurns:
 
     def committed(self, frame: Frame) -> None:
         gate, item_id = self._gate, required(frame, "item_id")
-        gate.speaking = False
+        if gate.speaking:  # the server was told to end the turn, and does not report its silence
+            gate.speaking = False
+            self._wire.events.append(SpeechStopped(item_id))
         if item_id in self._finished or item_id in self._partial:
             return
         wants_reply = self._answer_next
