@@ -1208,3 +1208,15 @@ async def test_what_nobody_reads_does_not_eat_the_memory(monkeypatch: pytest.Mon
     assert len(errors) == 1
     assert heard[-1] == bytes([49, 0])
     assert len(heard) <= 12
+
+
+async def test_while_the_connection_is_made_again_a_noise_costs_no_answer_of_which_nothing_came(speech: bytes) -> None:
+    capabilities = Capabilities(input_rate=16_000, output_rate=24_000)
+    connection = ScriptedConnection(capabilities=capabilities)
+    async with RealtimeVoice(scripted_provider(connection=connection), config=SERVER).connect() as session:
+        session.player = Player()
+        connection.play([SpeechStarted(), SpeechStopped(), ResponseStarted("r"), Reconnecting(1, 0.0, "gone")])
+        await until(lambda: session._away)
+        await session.send_audio(bytes(32_000) + speech, wait=False)
+        assert connection.cancelled == []
+        assert session.awaiting_reply
