@@ -13,7 +13,7 @@ from voicecli.cli import execute
 from voicecli.cli.options import Choices, Devices
 from voicecli.cli.run import run_conversation, run_live
 from voicecli.cli.unused import unused_options
-from voicecli.config import RealtimeConfig
+from voicecli.config import RealtimeConfig, VADMode
 from voicecli.testing import reply, scripted_provider
 
 QUESTION = str(DATA / "question.wav")
@@ -78,7 +78,8 @@ def test_options_without_effect_are_told(monkeypatch: pytest.MonkeyPatch, line: 
 
 def choices(*given: str) -> Choices:
     provider = scripted_provider(reply("Yes."))
-    return Choices(provider, RealtimeConfig(), None, vad_given=True, given=frozenset(given))
+    config = RealtimeConfig(vad_mode=VADMode.CLIENT)  # otherwise a recording takes as long as it was spoken
+    return Choices(provider, config, None, vad_given=True, given=frozenset(given))
 
 
 def test_it_is_a_note_beside_a_recording(capsys: pytest.CaptureFixture[str]) -> None:
