@@ -20,8 +20,10 @@ _SKEW_WINDOWS = 5
 _SKEW_SIGN_MS = 60
 _SKIPPED_MS = 20
 _MOST_KEPT_MS = 1_000  # of what is played, while nothing is recorded
-# How long a recording waits for what was played at the same time, when that is late; then it was nothing.
+# How long a recording waits for what was played at the same time, when that is late; then it was nothing. It does not
+# wait at all once nothing was played for so long that no loudspeaker can be running.
 _MOST_HELD_MS = 100
+_NOT_RUNNING_MS = 500
 
 
 class FramePairs:
@@ -44,11 +46,13 @@ class FramePairs:
         self._captured: deque[bytes] = deque()
         self._taken_ms = 0  # recorded before the first of these
         self._lead_ms = 0  # how much more was played than recorded, before the two frames of a pair
+        self._unplayed_ms = _NOT_RUNNING_MS  # recorded since something was played
 
     def played(self, frame: bytes) -> None:
         """On the thread that plays."""
         self._played.append((self._skew.played_ms, frame))
         self._skew.played()
+        self._unplayed_ms = 0
 
     def captured(self, frame: bytes, *, quiet: bool) -> bool:
         """On the thread that records; says whether the distance changes: that of an echo to its sound, too.
@@ -57,6 +61,7 @@ class FramePairs:
             quiet: whether there is no echo, so that it does not matter.
         """
         self._captured.append(frame)
+        self._unplayed_ms += FRAME_MS
         skipped = self._skew.captured()
         low = self._skew.low
         if low is None or not (skipped or (quiet and abs(low - self._lead_ms) >= _SKIPPED_MS)):
@@ -74,10 +79,10 @@ class FramePairs:
             if self._played:
                 if self._played[0][0] == wanted_ms:
                     played = self._played.popleft()[1]
-            elif len(self._captured) > _MOST_HELD_MS // FRAME_MS:
+            elif wanted_ms >= self._skew.played_ms:  # it is yet to be played, not gone
+                if len(self._captured) <= _MOST_HELD_MS // FRAME_MS and self._unplayed_ms <= _NOT_RUNNING_MS:
+                    return
                 self._lead_ms -= FRAME_MS
-            else:
-                return
             self._taken_ms += FRAME_MS
             yield played, self._captured.popleft()
 
