@@ -167,7 +167,7 @@ class FakePortAudio:
             stream.deliver()
 
     @contextlib.asynccontextmanager
-    async def flowing(self, every_s: float = 0.01) -> AsyncIterator[None]:
+    async def flowing(self, every_s: float = 0.05) -> AsyncIterator[None]:
         """Blocks pass. Seldom, they cost a virtual clock less."""
 
         async def flow() -> None:

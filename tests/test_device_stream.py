@@ -51,10 +51,10 @@ async def until(condition: Callable[[], bool], timeout_s: float = 60.0) -> float
     """How long it took until the condition held, in seconds: counted, so that a machine that is held up is not late."""
     looks = 0
     while not condition():
-        assert looks < timeout_s * 100
-        await asyncio.sleep(0.01)
+        assert looks < timeout_s * 20
+        await asyncio.sleep(0.05)
         looks += 1
-    return looks / 100
+    return looks / 20
 
 
 # -- lost and back
