@@ -68,6 +68,7 @@ class FakeStream:
         self.kind = kind
         self.running = False
         self.stalled = False
+        self.skips = False  # it says so with each block
         self.played = bytearray()
         self._portaudio = portaudio
         self._frames: int = settings["blocksize"]
@@ -99,7 +100,8 @@ class FakeStream:
         # Not exact silence, which a microphone delivers that is off.
         block = bytearray(b"\x01\x00" * self._frames * self._channels)
         time = SimpleNamespace(currentTime=1.0, inputBufferAdcTime=0.99, outputBufferDacTime=1.02)
-        status = SimpleNamespace(input_overflow=False, output_underflow=False)
+        is_input = self.kind == "input"
+        status = SimpleNamespace(input_overflow=self.skips and is_input, output_underflow=self.skips and not is_input)
         self._callback(memoryview(block), self._frames, time, status)
         self.played += block
 

@@ -300,6 +300,33 @@ class Broken(NoEchoControl):
         raise ValueError("the audio processing failed")
 
 
+class Listening(NoEchoControl):
+    """Counts the skips that it is told of."""
+
+    def __init__(self) -> None:
+        self.skips = 0
+
+    def skipped(self) -> None:
+        self.skips += 1
+
+
+@pytest.mark.parametrize("kind", ["microphone", "loudspeaker"])
+@virtual_time
+async def test_what_takes_the_echo_out_is_told_of_skips(portaudio: FakePortAudio, kind: str) -> None:
+    """Also of those in silence, which nobody hears: the next echo comes at another distance."""
+    echo = Listening()
+    endpoint = (Microphone if kind == "microphone" else Speaker)(RATE, echo=echo)
+    await endpoint.open()
+    (stream,) = portaudio.running
+    portaudio.deliver()
+    assert echo.skips == 0
+    stream.skips = True
+    portaudio.deliver()
+    portaudio.deliver()
+    assert echo.skips == 2
+    await endpoint.aclose()
+
+
 @pytest.mark.parametrize("kind", ["microphone", "loudspeaker"])
 @virtual_time
 async def test_failing_blocks_are_told_once(

@@ -189,6 +189,18 @@ def test_long_blocks_and_late_calls_are_no_skips_and_let_no_echo_through(played_
     assert loudest_db(pcm16_to_float32(left)) < -45, "the echo came through"
 
 
+def test_what_the_canceller_leaves_softly_is_taken_for_no_voice() -> None:
+    """While the assistant is heard, and not in its pauses."""
+    played = noise(6, -20, seed=1)
+    played[4 * RATE :] = 0
+    heard = echo_of(played, 80, 0)
+    soft = noise(6, -58, seed=7)
+    heard[2 * RATE :] += soft[2 * RATE :]
+    left = through(make_echo("aec", RATE), played, heard)
+    assert not left[2 * RATE + RATE // 2 : 4 * RATE].any()
+    assert db(left[5 * RATE :]) > -70
+
+
 def test_with_headphones_the_user_is_heard_from_the_first_word(speech: bytes) -> None:
     """The canceller alone takes a voice for an echo that it does not know yet: its first second would be lost."""
     said = pcm16_to_float32(speech)

@@ -31,7 +31,7 @@ class Stream:
     """A device that the test is."""
 
     alive = True
-    blocks = skips = missed = 0
+    blocks = missed = 0
     matters = False
     format = None
 

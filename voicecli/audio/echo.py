@@ -198,9 +198,10 @@ class EchoCanceller:
         self._finder.pair(played, captured)
         if self._finder.finds_none:
             return captured
+        if not self._sounding.lately:
+            return memory
         self._voiced_ms = _HOLD_MS if level(bytes(memory)) > _RESIDUE_DBFS else max(0, self._voiced_ms - FRAME_MS)
-        residue = self._sounding.lately and not self._voiced_ms
-        return bytes(len(memory)) if residue or self.holds_back else memory
+        return memory if self._voiced_ms and not self.holds_back else bytes(len(memory))
 
 
 class EchoGate:

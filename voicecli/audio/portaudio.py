@@ -67,14 +67,15 @@ class Microphone:
         self._sample_rate = sample_rate
         self._echo = echo
         self._on_notice = on_notice or (lambda code, message: None)
-        self._stream = DeviceStream("input", device, sample_rate, self._record, on_notice)
+        self._stream = DeviceStream(
+            "input", device, sample_rate, self._record, on_notice, echo.skipped if echo else None
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         # Written by the audio thread.
         self._convert: _Capture | None = None
         self._pending = bytearray()
         self._recent: deque[bytes] = deque(maxlen=_METER_BLOCKS)
         self._latency_s = 0.0
-        self._skips = 0
         # Written by the event loop.
         self._queue: deque[bytes] = deque()
         self._arrived = asyncio.Event()
@@ -158,9 +159,6 @@ class Microphone:
             self._call_soon(self._judge_anew)
         audio = convert(bytes(block))  # a copy: the device takes its memory back
         if self._echo is not None:
-            if self._skips != self._stream.skips:
-                self._skips = self._stream.skips
-                self._echo.skipped()
             audio = self._echo.captured(audio)
         if self.muted:
             audio = bytes(len(audio))
@@ -240,7 +238,9 @@ class Speaker:
         self._sample_rate = sample_rate
         self._echo = echo
         self._on_sound = on_sound
-        self._stream = DeviceStream("output", device, sample_rate, self._play, on_notice)
+        self._stream = DeviceStream(
+            "output", device, sample_rate, self._play, on_notice, echo.skipped if echo else None
+        )
         self._buffer = JitterBuffer(sample_rate)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._drained = asyncio.Event()
@@ -249,7 +249,6 @@ class Speaker:
         self._convert: _Playback | None = None
         self._recent: deque[bytes] = deque(maxlen=_METER_BLOCKS)
         self._latency_s = 0.0
-        self._skips = 0
         self._replies = 0
 
     @property
@@ -356,9 +355,6 @@ class Speaker:
             out[:] = bytes(len(out))
         played = bytes(out)
         if self._echo is not None:
-            if self._skips != self._stream.skips:
-                self._skips = self._stream.skips
-                self._echo.skipped()
             self._echo.played(played)
         self._recent.append(played)
         assert self._loop is not None

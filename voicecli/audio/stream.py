@@ -74,23 +74,28 @@ class DeviceStream:
         block: gets every block.
         on_notice: is told, on the event loop, by a code that begins with "microphone" or "loudspeaker": _lost and then
             _back or _changed, _changed alone when another has become the default, _failed at the first failure.
+        on_skip: is called on the audio thread when the device says that sound was lost, or silence put in.
 
     Attributes:
         blocks: how many came.
         missed: how many times the device says that a block came too late, while it mattered.
-        skips: how many times it says so at all: sound was lost, or silence put in.
         failures: how many blocks failed by a defect.
         matters: set by `block`: whether it would be noticed now if a block were missed.
         format: how it is open.
     """
 
     def __init__(
-        self, kind: Kind, device: str | int | None, sample_rate: int, block: Block, on_notice: OnNotice | None
+        self,
+        kind: Kind,
+        device: str | int | None,
+        sample_rate: int,
+        block: Block,
+        on_notice: OnNotice | None,
+        on_skip: Callable[[], None] | None = None,
     ) -> None:
         self.kind: Kind = kind
         self.blocks = 0
         self.missed = 0
-        self.skips = 0
         self.failures = 0
         self.matters = kind == "input"
         self.format: DeviceFormat | None = None
@@ -99,6 +104,7 @@ class DeviceStream:
         self._sample_rate = sample_rate
         self._block = block
         self._on_notice = on_notice or (lambda code, message: None)
+        self._on_skip = on_skip or (lambda: None)
         self._latency = 0  # index in _LATENCIES
         self._raw: Any = None  # the sound system's thread alone touches it
         self._flowing = False
@@ -243,13 +249,15 @@ class DeviceStream:
 
         def called(buffer: Any, frames: int, time: Any, status: Any) -> None:
             self.blocks += 1
-            if status.input_overflow or status.output_underflow:
-                self.skips += 1
+            skipped = status.input_overflow or status.output_underflow
+            if skipped:
                 self.missed += self.matters
             latency = (
                 time.currentTime - time.inputBufferAdcTime if is_input else time.outputBufferDacTime - time.currentTime
             )
             try:
+                if skipped:
+                    self._on_skip()
                 self._block(buffer, opened, latency if 0 <= latency <= _HIGHEST_LATENCY_S else 0.0)
             except Exception as error:
                 # Raised, it would end the stream and with it the conversation.
