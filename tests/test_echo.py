@@ -223,6 +223,17 @@ def test_a_muted_microphone_is_no_proof_of_headphones() -> None:
     assert echo.active == "aec"
 
 
+def test_behind_a_device_that_was_opened_again_an_echo_is_reckoned_with() -> None:
+    """It may be another one."""
+    played, heard = noise(12, -20, seed=1), noise(12, -60, seed=2)
+    echo = make_echo("aec", RATE)
+    through(echo, played[: 8 * RATE], heard[: 8 * RATE])
+    assert echo.active == "none"
+    echo.played(float32_to_pcm16(played[8 * RATE : 9 * RATE]))  # and nothing is recorded
+    through(echo, played[9 * RATE : 10 * RATE], heard[9 * RATE : 10 * RATE])
+    assert echo.active == "aec"
+
+
 def test_an_echo_that_appears_is_cancelled() -> None:
     """Headphones were pulled out, and nobody told."""
     played = noise(16, -20, seed=1)
