@@ -39,11 +39,11 @@ from websockets.exceptions import ConnectionClosed
 from voicecli import RealtimeVoice
 from voicecli.commands import AppendAudio
 from voicecli.config import RealtimeConfig
+from voicecli.connection.websocket import WebSocketConnection
 from voicecli.errors import RealtimeError
 from voicecli.events import AudioChunk, TranscriptUpdate
-from voicecli.providers.base import Capabilities, ConversationSetup
+from voicecli.ports import Capabilities, ConversationSetup
 from voicecli.providers.openai import OpenAICodec
-from voicecli.websocket import WebSocketConnection
 
 __all__ = ["main"]
 

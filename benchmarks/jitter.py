@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from voicecli.audio.jitter import JitterBuffer
-from voicecli.audio.lateness import GAP_COST_MS, GAP_COST_PER_MS, LearnedStart, StartRule
+from voicecli.audio.playout.jitter_buffer import JitterBuffer
+from voicecli.audio.playout.start_rule import GAP_COST_MS, GAP_COST_PER_MS, LearnedStart, StartRule
 
 __all__ = ["POLICIES", "TRACES", "WIRE_KBIT_PER_S", "Played", "Reply", "over_link", "play", "recorded", "session"]
 

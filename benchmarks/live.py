@@ -21,9 +21,9 @@ import numpy as np
 
 from tests.virtual_audio import SoundServer
 from voicecli.audio import EchoMode
-from voicecli.audio.echo import Echo, NoEchoControl, make_echo
-from voicecli.audio.portaudio import Microphone, Speaker
-from voicecli.audio.quiet import quiet_stderr
+from voicecli.audio.devices.endpoints import Microphone, Speaker
+from voicecli.audio.devices.stderr_guard import quiet_stderr
+from voicecli.audio.echo.control import Echo, NoEchoControl, make_echo
 
 __all__ = ["main"]
 

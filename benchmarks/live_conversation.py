@@ -25,15 +25,15 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
 from benchmarks.live import Clocked, sound_server
-from tests.live_talk import RATE, Talk, assistant_speech, eventually, talking, user_speech
+from tests.live.live_talk import RATE, Talk, assistant_speech, eventually, talking, user_speech
 from tests.loopback.openai_server import KEY, OpenAIServer, Reply
-from tests.terminal import Tmux
+from tests.support.terminal import Tmux
 from tests.virtual_audio import SoundServer
-from voicecli.audio.quiet import quiet_stderr
+from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.commands import AppendAudio, Command
 from voicecli.config import VADMode
+from voicecli.conversation.session import VoiceSession
 from voicecli.events import AudioChunk, Event, Interrupted, ResponseDone, SpeechStarted
-from voicecli.session import VoiceSession
 
 __all__ = ["main"]
 

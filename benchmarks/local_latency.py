@@ -17,7 +17,7 @@ import soxr
 from voicecli.commands import AppendAudio, CancelResponse, SendText
 from voicecli.config import RealtimeConfig, ServerVAD
 from voicecli.events import AudioChunk, ResponseDone, ResponseStarted, SpeechStopped, TranscriptUpdate
-from voicecli.providers.base import Connection, ConversationSetup
+from voicecli.ports import Connection, ConversationSetup
 from voicecli.providers.local import LOCAL
 
 QUESTIONS = (

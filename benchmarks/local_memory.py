@@ -14,7 +14,7 @@ from pathlib import Path
 from voicecli.commands import AppendAudio
 from voicecli.config import RealtimeConfig
 from voicecli.events import ResponseDone
-from voicecli.providers.base import ConversationSetup
+from voicecli.ports import ConversationSetup
 from voicecli.providers.local import LOCAL
 
 _QUESTION = Path(__file__).parent.parent / "tests" / "data" / "question.wav"

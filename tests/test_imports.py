@@ -62,7 +62,7 @@ def test_the_heavy_list_is_not_vacuous() -> None:
 
 
 def test_rich_is_not_loaded_by_the_library() -> None:
-    assert "rich" not in loaded_after("from voicecli import RealtimeVoice; import voicecli.session")
+    assert "rich" not in loaded_after("from voicecli import RealtimeVoice; import voicecli.conversation.session")
 
 
 def test_public_names_are_sorted_and_there() -> None:
@@ -78,15 +78,14 @@ MODULES = sorted(path for path in (ROOT / "voicecli").rglob("*.py") if path.name
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_each_module_says_what_it_shows(path: Path) -> None:
-
     tree = ast.parse(path.read_text())
     assert ast.get_docstring(tree), "a module says what it is for"
-    names = [
-        ast.literal_eval(node.value)
+    targets = [
+        target
         for node in tree.body
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)
+        for target in (node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)])
     ]
-    assert len(names) == 1
+    assert [target.id for target in targets if isinstance(target, ast.Name)].count("__all__") == 1
 
 
 def test_the_version_is_one() -> None:
@@ -99,44 +98,37 @@ def test_the_list_of_commands_says_what_each_says_itself() -> None:
         assert load_command(name).get_short_help_str(200) == line
 
 
-LAYERS = (
-    ("errors", "printable"),
-    ("commands", "config", "events"),
-    (
-        *("audio", "expectation", "frame_log", "handlers", "inbox", "metrics", "outbox", "pictures", "playback"),
-        *("reply_hold", "response", "subscription", "tool_calls", "tools", "transcript", "turns", "word_order"),
-    ),
-    ("providers.base", "providers.listing"),
-    ("dial", "liveness", "websocket"),
-    ("providers", "testing"),
-    ("session",),
-    ("duplex", "voice"),
-    (
-        *("drawing", "entries", "key_commands", "keyboard", "keyboard_windows", "keys", "line_editor", "screen"),
-        *("tally", "terminal_signals", "tui", "view"),
-    ),
-    ("cli", "__main__"),
-)
-"""From the bottom. A module imports from its own layer and from those below."""
+VOCABULARY = {"_version", "commands", "config", "errors", "events", "ports", "pricing", "tools", "transcript"}
+"""Modules at the top of the package that import nothing but each other. (`__init__` loads names when they are used.)"""
+
+MAY_KNOW: dict[str, set[str]] = {
+    "audio": set(),
+    "connection": set(),
+    "terminal": set(),
+    "conversation": {"audio"},
+    "providers": {"audio", "connection"},
+    "testing": set(),
+    "voice": {"conversation", "providers"},
+    "cli": {"audio", "conversation", "providers", "terminal", "voice"},
+    "__main__": {"cli"},
+}
+"""The folders and doors above the vocabulary, and which others each may import from besides it."""
 
 AT_HOME = {
-    "httpx": {"providers.local.endpoint"},
-    "rich": {"cli.lists", "cli.run", "drawing", "tui"},
-    "sounddevice": {"audio.soundsystem"},
+    "httpx": {"providers.local.chat_endpoint"},
+    "rich": {"cli.lists", "cli.run", "terminal.live_view", "terminal.render"},
+    "sounddevice": {"audio.devices.portaudio"},
     "soundfile": {"audio.files"},
     "typer": {"cli", "cli.app", "cli.chat", "cli.devices", "cli.lists", "cli.options"},
-    "websockets": {"dial", "liveness", "websocket"},
+    "websockets": {"connection.dial", "connection.liveness", "connection.websocket"},
 }
 """Libraries that are to be replaced in one place, and the modules that know them."""
 
 
-def layer(module: str) -> int:
-    while module:
-        for height, names in enumerate(LAYERS):
-            if module in names:
-                return height
-        module = module.rpartition(".")[0]
-    raise AssertionError("not in LAYERS")
+def room(module: str) -> str:
+    """The folder or door that a module belongs to; "vocabulary" for one of it."""
+    first = module.partition(".")[0]
+    return "vocabulary" if first in VOCABULARY else first
 
 
 def imports(path: Path) -> set[str]:
@@ -162,12 +154,46 @@ def name_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT / "voicecli").with_suffix("").parts).removesuffix(".__init__")
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if name_of(path) != "__init__"], ids=name_of)
-def test_imports_point_down(path: Path) -> None:
-    own = layer(name_of(path))
-    for module in imports(path):
-        package, _, name = module.partition(".")
-        if package == "voicecli" and name:
-            assert layer(name) <= own, f"{name_of(path)} imports {name}, which stands above it"
-        elif package in AT_HOME:
-            assert name_of(path) in AT_HOME[package], f"{name_of(path)} imports {package}"
+NAMED = {name_of(path): path for path in MODULES if name_of(path) != "__init__"}
+
+
+def own_imports(path: Path) -> set[str]:
+    """The modules of the package that a module imports, without the package's own name."""
+    names = {module.removeprefix("voicecli.") for module in imports(path) if module.startswith("voicecli.")}
+    # `from voicecli.audio import pcm` names the folder, too, whose own imports are not what is meant.
+    return {name for name in names if name in NAMED}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_module_knows_only_what_its_folder_may_know(name: str) -> None:
+    own = room(name)
+    for other in own_imports(NAMED[name]):
+        target = room(other)
+        allowed = {own, "vocabulary"} | (MAY_KNOW[own] if own != "vocabulary" else set())
+        assert target in allowed, f"{name} imports {other}"
+    for module in imports(NAMED[name]):
+        package = module.partition(".")[0]
+        if package in AT_HOME:
+            assert name in AT_HOME[package], f"{name} imports {package}"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMED if name.startswith("providers.") and name.count(".") > 1])
+def test_a_provider_knows_no_other(name: str) -> None:
+    folder = name.split(".")[1]
+    others = {other for other in own_imports(NAMED[name]) if other.startswith("providers.") and other.count(".") > 1}
+    assert all(other.split(".")[1] == folder for other in others)
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    graph = {name: own_imports(path) - {name} for name, path in NAMED.items()}
+    while free := [name for name, known in graph.items() if not known]:
+        for name in free:
+            del graph[name]
+        for known in graph.values():
+            known.difference_update(free)
+    assert not graph, f"in a circle, or above one: {sorted(graph)}"
+
+
+def test_the_circle_check_is_not_vacuous() -> None:
+    assert "providers.openai.codec" in own_imports(NAMED["providers.openai"])
+    assert sum(len(own_imports(path)) for path in NAMED.values()) > 300

@@ -1,6 +1,7 @@
 import pytest
 
 from voicecli.commands import SendText, ToolResult
+from voicecli.conversation.transcript_order import TranscriptOrder
 from voicecli.events import (
     ResponseDone,
     ResponseStarted,
@@ -9,7 +10,7 @@ from voicecli.events import (
     ToolCallRequest,
     TranscriptUpdate,
 )
-from voicecli.transcript import Transcript, TranscriptOrder, Turn, heard_text
+from voicecli.transcript import Transcript, Turn, heard_text
 
 
 def user(text: str, item: str = "u1", *, final: bool = False) -> TranscriptUpdate:

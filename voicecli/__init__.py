@@ -10,6 +10,8 @@ Importing this loads nothing else; each name is loaded when it is first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from voicecli._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from voicecli.config import (
         ClientVAD,
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
         ServerVAD,
         VADMode,
     )
+    from voicecli.conversation.response import Response
+    from voicecli.conversation.session import VoiceSession
     from voicecli.errors import (
         AudioDeviceError,
         AudioFormatError,
@@ -32,8 +36,6 @@ if TYPE_CHECKING:
         RealtimeError,
         ToolError,
     )
-    from voicecli.response import Response
-    from voicecli.session import VoiceSession
     from voicecli.voice import RealtimeVoice
 
 __all__ = [
@@ -59,9 +61,7 @@ __all__ = [
     "VoiceSession",
 ]
 
-__version__ = "0.1.0"
-
-_HOMES = {"RealtimeVoice": "voice", "Response": "response", "VoiceSession": "session"}
+_HOMES = {"RealtimeVoice": "voice", "Response": "conversation.response", "VoiceSession": "conversation.session"}
 
 
 def __getattr__(name: str) -> Any:

@@ -22,7 +22,7 @@ from voicecli.events import (
     TranscriptUpdate,
     Usage,
 )
-from voicecli.providers.base import Capabilities, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
+from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
 
 __all__ = ["ScriptedConnection", "reply", "scripted_provider", "tool_call"]
 

@@ -10,14 +10,12 @@ from typing import Literal
 from voicecli.commands import Command, SendText, ToolResult
 from voicecli.events import (
     Event,
-    ResponseDone,
-    ResponseStarted,
     ToolCallFinished,
     ToolCallRequest,
     TranscriptUpdate,
 )
 
-__all__ = ["Transcript", "TranscriptOrder", "Turn", "heard_text"]
+__all__ = ["Transcript", "Turn", "heard_text"]
 
 
 @dataclass(slots=True)
@@ -80,49 +78,6 @@ class Transcript:
             if item_id:
                 self._by_id[role, item_id] = turn
         return turn
-
-
-class TranscriptOrder:
-    """Holds a reply's words back until the user's words that it answers are known.
-
-    Providers transcribe the user apart from answering, so the text of a question often arrives after the first
-    words of its answer. The reply's end waits with its words, unless another reply begins first. Sound is never held.
-    Whoever drives it calls `release()` when the wait has become too long.
-    """
-
-    def __init__(self) -> None:
-        self._open: set[str] = set()
-        self._held: list[Event] = []
-
-    @property
-    def holding(self) -> bool:
-        return bool(self._held)
-
-    def push(self, event: Event) -> list[Event]:
-        """What can be delivered now that this event has arrived, in order."""
-        match event:
-            case TranscriptUpdate("user", item_id, final=final):
-                (self._open.discard if final else self._open.add)(item_id)
-                return [event, *self.release()] if not self._open else [event]
-            case TranscriptUpdate("assistant", item_id, interrupted=True) if not self._holds(item_id):
-                return [event]  # the user's open words are those that cut it
-            case TranscriptUpdate("assistant") | ResponseDone() if self._open or self._held:
-                self._held.append(event)
-                return []
-            case ResponseStarted():  # one reply at a time
-                ends = [held for held in self._held if isinstance(held, ResponseDone)]
-                self._held = [held for held in self._held if not isinstance(held, ResponseDone)]
-                return [*ends, event]
-        return [event]
-
-    def _holds(self, item_id: str) -> bool:
-        return any(isinstance(event, TranscriptUpdate) and event.item_id == item_id for event in self._held)
-
-    def release(self) -> list[Event]:
-        """All that was held; and no more waiting for the user's words that are open now."""
-        self._open.clear()
-        held, self._held = self._held, []
-        return held
 
 
 def heard_text(text: str, played_ms: int, received_ms: int) -> str:

@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from voicecli.config import RealtimeConfig
+from voicecli.conversation.handlers import Handler, Handlers
 from voicecli.errors import ConfigurationError
-from voicecli.handlers import Handler, Handlers
+from voicecli.ports import Connection, ConversationSetup, Provider
 from voicecli.providers import PROVIDERS, choose_provider, find_provider
-from voicecli.providers.base import Connection, ConversationSetup, Provider
 from voicecli.tools import Tool, make_tools
 from voicecli.transcript import Turn
 
 if TYPE_CHECKING:
-    from voicecli.session import VoiceSession
+    from voicecli.conversation.session import VoiceSession
 
 __all__ = ["RealtimeVoice"]
 
@@ -87,7 +87,7 @@ class RealtimeVoice:
             RealtimeError: the provider cannot be reached or does not accept the settings; or the conversation
                 ended by a failure of which neither a handler nor a call has been told.
         """
-        from voicecli.session import VoiceSession
+        from voicecli.conversation.session import VoiceSession
 
         waited_for = set(self._tools) - set(self._config.background_tools)
         schemas = tuple(replace(tool.schema, blocking=tool.schema.name in waited_for) for tool in self._tools.values())

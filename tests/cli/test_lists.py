@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.cli.screen import Screen, screen_of
-from voicecli.audio.devices import Device
+from voicecli.audio.devices.listing import Device
 from voicecli.cli import execute
 from voicecli.providers import PROVIDERS
 
@@ -21,7 +21,7 @@ DEVICES = [
 
 @pytest.fixture(autouse=True)
 def devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voicecli.audio.devices.list_devices", lambda: DEVICES)
+    monkeypatch.setattr("voicecli.audio.devices.listing.list_devices", lambda: DEVICES)
 
 
 def listed(monkeypatch: pytest.MonkeyPatch, columns: int, *arguments: str) -> Screen:
@@ -83,7 +83,7 @@ def test_a_name_wider_than_the_terminal_is_left_to_it(monkeypatch: pytest.Monkey
 
 
 def test_without_devices_nothing_is_drawn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("voicecli.audio.devices.list_devices", list)
+    monkeypatch.setattr("voicecli.audio.devices.listing.list_devices", list)
     screen = listed(monkeypatch, 80, "list-devices")
     assert screen.lines == []
     assert "No sound device was found" in capsys.readouterr().err

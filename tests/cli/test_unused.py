@@ -101,6 +101,6 @@ def test_it_is_a_note_above_the_live_view(monkeypatch: pytest.MonkeyPatch, capsy
         return
 
     monkeypatch.setattr("voicecli.cli.live.talk", talk)
-    monkeypatch.setattr("voicecli.tui.can_show", lambda *_: True)
+    monkeypatch.setattr("voicecli.terminal.live_view.can_show", lambda *_: True)
     run_live(choices("input_rate"), Devices(), None, as_json=False, quiet=False)
     assert capsys.readouterr().err == "Note: --input-rate has no effect without --input.\n"

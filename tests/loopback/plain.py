@@ -20,7 +20,7 @@ from voicecli.events import (
     SpeechStarted,
     TranscriptUpdate,
 )
-from voicecli.providers.base import Capabilities, Expiring
+from voicecli.ports import Capabilities, Expiring
 
 __all__ = ["CAPABILITIES", "KEY", "PlainCodec"]
 

@@ -36,4 +36,4 @@ def sound_server(sound_server_of_all: SoundServer) -> SoundServer:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Devices with a long buffer: sound does not break up however busy this machine is."""
-    monkeypatch.setattr("voicecli.audio.stream._LATENCIES", (0.2,))
+    monkeypatch.setattr("voicecli.audio.devices.stream._LATENCIES", (0.2,))

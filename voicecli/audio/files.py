@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 
 import soundfile
 
-from voicecli.audio import Playhead
 from voicecli.audio.pcm import check_rates, float32_to_pcm16
+from voicecli.audio.ports import Playhead
 from voicecli.errors import AudioFormatError
 
 __all__ = ["WavSink", "WavSource"]

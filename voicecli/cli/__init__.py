@@ -19,7 +19,7 @@ _FULL = {errno.EDQUOT, errno.EFBIG, errno.ENOSPC}
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command and exit."""
     status = execute(args)
-    sound = sys.modules.get("voicecli.audio.soundsystem")
+    sound = sys.modules.get("voicecli.audio.devices.portaudio")
     if sound is not None and not sound.SOUND_SYSTEM.shut_down():
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from voicecli import __version__
+from voicecli._version import __version__
 
 __all__ = ["COMMANDS", "app", "load_command"]
 

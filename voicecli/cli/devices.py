@@ -13,7 +13,7 @@ from voicecli.cli.lists import JsonOption, show_table
 from voicecli.errors import AudioDeviceError
 
 if TYPE_CHECKING:
-    from voicecli.audio.portaudio import Microphone
+    from voicecli.audio.devices.endpoints import Microphone
 
 __all__ = ["list_devices", "test_audio"]
 
@@ -32,7 +32,7 @@ OutputDevice = Annotated[
 
 def list_devices(as_json: JsonOption = False) -> None:
     """Show microphones and loudspeakers, and which are used when none is chosen."""
-    from voicecli.audio import devices
+    from voicecli.audio.devices import listing
 
     rows = [
         {
@@ -46,7 +46,7 @@ def list_devices(as_json: JsonOption = False) -> None:
             "default output": device.default_output,
             "default": device.default_input or device.default_output,
         }
-        for device in devices.list_devices()
+        for device in listing.list_devices()
     ]
     columns = ("number", "name", "system", "inputs", "outputs", "rate", "default input", "default output")
     show_table(columns, rows, as_json)
@@ -83,7 +83,7 @@ def test_audio(
 
 
 async def _measure(input_device: str | None, output_device: str | None) -> dict[str, Any]:
-    from voicecli.audio.portaudio import Microphone, Speaker
+    from voicecli.audio.devices.endpoints import Microphone, Speaker
     from voicecli.audio.probe import advise, chirp, find_chirp, judge_recording
 
     lost: set[str] = set()

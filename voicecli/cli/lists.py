@@ -10,8 +10,8 @@ import typer
 
 from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
+from voicecli.ports import ModelInfo, Provider
 from voicecli.providers import PROVIDERS, find_provider
-from voicecli.providers.base import ModelInfo, Provider
 
 __all__ = ["JsonOption", "list_models", "list_providers", "list_voices", "show_table"]
 

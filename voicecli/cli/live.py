@@ -10,21 +10,21 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from voicecli.audio import AudioSink
-from voicecli.audio.echo import Echo, make_echo
+from voicecli.audio.devices.endpoints import Microphone, Speaker
+from voicecli.audio.devices.stderr_guard import quiet_stderr
+from voicecli.audio.echo.control import Echo, make_echo
 from voicecli.audio.meter import Meter
-from voicecli.audio.portaudio import Microphone, Speaker
-from voicecli.audio.quiet import quiet_stderr
 from voicecli.cli.gate import VoiceGate
 from voicecli.cli.options import Devices
-from voicecli.cli.printed import printed_lines
 from voicecli.config import RealtimeConfig, VADMode
-from voicecli.duplex import Observer, converse
+from voicecli.conversation.duplex import Observer, converse
+from voicecli.conversation.session import VoiceSession
 from voicecli.errors import RealtimeError
 from voicecli.events import ErrorOccurred, Event, Notice
-from voicecli.providers.base import Capabilities
-from voicecli.session import VoiceSession
-from voicecli.tui import LiveView
-from voicecli.view import Sound, View
+from voicecli.ports import Capabilities
+from voicecli.terminal.live_view import LiveView
+from voicecli.terminal.stdout_capture import printed_lines
+from voicecli.terminal.view_model import Sound, View
 from voicecli.voice import RealtimeVoice
 
 __all__ = ["Live", "talk"]

@@ -31,8 +31,8 @@ from voicecli.config import (
     VADMode,
 )
 from voicecli.errors import ConfigurationError, RealtimeError
+from voicecli.ports import Provider
 from voicecli.providers import choose_provider, find_provider
-from voicecli.providers.base import Provider
 
 __all__ = ["Choices", "Devices", "conversation", "named_by_options", "takes_conversation_options"]
 

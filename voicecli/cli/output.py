@@ -23,9 +23,9 @@ from voicecli.events import (
     ToolCallRequest,
     TranscriptUpdate,
 )
-from voicecli.printable import printable
-from voicecli.tally import Tally
-from voicecli.view import flaw_words
+from voicecli.terminal.printable import printable
+from voicecli.terminal.summary import Tally
+from voicecli.terminal.view_model import flaw_words
 
 __all__ = ["JsonLines", "PlainLines"]
 

@@ -15,7 +15,7 @@ from voicecli.cli.options import Choices, Devices
 from voicecli.cli.output import JsonLines, PlainLines
 from voicecli.cli.unused import unused_options
 from voicecli.config import VADMode
-from voicecli.duplex import Observer, converse
+from voicecli.conversation.duplex import Observer, converse
 from voicecli.errors import ConfigurationError, RealtimeError, ToolError
 from voicecli.events import CONNECTION_LOST, ErrorOccurred, Event, Notice, ResponseDone
 from voicecli.voice import RealtimeVoice
@@ -85,7 +85,7 @@ def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json:
         KeyboardInterrupt: the user ended it by Ctrl-C.
     """
     from voicecli.cli.live import talk
-    from voicecli.tui import can_show
+    from voicecli.terminal.live_view import can_show
 
     voice = _voice(choices)
     capabilities = choices.provider.capabilities

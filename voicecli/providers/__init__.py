@@ -1,7 +1,7 @@
 """The providers. A new one is a file or folder here, and its name in PROVIDERS."""
 
 from voicecli.errors import ConfigurationError
-from voicecli.providers.base import Provider
+from voicecli.ports import Provider
 from voicecli.providers.gemini import GEMINI
 from voicecli.providers.local import LOCAL
 from voicecli.providers.openai import OPENAI

@@ -4,7 +4,7 @@ import asyncio
 import os
 
 from voicecli.config import RealtimeConfig
-from voicecli.providers.base import Capabilities, Connection, ConversationSetup, ModelInfo, Provider
+from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider
 from voicecli.providers.gemini.endpoint import find_endpoint, is_configured
 from voicecli.providers.gemini.errors import KEY_ADVICE
 from voicecli.providers.gemini.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES, find_model
@@ -24,8 +24,8 @@ _CAPABILITIES = Capabilities(
 
 
 async def _connect(setup: ConversationSetup) -> Connection:
+    from voicecli.connection.websocket import WebSocketConnection
     from voicecli.providers.gemini.codec import GeminiCodec
-    from voicecli.websocket import WebSocketConnection
 
     endpoint = find_endpoint(setup.config)
     # The first token of Google Cloud comes over the network.
@@ -37,7 +37,7 @@ async def _connect(setup: ConversationSetup) -> Connection:
 async def _fetch_models(config: RealtimeConfig) -> list[ModelInfo]:
     """The Live models that the key may use. Raises RealtimeError."""
     from voicecli.providers.gemini.errors import http_error
-    from voicecli.providers.listing import fetch_json, unreadable
+    from voicecli.providers.http import fetch_json, unreadable
 
     endpoint = find_endpoint(config)
     if not endpoint.api:

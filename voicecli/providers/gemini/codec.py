@@ -40,17 +40,17 @@ from voicecli.events import (
     ToolCallCancelled,
     ToolCallRequest,
 )
-from voicecli.metrics import with_cost
-from voicecli.providers.base import ConversationSetup, Expiring
-from voicecli.providers.gemini.calls import FunctionCalls
+from voicecli.ports import ConversationSetup, Expiring
+from voicecli.pricing import with_cost
 from voicecli.providers.gemini.endpoint import Endpoint
 from voicecli.providers.gemini.errors import close_error, http_error
 from voicecli.providers.gemini.fields import audio_rate, boolean, child, children, data, seconds, text
+from voicecli.providers.gemini.function_calls import FunctionCalls
+from voicecli.providers.gemini.input import INPUT_RATE, UserSide, as_json
 from voicecli.providers.gemini.models import find_model
+from voicecli.providers.gemini.output import Turns
 from voicecli.providers.gemini.setup import history_turns, notices, setup_message, tool_behavior, voice_name
-from voicecli.providers.gemini.turns import Turns
 from voicecli.providers.gemini.usage import read_usage
-from voicecli.providers.gemini.user import INPUT_RATE, UserSide, as_json
 from voicecli.transcript import Transcript, Turn
 
 __all__ = ["OUTPUT_RATE", "GeminiCodec"]

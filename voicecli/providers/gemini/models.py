@@ -6,8 +6,8 @@ Prices and dates: as published in November 2026.
 from dataclasses import dataclass
 from typing import Literal
 
-from voicecli.metrics import Prices
-from voicecli.providers.base import ModelInfo, VoiceInfo
+from voicecli.ports import ModelInfo, VoiceInfo
+from voicecli.pricing import Prices
 
 __all__ = ["DEFAULT_MODEL", "DEFAULT_VOICE", "MODELS", "VOICES", "LiveModel", "ToolBehavior", "find_model"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.events import Notice
-from voicecli.providers.base import ConversationSetup
+from voicecli.ports import ConversationSetup
 from voicecli.providers.gemini.models import DEFAULT_VOICE, VOICES, LiveModel, ToolBehavior
 from voicecli.providers.gemini.schema import gemini_schema
 from voicecli.tools import ToolSchema

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
-from voicecli.providers.base import Capabilities, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
+from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
 
 __all__ = ["LOCAL", "chosen_llm"]
 
@@ -77,7 +77,7 @@ async def _connect(setup: ConversationSetup) -> Connection:
     # Threads that wait for each other spin; beside another busy process that brings llama.cpp below a token a second.
     # The OpenMP library reads this when it loads: so before the import below.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    from voicecli.providers.local.connect import connect_with
+    from voicecli.providers.local.loading import connect_with
 
     return await connect_with(setup, llm, voice, LOCAL.capabilities)
 

@@ -27,6 +27,7 @@ from voicecli.commands import (
     ToolResult,
 )
 from voicecli.config import VADMode
+from voicecli.connection.event_queue import Inbox
 from voicecli.errors import RealtimeConnectionError, RealtimeError
 from voicecli.events import (
     AudioChunk,
@@ -43,13 +44,12 @@ from voicecli.events import (
     ToolCallRequest,
     TranscriptUpdate,
 )
-from voicecli.inbox import Inbox
-from voicecli.providers.base import Capabilities, ConversationSetup
+from voicecli.ports import Capabilities, ConversationSetup
 from voicecli.providers.local.llm import ChatModel, Memory, Message
-from voicecli.providers.local.reply import Gate, Outcome, Spoken, utter
+from voicecli.providers.local.speech_output import Gate, Outcome, Spoken, utter
 from voicecli.providers.local.stt import SpeechToText
 from voicecli.providers.local.tts import TextToSpeech
-from voicecli.providers.local.turns import (
+from voicecli.providers.local.turn_detection import (
     TurnBegan,
     TurnChange,
     TurnDetector,

@@ -1,7 +1,7 @@
 """OpenAI's Realtime API: the provider entry."""
 
 from voicecli.config import RealtimeConfig
-from voicecli.providers.base import Capabilities, Connection, ConversationSetup, ModelInfo, Provider
+from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider
 from voicecli.providers.openai.codec import RATE, OpenAICodec
 from voicecli.providers.openai.endpoint import SETUP_ADVICE, find_endpoint, is_configured
 from voicecli.providers.openai.errors import handshake_error
@@ -15,13 +15,13 @@ _TITLE = "OpenAI Realtime"
 
 async def _connect(setup: ConversationSetup) -> Connection:
     codec = OpenAICodec(setup)  # a missing key is found before the libraries for the network are loaded
-    from voicecli.websocket import WebSocketConnection
+    from voicecli.connection.websocket import WebSocketConnection
 
     return await WebSocketConnection.open(codec, _CAPABILITIES, setup.config)
 
 
 async def _fetch_models(config: RealtimeConfig) -> list[ModelInfo]:
-    from voicecli.providers.listing import fetch_json, unreadable
+    from voicecli.providers.http import fetch_json, unreadable
 
     endpoint = find_endpoint(config, DEFAULT_MODEL)
     listed = await fetch_json(

@@ -25,17 +25,17 @@ from voicecli.commands import (
 from voicecli.config import VADMode
 from voicecli.errors import ProtocolError, RealtimeConnectionError
 from voicecli.events import ErrorOccurred, Event, Notice, SessionStarted
-from voicecli.providers.base import ConversationSetup, Expiring
+from voicecli.ports import ConversationSetup, Expiring
 from voicecli.providers.openai.endpoint import find_endpoint
 from voicecli.providers.openai.errors import FATAL, HARMLESS, ServerError, close_error, error_for, handshake_error
 from voicecli.providers.openai.fields import Frame, at, text, valid_text
-from voicecli.providers.openai.gate import Gate
+from voicecli.providers.openai.history import recent, text_items
+from voicecli.providers.openai.input import UserTurns
 from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE
-from voicecli.providers.openai.replies import Replies
-from voicecli.providers.openai.restore import recent, text_items
+from voicecli.providers.openai.output import Replies
+from voicecli.providers.openai.queues import Wire
+from voicecli.providers.openai.response_gate import Gate
 from voicecli.providers.openai.setup import session_settings
-from voicecli.providers.openai.user import UserTurns
-from voicecli.providers.openai.wire import Wire
 from voicecli.transcript import Transcript
 
 __all__ = ["RATE", "OpenAICodec"]
@@ -47,7 +47,7 @@ _SESSION_S = 3_600.0
 
 
 class OpenAICodec:
-    """One conversation; `voicecli.providers.base.Codec` says how it is driven.
+    """One conversation; `voicecli.ports.Codec` says how it is driven.
 
     Raises:
         ConfigurationError: no key, or a setting that cannot be.

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from voicecli.events import Usage
-from voicecli.metrics import Prices, with_cost
-from voicecli.providers.base import ModelInfo, VoiceInfo
+from voicecli.ports import ModelInfo, VoiceInfo
+from voicecli.pricing import Prices, with_cost
 
 __all__ = [
     "DEFAULT_MODEL",

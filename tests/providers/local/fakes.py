@@ -1,0 +1,210 @@
+"""Stand-ins for the three models, and a conversation with them whose every step the test decides."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from voicecli.config import RealtimeConfig, ServerVAD, VADMode
+from voicecli.events import Event, SessionEnded
+from voicecli.ports import Connection, ConversationSetup
+from voicecli.providers.local import LOCAL
+from voicecli.providers.local.engine import LocalConnection
+from voicecli.providers.local.llm import Delta, Finish, Memory, Message
+from voicecli.providers.local.turn_detection import TurnDetector
+from voicecli.tools import ToolSchema
+from voicecli.transcript import Turn
+
+__all__ = [
+    "Events",
+    "FakeHearing",
+    "FakeModel",
+    "FakeSpeech",
+    "conversation",
+    "is_loud",
+    "offline",
+    "silence",
+    "speech",
+]
+
+
+def speech(ms: int) -> bytes:
+    """What `is_loud` takes for speech."""
+    return b"\x01\x00" * (16 * ms)
+
+
+def silence(ms: int) -> bytes:
+    return bytes(32 * ms)
+
+
+def is_loud(chunk: bytes) -> float:
+    return 1.0 if any(chunk) else 0.0
+
+
+class FakeHearing:
+    """Hears the next of `texts`; what it was given is in `heard`. Waits for `may_hear`."""
+
+    def __init__(self, texts: Sequence[str] = ()) -> None:
+        self.texts = list(texts)
+        self.heard: list[bytes] = []
+        self.partials: list[tuple[str, bytes]] = []
+        self.may_hear = asyncio.Event()
+        self.may_hear.set()
+
+    async def transcribe(self, audio: bytes) -> str:
+        self.heard.append(audio)
+        text = self.texts.pop(0)
+        await self.may_hear.wait()
+        return text
+
+    async def partial(self, utterance: str, audio: bytes) -> str:
+        self.partials.append((utterance, audio))
+        return f"part {len(self.partials)}"
+
+    async def aclose(self) -> None:
+        return
+
+
+class FakeModel:
+    """Gives the next of `answers`; an asyncio.Event in an answer is waited for, an exception raised."""
+
+    name = "fake"
+    context_tokens = 1000
+    examples: Sequence[Message] = ()
+
+    def __init__(self, answers: Sequence[Sequence[Delta | asyncio.Event | Exception]], *, tools: bool = True) -> None:
+        self.tools = tools
+        self.answers = list(answers)
+        self.asked: list[list[tuple[str, str]]] = []
+        self.offered: list[Sequence[ToolSchema]] = []
+        self.streaming = 0
+
+    async def warm_up(self, messages: Sequence[Message]) -> None:
+        return
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()
+    ) -> AsyncGenerator[Delta, None]:
+        self.asked.append([(message.role, message.text) for message in messages if message.role != "system"])
+        self.offered.append(tools)
+        self.streaming += 1
+        try:
+            for step in self.answers.pop(0):
+                match step:
+                    case asyncio.Event():
+                        await step.wait()
+                    case Exception():
+                        raise step
+                    case Finish():
+                        yield step
+                        return
+                    case _:
+                        yield step
+            yield Finish()
+        finally:
+            self.streaming -= 1
+
+    async def aclose(self) -> None:
+        return
+
+
+class FakeSpeech:
+    """100 ms of sound for each character. Waits for `may_speak`."""
+
+    def __init__(self) -> None:
+        self.spoken: list[str] = []
+        self.may_speak = asyncio.Event()
+        self.may_speak.set()
+
+    async def speak(self, text: str) -> bytes:
+        self.spoken.append(text)
+        await self.may_speak.wait()
+        return b"\x02\x00" * (2205 * len(text))
+
+    async def aclose(self) -> None:
+        return
+
+
+class Events:
+    """Reads a connection's events as they come."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.seen: list[Event] = []
+        self._news = asyncio.Event()
+        self._task = asyncio.create_task(self._read(connection))
+        self._over = False
+
+    async def _read(self, connection: Connection) -> None:
+        async for event in connection:
+            self.seen.append(event)
+            self._news.set()
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.seen if isinstance(event, kind)]
+
+    async def until(self, condition: Callable[[], object], *, timeout: float = 30.0) -> None:
+        """Wait until an event makes `condition` true."""
+        async with asyncio.timeout(timeout):
+            while not condition():
+                self._news.clear()
+                await self._news.wait()
+
+    async def until_seen(self, kind: type[Event], count: int = 1) -> None:
+        await self.until(lambda: len(self.of(kind)) >= count)
+
+    async def until_over(self) -> None:
+        """Wait for the end of the iteration; raises what it raised, once."""
+        if not self._over:
+            self._over = True
+            await asyncio.wait_for(self._task, 10)
+            assert isinstance(self.seen[-1], SessionEnded)
+
+
+def offline(
+    model: FakeModel,
+    hearing: FakeHearing | None = None,
+    voice: FakeSpeech | None = None,
+    *,
+    config: RealtimeConfig | None = None,
+    tools: Sequence[ToolSchema] = (),
+    history: Sequence[Turn] = (),
+) -> LocalConnection:
+    """The engine with the fakes; without `voice`, it answers in text."""
+    config = config or RealtimeConfig()
+    vad = config.turn_detection
+    assert isinstance(vad, ServerVAD)
+    return LocalConnection(
+        ConversationSetup(config, tools, history),
+        capabilities=replace(LOCAL.capabilities, tools=model.tools),
+        voice="fake",
+        hearing=hearing or FakeHearing(),
+        model=model,
+        speech=voice,
+        memory=Memory([Message("system", "Be brief.")], history, context_tokens=model.context_tokens),
+        detector=TurnDetector(
+            is_loud,
+            automatic=config.vad_mode is VADMode.SERVER,
+            silence_ms=vad.silence_duration_ms,
+            pre_roll_ms=480,
+        ),
+    )
+
+
+@asynccontextmanager
+async def conversation(
+    model: FakeModel,
+    hearing: FakeHearing | None = None,
+    voice: FakeSpeech | None = None,
+    *,
+    config: RealtimeConfig | None = None,
+    tools: Sequence[ToolSchema] = (),
+    history: Sequence[Turn] = (),
+) -> AsyncIterator[tuple[LocalConnection, Events]]:
+    """A conversation with the fakes, whose events are read as they come."""
+    connection = offline(model, hearing, voice, config=config, tools=tools, history=history)
+    events = Events(connection)
+    try:
+        yield connection, events
+    finally:
+        await connection.aclose()
+        await events.until_over()

@@ -1,0 +1,114 @@
+from tests.providers.local.fakes import is_loud, silence, speech
+from voicecli.providers.local.turn_detection import (
+    TurnBegan,
+    TurnChange,
+    TurnDetector,
+    TurnEnded,
+    TurnHeard,
+)
+
+
+def detector(*, automatic: bool = True) -> TurnDetector:
+    return TurnDetector(is_loud, automatic=automatic, silence_ms=500, pre_roll_ms=480)
+
+
+def names(changes: list[TurnChange]) -> list[str]:
+    return [type(change).__name__ for change in changes if not isinstance(change, TurnHeard)]
+
+
+def feed(turns: TurnDetector, audio: bytes, size: int = 640) -> list[TurnChange]:
+    return [change for start in range(0, len(audio), size) for change in turns.process(audio[start : start + size])]
+
+
+def test_a_turn_begins_with_speech_and_ends_after_the_silence() -> None:
+    changes = feed(detector(), silence(1000) + speech(800) + silence(600))
+    assert names(changes) == ["TurnBegan", "TurnPaused", "TurnEnded"]
+    ended = changes[-1]
+    assert isinstance(ended, TurnEnded)
+    # The pre-roll, the speech, half of the silence; turns are told in steps of 32 ms.
+    assert abs(len(ended.audio) / 32 - (480 + 800 + 250)) <= 64
+    assert ended.audio[: 32 * 480] == silence(480)
+
+
+def test_the_speed_at_which_the_audio_comes_changes_nothing() -> None:
+    audio = silence(500) + speech(700) + silence(300) + speech(400) + silence(900) + speech(300) + silence(700)
+    slowly = feed(detector(), audio, 64)
+    at_once = detector().process(audio)
+    assert slowly == at_once
+    assert names(at_once).count("TurnEnded") == 2
+
+
+def test_a_pause_is_told_at_half_the_silence_and_taken_back_when_speech_resumes() -> None:
+    turns = detector()
+    assert names(feed(turns, speech(500) + silence(240))) == ["TurnBegan"]
+    assert names(feed(turns, silence(60))) == ["TurnPaused"]
+    assert names(feed(turns, speech(100))) == ["TurnResumed"]
+    assert names(feed(turns, silence(600))) == ["TurnPaused", "TurnEnded"]
+
+
+def test_a_click_neither_starts_a_turn_nor_ends_a_pause() -> None:
+    turns = detector()
+    assert feed(turns, silence(320) + speech(32) + silence(320)) == []
+    assert names(feed(turns, speech(320) + silence(320) + speech(32) + silence(320))) == [
+        "TurnBegan",
+        "TurnPaused",
+        "TurnEnded",
+    ]
+
+
+def test_what_is_heard_is_told_every_half_second_and_is_the_turn() -> None:
+    changes = feed(detector(), silence(480) + speech(2000))
+    heard = [change.audio for change in changes if isinstance(change, TurnHeard)]
+    assert 4 <= len(heard) <= 5
+    assert all(len(audio) >= 500 * 32 for audio in heard)
+    assert (silence(480) + speech(2000)).startswith(b"".join(heard))
+
+
+def test_ending_now_takes_the_last_bytes_too() -> None:
+    turns = detector()
+    turns.process(speech(400) + b"\x01\x00" * 7)
+    (ended,) = turns.end()
+    assert isinstance(ended, TurnEnded)
+    assert ended.audio == speech(400) + b"\x01\x00" * 7
+    assert turns.end() == []
+
+
+def test_without_automatic_only_the_caller_begins_and_ends_turns() -> None:
+    turns = detector(automatic=False)
+    assert turns.begin() == [TurnBegan()]
+    assert turns.begin() == []
+    changes = feed(turns, silence(320) + speech(320) + silence(3200))
+    assert names(changes) == ["TurnPaused"]  # once, for the guess
+    assert names(feed(turns, speech(96))) == ["TurnResumed"]
+    (ended,) = turns.end()
+    assert isinstance(ended, TurnEnded)
+    assert ended.audio == silence(320) + speech(320) + silence(3200) + speech(96)
+
+
+def test_without_automatic_the_silence_around_what_was_said_is_left_out() -> None:
+    turns = detector(automatic=False)
+    feed(turns, silence(32 * 100) + speech(320) + silence(32 * 100))
+    (ended,) = turns.end()
+    assert isinstance(ended, TurnEnded)
+    assert ended.audio == silence(480) + speech(320) + silence(250)
+    feed(turns, silence(32 * 100))
+    assert turns.end() == [TurnEnded(b"")]
+
+
+def test_without_automatic_audio_begins_a_turn_by_itself() -> None:
+    turns = detector(automatic=False)
+    assert names(turns.process(silence(64))) == ["TurnBegan"]
+    assert names(turns.end()) == ["TurnEnded"]
+
+
+def test_silence_alone_is_no_pause() -> None:
+    assert names(feed(detector(automatic=False), silence(2000))) == ["TurnBegan"]
+
+
+def test_clearing_forgets_the_turn() -> None:
+    turns = detector()
+    turns.process(speech(400))
+    turns.clear()
+    assert not turns.open
+    assert turns.end() == []
+    assert names(feed(turns, speech(400) + silence(600))) == ["TurnBegan", "TurnPaused", "TurnEnded"]

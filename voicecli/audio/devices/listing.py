@@ -1,0 +1,125 @@
+"""Which microphones and loudspeakers there are, and which one is meant."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from voicecli.audio.devices.portaudio import SOUND_SYSTEM
+from voicecli.errors import AudioDeviceError
+
+__all__ = ["NOUN", "Device", "Kind", "choose_device", "known_devices", "list_devices"]
+
+Kind = Literal["input", "output"]
+
+NOUN: dict[Kind, str] = {"input": "microphone", "output": "loudspeaker"}
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device as PortAudio sees it.
+
+    Attributes:
+        number: by which it can be chosen as well as by its name; changes when devices come and go.
+        host_api: the sound system behind it: "ALSA", "Core Audio", "Windows WASAPI" ...
+        input_channels, output_channels: how many it has; 0 where it cannot.
+        sample_rate: its own, in Hz.
+        default_input, default_output: whether it is used when none is chosen.
+    """
+
+    number: int
+    name: str
+    host_api: str
+    input_channels: int
+    output_channels: int
+    sample_rate: int
+    default_input: bool
+    default_output: bool
+
+    def channels(self, kind: Kind) -> int:
+        """How many it has of this kind."""
+        return self.input_channels if kind == "input" else self.output_channels
+
+    def is_default(self, kind: Kind) -> bool:
+        return self.default_input if kind == "input" else self.default_output
+
+
+def list_devices() -> list[Device]:
+    """The devices that are there now. Sound that plays is interrupted for a moment.
+
+    Raises:
+        AudioDeviceError: PortAudio is missing or does not answer.
+    """
+
+    def look(portaudio: Any) -> list[Device]:
+        SOUND_SYSTEM.refresh(portaudio)
+        return known_devices(portaudio)
+
+    return SOUND_SYSTEM.call(look)
+
+
+def known_devices(portaudio: Any) -> list[Device]:
+    """The devices that were there when PortAudio was initialised."""
+    apis = portaudio.query_hostapis()
+    default_input, default_output = _default(portaudio, "input"), _default(portaudio, "output")
+    return [
+        Device(
+            number=number,
+            name=device["name"],
+            host_api=apis[device["hostapi"]]["name"],
+            input_channels=device["max_input_channels"],
+            output_channels=device["max_output_channels"],
+            sample_rate=round(device["default_samplerate"]),
+            default_input=number == default_input,
+            default_output=number == default_output,
+        )
+        for number, device in enumerate(portaudio.query_devices())
+    ]
+
+
+def choose_device(devices: list[Device], kind: Kind, wanted: str | int | None) -> Device:
+    """The device that is meant.
+
+    Args:
+        wanted: its number, its name, or a part of its name in which case does not matter; None for the default.
+
+    Raises:
+        AudioDeviceError: there is none, or more than one fits.
+    """
+    able = [device for device in devices if device.channels(kind)]
+    if not able:
+        raise AudioDeviceError(
+            f"No {NOUN[kind]} was found.",
+            advice="Connect one, and see that the sound server runs. `voice list-devices` shows what is there; "
+            "without one, name a recording: --input FILE --output FILE.",
+        )
+    if wanted is None:
+        return next((device for device in able if device.is_default(kind)), able[0])
+    text = str(wanted).strip().casefold()
+    if text.isdecimal():
+        fitting = [device for device in able if device.number == int(text)]
+    else:
+        fitting = [device for device in able if device.name.casefold() == text] or [
+            device for device in able if text in device.name.casefold()
+        ]
+        if len(fitting) > 1:
+            # Windows lists a device once for each of its sound systems: the one that the default belongs to.
+            usual = next((device.host_api for device in able if device.is_default(kind)), able[0].host_api)
+            fitting = [device for device in fitting if device.host_api == usual] or fitting
+    if not fitting:
+        raise AudioDeviceError(f"There is no {NOUN[kind]} {wanted!r}.", advice=f"There are: {_names(able)}.")
+    if len(fitting) > 1:
+        raise AudioDeviceError(
+            f"{wanted!r} fits more than one {NOUN[kind]}: {_names(fitting)}.",
+            advice="Give more of its name, or its number.",
+        )
+    return fitting[0]
+
+
+def _names(devices: list[Device]) -> str:
+    return ", ".join(f"{device.number} {device.name!r}" for device in devices)
+
+
+def _default(portaudio: Any, kind: Kind) -> int:
+    try:
+        return int(portaudio.query_devices(kind=kind)["index"])
+    except (portaudio.PortAudioError, ValueError):  # no device of this kind
+        return -1

@@ -1,0 +1,221 @@
+"""PortAudio: loaded, and spoken to, by one thread. The only importer of `sounddevice`.
+
+PortAudio is one for the process, is not safe to be called by several threads, and knows only the devices that were
+there when it was initialised. So one thread makes all calls, in order, and initialises it again when devices have
+come or gone, which closes every stream there is: whoever keeps one open registers it here.
+"""
+
+import asyncio
+import contextlib
+import logging
+import queue
+import shutil
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
+
+from voicecli.audio.devices.stderr_guard import quiet_stderr, trim_stderr
+from voicecli.errors import AudioDeviceError
+
+__all__ = ["SOUND_SYSTEM", "Reopenable", "SoundSystem", "describe"]
+
+_log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+# PortAudio answers within milliseconds; opening a Bluetooth headset takes seconds. What takes longer hangs.
+_ANSWER_TIMEOUT_S = 10.0
+_EXIT_TIMEOUT_S = 2.0  # it takes a few ms
+_TRIM_S = 10.0  # how often it is looked, when nothing else is to do, what C has written to the terminal meanwhile
+_RESTART = "Restart it (Linux: systemctl --user restart pipewire pulseaudio), or plug the device in again."
+_INSTALL = (
+    ("apt-get", "sudo apt install libportaudio2"),
+    ("dnf", "sudo dnf install portaudio"),
+    ("pacman", "sudo pacman -S portaudio"),
+    ("zypper", "sudo zypper install libportaudio2"),
+    ("apk", "sudo apk add portaudio"),
+    ("brew", "brew install portaudio"),
+)
+
+
+class Reopenable(Protocol):
+    """A stream that can be closed and opened again; both are called by the sound system's thread only."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether sound flows through it."""
+
+    def close_now(self) -> None: ...
+    def open_now(self, portaudio: Any) -> None: ...
+
+
+class SoundSystem:
+    """Makes calls to PortAudio.
+
+    Attributes:
+        streams: those that are open or to be opened again; the sound system's thread alone may look.
+    """
+
+    def __init__(self) -> None:
+        self.streams: weakref.WeakSet[Reopenable] = weakref.WeakSet()
+        self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._start = threading.Lock()
+        self._portaudio: Any = None
+
+    def submit(self, call: Callable[[Any], _T]) -> "Future[_T]":
+        """Have `call` called with the `sounddevice` module. Its PortAudioError becomes an AudioDeviceError here."""
+        future: Future[_T] = Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                with quiet_stderr():
+                    result = self._translated(call)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self._hand_over(run)
+        return future
+
+    def call(self, call: Callable[[Any], _T]) -> _T:
+        """What `call` returns; waits for it.
+
+        Raises:
+            AudioDeviceError: PortAudio is missing, fails, or does not answer; and what `call` raises.
+        """
+        try:
+            return self.submit(call).result(_ANSWER_TIMEOUT_S)
+        except TimeoutError:
+            raise _no_answer() from None
+
+    async def run(self, call: Callable[[Any], _T]) -> _T:
+        """As `call`, without holding up the event loop."""
+        try:
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                return await asyncio.wrap_future(self.submit(call))
+        except TimeoutError:
+            raise _no_answer() from None
+
+    async def run_regardless(self, call: Callable[[Any], object], timeout_s: float) -> None:
+        """Have `call` made, now or when a driver that hangs wakes up; wait for it no longer than `timeout_s`.
+
+        Neither the end of that time nor a cancellation takes it back. What it raises is only logged.
+        """
+
+        def ended(future: "asyncio.Future[object]") -> None:
+            if not future.cancelled() and (error := future.exception()):
+                _log.debug("%s", error)
+
+        future = asyncio.wrap_future(self.submit(call))
+        future.add_done_callback(ended)
+        await asyncio.wait([future], timeout=timeout_s)
+
+    def refresh(self, portaudio: Any) -> None:
+        """Look anew for devices. Streams that are alive are interrupted for it, and opened again.
+
+        To be called by what `submit`, `call` or `run` calls.
+        """
+        interrupted = [stream for stream in self.streams if stream.alive]
+        for stream in list(self.streams):
+            stream.close_now()
+        try:
+            portaudio._terminate()
+        except portaudio.PortAudioError as error:  # it was not initialised: the last time, that failed
+            _log.debug("%s", describe(error))
+        portaudio._initialize()
+        for stream in interrupted:
+            try:
+                stream.open_now(portaudio)
+            except (AudioDeviceError, portaudio.PortAudioError) as error:  # its watchdog will see to it
+                _log.debug("%s", describe(error))
+
+    def shut_down(self) -> bool:
+        """End PortAudio, as sounddevice does by itself at the end of a program; but wait no longer than 2 s for it.
+
+        Returns:
+            Whether it has ended. Otherwise the driver hangs, and will call what is gone if the interpreter ends in
+            good order: leave by `os._exit`.
+        """
+        if self._portaudio is None:
+            return True
+        with contextlib.suppress(Exception):
+            self.submit(lambda portaudio: portaudio._exit_handler()).result(_EXIT_TIMEOUT_S)
+            return True
+        return False
+
+    def _hand_over(self, run: Callable[[], None]) -> None:
+        with self._start:
+            if self._thread is None:
+                # A daemon: what hangs in a driver must not keep the program from ending.
+                self._thread = threading.Thread(target=self._serve, name="voicecli-portaudio", daemon=True)
+                self._thread.start()
+        self._calls.put(run)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                run = self._calls.get(timeout=_TRIM_S)
+            except queue.Empty:
+                trim_stderr()
+            else:
+                run()
+
+    def _translated(self, call: Callable[[Any], _T]) -> _T:
+        portaudio = self._load()
+        try:
+            return call(portaudio)
+        except portaudio.PortAudioError as error:
+            raise _failed(error) from error
+
+    def _load(self) -> Any:
+        if self._portaudio is None:
+            try:
+                import sounddevice
+            except OSError as error:
+                raise AudioDeviceError(
+                    f"The library PortAudio is missing ({error}).", advice=_install_advice()
+                ) from error
+            except ImportError:  # voicecli is not installed as it should be, which no advice about sound can mend
+                raise
+            except Exception as error:  # a PortAudioError, whose class is gone with the module that failed to load
+                raise _failed(error) from error
+            self._portaudio = sounddevice
+        return self._portaudio
+
+
+SOUND_SYSTEM = SoundSystem()
+"""The one of this process."""
+
+
+def describe(error: Exception) -> str:
+    """What PortAudio says. Its `str()` asks PortAudio once more, which may fail as well; on its thread only."""
+    try:
+        return str(error)
+    except Exception:
+        return str(error.args[0])
+
+
+def _no_answer() -> AudioDeviceError:
+    return AudioDeviceError("The sound system does not answer.", advice=_RESTART)
+
+
+def _failed(error: Exception) -> AudioDeviceError:
+    return AudioDeviceError(f"The sound system failed: {describe(error)}.", advice=_RESTART)
+
+
+def _install_advice() -> str:
+    known = [command for program, command in _INSTALL if shutil.which(program)]
+    if known:
+        return f"Install it: {known[0]}"
+    return (
+        "Install it. Debian, Ubuntu: "
+        + "; Fedora: ".join(command for _, command in _INSTALL[:2])
+        + "; Arch: "
+        + (_INSTALL[2][1])
+    )

@@ -1,0 +1,3 @@
+"""Keeps the model from hearing itself on open loudspeakers. Knows `audio.pcm` and the errors."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""When a reply starts to play, and how its gaps are bridged. Knows the errors and `audio.ports`."""
+
+__all__: list[str] = []

@@ -1,0 +1,220 @@
+"""Making a WebSocket: the one place where what can go wrong on the way there becomes an error of voicecli."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import os
+import socket
+import ssl
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI, ProxyError
+
+from voicecli._version import __version__
+from voicecli.errors import ConfigurationError, RealtimeConnectionError
+from voicecli.ports import Codec
+
+__all__ = ["MAX_MESSAGE_BYTES", "UNREACHABLE", "Socket", "dial", "hang_up", "place"]
+
+UNREACHABLE = "unreachable"
+"""The code of errors that came before the provider could answer."""
+
+MAX_MESSAGE_BYTES = 64 * 2**20
+"""Far above the largest legal message (a conversation item with an image), far below what hurts."""
+
+# How much may lie ready in the process, and unsent in the kernel. Together about 0.7 s of audio at 64 kB/s
+# (24 kHz in base64): what lies there can be neither dropped nor kept for the next socket.
+_WRITE_BUFFER_BYTES = 16 * 2**10
+_KERNEL_BUFFER_BYTES = 32 * 2**10
+_CLOSE_TIMEOUT_S = 1.0
+# Variables that name more certificates to trust. OpenSSL itself reads SSL_CERT_FILE and SSL_CERT_DIR.
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_OPENSSL_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+class Socket(ClientConnection):
+    """A WebSocket that knows when it last heard anything from the other end.
+
+    Attributes:
+        heard_at: when any bytes came, pings and parts of messages included; in seconds of the loop's clock.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.heard_at = self.loop.time()
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = self.loop.time()
+        super().data_received(data)
+
+    def write(self, message: bytes) -> None:
+        """Send a text at once: for a socket that is open and whose send buffer is empty.
+
+        `send()` does no more in that case, but its care for all others costs as much as the sending.
+        """
+        self.protocol.send_text(message)
+        self.send_data()
+
+
+class _Dialling(connect):
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        # Following one would hand the key to another server.
+        return exc
+
+
+class _NoDebug(logging.LoggerAdapter[logging.Logger]):
+    """The websockets library logs all headers, keys included, at level DEBUG: it is never on."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802
+        return level > logging.DEBUG and super().isEnabledFor(level)
+
+
+_LOGGER = _NoDebug(logging.getLogger("voicecli.websockets"), {})
+
+
+def place(url: str) -> str:
+    """Host and port of a URL, without what may be secret in the rest of it."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}"
+
+
+async def dial(codec: Codec) -> Socket:
+    """An open WebSocket to the codec's provider; a proxy is taken from the environment.
+
+    Raises:
+        ConfigurationError: the URL, a header, a proxy or a certificate file is unusable.
+        RealtimeConnectionError: the provider cannot be reached (`code` is UNREACHABLE or "certificate"), or what
+            the codec makes of its refusal.
+    """
+    url, headers = codec.url, _checked(codec.headers)
+    options: dict[str, Any] = {"ssl": _tls(*_environment())} if url.startswith("wss:") else {}
+    try:
+        dialling = _Dialling(
+            url,
+            additional_headers=headers,
+            user_agent_header=f"voicecli/{__version__}",
+            create_connection=Socket,
+            compression=None,  # base64 audio does not shrink, and deflate costs 300 kB a socket
+            max_size=MAX_MESSAGE_BYTES,
+            write_limit=_WRITE_BUFFER_BYTES,
+            close_timeout=_CLOSE_TIMEOUT_S,
+            open_timeout=None,  # the caller has one for the whole beginning
+            ping_interval=None,  # the caller watches
+            logger=_LOGGER,
+            **options,
+        )
+    except (InvalidURI, ValueError):
+        # The URL itself may hold a key.
+        raise ConfigurationError("base_url: not a WebSocket address.", advice="Write wss://host/path.") from None
+    try:
+        opened = await dialling
+    except InvalidStatus as refusal:
+        raise _refused(codec, refusal) from None
+    except (InvalidHandshake, InvalidProxy, OSError, ImportError) as error:
+        raise _unreachable(place(url), error) from error
+    assert isinstance(opened, Socket)
+    _keep_kernel_buffer_small(opened)
+    return opened
+
+
+async def hang_up(opened: Socket, *, gracefully: bool = False) -> None:
+    """Close the socket; `gracefully` says goodbye first, for at most about a second."""
+    if gracefully:
+        # close() has a timeout for the answer, but would wait for ever to say goodbye into a full send buffer.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S * 1.5):
+                await opened.close()
+    opened.transport.abort()
+    await opened.wait_closed()
+
+
+def _environment() -> list[str | None]:
+    return [os.environ.get(name) for name in (*_CA_VARIABLES, *_OPENSSL_VARIABLES)]
+
+
+@functools.lru_cache(maxsize=4)
+def _tls(requests_ca: str | None, curl_ca: str | None, *_openssl: str | None) -> ssl.SSLContext:
+    # Loading the system's certificates takes 20 ms and half a megabyte: once for all connections.
+    context = ssl.create_default_context()
+    for name, bundle in zip(_CA_VARIABLES, (requests_ca, curl_ca), strict=True):
+        if bundle:
+            try:
+                is_folder = os.path.isdir(bundle)
+                context.load_verify_locations(**{"capath" if is_folder else "cafile": bundle})
+            except OSError as error:
+                raise ConfigurationError(
+                    f"{name}: cannot read certificates from {bundle!r} ({error.strerror or error}).",
+                    advice="Point it at a PEM file, or unset it.",
+                ) from None
+    return context
+
+
+def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in headers.items():
+        if not (name + value).isascii() or not (name + value).isprintable():
+            raise ConfigurationError(
+                f"The header {name!r} has characters that HTTP does not allow.",
+                advice="Was a key copied with a line break or a quotation mark?",
+            )
+    return headers
+
+
+def _refused(codec: Codec, refusal: InvalidStatus) -> RealtimeConnectionError:
+    response = refusal.response
+    error = codec.refused(response.status_code, bytes(response.body or b""))
+    wait = response.headers.get("Retry-After", "")
+    if error.retry_after_s is None and wait.isdecimal():
+        error.retry_after_s = float(wait)
+    return error
+
+
+def _unreachable(where: str, error: Exception) -> RealtimeConnectionError | ConfigurationError:
+    def unreachable(why: str, advice: str, code: str = UNREACHABLE) -> RealtimeConnectionError:
+        return RealtimeConnectionError(
+            f"Cannot reach {where}: {why}.", advice=advice, code=code, retryable=code == UNREACHABLE
+        )
+
+    match error:
+        case ssl.SSLCertVerificationError():
+            return unreachable(
+                f"its certificate is not trusted ({error.verify_message})",
+                "Behind a company proxy, point SSL_CERT_FILE at its root certificate; check the computer's date.",
+                "certificate",
+            )
+        case ssl.SSLError():
+            return unreachable(
+                f"TLS failed ({error.reason or error})", "Check the address: ws:// is without, wss:// with TLS.", "tls"
+            )
+        case socket.gaierror():
+            return unreachable("there is no such host, or no network", "Check the network and the address.")
+        case ConnectionRefusedError():
+            return unreachable("it refuses connections", "Check that the server runs, and its port.")
+        case ConnectionResetError() | ConnectionAbortedError():
+            return unreachable("it hangs up", "Check the address: ws:// is without, wss:// with TLS.")
+        case InvalidProxy():
+            return ConfigurationError(
+                "The proxy in the environment is no valid address.",
+                advice="Look at HTTPS_PROXY, ALL_PROXY and their like; it reads http://host:port.",
+            )
+        case ProxyError():
+            return unreachable(f"the proxy does not let us through ({error})", "Look at HTTPS_PROXY and NO_PROXY.")
+        case ImportError():
+            return ConfigurationError(
+                "The environment names a SOCKS proxy.", advice="Install python-socks[asyncio], or unset ALL_PROXY."
+            )
+        case InvalidHandshake():
+            return unreachable("it does not answer like a WebSocket server", "Check the address.")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return unreachable(reason or type(error).__name__, "Check the network.")
+
+
+def _keep_kernel_buffer_small(opened: Socket) -> None:
+    # Linux and macOS: without it the kernel takes in minutes of audio that a slow line then delivers late.
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    raw = opened.transport.get_extra_info("socket")
+    if option is not None and raw is not None:
+        raw.setsockopt(socket.IPPROTO_TCP, option, _KERNEL_BUFFER_BYTES)

@@ -1,0 +1,195 @@
+"""The seams between the conversation and those who hold it.
+
+`Codec` is a provider's wire protocol without I/O; `Connection` is a conversation under way; `Provider` is the
+entry that a new provider adds. Nothing above this folder asks which provider it talks to: what differs is told
+by `Capabilities`.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from voicecli.commands import Command
+from voicecli.config import RealtimeConfig
+from voicecli.errors import RealtimeConnectionError
+from voicecli.events import Event
+from voicecli.pricing import Prices
+from voicecli.tools import ToolSchema
+from voicecli.transcript import Turn
+
+__all__ = [
+    "Capabilities",
+    "Codec",
+    "Connection",
+    "ConversationSetup",
+    "Expiring",
+    "ModelInfo",
+    "Provider",
+    "VoiceInfo",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a provider can do, and at which rates.
+
+    Attributes:
+        input_rate, output_rate: of the PCM16 mono audio each way, in Hz.
+        can_cancel: whether a reply can be stopped by command; otherwise the session mutes it.
+        can_truncate: whether the model's memory of a reply can be cut to what was heard.
+        text_output: whether it can answer without making sound.
+        images: whether it takes pictures.
+        tools: whether its model can call functions.
+        reports_speech: whether it tells when the user's speech starts and stops; otherwise the session listens for it.
+        words_first: whether it tells a turn's words, or by the notice "no_speech" that there are none, before anything
+            comes of the turn, and neither stops a reply by itself, nor drops one to come or begins it before it knows
+            the words: then a noise costs the user nothing of a reply.
+        languages: what it understands; empty for "many".
+    """
+
+    input_rate: int
+    output_rate: int
+    can_cancel: bool = True
+    can_truncate: bool = True
+    text_output: bool = True
+    images: bool = True
+    tools: bool = True
+    reports_speech: bool = True
+    words_first: bool = False
+    languages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model as `voice list-models` shows it."""
+
+    name: str
+    note: str = ""
+    deprecated: str = ""
+    """When and why it goes away; "" while it stays."""
+    prices: Prices | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceInfo:
+    name: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationSetup:
+    """What a new conversation begins with.
+
+    Attributes:
+        history: turns of an earlier conversation, that the model is to know.
+    """
+
+    config: RealtimeConfig
+    tools: Sequence[ToolSchema] = ()
+    history: Sequence[Turn] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Expiring:
+    """From a codec to its connection: this socket will be closed by the provider in `left_s` seconds from now."""
+
+    left_s: float
+
+
+class Codec(Protocol):
+    """A provider's wire protocol, sans-I/O: commands and messages in, messages and events out.
+
+    One for a conversation, which may outlive several sockets: `open()` is called once for each. It keeps what it
+    needs to restore the conversation. It reads no clock and starts no task.
+
+    The connection that drives it: dial `url` with `headers`, `open()`, send what is queued, and pass messages in
+    until a SessionStarted comes out; only then may it call `send()`. After each `receive()` and `send()` it sends
+    what is queued.
+    """
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def awaiting_reply(self) -> bool:
+        """Whether the provider owes something now; when it then stays silent for long, the socket is dead."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn of the user's or a reply is under way: a bad moment to change sockets."""
+
+    def open(self) -> None:
+        """A new socket is there: forget what belonged to the last one, queue the setup and what restores."""
+
+    def send(self, command: Command) -> None:
+        """Queue what the command means on the wire."""
+
+    def receive(self, message: bytes) -> list[Event | Expiring]:
+        """What a message from the provider means; may queue replies.
+
+        Raises:
+            ProtocolError: the message is malformed; the conversation goes on.
+            RealtimeConnectionError: the provider says that it is over; `retryable` tells whether to dial again.
+        """
+
+    def data_to_send(self) -> list[bytes]:
+        """Take what is queued: text messages in UTF-8, in order."""
+
+    def refused(self, status: int, body: bytes) -> RealtimeConnectionError:
+        """What it means that the handshake was answered with this HTTP status."""
+
+    def closed(self, code: int, reason: str) -> RealtimeConnectionError:
+        """What this close of the socket means; 1006 when it just broke."""
+
+
+class Connection(Protocol):
+    """A conversation under way with a provider, over a socket or in this process."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+    async def send(self, command: Command) -> None:
+        """Pass a command on; never waits for the provider's answer. Raises RealtimeError when it is over."""
+
+    async def drain(self) -> None:
+        """Return when the commands so far have left. Whoever sends audio faster than real time waits here in between:
+        a network connection drops live audio that it cannot get rid of."""
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """The events, until SessionEnded; raises RealtimeError when it ends by a failure. To be iterated once."""
+
+    async def aclose(self) -> None:
+        """End it; idempotent, returns within a few seconds whatever the provider does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """What voicecli knows of a provider without connecting to it.
+
+    Attributes:
+        name: as users write it.
+        aliases: other names that mean it.
+        capabilities: of the default model.
+        is_configured: whether its key is set, or its packages are installed; reads no network.
+        setup_advice: what to do when it is not.
+        connect: begins a conversation; returns when the provider is ready. Raises RealtimeError.
+        fetch_models: asks the provider which models there are (`list-models --live`), or None.
+        prepare: fetches what the first conversation needs, telling (bytes so far, bytes in all) meanwhile; blocks.
+            `connect` does it too where it was not called. None where nothing is needed.
+    """
+
+    name: str
+    title: str
+    capabilities: Capabilities
+    default_model: str
+    default_voice: str
+    models: tuple[ModelInfo, ...]
+    voices: tuple[VoiceInfo, ...]
+    is_configured: Callable[[], bool]
+    setup_advice: str
+    connect: Callable[[ConversationSetup], Awaitable[Connection]] = field(repr=False)
+    aliases: tuple[str, ...] = ()
+    fetch_models: Callable[[RealtimeConfig], Coroutine[None, None, list[ModelInfo]]] | None = field(
+        default=None, repr=False
+    )
+    prepare: Callable[[RealtimeConfig, Callable[[int, int], None]], None] | None = field(default=None, repr=False)

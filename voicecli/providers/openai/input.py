@@ -1,0 +1,273 @@
+"""The user's side of the conversation: audio, turns, and what they said."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from voicecli.config import RealtimeConfig, SemanticVAD, VADMode
+from voicecli.events import Notice, SpeechStarted, SpeechStopped, Usage
+from voicecli.providers.openai.errors import ServerError
+from voicecli.providers.openai.fields import Frame, required, text, valid_text
+from voicecli.providers.openai.input_audio import UserAudio
+from voicecli.providers.openai.models import transcription_usage
+from voicecli.providers.openai.queues import BYTES_PER_MS, Wire
+from voicecli.providers.openai.response_gate import Gate
+
+__all__ = ["UserTurns"]
+
+_MIN_COMMIT_MS = 100
+"""The server refuses to commit less."""
+_SILENCE_MARGIN_MS = 300
+"""Silence beyond `silence_duration_ms` that makes the server's detector sure that the turn is over."""
+_PIECE = 1_000 * BYTES_PER_MS
+"""Audio sent again goes out in pieces of a second: an event may hold 15 MiB at most."""
+
+
+@dataclass(slots=True)
+class _Commit:
+    """A commit by the client that is not confirmed yet.
+
+    Attributes:
+        item_id: the item of an earlier socket that it restores.
+        wants_reply: whether a reply is to be asked for once it is confirmed.
+    """
+
+    audio: bytes
+    item_id: str = ""
+    wants_reply: bool = False
+
+
+class UserTurns:
+    """Args:
+    transcription_model: None when nothing is transcribed.
+    """
+
+    def __init__(self, wire: Wire, gate: Gate, config: RealtimeConfig, transcription_model: str | None) -> None:
+        self._wire = wire
+        self._gate = gate
+        self._transcription_model = transcription_model
+        self._detection = config.turn_detection if config.vad_mode is VADMode.SERVER else None
+        self._audio = UserAudio(continuous=self._detection is not None)
+        self._partial: dict[str, str] = {}  # utterances whose transcript is not final
+        self._reset()
+
+    def _reset(self) -> None:
+        self._commits: deque[_Commit] = deque()
+        self._finished: set[str] = set()
+        self._renamed: dict[str, str] = {}  # items committed again, and their names in the transcript
+        self._appended = False  # since the last turn or pause
+        self._paused = False  # without more audio since; the server may yet report speech in what it has
+        self._answer_next = False
+        self.unanswered = False
+
+    @property
+    def turn_open(self) -> bool:
+        """Whether the user is in the middle of a turn, as far as known."""
+        return self._audio.turn_open
+
+    @property
+    def to_restore(self) -> bool:
+        """Whether committed turns have to be committed again on a new socket."""
+        return bool(self._audio.kept)
+
+    # Commands
+
+    def append(self, audio: bytes) -> None:
+        if audio:
+            self._audio.append(audio)
+            self._appended, self._paused = True, False
+            self._gate.turn_open = self._detection is None
+            self._wire.append_audio(audio)
+
+    def start_turn(self) -> None:
+        if self._detection is None:
+            if self._audio.turn_open:
+                self.clear()
+            self._gate.turn_open = True
+
+    def end_turn(self) -> None:
+        if self._detection is None:
+            self._gate.turn_open = False
+            if self._audio.uncommitted_ms < _MIN_COMMIT_MS:
+                self.clear()
+                self._wire.events.append(Notice("no_speech", "That was too short to be understood."))
+                self._gate.flush()
+            else:
+                self._commit()
+                self._gate.want()
+        elif self.unanswered and not self._gate.speaking:
+            self._gate.want()
+        else:
+            self._answer_next = not self._detection.create_response
+            self._end_speech()
+
+    def pause(self) -> None:
+        # Semantic turn detection would take long to make up its mind about silence.
+        if self._gate.speaking or not isinstance(self._detection, SemanticVAD):
+            self._end_speech()
+        else:
+            self._paused = True
+
+    def clear(self) -> None:
+        self._audio.clear()
+        self._wire.queue_forgivable("input_audio_buffer.clear")
+
+    def _end_speech(self) -> None:
+        """Make the server's turn detection end the turn now, if there is one."""
+        if self._detection is None or not self._appended:
+            return
+        if isinstance(self._detection, SemanticVAD):
+            self._commit(wants_reply=True)
+        else:
+            self.append(bytes((self._detection.silence_duration_ms + _SILENCE_MARGIN_MS) * BYTES_PER_MS))
+        self._appended = False
+
+    def _commit(self, *, wants_reply: bool = False) -> None:
+        # A commit of an empty buffer is refused, and then nothing was to be said.
+        self._commits.append(_Commit(self._audio.commit(), wants_reply=wants_reply))
+        self._wire.queue_forgivable("input_audio_buffer.commit")
+
+    def commit_refused(self) -> None:
+        if self._commits:
+            self._commits.popleft()
+
+    # Turns, as the server sees them
+
+    def speech_started(self, frame: Frame) -> None:
+        self._gate.speaking = True
+        if isinstance(start := frame.get("audio_start_ms"), int):
+            self._audio.speech_started(start)
+        self._wire.events.append(SpeechStarted(text(frame, "item_id") or None))
+        if self._paused:
+            self._end_speech()
+
+    def speech_stopped(self, frame: Frame) -> None:
+        self._gate.speaking = False
+        if isinstance(end := frame.get("audio_end_ms"), int):
+            self._audio.speech_stopped(end)
+        self._wire.events.append(SpeechStopped(text(frame, "item_id") or None))
+
+    def committed(self, frame: Frame) -> None:
+        gate, item_id = self._gate, required(frame, "item_id")
+        if gate.speaking:  # the server was told to end the turn, and does not report its silence
+            gate.speaking = False
+            self._wire.events.append(SpeechStopped(item_id))
+        if item_id in self._finished or item_id in self._partial:
+            return
+        wants_reply = self._answer_next
+        if self._commits:
+            commit = self._commits.popleft()
+            audio, wants_reply = commit.audio, commit.wants_reply
+            if commit.item_id:
+                self._renamed[item_id] = commit.item_id
+        else:
+            audio = self._audio.commit()
+            self._answer_next = self._appended = False
+            # A reply that goes on while the user speaks keeps the server from answering by itself.
+            if self._detection and self._detection.create_response:
+                gate.expected = self._detection.interrupt_response or gate.active is None
+            self.unanswered = not gate.expected
+            gate.owed = gate.owed or gate.expected
+        if not gate.owed:
+            self._forget_answered()
+        item_id = self._renamed.get(item_id, item_id)
+        self.reserve(item_id)
+        if len(audio) >= _MIN_COMMIT_MS * BYTES_PER_MS:
+            self._audio.keep(item_id, audio)
+        if wants_reply:
+            gate.want()
+
+    # What was said
+
+    def reserve(self, item_id: str) -> None:
+        """Give an utterance its place in the conversation, before the reply to it."""
+        item_id = self._renamed.get(item_id, item_id)
+        if item_id and item_id not in self._partial and item_id not in self._finished:
+            self._partial[item_id] = ""
+            self._tell(item_id, "", final=False)
+
+    def transcript_delta(self, frame: Frame) -> None:
+        item_id = self._utterance(frame)
+        if item_id in self._partial:
+            self._partial[item_id] += frame["delta"]
+            self._tell(item_id, valid_text(self._partial[item_id]), final=False)
+
+    def transcript_completed(self, frame: Frame) -> Usage:
+        """Returns what the transcription costs."""
+        item_id, said = self._utterance(frame), required(frame, "transcript")
+        if item_id not in self._partial:
+            return Usage()
+        self._finish(item_id, said.strip())
+        return transcription_usage(frame.get("usage"), self._transcription_model or "")
+
+    def transcript_failed(self, frame: Frame) -> None:
+        item_id, error = self._utterance(frame), ServerError.parse(frame.get("error"))
+        if item_id in self._partial:
+            self._finish(item_id, valid_text(self._partial[item_id]))
+            reason = error.message or error.name or "no reason given"
+            self._wire.events.append(Notice("transcription_failed", f"OpenAI could not transcribe a turn: {reason}"))
+
+    def _utterance(self, frame: Frame) -> str:
+        item_id = required(frame, "item_id")
+        self.reserve(item_id)
+        return self._renamed.get(item_id, item_id)
+
+    def _finish(self, item_id: str, said: str) -> None:
+        del self._partial[item_id]
+        self._finished.add(item_id)
+        self._tell(item_id, said, final=True)
+        if said or not self._gate.owed:
+            self._audio.forget(item_id)
+
+    def _tell(self, item_id: str, said: str, *, final: bool) -> None:
+        self._wire.tell("user", item_id, said, final=final)
+        if self._transcription_model is None:
+            self._wire.events.pop()  # only its place is remembered, for restoring
+
+    # Restoring
+
+    def restart(self) -> None:
+        """The socket is gone; audio that nothing else stands for is kept for the next one."""
+        for commit in self._commits:
+            self._audio.keep(commit.item_id or self._wire.id("turn"), commit.audio)
+        self._forget_answered()
+        for item_id, said in list(self._partial.items()):
+            if item_id in self._audio.kept:
+                self._partial[item_id] = ""
+            else:
+                del self._partial[item_id]
+                self._tell(item_id, said, final=True)
+        self._reset()
+
+    def _forget_answered(self) -> None:
+        """Forget the audio of turns that were answered and have, or will have, no transcript to wait for."""
+        for item_id in list(self._audio.kept):
+            transcribed = item_id not in self._partial or self._transcription_model is None
+            if transcribed and not self._gate.owed:
+                self._audio.forget(item_id)
+
+    def commit_again(self, item_id: str) -> bool:
+        """Send a committed turn again, if its audio is kept; it keeps its name in the transcript."""
+        audio = self._audio.kept.pop(item_id, None)
+        if audio is None:
+            return False
+        for piece in _pieces(audio):
+            self._wire.append_audio(piece)
+        self._commits.append(_Commit(audio, item_id))
+        self._wire.queue_forgivable("input_audio_buffer.commit")
+        return True
+
+    def commit_rest_again(self) -> None:
+        """Send those turns again that have no place in the transcript yet: they are the latest."""
+        for item_id in list(self._audio.kept):
+            self.commit_again(item_id)
+
+    def resume_turn(self) -> None:
+        """Send again what the lost socket had not made a turn of."""
+        for piece in _pieces(self._audio.restart()):
+            self.append(piece)
+
+
+def _pieces(audio: bytes) -> Iterator[bytes]:
+    for start in range(0, len(audio), _PIECE):
+        yield audio[start : start + _PIECE]

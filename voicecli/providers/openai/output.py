@@ -1,0 +1,448 @@
+"""The model's side of the conversation: responses, their audio and words, calls of tools, and interruptions."""
+
+from binascii import a2b_base64
+from dataclasses import dataclass
+
+from voicecli.commands import CancelResponse, ToolResult
+from voicecli.errors import ProtocolError
+from voicecli.events import (
+    CONNECTION_LOST,
+    ApprovalRequest,
+    AudioChunk,
+    ErrorOccurred,
+    Interrupted,
+    Notice,
+    ResponseDone,
+    ResponseStarted,
+    ResponseStatus,
+    ToolCallCancelled,
+    ToolCallRequest,
+    TranscriptUpdate,
+    Usage,
+)
+from voicecli.providers.openai.errors import FATAL, RETRYABLE_RESPONSES, ServerError, error_for
+from voicecli.providers.openai.fields import Frame, at, required, text, valid_text
+from voicecli.providers.openai.history import call_items, text_items
+from voicecli.providers.openai.models import response_usage
+from voicecli.providers.openai.output_items import Response, ResponseItem
+from voicecli.providers.openai.queues import Wire
+from voicecli.providers.openai.response_gate import Gate
+from voicecli.transcript import Turn
+
+__all__ = ["Replies"]
+
+_ITEMS_KEPT = 64
+"""Items that can still be cut; no listener is that far behind."""
+_STATUSES: dict[object, ResponseStatus] = {
+    "completed": "completed",
+    "cancelled": "cancelled",
+    "incomplete": "incomplete",
+    "failed": "failed",
+}
+_CANCELLED = "Cancelled: the user interrupted."
+
+
+@dataclass(slots=True)
+class _Call:
+    name: str
+    arguments: str
+    response: Response
+    socket: int
+
+
+class Replies:
+    """Attributes:
+    model: whose prices count.
+    pending_usage: what is to be added to the usage of the next response.
+    calls: tool calls without output; they outlive sockets.
+    """
+
+    def __init__(self, wire: Wire, gate: Gate, model: str) -> None:
+        self._wire = wire
+        self._gate = gate
+        self.model = model
+        self.pending_usage = Usage()
+        self.calls: dict[str, _Call] = {}
+        self._retried: Response | None = None  # the next response continues this one, under its name
+        self._retries = 0
+        self._items: dict[str, ResponseItem] = {}  # over sockets: what was lost may still be heard, and cut
+        self._reset()
+
+    def _reset(self) -> None:
+        self._responses: dict[str, Response] = {}
+        self._finished: set[str] = set()
+        self._mcp_calls: dict[str, Response] = {}
+        self._mcp_calls_over: set[str] = set()
+        self._approvals: set[str] = set()
+        self._cancel_created = False
+
+    # Responses
+
+    def response_created(self, frame: Frame, *, wanted: bool = True) -> None:
+        """`wanted`: whether it is welcome; one that we asked for before the user began to speak is not."""
+        gate, response_id = self._gate, required(frame["response"], "id")
+        if response_id in self._responses or response_id in self._finished:
+            return
+        mine, gate.creating, gate.expected, gate.blocked = gate.creating, False, False, False
+        response = self._begin(response_id)
+        response.covers_queue = not self._wire.unconfirmed
+        if response.covers_queue:
+            gate.wanted = False
+        if self._cancel_created or (mine and not wanted):
+            response.interrupted = True
+            self._wire.queue_forgivable("response.cancel", response_id=response_id)
+        self._cancel_created = False
+
+    def _begin(self, response_id: str) -> Response:
+        retried, self._retried = self._retried, None
+        response = Response(response_id, retried.public_id if retried else response_id)
+        if retried:
+            response.usage = retried.usage
+        else:
+            self._wire.events.append(ResponseStarted(response_id))
+        self._gate.active = self._responses[response_id] = response
+        for old in list(self._items)[:-_ITEMS_KEPT]:
+            del self._items[old]
+        return response
+
+    def _response(self, frame: Frame) -> Response | None:
+        """The response that an event is part of; None for one that is over."""
+        response_id = frame.get("response_id")
+        if not isinstance(response_id, str):
+            raise ProtocolError("OpenAI sent a part of a response without saying of which.")
+        response = self._responses.get(response_id)
+        if response is None and response_id not in self._finished:
+            self.response_created({"response": {"id": response_id}})  # its beginning was never told
+            response = self._responses[response_id]
+        return response
+
+    def response_done(self, frame: Frame) -> None:
+        body, gate = frame["response"], self._gate
+        response = self._response({"response_id": required(body, "id")})
+        if response is None:
+            return
+        del self._responses[response.id]
+        self._finished.add(response.id)
+        response.done, gate.blocked = True, False
+        if gate.active is response:
+            gate.active = None
+        status = _STATUSES.get(body.get("status"), "completed")
+        details = at(body, "status_details")
+        error = ServerError.parse(details.get("error"))
+        response.usage += response_usage(body.get("usage"), self.model)
+        if status == "failed" and self._fails(response, error):
+            return
+        if status == "cancelled" and not response.interrupted:
+            self.interrupt(response)
+        if response.interrupted:
+            status = "cancelled"
+        self._collect(response, body)
+        for item in response.items:
+            self._finish(item, interrupted=response.interrupted)
+            if item.dropped and item.received and item.cut_ms is None:
+                # The server said more than was played, and must not believe that it was heard.
+                self._truncate(item, item.received_ms)
+        awaits_tools = (response.calls_tools or response.asks_approval) and not response.interrupted
+        if response.interrupted:
+            self._cancel_calls(response)
+        gate.answered()
+        if status != "failed":
+            self._retries = 0
+        reason = "" if status == "completed" else text(details, "reason") or error.name
+        self._end(response, status, reason, awaits_tools=awaits_tools)
+        self._continue(response)
+        gate.flush()
+
+    def _end(self, response: Response, status: ResponseStatus, reason: str, *, awaits_tools: bool = False) -> None:
+        usage, self.pending_usage = response.usage + self.pending_usage, Usage()
+        self._wire.events.append(ResponseDone(response.public_id, status, reason, usage, awaits_tools=awaits_tools))
+
+    def _fails(self, response: Response, error: ServerError) -> bool:
+        """Deal with a failed response; whether it is tried again, so that it is not over."""
+        if error.name in FATAL:
+            raise error_for(error)
+        if error.name in RETRYABLE_RESPONSES and not response.has_content and not response.interrupted:
+            self._retries += 1
+            if self._retries == 1:
+                # At once, as a codec knows no time: most of these are over by the next attempt.
+                message = f"OpenAI failed to answer ({error.name}) and is asked once more."
+                self._wire.events.append(Notice("response_retried", message))
+                self._retried = response
+                self._gate.want()
+                return True
+            if self._retries == 2 and error.name == "server_error":
+                self._retried, self._gate.owed = response, True
+                raise error_for(error)
+        self._retries = 0
+        self._wire.events.append(ErrorOccurred(error_for(error)))
+        return False
+
+    def create_refused(self, error: ServerError) -> None:
+        """The server does not want to answer."""
+        self._gate.creating = False
+        self._gate.answered()
+        self._wire.events.append(ErrorOccurred(error_for(error)))
+        if self._retried is None:  # the user waits for a reply: it is told as one that failed
+            name = self._wire.id("refused")
+            self._retried = Response(name, name)
+            self._wire.events.append(ResponseStarted(name))
+        self._give_up_retry("failed", error.name)
+
+    def _give_up_retry(self, status: ResponseStatus, reason: str) -> None:
+        if self._retried is not None:
+            response, self._retried = self._retried, None
+            self._end(response, status, reason)
+
+    # What is said
+
+    def _item(self, frame: Frame) -> ResponseItem | None:
+        """The message that a delta belongs to, or None when the delta is to be dropped."""
+        item = self._items.get(frame["item_id"])
+        if item is None:
+            response = self._response(frame)
+            if response is None:
+                return None
+            item = ResponseItem(required(frame, "item_id"), response)
+            self._items[item.id] = item
+            response.items.append(item)
+            if not response.interrupted:
+                self._wire.transcript.apply(TranscriptUpdate("assistant", item.id, "", False))
+                self._gate.answered()
+        if item.response.interrupted:
+            item.dropped = True
+            return None
+        return None if item.response.done else item
+
+    def audio_delta(self, frame: Frame) -> None:
+        item = self._item(frame)
+        if item is None:
+            return
+        audio = a2b_base64(frame["delta"])
+        if item.carry:
+            audio, item.carry = item.carry + audio, b""
+        if len(audio) & 1:
+            audio, item.carry = audio[:-1], audio[-1:]
+        if audio:
+            if not item.received:
+                item.spoken, item.content_index = True, _index(frame)
+            item.received += len(audio)
+            self._wire.events.append(AudioChunk(audio, item.response.public_id, item.id))
+
+    def transcript_delta(self, frame: Frame) -> None:
+        item = self._item(frame)
+        if item is not None:
+            item.spoken = True
+            self._add_text(item, frame)
+
+    def text_delta(self, frame: Frame) -> None:
+        item = self._item(frame)
+        if item is not None:
+            self._add_text(item, frame)
+
+    def _add_text(self, item: ResponseItem, frame: Frame) -> None:
+        index = _index(frame)
+        item.texts[index] = item.texts.get(index, "") + frame["delta"]
+        self._wire.events.append(TranscriptUpdate("assistant", item.id, item.text, False))
+
+    def text_done(self, frame: Frame) -> None:
+        item = self._item(frame)
+        if item is not None:
+            item.texts[_index(frame)] = required(frame, "text" if "text" in frame else "transcript")
+            self._finish(item, interrupted=False)
+
+    def _finish(self, item: ResponseItem, *, interrupted: bool) -> None:
+        final = item.heard, interrupted
+        # What was said to its end stays so when its response is cut off later, unless it was not heard to its end.
+        if item.told is None or (item.told != final and (item.cut_ms is not None or not interrupted)):
+            item.told = final
+            self._wire.tell("assistant", item.id, item.heard, final=True, interrupted=interrupted)
+
+    def _collect(self, response: Response, body: Frame) -> None:
+        """Take from the finished response what its events did not tell."""
+        output = body.get("output")
+        for entry in output if isinstance(output, list) else []:
+            self._output_item(entry, response)
+            item = self._items.get(text(entry, "id"))
+            if item is not None and not item.texts and not response.interrupted:
+                content = entry.get("content")
+                for index, part in enumerate(content if isinstance(content, list) else []):
+                    if said := text(part, "transcript") or text(part, "text"):
+                        item.texts[index] = said
+
+    # Calls of tools
+
+    def output_item_added(self, frame: Frame) -> None:
+        response, item = self._response(frame), frame["item"]
+        if response is not None and item.get("type") == "mcp_call":
+            item_id = required(item, "id")
+            response.open_mcp_calls.add(item_id)
+            response.calls_tools = True
+            self._mcp_calls[item_id] = response
+
+    def output_item_done(self, frame: Frame) -> None:
+        response = self._response(frame)
+        if response is not None:
+            self._output_item(frame["item"], response)
+
+    def _output_item(self, item: Frame, response: Response) -> None:
+        match item.get("type"):
+            case "function_call" if item.get("status", "completed") == "completed":
+                call_id, name, arguments = required(item, "call_id"), required(item, "name"), text(item, "arguments")
+                if call_id in response.known_calls:
+                    return
+                response.known_calls.add(call_id)
+                response.calls_tools = True
+                response.open_calls.add(call_id)
+                self.calls[call_id] = _Call(name, arguments, response, self._wire.sockets)
+                if not response.interrupted:
+                    self._gate.answered()
+                    request = ToolCallRequest(call_id, name, arguments)
+                    self._wire.transcript.apply(request)
+                    self._wire.events.append(request)
+            case "mcp_approval_request":
+                approval_id = required(item, "id")
+                if approval_id not in self._approvals:
+                    self._approvals.add(approval_id)
+                    response.asks_approval = True
+                    self._gate.answered()
+                    self._wire.events.append(
+                        ApprovalRequest(
+                            approval_id, text(item, "name"), text(item, "arguments"), text(item, "server_label")
+                        )
+                    )
+
+    def tool_result(self, result: ToolResult) -> None:
+        call = self.calls.pop(result.call_id, None)
+        if call is None:
+            return
+        self._wire.transcript.apply(result)
+        output = valid_text(result.output)
+        items = call_items(result.call_id, call.name, call.arguments, output)
+        for item in items[1:] if call.socket == self._wire.sockets else items:
+            self._wire.create_item(item)
+        call.response.open_calls.discard(result.call_id)
+        self._continue(call.response)
+
+    def _cancel_calls(self, response: Response) -> None:
+        """Nobody wants the results of a reply that was cut off, but no call may stay without output."""
+        for call_id in sorted(response.open_calls):
+            del self.calls[call_id]
+            self._wire.transcript.apply(ToolResult(call_id, _CANCELLED))
+            self._wire.create_item({"type": "function_call_output", "call_id": call_id, "output": _CANCELLED})
+            self._wire.events.append(ToolCallCancelled(call_id))
+        response.open_calls.clear()
+        response.calls_tools = False
+
+    def mcp_call_over(self, frame: Frame) -> None:
+        item_id = required(frame, "item_id")
+        if item_id in self._mcp_calls_over:
+            return
+        self._mcp_calls_over.add(item_id)
+        response = self._mcp_calls.pop(item_id, None)
+        if response is None:  # it ran after its response, because it had to be approved
+            self._gate.want()
+        else:
+            response.open_mcp_calls.discard(item_id)
+            self._continue(response)
+
+    def _continue(self, response: Response) -> None:
+        """One reply to all results of a response, once it is over and all of them are there."""
+        if response.done and response.calls_tools and not response.open_calls and not response.open_mcp_calls:
+            response.calls_tools = False
+            self._gate.want(to_tools=True)
+
+    # Interruption
+
+    def interrupt(self, response: Response) -> None:
+        """The server cut the response off."""
+        response.interrupted = response.by_server = True
+        last = response.items[-1].id if response.items else None
+        self._wire.events.append(Interrupted(response.public_id, last))
+
+    def cancel(self, command: CancelResponse) -> None:
+        gate, item = self._gate, self._items.get(command.item_id or "")
+        # The server may have cut that reply off itself, and begun the next one, which is to go on.
+        late = item is not None and item.response.by_server and item.response is not gate.active
+        if not late:
+            if gate.active is not None and not gate.active.interrupted:
+                gate.active.interrupted = True
+                self._wire.queue_forgivable("response.cancel", response_id=gate.active.id)
+            self._cancel_created = gate.creating
+            gate.wanted = False
+            gate.answered()
+            if not gate.creating and not gate.expected:
+                self._give_up_retry("cancelled", "client_cancelled")
+        if item is not None and command.played_ms is not None:
+            self._cut(item, command.played_ms)
+            ids = list(self._items)
+            for behind in ids[ids.index(item.id) + 1 :]:
+                if not late or self._items[behind].response is item.response:
+                    self._cut(self._items[behind], 0)
+
+    def _cut(self, item: ResponseItem, played_ms: int) -> None:
+        """Make the server forget what was not heard of the item."""
+        cut_ms = max(min(played_ms, item.received_ms), 0)
+        heard_all = item.received > 0 and cut_ms == item.received_ms and item.response.done
+        if item.cut_ms is not None or not item.spoken or heard_all:
+            return
+        item.cut_ms = cut_ms
+        if item.written is not None:
+            self._rewrite(item)
+        elif cut_ms:
+            self._truncate(item, cut_ms)
+        else:
+            self._wire.queue_forgivable("conversation.item.delete", item_id=item.id)
+        self._finish(item, interrupted=True)
+
+    def _rewrite(self, item: ResponseItem) -> None:
+        """Put what was heard in the place of what this session was told in writing."""
+        if not item.written:
+            return
+        if item.heard:
+            message = text_items(Turn("assistant", item.id, item.heard))[0]
+            place, name = item.written, self.restored(item.id)
+            self._wire.queue_forgivable("conversation.item.create", previous_item_id=place, item={**name, **message})
+            self._wire.queue_forgivable("conversation.item.delete", item_id=place)
+        else:
+            self._wire.queue_forgivable("conversation.item.delete", item_id=item.written)
+
+    def restored(self, item_id: str) -> Frame:
+        """The session is told of an item of an earlier one in writing: under which name, if it can be cut later."""
+        item = self._items.get(item_id)
+        if item is None:
+            return {}
+        item.written = self._wire.id("vc_said")
+        return {"id": item.written}
+
+    def _truncate(self, item: ResponseItem, audio_end_ms: int) -> None:
+        self._wire.queue_forgivable(
+            "conversation.item.truncate",
+            item_id=item.id,
+            content_index=item.content_index,
+            audio_end_ms=audio_end_ms,
+        )
+
+    # A lost socket
+
+    def restart(self) -> None:
+        """The socket is gone: what came of a reply is all of it; one of which nothing came is asked for again."""
+        for response in self._responses.values():
+            response.done = True
+            response.open_mcp_calls.clear()
+            if not response.has_content and not response.interrupted:
+                self._retried, self._gate.owed = response, True
+                continue
+            for item in response.items:
+                self._finish(item, interrupted=True)
+            status: ResponseStatus = "cancelled" if response.interrupted else "incomplete"
+            self._end(response, status, CONNECTION_LOST, awaits_tools=response.calls_tools)
+            if response.calls_tools and not response.open_calls:
+                response.calls_tools, self._gate.owed = False, True
+        for item in self._items.values():
+            item.written = ""
+        self._reset()
+
+
+def _index(frame: Frame) -> int:
+    index = frame.get("content_index", 0)
+    return index if isinstance(index, int) else 0

@@ -1,0 +1,93 @@
+"""The model's responses, their items, and how much of an item was heard."""
+
+from dataclasses import dataclass, field
+
+from voicecli.events import Usage
+from voicecli.providers.openai.fields import valid_text
+from voicecli.providers.openai.queues import BYTES_PER_MS
+from voicecli.transcript import heard_text
+
+__all__ = ["Response", "ResponseItem"]
+
+
+@dataclass(slots=True, eq=False)
+class Response:
+    """A response under way.
+
+    Attributes:
+        id: the server's name for it.
+        public_id: the name in events; that of the first attempt when the server failed and was asked again.
+        known_calls: all its tool calls.
+        open_calls: those that wait for their output.
+        open_mcp_calls: items of calls that the server itself is making.
+        calls_tools: whether results of calls are to be answered by another response.
+        asks_approval: whether a call of the server's waits for the user's approval.
+        interrupted: whether it was cut off; what still arrives of it is dropped.
+        by_server: whether it was the server that cut it off.
+        done: whether its response.done has arrived, or the socket it came by is gone.
+        covers_queue: whether all that was sent before it is part of what it answers.
+        usage: of earlier attempts.
+    """
+
+    id: str
+    public_id: str
+    items: list["ResponseItem"] = field(default_factory=list)
+    known_calls: set[str] = field(default_factory=set)
+    open_calls: set[str] = field(default_factory=set)
+    open_mcp_calls: set[str] = field(default_factory=set)
+    calls_tools: bool = False
+    asks_approval: bool = False
+    interrupted: bool = False
+    by_server: bool = False
+    done: bool = False
+    covers_queue: bool = False
+    usage: Usage = field(default_factory=Usage)
+
+    @property
+    def has_content(self) -> bool:
+        """Whether anything has come that the user saw or heard, or that was acted on."""
+        return self.calls_tools or any(item.received or item.texts for item in self.items)
+
+
+@dataclass(slots=True, eq=False)
+class ResponseItem:
+    """A message of the assistant.
+
+    Attributes:
+        texts: what is said, by content part.
+        spoken: whether that is the transcript of audio.
+        received: bytes of its audio.
+        carry: the first half of a sample whose second half has not come yet.
+        dropped: whether audio of it came too late and was thrown away.
+        content_index: of its audio.
+        cut_ms: how much of it was heard, once it is cut.
+        told: the text and `interrupted` of the last final update.
+        written: after a lost connection, the name of what tells the new session of it in writing; "" when nothing does.
+    """
+
+    id: str
+    response: Response
+    texts: dict[int, str] = field(default_factory=dict)
+    spoken: bool = False
+    received: int = 0
+    carry: bytes = b""
+    dropped: bool = False
+    content_index: int = 0
+    cut_ms: int | None = None
+    told: tuple[str, bool] | None = None
+    written: str | None = None
+
+    @property
+    def text(self) -> str:
+        return valid_text("".join(self.texts.values()))
+
+    @property
+    def received_ms(self) -> int:
+        return self.received // BYTES_PER_MS
+
+    @property
+    def heard(self) -> str:
+        """Its text, cut to what was heard where that is known."""
+        if self.cut_ms is None:
+            return self.text
+        return heard_text(self.text, self.cut_ms, self.received_ms) if self.cut_ms else ""

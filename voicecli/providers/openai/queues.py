@@ -1,0 +1,73 @@
+"""What goes out to the server and what goes up to the application, and the record of the conversation."""
+
+import json
+from binascii import b2a_base64
+from itertools import count
+
+from voicecli.events import Event, Role, TranscriptUpdate
+from voicecli.ports import Expiring
+from voicecli.providers.openai.fields import Frame
+from voicecli.transcript import Transcript
+
+__all__ = ["BYTES_PER_MS", "Wire"]
+
+BYTES_PER_MS = 48
+"""PCM16 mono at 24 kHz, the only rate the API takes."""
+_APPEND = b'{"type":"input_audio_buffer.append","audio":"'
+_MAX_ITEM_ID = 32
+
+
+class Wire:
+    """Two queues, which the parts of the codec share.
+
+    Attributes:
+        out: messages for the server.
+        events: for the application.
+        transcript: the conversation so far; it outlives sockets.
+        unconfirmed: items sent that the server has not confirmed: a reply that begins now knows nothing of them.
+        forgivable: events whose refusal means nothing, as what they cancel or cut may just be over.
+    """
+
+    def __init__(self, transcript: Transcript) -> None:
+        self.transcript = transcript
+        self.out: list[bytes] = []
+        self.events: list[Event | Expiring] = []
+        self.unconfirmed: set[str] = set()
+        self.forgivable: set[str] = set()
+        self.sockets = 0
+        self._ids = count(1)
+
+    def restart(self) -> None:
+        """A new socket: nothing of the last one is on its way any more."""
+        self.sockets += 1
+        self.out.clear()
+        self.unconfirmed.clear()
+        self.forgivable.clear()
+
+    def id(self, prefix: str) -> str:
+        return f"{prefix}_{next(self._ids)}"
+
+    def queue(self, kind: str, **fields: object) -> str:
+        """Queue an event; returns its id, which comes back in an error about it."""
+        event_id = self.id("evt")
+        self.out.append(json.dumps({"type": kind, "event_id": event_id, **fields}, separators=(",", ":")).encode())
+        return event_id
+
+    def queue_forgivable(self, kind: str, **fields: object) -> None:
+        self.forgivable.add(self.queue(kind, **fields))
+
+    def append_audio(self, audio: bytes) -> None:
+        # By far the most frequent event: a template costs a fraction of json.dumps.
+        self.out.append(b'%b%b"}' % (_APPEND, b2a_base64(audio, newline=False)))
+
+    def create_item(self, item: Frame, item_id: str = "") -> None:
+        if not 0 < len(item_id) <= _MAX_ITEM_ID:
+            item_id = self.id(f"vc{self.sockets}")
+        self.unconfirmed.add(item_id)
+        self.queue("conversation.item.create", item={"id": item_id, **item})
+
+    def tell(self, role: Role, item_id: str, text: str, *, final: bool, interrupted: bool = False) -> None:
+        """Report what somebody says, and remember it."""
+        update = TranscriptUpdate(role, item_id, text, final, interrupted)
+        self.transcript.apply(update)
+        self.events.append(update)

@@ -1,0 +1,170 @@
+"""The live view: joins a `View` and its drawing to terminal and keyboard."""
+
+import asyncio
+import atexit
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Self, TextIO
+
+from rich.console import Console, RenderableType
+
+from voicecli.terminal.key_bindings import Controls, KeyCommands
+from voicecli.terminal.key_decoder import Key
+from voicecli.terminal.keyboard import Keyboard, open_keyboard
+from voicecli.terminal.render import draw_entry, draw_footer, glyphs_for
+from voicecli.terminal.screen import Screen
+from voicecli.terminal.signals import TerminalSignals
+from voicecli.terminal.view_model import Sound, View
+
+__all__ = ["LiveView", "can_show"]
+
+_FRAME_S = 1 / 12  # smooth to the eye, and far below 1% of a core
+_LAST_FRAMES = 24  # how long a slow terminal may take for the last words: 2 s
+_WIDEST = 1_000  # columns: lines longer than this are hard to read anyway
+_RESIZING_S = 0.5  # a window that is dragged changes its size many times a second
+
+
+def can_show(stdin: TextIO, stdout: TextIO) -> bool:
+    """Whether a live view is possible here: a terminal both ways, and one that obeys escape codes."""
+    if not (stdin.isatty() and stdout.isatty()) or os.environ.get("TERM") == "dumb":
+        return False
+    if sys.platform == "win32":
+        from voicecli.terminal.keyboard_windows import enable_escape_codes
+
+        return enable_escape_codes()
+    return True
+
+
+class LiveView:
+    """Shows a conversation in the terminal, and takes its keys, while its context is open.
+
+        view = View()
+        async with LiveView(view, controls, sound=read_devices):
+            await converse(session, microphone, speaker, [view.apply])
+        print(view.summary())
+
+    The terminal is given back on leaving, on Ctrl-Z, and when the process is told to end (SIGTERM, SIGHUP).
+    Ctrl-C calls `controls.end()`; the second one raises KeyboardInterrupt where the program is.
+
+    Args:
+        sound: asked for every picture what the devices do; must not wait.
+        stdin, stdout: the terminal; see `can_show`.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        controls: Controls,
+        *,
+        sound: Callable[[], Sound] | None = None,
+        stdin: TextIO = sys.stdin,
+        stdout: TextIO = sys.stdout,
+    ) -> None:
+        self._view = view
+        self._sound = sound
+        self._commands = KeyCommands(view, controls)
+        self._keyboard: Keyboard = open_keyboard(stdin, stdout, self._press)
+        self._screen = Screen(stdout)
+        # Only renders: what is written passes through the screen.
+        self._console = Console(file=stdout, width=_WIDEST, force_terminal=True, legacy_windows=False)
+        self._glyphs = glyphs_for(stdout.encoding)
+        self._signals = TerminalSignals(
+            leave=self._leave, die=self._last_words, enter=self._keyboard.open, end=self._commands.end
+        )
+        self._drawing: asyncio.Task[None] | None = None
+        self._pressed: asyncio.Handle | None = None  # a picture is due
+        self._size = self._screen.size
+        self._resized_at: float | None = None
+
+    async def __aenter__(self) -> Self:
+        atexit.register(self._leave)  # for ends that pass by __aexit__
+        self._signals.install()
+        try:
+            self._keyboard.open()
+        except BaseException:
+            self._signals.remove()
+            raise
+        self._drawing = asyncio.create_task(self._draw_on(), name="voicecli-view")
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        try:
+            if self._drawing is not None:
+                self._drawing.cancel()
+                with suppress(asyncio.CancelledError):
+                    await self._drawing
+            self._view.finish()
+            self.draw()
+            for _ in range(_LAST_FRAMES):
+                if self._screen.flush():
+                    break
+                await asyncio.sleep(_FRAME_S)
+        finally:
+            self._leave()
+            self._signals.remove()
+            atexit.unregister(self._leave)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C was pressed."""
+        return self._signals.interrupted
+
+    def draw(self) -> None:
+        """Show the conversation as it is now."""
+        if self._sound is not None:
+            self._view.set_sound(self._sound())
+        self._show()
+
+    def _show(self) -> None:
+        width, height = self._screen.size
+        entries = self._view.take_entries()
+        text = "".join(self._ansi(draw_entry(entry, width, self._glyphs), width) for entry in entries)
+        lines = draw_footer(self._view, *self._room(width, height), self._glyphs)
+        self._screen.draw(text, [self._ansi(line, width).rstrip("\n") for line in lines])
+
+    def _room(self, width: int, height: int) -> tuple[int, int]:
+        """Columns and rows for the footer.
+
+        A terminal that is made narrower wraps the lines on it, and shows them further up; tmux loses count of where
+        they are when that has happened often. While the size changes the footer is one line that will not be wrapped.
+        """
+        now = self._view.clock()
+        if (width, height) != self._size:
+            self._size, self._resized_at = (width, height), now
+        if self._resized_at is None or now - self._resized_at >= _RESIZING_S:
+            return width, height
+        return max(width * 2 // 3, 1), 1
+
+    async def _draw_on(self) -> None:
+        while True:
+            self._commands.tick()
+            self.draw()
+            await asyncio.sleep(_FRAME_S)
+
+    def _press(self, key: Key) -> None:
+        self._commands.press(key)
+        if self._pressed is None:  # once for all that was read together
+            self._pressed = asyncio.get_running_loop().call_soon(self._show_pressed)
+
+    def _show_pressed(self) -> None:
+        self._pressed = None
+        self.draw()
+
+    def _last_words(self) -> None:
+        self._view.finish()
+        self._show()  # without asking the devices, which may be in use at this very moment
+
+    def _leave(self) -> None:
+        if self._pressed is not None:
+            self._pressed.cancel()
+            self._pressed = None
+        self._screen.close()
+        self._keyboard.close()
+
+    def _ansi(self, renderable: RenderableType, width: int) -> str:
+        with self._console.capture() as capture:
+            self._console.print(renderable, width=width, highlight=False)
+        # Rich fills indented lines up with spaces, which whoever copies the text does not want.
+        return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
