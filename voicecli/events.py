@@ -19,6 +19,7 @@ from voicecli.errors import RealtimeError
 __all__ = [
     "CONNECTION_LOST",
     "ApprovalRequest",
+    "AssistantState",
     "AudioChunk",
     "AudioDone",
     "ErrorOccurred",
@@ -34,15 +35,19 @@ __all__ = [
     "SessionStarted",
     "SpeechStarted",
     "SpeechStopped",
+    "StateChanged",
     "ToolCallCancelled",
     "ToolCallFinished",
     "ToolCallRequest",
     "TranscriptUpdate",
     "TurnMetrics",
     "Usage",
+    "UserState",
 ]
 
 Role = Literal["user", "assistant"]
+UserState = Literal["silent", "speaking"]
+AssistantState = Literal["connecting", "listening", "thinking", "speaking", "reconnecting"]
 ResponseStatus = Literal["completed", "cancelled", "incomplete", "failed"]
 CONNECTION_LOST = "connection lost"
 """The reason of a ResponseDone whose reply broke off for that. What came of it is all of it, unless it awaits tools."""
@@ -57,6 +62,8 @@ class Usage:
         cached_text_tokens, cached_audio_tokens, cached_image_tokens: the part of them read from the cache.
         output_text_tokens, output_audio_tokens: what came out; thinking counts as text.
         transcription_seconds: audio transcribed by a separately billed model, in seconds.
+        session_seconds: how long the session has lasted so far, in seconds, where that is billed; a later figure
+            replaces an earlier one.
         cost_usd: by the provider's price table; None where a price is not known.
         approximate: whether some figure had to be guessed (the provider sent no detail).
     """
@@ -70,6 +77,7 @@ class Usage:
     output_text_tokens: int = 0
     output_audio_tokens: int = 0
     transcription_seconds: float = 0.0
+    session_seconds: float = 0.0
     cost_usd: float | None = 0.0
     approximate: bool = False
 
@@ -79,6 +87,8 @@ class Usage:
             mine, theirs = getattr(self, field.name), getattr(other, field.name)
             if field.name == "approximate":
                 total[field.name] = mine or theirs
+            elif field.name == "session_seconds":
+                total[field.name] = theirs or mine
             else:
                 total[field.name] = None if mine is None or theirs is None else mine + theirs
         return Usage(**total)  # type: ignore[arg-type]
@@ -193,6 +203,8 @@ class TranscriptUpdate:
             utterance's place in the conversation.
         final: whether this is the last update of the utterance.
         interrupted: on the final of a reply that was cut off; `text` is then what was heard, as well as known.
+        start_ms, end_ms: where the utterance lies in its speaker's audio since the session began, in ms; None where
+            the provider does not say.
     """
 
     role: Role
@@ -200,6 +212,8 @@ class TranscriptUpdate:
     text: str
     final: bool
     interrupted: bool = False
+    start_ms: int | None = None
+    end_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +282,21 @@ class ResponseDone:
 
 
 @dataclass(frozen=True, slots=True)
+class StateChanged:
+    """What the two sides of the conversation are doing now; told whenever either changes.
+
+    Attributes:
+        user: whether the user is speaking, as far as the provider or the session can hear.
+        assistant: "connecting" until the first SessionStarted, "thinking" while an answer is owed or being made and
+            none of it is to be heard, "speaking" while a reply plays, "reconnecting" while the connection is lost,
+            otherwise "listening".
+    """
+
+    user: UserState
+    assistant: AssistantState
+
+
+@dataclass(frozen=True, slots=True)
 class Reconnecting:
     """The connection is lost and will be dialled again.
 
@@ -329,6 +358,7 @@ Event = (
     | ApprovalRequest
     | ResponseStarted
     | ResponseDone
+    | StateChanged
     | Reconnecting
     | Notice
     | ErrorOccurred
