@@ -41,7 +41,12 @@ class EndTurn:
     """The user has finished; the model shall answer.
 
     With VADMode.SERVER it makes the provider's own turn detection end the turn now.
+
+    Attributes:
+        input_id: names this input in `ResponseStarted.answers`; "" when nobody asks.
     """
+
+    input_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +66,12 @@ class SendText:
     Attributes:
         text: what the user says.
         item_id: the name under which this turn appears in the transcript.
+        input_id: as in EndTurn.
     """
 
     text: str
     item_id: str = ""
+    input_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +111,13 @@ class ToolResult:
         call_id: from the ToolCallRequest.
         output: text for the model; JSON where the tool returned structure.
         is_error: whether `output` tells of a failure.
+        input_id: as in EndTurn.
     """
 
     call_id: str
     output: str
     is_error: bool = False
+    input_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,7 +259,15 @@ class ApprovalRequest:
 
 @dataclass(frozen=True, slots=True)
 class ResponseStarted:
+    """The model begins to answer.
+
+    Attributes:
+        answers: the `input_id`s of the commands that it answers, as far as the provider can tell; a turn that the
+            provider found by itself has none.
+    """
+
     response_id: str
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
