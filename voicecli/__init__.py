@@ -1,8 +1,7 @@
 """voicecli: talk with speech-to-speech models, from a terminal or from Python.
 
-    voice = RealtimeVoice()
-    async with voice.connect() as session:
-        response = await session.send_audio(pcm16)
+    async with RealtimeVoice().connect() as session:
+        response = await session.ask("What is the capital of France?")
 
 Importing this loads nothing else; each name is loaded when it is first used.
 """
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
         RealtimeError,
         ToolError,
     )
-    from voicecli.voice import RealtimeVoice
+    from voicecli.voice import RealtimeVoice, ask
 
 __all__ = [
     "AudioDeviceError",
@@ -59,9 +58,15 @@ __all__ = [
     "ToolError",
     "VADMode",
     "VoiceSession",
+    "ask",
 ]
 
-_HOMES = {"RealtimeVoice": "voice", "Response": "conversation.response", "VoiceSession": "conversation.session"}
+_HOMES = {
+    "RealtimeVoice": "voice",
+    "Response": "conversation.response",
+    "VoiceSession": "conversation.session",
+    "ask": "voice",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -70,3 +75,7 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name, "errors" if name.endswith("Error") else "config")
     value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

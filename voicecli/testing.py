@@ -245,5 +245,9 @@ def _unused(name: str, used: set[str]) -> str:
 
 
 def _renamed(step: Step, names: Mapping[str, str]) -> Step:
-    changes = {field: names[id_] for field in _ID_FIELDS if (id_ := getattr(step, field, None)) in names}
-    return step if isinstance(step, RealtimeError) or not changes else replace(step, **changes)
+    if isinstance(step, RealtimeError):
+        return step
+    changes: dict[str, Any] = {
+        field: names[id_] for field in _ID_FIELDS if (id_ := getattr(step, field, "")) and id_ in names
+    }
+    return replace(step, **changes) if changes else step
