@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         ServerVAD,
         VADMode,
     )
+    from voicecli.conversation.devices import open_devices
+    from voicecli.conversation.duplex import converse
     from voicecli.conversation.response import Response
     from voicecli.conversation.session import VoiceSession
     from voicecli.errors import (
@@ -59,6 +61,8 @@ __all__ = [
     "VADMode",
     "VoiceSession",
     "ask",
+    "converse",
+    "open_devices",
 ]
 
 _HOMES = {
@@ -66,6 +70,8 @@ _HOMES = {
     "Response": "conversation.response",
     "VoiceSession": "conversation.session",
     "ask": "voice",
+    "converse": "conversation.duplex",
+    "open_devices": "conversation.devices",
 }
 
 

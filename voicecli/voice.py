@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from voicecli.config import RealtimeConfig
+from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.arguments import Question, check_question
 from voicecli.conversation.handlers import (
     AudioHandler,
@@ -18,12 +18,14 @@ from voicecli.conversation.handlers import (
     TranscriptHandler,
 )
 from voicecli.errors import ConfigurationError
+from voicecli.events import Event
 from voicecli.ports import Connection, ConversationSetup, Provider
 from voicecli.providers import PROVIDERS, choose_provider, find_provider
 from voicecli.tools import Tool, make_tools
 from voicecli.transcript import Turn
 
 if TYPE_CHECKING:
+    from voicecli.audio import EchoMode
     from voicecli.conversation.response import Response
     from voicecli.conversation.session import VoiceSession
 
@@ -153,6 +155,45 @@ class RealtimeVoice:
         finally:
             await session.aclose()
         session.raise_untold_failure()
+
+    async def talk(
+        self,
+        *,
+        microphone: str | int | None = None,
+        speaker: str | int | None = None,
+        echo: "EchoMode" = "auto",
+        history: Sequence[Turn] = (),
+        observers: Iterable[Callable[[Event], None]] = (),
+    ) -> None:
+        """Hold a conversation through microphone and loudspeaker, until the provider ends it or this is cancelled.
+
+        What is to happen meanwhile is for the handlers; `connect`, `open_devices` and `converse` do the same step by
+        step, for a program that needs the session.
+
+        Args:
+            microphone, speaker, echo: as for `open_devices`.
+            history: as for `connect`.
+            observers: called with every event, also with the devices' notices; they must not block.
+
+        Raises:
+            AudioDeviceError: microphone or loudspeaker cannot be used.
+            ConfigurationError: with VADMode.NONE nobody could end a turn; or as `open_devices` and `connect` do.
+            RealtimeError: as `connect` does.
+        """
+        from voicecli.conversation.devices import open_devices
+        from voicecli.conversation.duplex import converse
+
+        if self._config.vad_mode is VADMode.NONE:
+            raise ConfigurationError(
+                "vad_mode: in talk() nobody could end a turn.",
+                advice="Choose SERVER or CLIENT; or use open_devices() and converse(), and call session.end_turn().",
+            )
+        told = tuple(observers)
+        async with (
+            self.connect(history=history) as session,
+            open_devices(session, microphone=microphone, speaker=speaker, echo=echo, observers=told) as devices,
+        ):
+            await converse(session, devices.microphone, devices.speaker, told)
 
     # -- handlers: plain functions (called in a thread, where they may block) or coroutine functions. Each method is a
     # decorator, and raises ConfigurationError for a function that could not be called so.
