@@ -109,6 +109,14 @@ async def test_a_tool_whose_result_no_entry_answers_says_so() -> None:
 
 
 @virtual_time
+async def test_a_connection_has_one_conversation() -> None:
+    voice = RealtimeVoice(scripted_provider(connection=ScriptedConnection([reply("One."), reply("Two.")])))
+    assert await texts(voice, "a") == (["One."], ["One."])
+    with pytest.raises(RealtimeError, match=r"has had its conversation\. Make one for each"):
+        await texts(voice, "b")
+
+
+@virtual_time
 async def test_an_empty_script_leaves_it_to_the_test() -> None:
     connection = ScriptedConnection()
     async with RealtimeVoice(scripted_provider(connection=connection), config=MANUAL).connect() as session:

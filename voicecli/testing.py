@@ -121,6 +121,7 @@ class ScriptedConnection:
         self._unanswered: list[str] = []
         self._queue: asyncio.Queue[Step] = asyncio.Queue()
         self._pending_calls = 0
+        self._begun = False
         self._closed = False
         self.play([SessionStarted("scripted", "scripted", "scripted", self.input_rate, self._capabilities.output_rate)])
 
@@ -176,6 +177,9 @@ class ScriptedConnection:
         return
 
     async def __aiter__(self) -> AsyncIterator[Event]:
+        if self._begun:
+            raise RealtimeError("This ScriptedConnection has had its conversation.", advice="Make one for each.")
+        self._begun = True
         while True:
             step = await self._queue.get()
             if isinstance(step, RealtimeError):
