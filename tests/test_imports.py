@@ -100,7 +100,7 @@ def test_the_list_of_commands_says_what_each_says_itself() -> None:
 
 
 LAYERS = (
-    ("errors", "printable"),
+    ("errors", "printable", "telemetry"),
     ("commands", "config", "events"),
     (
         *("audio", "expectation", "frame_log", "handlers", "inbox", "metrics", "outbox", "pictures", "playback"),
