@@ -18,7 +18,7 @@ from voicecli.events import (
     TranscriptUpdate,
     Usage,
 )
-from voicecli.transcript import heard_text
+from voicecli.providers.heard import heard_by_item, heard_words
 
 __all__ = ["Turns"]
 
@@ -255,15 +255,17 @@ class Turns:
             whole: whether it was over, so that the reply under way is another one, which goes on.
         """
         was_generating = self.generating and not whole
-        current = f"{self._reply.response_id}." if self._reply is not None else None
-        known = [utterance.item_id for utterance in self._utterances]
-        if played_ms is not None and item_id in known:
-            for utterance in list(self._utterances)[known.index(item_id) :]:
-                if whole and current is not None and utterance.item_id.startswith(current):
-                    break
-                received_ms = round(utterance.audio_bytes / self._bytes_per_ms)
-                heard = heard_text(utterance.text, played_ms, received_ms) if utterance.item_id == item_id else ""
-                self._tell_words(utterance, heard, final=True, interrupted=True)
+        goes_on = f"{self._reply.response_id}." if whole and self._reply is not None else None
+        cuttable = {
+            utterance.item_id: utterance
+            for utterance in self._utterances
+            if goes_on is None or not utterance.item_id.startswith(goes_on)
+        }
+        for cut, heard_ms in heard_by_item(cuttable, item_id, played_ms).items():
+            utterance = cuttable[cut]
+            received_ms = round(utterance.audio_bytes / self._bytes_per_ms)
+            words = heard_words([(utterance.text, received_ms)], heard_ms)
+            self._tell_words(utterance, words, final=True, interrupted=True)
         if self._reply is not None and not whole:
             self._cut(self._reply)
         return was_generating

@@ -45,6 +45,7 @@ from voicecli.events import (
     TranscriptUpdate,
 )
 from voicecli.ports import Capabilities, ConversationSetup
+from voicecli.providers.heard import heard_by_item
 from voicecli.providers.local.llm import ChatModel, Memory, Message
 from voicecli.providers.local.speech_output import Gate, Outcome, Spoken, utter
 from voicecli.providers.local.stt import SpeechToText
@@ -479,11 +480,8 @@ class LocalConnection:
 
     def _cancel(self, item_id: str | None, played_ms: int | None) -> None:
         """CancelResponse: stop what is under way, or else what is to come; remember of each reply what was heard."""
-        heard: dict[str, str] = {}
-        if item_id in self._spoken and played_ms is not None:
-            items = list(self._spoken)
-            heard = dict.fromkeys(items[items.index(item_id) + 1 :], "")  # their turn to be played had not come
-            heard[item_id] = self._spoken[item_id].heard(played_ms)
+        heard_ms = heard_by_item(self._spoken, item_id, played_ms)
+        heard = {item: self._spoken[item].heard(ms) for item, ms in heard_ms.items()}
         stopped = self._stop_replies(heard)
         if not stopped and not heard:
             self._cancels += 1

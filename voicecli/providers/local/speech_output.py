@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from voicecli.providers.heard import heard_words
 from voicecli.providers.local.llm import Delta, Finish, ToolCall
 from voicecli.providers.local.sentences import SentenceSplitter, speakable
 from voicecli.providers.local.tts import TextToSpeech
-from voicecli.transcript import heard_text
 
 __all__ = ["Gate", "Outcome", "Spoken", "utter"]
 
@@ -59,15 +59,7 @@ class Spoken:
 
     def heard(self, played_ms: int) -> str:
         """The words that `played_ms` of the sound hold, cut at the last whole one."""
-        text, left = "", played_ms
-        for piece, length in self._pieces:
-            if left >= length:
-                text += piece
-                left -= length
-            else:
-                text += heard_text(piece, left, length)
-                break
-        return text.strip()
+        return heard_words(self._pieces, played_ms).strip()
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from voicecli.events import (
     TranscriptUpdate,
     Usage,
 )
+from voicecli.providers.heard import heard_by_item
 from voicecli.providers.openai.errors import FATAL, RETRYABLE_RESPONSES, ServerError, error_for
 from voicecli.providers.openai.fields import Frame, at, required, text, valid_text
 from voicecli.providers.openai.history import call_items, text_items
@@ -372,12 +373,10 @@ class Replies:
             gate.answered()
             if not gate.creating and not gate.expected:
                 self._give_up_retry("cancelled", "client_cancelled")
-        if item is not None and command.played_ms is not None:
-            self._cut(item, command.played_ms)
-            ids = list(self._items)
-            for behind in ids[ids.index(item.id) + 1 :]:
-                if not late or self._items[behind].response is item.response:
-                    self._cut(self._items[behind], 0)
+        if item is not None:
+            cuttable = (other.id for other in self._items.values() if not late or other.response is item.response)
+            for item_id, heard_ms in heard_by_item(cuttable, item.id, command.played_ms).items():
+                self._cut(self._items[item_id], heard_ms)
 
     def _cut(self, item: ResponseItem, played_ms: int) -> None:
         """Make the server forget what was not heard of the item."""

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from voicecli.events import Usage
+from voicecli.providers.heard import heard_words
 from voicecli.providers.openai.fields import valid_text
 from voicecli.providers.openai.queues import BYTES_PER_MS
-from voicecli.transcript import heard_text
 
 __all__ = ["Response", "ResponseItem"]
 
@@ -90,4 +90,4 @@ class ResponseItem:
         """Its text, cut to what was heard where that is known."""
         if self.cut_ms is None:
             return self.text
-        return heard_text(self.text, self.cut_ms, self.received_ms) if self.cut_ms else ""
+        return heard_words([(self.text, self.received_ms)], self.cut_ms)
