@@ -48,10 +48,10 @@ async def converse(
             await sink.drain()
         await session.aclose()  # listening ends by itself when it has seen everything
         await listening
-        if speaking.done() and (error := speaking.exception()) is not None:
-            # A microphone cannot know that the end has come: what it sends then is no failure, as the events told why.
-            if not (session.realtime and isinstance(error, RealtimeConnectionError)):
-                raise error
+        # A microphone cannot know that the end has come: what it sends then is no failure, as the events told why.
+        error = speaking.exception() if speaking.done() else None
+        if error is not None and not (session.realtime and isinstance(error, RealtimeConnectionError)):
+            raise error
     finally:
         speaking.cancel()
         await session.aclose()

@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from voicecli.audio import AudioSink, Playhead
@@ -37,7 +36,7 @@ from voicecli.conversation.arguments import PCM16, Question, check_audio, check_
 from voicecli.conversation.delivery import Subscription
 from voicecli.conversation.expectation import Expectation
 from voicecli.conversation.handlers import HandlerLanes, Handlers
-from voicecli.conversation.images import read_picture
+from voicecli.conversation.images import Picture, read_picture
 from voicecli.conversation.latency import TurnClock
 from voicecli.conversation.playback_estimate import PlaybackEstimate
 from voicecli.conversation.reply_hold import ReplyHold
@@ -275,7 +274,7 @@ class VoiceSession:
         async with self._answer_lock:
             return await self._ask(self._say(text))
 
-    async def send_image(self, image: bytes | str | Path, *, mime_type: str | None = None) -> None:
+    async def send_image(self, image: Picture, *, mime_type: str | None = None) -> None:
         """Show a PNG or JPEG, given as its bytes or path; the next turn can speak of it.
 
         Raises:
