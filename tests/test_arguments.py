@@ -1,4 +1,4 @@
-"""What a program may get wrong is said in a sentence, before anything is sent."""
+"""Mistakes of a program: each is said in a sentence, before anything is sent."""
 
 import asyncio
 from collections.abc import AsyncIterator
