@@ -326,10 +326,12 @@ class Notice:
     Attributes:
         code: stable and short, for programs: "transcription_failed", "audio_dropped", "model_deprecated" ...
         message: for people.
+        input_id: the `EndTurn` that it is about, where it is about one.
     """
 
     code: str
     message: str
+    input_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ turns is answered by the next entry of the script.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import replace
 
 from voicecli.commands import AppendAudio, CancelResponse, Command, EndTurn, SendText, ToolResult
 from voicecli.errors import RealtimeConnectionError, RealtimeError
@@ -77,6 +78,7 @@ class ScriptedConnection:
         self._script = list(script)
         self._queue: asyncio.Queue[Step] = asyncio.Queue()
         self._pending_calls = 0
+        self._asked: list[str] = []  # inputs that are not answered yet
         self._closed = False
         self.play([SessionStarted("scripted", "scripted", "scripted", self.input_rate, self._capabilities.output_rate)])
 
@@ -104,6 +106,8 @@ class ScriptedConnection:
         if self._closed:
             raise RealtimeConnectionError("The scripted conversation is over.")
         self.commands.append(command)
+        if isinstance(command, EndTurn | SendText | ToolResult) and command.input_id:
+            self._asked.append(command.input_id)
         if isinstance(command, ToolResult):
             self._pending_calls -= 1
             if self._pending_calls == 0:
@@ -113,7 +117,8 @@ class ScriptedConnection:
 
     def _next(self) -> None:
         if self._script:
-            self.play(self._script.pop(0))
+            asked, self._asked = tuple(self._asked), []
+            self.play(_answering(step, asked) for step in self._script.pop(0))
 
     async def drain(self) -> None:
         return
@@ -137,6 +142,11 @@ class ScriptedConnection:
     def cancelled(self) -> list[CancelResponse]:
         """The interruptions that were sent."""
         return [command for command in self.commands if isinstance(command, CancelResponse)]
+
+
+def _answering(step: Step, asked: tuple[str, ...]) -> Step:
+    """A response of the script answers what was asked, unless it says so itself."""
+    return replace(step, answers=asked) if isinstance(step, ResponseStarted) and not step.answers else step
 
 
 def scripted_provider(*script: Sequence[Step], connection: ScriptedConnection | None = None) -> Provider:

@@ -177,14 +177,17 @@ class GeminiCodec:
                 if not self._server_detects:
                     self._turns.user_turn_begins()
                     self._user.start_turn()
-            case EndTurn():
-                self._owed = self._user.end_turn() or self._owed
+            case EndTurn(input_id):
+                if self._user.end_turn():
+                    self._owed = True
+                    self._asks(input_id)
             case ClearAudio():
                 self._user.clear()
             case PauseAudio():
                 self._user.pause()
-            case SendText(said):
+            case SendText(said, input_id=input_id):
                 self._note(command)
+                self._asks(input_id)
                 self._say(said)
             case SendImage():
                 self._user.show(command)
@@ -203,8 +206,14 @@ class GeminiCodec:
         self._answers_writing = self._owed = True
         self._turns.voiced = False
 
+    def _asks(self, input_id: str) -> None:
+        if input_id:
+            self._turns.asked.append(input_id)
+
     def _cancel(self, command: CancelResponse) -> None:
-        if self._turns.cancel(command.item_id, command.played_ms, whole=command.whole):
+        if command.response_id is None and command.scope == "reply":
+            self._owed = False  # what comes of it will be cancelled by name
+        elif self._turns.cancel(command):
             self._owed = False
             self._turn_from = self._next_turn()
             if not self._calls.blocking:
@@ -212,6 +221,7 @@ class GeminiCodec:
 
     def _answer_call(self, result: ToolResult) -> None:
         self._note(result)
+        self._asks(result.input_id)
         if (response := self._calls.answered(result)) is not None:
             self._queue({"toolResponse": {"functionResponses": [response]}})
             self._expect_reply_to_writing()
