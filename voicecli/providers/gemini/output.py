@@ -6,7 +6,7 @@ words, and tells the end of a turn late: at about the end of its playback.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from voicecli.commands import CancelResponse
 from voicecli.events import (
@@ -19,6 +19,7 @@ from voicecli.events import (
     TranscriptUpdate,
     Usage,
 )
+from voicecli.pcm16 import PcmFormat, SampleAligner
 from voicecli.providers.heard import heard_by_item, heard_words
 
 __all__ = ["Turns"]
@@ -63,7 +64,7 @@ class _Reply:
     reason: str = ""
     utterance: _Utterance | None = None
     utterances: int = 0
-    half_sample: bytes = b""
+    aligner: SampleAligner = field(default_factory=SampleAligner)
 
     @property
     def response_id(self) -> str:
@@ -81,7 +82,7 @@ class Turns:
 
     def __init__(self, tell: Callable[[Event], None], output_rate: int, *, silent: bool) -> None:
         self._tell = tell
-        self._bytes_per_ms = output_rate * 2 / 1000
+        self._format = PcmFormat(output_rate)
         self._silent = silent
         self._line: _UserLine | None = None
         self._lines = 0
@@ -187,11 +188,7 @@ class Turns:
         """Sound of the reply."""
         if (reply := self._reply_now()) is None:
             return
-        if reply.half_sample:
-            audio = reply.half_sample + audio
-            reply.half_sample = b""
-        if len(audio) % 2:
-            audio, reply.half_sample = audio[:-1], audio[-1:]
+        audio = reply.aligner.push(audio)
         reply.called = False
         utterance = self._utterance(reply)
         utterance.audio_bytes += len(audio)
@@ -270,7 +267,7 @@ class Turns:
             cuttable = {known.item_id: known for known in self._utterances if known.response <= last}
             for cut, heard_ms in heard_by_item(cuttable, item.item_id, command.played_ms).items():
                 utterance = cuttable[cut]
-                received_ms = round(utterance.audio_bytes / self._bytes_per_ms)
+                received_ms = round(self._format.duration_ms(utterance.audio_bytes))
                 words = heard_words([(utterance.text, received_ms)], heard_ms)
                 self._tell_words(utterance, words, final=True, interrupted=True)
         if reply is None or not names_reply or command.scope != "reply":

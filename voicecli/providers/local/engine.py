@@ -45,6 +45,7 @@ from voicecli.events import (
     ToolCallRequest,
     TranscriptUpdate,
 )
+from voicecli.pcm16 import PcmFormat
 from voicecli.ports import Capabilities, ConversationSetup
 from voicecli.providers.heard import heard_by_item
 from voicecli.providers.local.llm import ChatModel, Memory, Message
@@ -67,9 +68,9 @@ __all__ = ["LocalConnection"]
 _log = logging.getLogger(__name__)
 
 # Audio is looked at in pieces of 0.5 s, so that a long command delays neither partials nor an interruption.
-_PIECE_BYTES = 16_000
+_PIECE_BYTES = PcmFormat(16_000).size(500)
 # A guess costs a transcription of the whole turn: a second for half a minute. Longer turns wait for their end.
-_LONGEST_GUESS_BYTES = 20 * 32_000
+_LONGEST_GUESS_BYTES = PcmFormat(16_000).size(20_000)
 # Replies that may still be playing when they are cut.
 _REMEMBERED_REPLIES = 8
 

@@ -20,14 +20,16 @@ from voicecli.events import (
     TranscriptUpdate,
     Usage,
 )
+from voicecli.providers.fields import at, text
 from voicecli.providers.heard import heard_by_item
 from voicecli.providers.openai.errors import FATAL, RETRYABLE_RESPONSES, ServerError, error_for
-from voicecli.providers.openai.fields import Frame, at, required, text, valid_text
+from voicecli.providers.openai.fields import Frame, required
 from voicecli.providers.openai.history import call_items, text_items
 from voicecli.providers.openai.models import response_usage
 from voicecli.providers.openai.output_items import Response, ResponseItem
 from voicecli.providers.openai.queues import Wire
 from voicecli.providers.openai.response_gate import Gate
+from voicecli.text import valid_text
 from voicecli.transcript import Turn
 
 __all__ = ["Replies"]
@@ -222,11 +224,7 @@ class Replies:
         item = self._item(frame)
         if item is None:
             return
-        audio = a2b_base64(frame["delta"])
-        if item.carry:
-            audio, item.carry = item.carry + audio, b""
-        if len(audio) & 1:
-            audio, item.carry = audio[:-1], audio[-1:]
+        audio = item.aligner.push(a2b_base64(frame["delta"]))
         if audio:
             if not item.received:
                 item.spoken, item.content_index = True, _index(frame)
