@@ -14,7 +14,7 @@ from voicecli.audio.devices.endpoints import Microphone, Speaker
 from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.echo.control import Echo, make_echo
 from voicecli.audio.meter import Meter
-from voicecli.cli.gate import VoiceGate
+from voicecli.cli.live_input import LiveInput
 from voicecli.cli.options import Devices
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.duplex import Observer, converse
@@ -27,7 +27,7 @@ from voicecli.terminal.stdout_capture import printed_lines
 from voicecli.terminal.view_model import Sound, View
 from voicecli.voice import RealtimeVoice
 
-__all__ = ["Live", "talk"]
+__all__ = ["LiveConversation", "talk"]
 
 _log = logging.getLogger(__name__)
 # A muted microphone sends silence for so long, that a turn under way can end by it; then nothing.
@@ -57,7 +57,7 @@ async def talk(
     Raises:
         RealtimeError: a device cannot be used, or the conversation failed.
     """
-    live = Live(voice.config, capabilities, devices, sink=sink)
+    live = LiveConversation(voice.config, capabilities, devices, sink=sink)
     view = live.view
     try:
         with quiet_stderr():  # sound libraries complain on the terminal, which belongs to the conversation
@@ -77,7 +77,7 @@ async def talk(
         await live.aclose()
 
 
-class Live:
+class LiveConversation:
     """The user's side of a live conversation; keys act on it (`Controls`).
 
     Recording begins with `open()`: what is said while the provider is dialled is not lost.
@@ -106,7 +106,7 @@ class Live:
         self._sink = sink
         self._heard = Meter(capabilities.input_rate)
         self._played = Meter(capabilities.output_rate)
-        self._voice_in = VoiceGate(self._microphone, is_open=not push_to_talk)
+        self._input = LiveInput(self._microphone, is_open=not push_to_talk)
         self._pausing: asyncio.TimerHandle | None = None
         self._letting_go: asyncio.TimerHandle | None = None
         self._session: VoiceSession | None = None
@@ -172,7 +172,7 @@ class Live:
         if muted:
             self._pausing = asyncio.get_running_loop().call_later(_MUTE_AFTER_S, self._fall_silent)
         elif not self.view.push_to_talk:
-            self._voice_in.open()
+            self._input.open()
 
     def mute_speaker(self, muted: bool) -> None:
         if self._speaker is not None:
@@ -183,7 +183,7 @@ class Live:
             self._let_go()
         if talking:
             self.interrupt()
-            self._voice_in.open()
+            self._input.open()
         else:
             delay_s = self._microphone.latency_ms / 1000 + _POST_ROLL_S
             self._letting_go = asyncio.get_running_loop().call_later(delay_s, self._let_go)
@@ -217,7 +217,7 @@ class Live:
     async def _converse(self, voice: RealtimeVoice) -> None:
         async with voice.connect() as session:
             self._session = session
-            await converse(session, self._voice_in, self._sink, self._observers)
+            await converse(session, self._input, self._sink, self._observers)
 
     async def _say(self, text: str) -> None:
         if self._session is not None:
@@ -227,7 +227,7 @@ class Live:
         if self._letting_go is not None:
             self._letting_go.cancel()
             self._letting_go = None
-        self._voice_in.close()
+        self._input.close()
         self._later(self._end_turn)
 
     async def _end_turn(self) -> None:
@@ -236,7 +236,7 @@ class Live:
 
     def _fall_silent(self) -> None:
         if not self.view.push_to_talk:
-            self._voice_in.close()
+            self._input.close()
             self._later(self._pause_audio)
 
     async def _pause_audio(self) -> None:
@@ -246,10 +246,10 @@ class Live:
     def _later(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do it when all that was said before is sent."""
 
-        async def deed() -> None:
+        async def action() -> None:
             await asyncio.wait([self._start(work())])
 
-        self._voice_in.do(deed)
+        self._input.do(action)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
