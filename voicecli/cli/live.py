@@ -24,7 +24,7 @@ from voicecli.events import ErrorOccurred, Event, Notice
 from voicecli.ports import Capabilities
 from voicecli.terminal.live_view import LiveView
 from voicecli.terminal.stdout_capture import printed_lines
-from voicecli.terminal.view_model import Sound, View
+from voicecli.terminal.view_model import AudioStatus, ViewModel
 from voicecli.voice import RealtimeVoice
 
 __all__ = ["LiveConversation", "talk"]
@@ -66,7 +66,7 @@ async def talk(
                 await live.hold(voice, observers)
                 return False
             try:
-                async with LiveView(view, live, sound=live.sound) as shown:
+                async with LiveView(view, live, audio=live.audio) as shown:
                     with printed_lines(lambda lines: view.apply(Notice("printed", "\n".join(lines)))):
                         await live.hold(voice, [view.apply])
             finally:
@@ -87,7 +87,7 @@ class LiveConversation:
         self, config: RealtimeConfig, capabilities: Capabilities, devices: Devices, *, sink: AudioSink | None = None
     ) -> None:
         push_to_talk = config.vad_mode is VADMode.NONE
-        self.view = View(push_to_talk=push_to_talk)
+        self.view = ViewModel(push_to_talk=push_to_talk)
         # Where no loudspeaker plays there is no echo.
         mode = devices.echo if sink is None else "off"
         self._echo: Echo = make_echo(mode, capabilities.input_rate, capabilities.output_rate)
@@ -147,13 +147,13 @@ class LiveConversation:
         # At once: a driver that hangs takes its time for each.
         await asyncio.gather(self._microphone.aclose(), self._sink.aclose())
 
-    def sound(self) -> Sound:
-        """What the devices do now."""
+    def audio(self) -> AudioStatus:
+        """Names, levels and activity of the devices now."""
         speaker = self._speaker
         self._heard.feed(self._microphone.latest)
         if speaker is not None:
             self._played.feed(speaker.latest)
-        return Sound(
+        return AudioStatus(
             microphone=self._microphone.device,
             speaker=speaker.device if speaker else "",
             microphone_bands=self._heard.bands,
@@ -277,4 +277,4 @@ class LiveConversation:
 
     def _sound_heard(self) -> None:
         if self._session is not None and (waited_ms := self._session.sound_heard()) is not None:
-            self.view.sound_heard(waited_ms)
+            self.view.heard_after(waited_ms)

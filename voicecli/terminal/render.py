@@ -1,4 +1,4 @@
-"""How a `View` is drawn: entries for the scrollback, and the footer. Pure."""
+"""Drawing of a `ViewModel`: entries for the scrollback, and the footer. Pure."""
 
 import json
 from collections.abc import Sequence
@@ -11,11 +11,12 @@ from rich.padding import Padding
 from rich.text import Text
 
 from voicecli.events import ApprovalRequest
+from voicecli.terminal.entries import ApprovalQuestion, Entry, Remark, ToolCall, Utterance
+from voicecli.terminal.key_hints import key_hints
 from voicecli.terminal.line_editor import LineEditor
 from voicecli.terminal.printable import printable
-from voicecli.terminal.scrollback import Asked, Entry, Remark, Said, ToolRun
 from voicecli.terminal.summary import cost_words
-from voicecli.terminal.view_model import State, View
+from voicecli.terminal.view_model import State, ViewModel
 
 __all__ = ["ASCII", "UNICODE", "Glyphs", "draw_entry", "draw_footer", "glyphs_for"]
 
@@ -69,11 +70,11 @@ def glyphs_for(encoding: str | None) -> Glyphs:
 
 
 def draw_entry(entry: Entry, width: int, glyphs: Glyphs = UNICODE) -> RenderableType:
-    """What goes into the scrollback for it, at this many columns."""
+    """The entry as it goes into the scrollback, at this many columns."""
     match entry:
-        case Said():
-            return _said(entry, glyphs)
-        case ToolRun():
+        case Utterance():
+            return _draw_utterance(entry, glyphs)
+        case ToolCall():
             mark, mark_style = {
                 "done": (glyphs.done, "dim"),
                 "failed": (glyphs.failed, "red"),
@@ -81,7 +82,7 @@ def draw_entry(entry: Entry, width: int, glyphs: Glyphs = UNICODE) -> Renderable
             }[entry.outcome or "cancelled"]
             call = _head(_call_words(entry.name, entry.arguments), max(width - cell_len(mark) - 3, 1), glyphs)
             return Text.assemble((f"{glyphs.bullet} ", "yellow"), call, " ", (mark, mark_style))
-        case Asked(name, arguments, server):
+        case ApprovalQuestion(name, arguments, server):
             question = f"Allow {printable(name)} on {printable(server)}?"
             header = Text.assemble((f"{glyphs.bullet} ", "yellow"), (question, "bold yellow"), overflow="fold")
             body = "\n".join(map(printable, _argument_words(arguments, exact=True)))
@@ -90,7 +91,7 @@ def draw_entry(entry: Entry, width: int, glyphs: Glyphs = UNICODE) -> Renderable
             return Group(*(Text(printable(line), style=_REMARK_STYLES[kind]) for line in text.split("\n")))
 
 
-def draw_footer(view: View, width: int, height: int, glyphs: Glyphs = UNICODE) -> list[Text]:
+def draw_footer(view: ViewModel, width: int, height: int, glyphs: Glyphs = UNICODE) -> list[Text]:
     """The footer's lines for a screen of this size: none is wider, and some rows are left for the conversation."""
     # Terminals wrap what is as wide as they were when they are made narrower: the words leave some room for that.
     top = _top_line(view, width - width // 10, glyphs)
@@ -102,18 +103,18 @@ def draw_footer(view: View, width: int, height: int, glyphs: Glyphs = UNICODE) -
     return lines
 
 
-def _said(said: Said, glyphs: Glyphs) -> RenderableType:
-    name, style = _SPEAKERS[said.role]
-    header = Text("\n" if said.role == "user" else "")  # a line apart from what came before
+def _draw_utterance(words: Utterance, glyphs: Glyphs) -> RenderableType:
+    name, style = _SPEAKERS[words.role]
+    header = Text("\n" if words.role == "user" else "")  # a line apart from what came before
     header.append(f"{glyphs.bullet} {name}", f"bold {style}")
-    if said.latency_ms is not None:
-        header.append("  ").append(_latency(said.latency_ms))
-    lines = [printable(line) for line in said.text.strip().splitlines()]
-    if said.interrupted:
+    if words.latency_ms is not None:
+        header.append("  ").append(_latency(words.latency_ms))
+    lines = [printable(line) for line in words.text.strip().splitlines()]
+    if words.interrupted:
         lines[-1:] = [f"{lines[-1] if lines else ''} {glyphs.ellipsis}"]
     body = Text("\n".join(lines), overflow="fold")
-    if said.flaw:
-        body.append(f"\nThe answer is not complete: {printable(said.flaw)}", style=_REMARK_STYLES["warning"])
+    if words.flaw:
+        body.append(f"\nThe answer is not complete: {printable(words.flaw)}", style=_REMARK_STYLES["warning"])
     return Group(header, Padding(body, (0, 0, 0, 2)))
 
 
@@ -143,8 +144,8 @@ def _is_plain(value: object, exact: bool) -> bool:
     return isinstance(value, str) and (value.isprintable() or not exact)
 
 
-def _top_line(view: View, width: int, glyphs: Glyphs) -> Text:
-    """What is going on in words: the line being typed, a question to the user, or what is being said."""
+def _top_line(view: ViewModel, width: int, glyphs: Glyphs) -> Text:
+    """The first line: what is being typed, asked of the user, run or said."""
     if view.editor is not None:
         return _typed_line(view.editor, width, glyphs)
     if view.approvals:
@@ -160,7 +161,7 @@ def _top_line(view: View, width: int, glyphs: Glyphs) -> Text:
 
 
 def _question(request: ApprovalRequest, width: int, glyphs: Glyphs) -> str:
-    """What is asked of the user: of a long question the arguments are cut, and not what they are for."""
+    """The question to the user: of a long one the arguments are cut, and not what they are for."""
     what, where = f"Allow {printable(request.name)}", f" on {printable(request.server)}?"
     arguments = printable(" ".join(_argument_words(request.arguments)))
     shown = _head(arguments, width - cell_len(what + where) - 1, glyphs)
@@ -176,25 +177,25 @@ def _typed_line(editor: LineEditor, width: int, glyphs: Glyphs) -> Text:
     return line
 
 
-def _status_segments(view: View, width: int, glyphs: Glyphs) -> list[list[Text]]:
+def _status_segments(view: ViewModel, width: int, glyphs: Glyphs) -> list[list[Text]]:
     """The parts of the status line from the most needed to the least, each from its longest form to its shortest.
 
     A form that is in a list twice is one that comes before the names of the devices.
     """
-    sound = view.sound
+    audio = view.audio
     style = f"bold {_STATE_STYLES[view.state]}"
     # Where there is room, all states are as wide: the rest of the line stays where it is.
     words = view.state_words.ljust(_STATE_CELLS if width >= _STEADY_FROM else 0)
     state = [*[Text(f"{glyphs.bullet} {words}", style)] * 2, Text(words, style)]
-    mic = _device("mic", sound.microphone, sound.microphone_bands, view.microphone_muted, glyphs)
+    mic = _device("mic", audio.microphone, audio.microphone_bands, view.microphone_muted, glyphs)
     muted = view.speaker_muted and view.has_speaker
-    speaker = _device("spk", sound.speaker, sound.speaker_bands, muted, glyphs)
+    speaker = _device("spk", audio.speaker, audio.speaker_bands, muted, glyphs)
     latency: list[Text] = []
     if view.latency_ms is not None:
         short = _latency(view.latency_ms)
         latency = [*[Text.assemble(("first sound ", "dim"), short)] * 2, short]
     cost = [Text(cost_words(view.usage), style="dim")] if cost_words(view.usage) else []
-    echo = [Text(f"echo {sound.echo}", style="dim")] if sound.echo else []
+    echo = [Text(f"echo {audio.echo}", style="dim")] if audio.echo else []
     return [forms for forms in (state, mic, speaker, latency, cost, echo) if forms]
 
 
@@ -223,9 +224,9 @@ def _meter(bands: Sequence[float], count: int, glyphs: Glyphs) -> Text:
     return Text(bars, style="green")
 
 
-def _hint_line(view: View, width: int) -> Text:
+def _hint_line(view: ViewModel, width: int) -> Text:
     """The keys that work now: with words as far as they fit, then keys alone."""
-    hints = view.key_hints
+    hints = key_hints(view)
     worded = len(hints)
     while worded and len(_hint_words(hints, worded)) > width:
         worded -= 1

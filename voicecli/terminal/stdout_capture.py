@@ -1,4 +1,4 @@
-"""What tools print while the live view has the terminal: whole lines, for the view to show among its own."""
+"""Capture of what tools print while the live view has the terminal: whole lines, for the view to show."""
 
 import asyncio
 import io
@@ -59,7 +59,7 @@ class _Lines(io.TextIOBase):
         return True
 
     def fileno(self) -> int:
-        """Of the terminal, for those who hand it to other programs: what these write is not caught."""
+        """The terminal's, for those who hand it to other programs: what these write is not caught."""
         return self.original.fileno()
 
     def reconfigure(self, **_: object) -> None:
@@ -116,5 +116,5 @@ class _Bytes(io.RawIOBase):
 
 
 def _last_written(line: str) -> str:
-    """What stands there after the carriage returns in it; one at its end may belong to the line's end."""
+    """The line as its carriage returns leave it; one at its end may belong to the line's end."""
     return line[line.rfind("\r", 0, len(line) - 1) + 1 :] if "\r" in line else line
