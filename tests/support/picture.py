@@ -26,7 +26,8 @@ from voicecli.events import (
     Usage,
 )
 from voicecli.terminal.line_editor import LineEditor
-from voicecli.terminal.render import draw_entry, draw_footer
+from voicecli.terminal.render_entry import draw_entry
+from voicecli.terminal.render_footer import draw_footer
 from voicecli.terminal.view_model import AudioStatus, ViewModel
 
 WIDTH = 84

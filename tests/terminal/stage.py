@@ -8,7 +8,9 @@ from dataclasses import replace
 from rich.console import Console
 
 from voicecli.events import AssistantState, Event, SessionStarted, StateChanged, TranscriptUpdate, UserState
-from voicecli.terminal.render import UNICODE, Glyphs, draw_entry, draw_footer
+from voicecli.terminal.fit import UNICODE, Glyphs
+from voicecli.terminal.render_entry import draw_entry
+from voicecli.terminal.render_footer import draw_footer
 from voicecli.terminal.view_model import AudioStatus, ViewModel
 
 __all__ = ["DEVICES", "STARTED", "Stage", "assistant", "now", "read", "user"]

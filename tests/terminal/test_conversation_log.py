@@ -27,7 +27,7 @@ from voicecli.events import (
     Usage,
 )
 from voicecli.terminal.entries import Remark
-from voicecli.terminal.render import draw_entry
+from voicecli.terminal.render_entry import draw_entry
 
 
 def test_a_tool_is_shown_while_it_runs() -> None:

@@ -19,10 +19,11 @@ from voicecli.events import (
     TurnMetrics,
     Usage,
 )
+from voicecli.terminal.fit import ASCII, UNICODE, Glyphs, glyphs_for
 from voicecli.terminal.key_decoder import Key
 from voicecli.terminal.line_editor import LineEditor
 from voicecli.terminal.printable import printable
-from voicecli.terminal.render import ASCII, UNICODE, Glyphs, draw_footer, glyphs_for
+from voicecli.terminal.render_footer import draw_footer
 from voicecli.terminal.view_model import AudioStatus
 
 
@@ -167,8 +168,8 @@ def test_of_a_long_paste_only_what_is_shown_is_measured(monkeypatch: pytest.Monk
         measured += len(text)
         return cell_len(text)
 
-    monkeypatch.setattr("voicecli.terminal.render.get_character_cell_size", size)
-    monkeypatch.setattr("voicecli.terminal.render.cell_len", length)
+    monkeypatch.setattr("voicecli.terminal.fit.get_character_cell_size", size)
+    monkeypatch.setattr("voicecli.terminal.fit.cell_len", length)
     stage = Stage()
     stage.view.editor = LineEditor()
     stage.view.editor.press(Key("paste", "word " * 40_000))

@@ -13,7 +13,7 @@ from voicecli.events import (
     TurnMetrics,
     Usage,
 )
-from voicecli.terminal.render import draw_footer
+from voicecli.terminal.render_footer import draw_footer
 from voicecli.terminal.view_model import AudioStatus, ViewModel
 
 

@@ -10,10 +10,12 @@ from typing import Self, TextIO
 
 from rich.console import Console, RenderableType
 
+from voicecli.terminal.fit import glyphs_for
 from voicecli.terminal.key_bindings import Controls, KeyCommands
 from voicecli.terminal.key_decoder import Key
 from voicecli.terminal.keyboard import Keyboard, open_keyboard
-from voicecli.terminal.render import draw_entry, draw_footer, glyphs_for
+from voicecli.terminal.render_entry import draw_entry
+from voicecli.terminal.render_footer import draw_footer
 from voicecli.terminal.screen import Screen
 from voicecli.terminal.signals import TerminalSignals
 from voicecli.terminal.view_model import AudioStatus, ViewModel
