@@ -78,7 +78,7 @@ async def talk(
 
 
 class LiveConversation:
-    """The user's side of a live conversation; keys act on it (`Controls`).
+    """Microphone, loudspeaker and session of a live conversation; keys act on it (`Controls`).
 
     Recording begins with `open()`: what is said while the provider is dialled is not lost.
     """
@@ -104,14 +104,14 @@ class LiveConversation:
                 on_sound=self._sound_heard,
             )
         self._sink = sink
-        self._heard = Meter(capabilities.input_rate)
-        self._played = Meter(capabilities.output_rate)
+        self._microphone_meter = Meter(capabilities.input_rate)
+        self._speaker_meter = Meter(capabilities.output_rate)
         self._input = LiveInput(self._microphone, is_open=not push_to_talk)
-        self._pausing: asyncio.TimerHandle | None = None
-        self._letting_go: asyncio.TimerHandle | None = None
+        self._mute_timer: asyncio.TimerHandle | None = None
+        self._release_timer: asyncio.TimerHandle | None = None
         self._session: VoiceSession | None = None
-        self._holding: asyncio.Task[None] | None = None
-        self._leaving = False
+        self._conversation: asyncio.Task[None] | None = None
+        self._ending = False
         self._observers: list[Observer] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -124,20 +124,20 @@ class LiveConversation:
     async def hold(self, voice: RealtimeVoice, observers: list[Observer]) -> None:
         """Connect and converse, until the end."""
         self._observers = observers
-        self._holding = asyncio.create_task(self._converse(voice), name="voicecli-live")
+        self._conversation = asyncio.create_task(self._converse(voice), name="voicecli-live")
         try:
-            await self._holding
+            await self._conversation
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if not self._leaving or (task is not None and task.cancelling()):
+            if not self._ending or (task is not None and task.cancelling()):
                 raise
         finally:
-            self._holding.cancel()
-            await asyncio.wait([self._holding])
+            self._conversation.cancel()
+            await asyncio.wait([self._conversation])
 
     async def aclose(self) -> None:
         """Give the devices back, and close the sink; idempotent."""
-        for timer in (self._pausing, self._letting_go):
+        for timer in (self._mute_timer, self._release_timer):
             if timer is not None:
                 timer.cancel()
         for task in self._tasks:
@@ -150,14 +150,14 @@ class LiveConversation:
     def audio(self) -> AudioStatus:
         """Names, levels and activity of the devices now."""
         speaker = self._speaker
-        self._heard.feed(self._microphone.latest)
+        self._microphone_meter.feed(self._microphone.latest)
         if speaker is not None:
-            self._played.feed(speaker.latest)
+            self._speaker_meter.feed(speaker.latest)
         return AudioStatus(
             microphone=self._microphone.device,
             speaker=speaker.device if speaker else "",
-            microphone_bands=self._heard.bands,
-            speaker_bands=self._played.bands if speaker else (),
+            microphone_bands=self._microphone_meter.bands,
+            speaker_bands=self._speaker_meter.bands if speaker else (),
             playing=speaker is not None and speaker.playhead is not None,
             echo=self._echo.active,
             underruns=speaker.stats.underruns if speaker else 0,
@@ -167,10 +167,10 @@ class LiveConversation:
 
     def mute_microphone(self, muted: bool) -> None:
         self._microphone.muted = muted
-        if self._pausing is not None:
-            self._pausing.cancel()
+        if self._mute_timer is not None:
+            self._mute_timer.cancel()
         if muted:
-            self._pausing = asyncio.get_running_loop().call_later(_MUTE_AFTER_S, self._fall_silent)
+            self._mute_timer = asyncio.get_running_loop().call_later(_MUTE_AFTER_S, self._stop_sending)
         elif not self.view.push_to_talk:
             self._input.open()
 
@@ -179,38 +179,38 @@ class LiveConversation:
             self._speaker.muted = muted
 
     def talk(self, talking: bool) -> None:
-        if self._letting_go is not None:
-            self._let_go()
+        if self._release_timer is not None:
+            self._end_talk()
         if talking:
             self.interrupt()
             self._input.open()
         else:
             delay_s = self._microphone.latency_ms / 1000 + _POST_ROLL_S
-            self._letting_go = asyncio.get_running_loop().call_later(delay_s, self._let_go)
+            self._release_timer = asyncio.get_running_loop().call_later(delay_s, self._end_talk)
 
     def interrupt(self) -> None:
         if self._session is not None:
-            self._start(self._session.interrupt())
+            self._spawn(self._session.interrupt())
 
     def say(self, text: str) -> None:
         work = functools.partial(self._say, text)
         if self._session is not None:
-            self._start(work())
+            self._spawn(work())
         else:
-            self._later(work)
+            self._in_order(work)
 
     def approve(self, approval_id: str, allowed: bool) -> None:
         if self._session is not None:
-            self._start(self._session.approve(approval_id, allowed))
+            self._spawn(self._session.approve(approval_id, allowed))
 
     def end(self) -> None:
-        self._leaving = True
+        self._ending = True
         self._sink.clear()
         if self._session is not None:
-            self._start(self._session.aclose())  # whatever is still being said or sent
-        elif self._holding is not None:
-            self._holding.cancel()  # the provider does not answer yet
-        self._start(self._microphone.aclose())
+            self._spawn(self._session.aclose())  # whatever is still being said or sent
+        elif self._conversation is not None:
+            self._conversation.cancel()  # the provider does not answer yet
+        self._spawn(self._microphone.aclose())
 
     # -- inside
 
@@ -223,41 +223,41 @@ class LiveConversation:
         if self._session is not None:
             await self._session.send_text(text, wait=False)
 
-    def _let_go(self) -> None:
-        if self._letting_go is not None:
-            self._letting_go.cancel()
-            self._letting_go = None
+    def _end_talk(self) -> None:
+        if self._release_timer is not None:
+            self._release_timer.cancel()
+            self._release_timer = None
         self._input.close()
-        self._later(self._end_turn)
+        self._in_order(self._end_turn)
 
     async def _end_turn(self) -> None:
         if self._session is not None:
             await self._session.end_turn()
 
-    def _fall_silent(self) -> None:
+    def _stop_sending(self) -> None:
         if not self.view.push_to_talk:
             self._input.close()
-            self._later(self._pause_audio)
+            self._in_order(self._pause_audio)
 
     async def _pause_audio(self) -> None:
         if self._session is not None:
             await self._session.pause_audio()
 
-    def _later(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do it when all that was said before is sent."""
+    def _in_order(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do it when everything recorded before has been sent."""
 
         async def action() -> None:
-            await asyncio.wait([self._start(work())])
+            await asyncio.wait([self._spawn(work())])
 
         self._input.do(action)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._work_done)
         return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _work_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
@@ -269,7 +269,7 @@ class LiveConversation:
     def _notice(self, code: str, message: str) -> None:
         self._tell(Notice(code, message))
         if code == "microphone_lost":
-            self._later(self._pause_audio)  # whoever was speaking into it neither goes on nor falls silent
+            self._in_order(self._pause_audio)  # whoever was speaking into it neither goes on nor falls silent
 
     def _tell(self, event: Event) -> None:
         for observer in self._observers:

@@ -23,11 +23,11 @@ from voicecli.voice import RealtimeVoice
 __all__ = ["load_tools", "run_conversation", "run_live"]
 
 
-class _Failures:
-    """Notices, as an observer, turns that got no whole answer.
+class _UnansweredTurns:
+    """Observer of turns that got no complete answer.
 
     Attributes:
-        status: what the command exits with because of the last of them.
+        status: the exit code because of the last of them; OK without any.
     """
 
     def __init__(self) -> None:
@@ -47,11 +47,14 @@ class _Failures:
 def run_conversation(
     choices: Choices, source: WavSource | str, output: str | None, *, as_json: bool, quiet: bool
 ) -> ExitStatus:
-    """Hold the conversation and return when it is over; whether each turn was wholly answered, as an exit status.
+    """Hold the conversation and return when it is over.
 
     Args:
         source: the user's voice, or one turn in writing.
         output: the WAV file for the reply, "-" for standard output, None for nowhere.
+
+    Returns:
+        OK where each turn got a complete answer.
 
     Raises:
         RealtimeError: as `converse` does, and when something named on the command line cannot be used.
@@ -60,7 +63,7 @@ def run_conversation(
     # Standard output carries the sound when that is piped on; words then go to standard error.
     words = None if output == "-" else sys.stdout
     lines: list[Observer] = [JsonLines(sys.stdout) if as_json else PlainLines(words, quiet=quiet)]
-    failures = _Failures()
+    unanswered = _UnansweredTurns()
     if isinstance(source, WavSource):
         _tell_unused(unused_options(choices), lines)
     with _told(lines):
@@ -70,8 +73,8 @@ def run_conversation(
             rate = choices.provider.capabilities.output_rate
             sink = WavSink(output, rate, source=source if isinstance(source, WavSource) else None)
         _prepare(choices)
-        asyncio.run(_converse(voice, source, sink, [*lines, failures]))
-    return failures.status
+        asyncio.run(_converse(voice, source, sink, [*lines, unanswered]))
+    return unanswered.status
 
 
 def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json: bool, quiet: bool) -> None:

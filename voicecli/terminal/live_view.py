@@ -23,7 +23,7 @@ from voicecli.terminal.view_model import AudioStatus, ViewModel
 __all__ = ["LiveView", "can_show"]
 
 _FRAME_S = 1 / 12  # smooth to the eye, and far below 1% of a core
-_LAST_FRAMES = 24  # how long a slow terminal may take for the last words: 2 s
+_LAST_FRAMES = 24  # how long a slow terminal may take for the last picture: 2 s
 _WIDEST = 1_000  # columns: lines longer than this are hard to read anyway
 _RESIZING_S = 0.5  # a window that is dragged changes its size many times a second
 
