@@ -289,7 +289,7 @@ async def test_a_second_ctrl_c_stops_it_wherever_it_is() -> None:
         await talk.answer()
         outer = asyncio.create_task(talk.live.hold(RealtimeVoice(scripted_provider()), []))
         await asyncio.sleep(0.1)
-        talk.live._leaving = True
+        talk.live._ending = True
         outer.cancel()
         await asyncio.wait([outer])
         assert outer.cancelled()
