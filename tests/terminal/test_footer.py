@@ -1,9 +1,11 @@
 """The footer at every width, and text that is safe to show."""
 
 import io
+from collections.abc import Callable, Iterator
+from typing import SupportsIndex
 
 import pytest
-from rich.cells import cell_len, get_character_cell_size
+from rich.cells import cell_len
 from rich.console import Console
 
 from tests.support.picture import Scene, picture
@@ -19,7 +21,7 @@ from voicecli.events import (
     TurnMetrics,
     Usage,
 )
-from voicecli.terminal.fit import ASCII, UNICODE, Glyphs, glyphs_for
+from voicecli.terminal.fit import ASCII, UNICODE, Glyphs, glyphs_for, head, tail
 from voicecli.terminal.key_decoder import Key
 from voicecli.terminal.line_editor import LineEditor
 from voicecli.terminal.printable import printable
@@ -155,25 +157,32 @@ def test_the_picture_shows_the_view_and_fetches_nothing() -> None:
     assert "@import" not in svg
 
 
-def test_of_a_long_paste_only_what_is_shown_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    measured = 0
+class CountedText(str):
+    """A text that counts the characters that are looked at one by one."""
 
-    def size(char: str) -> int:
-        nonlocal measured
-        measured += 1
-        return get_character_cell_size(char)
+    looked_at = 0
 
-    def length(text: str) -> int:
-        nonlocal measured
-        measured += len(text)
-        return cell_len(text)
+    def __iter__(self) -> Iterator[str]:
+        for char in super().__iter__():
+            self.looked_at += 1
+            yield char
 
-    monkeypatch.setattr("voicecli.terminal.fit.get_character_cell_size", size)
-    monkeypatch.setattr("voicecli.terminal.fit.cell_len", length)
+    def __getitem__(self, key: SupportsIndex | slice) -> str:
+        self.looked_at += not isinstance(key, slice)
+        return super().__getitem__(key)
+
+
+@pytest.mark.parametrize("cut", [head, tail])
+def test_of_a_long_text_only_what_is_shown_is_looked_at(cut: Callable[[str, int, Glyphs], str]) -> None:
+    text = CountedText("word " * 40_000)
+    assert len(cut(text, 20, UNICODE)) == 20
+    assert 20 <= text.looked_at < 100
+
+
+def test_a_long_paste_is_shown_around_the_cursor() -> None:
     stage = Stage()
     stage.view.editor = LineEditor()
     stage.view.editor.press(Key("paste", "word " * 40_000))
     for cursor in (200_000, 100_000, 0):
         stage.view.editor.cursor = cursor
         assert "word word word" in stage.footer()[0]
-    assert measured < 1_000

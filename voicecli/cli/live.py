@@ -23,7 +23,7 @@ from voicecli.errors import RealtimeError
 from voicecli.events import ErrorOccurred, Event, Notice
 from voicecli.ports import Capabilities
 from voicecli.terminal.live_view import LiveView
-from voicecli.terminal.stdout_capture import printed_lines
+from voicecli.terminal.output_capture import printed_lines
 from voicecli.terminal.view_model import AudioStatus, ViewModel
 from voicecli.voice import RealtimeVoice
 

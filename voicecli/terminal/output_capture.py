@@ -40,7 +40,7 @@ def printed_lines(tell: Callable[[list[str]], None]) -> Iterator[None]:
 
 
 class _Lines(io.TextIOBase):
-    """A text stream in place of another."""
+    """Text stream in place of another, handing whole lines on."""
 
     encoding = "utf-8"
     errors = "strict"
@@ -102,7 +102,7 @@ class _Lines(io.TextIOBase):
 
 
 class _Bytes(io.RawIOBase):
-    """The bytes beneath a text stream."""
+    """Byte stream beneath a text stream."""
 
     def __init__(self, text: _Lines) -> None:
         self._text = text

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from voicecli.audio.devices.stderr_guard import quiet_stderr
-from voicecli.terminal.stdout_capture import printed_lines
+from voicecli.terminal.output_capture import printed_lines
 
 
 class Terminal:
