@@ -271,6 +271,12 @@ def test_a_tool_that_words_typed_call_stands_below_them() -> None:
     assert stage.scrolled() == ["● You", "  How is it?", "● weather ✓"]
 
 
+def test_a_tool_does_not_wait_for_words_that_came_before_the_turn_was_over() -> None:
+    stage = Stage(SpeechStarted(), user("How is it?"), SpeechStopped())
+    stage.happen(ToolCallRequest("c", "weather", "{}"), ToolCallFinished("c", "weather", ""))
+    assert stage.scrolled() == ["● You", "  How is it?", "● weather ✓"]
+
+
 def test_words_that_never_come_hold_nothing_for_long() -> None:
     stage = Stage(SpeechStarted(), SpeechStopped(), Notice("n", "Noted."))
     assert stage.scrolled() == ["Noted."], "remarks do not wait for words that nobody has begun"

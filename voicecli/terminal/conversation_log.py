@@ -10,6 +10,7 @@ from voicecli.events import (
     ResponseDone,
     ResponseStarted,
     Role,
+    SpeechStarted,
     ToolCallCancelled,
     ToolCallFinished,
     ToolCallRequest,
@@ -39,6 +40,7 @@ class ConversationLog:
         self._interrupted_at: float | None = None  # the latest reply, by the user
         self._cut_by_end = False
         self._finished = False
+        self._words_came = False  # of the turn that the user is in
         self._latest: Utterance | None = None
         self._reply: Utterance | None = None  # the latest words of the latest reply
         self._timed: Utterance | None = None  # what the latency of the turn stands beside
@@ -48,6 +50,8 @@ class ConversationLog:
         match event:
             case TranscriptUpdate():
                 self._transcribe(event)
+            case SpeechStarted():
+                self.turn_began()
             case ResponseStarted():
                 self._finish_words("assistant")
                 self._responding, self._interrupted_at, self._reply = True, None, None
@@ -79,10 +83,16 @@ class ConversationLog:
         """Add a remark: behind the words it follows, or `at_once`."""
         self._scrollback.add(Remark(kind, text), now, at_once=at_once)
 
+    def turn_began(self) -> None:
+        """The user begins a turn."""
+        self._words_came = False
+
     def turn_ended(self) -> None:
         """The user's turn is over: its words may come later than the tools that it calls."""
         self._timed = None
-        self._scrollback.reserve_user()
+        if not self._words_came:
+            self._scrollback.reserve_user()
+        self._words_came = False
 
     def set_latency(self, milliseconds: int) -> None:
         """Let the first words of the reply carry its latency; they may come later than its sound."""
@@ -138,6 +148,8 @@ class ConversationLog:
         self._latest = words
         if update.role == "assistant":
             self._reply = words
+        else:
+            self._words_came = True
 
     def _mark_incomplete(self, done: ResponseDone, now: float) -> None:
         words = self._reply

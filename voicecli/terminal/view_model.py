@@ -135,7 +135,9 @@ class ViewModel:
     def set_talking(self, talking: bool) -> None:
         """The talk key opened or ended the user's turn."""
         self.talking = talking
-        if not talking:
+        if talking:
+            self._log.turn_began()
+        else:
             self.turn_ended()
 
     def turn_ended(self) -> None:
