@@ -120,7 +120,7 @@ MAY_KNOW: dict[str, set[str]] = {
 AT_HOME = {
     "httpx": {"providers.local.chat_endpoint"},
     "rich": {
-        *("cli.lists", "cli.run", "terminal.fit", "terminal.live_view"),
+        *("cli.lists", "cli.prepare", "terminal.fit", "terminal.live_view"),
         *("terminal.render_entry", "terminal.render_footer", "terminal.render_status"),
     },
     "sounddevice": {"audio.devices.portaudio"},
