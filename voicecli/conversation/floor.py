@@ -156,7 +156,7 @@ class Floor:
             return Reply.RESPONDING
         if not self.playback.is_heard(now):
             return Reply.PLAYING
-        if owed.pending or owed.responding is not None:
+        if owed.pending:
             return Reply.PENDING
         return Reply.POSSIBLE if owed.possible_until is not None and now < owed.possible_until else Reply.NONE
 
