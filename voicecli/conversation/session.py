@@ -14,7 +14,6 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, I
 from dataclasses import replace
 from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from voicecli.audio import AudioSink, Playhead
@@ -58,7 +57,7 @@ from voicecli.conversation.floor_events import (
     TurnEnds,
 )
 from voicecli.conversation.handlers import Handlers
-from voicecli.conversation.images import read_picture
+from voicecli.conversation.images import Picture, read_picture
 from voicecli.conversation.latency import TurnClock
 from voicecli.conversation.response import Response
 from voicecli.conversation.tool_calls import ToolCalls
@@ -304,7 +303,7 @@ class VoiceSession:
         async with self._answer_lock:
             return await self._ask(self._say(text))
 
-    async def send_image(self, image: bytes | str | Path, *, mime_type: str | None = None) -> None:
+    async def send_image(self, image: Picture, *, mime_type: str | None = None) -> None:
         """Show a PNG or JPEG, given as its bytes or path; the next turn can speak of it.
 
         Raises:

@@ -7,7 +7,7 @@ from tests.providers.gemini.conversation import Conversation, make_codec, said, 
 from voicecli.commands import AppendAudio, EndTurn, SendImage, SendText, StartTurn
 from voicecli.config import VADMode
 from voicecli.errors import RealtimeConnectionError
-from voicecli.events import AudioChunk, Interrupted, ResponseDone, ResponseStarted, SessionStarted
+from voicecli.events import CONNECTION_LOST, AudioChunk, Interrupted, ResponseDone, ResponseStarted, SessionStarted
 from voicecli.ports import Expiring
 from voicecli.transcript import Turn
 
@@ -172,7 +172,7 @@ def test_a_reply_that_had_begun_is_final_with_what_came() -> None:
     heard = talk.audio
     talk.connect()
     (done,) = talk.of(ResponseDone)
-    assert (done.status, done.reason, done.awaits_tools) == ("incomplete", "connection lost", False)
+    assert (done.status, done.reason, done.awaits_tools) == ("incomplete", CONNECTION_LOST, False)
     assert not talk.of(Interrupted)  # what has come may be played
     (final,) = talk.finals("assistant")
     talk.flush()

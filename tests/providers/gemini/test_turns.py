@@ -18,6 +18,9 @@ from voicecli.commands import (
 )
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.events import (
+    CONTENT_FILTER,
+    INVALID_TOOL_CALL,
+    RETRIES_EXHAUSTED,
     AudioChunk,
     Interrupted,
     Notice,
@@ -25,6 +28,7 @@ from voicecli.events import (
     ResponseStarted,
     TranscriptUpdate,
 )
+from voicecli.providers.gemini.errors import turn_end
 from voicecli.providers.gemini.input import UserSide
 
 SPEECH = tone(600, rate=16_000)
@@ -324,10 +328,17 @@ def test_a_model_that_waits_owes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "status"), [("MALFORMED_FUNCTION_CALL", "failed"), ("GENERATED_AUDIO_SAFETY", "incomplete")]
+    ("code", "status", "reason"),
+    [
+        ("MALFORMED_FUNCTION_CALL", "failed", INVALID_TOOL_CALL),
+        ("GENERATED_AUDIO_SAFETY", "incomplete", CONTENT_FILTER),
+        ("RESPONSE_REJECTED", "incomplete", CONTENT_FILTER),
+        ("PROHIBITED_INPUT_CONTENT", "incomplete", CONTENT_FILTER),
+        ("MAX_REGENERATION_REACHED", "incomplete", RETRIES_EXHAUSTED),
+    ],
 )
-def test_a_withheld_reply_says_why(reason: str, status: str) -> None:
-    talk = Conversation(Reply(reason=reason))
+def test_a_withheld_reply_says_why(code: str, status: str, reason: str) -> None:
+    talk = Conversation(Reply(reason=code))
     talk.send(SendText("Hm."))
     talk.run()
     (done,) = talk.of(ResponseDone)
@@ -409,3 +420,7 @@ def test_a_lost_microphone_ends_the_turn_on_either_service(vertex: bool) -> None
     user.pause()
     (last,) = (json.loads(data)["realtimeInput"] for data in out)
     assert set(last) == ({"audio"} if vertex else {"audioStreamEnd"})
+
+
+def test_a_turn_that_ends_for_a_new_reason_says_it_in_words() -> None:
+    assert turn_end("SOMETHING_NEW") == ("incomplete", "something new")

@@ -33,6 +33,7 @@ from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.conversation.session import VoiceSession
 from voicecli.errors import RealtimeConnectionError, RealtimeError
 from voicecli.events import (
+    OUTPUT_LIMIT,
     AudioChunk,
     ErrorOccurred,
     Event,
@@ -680,7 +681,9 @@ async def test_an_answer_that_the_limit_cut_ends_with_a_whole_sentence() -> None
     async with conversation(model, voice=FakeSpeech()) as (connection, events):
         await connection.send(SendText("Count."))
         await events.until_seen(ResponseDone)
-    assert statuses(events) == ["incomplete"]
+    assert [(done.status, done.reason) for done in events.seen if isinstance(done, ResponseDone)] == [
+        ("incomplete", OUTPUT_LIMIT)
+    ]
     assert finals(events.seen) == ["One. Two."]
 
 

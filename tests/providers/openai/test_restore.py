@@ -8,7 +8,14 @@ from tests.providers.openai.test_interruption import halfway
 from tests.providers.openai.test_tools import ONE, TWO
 from voicecli.commands import AppendAudio, EndTurn, SendImage, SendText, StartTurn, ToolResult
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
-from voicecli.events import ErrorOccurred, ResponseDone, ResponseStarted, SessionStarted, ToolCallRequest
+from voicecli.events import (
+    CONNECTION_LOST,
+    ErrorOccurred,
+    ResponseDone,
+    ResponseStarted,
+    SessionStarted,
+    ToolCallRequest,
+)
 from voicecli.transcript import Turn
 
 SILENCE = AppendAudio(bytes(48 * 1_000))
@@ -88,7 +95,7 @@ def test_a_reply_cut_by_the_loss_is_final_and_not_asked_for_again() -> None:
     conversation, _ = halfway()
     conversation.dial()
     (done,) = conversation.all(ResponseDone)
-    assert (done.status, done.reason) == ("incomplete", "connection lost")
+    assert (done.status, done.reason) == ("incomplete", CONNECTION_LOST)
     (final,) = conversation.finals("assistant")
     assert final.interrupted
     assert final.text.startswith("one two three four")

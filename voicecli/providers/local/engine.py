@@ -31,6 +31,7 @@ from voicecli.config import VADMode
 from voicecli.connection.event_queue import Inbox
 from voicecli.errors import RealtimeConnectionError, RealtimeError
 from voicecli.events import (
+    OUTPUT_LIMIT,
     AudioChunk,
     ErrorOccurred,
     Event,
@@ -473,7 +474,7 @@ class LocalConnection:
             ResponseDone(
                 reply.response_id,
                 "incomplete" if truncated else "completed",
-                "the limit of output tokens was reached" if truncated else "",
+                OUTPUT_LIMIT if truncated else "",
                 outcome.finish.usage,
                 awaits_tools=bool(calls),
             )
