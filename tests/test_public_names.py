@@ -18,7 +18,7 @@ PUBLIC = {
         resample_pcm16
     """,
     "voicecli.commands": """
-        AnswerApproval AppendAudio CancelResponse ClearAudio Command EndTurn PauseAudio SendImage SendText StartTurn
+        AnswerApproval AppendAudio CancelResponse CancelScope ClearAudio Command EndTurn PauseAudio SendImage SendText StartTurn
         ToolResult
     """,
     "voicecli.config": """
