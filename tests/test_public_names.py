@@ -18,8 +18,8 @@ PUBLIC = {
         resample_pcm16
     """,
     "voicecli.commands": """
-        AnswerApproval AppendAudio CancelResponse CancelScope ClearAudio Command EndTurn PauseAudio SendImage SendText StartTurn
-        ToolResult
+        AnswerApproval AppendAudio CancelResponse CancelScope ClearAudio Command EndTurn PauseAudio SendImage SendText
+        StartTurn ToolResult
     """,
     "voicecli.config": """
         ClientVAD MCPServer RealtimeConfig Reconnect Retention SemanticVAD ServerVAD VADMode check_url

@@ -87,7 +87,7 @@ class Talk:
 
     def __init__(self, rules: Rules = RULES, *, player: bool = False) -> None:
         self.floor = Floor(rules)
-        self.floor.has_player = player
+        self.floor.sound.has_player = player
         self.now = 100.0
         self.actions: list[Action] = []
         self.give(STARTED)
@@ -224,7 +224,7 @@ def test_words_cut_what_began_before_the_voice_and_not_what_answers_it() -> None
     talk.give(SpeechStopped(), ResponseStarted("r2"), AudioChunk(SOUND, "r2", "i2"))
     acts = talk.give(YES)
     assert not [act for act in acts if isinstance(act, Cut) and act.response_id == "r2"]
-    assert not talk.floor.paused
+    assert not talk.floor.sound.paused
 
 
 def test_words_that_never_come_let_the_reply_go_on_at_last() -> None:

@@ -60,7 +60,7 @@ class Conversation(RuleBasedStateMachine):
         names=st.booleans(),
     )
     def start(self, server: bool, interrupts: bool, kind: str, player: bool, names: bool) -> None:
-        self.rules = Rules(
+        self.provider = Rules(
             output_rate=24_000,
             response_timeout_s=TIMEOUT_S,
             server_turns=server,
@@ -68,8 +68,8 @@ class Conversation(RuleBasedStateMachine):
             reports_speech=kind != "silent",
             words_first=kind == "words first",
         )
-        self.floor = Floor(self.rules)
-        self.floor.has_player = player
+        self.floor = Floor(self.provider)
+        self.floor.sound.has_player = player
         self.names = names
         self.now = 0.0
         self.count = 0
@@ -114,7 +114,7 @@ class Conversation(RuleBasedStateMachine):
     @invariant()
     def pauses_are_known(self) -> None:
         if hasattr(self, "floor"):
-            assert self.floor.paused == self.paused
+            assert self.floor.sound.paused == self.paused
             assert not self.paused or self.floor.next_deadline(self.now) is not None, "no pause without a limit"
 
     # -- the user
@@ -123,10 +123,10 @@ class Conversation(RuleBasedStateMachine):
     @rule()
     def begins_to_speak(self) -> None:
         self.speaking = True
-        if not self.rules.server_turns:
+        if not self.provider.server_turns:
             self.give(Heard(SpeechStarted()))
             self.give(TurnBegins(by_key=False))
-        elif self.rules.reports_speech and not self.away:
+        elif self.provider.reports_speech and not self.away:
             self.give(SpeechStarted())
         else:
             self.give(Heard(SpeechStarted()))
@@ -135,16 +135,16 @@ class Conversation(RuleBasedStateMachine):
     @rule()
     def falls_silent(self) -> None:
         self.speaking = False
-        if not self.rules.server_turns:
+        if not self.provider.server_turns:
             self.give(Heard(SpeechStopped()))
             self.asked.append(self.name("turn"))
             self.give(TurnEnds(self.asked[-1], by_silence=True))
-        elif self.rules.reports_speech and not self.away:
+        elif self.provider.reports_speech and not self.away:
             self.give(SpeechStopped())
         else:
             self.give(Heard(SpeechStopped()))
 
-    @precondition(lambda self: not self.rules.server_turns and not self.speaking)
+    @precondition(lambda self: not self.provider.server_turns and not self.speaking)
     @rule()
     def coughs(self) -> None:
         self.give(Heard(SpeechStarted()))
@@ -252,7 +252,7 @@ class Conversation(RuleBasedStateMachine):
     @rule()
     def the_line_is_back(self) -> None:
         self.away = False
-        self.speaking = self.speaking and not (self.rules.server_turns and self.rules.reports_speech)
+        self.speaking = self.speaking and not (self.provider.server_turns and self.provider.reports_speech)
         self.give(replace(STARTED, resumed=True))
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 3.0, 3.5, 31.0]))
