@@ -15,10 +15,9 @@ from voicecli._version import __version__ as __version__
 if TYPE_CHECKING:
     from voicecli.config import (
         ClientVAD,
-        MCPServer,
+        ProviderSettings,
         RealtimeConfig,
         Reconnect,
-        Retention,
         SemanticVAD,
         ServerVAD,
         VADMode,
@@ -36,6 +35,9 @@ if TYPE_CHECKING:
         RealtimeError,
         ToolError,
     )
+    from voicecli.providers.gemini.settings import GeminiSettings
+    from voicecli.providers.local.settings import LocalSettings
+    from voicecli.providers.openai.settings import MCPServer, OpenAISettings, Retention
     from voicecli.voice import RealtimeVoice
 
 __all__ = [
@@ -44,8 +46,12 @@ __all__ = [
     "AuthenticationError",
     "ClientVAD",
     "ConfigurationError",
+    "GeminiSettings",
+    "LocalSettings",
     "MCPServer",
+    "OpenAISettings",
     "ProtocolError",
+    "ProviderSettings",
     "QuotaExceededError",
     "RealtimeConfig",
     "RealtimeConnectionError",
@@ -61,7 +67,16 @@ __all__ = [
     "VoiceSession",
 ]
 
-_HOMES = {"RealtimeVoice": "voice", "Response": "conversation.response", "VoiceSession": "conversation.session"}
+_HOMES = {
+    "GeminiSettings": "providers",
+    "LocalSettings": "providers",
+    "MCPServer": "providers",
+    "OpenAISettings": "providers",
+    "RealtimeVoice": "voice",
+    "Response": "conversation.response",
+    "Retention": "providers",
+    "VoiceSession": "conversation.session",
+}
 
 
 def __getattr__(name: str) -> Any:

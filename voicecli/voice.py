@@ -3,7 +3,6 @@
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from voicecli.config import RealtimeConfig
@@ -61,6 +60,7 @@ class RealtimeVoice:
         else:
             self._provider = find_provider(chosen) if chosen else choose_provider()
         self._config = config or RealtimeConfig()
+        self._config.own(self._provider.settings)  # those of another provider are told here
         self._tools: dict[str, Tool] = make_tools(tools) if tools else {}
         self._handlers = Handlers()
 
@@ -89,8 +89,7 @@ class RealtimeVoice:
         """
         from voicecli.conversation.session import VoiceSession
 
-        waited_for = set(self._tools) - set(self._config.background_tools)
-        schemas = tuple(replace(tool.schema, blocking=tool.schema.name in waited_for) for tool in self._tools.values())
+        schemas = tuple(tool.schema for tool in self._tools.values())
         connection: Connection = await self._provider.connect(
             ConversationSetup(self._config, tools=schemas, history=tuple(history))
         )

@@ -1,5 +1,6 @@
 """The commands, put together. A command's module is imported when it runs: `voice --help` imports none."""
 
+import inspect
 from importlib import import_module
 from typing import Any
 
@@ -25,6 +26,10 @@ COMMANDS = {
 def load_command(name: str) -> Any:
     """The command of that name, from its module."""
     function = getattr(import_module(f"voicecli.cli.{COMMANDS[name][0]}"), name.replace("-", "_"))
+    if "choices" in inspect.signature(function).parameters:
+        from voicecli.cli.options import with_conversation_options
+
+        function = with_conversation_options(function)
     single = typer.Typer(
         add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
     )
@@ -51,7 +56,7 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     cls=_Commands,
     name="voice",
-    help="Talk with speech-to-speech models: OpenAI Realtime, Gemini Live, or an engine that runs offline.",
+    help="Talk with speech-to-speech models, over the network or offline.",
     epilog="Exit codes: 0 ok, 1 defect, 2 usage, 3 configuration or key, 4 connection or provider, 5 audio device, "
     "130 Ctrl-C.",
     no_args_is_help=True,

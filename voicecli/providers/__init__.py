@@ -1,12 +1,32 @@
-"""The providers. A new one is a file or folder here, and its name in PROVIDERS."""
+"""The providers. A new one is a folder here, and its name in PROVIDERS; or a package of its own (see `plugins`)."""
 
 from voicecli.errors import ConfigurationError
-from voicecli.ports import Provider
+from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
 from voicecli.providers.gemini import GEMINI
+from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.providers.local import LOCAL
+from voicecli.providers.local.settings import LocalSettings
 from voicecli.providers.openai import OPENAI
+from voicecli.providers.openai.settings import MCPServer, OpenAISettings, Retention
 
-__all__ = ["PROVIDERS", "choose_provider", "find_provider"]
+__all__ = [
+    "PROVIDERS",
+    "Capabilities",
+    "Codec",
+    "Connection",
+    "ConversationSetup",
+    "GeminiSettings",
+    "LocalSettings",
+    "MCPServer",
+    "ModelInfo",
+    "OpenAISettings",
+    "Provider",
+    "Retention",
+    "VoiceInfo",
+    "choose_provider",
+    "find_provider",
+    "settings_with",
+]
 
 PROVIDERS: tuple[Provider, ...] = (OPENAI, GEMINI, LOCAL)
 """In the order in which they are tried when the user names none."""
@@ -28,3 +48,8 @@ def choose_provider() -> Provider:
             return provider
     ways = " Or: ".join(provider.setup_advice for provider in PROVIDERS)
     raise ConfigurationError("No provider is set up.", advice=ways)
+
+
+def settings_with(name: str) -> list[str]:
+    """The names of the providers' settings classes that have a setting of that name."""
+    return [provider.settings.__name__ for provider in PROVIDERS if name in provider.settings.hints()]

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from voicecli.config import RealtimeConfig, check_url
 from voicecli.errors import ConfigurationError
+from voicecli.providers.openai.settings import OpenAISettings
 
 __all__ = ["SETUP_ADVICE", "Endpoint", "find_endpoint", "is_configured"]
 
@@ -15,6 +16,7 @@ SETUP_ADVICE = (
     "or AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY."
 )
 _OPENAI = "https://api.openai.com/v1"
+_AZURE = (".azure.com", ".azure.us", ".azure.cn")
 _SECURE = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 # Paths that are a base and get "/realtime" appended; any other path is taken as complete.
 _BASE_PATHS = {"", "/v1", "/openai", "/openai/v1"}
@@ -51,25 +53,15 @@ def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
             f"model: {model!r} speaks GPT-Live, another protocol, which voicecli does not have.",
             advice="Choose a model of `voice list-models openai`, such as gpt-realtime-2.1.",
         )
-    key = config.api_key or os.environ.get("OPENAI_API_KEY")
-    base = config.base_url or os.environ.get("OPENAI_BASE_URL")
-    if not base and not key and _azure_is_configured():
-        base = os.environ["AZURE_OPENAI_ENDPOINT"]
-    if base:
-        check_url("base_url" if config.base_url else "OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT", base)
-    url = urlsplit(base or _OPENAI)
+    base, key = _base_and_key(config)
+    url = urlsplit(base)
     assert url.hostname is not None
-    azure = url.hostname.endswith((".azure.com", ".azure.us", ".azure.cn"))
+    azure = url.hostname.endswith(_AZURE)
     if azure:
         key = config.api_key or os.environ.get("AZURE_OPENAI_API_KEY") or key
     if not key and (azure or url.hostname.endswith("openai.com")):
         raise ConfigurationError("OPENAI_API_KEY is not set.", advice=SETUP_ADVICE)
-
-    path = url.path.rstrip("/")
-    if azure and path in {"", "/openai"}:
-        path = "/openai/v1"
-    if path in _BASE_PATHS:
-        path += "/realtime"
+    path = _path(url.path.rstrip("/"), azure=azure)
     query = dict(parse_qsl(url.query, keep_blank_values=True))
     scheme = _SECURE[url.scheme]
     return Endpoint(
@@ -79,7 +71,25 @@ def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
     )
 
 
+def _base_and_key(config: RealtimeConfig) -> tuple[str, str | None]:
+    """The base address, and a key for OpenAI, if there is one."""
+    key = config.api_key or os.environ.get("OPENAI_API_KEY")
+    base = config.base_url or os.environ.get("OPENAI_BASE_URL")
+    if not base and not key and _azure_is_configured():
+        base = os.environ["AZURE_OPENAI_ENDPOINT"]
+    if base:
+        check_url("base_url" if config.base_url else "OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT", base)
+    return base or _OPENAI, key
+
+
+def _path(path: str, *, azure: bool) -> str:
+    if azure and path in {"", "/openai"}:
+        path = "/openai/v1"
+    return f"{path}/realtime" if path in _BASE_PATHS else path
+
+
 def _headers(config: RealtimeConfig, key: str | None, *, azure: bool) -> dict[str, str]:
+    own = config.own(OpenAISettings)
     headers: dict[str, str] = {}
     if key:
         key = key.strip()
@@ -89,8 +99,8 @@ def _headers(config: RealtimeConfig, key: str | None, *, azure: bool) -> dict[st
             )
         headers["api-key" if azure else "Authorization"] = key if azure else f"Bearer {key}"
     for name, value in (
-        ("OpenAI-Organization", config.organization or os.environ.get("OPENAI_ORG_ID")),
-        ("OpenAI-Project", config.project or os.environ.get("OPENAI_PROJECT_ID")),
+        ("OpenAI-Organization", own.organization or os.environ.get("OPENAI_ORG_ID")),
+        ("OpenAI-Project", own.project or os.environ.get("OPENAI_PROJECT_ID")),
     ):
         if value and not azure:
             headers[name] = value
