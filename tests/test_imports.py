@@ -110,6 +110,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "terminal": set(),
     "conversation": {"audio"},
     "providers": {"audio", "connection"},
+    "conformance": set(),
     "testing": set(),
     "voice": {"conversation", "providers"},
     "cli": {"audio", "conversation", "providers", "terminal", "voice"},
@@ -119,10 +120,19 @@ MAY_KNOW: dict[str, set[str]] = {
 
 AT_HOME = {
     "httpx": {"providers.local.chat_endpoint"},
-    "rich": {"cli.lists", "cli.run", "terminal.live_view", "terminal.render"},
+    "rich": {"cli.table", "cli.run", "terminal.live_view", "terminal.render"},
     "sounddevice": {"audio.devices.portaudio"},
     "soundfile": {"audio.files"},
-    "typer": {"cli", "cli.app", "cli.chat", "cli.devices", "cli.lists", "cli.options", "cli.setting_options"},
+    "typer": {
+        "cli",
+        "cli.app",
+        "cli.chat",
+        "cli.devices",
+        "cli.lists",
+        "cli.options",
+        "cli.setting_options",
+        "cli.table",
+    },
     "websockets": {"connection.dial", "connection.liveness", "connection.websocket"},
 }
 """Libraries that are to be replaced in one place, and the modules that know them."""

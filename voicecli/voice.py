@@ -9,7 +9,7 @@ from voicecli.config import RealtimeConfig
 from voicecli.conversation.handlers import Handler, Handlers
 from voicecli.errors import ConfigurationError
 from voicecli.ports import Connection, ConversationSetup, Provider
-from voicecli.providers import PROVIDERS, choose_provider, find_provider
+from voicecli.providers import all_providers, choose_provider, find_provider
 from voicecli.tools import Tool, make_tools
 from voicecli.transcript import Turn
 
@@ -145,13 +145,13 @@ class RealtimeVoice:
 
     @staticmethod
     def list_providers() -> list[str]:
-        """All providers, in the order in which they are tried."""
-        return [provider.name for provider in PROVIDERS]
+        """All providers: the built-in ones in the order in which they are tried, then those that packages bring."""
+        return [provider.name for provider in all_providers()]
 
     @staticmethod
     def list_configured_providers() -> list[str]:
         """Those whose key is set, or whose packages are installed."""
-        return [provider.name for provider in PROVIDERS if provider.is_configured()]
+        return [provider.name for provider in all_providers() if provider.is_configured()]
 
     @staticmethod
     def list_models(provider: str) -> list[str]:

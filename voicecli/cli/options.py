@@ -18,9 +18,10 @@ from voicecli.cli.setting_options import Option, make_config, setting_options
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.ports import Provider
-from voicecli.providers import PROVIDERS, choose_provider, find_provider
+from voicecli.providers import PROVIDERS, choose_provider, find_provider, is_built_in
+from voicecli.providers.plugins import load_plugin
 
-__all__ = ["Choices", "Devices", "named_by_options", "with_conversation_options"]
+__all__ = ["Choices", "Devices", "chosen_plugin", "named_by_options", "with_conversation_options"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,22 @@ def with_conversation_options(
     wrapper.__annotations__ = {"ctx": typer.Context} | {each.name: each.annotation for each in parameters}
     wrapper.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
     return wrapper
+
+
+def chosen_plugin(command: Any, arguments: Sequence[str]) -> Provider | None:
+    """The provider that these arguments, or the environment, name, if a package brings it: its options are known
+    only then.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+    context = command.make_context(
+        command.name, list(arguments), resilient_parsing=True, ignore_unknown_options=True, allow_extra_args=True
+    )
+    name = context.params.get("provider")
+    if not name or is_built_in(name):
+        return None
+    return load_plugin(name)
 
 
 @contextmanager
