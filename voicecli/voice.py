@@ -78,8 +78,8 @@ class RealtimeVoice:
     One may have many conversations, one after the other or at once: each `connect()` is one.
 
     Args:
-        provider: "openai", "gemini" or "local"; "google" and "google_genai" also mean gemini. Without it the
-            environment variable VOICE_PROVIDER decides, then the first that is configured.
+        provider: its name, one of `list_providers()`, or a Provider. Without it the environment variable VOICE_PROVIDER
+            decides, then the first built-in one that is configured.
         config: what the conversation is to be like.
         tools: functions that the model may call; their type hints and docstrings tell it how.
 

@@ -24,7 +24,7 @@ class _Target:
     """A setting that an option makes.
 
     Attributes:
-        path: as errors name it: "client_vad.hangover_ms", "google_search".
+        path: as errors name it: "client_vad.hangover_ms", "speed".
         owner: the provider whose own setting it is; None for a common one.
         note: which providers have it, or "some models", where not all do.
     """
@@ -130,14 +130,15 @@ def setting_options(providers: Sequence[Provider], taken: Collection[str] = ()) 
             provider's in front.
     """
     options: dict[str, Option] = {}
+    lacking = {provider.name: _lacks_by_model(provider) for provider in providers}
     for target in _targets(RealtimeConfig):
-        note = _which_providers(providers, target.path)
+        note = _which_providers(lacking, target.path)
         options.setdefault(_name(target), Option(_name(target), [])).targets.append(
             dataclasses.replace(target, note=note)
         )
     for provider in providers:
         for target in _targets(provider.settings):
-            own = dataclasses.replace(target, owner=provider, note=_which_models(provider, target.path))
+            own = dataclasses.replace(target, owner=provider, note=_which_models(lacking[provider.name], target.path))
             name = _name(own)
             there = options.get(name)
             if name in taken or (there and (not there.owners or there._first.hint != own.hint)):
@@ -233,16 +234,16 @@ def _renamed(old: str, written: str) -> Any:
     return typer.Option(_written(old), hidden=True, callback=tell)
 
 
-def _which_providers(providers: Sequence[Provider], path: str) -> str:
-    """Those that have a common setting, unless all do."""
-    having = [provider.name for provider in providers if not all(path in lacks for lacks in _lacks_by_model(provider))]
-    return ", ".join(having) if len(having) < len(providers) else ""
+def _which_providers(lacking: Mapping[str, Sequence[Collection[str]]], path: str) -> str:
+    """Those that have a common setting with some model, unless all do."""
+    having = [name for name, by_model in lacking.items() if not all(path in lacks for lacks in by_model)]
+    return ", ".join(having) if len(having) < len(lacking) else ""
 
 
-def _which_models(provider: Provider, path: str) -> str:
-    lacking = [path in lacks for lacks in _lacks_by_model(provider)]
+def _which_models(by_model: Sequence[Collection[str]], path: str) -> str:
+    lacking = [path in lacks for lacks in by_model]
     return "some models" if any(lacking) and not all(lacking) else ""
 
 
-def _lacks_by_model(provider: Provider) -> list[Mapping[str, str]]:
-    return [provider.lacks(RealtimeConfig(model=model.name)) for model in provider.models]
+def _lacks_by_model(provider: Provider) -> list[Collection[str]]:
+    return [provider.lacks(RealtimeConfig(model=model.name)).keys() for model in provider.models]
