@@ -120,18 +120,14 @@ MAY_KNOW: dict[str, set[str]] = {
 
 AT_HOME = {
     "httpx": {"providers.local.chat_endpoint"},
-    "rich": {"cli.table", "cli.run", "terminal.live_view", "terminal.render"},
+    "rich": {
+        *("cli.prepare", "cli.table", "terminal.fit", "terminal.live_view"),
+        *("terminal.render_entry", "terminal.render_footer", "terminal.render_status"),
+    },
     "sounddevice": {"audio.devices.portaudio"},
     "soundfile": {"audio.files"},
     "typer": {
-        "cli",
-        "cli.app",
-        "cli.chat",
-        "cli.devices",
-        "cli.lists",
-        "cli.options",
-        "cli.setting_options",
-        "cli.table",
+        *("cli", "cli.app", "cli.chat", "cli.devices", "cli.lists", "cli.options", "cli.setting_options", "cli.table"),
     },
     "websockets": {"connection.dial", "connection.liveness", "connection.websocket"},
 }
