@@ -1,4 +1,4 @@
-"""What a conversation is to be like: frozen settings, checked when they are made.
+"""Settings of a conversation: frozen, and checked when they are made.
 
 A value that cannot be right raises ConfigurationError, which names the field and what is allowed. What one
 provider or model lacks is left out when it is sent, and said once as a Notice. What only one provider has is in
@@ -42,7 +42,7 @@ _S = TypeVar("_S", bound=ProviderSettings)
 
 
 class VADMode(enum.Enum):
-    """Who finds out where the user's turns begin and end."""
+    """The party that detects the user's turns."""
 
     SERVER = "server"
     """The provider, in a continuous stream of audio."""
@@ -145,7 +145,7 @@ class SemanticVAD(Settings, prefix="turn_detection"):
 
 @dataclass(frozen=True, kw_only=True)
 class Reconnect(Settings, prefix="reconnect"):
-    """What happens when the connection is lost.
+    """Redialling a lost connection.
 
     Attributes:
         attempts: how often it is dialled again before giving up; 0 gives up at once.

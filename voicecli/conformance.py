@@ -40,7 +40,7 @@ _CHUNK_MS = 20
 async def check_provider(
     provider: Provider, config: RealtimeConfig | None = None, *, question: bytes = b"", within_s: float = 10.0
 ) -> None:
-    """All of the checks.
+    """Run all of the checks.
 
     Args:
         config: settings that lead to a server for tests, where the provider needs one. It is held in writing and push
@@ -55,7 +55,7 @@ async def check_provider(
 
 
 def check_entry(provider: Provider) -> None:
-    """What is known of the provider without connecting to it."""
+    """Check the entry: all that is known of the provider without connecting to it."""
     for name in (provider.name, *provider.aliases):
         assert name == name.lower(), f"{name!r}: names are written in lower case"
         assert name.replace("-", "").replace("_", "").isalnum(), f"{name!r}: a name has letters, digits, - and _"
@@ -78,7 +78,7 @@ def check_entry(provider: Provider) -> None:
 async def check_conversation(
     provider: Provider, config: RealtimeConfig, *, question: bytes = b"", within_s: float = 10.0
 ) -> None:
-    """A turn in writing and a spoken one, each answered; then the end."""
+    """Check a turn in writing and a spoken one, each answered, and the end."""
     rate = provider.capabilities.input_rate
     question = question or bytes(rate * 2)
     async with _talk(provider, config, within_s) as talk:
@@ -104,7 +104,7 @@ async def check_conversation(
 
 
 async def check_cancelling(provider: Provider, config: RealtimeConfig, *, within_s: float = 10.0) -> None:
-    """A reply that is cancelled ends, and nothing more of it comes."""
+    """Check that a reply that is cancelled ends, and that nothing more of it comes."""
     async with _talk(provider, config, within_s) as talk:
         await talk.until(lambda event: isinstance(event, SessionStarted))
         await talk.connection.send(SendText(_TEXT, "text_1"))
@@ -118,7 +118,7 @@ async def check_cancelling(provider: Provider, config: RealtimeConfig, *, within
 
 
 async def check_notices(provider: Provider, config: RealtimeConfig, *, within_s: float = 10.0) -> None:
-    """Whoever chooses what the provider lacks is told by a notice."""
+    """Check that a notice tells whoever chooses what the provider lacks."""
     values = {}
     for name in provider.lacks(config):
         kind: type[Settings] = provider.settings if name in provider.settings.hints() else RealtimeConfig

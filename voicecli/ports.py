@@ -31,7 +31,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a provider can do, and at which rates.
+    """Abilities and rates of a provider.
 
     Attributes:
         input_rate, output_rate: of the PCM16 mono audio each way, in Hz.
@@ -70,7 +70,7 @@ class VoiceInfo:
 
 @dataclass(frozen=True, slots=True)
 class ConversationSetup:
-    """What a new conversation begins with.
+    """Everything that a new conversation begins with.
 
     Attributes:
         history: turns of an earlier conversation, that the model is to know.
@@ -105,11 +105,11 @@ class Codec(Protocol):
     def headers(self) -> Mapping[str, str]: ...
     @property
     def awaiting_reply(self) -> bool:
-        """Whether the provider owes something now; when it then stays silent for long, the socket is dead."""
+        """True while the provider owes something; when it then stays silent for long, the socket is dead."""
 
     @property
     def busy(self) -> bool:
-        """Whether a turn of the user's or a reply is under way: a bad moment to change sockets."""
+        """True while a turn of the user's or a reply is under way: a bad moment to change sockets."""
 
     def open(self) -> None:
         """A new socket is there: forget what belonged to the last one, queue the setup and what restores."""
@@ -118,7 +118,7 @@ class Codec(Protocol):
         """Queue what the command means on the wire."""
 
     def receive(self, message: bytes) -> list[Event | Expiring]:
-        """What a message from the provider means; may queue replies.
+        """The events that a message from the provider means; may queue replies.
 
         Raises:
             ProtocolError: the message is malformed; the conversation goes on.
@@ -129,10 +129,10 @@ class Codec(Protocol):
         """Take what is queued: text messages in UTF-8, in order."""
 
     def refused(self, status: int, body: bytes) -> RealtimeConnectionError:
-        """What it means that the handshake was answered with this HTTP status."""
+        """The error for a handshake that was answered with this HTTP status."""
 
     def closed(self, code: int, reason: str) -> RealtimeConnectionError:
-        """What this close of the socket means; 1006 when it just broke."""
+        """The error for this close of the socket; 1006 when it just broke."""
 
 
 class Connection(Protocol):
@@ -160,7 +160,7 @@ def _lacks_nothing(config: RealtimeConfig) -> Mapping[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Provider:
-    """What voicecli knows of a provider without connecting to it.
+    """A provider, as far as it is known without connecting to it.
 
     Attributes:
         name: as users write it: lower case, without blanks.

@@ -1,13 +1,17 @@
 """Providers that packages bring, on the command line."""
 
 import json
+import shlex
+import shutil
+import subprocess
+import sys
 import wave
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import DATA, ROOT, Voice
-from tests.support.plugins import PARROT, install
+from tests.cli.conftest import DATA, ROOT, Voice, clean_environment
+from tests.support.plugins import CHECK, COMMANDS, PARROT, install
 
 QUESTION = str(DATA / "question.wav")
 
@@ -68,3 +72,17 @@ def test_a_provider_of_the_environment_has_its_options(voice: Voice, site: dict[
     with wave.open(str(tmp_path / "reply.wav")) as reply, wave.open(QUESTION) as question:
         said, heard = (each.getnframes() / each.getframerate() for each in (reply, question))
         assert said > heard
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_the_commands_of_the_recipe(voice: Voice, site: dict[str, str], tmp_path: Path, line: str) -> None:
+    shutil.copy(QUESTION, tmp_path)
+    program, *arguments = shlex.split(line)
+    assert program == "voice"
+    result = voice(*arguments, **site)
+    assert result.code == 0, result.stderr
+
+
+def test_the_check_of_the_recipe(site: dict[str, str]) -> None:
+    done = subprocess.run([sys.executable, "-c", CHECK], capture_output=True, env=clean_environment(**site))
+    assert done.returncode == 0, done.stderr.decode()

@@ -4,11 +4,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["PARROT", "install"]
+__all__ = ["CHECK", "COMMANDS", "PARROT", "install"]
 
 RECIPE = (Path(__file__).parent.parent.parent / "docs" / "custom-provider.md").read_text()
-PARROT: str = re.findall(r"^```python\n(.*?)^```$", RECIPE, re.DOTALL | re.MULTILINE)[0]
-"""The module of the recipe, which brings `PARROT`."""
+PARROT, CHECK = re.findall(r"^```python\n(.*?)^```$", RECIPE, re.DOTALL | re.MULTILINE)
+"""The module of the recipe, which brings `PARROT`, and a program that checks it."""
+COMMANDS: list[str] = re.findall(r"^voice .*$", RECIPE, re.MULTILINE)
 
 
 def install(folder: Path, package: str, modules: Mapping[str, str], **points: str) -> None:

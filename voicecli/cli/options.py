@@ -26,7 +26,7 @@ __all__ = ["Choices", "Devices", "chosen_plugin", "named_by_options", "with_conv
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What was chosen on the command line.
+    """All that was chosen on the command line.
 
     Attributes:
         tools: the file whose functions are offered to the model.
@@ -51,7 +51,7 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """Which devices, by number or a part of their name, and what is done against echo."""
+    """Devices, by number or a part of their name, and the measure against echo."""
 
     microphone: str | int | None = None
     speaker: str | int | None = None
@@ -182,7 +182,7 @@ def named_by_options(ctx: typer.Context, options: Sequence[Option] = ()) -> Iter
 
 
 def _source(ctx: typer.Context, name: str | None) -> str:
-    """Where a parameter's value comes from: "COMMANDLINE", "ENVIRONMENT" or "DEFAULT"."""
+    """The source of a parameter's value: "COMMANDLINE", "ENVIRONMENT" or "DEFAULT"."""
     source = ctx.get_parameter_source(name or "")
     return source.name if source is not None else "DEFAULT"
 

@@ -1,11 +1,13 @@
 """Options made of the fields of settings classes, and settings made of what was given for options."""
 
 import dataclasses
+import enum
 import inspect
 import os
 import typing
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -17,6 +19,8 @@ from voicecli.setting_fields import Settings, alternatives, choices_of
 __all__ = ["Option", "make_config", "setting_options"]
 
 _S = TypeVar("_S", bound=Settings)
+
+_WRITTEN = (str, bool, int, float, enum.Enum, PurePath)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +70,7 @@ class Option:
         return parse(given)
 
     def parameters(self) -> Iterator[inspect.Parameter]:
-        """What lets typer offer it. A parameter is None when it is not given."""
+        """The parameters that let typer offer it. One is None when it is not given."""
         described = self._first.described
         written = _written(self.name)
         option = typer.Option(
@@ -199,9 +203,19 @@ def _targets(kind: type[Settings], prefix: str = "") -> Iterator[_Target]:
                 for target in _targets(each, f"{field.name}."):
                     # What only another class than the first has is by default not there.
                     yield target if each is inner[0] else dataclasses.replace(target, default=None)
-        elif described.option != "" and not described.secret:
+        elif described.option != "" and not described.secret and _can_be_written(described, hint):
             default = field.default if field.default is not dataclasses.MISSING else None
             yield _Target(path=f"{prefix}{field.name}", described=described, hint=hint, default=default)
+
+
+def _can_be_written(described: Setting, hint: Any) -> bool:
+    """Return whether the setting can be made of what stands on a command line."""
+    if described.parse is not None or choices_of(hint):
+        return True
+    return all(
+        kind == tuple[str, ...] or (isinstance(kind, type) and issubclass(kind, _WRITTEN))
+        for kind in alternatives(hint)
+    )
 
 
 def _settings_classes(hint: Any) -> list[type[Settings]]:

@@ -89,7 +89,7 @@ def _draw_paragraph(console: "Console", name: str, mark: str, row: Mapping[str, 
 
 
 def _widths(columns: Sequence[str], rows: Sequence[Mapping[str, str]], width: int) -> dict[str, int] | None:
-    """How wide each column is, so that no word is broken; None when that is wider than the terminal."""
+    """The width of each column, so that no word is broken; None when that is wider than the terminal."""
     widths, whole = {}, {}
     for column in columns:
         texts = [column, *(row[column] for row in rows)]

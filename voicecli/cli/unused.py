@@ -30,7 +30,7 @@ def unused_options(
 
 
 def _of_turns(choices: Choices) -> dict[str, str]:
-    """Who does not find the turns has no use for how."""
+    """Options for turns, without effect where somebody else finds them."""
     config = choices.config
     mode, detection = config.vad_mode, config.turn_detection
     by_meaning = isinstance(detection, SemanticVAD)

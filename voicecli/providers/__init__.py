@@ -48,7 +48,7 @@ def find_provider(name: str) -> Provider:
 
 
 def is_built_in(name: str) -> bool:
-    """Whether a provider of that name or alias is built in."""
+    """Return whether a provider of that name or alias is built in."""
     return _built_in(name) is not None
 
 

@@ -25,7 +25,7 @@ def ignored_setting(name: str, why: str) -> Notice:
 
 
 def is_chosen(config: RealtimeConfig, name: str) -> bool:
-    """Whether a setting is another than it is by default.
+    """Return whether a setting is another than it is by default.
 
     Args:
         name: of a common setting ("speed", "turn_detection.threshold") or of one of the provider's own.

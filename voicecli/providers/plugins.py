@@ -92,7 +92,8 @@ def _check(name: str, provider: object) -> None:
         raise TypeError("its voices are no VoiceInfos")
     provider.settings()
     provider.is_configured()
-    dict(provider.lacks(RealtimeConfig()))
+    for config in (RealtimeConfig(), *(RealtimeConfig(model=model.name) for model in provider.models)):
+        dict(provider.lacks(config))
 
 
 def _broken(point: "EntryPoint", why: str) -> ConfigurationError:

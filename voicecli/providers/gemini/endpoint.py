@@ -1,4 +1,4 @@
-"""Where Gemini Live is reached, and how one shows who one is.
+"""Addresses and credentials of Gemini Live.
 
 Three ways: an API key, an ephemeral token in its place (`auth_tokens/...`), or Vertex AI with Google Cloud
 credentials. Keys travel in headers only: a URL ends up in logs.
@@ -32,7 +32,7 @@ _TRUE = {"1", "true", "yes", "on"}
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to connect, and as whom.
+    """An address, and the credentials for it.
 
     Attributes:
         url: of the WebSocket.
@@ -52,7 +52,7 @@ class Endpoint:
 
 
 def is_configured(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the environment holds a key, or says that Vertex AI is to be used."""
+    """Return whether the environment holds a key, or says that Vertex AI is to be used."""
     return bool(_key(environ)) or _wants_vertex(environ)
 
 

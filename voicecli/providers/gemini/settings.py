@@ -9,7 +9,7 @@ __all__ = ["GeminiSettings"]
 
 @dataclass(frozen=True, kw_only=True)
 class GeminiSettings(ProviderSettings):
-    """What only Gemini has.
+    """Settings that only Gemini has.
 
     Attributes:
         google_search: whether the model may search the web.

@@ -85,7 +85,7 @@ def lacks(config: RealtimeConfig) -> dict[str, str]:
 
 
 def notices(config: RealtimeConfig, model: LiveModel) -> list[Notice]:
-    """What of the settings Gemini or the model lacks, and is therefore not sent; and what else is to be known."""
+    """Notices about settings that Gemini or the model lacks, about the model's end, and an unknown voice."""
     found = ignored_settings(config, lacks(config))
     if model.info.deprecated:
         found.append(Notice("model_deprecated", f"{model.info.name}: {model.info.deprecated}."))

@@ -130,7 +130,7 @@ def _detector(config: RealtimeConfig) -> TurnDetector:
 
 
 def notices_for(setup: ConversationSetup, llm: str, model: ChatModel) -> list[Notice]:
-    """What of the settings the engine or its model lacks, and what is to be known of it."""
+    """Notices about settings that the engine or its model lacks, and about the model."""
     config = setup.config
     notices = []
     if llm == "smollm2":

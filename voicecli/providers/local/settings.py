@@ -11,7 +11,7 @@ BUILT_IN = "smollm2"
 
 @dataclass(frozen=True, kw_only=True)
 class LocalSettings(ProviderSettings):
-    """What only the offline engine has.
+    """Settings that only the offline engine has.
 
     Attributes:
         llm: its language model: "smollm2" (built in), a path to a .gguf file, or the URL of an OpenAI-compatible

@@ -1,4 +1,4 @@
-"""Where OpenAI's Realtime API is, and how one is let in: api.openai.com, Azure, or a compatible server."""
+"""Address and key of the Realtime API: at api.openai.com, Azure, or a compatible server."""
 
 import os
 from collections.abc import Mapping
@@ -25,10 +25,12 @@ _BASE_PATHS = {"", "/v1", "/openai", "/openai/v1"}
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Attributes:
-    url: of the WebSocket; holds no secret of ours.
-    models_url: of the list of models.
-    headers: with the key, hence not in the repr.
+    """A server that speaks the Realtime API, and what to send it when connecting.
+
+    Attributes:
+        url: of the WebSocket; holds no secret of ours.
+        models_url: of the list of models.
+        headers: with the key, hence not in the repr.
     """
 
     url: str
@@ -37,7 +39,7 @@ class Endpoint:
 
 
 def is_configured() -> bool:
-    """Whether the environment holds a key for OpenAI or Azure."""
+    """Return whether the environment holds a key for OpenAI or Azure."""
     return bool(os.environ.get("OPENAI_API_KEY")) or _azure_is_configured()
 
 

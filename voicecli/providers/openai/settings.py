@@ -16,7 +16,7 @@ Truncation = Literal["auto", "disabled"]
 
 @dataclass(frozen=True, kw_only=True)
 class Retention(Settings, prefix="truncation"):
-    """How a conversation that no longer fits the model is shortened.
+    """Shortening of a conversation that no longer fits the model.
 
     Attributes:
         ratio: the part kept when it is cut, 0 to 1. Cutting a lot at once keeps the cache warm afterwards.
@@ -75,7 +75,7 @@ def _truncation(text: str) -> Truncation | Retention:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenAISettings(ProviderSettings):
-    """What only OpenAI has.
+    """Settings that only OpenAI has.
 
     Attributes:
         transcription_model: that turns the user's speech into text; "none" turns transcripts off.

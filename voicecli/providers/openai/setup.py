@@ -50,11 +50,13 @@ _SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """Attributes:
-    session: the `session` object of the first update.
-    turn_detection: its part that restoring a conversation withholds for a moment; None when the client finds turns.
-    transcription_model: None when transcripts are off.
-    notices: about what was left out.
+    """The first update, and what follows from it.
+
+    Attributes:
+        session: the `session` object.
+        turn_detection: its part that restoring a conversation withholds for a moment; None when the client finds turns.
+        transcription_model: None when transcripts are off.
+        notices: about what was left out.
     """
 
     session: JSON
@@ -64,7 +66,7 @@ class SessionSettings:
 
 
 def session_settings(setup: ConversationSetup, model: str) -> SessionSettings:
-    """What to tell the server at the start.
+    """The settings to tell the server at the start.
 
     Raises:
         ConfigurationError: `tool_choice` names a tool that is not there.
