@@ -14,13 +14,12 @@ from tests.providers.local.fakes import FakeHearing, FakeModel, FakeSpeech, offl
 from tests.support.plugins import PARROT
 from voicecli.commands import Command, EndTurn, SendText
 from voicecli.config import ProviderSettings, RealtimeConfig, setting
-from voicecli.conformance import check_provider
 from voicecli.events import AudioChunk, Event, ResponseDone, ResponseStarted, SessionEnded
 from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider
 from voicecli.providers.gemini import GEMINI
 from voicecli.providers.local import LOCAL
 from voicecli.providers.openai import OPENAI
-from voicecli.testing import ScriptedConnection, reply, scripted_provider
+from voicecli.testing import ScriptedConnection, check_provider, reply, scripted_provider
 
 RATE = 16_000
 GOOD = (ResponseStarted("r"), ResponseDone("r"))

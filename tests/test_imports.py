@@ -111,7 +111,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "conversation": {"audio"},
     "providers": {"audio", "connection"},
     "conformance": set(),
-    "testing": set(),
+    "testing": {"conformance"},
     "voice": {"conversation", "providers"},
     "cli": {"audio", "conversation", "providers", "terminal", "voice"},
     "__main__": {"cli"},

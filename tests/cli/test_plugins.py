@@ -5,13 +5,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 import wave
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import DATA, ROOT, Voice, clean_environment
-from tests.support.plugins import CHECK, COMMANDS, PARROT, install
+from tests.support.plugins import CHECK, COMMANDS, PARROT, PROJECT, install
 
 QUESTION = str(DATA / "question.wav")
 
@@ -81,6 +82,11 @@ def test_the_commands_of_the_recipe(voice: Voice, site: dict[str, str], tmp_path
     assert program == "voice"
     result = voice(*arguments, **site)
     assert result.code == 0, result.stderr
+
+
+def test_the_entry_point_of_the_recipe_is_the_one_that_is_installed() -> None:
+    project = tomllib.loads(PROJECT)["project"]
+    assert project["entry-points"]["voicecli.providers"] == {"parrot": "voicecli_parrot:PARROT"}
 
 
 def test_the_check_of_the_recipe(site: dict[str, str]) -> None:

@@ -4,11 +4,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["CHECK", "COMMANDS", "PARROT", "install"]
+__all__ = ["CHECK", "COMMANDS", "PARROT", "PROJECT", "install"]
 
 RECIPE = (Path(__file__).parent.parent.parent / "docs" / "custom-provider.md").read_text()
 PARROT, CHECK = re.findall(r"^```python\n(.*?)^```$", RECIPE, re.DOTALL | re.MULTILINE)
 """The module of the recipe, which brings `PARROT`, and a program that checks it."""
+(PROJECT,) = re.findall(r"^```toml\n(.*?)^```$", RECIPE, re.DOTALL | re.MULTILINE)
 COMMANDS: list[str] = re.findall(r"^voice .*$", RECIPE, re.MULTILINE)
 
 
