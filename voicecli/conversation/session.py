@@ -279,7 +279,9 @@ class VoiceSession:
             ConfigurationError: the provider takes no pictures, or this is none it takes.
         """
         if not self._connection.capabilities.images:
-            raise ConfigurationError("This provider takes no pictures.", advice="Use openai or gemini.")
+            raise ConfigurationError(
+                "This provider takes no pictures.", advice="`voice list-providers --json` tells which do."
+            )
         data, kind = await asyncio.to_thread(read_picture, image, mime_type)
         await self._send(SendImage(data, kind))
 
