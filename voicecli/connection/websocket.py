@@ -504,7 +504,7 @@ def _is_clean_end(lost: RealtimeConnectionError) -> bool:
 
 def _secrets(codec: Codec, config: RealtimeConfig) -> set[str]:
     """What must not appear in a trace: all header values, with and without the word in front ("Bearer")."""
-    found = {config.api_key or "", config.llm_api_key or ""}
+    found = {config.api_key or ""}
     for value in codec.headers.values():
         found.update((value, value.rpartition(" ")[2]))
     return found
