@@ -499,7 +499,7 @@ async def test_a_server_that_restarts_is_waited_for() -> None:
 
 
 def test_the_tls_settings_are_loaded_once() -> None:
-    from voicecli import dial
+    from voicecli.connection import dial
 
     assert isinstance(dial._tls(None, None), ssl.SSLContext)
     assert dial._tls(None, None) is dial._tls(None, None)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from voicecli.errors import RealtimeError
-from voicecli.tools import run_in_thread
+from voicecli.threads import run_in_thread
 
 __all__ = ["HOOKS", "MOST_WAITING", "Handler", "HandlerLanes", "Handlers", "call_handler", "positional_arity"]
 

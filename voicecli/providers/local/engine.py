@@ -58,7 +58,7 @@ from voicecli.providers.local.turn_detection import (
     TurnPaused,
     TurnResumed,
 )
-from voicecli.providers.local.worker import Worker
+from voicecli.threads import Worker
 
 __all__ = ["LocalConnection"]
 

@@ -20,7 +20,7 @@ from voicecli.providers.local.model_file import ensure_model
 from voicecli.providers.local.stt import Moonshine, SpeechToText
 from voicecli.providers.local.tts import Piper, TextToSpeech
 from voicecli.providers.local.turn_detection import TurnDetector
-from voicecli.providers.local.worker import Worker
+from voicecli.threads import Worker
 
 __all__ = ["connect_with", "notices_for"]
 

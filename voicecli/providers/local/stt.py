@@ -8,7 +8,7 @@ from moonshine_voice import ModelArch, MoonshineError, get_model_path
 from moonshine_voice.transcriber import Transcriber
 
 from voicecli.errors import RealtimeError
-from voicecli.providers.local.worker import Worker
+from voicecli.threads import Worker
 
 __all__ = ["Moonshine", "SpeechToText"]
 

@@ -12,7 +12,7 @@ from piper import PiperConfig, PiperVoice, SynthesisConfig
 
 from voicecli.errors import RealtimeError
 from voicecli.providers.local.model_file import cache_dir
-from voicecli.providers.local.worker import Worker
+from voicecli.threads import Worker
 
 __all__ = ["Piper", "TextToSpeech"]
 
