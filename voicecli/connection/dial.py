@@ -82,15 +82,19 @@ def place(url: str) -> str:
     return f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}"
 
 
-async def dial(codec: Codec) -> Socket:
+async def dial(codec: Codec, headers: Mapping[str, str]) -> Socket:
     """An open WebSocket to the codec's provider; a proxy is taken from the environment.
+
+    Args:
+        headers: of the handshake.
 
     Raises:
         ConfigurationError: the URL, a header, a proxy or a certificate file is unusable.
         RealtimeConnectionError: the provider cannot be reached (`code` is UNREACHABLE or "certificate"), or what
             the codec makes of its refusal.
     """
-    url, headers = codec.url, _checked(codec.headers)
+    url = codec.url
+    _check(headers)
     options: dict[str, Any] = {"ssl": _tls(*_environment())} if url.startswith("wss:") else {}
     try:
         dialling = _Dialling(
@@ -153,14 +157,13 @@ def _tls(requests_ca: str | None, curl_ca: str | None, *_openssl: str | None) ->
     return context
 
 
-def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
+def _check(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if not (name + value).isascii() or not (name + value).isprintable():
             raise ConfigurationError(
                 f"The header {name!r} has characters that HTTP does not allow.",
                 advice="Was a key copied with a line break or a quotation mark?",
             )
-    return headers
 
 
 def _refused(codec: Codec, refusal: InvalidStatus) -> RealtimeConnectionError:

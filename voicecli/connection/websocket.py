@@ -31,7 +31,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Self
 
 from websockets.exceptions import ConnectionClosed
@@ -43,6 +43,7 @@ from voicecli.connection.dial import MAX_MESSAGE_BYTES, UNREACHABLE, Socket, dia
 from voicecli.connection.event_queue import Inbox
 from voicecli.connection.frame_log import FrameLog
 from voicecli.connection.liveness import STALLED, Liveness
+from voicecli.connection.secrets import header_secrets, setting_secrets
 from voicecli.connection.send_queue import Outbox, Pace
 from voicecli.errors import ProtocolError, RealtimeConnectionError, RealtimeError
 from voicecli.events import (
@@ -54,7 +55,7 @@ from voicecli.events import (
     SessionEnded,
     SessionStarted,
 )
-from voicecli.ports import Capabilities, Codec, Expiring
+from voicecli.ports import Capabilities, Codec, Expiring, FetchHeaders
 
 __all__ = ["WebSocketConnection"]
 
@@ -83,9 +84,15 @@ class WebSocketConnection:
     """A `Connection` that drives a `Codec`. Made by `open()`."""
 
     def __init__(
-        self, codec: Codec, capabilities: Capabilities, config: RealtimeConfig, wall_clock: Callable[[], float]
+        self,
+        codec: Codec,
+        capabilities: Capabilities,
+        config: RealtimeConfig,
+        credentials: FetchHeaders | None,
+        wall_clock: Callable[[], float],
     ) -> None:
         self._codec = codec
+        self._credentials = credentials
         self._capabilities = capabilities
         self._config = config
         self._wall_clock = wall_clock
@@ -100,7 +107,7 @@ class WebSocketConnection:
         self._drained = asyncio.Event()
         self._drained.set()
         self._inbox = Inbox()
-        self._frame_log = FrameLog(config.debug_file, _secrets(codec, config)) if config.debug_file else None
+        self._frame_log = _frame_log(codec, config)
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._supervisor = asyncio.create_task(self._run(), name="voicecli connection")
         self._line: Liveness | None = None  # the socket in use, and its watch
@@ -118,18 +125,20 @@ class WebSocketConnection:
         capabilities: Capabilities,
         config: RealtimeConfig,
         *,
+        credentials: FetchHeaders | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> Self:
         """Begin a conversation; the provider is ready when this returns.
 
         Args:
+            credentials: fetches the headers that the codec does not know, anew for each dial.
             wall_clock: seconds that pass while the computer sleeps, too.
 
         Raises:
             ConfigurationError: the address, a header, a certificate file or the debug file is unusable.
             RealtimeConnectionError: the provider cannot be reached, refuses, or is not ready in time.
         """
-        connection = cls(codec, capabilities, config, wall_clock)
+        connection = cls(codec, capabilities, config, credentials, wall_clock)
         try:
             await connection._ready
         except BaseException:
@@ -301,9 +310,11 @@ class WebSocketConnection:
     async def _dial(self, timeout: float) -> Liveness:
         """A socket on which the provider is ready."""
         socket: Socket | None = None
+        headers: Mapping[str, str] | None = None
         try:
             async with asyncio.timeout(timeout):
-                socket = await dial(self._codec)
+                headers = await self._headers()
+                socket = await dial(self._codec, headers)
                 self._note("opened", host=place(self._codec.url))
                 line = Liveness(socket, self._codec, self._config.response_timeout_s, self._wall_clock)
                 await self._begin(line)
@@ -312,12 +323,27 @@ class WebSocketConnection:
             if socket is not None:
                 await hang_up(socket)
             if isinstance(error, TimeoutError):
-                raise self._too_late(answered=socket is not None) from None
+                raise self._too_late(authorized=headers is not None, answered=socket is not None) from None
             raise
 
-    def _too_late(self, *, answered: bool) -> RealtimeConnectionError:
+    async def _headers(self) -> Mapping[str, str]:
+        """The headers of a handshake that is made now."""
+        headers = self._codec.headers
+        if self._credentials is None:
+            return headers
+        fetched = await self._credentials()
+        if self._frame_log is not None:
+            self._frame_log.hide(header_secrets(fetched))
+        return {**headers, **fetched}
+
+    def _too_late(self, *, authorized: bool, answered: bool) -> RealtimeConnectionError:
         where, limit = place(self._codec.url), f"{self._config.connect_timeout_s:g} s"
-        what = f"{where} answers, but did not begin a conversation" if answered else f"Cannot reach {where}: no answer"
+        if not authorized:
+            what = f"Cannot authenticate with {where}: the credentials did not come"
+        elif not answered:
+            what = f"Cannot reach {where}: no answer"
+        else:
+            what = f"{where} answers, but did not begin a conversation"
         return RealtimeConnectionError(
             f"{what} within {limit}.",
             advice="Check the network and the address; connect_timeout_s may be longer.",
@@ -502,9 +528,7 @@ def _is_clean_end(lost: RealtimeConnectionError) -> bool:
     return type(lost) is RealtimeConnectionError and lost.close_code == 1000 and not lost.retryable and not lost.code
 
 
-def _secrets(codec: Codec, config: RealtimeConfig) -> set[str]:
-    """What must not appear in a trace: all header values, with and without the word in front ("Bearer")."""
-    found = {config.api_key or "", config.llm_api_key or ""}
-    for value in codec.headers.values():
-        found.update((value, value.rpartition(" ")[2]))
-    return found
+def _frame_log(codec: Codec, config: RealtimeConfig) -> FrameLog | None:
+    if not config.debug_file:
+        return None
+    return FrameLog(config.debug_file, {*setting_secrets(config), *header_secrets(codec.headers)})
