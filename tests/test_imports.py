@@ -131,7 +131,7 @@ AT_HOME = {
     "sounddevice": {"audio.devices.portaudio"},
     "soundfile": {"audio.files"},
     "typer": {"cli", "cli.app", "cli.chat", "cli.devices", "cli.lists", "cli.options"},
-    "websockets": {"connection.dial", "connection.liveness", "connection.websocket"},
+    "websockets": {f"connection.{name}" for name in ("dial", "line", "liveness", "sender", "socket")},
 }
 """Libraries that are to be replaced in one place, and the modules that know them."""
 
