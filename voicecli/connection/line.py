@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
@@ -53,7 +54,8 @@ class Line:
         """Open the conversation; returns when the provider is ready. Raises RealtimeConnectionError."""
         self._sender.begin(self.socket)
         self.socket.listen(self._on_message, self._on_closed)
-        await asyncio.wait({self._started, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+        futures: set[asyncio.Future[Any]] = {self._started, self._ended}
+        await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
         if not self._started.done() and (error := self._ended.result()) is not None:
             raise error
 

@@ -68,13 +68,15 @@ class Sender:
 
     async def send(self, command: Command) -> None:
         """See `WebSocketConnection.send`."""
-        audio = isinstance(command, AppendAudio)
-        if audio and self._can_write_at_once(len(command.audio)):
-            # Nearly always. The writing task would do the same, a switch of tasks later.
-            self._encode(command)
-            self._write_encoded()
-            return
-        live = audio and self._pace.is_live(len(command.audio), self._clock())
+        live = False
+        if isinstance(command, AppendAudio):
+            size = len(command.audio)
+            if self._can_write_at_once(size):
+                # Nearly always. The writing task would do the same, a switch of tasks later.
+                self._encode(command)
+                self._write_encoded()
+                return
+            live = self._pace.is_live(size, self._clock())
         while not live and self._over is None and not self._queue.has_room(command):
             self._room.clear()
             await self._room.wait()
