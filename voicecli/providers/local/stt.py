@@ -4,11 +4,14 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
-from moonshine_voice import ModelArch, MoonshineError, get_model_path
-from moonshine_voice.transcriber import Transcriber
 
 from voicecli.errors import RealtimeError
+from voicecli.telemetry import without_telemetry
 from voicecli.threads import Worker
+
+with without_telemetry():  # it brings an onnxruntime of its own
+    from moonshine_voice import ModelArch, MoonshineError, get_model_path
+    from moonshine_voice.transcriber import Transcriber
 
 __all__ = ["Moonshine", "SpeechToText"]
 

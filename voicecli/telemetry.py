@@ -1,0 +1,26 @@
+"""Keeps libraries from reporting to their makers that and how they are used."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["without_telemetry"]
+
+
+@contextmanager
+def without_telemetry() -> Iterator[None]:
+    """To be put around each import that loads onnxruntime, or may come to: it then reports nothing.
+
+    Otherwise, from 1.29 on, its C++ sends events to Microsoft from some seconds after the import on, and keeps an id of
+    the device and the events that are still to be sent in ~/.cache/Microsoft.
+
+    Holds for this process and those it starts, whatever the environment said. Where a program has imported onnxruntime
+    by itself before, and on Windows, which does not know the variable, the first event has been made by then: only what
+    would follow is held back.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read once, while the library loads
+    yield
+    disable = getattr(sys.modules.get("onnxruntime"), "disable_telemetry_events", None)
+    if disable is not None:
+        disable()
