@@ -112,10 +112,10 @@ class LastSound(Clocked):
 
     last_sound_at = 0.0
 
-    def played(self, audio: bytes) -> None:
+    def render(self, audio: bytes) -> None:
         if any(audio):
             self.last_sound_at = time.monotonic()
-        super().played(audio)
+        super().render(audio)
 
 
 class Watched:

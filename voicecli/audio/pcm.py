@@ -93,7 +93,10 @@ def chunk_audio(
 
 
 def _size_of(chunk_ms: float, sample_rate: int) -> int:
-    size = PcmFormat(sample_rate).size(chunk_ms) if isinstance(chunk_ms, int | float) and math.isfinite(chunk_ms) else 0
+    try:
+        size = PcmFormat(sample_rate).size(chunk_ms)
+    except (OverflowError, TypeError, ValueError):  # infinite, no number, not-a-number
+        size = 0
     if size <= 0:
         raise ConfigurationError(
             f"chunk_ms: {chunk_ms!r} at {sample_rate} Hz is less than one sample, or no duration.",

@@ -17,7 +17,7 @@ from voicecli.audio import Playhead, resample_pcm16
 from voicecli.audio.devices.endpoints import Microphone, Speaker
 from voicecli.audio.devices.listing import Device, choose_device, list_devices
 from voicecli.audio.devices.stderr_guard import quiet_stderr
-from voicecli.audio.echo.control import NoEchoControl, make_echo
+from voicecli.audio.echo.control import NoEchoControl, make_echo_control
 from voicecli.audio.pcm import level
 from voicecli.audio.playout.jitter_buffer import FADE_OUT_MS
 from voicecli.errors import AudioDeviceError
@@ -235,7 +235,7 @@ class Given(NoEchoControl):
     def __init__(self) -> None:
         self.blocks: list[bytes] = []
 
-    def played(self, audio: bytes) -> None:
+    def render(self, audio: bytes) -> None:
         self.blocks.append(audio)
 
 
@@ -289,7 +289,7 @@ async def test_a_pause_loses_nothing(sound_server: SoundServer, closing: Closing
 
 
 async def test_the_assistant_does_not_hear_itself(sound_server: SoundServer, closing: Closing) -> None:
-    echo = make_echo("aec", RATE)
+    echo = make_echo_control("aec", RATE)
     microphone, speaker = closing(Microphone(RATE, echo=echo)), closing(Speaker(RATE, echo=echo))
     await microphone.open()
     await speaker.open()
@@ -414,10 +414,10 @@ async def test_an_error_in_a_callback_does_not_end_the_stream(sound_server: Soun
     class Broken(NoEchoControl):
         calls = 0
 
-        def played(self, audio: bytes) -> None:
+        def render(self, audio: bytes) -> None:
             raise ValueError
 
-        def captured(self, audio: bytes) -> bytes:
+        def capture(self, audio: bytes) -> bytes:
             self.calls += 1
             if self.calls < 20:
                 raise ValueError
@@ -481,7 +481,7 @@ async def test_sound_that_breaks_up_gets_a_longer_buffer(sound_server: SoundServ
     class Slow(NoEchoControl):
         blocks = 0
 
-        def played(self, audio: bytes) -> None:
+        def render(self, audio: bytes) -> None:
             self.blocks += 1
             if self.blocks in {40, 60, 80}:
                 time.sleep(0.15)  # more than any device keeps in hand

@@ -294,10 +294,10 @@ async def test_who_opens_it_twice_at_once_has_it_once(portaudio: FakePortAudio) 
 
 
 class Broken(NoEchoControl):
-    def played(self, audio: bytes) -> None:
+    def render(self, audio: bytes) -> None:
         raise ValueError("the audio processing failed")
 
-    def captured(self, audio: bytes) -> bytes:
+    def capture(self, audio: bytes) -> bytes:
         raise ValueError("the audio processing failed")
 
 
@@ -307,7 +307,7 @@ class Listening(NoEchoControl):
     def __init__(self) -> None:
         self.skips = 0
 
-    def skipped(self) -> None:
+    def discontinuity(self) -> None:
         self.skips += 1
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voicecli.audio.devices.stream import DeviceFormat, DeviceStream, OnNotice
-from voicecli.audio.echo.control import Echo
+from voicecli.audio.echo.control import EchoControl
 from voicecli.audio.pcm import Resampler
 from voicecli.audio.playout.jitter_buffer import FADE_OUT_MS, JitterBuffer, JitterStats
 from voicecli.audio.ports import Playhead
@@ -60,7 +60,7 @@ class Microphone:
         sample_rate: int,
         *,
         device: str | int | None = None,
-        echo: Echo | None = None,
+        echo: EchoControl | None = None,
         on_notice: OnNotice | None = None,
     ) -> None:
         self.muted = False
@@ -68,7 +68,7 @@ class Microphone:
         self._echo = echo
         self._on_notice = on_notice or (lambda code, message: None)
         self._stream = DeviceStream(
-            "input", device, sample_rate, self._record, on_notice, echo.skipped if echo else None
+            "input", device, sample_rate, self._record, on_notice, echo.discontinuity if echo else None
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         # Written by the audio thread.
@@ -159,7 +159,7 @@ class Microphone:
             self._call_soon(self._judge_anew)
         audio = convert(bytes(block))  # a copy: the device takes its memory back
         if self._echo is not None:
-            audio = self._echo.captured(audio)
+            audio = self._echo.capture(audio)
         if self.muted:
             audio = bytes(len(audio))
         self._latency_s = latency_s
@@ -194,7 +194,7 @@ class Microphone:
         self._arrived.set()
 
     def _watch_for_silence(self, chunk: bytes) -> None:
-        if self._judged or self.muted or (self._echo is not None and self._echo.holds_back):
+        if self._judged or self.muted or (self._echo is not None and self._echo.suppressing):
             return
         self._silent_ms += _CHUNK_MS
         hears = any(chunk)
@@ -230,7 +230,7 @@ class Speaker:
         sample_rate: int,
         *,
         device: str | int | None = None,
-        echo: Echo | None = None,
+        echo: EchoControl | None = None,
         on_notice: OnNotice | None = None,
         on_sound: Callable[[], None] | None = None,
     ) -> None:
@@ -239,7 +239,7 @@ class Speaker:
         self._echo = echo
         self._on_sound = on_sound
         self._stream = DeviceStream(
-            "output", device, sample_rate, self._play, on_notice, echo.skipped if echo else None
+            "output", device, sample_rate, self._play, on_notice, echo.discontinuity if echo else None
         )
         self._buffer = JitterBuffer(sample_rate)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -355,7 +355,7 @@ class Speaker:
             out[:] = bytes(len(out))
         played = bytes(out)
         if self._echo is not None:
-            self._echo.played(played)
+            self._echo.render(played)
         self._recent.append(played)
         assert self._loop is not None
         replies = self._buffer.stats.replies
