@@ -19,7 +19,7 @@ from voicecli.audio.devices.listing import Device, choose_device, list_devices
 from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.echo.control import NoEchoControl, make_echo_control
 from voicecli.audio.pcm import level
-from voicecli.audio.playout.jitter_buffer import FADE_OUT_MS
+from voicecli.audio.playout.declick import FADE_OUT_MS
 from voicecli.errors import AudioDeviceError
 
 pytest_plugins = ["tests.virtual_audio.fixture"]

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from voicecli.audio.devices.stream import DeviceFormat, DeviceStream, OnNotice
 from voicecli.audio.echo.control import EchoControl
 from voicecli.audio.pcm import Resampler
-from voicecli.audio.playout.jitter_buffer import FADE_OUT_MS, JitterBuffer, JitterStats
+from voicecli.audio.playout.declick import FADE_OUT_MS
+from voicecli.audio.playout.jitter_buffer import JitterBuffer, JitterStats
 from voicecli.audio.ports import Playhead
 
 __all__ = ["Microphone", "Speaker"]
