@@ -21,7 +21,8 @@ import numpy as np
 
 from tests.virtual_audio import SoundServer
 from voicecli.audio import EchoMode
-from voicecli.audio.devices.endpoints import Microphone, Speaker
+from voicecli.audio.devices.microphone import Microphone
+from voicecli.audio.devices.speaker import Speaker
 from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.echo.control import EchoControl, NoEchoControl, make_echo_control
 

@@ -13,7 +13,7 @@ from voicecli.cli.lists import JsonOption, show_table
 from voicecli.errors import AudioDeviceError
 
 if TYPE_CHECKING:
-    from voicecli.audio.devices.endpoints import Microphone
+    from voicecli.audio.devices.microphone import Microphone
 
 __all__ = ["list_devices", "test_audio"]
 
@@ -83,7 +83,8 @@ def test_audio(
 
 
 async def _measure(input_device: str | None, output_device: str | None) -> dict[str, Any]:
-    from voicecli.audio.devices.endpoints import Microphone, Speaker
+    from voicecli.audio.devices.microphone import Microphone
+    from voicecli.audio.devices.speaker import Speaker
     from voicecli.audio.probe import advise, chirp, find_chirp, judge_recording
 
     lost: set[str] = set()

@@ -10,7 +10,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from voicecli.audio import AudioSink
-from voicecli.audio.devices.endpoints import Microphone, Speaker
+from voicecli.audio.devices.microphone import Microphone
+from voicecli.audio.devices.speaker import Speaker
 from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.echo.control import EchoControl, make_echo_control
 from voicecli.audio.meter import Meter
