@@ -82,6 +82,7 @@ from voicecli.events import (
     Usage,
 )
 from voicecli.ports import Connection
+from voicecli.threads import run_in_thread
 from voicecli.tools import Tool
 from voicecli.transcript import Turn
 
@@ -311,7 +312,7 @@ class VoiceSession:
         """
         if not self._connection.capabilities.images:
             raise ConfigurationError("This provider takes no pictures.", advice="Use openai or gemini.")
-        data, kind = await asyncio.to_thread(read_picture, image, mime_type)
+        data, kind = await run_in_thread(read_picture, image, mime_type)
         await self._send(SendImage(data, kind))
 
     async def end_turn(self) -> None:
