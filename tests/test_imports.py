@@ -124,7 +124,7 @@ AT_HOME = {
         *("terminal.render_entry", "terminal.render_footer", "terminal.render_status"),
     },
     "sounddevice": {"audio.devices.portaudio"},
-    "soundfile": {"audio.files"},
+    "soundfile": {"audio.files.decoders"},
     "typer": {"cli", "cli.app", "cli.chat", "cli.devices", "cli.lists", "cli.options"},
     "websockets": {f"connection.{name}" for name in ("dial", "line", "liveness", "sender", "socket")},
 }
