@@ -118,3 +118,7 @@ def test_of_two_open_utterances_both_are_waited_for() -> None:
 )
 def test_heard_text_is_cut_at_a_word(played: int, received: int, heard: str) -> None:
     assert heard_text("one two three four", played, received) == heard
+
+
+def test_a_word_that_a_line_break_ends_is_whole() -> None:
+    assert heard_text("one\ntwo", 500, 1000) == heard_text("one\ntwo", 900, 1000) == "one"

@@ -35,6 +35,9 @@ class AppendAudio:
 
     audio: bytes
 
+    def __repr__(self) -> str:
+        return f"AppendAudio(audio=<{len(self.audio)} bytes>)"
+
 
 @dataclass(frozen=True, slots=True)
 class EndTurn:
@@ -85,6 +88,9 @@ class SendImage:
 
     data: bytes
     mime_type: str
+
+    def __repr__(self) -> str:
+        return f"SendImage(data=<{len(self.data)} bytes>, mime_type={self.mime_type!r})"
 
 
 @dataclass(frozen=True, slots=True)

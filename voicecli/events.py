@@ -183,6 +183,11 @@ class AudioChunk:
     response_id: str
     item_id: str
 
+    def __repr__(self) -> str:
+        return (
+            f"AudioChunk(audio=<{len(self.audio)} bytes>, response_id={self.response_id!r}, item_id={self.item_id!r})"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class AudioDone:

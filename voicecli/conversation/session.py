@@ -8,6 +8,7 @@ event to everybody who listens: handlers, iterations, and a `send_audio` or `sen
 import asyncio
 import contextlib
 import logging
+import os
 import time
 import uuid
 import weakref
@@ -16,7 +17,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, I
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from voicecli.audio import AudioSink, Playhead
 from voicecli.commands import (
@@ -32,6 +33,7 @@ from voicecli.commands import (
     ToolResult,
 )
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
+from voicecli.conversation.arguments import PCM16, Question, check_audio, check_question, check_rate, check_text
 from voicecli.conversation.delivery import Subscription
 from voicecli.conversation.expectation import Expectation
 from voicecli.conversation.handlers import HandlerLanes, Handlers
@@ -181,12 +183,43 @@ class VoiceSession:
 
     # -- what the program says
 
+    async def ask(self, question: Question, *, sample_rate: int | None = None) -> Response:
+        """Say something as one whole turn, and return the answer when it is complete, whoever else listens.
+
+        Args:
+            question: words; the `Path` of a sound file (WAV, FLAC, OGG ...); or PCM16 mono, as bytes or as an async
+                iterator of them.
+            sample_rate: of PCM16, in Hz; `input_rate` unless given.
+
+        Raises:
+            AudioFormatError: the file or the audio cannot be read.
+            ConfigurationError: nothing of this can be asked.
+            RealtimeError: no answer came, or the conversation is over.
+        """
+        check_question(question, sample_rate)
+        if isinstance(question, str):
+            return await self.send_text(question, wait=True)
+        if not isinstance(question, os.PathLike):
+            return await self.send_audio(question, sample_rate=sample_rate, wait=True)
+        from voicecli.audio.files import WavSource
+
+        file = WavSource(question)
+        try:
+            await file.open()
+            return await self.send_audio(file, sample_rate=file.sample_rate, wait=True)
+        finally:
+            await file.aclose()
+
+    @overload
     async def send_audio(
-        self,
-        audio: bytes | AsyncIterable[bytes],
-        *,
-        sample_rate: int | None = None,
-        wait: bool | None = None,
+        self, audio: PCM16 | AsyncIterable[bytes], *, sample_rate: int | None = None, wait: Literal[True]
+    ) -> Response: ...
+    @overload
+    async def send_audio(
+        self, audio: PCM16 | AsyncIterable[bytes], *, sample_rate: int | None = None, wait: bool | None = None
+    ) -> Response | None: ...
+    async def send_audio(
+        self, audio: PCM16 | AsyncIterable[bytes], *, sample_rate: int | None = None, wait: bool | None = None
     ) -> Response | None:
         """Send the user's voice: PCM16 mono, as bytes or as an async iterator of them.
 
@@ -199,11 +232,11 @@ class VoiceSession:
 
         Raises:
             AudioFormatError: a whole utterance with an odd number of bytes.
+            ConfigurationError: this is no sound, or a rate that cannot be.
             RealtimeError: no answer came, or the conversation is over.
         """
-        rate = sample_rate if sample_rate is not None else self.input_rate
-        if rate <= 0:
-            raise ConfigurationError(f"sample_rate: {rate} is not possible.", advice="Give the audio's rate in Hz.")
+        check_audio(audio)
+        rate = check_rate(sample_rate) if sample_rate is not None else self.input_rate
         waits = wait if wait is not None else not self._listened_to
         if isinstance(audio, AsyncIterable):
             pieces = audio
@@ -224,15 +257,18 @@ class VoiceSession:
         async with self._answer_lock:
             return await self._ask(self._utterance(pieces, rate))
 
+    @overload
+    async def send_text(self, text: str, *, wait: Literal[True]) -> Response: ...
+    @overload
+    async def send_text(self, text: str, *, wait: bool | None = None) -> Response | None: ...
     async def send_text(self, text: str, *, wait: bool | None = None) -> Response | None:
         """Say something in writing. Waits for the answer as `send_audio` does.
 
         Raises:
-            ConfigurationError: the text is empty.
+            ConfigurationError: the text is empty, or none.
             RealtimeError: no answer came, or the conversation is over.
         """
-        if not text.strip():
-            raise ConfigurationError("The text to send is empty.")
+        check_text(text)
         if not (wait if wait is not None else not self._listened_to):
             await self._say(text)
             return None

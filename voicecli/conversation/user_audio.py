@@ -2,12 +2,12 @@
 
 from voicecli.audio.pcm import Resampler
 from voicecli.audio.vad import (
+    SegmentAudio,
+    SegmentDropped,
+    SegmentEnded,
+    SegmentStarted,
     SpeechDetected,
     SpeechTransition,
-    TurnAudio,
-    TurnDropped,
-    TurnEnded,
-    TurnStarted,
     VoiceActivityDetector,
 )
 from voicecli.commands import AppendAudio, ClearAudio, EndTurn, StartTurn
@@ -109,9 +109,9 @@ class UserTurns:
         steps: list[Step] = []
         for transition in transitions:
             match transition:
-                case TurnStarted():
+                case SegmentStarted():
                     steps.append(SpeechStarted())
-                case TurnEnded():
+                case SegmentEnded():
                     steps.append(SpeechStopped())
         return steps
 
@@ -122,19 +122,19 @@ class UserTurns:
                 case SpeechDetected():
                     if not self._open:
                         steps.append(SpeechStarted())
-                case TurnStarted(audio):
+                case SegmentStarted(audio):
                     if not self._open:
                         steps.append(StartTurn())
                     self._open = True
                     steps.append(AppendAudio(audio))
-                case TurnAudio(audio):
+                case SegmentAudio(audio):
                     steps.append(AppendAudio(audio))
-                case TurnEnded() if self._one_utterance:
+                case SegmentEnded() if self._one_utterance:
                     pass  # a pause; `end` ends it
-                case TurnEnded():
+                case SegmentEnded():
                     self._open = False
                     steps += [SpeechStopped(), EndTurn()]
-                case TurnDropped():
+                case SegmentDropped():
                     if not self._open:
                         steps.append(SpeechStopped(is_turn=False))
         return steps

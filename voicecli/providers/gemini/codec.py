@@ -42,11 +42,12 @@ from voicecli.events import (
 )
 from voicecli.ports import ConversationSetup, Expiring
 from voicecli.pricing import with_cost
+from voicecli.providers.fields import JsonObject, parse_object
 from voicecli.providers.gemini.endpoint import Endpoint
 from voicecli.providers.gemini.errors import close_error, http_error
 from voicecli.providers.gemini.fields import audio_rate, boolean, child, children, data, seconds, text
 from voicecli.providers.gemini.function_calls import FunctionCalls
-from voicecli.providers.gemini.input import INPUT_RATE, UserSide, as_json
+from voicecli.providers.gemini.input import INPUT_RATE, WIRE_AUDIO, UserSide, as_json
 from voicecli.providers.gemini.models import find_model
 from voicecli.providers.gemini.output import Turns
 from voicecli.providers.gemini.setup import history_turns, notices, setup_message, tool_behavior, voice_name
@@ -58,7 +59,7 @@ __all__ = ["OUTPUT_RATE", "GeminiCodec"]
 OUTPUT_RATE = 24_000
 
 # How much of the user's voice is kept while a function is waited for, in bytes: 30 s.
-_HELD_BYTES = 30 * INPUT_RATE * 2
+_HELD_BYTES = WIRE_AUDIO.size(30_000)
 # What it means for the reply why the server ended its turn; any other reason means that some filter withheld it.
 _REASONS: dict[str, ResponseStatus] = {"MALFORMED_FUNCTION_CALL": "failed", "NEED_MORE_INPUT": "completed"}
 _TOOL_CANCELLED = "The user has stopped this reply."
@@ -236,7 +237,7 @@ class GeminiCodec:
         if not self._held:
             self._held_bytes = 0
         if self._dropped_bytes and not self._held:
-            seconds_lost, self._dropped_bytes = self._dropped_bytes / (INPUT_RATE * 2), 0
+            seconds_lost, self._dropped_bytes = WIRE_AUDIO.duration_ms(self._dropped_bytes) / 1000, 0
             message = f"{seconds_lost:.1f} s of your speech were dropped: a function took too long."
             self._tell(Notice("audio_dropped", message))
 
@@ -244,16 +245,14 @@ class GeminiCodec:
 
     def receive(self, message: bytes) -> list[Event | Expiring]:
         try:
-            self._receive(json.loads(message))
+            self._receive(parse_object(message, "Gemini"))
         except (ValueError, RecursionError) as error:
-            raise ProtocolError(f"Gemini sent what is no JSON: {type(error).__name__}.") from error
+            raise ProtocolError(f"Gemini sent a malformed message ({type(error).__name__}).") from error
         # After a ProtocolError, what was understood of the message comes with the next one.
         events, self._events = self._events, []
         return events
 
-    def _receive(self, message: Any) -> None:
-        if not isinstance(message, dict):
-            raise ProtocolError("Gemini sent a message that is no object.")
+    def _receive(self, message: JsonObject) -> None:
         if (done := child(message, "setupComplete")) is not None:
             self._set_up(done)
         if (update := child(message, "sessionResumptionUpdate")) is not None:

@@ -4,9 +4,8 @@ Google closes with a gRPC-like code and a reason cut at 123 bytes; 1007 stands f
 field that the model does not know, so the reason decides.
 """
 
-import json
-
 from voicecli.errors import AuthenticationError, QuotaExceededError, RealtimeConnectionError
+from voicecli.providers.fields import error_message
 
 __all__ = ["KEY_ADVICE", "close_error", "http_error"]
 
@@ -72,7 +71,7 @@ def close_error(code: int, reason: str, *, model: str) -> RealtimeConnectionErro
 
 def http_error(status: int, body: bytes) -> RealtimeConnectionError:
     """What it means that the handshake, or a plain request, was answered with this HTTP status."""
-    said = _message(body) or f"HTTP {status}"
+    said = error_message(body)[:300] or f"HTTP {status}"
     text = said.lower()
     if status in {401, 403} or _any(_KEY_REASONS, text):
         return AuthenticationError(f"Gemini refused the key: {said}", advice=KEY_ADVICE, code=str(status))
@@ -92,14 +91,6 @@ def http_error(status: int, body: bytes) -> RealtimeConnectionError:
     return RealtimeConnectionError(
         f"Gemini refused the connection: {said}", advice=_LATER, code=str(status), retryable=retryable
     )
-
-
-def _message(body: bytes) -> str:
-    try:
-        said = json.loads(body)["error"]["message"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
-    return said[:300] if isinstance(said, str) else ""
 
 
 def _any(signs: tuple[str, ...], text: str) -> bool:

@@ -6,7 +6,7 @@ words, and tells the end of a turn late: at about the end of its playback.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from voicecli.events import (
     AudioChunk,
@@ -18,7 +18,8 @@ from voicecli.events import (
     TranscriptUpdate,
     Usage,
 )
-from voicecli.transcript import heard_text
+from voicecli.pcm16 import PcmFormat, SampleAligner
+from voicecli.providers.heard import heard_by_item, heard_words
 
 __all__ = ["Turns"]
 
@@ -61,7 +62,7 @@ class _Reply:
     reason: str = ""
     utterance: _Utterance | None = None
     utterances: int = 0
-    half_sample: bytes = b""
+    aligner: SampleAligner = field(default_factory=SampleAligner)
 
 
 class Turns:
@@ -75,7 +76,7 @@ class Turns:
 
     def __init__(self, tell: Callable[[Event], None], output_rate: int, *, silent: bool) -> None:
         self._tell = tell
-        self._bytes_per_ms = output_rate * 2 / 1000
+        self._format = PcmFormat(output_rate)
         self._silent = silent
         self._line: _UserLine | None = None
         self._lines = 0
@@ -179,11 +180,7 @@ class Turns:
         """Sound of the reply."""
         if (reply := self._reply_now()) is None:
             return
-        if reply.half_sample:
-            audio = reply.half_sample + audio
-            reply.half_sample = b""
-        if len(audio) % 2:
-            audio, reply.half_sample = audio[:-1], audio[-1:]
+        audio = reply.aligner.push(audio)
         reply.called = False
         utterance = self._utterance(reply)
         utterance.audio_bytes += len(audio)
@@ -255,15 +252,17 @@ class Turns:
             whole: whether it was over, so that the reply under way is another one, which goes on.
         """
         was_generating = self.generating and not whole
-        current = f"{self._reply.response_id}." if self._reply is not None else None
-        known = [utterance.item_id for utterance in self._utterances]
-        if played_ms is not None and item_id in known:
-            for utterance in list(self._utterances)[known.index(item_id) :]:
-                if whole and current is not None and utterance.item_id.startswith(current):
-                    break
-                received_ms = round(utterance.audio_bytes / self._bytes_per_ms)
-                heard = heard_text(utterance.text, played_ms, received_ms) if utterance.item_id == item_id else ""
-                self._tell_words(utterance, heard, final=True, interrupted=True)
+        goes_on = f"{self._reply.response_id}." if whole and self._reply is not None else None
+        cuttable = {
+            utterance.item_id: utterance
+            for utterance in self._utterances
+            if goes_on is None or not utterance.item_id.startswith(goes_on)
+        }
+        for cut, heard_ms in heard_by_item(cuttable, item_id, played_ms).items():
+            utterance = cuttable[cut]
+            received_ms = round(self._format.duration_ms(utterance.audio_bytes))
+            words = heard_words([(utterance.text, received_ms)], heard_ms)
+            self._tell_words(utterance, words, final=True, interrupted=True)
         if self._reply is not None and not whole:
             self._cut(self._reply)
         return was_generating

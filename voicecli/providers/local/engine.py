@@ -44,7 +44,9 @@ from voicecli.events import (
     ToolCallRequest,
     TranscriptUpdate,
 )
+from voicecli.pcm16 import PcmFormat
 from voicecli.ports import Capabilities, ConversationSetup
+from voicecli.providers.heard import heard_by_item
 from voicecli.providers.local.llm import ChatModel, Memory, Message
 from voicecli.providers.local.speech_output import Gate, Outcome, Spoken, utter
 from voicecli.providers.local.stt import SpeechToText
@@ -65,9 +67,9 @@ __all__ = ["LocalConnection"]
 _log = logging.getLogger(__name__)
 
 # Audio is looked at in pieces of 0.5 s, so that a long command delays neither partials nor an interruption.
-_PIECE_BYTES = 16_000
+_PIECE_BYTES = PcmFormat(16_000).size(500)
 # A guess costs a transcription of the whole turn: a second for half a minute. Longer turns wait for their end.
-_LONGEST_GUESS_BYTES = 20 * 32_000
+_LONGEST_GUESS_BYTES = PcmFormat(16_000).size(20_000)
 # Replies that may still be playing when they are cut.
 _REMEMBERED_REPLIES = 8
 
@@ -479,11 +481,8 @@ class LocalConnection:
 
     def _cancel(self, item_id: str | None, played_ms: int | None) -> None:
         """CancelResponse: stop what is under way, or else what is to come; remember of each reply what was heard."""
-        heard: dict[str, str] = {}
-        if item_id in self._spoken and played_ms is not None:
-            items = list(self._spoken)
-            heard = dict.fromkeys(items[items.index(item_id) + 1 :], "")  # their turn to be played had not come
-            heard[item_id] = self._spoken[item_id].heard(played_ms)
+        heard_ms = heard_by_item(self._spoken, item_id, played_ms)
+        heard = {item: self._spoken[item].heard(ms) for item, ms in heard_ms.items()}
         stopped = self._stop_replies(heard)
         if not stopped and not heard:
             self._cancels += 1

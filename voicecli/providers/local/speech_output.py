@@ -5,10 +5,11 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from voicecli.pcm16 import PcmFormat
+from voicecli.providers.heard import heard_words
 from voicecli.providers.local.llm import Delta, Finish, ToolCall
 from voicecli.providers.local.sentences import SentenceSplitter, speakable
 from voicecli.providers.local.tts import TextToSpeech
-from voicecli.transcript import heard_text
 
 __all__ = ["Gate", "Outcome", "Spoken", "utter"]
 
@@ -49,25 +50,17 @@ class Spoken:
 
     def __init__(self, rate: int) -> None:
         self.text = ""
-        self._rate = rate
+        self._format = PcmFormat(rate)
         self._pieces: list[tuple[str, int]] = []
 
     def add(self, text: str, audio: bytes) -> None:
         """One more piece, with its PCM16 sound."""
         self.text += text
-        self._pieces.append((text, len(audio) // 2 * 1000 // self._rate))
+        self._pieces.append((text, int(self._format.duration_ms(len(audio)))))
 
     def heard(self, played_ms: int) -> str:
         """The words that `played_ms` of the sound hold, cut at the last whole one."""
-        text, left = "", played_ms
-        for piece, length in self._pieces:
-            if left >= length:
-                text += piece
-                left -= length
-            else:
-                text += heard_text(piece, left, length)
-                break
-        return text.strip()
+        return heard_words(self._pieces, played_ms).strip()
 
 
 @dataclass(slots=True)

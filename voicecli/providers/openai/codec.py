@@ -26,21 +26,23 @@ from voicecli.config import VADMode
 from voicecli.errors import ProtocolError, RealtimeConnectionError
 from voicecli.events import ErrorOccurred, Event, Notice, SessionStarted
 from voicecli.ports import ConversationSetup, Expiring
+from voicecli.providers.fields import at, text
 from voicecli.providers.openai.endpoint import find_endpoint
 from voicecli.providers.openai.errors import FATAL, HARMLESS, ServerError, close_error, error_for, handshake_error
-from voicecli.providers.openai.fields import Frame, at, text, valid_text
+from voicecli.providers.openai.fields import Frame
 from voicecli.providers.openai.history import recent, text_items
 from voicecli.providers.openai.input import UserTurns
 from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE
 from voicecli.providers.openai.output import Replies
-from voicecli.providers.openai.queues import Wire
+from voicecli.providers.openai.queues import WIRE_AUDIO, Wire
 from voicecli.providers.openai.response_gate import Gate
 from voicecli.providers.openai.setup import session_settings
+from voicecli.text import valid_text
 from voicecli.transcript import Transcript
 
 __all__ = ["RATE", "OpenAICodec"]
 
-RATE = 24_000
+RATE = WIRE_AUDIO.sample_rate
 """Of the PCM16 audio both ways, in Hz: the only rate the API has."""
 _SESSION_S = 3_600.0
 """A session ends 60 minutes after it began, whatever happens in it."""

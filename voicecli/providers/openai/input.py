@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from voicecli.config import RealtimeConfig, SemanticVAD, VADMode
 from voicecli.events import Notice, SpeechStarted, SpeechStopped, Usage
+from voicecli.providers.fields import text
 from voicecli.providers.openai.errors import ServerError
-from voicecli.providers.openai.fields import Frame, required, text, valid_text
+from voicecli.providers.openai.fields import Frame, required
 from voicecli.providers.openai.input_audio import UserAudio
 from voicecli.providers.openai.models import transcription_usage
-from voicecli.providers.openai.queues import BYTES_PER_MS, Wire
+from voicecli.providers.openai.queues import WIRE_AUDIO, Wire
 from voicecli.providers.openai.response_gate import Gate
+from voicecli.text import valid_text
 
 __all__ = ["UserTurns"]
 
@@ -19,7 +21,7 @@ _MIN_COMMIT_MS = 100
 """The server refuses to commit less."""
 _SILENCE_MARGIN_MS = 300
 """Silence beyond `silence_duration_ms` that makes the server's detector sure that the turn is over."""
-_PIECE = 1_000 * BYTES_PER_MS
+_PIECE = WIRE_AUDIO.size(1_000)
 """Audio sent again goes out in pieces of a second: an event may hold 15 MiB at most."""
 
 
@@ -119,7 +121,7 @@ class UserTurns:
         if isinstance(self._detection, SemanticVAD):
             self._commit(wants_reply=True)
         else:
-            self.append(bytes((self._detection.silence_duration_ms + _SILENCE_MARGIN_MS) * BYTES_PER_MS))
+            self.append(WIRE_AUDIO.silence(self._detection.silence_duration_ms + _SILENCE_MARGIN_MS))
         self._appended = False
 
     def _commit(self, *, wants_reply: bool = False) -> None:
@@ -172,7 +174,7 @@ class UserTurns:
             self._forget_answered()
         item_id = self._renamed.get(item_id, item_id)
         self.reserve(item_id)
-        if len(audio) >= _MIN_COMMIT_MS * BYTES_PER_MS:
+        if WIRE_AUDIO.duration_ms(len(audio)) >= _MIN_COMMIT_MS:
             self._audio.keep(item_id, audio)
         if wants_reply:
             gate.want()

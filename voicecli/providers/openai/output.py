@@ -20,13 +20,16 @@ from voicecli.events import (
     TranscriptUpdate,
     Usage,
 )
+from voicecli.providers.fields import at, text
+from voicecli.providers.heard import heard_by_item
 from voicecli.providers.openai.errors import FATAL, RETRYABLE_RESPONSES, ServerError, error_for
-from voicecli.providers.openai.fields import Frame, at, required, text, valid_text
+from voicecli.providers.openai.fields import Frame, required
 from voicecli.providers.openai.history import call_items, text_items
 from voicecli.providers.openai.models import response_usage
 from voicecli.providers.openai.output_items import Response, ResponseItem
 from voicecli.providers.openai.queues import Wire
 from voicecli.providers.openai.response_gate import Gate
+from voicecli.text import valid_text
 from voicecli.transcript import Turn
 
 __all__ = ["Replies"]
@@ -217,11 +220,7 @@ class Replies:
         item = self._item(frame)
         if item is None:
             return
-        audio = a2b_base64(frame["delta"])
-        if item.carry:
-            audio, item.carry = item.carry + audio, b""
-        if len(audio) & 1:
-            audio, item.carry = audio[:-1], audio[-1:]
+        audio = item.aligner.push(a2b_base64(frame["delta"]))
         if audio:
             if not item.received:
                 item.spoken, item.content_index = True, _index(frame)
@@ -372,12 +371,10 @@ class Replies:
             gate.answered()
             if not gate.creating and not gate.expected:
                 self._give_up_retry("cancelled", "client_cancelled")
-        if item is not None and command.played_ms is not None:
-            self._cut(item, command.played_ms)
-            ids = list(self._items)
-            for behind in ids[ids.index(item.id) + 1 :]:
-                if not late or self._items[behind].response is item.response:
-                    self._cut(self._items[behind], 0)
+        if item is not None:
+            cuttable = (other.id for other in self._items.values() if not late or other.response is item.response)
+            for item_id, heard_ms in heard_by_item(cuttable, item.id, command.played_ms).items():
+                self._cut(self._items[item_id], heard_ms)
 
     def _cut(self, item: ResponseItem, played_ms: int) -> None:
         """Make the server forget what was not heard of the item."""

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 
 from voicecli.events import Usage
-from voicecli.providers.openai.fields import valid_text
-from voicecli.providers.openai.queues import BYTES_PER_MS
-from voicecli.transcript import heard_text
+from voicecli.pcm16 import SampleAligner
+from voicecli.providers.heard import heard_words
+from voicecli.providers.openai.queues import WIRE_AUDIO
+from voicecli.text import valid_text
 
 __all__ = ["Response", "ResponseItem"]
 
@@ -57,7 +58,7 @@ class ResponseItem:
         texts: what is said, by content part.
         spoken: whether that is the transcript of audio.
         received: bytes of its audio.
-        carry: the first half of a sample whose second half has not come yet.
+        aligner: cuts its audio at whole samples.
         dropped: whether audio of it came too late and was thrown away.
         content_index: of its audio.
         cut_ms: how much of it was heard, once it is cut.
@@ -70,7 +71,7 @@ class ResponseItem:
     texts: dict[int, str] = field(default_factory=dict)
     spoken: bool = False
     received: int = 0
-    carry: bytes = b""
+    aligner: SampleAligner = field(default_factory=SampleAligner)
     dropped: bool = False
     content_index: int = 0
     cut_ms: int | None = None
@@ -83,11 +84,11 @@ class ResponseItem:
 
     @property
     def received_ms(self) -> int:
-        return self.received // BYTES_PER_MS
+        return int(WIRE_AUDIO.duration_ms(self.received))
 
     @property
     def heard(self) -> str:
         """Its text, cut to what was heard where that is known."""
         if self.cut_ms is None:
             return self.text
-        return heard_text(self.text, self.cut_ms, self.received_ms) if self.cut_ms else ""
+        return heard_words([(self.text, self.received_ms)], self.cut_ms)

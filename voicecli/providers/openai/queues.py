@@ -5,14 +5,15 @@ from binascii import b2a_base64
 from itertools import count
 
 from voicecli.events import Event, Role, TranscriptUpdate
+from voicecli.pcm16 import PcmFormat
 from voicecli.ports import Expiring
 from voicecli.providers.openai.fields import Frame
 from voicecli.transcript import Transcript
 
-__all__ = ["BYTES_PER_MS", "Wire"]
+__all__ = ["WIRE_AUDIO", "Wire"]
 
-BYTES_PER_MS = 48
-"""PCM16 mono at 24 kHz, the only rate the API takes."""
+WIRE_AUDIO = PcmFormat(24_000)
+"""The only format that the API takes."""
 _APPEND = b'{"type":"input_audio_buffer.append","audio":"'
 _MAX_ITEM_ID = 32
 
