@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 DATA = ROOT / "tests" / "data"
 
 _GIVING_WAY = 10
-"""The niceness of tests that only calculate. It is not taken back: a worker that runs the sound's group begins with it."""
+"""The niceness of tests that only calculate. A worker does not lose it again: the one for sound begins with sound."""
 
 _SOUND = "sound"
 _GROUPS = {"sound_server_of_all": _SOUND, "models": "models", "conversations": "conversations"}

@@ -19,6 +19,7 @@ import uvicorn
 from websockets.asyncio.client import connect
 
 from tests.cli.conftest import DATA, ROOT, clean_environment
+from tests.loopback.openai_server import KEY, OpenAIServer, Reply
 from voicecli.commands import Command
 from voicecli.events import AudioChunk, ResponseStarted, TranscriptUpdate
 from voicecli.testing import ScriptedConnection, scripted_provider
@@ -43,10 +44,12 @@ def folder(tmp_path: Path) -> Path:
 def run(command: list[str], folder: Path) -> str:
     # The `voice` of the interpreter that runs the tests.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = clean_environment(VOICE_PROVIDER="local", PATH=path)
-    done = subprocess.run(
-        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=90
-    )
+    replies, hears = [Reply(text="It is Paris.")], ["What is the capital of France?"]
+    with OpenAIServer.in_thread(replies=replies, hears=hears) as server:
+        environment = clean_environment(OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.url, PATH=path)
+        done = subprocess.run(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=90
+        )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode(errors="replace")
 
@@ -109,6 +112,7 @@ def app() -> Iterator[object]:
     del sys.modules["readme_app"]
 
 
+@pytest.mark.usefixtures("shared_models")
 async def test_a_browser_holds_a_conversation(app: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOICE_PROVIDER", "local")
     with wave.open(str(DATA / "question.wav")) as file:
