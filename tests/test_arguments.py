@@ -1,4 +1,4 @@
-"""What a program may get wrong is said in a sentence, before anything is sent."""
+"""Mistakes of a program: each is said in a sentence, before anything is sent."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ import pytest
 import voicecli
 from tests.cli.conftest import DATA
 from voicecli import AudioFormatError, ConfigurationError, RealtimeConfig, RealtimeVoice, VADMode, VoiceSession
-from voicecli.commands import SendText
+from voicecli.commands import SendImage, SendText
 from voicecli.testing import ScriptedConnection, reply, scripted_provider
 from voicecli.transcript import Turn
 
@@ -37,6 +37,12 @@ def test_a_voice_names_what_is_wrong(arguments: dict[str, Any], says: str) -> No
         RealtimeVoice(**arguments)
 
 
+@pytest.mark.parametrize("lists", [RealtimeVoice.list_models, RealtimeVoice.list_voices])
+def test_what_is_listed_belongs_to_a_name(lists: Any) -> None:
+    with pytest.raises(ConfigurationError, match="provider: a name is wanted, not int"):
+        lists(3)
+
+
 @pytest.mark.parametrize("history", ["hello", [("user", "hello")], 3])
 async def test_history_is_made_of_turns(history: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"history: turns are wanted, not (str|tuple|int)"):
@@ -60,6 +66,9 @@ SAID: list[tuple[str, Any, str]] = [
     ("send_text", b"Hello", r"not as bytes\. Sound goes into send_audio"),
     ("send_text", None, "not as NoneType"),
     ("send_text", " ", "empty"),
+    ("send_image", 3, r"^A picture is wanted as bytes or by its path, not as int\. Give the bytes of a PNG"),
+    ("send_image", None, "not as NoneType"),
+    ("send_image", "a\0b.png", "Cannot read the picture"),
     ("ask", 3, r"A question is wanted as text, as the Path of a sound file, or as bytes, not as int"),
     ("ask", "question.wav", r"'question\.wav' would be asked as words\. A file: Path\('question\.wav'\)"),
     ("ask", " ", "empty"),
@@ -88,6 +97,15 @@ async def test_other_kinds_of_bytes_are_sound_too(audio: Any) -> None:
     async with RealtimeVoice(scripted_provider(connection=connection), config=MANUAL).connect() as session:
         assert (await session.ask(audio, sample_rate=np.int64(24_000))).transcript == "Yes."  # type: ignore[arg-type]
     assert connection.audio == bytes(48_000)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+async def test_other_kinds_of_bytes_are_a_picture_too(kind: Any) -> None:
+    connection = ScriptedConnection()
+    png = b"\x89PNG\r\n\x1a\nrest"
+    async with RealtimeVoice(scripted_provider(connection=connection), config=MANUAL).connect() as session:
+        await session.send_image(kind(png))
+    assert connection.commands == [SendImage(png, "image/png")]
 
 
 # -- ask

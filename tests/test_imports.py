@@ -119,7 +119,10 @@ MAY_KNOW: dict[str, set[str]] = {
 
 AT_HOME = {
     "httpx": {"providers.local.chat_endpoint"},
-    "rich": {"cli.lists", "cli.run", "terminal.live_view", "terminal.render"},
+    "rich": {
+        *("cli.lists", "cli.prepare", "terminal.fit", "terminal.live_view"),
+        *("terminal.render_entry", "terminal.render_footer", "terminal.render_status"),
+    },
     "sounddevice": {"audio.devices.portaudio"},
     "soundfile": {"audio.files"},
     "typer": {"cli", "cli.app", "cli.chat", "cli.devices", "cli.lists", "cli.options"},

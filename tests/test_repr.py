@@ -1,4 +1,4 @@
-"""What holds sound or a picture says how much, when it is shown, instead of showing it."""
+"""The repr of events, commands and responses: sound and pictures are told by their size."""
 
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args

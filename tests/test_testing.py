@@ -1,4 +1,4 @@
-"""What programs test with: a script that answers, in order and under ids of its own, and says when it is at its end."""
+"""The script that programs test with: it answers in order, under ids of its own, and says when it is at its end."""
 
 import inspect
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def get_weather(city: str) -> str:
 
 
 async def texts(voice: RealtimeVoice, *questions: str) -> tuple[list[str], list[str]]:
-    """What is answered to each, and the assistant's words in the history."""
+    """The answer to each, and the assistant's words in the history."""
     answers = []
     async with voice.connect() as session:
         for question in questions:

@@ -96,11 +96,8 @@ class RealtimeVoice:
         config: RealtimeConfig | None = None,
         tools: Iterable[Callable[..., object]] = (),
     ) -> None:
-        if not isinstance(provider, str | Provider | None):
-            raise ConfigurationError(
-                f"provider: a name is wanted, not {type(provider).__name__}.",
-                advice=f"There are {', '.join(self.list_providers())}.",
-            )
+        if provider is not None:
+            _check_provider(provider)
         if not isinstance(config, RealtimeConfig | None):
             raise ConfigurationError(
                 f"config: a RealtimeConfig is wanted, not {type(config).__name__}.",
@@ -251,6 +248,7 @@ class RealtimeVoice:
     @staticmethod
     def list_models(provider: str) -> list[str]:
         """The provider's models, the default first. Raises ConfigurationError for an unknown provider."""
+        _check_provider(provider)
         found = find_provider(provider)
         names = [model.name for model in found.models]
         return sorted(names, key=lambda name: name != found.default_model)
@@ -258,9 +256,18 @@ class RealtimeVoice:
     @staticmethod
     def list_voices(provider: str) -> list[str]:
         """The provider's voices, the default first. Raises ConfigurationError for an unknown provider."""
+        _check_provider(provider)
         found = find_provider(provider)
         names = [voice.name for voice in found.voices]
         return sorted(names, key=lambda name: name != found.default_voice)
+
+
+def _check_provider(provider: object) -> None:
+    if not isinstance(provider, str | Provider):
+        raise ConfigurationError(
+            f"provider: a name is wanted, not {type(provider).__name__}.",
+            advice=f"There are {', '.join(RealtimeVoice.list_providers())}.",
+        )
 
 
 def _check_tools(tools: object) -> None:

@@ -16,12 +16,13 @@ PCM16: TypeAlias = bytes | bytearray | memoryview
 Question: TypeAlias = str | os.PathLike[str] | PCM16 | AsyncIterable[bytes]
 """Words, a sound file by its path, or sound."""
 
+_SOUND = (bytes, bytearray, memoryview, AsyncIterable)  # by how often they come; made once, as a microphone's come fast
 _SOUND_FILE = re.compile(r"\S+\.(wav|wave|flac|ogg|opus|mp3|aiff?|raw|pcm)", re.IGNORECASE)
 
 
 def check_audio(audio: object) -> None:
     """Raise ConfigurationError unless that is sound, or an async iterator, which may be of sound."""
-    if isinstance(audio, PCM16 | AsyncIterable):
+    if isinstance(audio, _SOUND):
         return
     if isinstance(audio, str | os.PathLike):
         advice = f"A sound file: session.ask(Path({os.fspath(audio)!r})). Words: session.send_text(...)."

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from voicecli.commands import CancelResponse
 from voicecli.events import (
     AudioChunk,
     Event,
@@ -44,6 +45,7 @@ class _Utterance:
     """A stretch of a reply: until it ends, or a function is called."""
 
     item_id: str
+    response: int
     text: str = ""
     audio_bytes: int = 0
     told: TranscriptUpdate | None = None
@@ -51,7 +53,7 @@ class _Utterance:
 
 @dataclass(slots=True)
 class _Reply:
-    response_id: str
+    number: int
     generated: bool = False
     """The server has sent all of it."""
     cut: bool = False
@@ -63,6 +65,10 @@ class _Reply:
     utterance: _Utterance | None = None
     utterances: int = 0
     aligner: SampleAligner = field(default_factory=SampleAligner)
+
+    @property
+    def response_id(self) -> str:
+        return _response_id(self.number)
 
 
 class Turns:
@@ -85,6 +91,8 @@ class Turns:
         self._utterances: deque[_Utterance] = deque(maxlen=_REMEMBERED)
         self._interrupted = False  # the turnComplete that comes next belongs to what was interrupted
         self.usage = Usage()
+        self.asked: list[str] = []
+        """Inputs that no reply has followed yet, by their ids."""
         self.voiced = False
         """Whether the turn that is answered next was spoken, so that words of it are to be expected."""
 
@@ -243,28 +251,29 @@ class Turns:
         self._finish_reply(awaits_tools=awaits_tools and not reply.cut)
         return ends_turn
 
-    def cancel(self, item_id: str | None, played_ms: int | None, *, whole: bool = False) -> bool:
-        """The user stopped the reply; whether more of it would have come.
+    def cancel(self, command: CancelResponse) -> bool:
+        """The user stopped the reply that the command names; whether more of it would have come.
 
-        What was not heard is taken out of the transcript.
-
-        Args:
-            whole: whether it was over, so that the reply under way is another one, which goes on.
+        What was not heard is taken out of the transcript. Another reply that is under way by now goes on.
         """
-        was_generating = self.generating and not whole
-        goes_on = f"{self._reply.response_id}." if whole and self._reply is not None else None
-        cuttable = {
-            utterance.item_id: utterance
-            for utterance in self._utterances
-            if goes_on is None or not utterance.item_id.startswith(goes_on)
-        }
-        for cut, heard_ms in heard_by_item(cuttable, item_id, played_ms).items():
-            utterance = cuttable[cut]
-            received_ms = round(self._format.duration_ms(utterance.audio_bytes))
-            words = heard_words([(utterance.text, received_ms)], heard_ms)
-            self._tell_words(utterance, words, final=True, interrupted=True)
-        if self._reply is not None and not whole:
-            self._cut(self._reply)
+        reply = self._reply
+        names_reply = reply is not None and reply.response_id == command.response_id
+        item = next((known for known in self._utterances if known.item_id == command.item_id), None)
+        if item is not None:
+            named = (
+                known.response for known in self._utterances if _response_id(known.response) == command.response_id
+            )
+            last = reply.number if reply is not None and names_reply else max(named, default=item.response)
+            cuttable = {known.item_id: known for known in self._utterances if known.response <= last}
+            for cut, heard_ms in heard_by_item(cuttable, item.item_id, command.played_ms).items():
+                utterance = cuttable[cut]
+                received_ms = round(self._format.duration_ms(utterance.audio_bytes))
+                words = heard_words([(utterance.text, received_ms)], heard_ms)
+                self._tell_words(utterance, words, final=True, interrupted=True)
+        if reply is None or not names_reply or command.scope != "reply":
+            return False
+        was_generating = self.generating
+        self._cut(reply)
         return was_generating
 
     def socket_lost(self, reason: str, *, awaits_tools: bool) -> None:
@@ -304,8 +313,9 @@ class Turns:
             self._line.answered = True
         self.voiced = self._interrupted = False
         self._replies += 1
-        self._reply = _Reply(f"response-{self._replies}")
-        self._tell(ResponseStarted(self._reply.response_id))
+        self._reply = _Reply(self._replies)
+        answers, self.asked = tuple(self.asked), []
+        self._tell(ResponseStarted(self._reply.response_id, answers))
         return self._reply
 
     def _cut(self, reply: _Reply) -> None:
@@ -329,7 +339,7 @@ class Turns:
     def _utterance(self, reply: _Reply) -> _Utterance:
         if reply.utterance is None:
             reply.utterances += 1
-            reply.utterance = _Utterance(f"{reply.response_id}.{reply.utterances}")
+            reply.utterance = _Utterance(f"{reply.response_id}.{reply.utterances}", reply.number)
             self._utterances.append(reply.utterance)
         return reply.utterance
 
@@ -346,6 +356,10 @@ class Turns:
 
     def _tell_interrupted(self) -> None:
         reply = self._reply
-        response_id = reply.response_id if reply else f"response-{self._replies}" if self._replies else None
+        response_id = _response_id(self._replies) if self._replies else None
         utterance = reply.utterance if reply else None
         self._tell(Interrupted(response_id, utterance.item_id if utterance else None))
+
+
+def _response_id(number: int) -> str:
+    return f"response-{number}"

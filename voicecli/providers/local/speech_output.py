@@ -46,9 +46,15 @@ class Gate:
 
 
 class Spoken:
-    """What has been said of a reply, and how long each piece sounds."""
+    """What has been said of a reply, and how long each piece sounds.
 
-    def __init__(self, rate: int) -> None:
+    Attributes:
+        response_id: the reply's.
+        text: all that was said.
+    """
+
+    def __init__(self, rate: int, response_id: str = "") -> None:
+        self.response_id = response_id
         self.text = ""
         self._format = PcmFormat(rate)
         self._pieces: list[tuple[str, int]] = []

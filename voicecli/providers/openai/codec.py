@@ -105,17 +105,18 @@ class OpenAICodec:
                 self._user.append(audio)
             case ToolResult():
                 self._replies.tool_result(command)
-            case SendText(said, item_id):
+            case SendText(said, item_id, input_id):
                 self._wire.transcript.apply(command)
                 content = [{"type": "input_text", "text": valid_text(said)}]
-                self._wire.create_item({"type": "message", "role": "user", "content": content}, item_id)
+                message = {"type": "message", "role": "user", "content": content}
+                self._wire.create_item(message, item_id, input_id)
                 self._gate.want()
             case CancelResponse():
                 self._replies.cancel(command)
             case StartTurn():
                 self._user.start_turn()
-            case EndTurn():
-                self._user.end_turn()
+            case EndTurn(input_id):
+                self._user.end_turn(input_id)
             case PauseAudio():
                 self._user.pause()
             case ClearAudio():
@@ -255,6 +256,9 @@ class OpenAICodec:
         active = self._gate.active
         if self._auto_interrupt and active is not None and not active.interrupted:
             self._replies.interrupt(active)
+        elif self._auto_interrupt and not self._gate.creating:
+            # The answer to this turn is no second attempt at the one that it interrupts.
+            self._replies.give_up_retry("cancelled", "turn_detected")
 
     def _transcript_completed(self, frame: Frame) -> None:
         self._replies.pending_usage += self._user.transcript_completed(frame)

@@ -18,6 +18,7 @@ class Response:
     Attributes:
         id: the server's name for it.
         public_id: the name in events; that of the first attempt when the server failed and was asked again.
+        number: which response of the conversation it is.
         known_calls: all its tool calls.
         open_calls: those that wait for their output.
         open_mcp_calls: items of calls that the server itself is making.
@@ -25,6 +26,7 @@ class Response:
         asks_approval: whether a call of the server's waits for the user's approval.
         interrupted: whether it was cut off; what still arrives of it is dropped.
         by_server: whether it was the server that cut it off.
+        cut_told: whether the session has said how much of it was heard; it does so for each that was cut off.
         done: whether its response.done has arrived, or the socket it came by is gone.
         covers_queue: whether all that was sent before it is part of what it answers.
         usage: of earlier attempts.
@@ -32,6 +34,7 @@ class Response:
 
     id: str
     public_id: str
+    number: int = 0
     items: list["ResponseItem"] = field(default_factory=list)
     known_calls: set[str] = field(default_factory=set)
     open_calls: set[str] = field(default_factory=set)
@@ -40,6 +43,7 @@ class Response:
     asks_approval: bool = False
     interrupted: bool = False
     by_server: bool = False
+    cut_told: bool = False
     done: bool = False
     covers_queue: bool = False
     usage: Usage = field(default_factory=Usage)
