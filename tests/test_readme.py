@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 def run(command: list[str], folder: Path) -> str:
     # The `voice` of the interpreter that runs the tests.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    replies, hears = [Reply(text="It is Paris.")], ["What is the capital of France?"]
+    replies, hears = [Reply(text="The capital of France is Paris.")], ["What is the capital of France?"]
     with OpenAIServer.in_thread(replies=replies, hears=hears) as server:
         environment = clean_environment(OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.url, PATH=path)
         done = subprocess.run(

@@ -137,6 +137,7 @@ async def test_all_is_recorded_that_a_microphone_hears_before_and_after(portaudi
         portaudio.stall()
         await until(lambda: bool(portaudio.running) and not portaudio.running[0].stalled)
         await asyncio.sleep(1)
+    await asyncio.sleep(0.1)  # for the last block to be read
     await microphone.aclose()
     await recording
     before, after = (bytes(stream.played) for stream in portaudio.streams)
