@@ -143,7 +143,9 @@ async def test_all_is_recorded_that_a_microphone_hears_before_and_after(portaudi
     before, after = (bytes(stream.played) for stream in portaudio.streams)
     assert before
     assert len(after) > RATE // 10
-    assert recorded == before + after
+    heard = before + after
+    assert len(heard) - len(recorded) < RATE // 50 * 2, "all but the begun chunk"
+    assert recorded == heard[: len(recorded)]
 
 
 @virtual_time
