@@ -14,7 +14,7 @@ from tests.support.models import shared_models as shared_models
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "tests" / "data"
 
-_GIVING_WAY = 10
+_GIVING_WAY = 5
 """The niceness of tests that only calculate. A worker does not lose it again: the one for sound begins with sound."""
 
 _SOUND = "sound"

@@ -39,7 +39,7 @@ def clean_environment(**extra: str) -> dict[str, str]:
 def voice(tmp_path: Path) -> Voice:
     """Runs `voice` as a shell would, in an empty directory."""
 
-    def run(*args: str, stdin: bytes | None = None, timeout: float = 60, **environment: str) -> Result:
+    def run(*args: str, stdin: bytes | None = None, timeout: float = 110, **environment: str) -> Result:
         done = subprocess.run(
             [sys.executable, "-m", "voicecli", *args],
             input=stdin if stdin is not None else b"",
