@@ -23,10 +23,18 @@ __all__ = [
     "Connection",
     "ConversationSetup",
     "Expiring",
+    "FetchHeaders",
     "ModelInfo",
     "Provider",
     "VoiceInfo",
 ]
+
+FetchHeaders = Callable[[], Awaitable[Mapping[str, str]]]
+"""Fetches the headers that authenticate with a provider whose credentials are not known beforehand.
+
+The connection awaits it before each dial, within `connect_timeout_s`, and adds what it returns to the codec's headers.
+It raises AuthenticationError, ConfigurationError or RealtimeConnectionError (`retryable` tells whether to try again).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +102,17 @@ class Codec(Protocol):
     One for a conversation, which may outlive several sockets: `open()` is called once for each. It keeps what it
     needs to restore the conversation. It reads no clock and starts no task.
 
-    The connection that drives it: dial `url` with `headers`, `open()`, send what is queued, and pass messages in
-    until a SessionStarted comes out; only then may it call `send()`. After each `receive()` and `send()` it sends
-    what is queued.
+    The connection that drives it: dial `url` with `headers` and those that a `FetchHeaders` adds, `open()`, send what
+    is queued, and pass messages in until a SessionStarted comes out; only then may it call `send()`. After each
+    `receive()` and `send()` it sends what is queued.
     """
 
     @property
     def url(self) -> str: ...
     @property
-    def headers(self) -> Mapping[str, str]: ...
+    def headers(self) -> Mapping[str, str]:
+        """Of the handshake, as far as they are known without asking anybody."""
+
     @property
     def awaiting_reply(self) -> bool:
         """True while the provider owes something; when it then stays silent for long, the socket is dead."""

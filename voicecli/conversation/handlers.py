@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.events import Role
-from voicecli.tools import run_in_thread
+from voicecli.threads import run_in_thread
 
 __all__ = [
     "HOOKS",

@@ -64,6 +64,7 @@ from voicecli.events import (
     Usage,
 )
 from voicecli.ports import Connection
+from voicecli.threads import run_in_thread
 from voicecli.tools import Tool
 from voicecli.transcript import Turn
 
@@ -198,7 +199,7 @@ class VoiceSession:
             return await self.send_text(question, wait=True)
         if not isinstance(question, os.PathLike):
             return await self.send_audio(question, sample_rate=sample_rate, wait=True)
-        from voicecli.audio.files import WavSource
+        from voicecli.audio.files.source import WavSource
 
         file = WavSource(question)
         try:
@@ -282,7 +283,7 @@ class VoiceSession:
             raise ConfigurationError(
                 "This provider takes no pictures.", advice="`voice list-providers --json` tells which do."
             )
-        data, kind = await asyncio.to_thread(read_picture, image, mime_type)
+        data, kind = await run_in_thread(read_picture, image, mime_type)
         await self._send(SendImage(data, kind))
 
     async def end_turn(self) -> None:

@@ -1,6 +1,5 @@
 """Gemini Live: Google's speech-to-speech models, on the Developer API or Vertex AI."""
 
-import asyncio
 import os
 
 from voicecli.config import RealtimeConfig
@@ -23,10 +22,8 @@ async def _connect(setup: ConversationSetup) -> Connection:
     from voicecli.providers.gemini.codec import GeminiCodec
 
     endpoint = find_endpoint(setup.config)
-    # The first token of Google Cloud comes over the network.
-    await asyncio.to_thread(endpoint.headers)
     codec = GeminiCodec(setup, endpoint)
-    return await WebSocketConnection.open(codec, _CAPABILITIES, setup.config)
+    return await WebSocketConnection.open(codec, _CAPABILITIES, setup.config, credentials=endpoint.credentials)
 
 
 async def _fetch_models(config: RealtimeConfig) -> list[ModelInfo]:
@@ -40,7 +37,7 @@ async def _fetch_models(config: RealtimeConfig) -> list[ModelInfo]:
     address = endpoint.api.replace("wss://", "https://", 1).replace("ws://", "http://", 1)
     listed = await fetch_json(
         f"{address}/models?pageSize=1000",
-        {**config.headers, **endpoint.headers()},
+        {**config.headers, **endpoint.headers},
         timeout_s=config.connect_timeout_s,
         title=_TITLE,
         refused=http_error,

@@ -105,7 +105,7 @@ class GeminiCodec:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        return {**self._config.headers, **self._endpoint.headers()}
+        return {**self._config.headers, **self._endpoint.headers}
 
     @property
     def awaiting_reply(self) -> bool:

