@@ -44,7 +44,7 @@ PUBLIC = {
     "voicecli.testing": """
         ScriptedConnection check_provider reply scripted_provider tool_call
     """,
-    "voicecli.tools": "Tool ToolSchema make_tools run_in_thread",
+    "voicecli.tools": "Tool ToolSchema make_tools",
     "voicecli.transcript": "Transcript Turn heard_text",
 }
 
