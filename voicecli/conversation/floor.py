@@ -61,6 +61,7 @@ from voicecli.events import (
     AssistantState,
     AudioChunk,
     AudioDone,
+    Event,
     Interrupted,
     Notice,
     Reconnecting,
@@ -219,6 +220,24 @@ class Floor:
         self._quiet_since = now
         handler = self._handlers.get(type(happened))
         return handler(happened, now) if handler is not None else [Deliver(happened)]  # type: ignore[arg-type]
+
+    def carries_on(self, event: Event, now: float) -> bool:
+        """Note an event that is but more of the reply that is being made and sounds; False, without effect, for others.
+
+        Nearly all events are such. They are to be told, decide nothing, and change neither the state nor what `tick`
+        has to do and when. `apply` comes to the same, and costs more.
+        """
+        if not self._came:
+            return False
+        if isinstance(event, AudioChunk):
+            response_id = event.response_id
+            if not response_id == self._sounding == self.obligations.responding or response_id in self._cut:
+                return False
+            self.playback.add(event.audio, event.item_id, now)
+        elif not isinstance(event, TranscriptUpdate) or event.role != "assistant":
+            return False
+        self._quiet_since = now
+        return True
 
     def tick(self, now: float) -> list[Action]:
         """Let run out what has run out by now."""

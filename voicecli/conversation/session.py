@@ -572,6 +572,8 @@ class VoiceSession:
             async for event in self._connection:
                 if isinstance(event, SessionEnded):
                     self._end = event  # told by _finish, after everything else
+                elif self._floor.carries_on(event, now := self._loop.time()):
+                    self._tell(self._noted(event, now), now)
                 else:
                     await self._apply(event)
         except RealtimeError as error:
@@ -606,8 +608,11 @@ class VoiceSession:
         return event
 
     def _tell(self, event: Event, now: float) -> None:
-        for ready in self._order.push(event, now):
-            self._audience.tell(ready)
+        if isinstance(event, AudioChunk):  # sound is never held back
+            self._audience.tell(event)
+        else:
+            for ready in self._order.push(event, now):
+                self._audience.tell(ready)
         self._happened.set()
 
     def _finish(self, failure: RealtimeError | None) -> None:
