@@ -132,7 +132,9 @@ class UnspeakableError(Exception):
         raise RuntimeError("no words")
 
 
-@pytest.mark.parametrize("raised", [asyncio.CancelledError(), GeneratorExit(), UnspeakableError(), SystemExit(3)], ids=repr)
+@pytest.mark.parametrize(
+    "raised", [asyncio.CancelledError(), GeneratorExit(), UnspeakableError(), SystemExit(3)], ids=repr
+)
 @pytest.mark.parametrize("handler", [True, False], ids=["handler", "tool"])
 @virtual_time
 async def test_whatever_a_tool_raises_the_model_gets_one_result(raised: BaseException, handler: bool) -> None:
