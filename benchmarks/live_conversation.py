@@ -164,8 +164,8 @@ class Watched:
         connection = self._session._connection
         return {
             "microphone": len(self._talk.live._microphone._queue),
-            "to the provider": len(connection._outbox),  # type: ignore[attr-defined]
-            "from the provider": connection._inbox.waiting_bytes,  # type: ignore[attr-defined]
+            "to the provider": connection._sender.waiting,  # type: ignore[attr-defined]
+            "from the provider": connection._events.waiting_bytes,  # type: ignore[attr-defined]
             "events": sum(each.waiting for each in self._session._audience._subscriptions),
             "loudspeaker": round(self._talk.speaker._buffer.depth_ms),
         }

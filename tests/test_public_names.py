@@ -29,10 +29,10 @@ PUBLIC = {
         RealtimeConnectionError RealtimeError ToolError
     """,
     "voicecli.events": """
-        CONNECTION_LOST ApprovalRequest AssistantState AudioChunk AudioDone ErrorOccurred Event Interrupted Notice
-        Reconnecting ResponseDone ResponseStarted ResponseStatus Role SessionEnded SessionStarted SpeechStarted
-        SpeechStopped StateChanged ToolCallCancelled ToolCallFinished ToolCallRequest TranscriptUpdate TurnMetrics Usage
-        UserState
+        CONNECTION_LOST CONTENT_FILTER INVALID_TOOL_CALL OUTPUT_LIMIT RETRIES_EXHAUSTED ApprovalRequest AssistantState
+        AudioChunk AudioDone ErrorOccurred Event Interrupted Notice Reconnecting ResponseDone ResponseStarted
+        ResponseStatus Role SessionEnded SessionStarted SpeechStarted SpeechStopped StateChanged ToolCallCancelled
+        ToolCallFinished ToolCallRequest TranscriptUpdate TurnMetrics Usage UserState
     """,
     "voicecli.providers": """
         PROVIDERS Capabilities Codec Connection ConversationSetup ModelInfo Provider VoiceInfo choose_provider

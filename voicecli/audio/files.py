@@ -4,24 +4,22 @@ import asyncio
 import contextlib
 import errno
 import os
-import queue
 import stat
 import struct
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from io import FileIO
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import BinaryIO, Protocol
 
 import soundfile
 
 from voicecli.audio.pcm import check_rates, float32_to_pcm16
 from voicecli.audio.ports import Playhead
 from voicecli.errors import AudioFormatError
+from voicecli.threads import Worker
 
 __all__ = ["WavSink", "WavSource"]
-
-_T = TypeVar("_T")
 
 _PIPE_BLOCK_MS = 20  # what comes through a pipe may be live
 _FILE_BLOCK_MS = 100
@@ -72,7 +70,7 @@ class WavSource:
         self._is_pipe = self._status is not None and not stat.S_ISREG(self._status.st_mode)
         self._reader: _Reader | None = None
         self._closed = False
-        self._worker = _Worker()
+        self._worker = Worker("file")
         self._lock = threading.Lock()  # held while the worker opens or reads
         if not self._is_pipe:
             self._open()
@@ -262,7 +260,7 @@ class WavSink:
             )
         self._file: FileIO | None = None
         self._size = 0  # bytes of audio in the file
-        self._worker = _Worker()
+        self._worker = Worker("file")
         self._error: OSError | None = None
         self._reported = False
         self._closed = False
@@ -273,13 +271,15 @@ class WavSink:
         return self._sample_rate
 
     def write(self, audio: bytes, item_id: str) -> None:
-        """Take a chunk of the item's audio; never blocks.
+        """Take a chunk of the item's audio, unless it is closed; never blocks.
 
         Raises:
             AudioFormatError: an earlier chunk could not be written.
             BrokenPipeError: nobody reads standard output any more.
         """
         self._raise_error()
+        if self._closed:
+            return
         self._worker.submit(lambda: self._attempt(lambda: self._write(audio)))
 
     def end(self) -> None:
@@ -411,52 +411,3 @@ def _unusable(verb: str, name: str, error: OSError | ValueError) -> AudioFormatE
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     advice = "Check the path and who may use it." if verb == "read" else "Choose another output file."
     return AudioFormatError(f"Cannot {verb} {name}: {reason}.", advice=advice)
-
-
-class _Worker:
-    """A thread that makes blocking calls, one after the other; started by the first of them.
-
-    A daemon, unlike the event loop's executor: that waits for its threads when the program ends, and one that is
-    stuck in a pipe would never let it.
-    """
-
-    def __init__(self) -> None:
-        self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-
-    def submit(self, call: Callable[[], object]) -> None:
-        """Have `call` made; it must not raise."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="voicecli-file", daemon=True)
-            self._thread.start()
-        self._calls.put(call)
-
-    async def run(self, call: Callable[[], _T]) -> _T:
-        """What `call` returns or raises, after all that was submitted before."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[_T] = loop.create_future()
-
-        def settle(setter: Callable[[Any], None], value: object) -> None:
-            if not future.done():
-                setter(value)
-
-        def attempt() -> None:
-            setter: Callable[[Any], None]
-            value: object
-            try:
-                setter, value = future.set_result, call()
-            except BaseException as error:
-                setter, value = future.set_exception, error
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(settle, setter, value)
-
-        self.submit(attempt)
-        return await future
-
-    def stop(self) -> None:
-        """End the thread when it has made its calls. Nothing may be submitted later."""
-        self._calls.put(None)
-
-    def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
-            call()

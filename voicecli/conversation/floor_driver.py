@@ -136,7 +136,7 @@ class FloorDriver:
                 case TurnEnded(at, provisional):
                     self.clock.turn_may_have_ended(at) if provisional else self.clock.turn_ended(at)
                 case ResolveTurn(was_turn):
-                    self.clock.settle(was_turn)
+                    self.clock.resolve(was_turn)
                 case GaveUp():
                     self._no_answer()
         self._tell_state(now)

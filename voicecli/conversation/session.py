@@ -64,6 +64,7 @@ from voicecli.events import (
     Usage,
 )
 from voicecli.ports import Connection
+from voicecli.threads import run_in_thread
 from voicecli.tools import Tool
 from voicecli.transcript import Turn
 
@@ -279,8 +280,10 @@ class VoiceSession:
             ConfigurationError: the provider takes no pictures, or this is none it takes.
         """
         if not self._connection.capabilities.images:
-            raise ConfigurationError("This provider takes no pictures.", advice="Use openai or gemini.")
-        data, kind = await asyncio.to_thread(read_picture, image, mime_type)
+            raise ConfigurationError(
+                "This provider takes no pictures.", advice="`voice list-providers --json` tells which do."
+            )
+        data, kind = await run_in_thread(read_picture, image, mime_type)
         await self._send(SendImage(data, kind))
 
     async def end_turn(self) -> None:

@@ -29,7 +29,7 @@ from voicecli.events import (
     TranscriptUpdate,
 )
 from voicecli.providers.gemini.errors import turn_end
-from voicecli.providers.gemini.input import UserSide
+from voicecli.providers.gemini.input import UserInput
 
 SPEECH = tone(600, rate=16_000)
 SILENCE = bytes(20 * 32)
@@ -411,7 +411,7 @@ def test_the_cut_of_a_reply_that_had_come_whole_lets_the_next_one_go_on() -> Non
 @pytest.mark.parametrize("vertex", [False, True])
 def test_a_lost_microphone_ends_the_turn_on_either_service(vertex: bool) -> None:
     out: list[bytes] = []
-    user = UserSide(out, RealtimeConfig(vad_mode=VADMode.SERVER), vertex=vertex)
+    user = UserInput(out, RealtimeConfig(vad_mode=VADMode.SERVER), vertex=vertex)
     user.pause()
     assert out == [], "nothing was said"
     user.append(SPEECH)

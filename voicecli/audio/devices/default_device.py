@@ -5,16 +5,15 @@ takes 60 to 100 ms of one core (measured on Linux; starting it holds up this pro
 disturbs no sound, and cannot hang this one.
 """
 
-import asyncio
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import Future
 
 from voicecli.audio.devices.listing import Kind
+from voicecli.threads import run_in_thread
 
 __all__ = ["LOOK_EVERY_S", "default_name", "keeps_its_device"]
 
@@ -53,11 +52,7 @@ def keeps_its_device(host_api: str) -> bool:
 
 async def default_name(kind: Kind) -> str:
     """The name of the default device; "" when there is none, or it cannot be found out. Takes seconds at most."""
-    names: Future[dict[str, str]] = Future()
-    names.set_running_or_notify_cancel()  # from now on it cannot be cancelled: the thread may always set its result
-    # No thread of the event loop's own, for which the end of the program would wait.
-    threading.Thread(target=lambda: names.set_result(_LOOKS.names()), name="voicecli-default", daemon=True).start()
-    return (await asyncio.wrap_future(names)).get(kind, "")
+    return (await run_in_thread(_LOOKS.names)).get(kind, "")
 
 
 class _Looks:
