@@ -104,7 +104,7 @@ class Codec(Protocol):
 
     It is often ahead of the session, as several messages can arrive in one read: a CancelResponse names the response
     that it cuts, and a codec cuts no other. Each Interrupted that it tells is followed by one, which says how much was
-    heard. `ResponseStarted.answers` names the inputs that a response answers, as far as the provider lets that be known.
+    heard. `ResponseStarted.answers` names the inputs that a response answers, as far as the provider tells.
 
     The connection that drives it: dial `url` with `headers` and those that a `FetchHeaders` adds, `open()`, send what
     is queued, and pass messages in until a SessionStarted comes out; only then may it call `send()`. After each

@@ -139,8 +139,9 @@ class FloorDriver:
                     self.clock.resolve(was_turn)
                 case GaveUp():
                     self._no_answer()
-        self._tell_state(now)
-        self._schedule(now)
+        if self.floor.changed or self._timer is None:
+            self._tell_state(now)
+            self._schedule(now)
         return commands
 
     def _cut(self, cut: Cut, playhead: Playhead | None) -> list[Command]:
