@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from voicecli.providers.local.chat_model import Message
 from voicecli.providers.local.llama import LlamaModel
-from voicecli.providers.local.llm import Message
 from voicecli.providers.local.model_file import ensure_model
 from voicecli.providers.local.stt import Moonshine
 from voicecli.providers.local.tts import Piper
