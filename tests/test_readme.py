@@ -71,7 +71,7 @@ def test_commands(folder: Path, line: str) -> None:
         (EVENTS, r"\w"),
         (TESTING, r""),
     ],
-    ids=["utterance", "handlers", "events", "testing"],
+    ids=["utterance", "handlers", "events", "testing", "settings"],
 )
 def test_snippets(folder: Path, code: str, printed: str) -> None:
     assert re.search(printed, run([sys.executable, "-c", code], folder))

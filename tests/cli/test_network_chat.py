@@ -190,7 +190,12 @@ def test_options_reach_the_wire(voice: Voice) -> None:
 
 def test_the_trace_holds_every_frame_and_no_secret(voice: Voice, tmp_path: Path) -> None:
     with OpenAIServer.in_thread(replies=[openai_server.Reply(text="Yes.")]) as server:
-        secrets = ["--header", "X-Secret: hush-hush-hush", "--mcp", "docs=https://docs.example/?token=hush-hush-hush"]
+        secrets = [
+            "--header",
+            "X-Secret: hush-hush-hush",
+            "--openai-mcp",
+            "docs=https://docs.example/?token=hush-hush-hush",
+        ]
         result = voice("chat", "-i", QUESTION, "--debug", "trace.jsonl", *secrets, **openai(server))
     assert result.code == 0, result.stderr
     trace = (tmp_path / "trace.jsonl").read_text()

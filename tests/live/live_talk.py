@@ -17,7 +17,7 @@ from tests.conftest import DATA
 from tests.loopback.openai_server import KEY
 from tests.virtual_audio import wait_until
 from voicecli.audio import EchoMode, resample_pcm16
-from voicecli.audio.devices.endpoints import Speaker
+from voicecli.audio.devices.speaker import Speaker
 from voicecli.cli.live import LiveConversation
 from voicecli.cli.options import Devices
 from voicecli.config import ClientVAD, RealtimeConfig, VADMode

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from voicecli.audio.devices.portaudio import SoundSystem
+from voicecli.audio.devices.portaudio import PortAudioThread
 
 __all__ = ["FakeDevice", "FakePortAudio", "FakeStream", "Hang", "PortAudioError"]
 
@@ -114,7 +114,7 @@ class FakePortAudio:
     Attributes:
         plugged: the devices that are there. PortAudio knows those that were when it was initialised.
         default: of the devices that are there, the default one; as before, known since it was initialised.
-        host_api: the sound system that they belong to.
+        host_api: that they belong to.
         failing: how many calls of `_initialize` will fail.
         hang, hang_at_start: where a stream's constructor, or its start, does not return.
         streams: all that were made.
@@ -140,17 +140,17 @@ class FakePortAudio:
 
     # -- for the test
 
-    def use(self, monkeypatch: pytest.MonkeyPatch, *, inline: bool) -> SoundSystem:
+    def use(self, monkeypatch: pytest.MonkeyPatch, *, inline: bool) -> PortAudioThread:
         """Have voicecli use it.
 
         Args:
             inline: make calls at once instead of on a thread of their own; for a virtual clock, which does not wait
                 for threads.
         """
-        system = _Inline() if inline else SoundSystem()
+        system = _Inline() if inline else PortAudioThread()
         system._portaudio = self
         for module in ("stream", "listing"):
-            monkeypatch.setattr(f"voicecli.audio.devices.{module}.SOUND_SYSTEM", system)
+            monkeypatch.setattr(f"voicecli.audio.devices.{module}.PORTAUDIO", system)
         return system
 
     @property
@@ -246,6 +246,6 @@ class FakePortAudio:
         return stream
 
 
-class _Inline(SoundSystem):
+class _Inline(PortAudioThread):
     def _hand_over(self, run: Callable[[], None]) -> None:
         run()

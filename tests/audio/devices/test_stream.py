@@ -15,9 +15,10 @@ from tests.audio.devices.fake_portaudio import RATE, FakeDevice, FakePortAudio, 
 from tests.support.virtual_time import virtual_time
 from voicecli.audio.devices import portaudio as portaudio_module
 from voicecli.audio.devices import stderr_guard
-from voicecli.audio.devices.endpoints import Microphone, Speaker
 from voicecli.audio.devices.listing import list_devices
-from voicecli.audio.devices.portaudio import SoundSystem
+from voicecli.audio.devices.microphone import Microphone
+from voicecli.audio.devices.portaudio import PortAudioThread
+from voicecli.audio.devices.speaker import Speaker
 from voicecli.audio.devices.stderr_guard import quiet_stderr, trim_stderr
 from voicecli.audio.echo.control import NoEchoControl
 from voicecli.cli import devices as commands
@@ -229,15 +230,15 @@ def test_a_portaudio_that_cannot_be_loaded_is_one_of_our_errors(
     )
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
-    with pytest.raises(AudioDeviceError, match="The sound system failed"):
-        SoundSystem().call(lambda _: None)
+    with pytest.raises(AudioDeviceError, match="PortAudio failed"):
+        PortAudioThread().call(lambda _: None)
 
 
 # -- closing
 
 
 @pytest.fixture
-def threaded(monkeypatch: pytest.MonkeyPatch) -> tuple[FakePortAudio, SoundSystem]:
+def threaded(monkeypatch: pytest.MonkeyPatch) -> tuple[FakePortAudio, PortAudioThread]:
     """For tests of drivers that hang: a PortAudio, and the thread that calls it."""
     monkeypatch.setattr("voicecli.audio.devices.stream._CLOSE_TIMEOUT_S", 0.05)
     fake = FakePortAudio()
@@ -252,7 +253,7 @@ def hang(portaudio: FakePortAudio, where: str) -> Hang:
 
 @pytest.mark.parametrize("where", ["hang", "hang_at_start"])
 async def test_a_driver_that_wakes_up_after_the_end_records_nothing(
-    threaded: tuple[FakePortAudio, SoundSystem], where: str
+    threaded: tuple[FakePortAudio, PortAudioThread], where: str
 ) -> None:
     portaudio, system = threaded
     microphone = Microphone(RATE)
@@ -269,7 +270,7 @@ async def test_a_driver_that_wakes_up_after_the_end_records_nothing(
 @pytest.mark.parametrize("where", ["hang", "hang_at_start"])
 @pytest.mark.parametrize("how", ["closed", "cancelled", "both"])
 async def test_what_is_closed_while_it_opens_stays_closed(
-    threaded: tuple[FakePortAudio, SoundSystem], where: str, how: str
+    threaded: tuple[FakePortAudio, PortAudioThread], where: str, how: str
 ) -> None:
     portaudio, system = threaded
     microphone = Microphone(RATE)
@@ -291,7 +292,7 @@ async def test_what_is_closed_while_it_opens_stays_closed(
 
 
 async def test_closing_waits_until_the_cancelled_opening_is_undone(
-    threaded: tuple[FakePortAudio, SoundSystem], monkeypatch: pytest.MonkeyPatch
+    threaded: tuple[FakePortAudio, PortAudioThread], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("voicecli.audio.devices.stream._CLOSE_TIMEOUT_S", 20.0)
     portaudio, _ = threaded
@@ -321,10 +322,10 @@ async def test_who_opens_it_twice_at_once_has_it_once(portaudio: FakePortAudio) 
 
 
 class Broken(NoEchoControl):
-    def played(self, audio: bytes) -> None:
+    def render(self, audio: bytes) -> None:
         raise ValueError("the audio processing failed")
 
-    def captured(self, audio: bytes) -> bytes:
+    def capture(self, audio: bytes) -> bytes:
         raise ValueError("the audio processing failed")
 
 
@@ -334,7 +335,7 @@ class Listening(NoEchoControl):
     def __init__(self) -> None:
         self.skips = 0
 
-    def skipped(self) -> None:
+    def discontinuity(self) -> None:
         self.skips += 1
 
 
@@ -573,7 +574,7 @@ def test_what_c_writes_in_a_long_session_does_not_pile_up(
 
 async def test_the_sound_system_sees_to_that_while_it_has_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(portaudio_module, "_TRIM_S", 0.01)
-    system = SoundSystem()
+    system = PortAudioThread()
     await system.run(lambda _: None)
     with quiet_stderr():
         os.write(2, bytes(stderr_guard._MOST_KEPT + 1))

