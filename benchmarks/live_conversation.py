@@ -135,7 +135,8 @@ class Watched:
         self._behind = 0  # bytes that were sent before the clock ran
         self._sent: int | None = None
         self._send, session._connection.send = session._connection.send, self._sending  # type: ignore[method-assign]
-        self._apply, session._apply = session._apply, self._applying  # type: ignore[method-assign]
+        driver = session._driver
+        self._apply, driver.apply = driver.apply, self._applying  # type: ignore[method-assign]
 
     async def _sending(self, command: Command) -> None:
         await self._send(command)

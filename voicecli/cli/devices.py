@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from voicecli.cli.lists import JsonOption, show_table
+from voicecli.cli.lists import JsonOption
+from voicecli.cli.table import show_table
 from voicecli.errors import AudioDeviceError
 from voicecli.pcm16 import PcmFormat
 

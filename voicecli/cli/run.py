@@ -63,8 +63,7 @@ def run_conversation(
     words = None if output == "-" else sys.stdout
     lines: list[Observer] = [JsonLines(sys.stdout) if as_json else PlainLines(words, quiet=quiet)]
     unanswered = _UnansweredTurns()
-    if isinstance(source, WavSource):
-        _tell_unused(unused_options(choices), lines)
+    _tell_unused(unused_options(choices, spoken=isinstance(source, WavSource)), lines)
     with _failures_as_json(lines):
         sink = None
         if output is not None:

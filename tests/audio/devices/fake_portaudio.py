@@ -97,8 +97,9 @@ class FakeStream:
         """A block passes."""
         if not self.running or self.stalled or not (self.device.hears if self.kind == "input" else self.device.plays):
             return
-        # Not exact silence, which a microphone delivers that is off.
-        block = bytearray(b"\x01\x00" * self._frames * self._channels)
+        # Not exact silence, which a microphone delivers that is off; and each block is another.
+        self._portaudio.delivered = self._portaudio.delivered % 20_000 + 1
+        block = bytearray(self._portaudio.delivered.to_bytes(2, "little") * self._frames * self._channels)
         time = SimpleNamespace(currentTime=1.0, inputBufferAdcTime=0.99, outputBufferDacTime=1.02)
         is_input = self.kind == "input"
         status = SimpleNamespace(input_overflow=self.skips and is_input, output_underflow=self.skips and not is_input)
@@ -130,6 +131,7 @@ class FakePortAudio:
     PortAudioError = PortAudioError
 
     def __post_init__(self) -> None:
+        self.delivered = 0
         self.ending: list[FakeStream] = []
         self._initialized = False
         self._known: list[FakeDevice] = []

@@ -306,46 +306,6 @@ async def test_the_assistant_does_not_hear_itself(sound_server: SoundServer, clo
 # -- devices that fail
 
 
-@pytest.mark.parametrize("device", [None, "virtual"])
-async def test_a_stalled_microphone_is_opened_again(
-    sound_server: SoundServer, closing: Closing, device: str | None
-) -> None:
-    notices = Notices()
-    microphone = closing(Microphone(RATE, device=device, on_notice=notices))
-    await microphone.open()
-    await read(microphone, 0.2)
-    sound_server.stall("mic", True)
-    await eventually(lambda: "microphone_lost" in notices.codes, "it is noticed", 2.0)
-    sound_server.stall("mic", False)
-    await eventually(lambda: "microphone_back" in notices.codes, "it is back", 4.0)
-    original = sound(0.5)
-    saying = asyncio.create_task(asyncio.to_thread(sound_server.say, original, RATE))
-    recorded = await read(microphone, 2.0)
-    await saying
-    assert fidelity(recorded, original, find(recorded, original)) > 30
-
-
-@pytest.mark.usefixtures("patient")
-async def test_a_stalled_loudspeaker_goes_on_where_it_stopped(sound_server: SoundServer, closing: Closing) -> None:
-    notices = Notices()
-    speaker = closing(Speaker(RATE, on_notice=notices))
-    await speaker.open()
-    original = sound(3.0)
-    with sound_server.record(RATE) as recording:
-        speaker.write(original, "item")
-        speaker.end()
-        await eventually(lambda: speaker.playhead is not None and speaker.playhead.played_ms > 500, "it plays")
-        sound_server.stall("speaker", True)
-        await eventually(lambda: "loudspeaker_lost" in notices.codes, "it is noticed", 2.0)
-        sound_server.stall("speaker", False)
-        await eventually(lambda: "loudspeaker_back" in notices.codes, "it is back", 4.0)
-        await speaker.drain()
-        await asyncio.sleep(0.2)
-        recorded = recording.audio
-    rest = original[-RATE * 2 :]
-    assert fidelity(recorded, rest, find(recorded, rest)) > 30
-
-
 async def test_both_survive_a_sound_server_that_dies(sound_server: SoundServer, closing: Closing) -> None:
     notices = Notices()
     microphone, speaker = closing(Microphone(RATE, on_notice=notices)), closing(Speaker(RATE, on_notice=notices))

@@ -77,14 +77,15 @@ def restart_server(portaudio: FakePortAudio) -> None:
     portaudio.failing = 2
 
 
+@pytest.mark.parametrize("device", [None, "built"])
 @pytest.mark.parametrize("kind", ["microphone", "loudspeaker"])
 @pytest.mark.parametrize("fail", [stall, end, restart_server])
 @virtual_time
 async def test_it_is_open_again_within_two_seconds(
-    portaudio: FakePortAudio, kind: str, fail: Callable[[FakePortAudio], None]
+    portaudio: FakePortAudio, kind: str, fail: Callable[[FakePortAudio], None], device: str | None
 ) -> None:
     notices = Notices()
-    endpoint = make(kind, notices)
+    endpoint = make(kind, notices, device)
     async with portaudio.flowing():
         await endpoint.open()
         await until(lambda: endpoint.blocks > 10)
@@ -120,6 +121,32 @@ async def test_the_default_takes_the_place_of_what_is_gone_within_two_seconds(
         await other.aclose()
     assert endpoint.device == "built-in"
     assert notices.codes == [f"{kind}_lost", f"{kind}_changed"]
+
+
+@virtual_time
+async def test_all_is_recorded_that_a_microphone_hears_before_and_after(portaudio: FakePortAudio) -> None:
+    microphone = Microphone(RATE)
+    recorded = bytearray()
+
+    async def record() -> None:
+        async for chunk in microphone:
+            recorded.extend(chunk)
+
+    recording = asyncio.create_task(record())
+    async with portaudio.flowing():
+        await until(lambda: microphone.blocks > 10)
+        portaudio.stall()
+        await until(lambda: bool(portaudio.running) and not portaudio.running[0].stalled)
+        await asyncio.sleep(1)
+    await asyncio.sleep(0.1)  # for the last block to be read
+    await microphone.aclose()
+    await recording
+    before, after = (bytes(stream.played) for stream in portaudio.streams)
+    assert before
+    assert len(after) > RATE // 10
+    heard = before + after
+    assert len(heard) - len(recorded) < RATE // 50 * 2, "all but the begun chunk"
+    assert recorded == heard[: len(recorded)]
 
 
 @virtual_time
@@ -379,7 +406,8 @@ async def test_what_is_written_is_waited_for_while_the_loudspeaker_is_opened_aga
     speaker = Speaker(RATE)
     async with portaudio.flowing():
         await speaker.open()
-        speaker.write(b"\x00\x10" * RATE, "item")
+        sound = b"".join(number.to_bytes(2, "little") for number in range(1, RATE + 1))  # each sample is another
+        speaker.write(sound, "item")
         speaker.end()
         draining = asyncio.create_task(speaker.drain())
         await until(lambda: speaker.blocks >= 50)
@@ -390,8 +418,8 @@ async def test_what_is_written_is_waited_for_while_the_loudspeaker_is_opened_aga
         device.opens = True
         await draining
         await speaker.aclose()
-    heard = b"".join(bytes(stream.played) for stream in portaudio.streams)
-    assert heard.count(b"\x00\x10") >= RATE
+    heard = memoryview(b"".join(bytes(stream.played) for stream in portaudio.streams)).cast("H").tolist()
+    assert [sample for sample in heard if sample] == list(range(1, RATE + 1))
 
 
 @pytest.mark.parametrize("device", [FakeDevice("dead", plays=False), FakeDevice("gone", opens=False)])

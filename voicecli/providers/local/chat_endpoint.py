@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from voicecli.config import RealtimeConfig
+from voicecli.credentials import checked_key
 from voicecli.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -18,6 +19,7 @@ from voicecli.errors import (
 from voicecli.events import Usage
 from voicecli.providers.fields import error_message, parse_object
 from voicecli.providers.local.chat_model import Delta, Finish, Message, ToolCall, tool_json
+from voicecli.providers.local.settings import LocalSettings
 from voicecli.text import valid_text
 from voicecli.tools import ToolSchema
 
@@ -33,7 +35,7 @@ class EndpointModel:
     context_tokens = 8192
 
     def __init__(self, client: httpx.AsyncClient, config: RealtimeConfig, address: str) -> None:
-        self.name = config.llm_model or ""
+        self.name = config.own(LocalSettings).llm_model or ""
         self._client = client
         self._config = config
         self._address = address
@@ -57,7 +59,9 @@ class EndpointModel:
                 "llm: the URL has a query, which is not supported.",
                 advice="Give it up to the `?` or `#`; a key goes into llm_api_key (VOICE_LLM_API_KEY).",
             )
-        key = config.llm_api_key
+        key = config.own(LocalSettings).llm_api_key
+        if key:
+            key = checked_key(key, "the endpoint", advice="Set llm_api_key (VOICE_LLM_API_KEY) to one it knows.")
         client = httpx.AsyncClient(
             base_url=base.copy_with(userinfo=b""),  # httpx logs URLs
             auth=(base.username, base.password) if base.userinfo else None,
