@@ -26,7 +26,7 @@ class VadEngine(Protocol):
     frame_ms: int
 
     def is_speech(self, frame: bytes) -> bool:
-        """Whether the frame, of exactly `frame_ms`, holds speech; depends on the frames before it."""
+        """Classify a frame of exactly `frame_ms`: True for speech. It depends on the frames before it."""
 
     def reset(self) -> None:
         """Forget the frames so far."""
