@@ -21,21 +21,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Tool", "ToolSchema", "make_tools"]
 
-# What both OpenAI and Gemini take as a function's name.
+# A function's name that every provider takes.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
 class ToolSchema:
-    """How a function is offered to the model; `parameters` is a JSON schema of an object, without `$ref`.
-
-    `blocking` says whether the model waits for the answer, where it can be told (Gemini); otherwise it talks on.
-    """
+    """How a function is offered to the model; `parameters` is a JSON schema of an object, without `$ref`."""
 
     name: str
     description: str
     parameters: Mapping[str, Any]
-    blocking: bool = True
 
 
 @dataclass(frozen=True, slots=True)

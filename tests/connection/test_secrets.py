@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from voicecli.config import MCPServer, RealtimeConfig
+from voicecli.config import RealtimeConfig
 from voicecli.connection.frame_log import FrameLog
 from voicecli.connection.secrets import header_secrets, setting_secrets
+from voicecli.providers import LocalSettings, MCPServer, OpenAISettings
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,10 @@ def test_the_secrets_of_a_configuration() -> None:
     server = MCPServer(
         label="files", url="https://files.example/t0ken", authorization="mcp-auth", headers={"X": "mcp-x"}
     )
-    config = RealtimeConfig(api_key="the-key", llm_api_key="llm-key", headers={"X": "a header"}, mcp_servers=(server,))
-    found = set(setting_secrets(config))
+    config = RealtimeConfig(
+        api_key="the-key", headers={"X": "a header"}, provider_settings=OpenAISettings(mcp_servers=(server,))
+    )
+    found = set(setting_secrets(config)) | set(setting_secrets(LocalSettings(llm_api_key="llm-key")))
     assert {"the-key", "llm-key", "a header", "https://files.example/t0ken", "mcp-auth", "mcp-x"} <= found
     assert "files" not in found
 

@@ -5,10 +5,12 @@ import sys
 import pytest
 
 from tests.providers.gemini.conversation import make_codec
+from tests.support.settings import config_of
 from voicecli.config import RealtimeConfig
 from voicecli.errors import AuthenticationError, ConfigurationError, QuotaExceededError
 from voicecli.providers.gemini.endpoint import find_endpoint, is_configured
 from voicecli.providers.gemini.errors import close_error, http_error
+from voicecli.providers.gemini.settings import GeminiSettings
 
 KEY = "AIza-secret-0123456789"
 SERVICE = "google.ai.generativelanguage"
@@ -63,7 +65,7 @@ def test_an_ephemeral_token() -> None:
     ],
 )
 def test_addresses(settings: dict[str, str], environ: dict[str, str], url: str) -> None:
-    endpoint = find_endpoint(RealtimeConfig(api_key=KEY, **settings), environ)  # type: ignore[arg-type]
+    endpoint = find_endpoint(config_of(GeminiSettings, api_key=KEY, **settings), environ)
     assert endpoint.url == f"{url}GenerativeService.BidiGenerateContent"
 
 
@@ -76,7 +78,7 @@ def test_addresses(settings: dict[str, str], environ: dict[str, str], url: str) 
     ],
 )
 def test_vertex_ai(location: str | None, host: str) -> None:
-    endpoint = find_endpoint(RealtimeConfig(project="p", location=location), {"GEMINI_API_KEY": "unused"})
+    endpoint = find_endpoint(config_of(GeminiSettings, project="p", location=location), {"GEMINI_API_KEY": "unused"})
     assert endpoint.url == f"wss://{host}/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent"
     assert endpoint.model == f"projects/p/locations/{location or 'global'}/publishers/google/models/gemini-3.8-live"
     assert endpoint.vertex
@@ -94,7 +96,7 @@ def test_when_the_environment_means_vertex_ai() -> None:
 
 
 async def test_vertex_ai_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    endpoint = find_endpoint(RealtimeConfig(project="p"), {})
+    endpoint = find_endpoint(config_of(GeminiSettings, project="p"), {})
     assert endpoint.credentials is not None
     assert endpoint.headers == {}
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/does/not/exist.json")

@@ -6,6 +6,7 @@ import pytest
 
 from tests.loopback.openai_script import Reply, tone
 from tests.providers.openai.conversation import Conversation
+from tests.support.settings import config_of
 from voicecli.commands import AppendAudio, ClearAudio, EndTurn, PauseAudio, SendImage, SendText, StartTurn
 from voicecli.config import RealtimeConfig, SemanticVAD, ServerVAD, VADMode
 from voicecli.events import (
@@ -19,6 +20,7 @@ from voicecli.events import (
     TranscriptUpdate,
 )
 from voicecli.ports import Expiring
+from voicecli.providers.openai.settings import OpenAISettings
 
 SILENCE = AppendAudio(bytes(48 * 1_000))
 
@@ -101,7 +103,7 @@ def test_a_failed_transcription_is_a_notice_and_the_turn_goes_on() -> None:
 
 
 def test_without_transcription_nobody_is_told_of_the_users_words() -> None:
-    conversation = Conversation(RealtimeConfig(transcription_model="none"))
+    conversation = Conversation(config_of(OpenAISettings, transcription_model="none"))
     speak(conversation)
     conversation.send(SILENCE)
     conversation.settle()
@@ -280,3 +282,23 @@ def test_speech_that_is_reported_after_the_microphone_was_lost_ends_nevertheless
     conversation.settle()
     assert len(conversation.sent_of("input_audio_buffer.commit")) == 1
     assert [event.status for event in conversation.all(ResponseDone)] == ["completed"]
+
+
+def test_a_response_says_which_inputs_it_answers() -> None:
+    conversation = Conversation(RealtimeConfig(vad_mode=VADMode.NONE))
+    conversation.send(SendText("One?", input_id="a"))
+    conversation.settle()
+    conversation.send(StartTurn(), AppendAudio(tone(200)), EndTurn("b"))
+    conversation.settle()
+    conversation.send(SendText("Two?", input_id="c"), SendText("Three?", input_id="d"))
+    conversation.settle()
+    answers = [event.answers for event in conversation.all(ResponseStarted)]
+    assert answers[:2] == [("a",), ("b",)]
+    assert sorted(input_id for each in answers[2:] for input_id in each) == ["c", "d"]
+
+
+def test_a_turn_that_is_too_short_is_named() -> None:
+    conversation = Conversation(RealtimeConfig(vad_mode=VADMode.NONE))
+    conversation.send(StartTurn(), AppendAudio(tone(20)), EndTurn("a"))
+    conversation.settle()
+    assert [(notice.code, notice.input_id) for notice in conversation.all(Notice)] == [("no_speech", "a")]

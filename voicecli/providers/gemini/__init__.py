@@ -7,19 +7,14 @@ from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInf
 from voicecli.providers.gemini.endpoint import find_endpoint, is_configured
 from voicecli.providers.gemini.errors import KEY_ADVICE
 from voicecli.providers.gemini.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES, find_model
+from voicecli.providers.gemini.settings import GeminiSettings
+from voicecli.providers.gemini.setup import lacks
 
 __all__ = ["GEMINI"]
 
 _TITLE = "Gemini Live"
 # The input is at the rate the models work with; the server would convert any other.
-_CAPABILITIES = Capabilities(
-    input_rate=16_000,
-    output_rate=24_000,
-    can_cancel=False,
-    can_truncate=False,
-    text_output=False,
-    reports_speech=False,
-)
+_CAPABILITIES = Capabilities(input_rate=16_000, output_rate=24_000, reports_speech=False)
 
 
 async def _connect(setup: ConversationSetup) -> Connection:
@@ -74,6 +69,8 @@ GEMINI = Provider(
     voices=VOICES,
     is_configured=lambda: is_configured(os.environ),
     setup_advice=KEY_ADVICE,
+    settings=GeminiSettings,
+    lacks=lacks,
     connect=_connect,
     fetch_models=_fetch_models,
 )

@@ -1,4 +1,4 @@
-"""Where Gemini Live is reached, and how one shows who one is.
+"""Addresses and credentials of Gemini Live.
 
 Three ways: an API key, an ephemeral token in its place (`auth_tokens/...`), or Vertex AI with Google Cloud
 credentials. Keys travel in headers only: a URL ends up in logs.
@@ -16,6 +16,7 @@ from voicecli.ports import FetchHeaders
 from voicecli.providers.gemini.errors import KEY_ADVICE
 from voicecli.providers.gemini.google_cloud import GoogleCloud
 from voicecli.providers.gemini.models import DEFAULT_MODEL, find_model
+from voicecli.providers.gemini.settings import GeminiSettings
 
 __all__ = ["Endpoint", "find_endpoint", "is_configured"]
 
@@ -27,7 +28,7 @@ _TRUE = {"1", "true", "yes", "on"}
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to connect, and as whom.
+    """An address, and the credentials for it.
 
     Attributes:
         url: of the WebSocket.
@@ -49,7 +50,7 @@ class Endpoint:
 
 
 def is_configured(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the environment holds a key, or says that Vertex AI is to be used."""
+    """Return whether the environment holds a key, or says that Vertex AI is to be used."""
     return bool(_key(environ)) or _wants_vertex(environ)
 
 
@@ -62,8 +63,9 @@ def find_endpoint(config: RealtimeConfig, environ: Mapping[str, str] = os.enviro
     Raises:
         ConfigurationError: no key, or one that cannot be one.
     """
-    if not config.api_key and (config.project or _wants_vertex(environ)):
-        return _vertex(config, environ)
+    own = config.own(GeminiSettings)
+    if not config.api_key and (own.project or _wants_vertex(environ)):
+        return _vertex(config, own, environ)
     key = config.api_key or _key(environ)
     if not key.strip():
         raise ConfigurationError("No key for Gemini is set.", advice=KEY_ADVICE)
@@ -71,10 +73,10 @@ def find_endpoint(config: RealtimeConfig, environ: Mapping[str, str] = os.enviro
     base = config.base_url or environ.get("GOOGLE_GEMINI_BASE_URL") or _HOST
     check_url("GOOGLE_GEMINI_BASE_URL", base)
     headers = {"x-goog-api-key": key}
-    method, version = "BidiGenerateContent", config.api_version or _version(config)
+    method, version = "BidiGenerateContent", own.api_version or _version(config, own)
     if key.startswith("auth_tokens/"):
         # Ephemeral tokens are served by the early version only, unless the user knows better.
-        method, version = "BidiGenerateContentConstrained", config.api_version or "v1alpha"
+        method, version = "BidiGenerateContentConstrained", own.api_version or "v1alpha"
         headers["Authorization"] = f"Token {key}"
     path = f"ws/{_SERVICE.format(version=version, method=method)}"
     name = config.model or DEFAULT_MODEL
@@ -93,15 +95,15 @@ def _wants_vertex(environ: Mapping[str, str]) -> bool:
     return not _key(environ) and bool(environ.get("GOOGLE_CLOUD_PROJECT") and environ.get("GOOGLE_CLOUD_LOCATION"))
 
 
-def _version(config: RealtimeConfig) -> str:
+def _version(config: RealtimeConfig, own: GeminiSettings) -> str:
     model = find_model(config.model or DEFAULT_MODEL)
-    early = (config.affective_dialog and model.affective_dialog) or (config.proactive_audio and model.proactive_audio)
+    early = (own.affective_dialog and model.affective_dialog) or (own.proactive_audio and model.proactive_audio)
     return "v1alpha" if early else "v1beta"
 
 
-def _vertex(config: RealtimeConfig, environ: Mapping[str, str]) -> Endpoint:
-    location = config.location or environ.get("GOOGLE_CLOUD_LOCATION") or "global"
-    project = config.project or environ.get("GOOGLE_CLOUD_PROJECT")
+def _vertex(config: RealtimeConfig, own: GeminiSettings, environ: Mapping[str, str]) -> Endpoint:
+    location = own.location or environ.get("GOOGLE_CLOUD_LOCATION") or "global"
+    project = own.project or environ.get("GOOGLE_CLOUD_PROJECT")
     if not project:
         raise ConfigurationError(
             "Vertex AI needs a Google Cloud project.", advice="Set GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION."
@@ -114,7 +116,7 @@ def _vertex(config: RealtimeConfig, environ: Mapping[str, str]) -> Endpoint:
         host = f"https://{location}-aiplatform.googleapis.com"
     base = config.base_url or environ.get("GOOGLE_VERTEX_BASE_URL") or host
     check_url("GOOGLE_VERTEX_BASE_URL", base)
-    path = f"ws/{_VERTEX_SERVICE.format(version=config.api_version or 'v1beta1')}"
+    path = f"ws/{_VERTEX_SERVICE.format(version=own.api_version or 'v1beta1')}"
     name = config.model or DEFAULT_MODEL
     if not name.startswith("projects/"):
         name = f"projects/{project}/locations/{location}/publishers/google/models/{name.rpartition('/')[2]}"

@@ -18,6 +18,7 @@ from voicecli.errors import (
 )
 from voicecli.events import Usage
 from voicecli.providers.local.llm import Delta, Finish, Message, ToolCall, tool_json
+from voicecli.providers.local.settings import LocalSettings
 from voicecli.tools import ToolSchema
 
 __all__ = ["EndpointModel"]
@@ -32,7 +33,7 @@ class EndpointModel:
     context_tokens = 8192
 
     def __init__(self, client: httpx.AsyncClient, config: RealtimeConfig, address: str) -> None:
-        self.name = config.llm_model or ""
+        self.name = config.own(LocalSettings).llm_model or ""
         self._client = client
         self._config = config
         self._address = address
@@ -56,7 +57,7 @@ class EndpointModel:
                 "llm: the URL has a query, which is not supported.",
                 advice="Give it up to the `?` or `#`; a key goes into llm_api_key (VOICE_LLM_API_KEY).",
             )
-        key = config.llm_api_key
+        key = config.own(LocalSettings).llm_api_key
         client = httpx.AsyncClient(
             base_url=base.copy_with(userinfo=b""),  # httpx logs URLs
             auth=(base.username, base.password) if base.userinfo else None,
