@@ -159,7 +159,8 @@ class FaultyServer:
         return f"{'wss' if self._tls else 'ws'}://127.0.0.1:{self.port}/talk"
 
     async def __aenter__(self) -> Self:
-        listening = socket.socket()
+        # Without naming TCP, asyncio would not turn Nagle's algorithm off.
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Its connections inherit it: without, the kernel takes in megabytes for a server that does not read.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
