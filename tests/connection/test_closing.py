@@ -85,7 +85,7 @@ async def test_a_hundred_drops_leave_no_task_and_no_growth() -> None:
         await peer.begin()
         await peer.expect("text")
         await peer.reply("r")
-        await asyncio.sleep(20)
+        await asyncio.sleep(12)
         peer.reset()
 
     async with talking(drop) as (connection, server, events):

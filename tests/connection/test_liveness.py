@@ -202,3 +202,20 @@ async def test_a_roll_over_that_fails_is_an_ordinary_outage() -> None:
     async with talking(limited, Refusal(500), converse) as (_, _, events):
         seen = await until(events, SessionStarted)
         assert [type(event) for event in seen] == [Reconnecting, SessionStarted]
+
+
+@virtual_time
+async def test_a_server_that_says_goodbye_and_stays_is_left() -> None:
+    async def linger(peer: Peer) -> None:
+        await peer.begin()
+        peer.stop_reading()
+        peer.write_raw(b"\x88\x02\x03\xf4")  # a close frame with 1012
+        await peer.never()
+
+    async with talking(linger, converse) as (_, _, events):
+        began = asyncio.get_running_loop().time()
+        lost = await anext(events)
+        assert isinstance(lost, Reconnecting)
+        assert "1012" in lost.reason
+        assert asyncio.get_running_loop().time() - began <= 3
+        await until(events, SessionStarted)

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 
 import pytest
 
@@ -16,6 +17,7 @@ from voicecli.events import (
     ResponseDone,
     SessionEnded,
     SpeechStarted,
+    TranscriptUpdate,
 )
 
 
@@ -173,3 +175,20 @@ def test_a_bug_in_the_codec_ends_the_iteration_with_it(direction: str) -> None:
                 await connection.send(SendText("hello"))
 
     test()
+
+
+@virtual_time
+async def test_a_message_in_fragments_is_put_together_and_keeps_its_place() -> None:
+    async def fragment(peer: Peer) -> None:
+        await peer.begin()
+        for number in range(3):
+            message = json.dumps({"type": "heard", "id": str(number), "text": "so" * 500})
+            await peer.connection.send([message[:7], message[7:500], "", message[500:]])
+            await peer.send(type="heard", id=f"{number} whole", text="")
+        await peer.reply("r")
+        await peer.never()
+
+    async with talking(fragment) as (_, _, events):
+        told = [event for event in await until(events, ResponseDone) if isinstance(event, TranscriptUpdate)]
+        assert [update.item_id for update in told] == ["0", "0 whole", "1", "1 whole", "2", "2 whole"]
+        assert [len(update.text) for update in told] == [1000, 0] * 3
