@@ -114,10 +114,10 @@ class LastSound(Clocked):
 
     last_sound_at = 0.0
 
-    def played(self, audio: bytes) -> None:
+    def render(self, audio: bytes) -> None:
         if any(audio):
             self.last_sound_at = time.monotonic()
-        super().played(audio)
+        super().render(audio)
 
 
 class Watched:
@@ -205,11 +205,11 @@ async def converse(sound: SoundServer, seconds: float, vad_mode: VADMode) -> Non
         share = (time.process_time() - used) / elapsed
         for task in watching:
             task.cancel()
-        stats, breaks = talk.speaker.stats, talk.speaker.breaks
+        stats, xruns = talk.speaker.stats, talk.speaker.xruns
     print(
         f"{turns} turns in {elapsed / 60:.1f} minutes, turns found by the {vad_mode.value}; {stats.underruns} underruns"
     )
-    print(f"sound broke up {breaks} times, as the machine was busy; {figures.unasked} replies interrupted by nobody")
+    print(f"{xruns} xruns of the loudspeaker, as the machine was busy; {figures.unasked} replies interrupted by nobody")
     show("microphone callback -> socket, oldest sample", figures.up)
     show("first audio received -> loudspeaker callback", figures.down)
     show("user's voice noticed -> last sound given to the loudspeaker", figures.silence)

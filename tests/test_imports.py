@@ -125,7 +125,7 @@ AT_HOME = {
         *("terminal.render_entry", "terminal.render_footer", "terminal.render_status"),
     },
     "sounddevice": {"audio.devices.portaudio"},
-    "soundfile": {"audio.files"},
+    "soundfile": {"audio.files.decoders"},
     "typer": {
         *("cli", "cli.app", "cli.chat", "cli.devices", "cli.lists", "cli.options", "cli.setting_options", "cli.table"),
     },

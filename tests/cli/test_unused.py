@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import DATA
 from tests.cli.screen import Screen
-from voicecli.audio.files import WavSource
+from voicecli.audio.files.source import WavSource
 from voicecli.cli import execute
 from voicecli.cli.options import Choices, Devices
 from voicecli.cli.run import run_conversation, run_live

@@ -62,7 +62,7 @@ def chat(
         devices = Devices(_device(input_device), _device(output_device), echo)
         run_live(choices, devices, output, as_json=as_json, quiet=quiet)
         return ExitStatus.OK
-    from voicecli.audio.files import WavSource
+    from voicecli.audio.files.source import WavSource
 
     try:
         source = WavSource(input_ or "-", raw_rate=input_rate)

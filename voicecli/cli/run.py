@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from voicecli.audio.files import WavSink, WavSource
+from voicecli.audio.files.sink import WavSink
+from voicecli.audio.files.source import WavSource
 from voicecli.cli.exit import ExitStatus, status_of
 from voicecli.cli.options import Choices, Devices
 from voicecli.cli.output import JsonLines, PlainLines

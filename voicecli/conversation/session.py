@@ -200,7 +200,7 @@ class VoiceSession:
             return await self.send_text(question, wait=True)
         if not isinstance(question, os.PathLike):
             return await self.send_audio(question, sample_rate=sample_rate, wait=True)
-        from voicecli.audio.files import WavSource
+        from voicecli.audio.files.source import WavSource
 
         file = WavSource(question)
         try:

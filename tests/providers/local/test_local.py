@@ -1,4 +1,7 @@
-"""The offline engine as users get it: real models, real recordings, no network."""
+"""The offline engine as users get it: real models, real recordings, no network.
+
+The models are loaded once, but in tests of loading.
+"""
 
 import asyncio
 import re
@@ -13,8 +16,9 @@ import pytest
 import soundfile
 import soxr
 
-from tests.providers.local.conftest import HEAD, Models
+from tests.providers.local.conftest import HEAD
 from tests.providers.local.fakes import Events
+from tests.support.models import Models
 from tests.support.settings import config_of
 from voicecli.commands import AppendAudio, CancelResponse, EndTurn, SendText
 from voicecli.config import RealtimeConfig, SemanticVAD
@@ -44,6 +48,7 @@ with without_telemetry():
 
 DATA = Path(__file__).parents[2] / "data"
 pytestmark = pytest.mark.usefixtures("model_path")
+shared = pytest.mark.usefixtures("shared_models")
 
 
 def recording(name: str) -> bytes:
@@ -114,6 +119,7 @@ async def test_a_spoken_question_is_answered_by_speech(models: Models) -> None:
     assert done.usage.cached_text_tokens > 40  # the head was read when loading
 
 
+@shared
 async def test_three_questions_of_which_the_second_needs_the_first() -> None:
     async with talking() as (connection, events):
         await say(connection, events, recording("three_questions.wav"))
@@ -127,6 +133,7 @@ async def test_three_questions_of_which_the_second_needs_the_first() -> None:
     assert "Paris" in replies[2]
 
 
+@shared
 async def test_a_written_question_and_history() -> None:
     history = [
         Turn("user", "a", "My dog is called Rex.", final=True),
@@ -140,6 +147,7 @@ async def test_a_written_question_and_history() -> None:
     assert not events.of(AudioChunk)
 
 
+@shared
 async def test_interruptions_stop_the_reply() -> None:
     async with talking() as (connection, events):
         await connection.send(SendText("Tell me about the moon."))
@@ -155,6 +163,7 @@ async def test_interruptions_stop_the_reply() -> None:
         assert "Paris" in said(events, "assistant")[-1]
 
 
+@shared
 async def test_noise_is_not_answered() -> None:
     random = np.random.default_rng(1)
     time = np.arange(16_000 * 3) / 16_000
@@ -272,6 +281,7 @@ async def test_a_load_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
 
+@shared
 async def test_what_the_engine_lacks_is_said_once() -> None:
     config = RealtimeConfig(language="de-DE", turn_detection=SemanticVAD(), output="text")
     tool = ToolSchema("weather", "The weather.", {"type": "object"})
