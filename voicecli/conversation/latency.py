@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from voicecli.events import TurnMetrics
+from voicecli.pcm16 import PcmFormat
 
 __all__ = ["TurnClock"]
 
@@ -11,27 +12,27 @@ class TurnClock:
     """Measures one turn after the other. Times are in seconds, of any monotonic clock.
 
     A noise amid a reply looks like a turn. What may have been one counts as one when words of it are known
-    (`settle(True)`), or when a response begins that does not just go on after tools.
+    (`resolve(True)`), or when a response begins that does not just go on after tools.
     """
 
     def __init__(self, output_rate: int) -> None:
-        self._bytes_per_ms = output_rate * 2 / 1000
+        self._format = PcmFormat(output_rate)
         self._end: float | None = None
         self._maybe_end: float | None = None
         self._goes_on = False  # the last response awaits tools
-        self._reply = _Reply()
+        self._reply = _Times()
 
     def turn_ended(self, end: float) -> None:
         """The user finished then. It may be known late: a reply that has begun since answers it."""
         self._end, self._maybe_end = end, None
         if self._reply.began_at < end:
-            self._reply = _Reply()
+            self._reply = _Times()
 
     def turn_may_have_ended(self, end: float) -> None:
         """The user finished, or it was a noise: until it is known, the reply goes on being measured as before."""
         self._maybe_end = end
 
-    def settle(self, was_turn: bool) -> None:
+    def resolve(self, was_turn: bool) -> None:
         """What may have been a turn was one, or was a noise."""
         end, self._maybe_end = self._maybe_end, None
         if was_turn and end is not None:
@@ -39,10 +40,10 @@ class TurnClock:
 
     def response_started(self, now: float) -> None:
         """A response begins: the answer to the turn, or more of it after tools, or one that nobody asked for."""
-        self.settle(not self._goes_on)
+        self.resolve(not self._goes_on)
         self._goes_on = False
         if self._reply.over:  # the turn is answered
-            self._end, self._reply = None, _Reply()
+            self._end, self._reply = None, _Times()
         if self._reply.began_at == float("-inf"):
             self._reply.began_at = now
 
@@ -73,7 +74,7 @@ class TurnClock:
             first_text_ms=self._since(reply.text_at),
             first_heard_ms=self._since(reply.heard_at),
             done_ms=self._since(now),
-            audio_ms=round(reply.audio_bytes / self._bytes_per_ms),
+            audio_ms=round(self._format.duration_ms(reply.audio_bytes)),
         )
 
     def _since(self, at: float | None) -> int | None:
@@ -81,7 +82,7 @@ class TurnClock:
 
 
 @dataclass(slots=True)
-class _Reply:
+class _Times:
     """What has come of the answer to a turn, and when its first was there."""
 
     began_at: float = float("-inf")

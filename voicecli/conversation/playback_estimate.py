@@ -3,6 +3,7 @@
 from collections import deque
 
 from voicecli.audio import Playhead
+from voicecli.pcm16 import PcmFormat
 
 __all__ = ["PlaybackEstimate"]
 
@@ -15,7 +16,7 @@ class PlaybackEstimate:
     """
 
     def __init__(self, sample_rate: int) -> None:
-        self._bytes_per_s = sample_rate * 2
+        self._bytes_per_s = PcmFormat(sample_rate).bytes_per_s
         self._pieces: deque[tuple[str, float, float]] = deque()  # item, when its sound starts, when it ends
         self._paused_at: float | None = None
 

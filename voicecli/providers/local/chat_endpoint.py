@@ -1,9 +1,8 @@
-"""A language model behind an OpenAI-compatible chat endpoint: Ollama, LM Studio, llama.cpp, vLLM and others."""
+"""Language models behind an OpenAI-compatible chat endpoint: Ollama, LM Studio, llama.cpp, vLLM and others."""
 
 import contextlib
 import ipaddress
-import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -17,15 +16,17 @@ from voicecli.errors import (
     RealtimeConnectionError,
 )
 from voicecli.events import Usage
-from voicecli.providers.local.llm import Delta, Finish, Message, ToolCall, tool_json
+from voicecli.providers.fields import error_message, parse_object
+from voicecli.providers.local.chat_model import Delta, Finish, Message, ToolCall, tool_json
 from voicecli.providers.local.settings import LocalSettings
+from voicecli.text import valid_text
 from voicecli.tools import ToolSchema
 
 __all__ = ["EndpointModel"]
 
 
 class EndpointModel:
-    """A chat endpoint, streamed, with its native tool calls."""
+    """ChatModel behind an endpoint, streamed, with its native tool calls."""
 
     tools = True
     examples: Sequence[Message] = ()
@@ -40,7 +41,7 @@ class EndpointModel:
 
     @classmethod
     async def connect(cls, url: str, config: RealtimeConfig) -> "EndpointModel":
-        """Find out that the endpoint answers and has the model; without `llm_model`, take the only one it has.
+        """Connect, when the endpoint answers and has the model; without `llm_model`, take the only one it has.
 
         Raises:
             RealtimeConnectionError: it does not answer (AuthenticationError: it refuses the key).
@@ -98,13 +99,12 @@ class EndpointModel:
         )
 
     async def warm_up(self, messages: Sequence[Message]) -> None:
-        """Nothing to do: the server keeps its own caches."""
+        """Do nothing: the server keeps its own caches."""
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()
     ) -> AsyncGenerator[Delta, None]:
-        calls: dict[int, dict[str, str]] = {}
-        usage, truncated, done = Usage(), False, False
+        answer = _Answer(self._address)
         with self._errors_translated():
             async with self._client.stream("POST", "chat/completions", json=self._request(messages, tools)) as response:
                 if response.status_code != 200:
@@ -118,27 +118,12 @@ class EndpointModel:
                     if field != "data":
                         continue
                     if data.strip() == "[DONE]":
-                        done = True
+                        answer.done = True
                         break
-                    chunk = self._parse(data)
-                    try:
-                        usage = _usage(chunk) or usage
-                        choice = (chunk.get("choices") or [{}])[0]  # no more than one was asked for
-                        delta = choice.get("delta") or {}
-                        said = str(delta.get("content") or "")
-                        _collect_calls(calls, delta.get("tool_calls") or [])
-                        reason = choice.get("finish_reason")
-                    except (AttributeError, LookupError, TypeError, ValueError) as error:
-                        raise ProtocolError(f"{self._address} sent an answer in a form of its own.") from error
-                    if said:
-                        yield said
-                    if reason:
-                        truncated, done = reason == "length", True
-        if not done:
-            raise RealtimeConnectionError(f"{self._address} broke off its answer.", retryable=True)
-        for index, call in sorted(calls.items()):
-            yield ToolCall(call["id"] or f"call_{index}", call["name"], call["arguments"])
-        yield Finish(usage, truncated)
+                    if text := answer.take(data):
+                        yield text
+        for delta in answer.end():
+            yield delta
 
     def _request(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> dict[str, Any]:
         config = self._config
@@ -158,17 +143,6 @@ class EndpointModel:
             request["tool_choice"] = config.tool_choice if config.tool_choice in _TOOL_CHOICES else named
         return request
 
-    def _parse(self, data: str) -> dict[str, Any]:
-        try:
-            chunk = json.loads(data)
-        except ValueError as error:
-            raise ProtocolError(f"{self._address} sent what is not JSON.") from error
-        if not isinstance(chunk, dict):
-            raise ProtocolError(f"{self._address} sent JSON that is no object.")
-        if chunk.get("error"):
-            raise RealtimeConnectionError(f"{self._address} failed: {_reason(chunk)}.", retryable=True)
-        return chunk
-
     @contextlib.contextmanager
     def _errors_translated(self) -> Any:
         try:
@@ -183,10 +157,7 @@ class EndpointModel:
             raise RealtimeConnectionError(f"{self._address} broke off: {error}.", retryable=True) from error
 
     def _refused(self, status: int, body: bytes) -> RealtimeConnectionError:
-        try:
-            reason = _reason(json.loads(body))
-        except ValueError:
-            reason = ""
+        reason = _shortened(error_message(body))
         said = f": {reason}" if reason else ""
         if status in (401, 403):
             return AuthenticationError(
@@ -222,22 +193,74 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _reason(answer: Any) -> str:
-    error = answer.get("error") if isinstance(answer, dict) else None
-    text = error.get("message") if isinstance(error, dict) else error
-    return text[:300].rstrip(".") if isinstance(text, str) else ""
+def _shortened(reason: str) -> str:
+    return reason[:300].rstrip(".")
 
 
-def _collect_calls(calls: dict[int, dict[str, str]], deltas: list[dict[str, Any]]) -> None:
-    for delta in deltas:
-        index = delta.get("index", len(calls))
-        if index in calls and delta.get("id", calls[index]["id"]) != calls[index]["id"]:
-            index = len(calls)  # some servers number every call 0
-        call = calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
-        function = delta.get("function") or {}
-        call["id"] = delta.get("id") or call["id"]
-        call["name"] = str(function.get("name") or call["name"])
-        call["arguments"] += function.get("arguments") or ""
+class _Answer:
+    """Collects a streamed answer from its chunks.
+
+    Attributes:
+        done: whether its end was told.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.done = False
+        self._address = address
+        self._usage = Usage()
+        self._truncated = False
+        self._calls: dict[int, dict[str, str]] = {}
+        self._half_pair = ""  # a high surrogate, whose low one comes with the next chunk
+
+    def take(self, data: str) -> str:
+        """Take a chunk; its text, possibly "".
+
+        Raises:
+            ProtocolError: it is malformed.
+            RealtimeConnectionError: it tells of a failure.
+        """
+        chunk = parse_object(data, self._address)
+        if chunk.get("error"):
+            reason = _shortened(error_message(data))
+            raise RealtimeConnectionError(f"{self._address} failed: {reason}.", retryable=True)
+        try:
+            self._usage = _usage(chunk) or self._usage
+            choice = (chunk.get("choices") or [{}])[0]  # no more than one was asked for
+            delta = choice.get("delta") or {}
+            text = self._paired(str(delta.get("content") or ""))
+            self._collect_calls(delta.get("tool_calls") or [])
+            reason = choice.get("finish_reason")
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ProtocolError(f"{self._address} sent an answer in a form of its own.") from error
+        if reason:
+            self._truncated, self.done = reason == "length", True
+        return text
+
+    def end(self) -> Iterator[Delta]:
+        """The calls and the end of the answer. Raises RealtimeConnectionError when the answer was broken off."""
+        if not self.done:
+            raise RealtimeConnectionError(f"{self._address} broke off its answer.", retryable=True)
+        for index, call in sorted(self._calls.items()):
+            yield ToolCall(call["id"] or f"call_{index}", call["name"], valid_text(call["arguments"]))
+        yield Finish(self._usage, self._truncated)
+
+    def _paired(self, text: str) -> str:
+        text, self._half_pair = self._half_pair + text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._half_pair = text[:-1], text[-1]
+        return valid_text(text)
+
+    def _collect_calls(self, deltas: list[dict[str, Any]]) -> None:
+        calls = self._calls
+        for delta in deltas:
+            index = delta.get("index", len(calls))
+            if index in calls and delta.get("id", calls[index]["id"]) != calls[index]["id"]:
+                index = len(calls)  # some servers number every call 0
+            call = calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
+            function = delta.get("function") or {}
+            call["id"] = delta.get("id") or call["id"]
+            call["name"] = str(function.get("name") or call["name"])
+            call["arguments"] += function.get("arguments") or ""
 
 
 def _usage(chunk: dict[str, Any]) -> Usage | None:

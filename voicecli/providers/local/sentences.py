@@ -1,4 +1,4 @@
-"""Cuts the model's text, as it arrives, into pieces that are worth speaking."""
+"""Segmentation of the model's text, as it arrives, into pieces for speech synthesis."""
 
 import re
 
@@ -24,7 +24,7 @@ _EMOJI = re.compile("[\u2190-\u2bff\ufe0f\u200d\U0001f000-\U0001faff]+")
 
 
 class SentenceSplitter:
-    """Takes text in deltas of any size; gives whole sentences, or clauses where a sentence is long.
+    """Splits text that comes in deltas of any size into sentences, or into clauses where a sentence is long.
 
     The first piece may be a short clause, so that speech can begin early. Joined, the pieces are the text.
     """
@@ -34,7 +34,7 @@ class SentenceSplitter:
         self._first = True
 
     def push(self, delta: str) -> list[str]:
-        """The pieces that `delta` completes."""
+        """Take a delta; the pieces that it completes."""
         self._text += delta
         pieces = []
         while (end := self._end()) is not None:
@@ -44,7 +44,7 @@ class SentenceSplitter:
         return pieces
 
     def flush(self) -> str:
-        """What is left when the text is over, possibly ""."""
+        """End the text; the last piece, possibly ""."""
         rest, self._text = self._text, ""
         return rest
 
@@ -80,6 +80,6 @@ class SentenceSplitter:
 
 
 def speakable(text: str) -> str:
-    """The words of `text` without marks that are for the eye: Markdown, emoji; "" when nothing is left to say."""
+    """Strip marks that are for the eye, Markdown and emoji; "" when nothing is left to say."""
     words = " ".join(_EMOJI.sub(" ", _MARKUP.sub(" ", text)).split())
     return words if any(character.isalnum() for character in words) else ""

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 from voicecli.pcm16 import PcmFormat
 from voicecli.providers.heard import heard_words
-from voicecli.providers.local.llm import Delta, Finish, ToolCall
+from voicecli.providers.local.chat_model import Delta, Finish, ToolCall
 from voicecli.providers.local.sentences import SentenceSplitter, speakable
 from voicecli.providers.local.tts import TextToSpeech
 
-__all__ = ["Gate", "Outcome", "Spoken", "utter"]
+__all__ = ["HeldOutput", "Outcome", "Spoken", "utter"]
 
 
-class Gate:
-    """Holds actions back until it is known that they are wanted."""
+class HeldOutput:
+    """Output of an answer that may be a guess: held until it is known that the answer is wanted."""
 
     def __init__(self) -> None:
         self.is_open = False
@@ -23,7 +23,7 @@ class Gate:
         self._held: list[Callable[[], None]] = []
 
     def do(self, action: Callable[[], None]) -> None:
-        """Do it: now, later when the gate opens, or never once it is shut."""
+        """Do it: now, later after `open`, or never after `shut`."""
         if self.is_open:
             action()
         elif not self._shut:
