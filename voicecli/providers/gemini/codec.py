@@ -49,9 +49,9 @@ from voicecli.providers.gemini.function_calls import FunctionCalls
 from voicecli.providers.gemini.held_commands import HeldCommands
 from voicecli.providers.gemini.input import INPUT_RATE, UserInput, as_json, is_speech
 from voicecli.providers.gemini.models import find_model
-from voicecli.providers.gemini.output import ModelOutput
+from voicecli.providers.gemini.output import ModelOutput, first_unanswered
 from voicecli.providers.gemini.settings import GeminiSettings
-from voicecli.providers.gemini.setup import first_unanswered, history_turns, notices, setup_message, tool_behavior, voice_name
+from voicecli.providers.gemini.setup import history_turns, notices, setup_message, tool_behavior, voice_name
 from voicecli.providers.gemini.usage import read_usage
 from voicecli.transcript import Transcript, Turn
 
@@ -385,8 +385,7 @@ class GeminiCodec:
         if interaction == "IN_PROGRESS" and not turns.was_interrupted:
             turns.utterance_ends()
             return
-        code = text(content, "turnCompleteReason").removeprefix("TURN_COMPLETE_REASON_")
-        status, reason = turn_end(code)
+        status, reason = turn_end(code := text(content, "turnCompleteReason").removeprefix("TURN_COMPLETE_REASON_"))
         if code == NEED_MORE_INPUT:
             self._tell(_WAITS)
         awaits_tools = self._calls.followed_by_response or turns.ends_with_call
@@ -421,6 +420,7 @@ class GeminiCodec:
         for wire_id in texts(cancellation, "ids"):
             if (call_id := self._calls.cancelled(wire_id)) is not None:
                 self._tell(ToolCallCancelled(call_id))
+                self._turns.call_withdrawn()
         self._release()
 
     def _read_error(self, failure: Mapping[str, Any]) -> None:

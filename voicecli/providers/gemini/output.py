@@ -5,7 +5,7 @@ words, and tells the end of a turn late: at about the end of its playback.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from voicecli.commands import CancelResponse
@@ -22,8 +22,9 @@ from voicecli.events import (
 )
 from voicecli.pcm16 import PcmFormat, SampleAligner
 from voicecli.providers.heard import heard_by_item, heard_words
+from voicecli.transcript import Turn
 
-__all__ = ["ModelOutput"]
+__all__ = ["ModelOutput", "first_unanswered"]
 
 # Utterances whose transcript may still be cut to what was heard of them.
 _REMEMBERED = 16
@@ -260,6 +261,12 @@ class ModelOutput:
             reply.doubted = not reply.cut and not self.user_spoke
             self._cut(reply)
 
+    def call_withdrawn(self) -> None:
+        """The server takes a function call back, which it does for an interruption only."""
+        self.user_spoke = True
+        if self._interrupted and self._reply is not None and not self._reply.cut:
+            self.interrupted()
+
     def utterance_ends(self) -> None:
         """The server goes on with the reply later."""
         self.close_line()
@@ -411,3 +418,9 @@ class ModelOutput:
 
 def _response_id(number: int) -> str:
     return f"response-{number}"
+
+
+def first_unanswered(turns: Sequence[Turn]) -> int:
+    """The index of the first turn that no words of a reply have followed."""
+    last = next((index for index in reversed(range(len(turns))) if turns[index].role == "assistant"), -1)
+    return last + 1

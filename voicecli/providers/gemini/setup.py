@@ -17,7 +17,7 @@ from voicecli.providers.ignored import ignored_settings
 from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn
 
-__all__ = ["first_unanswered", "history_turns", "lacks", "notices", "setup_message", "tool_behavior", "voice_name"]
+__all__ = ["history_turns", "lacks", "notices", "setup_message", "tool_behavior", "voice_name"]
 
 _LACKS = {
     "output": "Gemini always speaks; its audio is dropped",
@@ -100,12 +100,6 @@ def tool_behavior(name: str, own: GeminiSettings, model: LiveModel) -> ToolBehav
     if wanted in model.tool_behaviors:
         return wanted
     return model.tool_behaviors[0] if model.tool_behaviors else None
-
-
-def first_unanswered(turns: Sequence[Turn]) -> int:
-    """The index of the first turn that no words of a reply have followed."""
-    last = next((index for index in reversed(range(len(turns))) if turns[index].role == "assistant"), -1)
-    return last + 1
 
 
 def history_turns(turns: Iterable[Turn]) -> list[dict[str, Any]]:
