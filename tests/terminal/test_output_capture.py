@@ -179,7 +179,7 @@ async def test_a_program_that_goes_on_holds_nothing_up(monkeypatch: pytest.Monke
         with printed_lines(lines.extend):
             child = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdin=subprocess.PIPE)
             await told(lines, 1)
-        await child.communicate()
+        await child.communicate(b"")
         for thread in threading.enumerate():
             if thread.name == "voicecli-printed":
                 thread.join(10)
