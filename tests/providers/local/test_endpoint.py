@@ -120,6 +120,13 @@ async def ask(server: Server, tools: Sequence[ToolSchema] = (), **settings: Any)
         await model.aclose()
 
 
+@pytest.mark.parametrize("key", ["sk-\u00e9", "sk-a\nb", "sk a"])
+async def test_a_key_that_no_header_can_hold_is_refused(server: Server, key: str) -> None:
+    with pytest.raises(ConfigurationError, match="The key for the endpoint has characters that no key has") as caught:
+        await ask(server, llm_api_key=key)
+    assert key not in str(caught.value)
+
+
 async def test_a_surrogate_pair_that_two_chunks_split_is_joined(server: Server) -> None:
     server.stream(text("Hi \ud83d"), text("\ude00!"), text("\ude00."), text("\ud83d"), end())
     assert await ask(server) == ["Hi ", "\U0001f600!", "\ufffd.", Finish()]

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from voicecli.config import RealtimeConfig
+from voicecli.credentials import checked_key
 from voicecli.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -59,6 +60,8 @@ class EndpointModel:
                 advice="Give it up to the `?` or `#`; a key goes into llm_api_key (VOICE_LLM_API_KEY).",
             )
         key = config.own(LocalSettings).llm_api_key
+        if key:
+            key = checked_key(key, "the endpoint", advice="Set llm_api_key (VOICE_LLM_API_KEY) to one it knows.")
         client = httpx.AsyncClient(
             base_url=base.copy_with(userinfo=b""),  # httpx logs URLs
             auth=(base.username, base.password) if base.userinfo else None,
