@@ -1,4 +1,4 @@
-"""What the package shows, and what it costs to import."""
+"""The public names of the package, its imports, and their cost."""
 
 import ast
 import subprocess
@@ -141,7 +141,7 @@ def room(module: str) -> str:
 
 
 def imports(path: Path) -> set[str]:
-    """What a module imports anywhere in it, by full name; those for type checkers alone do not count."""
+    """The imports anywhere in a module, by full name; those for type checkers alone do not count."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
