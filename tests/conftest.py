@@ -23,7 +23,7 @@ _GROUPS = {
     "models": ("tests/providers/local/test_local.py", "tests/cli/test_local_chat.py"),
     "network": ("tests/providers/local/test_no_network.py",),
 }
-"""Groups of tests that share a sound server, models, or a long conversation. With `-n`, one worker runs each of them."""
+"""Tests that share a sound server, models, or a long conversation. With `-n`, one worker runs each of these groups."""
 
 # Tests must not depend on luck, nor on how busy the machine is.
 hypothesis.settings.register_profile("tests", derandomize=True, deadline=None)
