@@ -150,6 +150,9 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "import_module":
+            literals = (name.value for name in node.args if isinstance(name, ast.Constant))
+            found.update(name for name in literals if isinstance(name, str))
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
             folder = ROOT / node.module.replace(".", "/")
