@@ -45,13 +45,9 @@ def _group(nodeid: str) -> str | None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
-    class Groups(LoadScopeScheduling):
-        """Large groups first; tests of no group one by one."""
-
-        def _split_scope(self, nodeid: str) -> str:
-            return _group(nodeid) or nodeid
-
-    return Groups(config, log)
+    scheduler = LoadScopeScheduling(config, log)  # large groups first
+    scheduler._split_scope = lambda nodeid: _group(nodeid) or nodeid
+    return scheduler
 
 
 @pytest.hookimpl(tryfirst=True)
