@@ -97,6 +97,9 @@ class LlamaModel:
             raise ConfigurationError(
                 f"llm: {path} is no language model that can be loaded.", advice="Give a .gguf file that llama.cpp runs."
             ) from error
+        # The server's loop starts when its constructor has returned. A destructor that comes first waits for it for
+        # ever, and holds Python's lock meanwhile: nothing could bound that. One token (20 ms) shows that it runs.
+        self._server.handle_completions({"prompt": "a", "max_tokens": 1})
 
     async def warm_up(self, messages: Sequence[Message]) -> None:
         """Read the constant head once, so that each answer begins sooner."""
@@ -120,6 +123,7 @@ class LlamaModel:
             "messages": [message.to_json() for message in messages],
             "stream": True,
             "return_progress": True,  # calls back while it reads the prompt, too, so that it can be stopped there
+            "chat_template_kwargs": {"enable_thinking": False},  # a silence, where a model's template knows it
             **self._sampling,
         }
         running = asyncio.ensure_future(self._worker.run(lambda: self._generate(request, stop, on_thread)))
