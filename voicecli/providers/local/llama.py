@@ -15,7 +15,7 @@ import xllamacpp
 
 from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.events import Usage
-from voicecli.providers.local.llm import Delta, Finish, Message
+from voicecli.providers.local.llm import Delta, Finish, Message, Thought
 from voicecli.providers.local.model_file import BUILT_IN
 from voicecli.providers.local.worker import Worker
 from voicecli.tools import ToolSchema
@@ -151,7 +151,10 @@ class LlamaModel:
                 on_thread(_failure(chunk["error"].get("message", "no reason given")))
                 return True
             choice = chunk["choices"][0] if chunk.get("choices") else {}
-            if text := choice.get("delta", {}).get("content"):
+            delta = choice.get("delta", {})
+            if delta.get("reasoning_content"):
+                on_thread(Thought())
+            if text := delta.get("content"):
                 on_thread(text)
             if reason := choice.get("finish_reason"):
                 finished = True

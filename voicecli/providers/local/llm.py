@@ -5,11 +5,11 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
-from voicecli.events import Usage
+from voicecli.events import Notice, Usage
 from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn
 
-__all__ = ["ChatModel", "Delta", "Finish", "Memory", "Message", "ToolCall", "tool_json"]
+__all__ = ["ChatModel", "Delta", "Finish", "Memory", "Message", "Thought", "ToolCall", "tool_json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,27 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Thought:
+    """The model is thinking; what it thinks is not for the user."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
-    """The end of an answer; `truncated` when the token limit cut it."""
+    """The end of an answer.
+
+    Attributes:
+        truncated: whether a limit cut it.
+        reason: which limit; "" is that of the tokens.
+        notices: what the user is to know of it.
+    """
 
     usage: Usage = field(default_factory=Usage)
     truncated: bool = False
+    reason: str = ""
+    notices: tuple[Notice, ...] = ()
 
 
-Delta = str | ToolCall | Finish
+Delta = str | Thought | ToolCall | Finish
 
 
 @dataclass(frozen=True, slots=True)

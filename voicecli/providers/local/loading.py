@@ -12,6 +12,7 @@ from voicecli.events import Notice
 from voicecli.ports import Capabilities, ConversationSetup
 from voicecli.providers.local.chat_endpoint import EndpointModel
 from voicecli.providers.local.engine import LocalConnection
+from voicecli.providers.local.filtered_model import FilteredModel
 from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.llm import ChatModel, Memory, Message
 from voicecli.providers.local.model_file import ensure_model
@@ -65,7 +66,7 @@ async def connect_with(setup: ConversationSetup, llm: str, voice: str, capabilit
             return hearing
 
         async def load_model() -> ChatModel:
-            model = await _load_model(config, llm)
+            model = FilteredModel(await _load_model(config, llm), thinking_timeout_s=config.response_timeout_s)
             loaded.push_async_callback(model.aclose)
             await model.warm_up(_memory(setup, llm, model).messages())
             return model
