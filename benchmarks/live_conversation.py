@@ -29,11 +29,13 @@ from tests.live.live_talk import RATE, Talk, assistant_speech, eventually, talki
 from tests.loopback.openai_server import KEY, OpenAIServer, Reply
 from tests.support.terminal import Tmux
 from tests.virtual_audio import SoundServer
+from voicecli.audio import Playhead
 from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.commands import AppendAudio, Command
 from voicecli.config import VADMode
+from voicecli.conversation.floor_events import Heard, Input
 from voicecli.conversation.session import VoiceSession
-from voicecli.events import AudioChunk, Event, Interrupted, ResponseDone, SpeechStarted
+from voicecli.events import AudioChunk, Interrupted, ResponseDone, SpeechStarted
 
 __all__ = ["main"]
 
@@ -133,7 +135,7 @@ class Watched:
         self._behind = 0  # bytes that were sent before the clock ran
         self._sent: int | None = None
         self._send, session._connection.send = session._connection.send, self._sending  # type: ignore[method-assign]
-        self._receive, session._receive = session._receive, self._receiving  # type: ignore[method-assign]
+        self._apply, session._apply = session._apply, self._applying  # type: ignore[method-assign]
 
     async def _sending(self, command: Command) -> None:
         await self._send(command)
@@ -148,14 +150,14 @@ class Watched:
         if index < len(self.clock.captured_at):
             self._figures.up.append((time.monotonic() - self.clock.captured_at[index]) * 1000)
 
-    async def _receiving(self, event: Event) -> None:
-        match event:
-            case SpeechStarted():
+    async def _applying(self, happened: Input, playhead: Playhead | None = None) -> None:
+        match happened:
+            case SpeechStarted() | Heard(SpeechStarted()):
                 self.noticed_at = time.monotonic()
             case AudioChunk() if not self.first_audio_at:
                 self.first_audio_at = time.monotonic()
                 self.clock.first_sound_at = 0.0
-        await self._receive(event)
+        await self._apply(happened, playhead)
 
     def queues(self) -> dict[str, int]:
         connection = self._session._connection
@@ -163,7 +165,7 @@ class Watched:
             "microphone": len(self._talk.live._microphone._queue),
             "to the provider": len(connection._outbox),  # type: ignore[attr-defined]
             "from the provider": connection._inbox.waiting_bytes,  # type: ignore[attr-defined]
-            "events": sum(each.waiting for each in self._session._subscriptions),
+            "events": sum(each.waiting for each in self._session._audience._subscriptions),
             "loudspeaker": round(self._talk.speaker._buffer.depth_ms),
         }
 

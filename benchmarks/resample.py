@@ -64,7 +64,7 @@ def tone(frequency: float, rate: int) -> bytes:
 
 
 def converted_tone(convert: Stream, frequency: float, from_rate: int, to_rate: int) -> np.ndarray:
-    audio = b"".join(convert(chunk_audio(tone(frequency, from_rate), 20, from_rate), from_rate, to_rate))
+    audio = b"".join(convert(chunk_audio(tone(frequency, from_rate), sample_rate=from_rate), from_rate, to_rate))
     return pcm16_to_float32(audio)[to_rate // 10 : -to_rate // 10].astype(np.float64)  # without its ends
 
 
@@ -117,7 +117,7 @@ def lag_ms(convert: Stream, from_rate: int, to_rate: int) -> tuple[float, float]
 
 def times_real_time(convert: Stream, from_rate: int, to_rate: int, seconds: int = 20) -> float:
     noise = np.random.default_rng(0).integers(-9_000, 9_000, from_rate * seconds).astype("<i2").tobytes()
-    chunks = list(chunk_audio(noise, 20, from_rate))
+    chunks = list(chunk_audio(noise, sample_rate=from_rate))
     best = float("inf")
     for _ in range(3):
         start = time.perf_counter()

@@ -15,13 +15,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import uvicorn
 from websockets.asyncio.client import connect
 
+from tests.audio.devices.fake_portaudio import FakePortAudio
 from tests.cli.conftest import DATA, ROOT, clean_environment
-from voicecli.commands import Command
-from voicecli.events import AudioChunk, ResponseStarted, TranscriptUpdate
-from voicecli.testing import ScriptedConnection, scripted_provider
+from tests.support.web import Server
+from voicecli.commands import AppendAudio, Command
+from voicecli.events import AudioChunk, ResponseStarted, SessionEnded, SpeechStarted, SpeechStopped, TranscriptUpdate
+from voicecli.testing import ScriptedConnection, reply, scripted_provider
 
 README = (ROOT / "README.md").read_text()
 
@@ -31,6 +32,7 @@ def blocks(language: str) -> list[str]:
 
 
 PYTHON = blocks("python")
+UTTERANCE, SCRIPT, MICROPHONE, HANDLERS, EVENTS, FASTAPI, TESTING = PYTHON
 INSTALL, COMMANDS, DEVELOP = blocks("sh")
 
 
@@ -61,50 +63,126 @@ def test_commands(folder: Path, line: str) -> None:
 @pytest.mark.parametrize(
     ("code", "printed"),
     [
-        (PYTHON[0], r"You: What is the capital of France\?\nAssistant: .*Paris"),
-        (PYTHON[1], r"user: What is the capital of France\?\nassistant: .*Paris"),
-        (PYTHON[2], r"\w"),
-        (PYTHON[4], r""),
+        (UTTERANCE, r"You: What is the capital of France\?\nAssistant: .*Paris"),
+        (HANDLERS, r"user: What is the capital of France\?\nassistant: .*Paris"),
+        (EVENTS, r"\w"),
+        (TESTING, r""),
     ],
-    ids=["simple", "handlers", "events", "testing"],
+    ids=["utterance", "handlers", "events", "testing"],
 )
 def test_snippets(folder: Path, code: str, printed: str) -> None:
     assert re.search(printed, run([sys.executable, "-c", code], folder))
+    if "reply.wav" in code:
+        assert (folder / "reply.wav").stat().st_size > 10_000
+
+
+def test_a_script(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    answer = reply("It is Paris.", audio=bytes(48_000))
+    monkeypatch.setattr("voicecli.voice.choose_provider", lambda: scripted_provider(answer))
+    monkeypatch.delenv("VOICE_PROVIDER", raising=False)
+    exec(compile(SCRIPT, "readme_script.py", "exec"), {"__name__": "readme_script"})
+    assert (folder / "reply.wav").stat().st_size == 48_044
+
+
+def test_microphone_and_loudspeaker(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class Answering(ScriptedConnection):
+        async def send(self, command: Command) -> None:
+            if isinstance(command, AppendAudio) and not self.audio:
+                self.play([SpeechStarted(), SpeechStopped(), *reply("Hello you.", user="Hello"), SessionEnded("bye")])
+            await super().send(command)
+
+    portaudio = FakePortAudio()
+    portaudio.use(monkeypatch, inline=False)
+    monkeypatch.setattr("voicecli.voice.choose_provider", lambda: scripted_provider(connection=Answering()))
+    monkeypatch.delenv("VOICE_PROVIDER", raising=False)
+    over = threading.Event()
+
+    def flow() -> None:
+        while not over.wait(0.01):
+            portaudio.deliver()
+
+    sound = threading.Thread(target=flow)
+    sound.start()
+    try:
+        exec(compile(MICROPHONE, "readme_microphone.py", "exec"), {"__name__": "readme_microphone"})
+    finally:
+        over.set()
+        sound.join()
+    assert capsys.readouterr().out == "user: Hello\nassistant: Hello you.\n"
+    assert not portaudio.running
 
 
 def test_the_continuous_integration_runs_the_same() -> None:
     assert DEVELOP.strip() in (ROOT / ".ci" / "run").read_text().splitlines()
     assert "voice chat --provider local --input tests/data/question.wav --output reply.wav" in INSTALL
-    assert len(PYTHON) == 5
+
+
+# -- types
+
+WRONG = """
+from voicecli import RealtimeVoice, VoiceSession
+
+voice = RealtimeVoice()
+
+@voice.on_transcript  # refused
+async def show(text: str, is_final: bool, role: str, colour: int) -> None: ...
+
+@voice.on_audio  # refused
+def play(audio: str) -> None: ...
+
+@voice.on_connect  # refused
+def greet(name: str) -> None: ...
+
+@voice.on_error  # refused
+def complain(error: Exception, hook: str) -> None: ...
+
+@voice.on_tool_call  # refused
+def call(tool_name: str) -> None: ...
+
+@voice.on_transcript
+def brief(text: str) -> int:
+    return len(text)
+
+brief(3)  # refused
+
+async def main(session: VoiceSession) -> None:
+    (await session.send_text("Hello")).transcript  # refused
+    (await session.send_text("Hello", wait=True)).transcript
+    (await session.send_audio(bytes(2), wait=True)).transcript
+    (await session.ask("Hello")).transcript
+    await session.send_audio("question.wav")  # refused
+    await session.send_text(3)  # refused
+"""
+
+
+def test_what_is_shown_has_the_right_types(tmp_path: Path) -> None:
+    """All of it passes strict type checking, and that finds what is wrong."""
+    for number, code in enumerate(PYTHON):
+        (tmp_path / f"readme_{number}.py").write_text(code)
+    (tmp_path / "wrong.py").write_text(WRONG)
+    files = [*tmp_path.glob("*.py"), *(ROOT / "examples").rglob("*.py")]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--no-error-summary", "--no-pretty", *map(str, files)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    found = [line.split(": error: ") for line in done.stdout.splitlines() if ": error: " in line]
+    refused = [number for number, line in enumerate(WRONG.splitlines(), 1) if line.endswith("# refused")]
+    assert [where.rpartition("/")[2] for where, _ in found] == [f"wrong.py:{number}" for number in refused], done.stdout
+    assert done.returncode == 1
 
 
 # -- the FastAPI example, behind a real server
-
-
-class Server:
-    def __init__(self, app: object) -> None:
-        self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="info", ws="websockets-sansio"))  # type: ignore[arg-type]
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
-
-    def __enter__(self) -> str:
-        self._thread.start()
-        while not self._server.started:
-            assert self._thread.is_alive()
-            threading.Event().wait(0.01)
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        return f"ws://127.0.0.1:{port}/voice"
-
-    def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join(20)
-        assert not self._thread.is_alive()
 
 
 @pytest.fixture
 def app() -> Iterator[object]:
     module = ModuleType("readme_app")
     sys.modules["readme_app"] = module
-    exec(compile(PYTHON[3], "readme_app.py", "exec"), module.__dict__)
+    exec(compile(FASTAPI, "readme_app.py", "exec"), module.__dict__)
     yield module.app
     del sys.modules["readme_app"]
 
@@ -112,22 +190,24 @@ def app() -> Iterator[object]:
 async def test_a_browser_holds_a_conversation(app: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOICE_PROVIDER", "local")
     with wave.open(str(DATA / "question.wav")) as file:
-        audio = file.readframes(file.getnframes()) + bytes(32_000)
-    said: list[str] = []
+        rate = file.getframerate()
+        audio = file.readframes(file.getnframes()) + bytes(2 * rate)
+    said: list[tuple[str, str]] = []
     sound = b""
-    with Server(app) as url:
-        async with connect(url) as browser:
+    with Server(app) as server:
+        async with connect(f"ws://{server.address}/voice?rate={rate}") as browser, asyncio.timeout(60):
+            assert json.loads(await browser.recv())["type"] == "ready"
             for start in range(0, len(audio), 640):
                 await browser.send(audio[start : start + 640])
-            async with asyncio.timeout(60):
-                while len(said) < 2 or not sound:
-                    message = await browser.recv()
-                    if isinstance(message, bytes):
-                        sound += message
-                    elif (line := json.loads(message))["final"]:
-                        said.append(line["text"])
-    assert said[0] == "What is the capital of France?"
-    assert "Paris" in said[1]
+            while len(said) < 2 or not sound:
+                message = await browser.recv()
+                if isinstance(message, bytes):
+                    sound += message
+                elif (line := json.loads(message))["final"]:
+                    said.append((line["role"], line["text"]))
+    assert said[0] == ("user", "What is the capital of France?")
+    assert said[1][0] == "assistant"
+    assert "Paris" in said[1][1]
 
 
 class EndlessReply(ScriptedConnection):
@@ -155,8 +235,9 @@ async def test_a_browser_that_vanishes_ends_its_session(
     connection = EndlessReply()
     monkeypatch.setattr("voicecli.voice.choose_provider", lambda: scripted_provider(connection=connection))
     monkeypatch.delenv("VOICE_PROVIDER", raising=False)
-    with caplog.at_level(logging.INFO), Server(app) as url:
-        async with connect(url) as browser:
+    with caplog.at_level(logging.INFO), Server(app) as server:
+        async with connect(f"ws://{server.address}/voice") as browser:
+            await browser.recv()
             await browser.send(bytes(960))
             await browser.recv()
             browser.transport.abort()

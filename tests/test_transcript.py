@@ -58,50 +58,54 @@ def test_history_comes_first() -> None:
 
 def test_the_reply_waits_for_the_words_it_answers() -> None:
     order = TranscriptOrder()
-    assert order.push(user("")) == [user("")]
-    assert order.push(assistant("It")) == []
-    assert order.push(ResponseDone("r1")) == []
+    assert order.push(user(""), 0.0) == [user("")]
+    assert order.push(assistant("It"), 0.0) == []
+    assert order.push(ResponseDone("r1"), 0.0) == []
     assert order.holding
-    assert order.push(SpeechStarted()) == [SpeechStarted()]
-    assert order.push(user("Is it?", final=True)) == [user("Is it?", final=True), assistant("It"), ResponseDone("r1")]
-    assert order.push(assistant("It is")) == [assistant("It is")]
+    assert order.push(SpeechStarted(), 0.0) == [SpeechStarted()]
+    assert order.push(user("Is it?", final=True), 0.0) == [
+        user("Is it?", final=True),
+        assistant("It"),
+        ResponseDone("r1"),
+    ]
+    assert order.push(assistant("It is"), 0.0) == [assistant("It is")]
 
 
 def test_what_was_heard_of_a_reply_does_not_wait_for_the_words_that_cut_it() -> None:
     order = TranscriptOrder()
-    assert order.push(assistant("It is")) == [assistant("It is")]
-    assert order.push(user("No")) == [user("No")]
+    assert order.push(assistant("It is"), 0.0) == [assistant("It is")]
+    assert order.push(user("No"), 0.0) == [user("No")]
     cut = TranscriptUpdate("assistant", "a1", "It", final=True, interrupted=True)
-    assert order.push(cut) == [cut]
+    assert order.push(cut, 0.0) == [cut]
     # But it does for the words that it answers.
-    assert order.push(assistant("What")) == []
-    assert order.push(cut) == []
+    assert order.push(assistant("What"), 0.0) == []
+    assert order.push(cut, 0.0) == []
 
 
 def test_the_end_of_a_reply_waits_for_its_words_but_not_longer_than_for_the_next_reply() -> None:
     order = TranscriptOrder()
-    order.push(user(""))
-    assert order.push(assistant("It")) == order.push(ResponseDone("r1")) == []
-    assert order.push(ResponseStarted("r2")) == [ResponseDone("r1"), ResponseStarted("r2")]
-    assert order.push(user("Is it?", final=True)) == [user("Is it?", final=True), assistant("It")]
+    order.push(user(""), 0.0)
+    assert order.push(assistant("It"), 0.0) == order.push(ResponseDone("r1"), 0.0) == []
+    assert order.push(ResponseStarted("r2"), 0.0) == [ResponseDone("r1"), ResponseStarted("r2")]
+    assert order.push(user("Is it?", final=True), 0.0) == [user("Is it?", final=True), assistant("It")]
 
 
 def test_the_wait_can_be_given_up() -> None:
     order = TranscriptOrder()
-    order.push(user(""))
-    order.push(assistant("It"))
+    order.push(user(""), 0.0)
+    order.push(assistant("It"), 0.0)
     assert order.release() == [assistant("It")]
-    assert order.push(assistant("It is")) == [assistant("It is")]
-    assert order.push(user("Is it?", final=True)) == [user("Is it?", final=True)]
+    assert order.push(assistant("It is"), 0.0) == [assistant("It is")]
+    assert order.push(user("Is it?", final=True), 0.0) == [user("Is it?", final=True)]
 
 
 def test_of_two_open_utterances_both_are_waited_for() -> None:
     order = TranscriptOrder()
-    order.push(user("", "u1"))
-    order.push(user("", "u2"))
-    assert order.push(assistant("It")) == []
-    assert order.push(user("b", "u2", final=True)) == [user("b", "u2", final=True)]
-    assert order.push(user("a", "u1", final=True))[1:] == [assistant("It")]
+    order.push(user("", "u1"), 0.0)
+    order.push(user("", "u2"), 0.0)
+    assert order.push(assistant("It"), 0.0) == []
+    assert order.push(user("b", "u2", final=True), 0.0) == [user("b", "u2", final=True)]
+    assert order.push(user("a", "u1", final=True), 0.0)[1:] == [assistant("It")]
 
 
 @pytest.mark.parametrize(
@@ -118,3 +122,7 @@ def test_of_two_open_utterances_both_are_waited_for() -> None:
 )
 def test_heard_text_is_cut_at_a_word(played: int, received: int, heard: str) -> None:
     assert heard_text("one two three four", played, received) == heard
+
+
+def test_a_word_that_a_line_break_ends_is_whole() -> None:
+    assert heard_text("one\ntwo", 500, 1000) == heard_text("one\ntwo", 900, 1000) == "one"

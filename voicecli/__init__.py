@@ -1,8 +1,7 @@
 """voicecli: talk with speech-to-speech models, from a terminal or from Python.
 
-    voice = RealtimeVoice()
-    async with voice.connect() as session:
-        response = await session.send_audio(pcm16)
+    async with RealtimeVoice().connect() as session:
+        response = await session.ask("What is the capital of France?")
 
 Importing this loads nothing else; each name is loaded when it is first used.
 """
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
         ServerVAD,
         VADMode,
     )
+    from voicecli.conversation.devices import open_devices
+    from voicecli.conversation.duplex import converse
     from voicecli.conversation.response import Response
     from voicecli.conversation.session import VoiceSession
     from voicecli.errors import (
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
         RealtimeError,
         ToolError,
     )
-    from voicecli.voice import RealtimeVoice
+    from voicecli.voice import RealtimeVoice, ask
 
 __all__ = [
     "AudioDeviceError",
@@ -59,9 +60,19 @@ __all__ = [
     "ToolError",
     "VADMode",
     "VoiceSession",
+    "ask",
+    "converse",
+    "open_devices",
 ]
 
-_HOMES = {"RealtimeVoice": "voice", "Response": "conversation.response", "VoiceSession": "conversation.session"}
+_HOMES = {
+    "RealtimeVoice": "voice",
+    "Response": "conversation.response",
+    "VoiceSession": "conversation.session",
+    "ask": "voice",
+    "converse": "conversation.duplex",
+    "open_devices": "conversation.devices",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -70,3 +81,7 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name, "errors" if name.endswith("Error") else "config")
     value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

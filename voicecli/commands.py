@@ -4,11 +4,13 @@ A command means the same on every provider; how it is said on the wire is the co
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = [
     "AnswerApproval",
     "AppendAudio",
     "CancelResponse",
+    "CancelScope",
     "ClearAudio",
     "Command",
     "EndTurn",
@@ -18,6 +20,8 @@ __all__ = [
     "StartTurn",
     "ToolResult",
 ]
+
+CancelScope = Literal["reply", "playback"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,9 @@ class AppendAudio:
     """
 
     audio: bytes
+
+    def __repr__(self) -> str:
+        return f"AppendAudio(audio=<{len(self.audio)} bytes>)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +93,28 @@ class SendImage:
     data: bytes
     mime_type: str
 
+    def __repr__(self) -> str:
+        return f"SendImage(data=<{len(self.data)} bytes>, mime_type={self.mime_type!r})"
+
 
 @dataclass(frozen=True, slots=True)
 class CancelResponse:
-    """Stop the reply that is being made or played.
+    """Stop a reply: this one and nothing else, whatever is being made by now.
 
     Attributes:
-        item_id: the item being played when it was stopped, or None when none was.
+        response_id: the response; None stands for the answers that are owed and have not begun.
+        item_id: the item being played when it was stopped, or None when none was. It may be of an earlier response:
+            then all from it up to `response_id` was not heard.
         played_ms: how much of that item was heard, in ms; None when nothing unheard was dropped, so that
             the model's memory of it needs no cut.
-        whole: whether the reply had come whole: one that is being made by now is another, and goes on.
+        scope: "reply" when it was being made; "playback" when it had come whole and only what is still to be heard
+            of it is cut: then nothing that is being made is cancelled.
     """
 
+    response_id: str | None = None
     item_id: str | None = None
     played_ms: int | None = None
-    whole: bool = False
+    scope: CancelScope = "reply"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,10 @@ from voicecli.errors import RealtimeError
 
 __all__ = [
     "CONNECTION_LOST",
+    "CONTENT_FILTER",
+    "INVALID_TOOL_CALL",
+    "OUTPUT_LIMIT",
+    "RETRIES_EXHAUSTED",
     "ApprovalRequest",
     "AssistantState",
     "AudioChunk",
@@ -49,8 +53,17 @@ Role = Literal["user", "assistant"]
 UserState = Literal["silent", "speaking"]
 AssistantState = Literal["connecting", "listening", "thinking", "speaking", "reconnecting"]
 ResponseStatus = Literal["completed", "cancelled", "incomplete", "failed"]
-CONNECTION_LOST = "connection lost"
-"""The reason of a ResponseDone whose reply broke off for that. What came of it is all of it, unless it awaits tools."""
+# Reasons of a ResponseDone that every provider tells by the same code.
+CONNECTION_LOST = "connection_lost"
+"""The connection broke. What came of the reply is all of it, unless it awaits tools."""
+OUTPUT_LIMIT = "max_output_tokens"
+"""The limit of output tokens was reached."""
+CONTENT_FILTER = "content_filter"
+"""The provider withheld the reply, or the rest of it, because of what is in it or in the question."""
+INVALID_TOOL_CALL = "invalid_tool_call"
+"""The model called a tool in a way that cannot be understood."""
+RETRIES_EXHAUSTED = "retries_exhausted"
+"""The provider made the reply several times and was content with none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +196,11 @@ class AudioChunk:
     response_id: str
     item_id: str
 
+    def __repr__(self) -> str:
+        return (
+            f"AudioChunk(audio=<{len(self.audio)} bytes>, response_id={self.response_id!r}, item_id={self.item_id!r})"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class AudioDone:
@@ -275,7 +293,7 @@ class ResponseDone:
     """A reply is complete, whatever its end; comes exactly once for each ResponseStarted.
 
     Attributes:
-        reason: why it is not `completed`: CONNECTION_LOST, or in the provider's words; "" otherwise.
+        reason: why it is not `completed`: one of the reasons above, or in the provider's words; "" otherwise.
         usage: of this response; the zero Usage where the provider told none.
         metrics: of the turn it answers.
         awaits_tools: whether it called tools, so that another response follows their results.
@@ -326,10 +344,12 @@ class Notice:
     Attributes:
         code: stable and short, for programs: "transcription_failed", "audio_dropped", "model_deprecated" ...
         message: for people.
+        input_id: the `EndTurn` that it is about, where it is about one.
     """
 
     code: str
     message: str
+    input_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from voicecli.errors import ToolError
+from voicecli.text import valid_text
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -125,8 +126,7 @@ def output_text(name: str, result: object) -> str:
     from pydantic_core import PydanticSerializationError, to_json
 
     if isinstance(result, str):
-        # A surrogate by itself, as in the name of a file, cannot be sent.
-        return result.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return valid_text(result)  # the name of a file may hold a lone surrogate
     try:
         return to_json(result).decode()
     except (PydanticSerializationError, ValueError, RecursionError) as error:

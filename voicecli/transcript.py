@@ -92,5 +92,6 @@ def heard_text(text: str, played_ms: int, received_ms: int) -> str:
     cut = len(text) * played_ms // received_ms
     head = text[:cut]
     if not text[cut : cut + 1].isspace():
-        head = head[: max(head.rfind(" "), 0)]
+        while head and not head[-1].isspace():
+            head = head[:-1]
     return head.rstrip()

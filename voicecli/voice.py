@@ -1,25 +1,76 @@
 """The front door of the library: who to talk to, and which functions hear what is said."""
 
+import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from voicecli.config import RealtimeConfig
-from voicecli.conversation.handlers import Handler, Handlers
+from voicecli.config import RealtimeConfig, VADMode
+from voicecli.conversation.arguments import Question, check_question
+from voicecli.conversation.handlers import (
+    AudioHandler,
+    ErrorHandler,
+    Handlers,
+    PlainHandler,
+    ToolCallHandler,
+    TranscriptHandler,
+)
 from voicecli.errors import ConfigurationError
+from voicecli.events import Event
 from voicecli.ports import Connection, ConversationSetup, Provider
 from voicecli.providers import PROVIDERS, choose_provider, find_provider
 from voicecli.tools import Tool, make_tools
 from voicecli.transcript import Turn
 
 if TYPE_CHECKING:
+    from voicecli.audio import EchoMode
+    from voicecli.conversation.response import Response
     from voicecli.conversation.session import VoiceSession
 
-__all__ = ["RealtimeVoice"]
+__all__ = ["RealtimeVoice", "ask"]
 
-_H = TypeVar("_H", bound=Handler)
+
+def ask(
+    question: Question,
+    provider: str | Provider | None = None,
+    *,
+    config: RealtimeConfig | None = None,
+    tools: Iterable[Callable[..., object]] = (),
+    sample_rate: int | None = None,
+) -> "Response":
+    """Ask one thing, and return the whole answer: for scripts, which have no event loop.
+
+        print(voicecli.ask("What is the capital of France?").transcript)
+        voicecli.ask(Path("question.wav")).save("reply.wav")
+
+    Args:
+        question: words; the `Path` of a sound file (WAV, FLAC, OGG ...); or PCM16 mono in bytes.
+        provider, config, tools: as for RealtimeVoice.
+        sample_rate: of PCM16, in Hz.
+
+    Raises:
+        ConfigurationError: it is called in an event loop; or as for RealtimeVoice.
+        RealtimeError: as for `VoiceSession.ask`.
+    """
+    check_question(question, sample_rate)
+    if sample_rate is None and not isinstance(question, str | os.PathLike):
+        raise ConfigurationError("sample_rate: PCM16 does not say its rate.", advice="Give the rate in Hz.")
+    voice = RealtimeVoice(provider, config=config, tools=tools)
+
+    async def asked() -> "Response":
+        async with voice.connect() as session:
+            return await session.ask(question, sample_rate=sample_rate)
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(asked())
+    raise ConfigurationError(
+        "voicecli.ask() would hold up the event loop that runs here.",
+        advice="Use `async with RealtimeVoice().connect() as session: response = await session.ask(...)`.",
+    )
 
 
 class RealtimeVoice:
@@ -45,16 +96,14 @@ class RealtimeVoice:
         config: RealtimeConfig | None = None,
         tools: Iterable[Callable[..., object]] = (),
     ) -> None:
-        if not isinstance(provider, str | Provider | None):
-            raise ConfigurationError(
-                f"provider: a name is wanted, not {type(provider).__name__}.",
-                advice=f"There are {', '.join(self.list_providers())}.",
-            )
+        if provider is not None:
+            _check_provider(provider)
         if not isinstance(config, RealtimeConfig | None):
             raise ConfigurationError(
                 f"config: a RealtimeConfig is wanted, not {type(config).__name__}.",
                 advice="Give config=RealtimeConfig(...).",
             )
+        _check_tools(tools)
         chosen = provider or os.environ.get("VOICE_PROVIDER")
         if isinstance(chosen, Provider):
             self._provider = chosen
@@ -84,15 +133,17 @@ class RealtimeVoice:
             history: turns the model is to know of, such as `session.history` of an earlier conversation.
 
         Raises:
+            ConfigurationError: the history is none.
             RealtimeError: the provider cannot be reached or does not accept the settings; or the conversation
                 ended by a failure of which neither a handler nor a call has been told.
         """
         from voicecli.conversation.session import VoiceSession
 
+        history = _turns(history)
         waited_for = set(self._tools) - set(self._config.background_tools)
         schemas = tuple(replace(tool.schema, blocking=tool.schema.name in waited_for) for tool in self._tools.values())
         connection: Connection = await self._provider.connect(
-            ConversationSetup(self._config, tools=schemas, history=tuple(history))
+            ConversationSetup(self._config, tools=schemas, history=history)
         )
         session = VoiceSession(connection, self._config, tools=self._tools, handlers=self._handlers, history=history)
         try:
@@ -102,42 +153,82 @@ class RealtimeVoice:
             await session.aclose()
         session.raise_untold_failure()
 
-    # -- handlers: plain functions (called in a thread, where they may block) or coroutine functions
+    async def talk(
+        self,
+        *,
+        microphone: str | int | None = None,
+        speaker: str | int | None = None,
+        echo: "EchoMode" = "auto",
+        history: Sequence[Turn] = (),
+        observers: Iterable[Callable[[Event], None]] = (),
+    ) -> None:
+        """Hold a conversation through microphone and loudspeaker, until the provider ends it or this is cancelled.
 
-    def on_transcript(self, handler: _H) -> _H:
-        """Register `handler(text, is_final)` or `handler(text, is_final, role)`.
+        What is to happen meanwhile is for the handlers; `connect`, `open_devices` and `converse` do the same step by
+        step, for a program that needs the session.
+
+        Args:
+            microphone, speaker, echo: as for `open_devices`.
+            history: as for `connect`.
+            observers: called with every event, also with the devices' notices; they must not block.
+
+        Raises:
+            AudioDeviceError: microphone or loudspeaker cannot be used.
+            ConfigurationError: with VADMode.NONE nobody could end a turn; or as `open_devices` and `connect` do.
+            RealtimeError: as `connect` does.
+        """
+        from voicecli.conversation.devices import open_devices
+        from voicecli.conversation.duplex import converse
+
+        if self._config.vad_mode is VADMode.NONE:
+            raise ConfigurationError(
+                "vad_mode: in talk() nobody could end a turn.",
+                advice="Choose SERVER or CLIENT; or use open_devices() and converse(), and call session.end_turn().",
+            )
+        told = tuple(observers)
+        async with (
+            self.connect(history=history) as session,
+            open_devices(session, microphone=microphone, speaker=speaker, echo=echo, observers=told) as devices,
+        ):
+            await converse(session, devices.microphone, devices.speaker, told)
+
+    # -- handlers: plain functions (called in a thread, where they may block) or coroutine functions. Each method is a
+    # decorator, and raises ConfigurationError for a function that could not be called so.
+
+    def on_transcript(self, handler: TranscriptHandler) -> TranscriptHandler:
+        """Register `handler(text, is_final, role)`, or one that takes fewer of them.
 
         Partial transcripts carry the text of the utterance so far, finals all of it; role is "user" or "assistant".
         """
         self._handlers.add("transcript", handler)
         return handler
 
-    def on_audio(self, handler: _H) -> _H:
+    def on_audio(self, handler: AudioHandler) -> AudioHandler:
         """Register `handler(audio)`: PCM16 mono of the reply, at `session.output_rate` Hz."""
         self._handlers.add("audio", handler)
         return handler
 
-    def on_tool_call(self, handler: _H) -> _H:
+    def on_tool_call(self, handler: ToolCallHandler) -> ToolCallHandler:
         """Register `handler(tool_name, args)`, asked before `tools`; None leaves the call to them."""
         self._handlers.add("tool_call", handler)
         return handler
 
-    def on_connect(self, handler: _H) -> _H:
+    def on_connect(self, handler: PlainHandler) -> PlainHandler:
         """Register `handler()`: the provider is ready."""
         self._handlers.add("connect", handler)
         return handler
 
-    def on_disconnect(self, handler: _H) -> _H:
+    def on_disconnect(self, handler: PlainHandler) -> PlainHandler:
         """Register `handler()`: the conversation is over."""
         self._handlers.add("disconnect", handler)
         return handler
 
-    def on_interrupted(self, handler: _H) -> _H:
+    def on_interrupted(self, handler: PlainHandler) -> PlainHandler:
         """Register `handler()`: the reply was cut off; throw away what is not yet played."""
         self._handlers.add("interrupted", handler)
         return handler
 
-    def on_error(self, handler: _H) -> _H:
+    def on_error(self, handler: ErrorHandler) -> ErrorHandler:
         """Register `handler(error)`: something went wrong, whether or not the conversation goes on."""
         self._handlers.add("error", handler)
         return handler
@@ -157,6 +248,7 @@ class RealtimeVoice:
     @staticmethod
     def list_models(provider: str) -> list[str]:
         """The provider's models, the default first. Raises ConfigurationError for an unknown provider."""
+        _check_provider(provider)
         found = find_provider(provider)
         names = [model.name for model in found.models]
         return sorted(names, key=lambda name: name != found.default_model)
@@ -164,6 +256,35 @@ class RealtimeVoice:
     @staticmethod
     def list_voices(provider: str) -> list[str]:
         """The provider's voices, the default first. Raises ConfigurationError for an unknown provider."""
+        _check_provider(provider)
         found = find_provider(provider)
         names = [voice.name for voice in found.voices]
         return sorted(names, key=lambda name: name != found.default_voice)
+
+
+def _check_provider(provider: object) -> None:
+    if not isinstance(provider, str | Provider):
+        raise ConfigurationError(
+            f"provider: a name is wanted, not {type(provider).__name__}.",
+            advice=f"There are {', '.join(RealtimeVoice.list_providers())}.",
+        )
+
+
+def _check_tools(tools: object) -> None:
+    if callable(tools) or isinstance(tools, str) or not isinstance(tools, Iterable):
+        raise ConfigurationError(
+            f"tools: a list of functions is wanted, not {type(tools).__name__}.", advice="Give tools=[function, ...]."
+        )
+
+
+def _turns(history: object) -> tuple[Turn, ...]:
+    turns = history if isinstance(history, Iterable) else (history,)
+    checked = []
+    for turn in turns:
+        if not isinstance(turn, Turn):
+            raise ConfigurationError(
+                f"history: turns are wanted, not {type(turn).__name__}.",
+                advice="Give the session.history of a conversation, or Turns of voicecli.transcript.",
+            )
+        checked.append(turn)
+    return tuple(checked)

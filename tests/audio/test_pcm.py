@@ -155,7 +155,28 @@ class TestChunks:
     @pytest.mark.parametrize(("chunk_ms", "rate"), [(0, 24_000), (-5, 24_000), (20, 0), (1, 500)])
     def test_refuse_lengths_and_rates_at_the_call(self, chunk_ms: int, rate: int) -> None:
         with pytest.raises(ConfigurationError):
-            chunk_audio(b"", chunk_ms, rate)
+            chunk_audio(b"", chunk_ms=chunk_ms, sample_rate=rate)
+
+    @pytest.mark.parametrize("chunk_ms", [math.inf, math.nan, -math.inf])
+    def test_refuse_what_is_no_duration(self, chunk_ms: float) -> None:
+        with pytest.raises(ConfigurationError, match="chunk_ms"):
+            chunk_audio(b"", chunk_ms=chunk_ms)
+
+    def test_are_cut_by_bytes(self) -> None:
+        audio = bytes(range(250)) * 40
+        chunks = list(chunk_audio(audio, 4096))
+        assert chunks == list(chunk_audio(audio, chunk_size=4096))
+        assert [len(chunk) for chunk in chunks] == [4096, 4096, 1808]
+        assert b"".join(chunks) == audio
+
+    @pytest.mark.parametrize("chunk_size", [4095, 1, 0, -2, 4096.0, True])
+    def test_refuse_sizes_that_cut_samples(self, chunk_size: int) -> None:
+        with pytest.raises(ConfigurationError, match="chunk_size"):
+            chunk_audio(bytes(10), chunk_size)
+
+    def test_refuse_two_sizes(self) -> None:
+        with pytest.raises(ConfigurationError, match="chunk_size and chunk_ms"):
+            chunk_audio(bytes(10), 4096, chunk_ms=20)
 
     def test_refuse_half_a_sample_at_the_call(self) -> None:
         with pytest.raises(AudioFormatError):

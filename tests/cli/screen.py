@@ -14,7 +14,7 @@ class Screen(io.StringIO):
 
     @property
     def lines(self) -> list[str]:
-        """What was written, without its colours."""
+        """The lines that were written, without their colours."""
         return [line.rstrip() for line in re.sub(r"\x1b\[[\d;]*m", "", self.getvalue()).splitlines()]
 
 

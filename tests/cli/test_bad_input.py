@@ -1,4 +1,4 @@
-"""Whatever is wrong gets a message that names it, and its exit code; never a traceback."""
+"""Bad input gets a message that names it, and its exit code; never a traceback."""
 
 import re
 import struct

@@ -145,7 +145,7 @@ def test_the_trace_holds_every_frame_and_no_secret(voice: Voice, tmp_path: Path)
 
 
 def test_what_is_said_can_be_written_wherever(voice: Voice) -> None:
-    """Whatever the terminal's encoding, and with half a character in it."""
+    """In any encoding of the terminal's, and with half a character in it."""
     said = "Caf\xe9 \N{SNOWMAN} \ud83d"
     for options in ([], ["--json"]):
         with OpenAIServer.in_thread(replies=[openai_server.Reply(text=said)]) as server:
@@ -194,7 +194,7 @@ def test_failures_are_one_clear_error(voice: Voice, options: dict[str, Any], cod
 
 
 def test_a_reply_that_a_lost_connection_cut_is_told_by_the_exit_code(voice: Voice, tmp_path: Path) -> None:
-    """What came of it is kept."""
+    """Its sound is kept as far as it came."""
     faults = [openai_server.Fault(stage="mid_response")]
     with OpenAIServer.in_thread(replies=[openai_server.Reply(text="It is Paris.")], faults=faults) as server:
         result = voice("send-text", "Hi", "-o", "r.wav", **openai(server))

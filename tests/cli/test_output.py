@@ -13,11 +13,15 @@ from voicecli.cli.output import JsonLines, PlainLines
 from voicecli.cli.run import run_live
 from voicecli.config import RealtimeConfig
 from voicecli.events import (
+    AssistantState,
     Event,
     Reconnecting,
     ResponseDone,
     SessionEnded,
     SessionStarted,
+    SpeechStarted,
+    SpeechStopped,
+    StateChanged,
     TranscriptUpdate,
     TurnMetrics,
     Usage,
@@ -48,6 +52,32 @@ def test_a_live_conversation_has_a_first_and_a_last_line() -> None:
     assert first == "Listening. Ctrl-C ends."
     assert said == ["You: How is it?", *(f"Reconnecting ({attempt}) in 0.5 s: It broke." for attempt in (1, 2))]
     assert last == "1 turn in 0 s, latency median 600 ms, worst 600 ms, 1 reconnect, $0.0300"
+
+
+def test_a_program_is_told_each_state_in_its_order() -> None:
+    observer = JsonLines(stream := io.StringIO())
+    events: list[Event] = [
+        STARTED,
+        StateChanged("silent", "listening"),
+        SpeechStarted(),
+        StateChanged("speaking", "listening"),
+        SpeechStopped(),
+        StateChanged("silent", "thinking"),
+    ]
+    for event in events:
+        observer(event)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    kinds = ["session_started", "state", "speech_started", "state", "speech_stopped", "state"]
+    assert [line["type"] for line in lines] == kinds
+    assert lines[3] == {"type": "state", "time_ms": lines[3]["time_ms"], "user": "speaking", "assistant": "listening"}
+
+
+def test_lines_for_people_say_nothing_of_states() -> None:
+    observer = PlainLines(stream := io.StringIO())
+    states: tuple[AssistantState, ...] = ("listening", "thinking", "speaking")
+    for state in states:
+        observer(StateChanged("silent", state))
+    assert stream.getvalue() == ""
 
 
 def test_on_a_terminal_the_last_line_keeps_clear_of_the_ctrl_c() -> None:

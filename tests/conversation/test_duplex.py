@@ -7,7 +7,7 @@ import pytest
 
 from voicecli import RealtimeConfig, RealtimeVoice, VADMode
 from voicecli.audio import Playhead
-from voicecli.commands import AppendAudio, EndTurn, StartTurn
+from voicecli.commands import AppendAudio, Command, EndTurn, StartTurn
 from voicecli.conversation.duplex import converse
 from voicecli.errors import AudioFormatError, RealtimeConnectionError, RealtimeError
 from voicecli.events import (
@@ -264,3 +264,32 @@ async def test_the_sink_knows_at_once_and_of_the_right_reply_that_it_is_complete
         await hold(ListSource([], endless=True), config=RealtimeConfig(), sink=sink, connection=connection)
         await telling
     assert sink.written == [*(("item2", bytes([n, 0])) for n in range(3)), ("end", b"")]
+
+
+@pytest.mark.parametrize("ends", ["program", "provider"])
+async def test_the_end_of_a_live_conversation_is_no_failure_of_the_microphone(ends: str) -> None:
+    """Sound is on its way when the end comes."""
+
+    class Ending(ScriptedConnection):
+        async def send(self, command: Command) -> None:
+            if ends == "program":
+                await self.aclose()
+            else:
+                self.play([SessionEnded("bye")])
+                self._closed = True
+            await super().send(command)
+
+    events, _ = await hold(
+        ListSource([bytes(640)] * 3, realtime=True, endless=True), config=RealtimeConfig(), connection=Ending()
+    )
+    assert isinstance(events[-1], SessionEnded)
+
+
+async def test_a_recording_that_could_not_be_sent_is_a_failure() -> None:
+    class Ending(ScriptedConnection):
+        async def send(self, command: Command) -> None:
+            await self.aclose()
+            await super().send(command)
+
+    with pytest.raises(RealtimeConnectionError):
+        await hold(ListSource([bytes(640)] * 3), config=RealtimeConfig(), connection=Ending())

@@ -18,7 +18,7 @@ from tests.loopback.openai_server import KEY
 from tests.virtual_audio import wait_until
 from voicecli.audio import EchoMode, resample_pcm16
 from voicecli.audio.devices.endpoints import Speaker
-from voicecli.cli.live import Live
+from voicecli.cli.live import LiveConversation
 from voicecli.cli.options import Devices
 from voicecli.config import ClientVAD, RealtimeConfig, VADMode
 from voicecli.events import Event, Notice, SessionStarted, SpeechStarted
@@ -48,7 +48,7 @@ class Talk:
         noticed_ms: how much of the reply had been heard whenever the user's voice was noticed.
     """
 
-    live: Live
+    live: LiveConversation
     events: list[Event] = field(default_factory=list)
     noticed_ms: list[int] = field(default_factory=list)
 
@@ -95,7 +95,7 @@ async def talking(
     """With microphone and loudspeaker open, and with `wait` connected; ends as the key ends it."""
     provider = find_provider("openai")
     config = RealtimeConfig(api_key=KEY, base_url=url, vad_mode=vad_mode, client_vad=client_vad or ClientVAD())
-    talk = Talk(Live(config, provider.capabilities, Devices(echo=echo)))
+    talk = Talk(LiveConversation(config, provider.capabilities, Devices(echo=echo)))
     await talk.live.open()
     holding = asyncio.create_task(talk.live.hold(RealtimeVoice(provider, config=config), [talk.see]))
     try:

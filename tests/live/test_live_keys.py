@@ -14,7 +14,7 @@ import pytest
 from tests.support.virtual_time import virtual_time
 from voicecli.audio import Playhead
 from voicecli.audio.devices.stream import DeviceFormat
-from voicecli.cli.live import Live
+from voicecli.cli.live import LiveConversation
 from voicecli.cli.options import Devices
 from voicecli.commands import AppendAudio, Command, EndTurn, PauseAudio, SendText, StartTurn
 from voicecli.config import RealtimeConfig, VADMode
@@ -75,7 +75,7 @@ class Sink:
 class Talk:
     """A live conversation, and what is said in it."""
 
-    live: Live
+    live: LiveConversation
     connection: ScriptedConnection
     answered: asyncio.Event
     holding: "asyncio.Task[None]"
@@ -118,7 +118,7 @@ async def dialling(vad_mode: VADMode, connection: ScriptedConnection | None = No
 
     provider = replace(scripted_provider(), connect=connect)
     config = RealtimeConfig(vad_mode=vad_mode)
-    live = Live(config, provider.capabilities, Devices(echo="off"), sink=Sink())
+    live = LiveConversation(config, provider.capabilities, Devices(echo="off"), sink=Sink())
     await live.open()
     events: list[Event] = []
     holding = asyncio.create_task(live.hold(RealtimeVoice(provider, config=config), [events.append]))
@@ -289,7 +289,7 @@ async def test_a_second_ctrl_c_stops_it_wherever_it_is() -> None:
         await talk.answer()
         outer = asyncio.create_task(talk.live.hold(RealtimeVoice(scripted_provider()), []))
         await asyncio.sleep(0.1)
-        talk.live._leaving = True
+        talk.live._ending = True
         outer.cancel()
         await asyncio.wait([outer])
         assert outer.cancelled()

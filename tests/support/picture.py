@@ -18,6 +18,7 @@ from voicecli.events import (
     SessionStarted,
     SpeechStarted,
     SpeechStopped,
+    StateChanged,
     ToolCallFinished,
     ToolCallRequest,
     TranscriptUpdate,
@@ -25,8 +26,9 @@ from voicecli.events import (
     Usage,
 )
 from voicecli.terminal.line_editor import LineEditor
-from voicecli.terminal.render import draw_entry, draw_footer
-from voicecli.terminal.view_model import Sound, View
+from voicecli.terminal.render_entry import draw_entry
+from voicecli.terminal.render_footer import draw_footer
+from voicecli.terminal.view_model import AudioStatus, ViewModel
 
 WIDTH = 84
 _QUIET, _LOUD = (0.1, 0.15, 0.1, 0.0, 0.0), (0.6, 1.0, 0.8, 0.5, 0.3)
@@ -41,20 +43,22 @@ class Scene:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.view = View(clock=lambda: self.now)
+        self.view = ViewModel(clock=lambda: self.now)
 
     def moments(self) -> Iterator[str]:
         """Plays on; yields the name of each state the view is in."""
         view = self.view
         yield "connecting"
-        self._happen(SessionStarted("", "", "", 24_000, 24_000))
+        self._happen(SessionStarted("", "", "", 24_000, 24_000), StateChanged("silent", "listening"))
         self._sound(_QUIET)
         yield "listening"
-        self._happen(SpeechStarted(), TranscriptUpdate("user", "1", "What's the weather in", final=False))
+        self._happen(SpeechStarted(), StateChanged("speaking", "listening"))
+        self._happen(TranscriptUpdate("user", "1", "What's the weather in", final=False))
         self._sound(_LOUD)
         yield "hearing"
         self._sound(_QUIET)
-        self._happen(SpeechStopped(), TranscriptUpdate("user", "1", "What's the weather in Paris?", final=True))
+        self._happen(SpeechStopped(), StateChanged("silent", "thinking"))
+        self._happen(TranscriptUpdate("user", "1", "What's the weather in Paris?", final=True))
         self._happen(ResponseStarted("1"), ToolCallRequest("1", "get_weather", '{"city": "Paris"}'))
         self._happen(ResponseDone("1", awaits_tools=True))
         self.now += 1.2
@@ -63,7 +67,7 @@ class Scene:
         self._reply("2", "Sunny, 21 degrees, with a light wind from the west.", first_heard_ms=640)
         self._happen(SpeechStarted(), SpeechStopped())
         self._happen(TranscriptUpdate("user", "2", "And tomorrow? Do I need an umbrella?", final=True))
-        self._happen(ResponseStarted("3"), AudioChunk(b"", "3", "3"))
+        self._happen(ResponseStarted("3"), AudioChunk(b"", "3", "3"), StateChanged("silent", "speaking"))
         self._happen(
             TranscriptUpdate("assistant", "3", "Tomorrow it will rain from noon on, so take one with you", final=False)
         )
@@ -71,13 +75,14 @@ class Scene:
         yield "speaking"
         self._sound(_QUIET)
         self._happen(ResponseDone("3", usage=Usage(cost_usd=0.0098), metrics=TurnMetrics(first_heard_ms=390)))
+        self._happen(StateChanged("silent", "listening"))
         view.microphone_muted = True
         yield "muted"
         view.editor = LineEditor()
         view.editor.text, view.editor.cursor = "Call me Zoë", 7
         yield "typing"
         view.editor = None
-        self._happen(Reconnecting(2, 1.0, "the network is gone"))
+        self._happen(StateChanged("silent", "reconnecting"), Reconnecting(2, 1.0, "the network is gone"))
         yield "reconnecting"
 
     def _happen(self, *events: Event) -> None:
@@ -90,7 +95,7 @@ class Scene:
         self._happen(ResponseDone(name, usage=Usage(cost_usd=0.0112), metrics=metrics))
 
     def _sound(self, microphone: tuple[float, ...], speaker: tuple[float, ...] = (0.0,) * 5) -> None:
-        self.view.set_sound(Sound("Built-in", "Headphones", microphone, speaker, any(speaker), "aec"))
+        self.view.audio = AudioStatus("Built-in", "Headphones", microphone, speaker, any(speaker), "aec")
 
 
 def picture(*moments: str) -> str:

@@ -21,7 +21,7 @@ from voicecli.events import (
     Usage,
 )
 from voicecli.terminal.live_view import LiveView, can_show
-from voicecli.terminal.view_model import Sound, View
+from voicecli.terminal.view_model import AudioStatus, ViewModel
 from voicecli.testing import ScriptedConnection, scripted_provider
 from voicecli.voice import RealtimeVoice
 
@@ -58,7 +58,7 @@ class Silence:
 
 
 class Demo:
-    def __init__(self, view: View, connection: ScriptedConnection, ended: asyncio.Event) -> None:
+    def __init__(self, view: ViewModel, connection: ScriptedConnection, ended: asyncio.Event) -> None:
         self._view = view
         self._connection = connection
         self._ended = ended
@@ -99,16 +99,16 @@ async def main(arguments: Sequence[str]) -> None:
     if not can_show(sys.stdin, sys.stdout):
         raise SystemExit("no live view here")
     connection, ended = ScriptedConnection(), asyncio.Event()
-    view = View(push_to_talk="push" in arguments)
+    view = ViewModel(push_to_talk="push" in arguments)
     demo = Demo(view, connection, ended)
-    sound = Sound("A microphone", "A speaker", (0.2, 0.5, 0.9, 0.4, 0.1), (), echo="gate")
+    audio = AudioStatus("A microphone", "A speaker", (0.2, 0.5, 0.9, 0.4, 0.1), (), echo="gate")
 
     def weather(city: str) -> str:
         return f"sunny in {city}"
 
     config = RealtimeConfig(vad_mode=VADMode.NONE if view.push_to_talk else VADMode.SERVER)
     voice = RealtimeVoice(scripted_provider(connection=connection), config=config, tools=[weather])
-    async with LiveView(view, demo, sound=lambda: sound):
+    async with LiveView(view, demo, audio=lambda: audio):
         if "crash" in arguments:
             await asyncio.sleep(0.2)
             raise RuntimeError("the demo crashed")

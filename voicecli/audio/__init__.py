@@ -3,18 +3,22 @@
 All audio inside voicecli is PCM16: signed 16-bit little-endian samples, mono, as `bytes`.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from voicecli.audio.ports import AudioSink, AudioSource, EchoMode, Playhead
 
 if TYPE_CHECKING:
+    from voicecli.audio.devices.endpoints import Microphone, Speaker
     from voicecli.audio.pcm import chunk_audio, float32_to_pcm16, pcm16_to_float32, resample_pcm16
 
 __all__ = [
     "AudioSink",
     "AudioSource",
     "EchoMode",
+    "Microphone",
     "Playhead",
+    "Speaker",
     "chunk_audio",
     "float32_to_pcm16",
     "pcm16_to_float32",
@@ -22,10 +26,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # numpy and soxr load on first use: `import voicecli` and `voice --help` must not pay for them.
-    if name in {"chunk_audio", "float32_to_pcm16", "pcm16_to_float32", "resample_pcm16"}:
-        from voicecli.audio import pcm
+_PCM = ("chunk_audio", "float32_to_pcm16", "pcm16_to_float32", "resample_pcm16")
+_HOMES = {"Microphone": "devices.endpoints", "Speaker": "devices.endpoints", **dict.fromkeys(_PCM, "pcm")}
 
-        return getattr(pcm, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    # numpy, soxr and sounddevice load on first use: `import voicecli` and `voice --help` must not pay for them.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

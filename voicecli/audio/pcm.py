@@ -8,6 +8,7 @@ import numpy.typing as npt
 import soxr
 
 from voicecli.errors import AudioFormatError, ConfigurationError
+from voicecli.pcm16 import SAMPLE_BYTES, PcmFormat, SampleAligner
 
 __all__ = [
     "SILENCE_DBFS",
@@ -61,21 +62,44 @@ def resample_pcm16(audio: bytes, from_rate: int, to_rate: int) -> bytes:
     return float32_to_pcm16(soxr.resample(pcm16_to_float32(audio), from_rate, to_rate, quality="VHQ"))
 
 
-def chunk_audio(audio: bytes, chunk_ms: int = 20, sample_rate: int = 24_000) -> Iterator[bytes]:
-    """Cut PCM16 mono into chunks of `chunk_ms`; the last one may be shorter.
+def chunk_audio(
+    audio: bytes, chunk_size: int | None = None, *, chunk_ms: float | None = None, sample_rate: int = 24_000
+) -> Iterator[bytes]:
+    """Cut PCM16 mono into chunks of equal size; the last one may be shorter.
+
+    Args:
+        chunk_size: in bytes: even, as a sample has two.
+        chunk_ms: in milliseconds at `sample_rate`, rounded down to whole samples; 20 unless `chunk_size` is given.
+        sample_rate: in Hz; only `chunk_ms` needs it.
 
     Raises:
         AudioFormatError: an odd number of bytes.
-        ConfigurationError: a rate or length that cannot be.
+        ConfigurationError: a rate or size that cannot be, or both sizes.
     """
     check_rates(sample_rate)
     _check_even(audio)
-    size = sample_rate * chunk_ms // 1000 * 2
+    if chunk_size is None:
+        size = _size_of(20 if chunk_ms is None else chunk_ms, sample_rate)
+    elif chunk_ms is not None:
+        raise ConfigurationError("chunk_size and chunk_ms are both given.", advice="Give one of them.")
+    elif type(chunk_size) is not int or chunk_size <= 0 or chunk_size % SAMPLE_BYTES:
+        raise ConfigurationError(
+            f"chunk_size: {chunk_size!r} is not a number of bytes that holds whole samples.",
+            advice="Give an even number above 0, such as 960, or chunk_ms.",
+        )
+    else:
+        size = chunk_size
+    return (bytes(audio[start : start + size]) for start in range(0, len(audio), size))
+
+
+def _size_of(chunk_ms: float, sample_rate: int) -> int:
+    size = PcmFormat(sample_rate).size(chunk_ms) if isinstance(chunk_ms, int | float) and math.isfinite(chunk_ms) else 0
     if size <= 0:
         raise ConfigurationError(
-            f"chunk_ms: {chunk_ms!r} at {sample_rate} Hz is less than one sample.", advice="Usual are 20 to 100 ms."
+            f"chunk_ms: {chunk_ms!r} at {sample_rate} Hz is less than one sample, or no duration.",
+            advice="Usual are 20 to 100 ms.",
         )
-    return (bytes(audio[start : start + size]) for start in range(0, len(audio), size))
+    return size
 
 
 def pcm16_to_float32(audio: bytes) -> Samples:
@@ -148,15 +172,12 @@ class Resampler:
             self._half = math.ceil(max(_HALF_LENGTH_S, _HALF_LENGTH_SAMPLES / lower) * from_rate)
             self._phases = min(self._up, _MOST_PHASES)
             self._bank = _kaiser_bank(self._half, lower / 2 / from_rate, self._phases)
-        self._odd = b""
+        self._aligner = SampleAligner()
         self._reset()
 
     def process(self, audio: bytes) -> bytes:
         """Take more of the stream; what can be said of the output so far. Half a sample waits for its other half."""
-        if self._odd or len(audio) % 2:
-            audio = self._odd + audio
-            whole = len(audio) & ~1
-            audio, self._odd = audio[:whole], audio[whole:]
+        audio = self._aligner.push(audio)
         if self._same or not audio:
             return audio
         return self._push(pcm16_to_float32(audio))
@@ -167,8 +188,7 @@ class Resampler:
         Raises:
             AudioFormatError: the stream ended amid a sample; the whole samples are there at the next `flush`.
         """
-        if self._odd:
-            self._odd = b""
+        if self._aligner.clear():
             raise _odd_length("The stream")
         rest = b"" if self._same else self._push(np.zeros(self._half, np.float32))
         self._reset()
@@ -239,7 +259,7 @@ def check_rates(*rates: int) -> None:
 
 
 def _check_even(audio: bytes) -> None:
-    if len(audio) % 2:
+    if len(audio) % SAMPLE_BYTES:
         raise _odd_length(f"PCM16 of {len(audio)} bytes")
 
 

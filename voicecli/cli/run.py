@@ -1,33 +1,31 @@
 """Runs one conversation for a command: opens what it needs, shows what happens, tells how it ended."""
 
 import asyncio
-import importlib.util
-import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 from voicecli.audio.files import WavSink, WavSource
 from voicecli.cli.exit import ExitStatus, status_of
 from voicecli.cli.options import Choices, Devices
 from voicecli.cli.output import JsonLines, PlainLines
+from voicecli.cli.prepare import prepare
+from voicecli.cli.tool_file import load_tools
 from voicecli.cli.unused import unused_options
 from voicecli.config import VADMode
 from voicecli.conversation.duplex import Observer, converse
-from voicecli.errors import ConfigurationError, RealtimeError, ToolError
+from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.events import CONNECTION_LOST, ErrorOccurred, Event, Notice, ResponseDone
 from voicecli.voice import RealtimeVoice
 
-__all__ = ["load_tools", "run_conversation", "run_live"]
+__all__ = ["run_conversation", "run_live"]
 
 
-class _Failures:
-    """Notices, as an observer, turns that got no whole answer.
+class _UnansweredTurns:
+    """Observer of turns that got no complete answer.
 
     Attributes:
-        status: what the command exits with because of the last of them.
+        status: the exit code because of the last of them; OK without any.
     """
 
     def __init__(self) -> None:
@@ -47,11 +45,14 @@ class _Failures:
 def run_conversation(
     choices: Choices, source: WavSource | str, output: str | None, *, as_json: bool, quiet: bool
 ) -> ExitStatus:
-    """Hold the conversation and return when it is over; whether each turn was wholly answered, as an exit status.
+    """Hold the conversation and return when it is over.
 
     Args:
         source: the user's voice, or one turn in writing.
         output: the WAV file for the reply, "-" for standard output, None for nowhere.
+
+    Returns:
+        OK where each turn got a complete answer.
 
     Raises:
         RealtimeError: as `converse` does, and when something named on the command line cannot be used.
@@ -60,18 +61,18 @@ def run_conversation(
     # Standard output carries the sound when that is piped on; words then go to standard error.
     words = None if output == "-" else sys.stdout
     lines: list[Observer] = [JsonLines(sys.stdout) if as_json else PlainLines(words, quiet=quiet)]
-    failures = _Failures()
+    unanswered = _UnansweredTurns()
     if isinstance(source, WavSource):
         _tell_unused(unused_options(choices), lines)
-    with _told(lines):
+    with _failures_as_json(lines):
         sink = None
         if output is not None:
             # Before anything is asked of the provider: an answer must not be lost because it cannot be written.
             rate = choices.provider.capabilities.output_rate
             sink = WavSink(output, rate, source=source if isinstance(source, WavSource) else None)
-        _prepare(choices)
-        asyncio.run(_converse(voice, source, sink, [*lines, failures]))
-    return failures.status
+        prepare(choices)
+        asyncio.run(_converse(voice, source, sink, [*lines, unanswered]))
+    return unanswered.status
 
 
 def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json: bool, quiet: bool) -> None:
@@ -100,8 +101,8 @@ def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json:
         )
     # Before the view takes the terminal.
     _tell_unused(unused_options(choices, live=True, output=output), lines or [PlainLines(None)])
-    with _told(lines):
-        _prepare(choices)
+    with _failures_as_json(lines):
+        prepare(choices)
         sink = WavSink(output, capabilities.output_rate) if output is not None else None
         interrupted = asyncio.run(talk(voice, capabilities, devices, lines, sink=sink))
     if interrupted:
@@ -120,7 +121,7 @@ def _tell_unused(options: list[str], lines: list[Observer]) -> None:
 
 
 @contextmanager
-def _told(lines: list[Observer]) -> Iterator[None]:
+def _failures_as_json(lines: list[Observer]) -> Iterator[None]:
     """A failure is one more line for whoever reads JSON."""
     try:
         yield
@@ -129,36 +130,6 @@ def _told(lines: list[Observer]) -> Iterator[None]:
             if isinstance(line, JsonLines):
                 line.failed(error)
         raise
-
-
-def _prepare(choices: Choices) -> None:
-    """Let the provider fetch what it needs once, with a bar on a terminal and a line elsewhere."""
-    if choices.provider.prepare is None:
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    what = "Fetching the built-in model, once"
-    task: TaskID | None = None
-    bar = Progress(*columns, console=console, transient=True)
-
-    def show(done: int, total: int) -> None:
-        nonlocal task
-        if task is None:
-            task = bar.add_task(what, total=total)
-            if console.is_terminal:
-                bar.start()
-            else:
-                console.print(f"{what} ({total / 1e6:.0f} MB) ...")
-        bar.update(task, completed=done, total=total)
-
-    try:
-        choices.provider.prepare(choices.config, show)
-    finally:
-        if bar.live.is_started:  # otherwise it would write an empty line
-            bar.stop()
 
 
 async def _converse(
@@ -174,38 +145,3 @@ async def _converse(
             await source.aclose()
         if sink is not None:
             await sink.aclose()
-
-
-def load_tools(path: Path) -> list[Callable[..., Any]]:
-    """The public functions defined in a Python file.
-
-    Raises:
-        ToolError: it cannot be read or imported, or defines none.
-    """
-    spec = importlib.util.spec_from_file_location(f"voicecli_tools_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ToolError(f"{path} is not a Python file.", advice="Name a file that ends in .py.")
-    module = importlib.util.module_from_spec(spec)
-    # What it imports may lie beside it.
-    sys.path.insert(0, str(path.resolve().parent))
-    try:
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-    except FileNotFoundError as error:
-        if error.filename and Path(error.filename) == path.resolve():
-            raise ToolError(f"There is no file {path}.", advice="Give the path of your tools file.") from error
-        raise ToolError(f"{path} cannot be imported: {error}", advice="Mend it, and try again.") from error
-    except (Exception, SystemExit) as error:
-        raise ToolError(
-            f"{path} cannot be imported: {type(error).__name__}: {error}", advice="Mend it, and try again."
-        ) from error
-    finally:
-        sys.path.pop(0)
-    functions: list[Callable[..., Any]] = [
-        value
-        for name, value in vars(module).items()
-        if inspect.isfunction(value) and not name.startswith("_") and value.__module__ == spec.name
-    ]
-    if not functions:
-        raise ToolError(f"{path} defines no public function.", advice="Write `def name(...)` with a docstring.")
-    return functions

@@ -7,7 +7,6 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI, ProxyError
 
 from voicecli._version import __version__
+from voicecli.credentials import check_headers
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
 from voicecli.ports import Codec
 
@@ -90,7 +90,8 @@ async def dial(codec: Codec) -> Socket:
         RealtimeConnectionError: the provider cannot be reached (`code` is UNREACHABLE or "certificate"), or what
             the codec makes of its refusal.
     """
-    url, headers = codec.url, _checked(codec.headers)
+    url, headers = codec.url, codec.headers
+    check_headers(headers)
     options: dict[str, Any] = {"ssl": _tls(*_environment())} if url.startswith("wss:") else {}
     try:
         dialling = _Dialling(
@@ -151,16 +152,6 @@ def _tls(requests_ca: str | None, curl_ca: str | None, *_openssl: str | None) ->
                     advice="Point it at a PEM file, or unset it.",
                 ) from None
     return context
-
-
-def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
-    for name, value in headers.items():
-        if not (name + value).isascii() or not (name + value).isprintable():
-            raise ConfigurationError(
-                f"The header {name!r} has characters that HTTP does not allow.",
-                advice="Was a key copied with a line break or a quotation mark?",
-            )
-    return headers
 
 
 def _refused(codec: Codec, refusal: InvalidStatus) -> RealtimeConnectionError:

@@ -3,6 +3,7 @@
 from collections import deque
 
 from voicecli.commands import AppendAudio, Command, SendImage, SendText, ToolResult
+from voicecli.pcm16 import peak
 
 __all__ = ["Outbox", "Pace"]
 
@@ -74,7 +75,7 @@ class Outbox:
             if isinstance(command, AppendAudio):
                 del self._commands[index]
                 self._audio_bytes -= len(command.audio)
-                if not _is_silence(command.audio):
+                if peak(command.audio) >= _SILENCE:
                     self.dropped_bytes += len(command.audio)
                 return
 
@@ -102,11 +103,6 @@ class Pace:
     def waited(self, now: float) -> None:
         """The sender was made to wait until `now`: that it sent nothing meanwhile does not make it live."""
         self._at = now
-
-
-def _is_silence(audio: bytes) -> bool:
-    samples = memoryview(audio)[: len(audio) & ~1].cast("h")
-    return max(samples, default=0) < _SILENCE and min(samples, default=0) > -_SILENCE
 
 
 def _size(command: Command) -> int:

@@ -1,13 +1,28 @@
-"""One iteration over a conversation's events."""
+"""Events on their way to everybody who listens: handlers, iterations, the transcript, and a call that waits."""
 
 import asyncio
-from collections.abc import Iterable
+import weakref
+from collections import deque
+from collections.abc import Iterable, Sequence
 
-from voicecli.conversation.handlers import MOST_WAITING
+from voicecli.conversation.handlers import MOST_WAITING, HandlerLanes, Handlers
+from voicecli.conversation.response import Answer
 from voicecli.errors import RealtimeError
-from voicecli.events import Event
+from voicecli.events import (
+    AudioChunk,
+    ErrorOccurred,
+    Event,
+    Interrupted,
+    SessionEnded,
+    SessionStarted,
+    TranscriptUpdate,
+)
+from voicecli.transcript import Transcript, Turn
 
-__all__ = ["Subscription"]
+__all__ = ["Audience", "Subscription"]
+
+# Events kept for an iteration that begins after the conversation did.
+_BACKLOG = 1024
 
 
 class Subscription:
@@ -53,3 +68,92 @@ class Subscription:
         if self._failure is not None:
             raise self._failure
         raise StopAsyncIteration
+
+
+class Audience:
+    """Everybody who is told of a session's events.
+
+    Args:
+        handlers: the program's.
+        history: turns that the transcript begins with.
+
+    Attributes:
+        transcript: the conversation so far.
+        answer: collects the events of the answer that a call waits for.
+        failure: what ended the conversation, or None.
+        failure_told: whether somebody has been told of it.
+    """
+
+    def __init__(self, handlers: Handlers, history: Sequence[Turn]) -> None:
+        self.transcript = Transcript(history)
+        self.answer: Answer | None = None
+        self.failure: RealtimeError | None = None
+        self.failure_told = False
+        self._handlers = handlers
+        self._lanes = HandlerLanes(handlers)
+        self._subscriptions: weakref.WeakSet[Subscription] = weakref.WeakSet()
+        self._backlog: deque[Event] | None = None if handlers.any() else deque(maxlen=_BACKLOG)
+        self._over = False
+
+    @property
+    def hears_audio(self) -> bool:
+        """Whether somebody takes the reply's sound as it comes."""
+        return len(self._handlers.of("audio")) > 0 or len(self._subscriptions) > 0
+
+    def subscribe(self) -> Subscription:
+        """A new iteration; the first one gets what was told before it."""
+        subscription = Subscription(self._backlog or ())
+        self._backlog = None
+        self._subscriptions.add(subscription)
+        if self._over:
+            self.failure_told = True
+            subscription.finish(self.failure)
+        return subscription
+
+    def collect(self) -> Answer:
+        """From now on events make up an answer; nobody will iterate over those before."""
+        self._backlog = None
+        self.answer = Answer()
+        return self.answer
+
+    def tell(self, event: Event) -> None:
+        """Tell everybody. Never waits."""
+        self.transcript.apply(event)
+        if self.answer is not None:
+            self.answer.add(event)
+        if self._backlog is not None:
+            self._backlog.append(event)
+        if self._subscriptions:  # its iteration is dear
+            for subscription in tuple(self._subscriptions):
+                subscription.put(event)
+        match event:
+            case AudioChunk(audio):
+                self._lanes.call("audio", audio)
+            case TranscriptUpdate(role, text=text, final=final) if text:
+                self._lanes.call("transcript", text, final, role)
+            case Interrupted():
+                self._lanes.call("interrupted")
+            case SessionStarted(resumed=False):
+                self._lanes.call("connect")
+            case SessionEnded():
+                self._lanes.call("disconnect")
+            case ErrorOccurred(error):
+                self._lanes.call("error", error)
+
+    def discard_audio(self) -> None:
+        """Forget the sound that waits for slow handlers."""
+        self._lanes.discard("audio")
+
+    def end(self, last: SessionEnded, failure: RealtimeError | None) -> None:
+        """The conversation is over: `last` is the last event."""
+        self._over, self.failure = True, failure
+        if failure is not None:
+            self.failure_told = bool(self._handlers.of("error")) or len(self._subscriptions) > 0
+            self._lanes.call("error", failure)
+        self.tell(last)
+        for subscription in tuple(self._subscriptions):
+            subscription.finish(failure)
+
+    async def aclose(self) -> None:
+        """Let handlers finish."""
+        await self._lanes.aclose()

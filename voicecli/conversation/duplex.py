@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from voicecli.audio import AudioSink, AudioSource, Playhead
 from voicecli.config import VADMode
 from voicecli.conversation.session import VoiceSession
+from voicecli.errors import RealtimeConnectionError
 from voicecli.events import AudioChunk, AudioDone, Event, Interrupted
 
 __all__ = ["Observer", "converse"]
@@ -47,8 +48,10 @@ async def converse(
             await sink.drain()
         await session.aclose()  # listening ends by itself when it has seen everything
         await listening
-        if speaking.done():
-            speaking.result()
+        # A microphone cannot know that the end has come: what it sends then is no failure, as the events told why.
+        error = speaking.exception() if speaking.done() else None
+        if error is not None and not (session.realtime and isinstance(error, RealtimeConnectionError)):
+            raise error
     finally:
         speaking.cancel()
         await session.aclose()

@@ -10,19 +10,59 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from voicecli.errors import RealtimeError
+from voicecli.errors import ConfigurationError, RealtimeError
+from voicecli.events import Role
 from voicecli.tools import run_in_thread
 
-__all__ = ["HOOKS", "MOST_WAITING", "Handler", "HandlerLanes", "Handlers", "call_handler", "positional_arity"]
+__all__ = [
+    "HOOKS",
+    "MOST_WAITING",
+    "AudioHandler",
+    "ErrorHandler",
+    "Handler",
+    "HandlerLanes",
+    "Handlers",
+    "PlainHandler",
+    "ToolCallHandler",
+    "TranscriptHandler",
+    "call_handler",
+    "positional_arity",
+]
 
 Handler = Callable[..., Any]
 
-HOOKS = ("audio", "connect", "disconnect", "error", "interrupted", "tool_call", "transcript")
+PlainHandler = TypeVar("PlainHandler", bound=Callable[[], object])
+AudioHandler = TypeVar("AudioHandler", bound=Callable[[bytes], object] | Callable[[], object])
+ErrorHandler = TypeVar("ErrorHandler", bound=Callable[[RealtimeError], object] | Callable[[], object])
+ToolCallHandler = TypeVar("ToolCallHandler", bound=Callable[[str, dict[str, Any]], object])
+TranscriptHandler = TypeVar(
+    "TranscriptHandler",
+    bound=Callable[[str, bool, Role], object]
+    | Callable[[str, bool], object]
+    | Callable[[str], object]
+    | Callable[[], object],
+)
+
+HOOKS: dict[str, tuple[str, ...]] = {
+    "audio": ("audio: bytes",),
+    "connect": (),
+    "disconnect": (),
+    "error": ("error: Exception",),
+    "interrupted": (),
+    "tool_call": ("tool_name: str", "args: dict[str, Any]"),
+    "transcript": ("text: str", "is_final: bool", "role: str"),
+}
+"""What can be handled, and the parameters of a handler of it."""
+
+_TAKES_ALL = {"tool_call"}
+"""Hooks whose handlers cannot leave out the last parameters."""
 
 MOST_WAITING = 10_000
 """Events that wait for a handler or an iteration: about a quarter of an hour of a reply's sound, 50 MB."""
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 _log = logging.getLogger(__name__)
 
@@ -34,8 +74,8 @@ class Handlers:
         self._by_hook: dict[str, list[Handler]] = {hook: [] for hook in HOOKS}
 
     def add(self, hook: str, handler: Handler) -> None:
-        if not callable(handler):
-            raise TypeError(f"on_{hook} takes a function, not {type(handler).__name__}")
+        """Register a handler. Raises ConfigurationError when it could not be called."""
+        _check_handler(hook, handler)
         self._by_hook[hook].append(handler)
 
     def of(self, hook: str) -> list[Handler]:
@@ -43,6 +83,33 @@ class Handlers:
 
     def any(self) -> bool:
         return any(self._by_hook.values())
+
+
+def _check_handler(hook: str, handler: Handler) -> None:
+    if not callable(handler):
+        raise ConfigurationError(f"on_{hook} takes a function, not {type(handler).__name__}.")
+    name = getattr(handler, "__name__", type(handler).__name__)
+    parameters = HOOKS[hook]
+    takes = f"on_{hook} takes a function of ({', '.join(part.partition(':')[0] for part in parameters)})"
+    if fewer := len(parameters) > 0 and hook not in _TAKES_ALL:
+        takes += " or fewer"
+    advice = f"Write def {name}({', '.join(parameters)}){', or leave out the last ones' if fewer else ''}."
+    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+        raise ConfigurationError(f"{takes}; {name}() is a generator, which would never run.", advice=advice)
+    try:
+        signature = inspect.signature(handler)
+    except (TypeError, ValueError):  # some builtins have none
+        return
+    least = len(parameters) if hook in _TAKES_ALL else 0
+    needed = [part for part in signature.parameters.values() if part.default is part.empty]
+    named = [part.name for part in needed if part.kind is part.KEYWORD_ONLY]
+    count = sum(part.kind in _POSITIONAL for part in needed)
+    if named:
+        raise ConfigurationError(f"{takes}; {name}() needs {', '.join(named)} by name.", advice=advice)
+    if count > len(parameters):
+        raise ConfigurationError(f"{takes}; {name}() needs {count} argument{'s' * (count > 1)}.", advice=advice)
+    if (most := positional_arity(handler, len(parameters))) < least:
+        raise ConfigurationError(f"{takes}; {name}() takes {most} of them.", advice=advice)
 
 
 async def call_handler(handler: Handler, *args: Any) -> Any:
@@ -67,8 +134,7 @@ def positional_arity(handler: Handler, most: int) -> int:
         return most
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
         return most
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return min(most, sum(parameter.kind in positional for parameter in parameters))
+    return min(most, sum(parameter.kind in _POSITIONAL for parameter in parameters))
 
 
 class HandlerLanes:
@@ -105,20 +171,16 @@ class HandlerLanes:
 
     def _failed(self, hook: str, handler: Handler, error: Exception) -> None:
         name = getattr(handler, "__name__", repr(handler))
-        if hook == "error":
-            # Its own failure cannot go to it again.
-            _log.warning("The on_error handler %s failed: %s: %s", name, type(error).__name__, error)
-            return
-        wrapped = RealtimeError(f"The on_{hook} handler {name} failed: {type(error).__name__}: {error}")
-        wrapped.__cause__ = error
-        if self._handlers.of("error"):
-            self.call("error", wrapped)
-        else:
-            # Said once for each handler: one that fails usually goes on failing.
-            first = handler not in self._complained
-            if first:
-                self._complained.append(handler)
-            _log.log(logging.WARNING if first else logging.DEBUG, "%s", wrapped)
+        failed = RealtimeError(f"The on_{hook} handler {name} failed: {type(error).__name__}: {error}")
+        failed.__cause__ = error
+        # With its traceback, once for each handler: one that fails usually goes on failing.
+        first = handler not in self._complained
+        if first:
+            self._complained.append(handler)
+        traceback = error if first and error.__traceback__ is not None else None
+        _log.log(logging.ERROR if first else logging.DEBUG, "%s", failed, exc_info=traceback)
+        if hook != "error":  # its own failure cannot go to it again
+            self.call("error", failed)
 
     async def aclose(self) -> None:
         """Let the handlers take what is left, for `DRAIN_S` at the most, then stop them."""

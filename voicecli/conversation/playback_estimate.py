@@ -17,9 +17,11 @@ class PlaybackEstimate:
     def __init__(self, sample_rate: int) -> None:
         self._bytes_per_s = sample_rate * 2
         self._pieces: deque[tuple[str, float, float]] = deque()  # item, when its sound starts, when it ends
+        self._paused_at: float | None = None
 
     def add(self, audio: bytes, item_id: str, now: float) -> None:
         """A chunk of the item's audio was handed out."""
+        now = self._time(now)
         while self._pieces and self._pieces[0][2] <= now and self._pieces[0][0] != item_id:
             self._pieces.popleft()  # heard, and of an item that nobody will ask for
         start = max(now, self._pieces[-1][2]) if self._pieces else now
@@ -28,8 +30,35 @@ class PlaybackEstimate:
             start = self._pieces.pop()[1]  # goes on without a gap
         self._pieces.append((item_id, start, end))
 
+    def pause(self, now: float) -> None:
+        """The sound is held up until `resume`."""
+        if self._paused_at is None:
+            self._paused_at = now
+
+    def resume(self, now: float) -> None:
+        """The sound goes on where it was held up."""
+        if self._paused_at is not None:
+            at, self._paused_at = self._paused_at, None
+            pieces, self._pieces = self._pieces, deque()
+            for item, start, end in pieces:
+                if start < at:
+                    self._pieces.append((item, start, min(end, at)))
+                if end > at:
+                    self._pieces.append((item, max(start, at) + now - at, end + now - at))
+
+    def ends_at(self, now: float) -> float | None:
+        """When all will have been heard; None when all has, or the sound is held up."""
+        if self._paused_at is not None or not self._pieces or self._pieces[-1][2] <= now:
+            return None
+        return self._pieces[-1][2]
+
+    def is_heard(self, now: float) -> bool:
+        """Whether nothing is left to be heard."""
+        return not self._pieces or self._pieces[-1][2] <= self._time(now)
+
     def playhead(self, now: float) -> Playhead | None:
         """The item being heard and how much of it has been, or None when all has."""
+        now = self._time(now)
         playing = next((piece for piece in self._pieces if piece[2] > now), None)
         if playing is None:
             return None
@@ -38,7 +67,11 @@ class PlaybackEstimate:
         return Playhead(item_id, round(heard_s * 1000))
 
     def clear(self, now: float) -> Playhead | None:
-        """Forget what is unheard; says where the listener was."""
+        """Forget what is unheard, and any pause; says where the listener was."""
         playhead = self.playhead(now)
         self._pieces.clear()
+        self._paused_at = None
         return playhead
+
+    def _time(self, now: float) -> float:
+        return now if self._paused_at is None else self._paused_at

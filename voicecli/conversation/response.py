@@ -1,9 +1,11 @@
 """The answer to one utterance, put together from the events that make it up."""
 
+import os
+import wave
 from dataclasses import dataclass, field
 from typing import Literal
 
-from voicecli.errors import RealtimeError
+from voicecli.errors import AudioFormatError, ConfigurationError, RealtimeError
 from voicecli.events import (
     AudioChunk,
     ErrorOccurred,
@@ -38,6 +40,38 @@ class Response:
     status: ResponseStatus | Literal["no_speech"]
     usage: Usage
     metrics: TurnMetrics
+
+    def __repr__(self) -> str:
+        seconds = len(self.audio) / 2 / self.sample_rate
+        return (
+            f"Response(audio=<{len(self.audio)} bytes, {seconds:.2f} s>, sample_rate={self.sample_rate}, "
+            f"transcript={self.transcript!r}, user_transcript={self.user_transcript!r}, status={self.status!r}, "
+            f"usage={self.usage!r}, metrics={self.metrics!r})"
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the sound to a WAV file, PCM16 mono at `sample_rate` Hz; what is there already is replaced.
+
+        Raises:
+            AudioFormatError: there is no sound, or the file cannot be written.
+            ConfigurationError: the name is that of another format.
+        """
+        name = os.fspath(path)
+        if os.path.splitext(name)[1].lower() not in ("", ".wav", ".wave"):
+            raise ConfigurationError(f"{name!r} would be a WAV file.", advice="Give it a name that ends in .wav.")
+        if not self.audio:
+            why = "nothing was said to be answered" if self.status == "no_speech" else "the answer has no sound"
+            raise AudioFormatError(
+                f"There is nothing to save in {name!r}: {why}.",
+                advice="Look at `status` and `transcript` first; a config with output='text' asks for no sound.",
+            )
+        try:
+            with open(name, "wb") as file, wave.open(file, "wb") as sound:
+                sound.setparams((1, 2, self.sample_rate, 0, "NONE", "not compressed"))
+                sound.writeframes(self.audio)
+        except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            raise AudioFormatError(f"Cannot write {name!r}: {reason}.", advice="Choose another file.") from error
 
 
 @dataclass(slots=True)

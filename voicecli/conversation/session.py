@@ -8,15 +8,13 @@ event to everybody who listens: handlers, iterations, and a `send_audio` or `sen
 import asyncio
 import contextlib
 import logging
-import time
+import os
 import uuid
-import weakref
-from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from voicecli.audio import AudioSink, Playhead
 from voicecli.commands import (
@@ -32,21 +30,41 @@ from voicecli.commands import (
     ToolResult,
 )
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
-from voicecli.conversation.delivery import Subscription
-from voicecli.conversation.expectation import Expectation
-from voicecli.conversation.handlers import HandlerLanes, Handlers
-from voicecli.conversation.images import read_picture
+from voicecli.conversation.arguments import PCM16, Question, check_audio, check_question, check_rate, check_text
+from voicecli.conversation.delivery import Audience
+from voicecli.conversation.floor import Floor
+from voicecli.conversation.floor_events import (
+    Action,
+    AnswerExpected,
+    ApprovalAnswered,
+    AudioCleared,
+    AudioEnded,
+    CancelPending,
+    Cut,
+    Deliver,
+    GaveUp,
+    Heard,
+    Input,
+    Pause,
+    ResolveTurn,
+    Resume,
+    Rules,
+    Stop,
+    TextSent,
+    ToolAnswered,
+    TurnBegins,
+    TurnEnded,
+    TurnEnds,
+)
+from voicecli.conversation.handlers import Handlers
+from voicecli.conversation.images import Picture, read_picture
 from voicecli.conversation.latency import TurnClock
-from voicecli.conversation.playback_estimate import PlaybackEstimate
-from voicecli.conversation.reply_hold import ReplyHold
-from voicecli.conversation.response import Answer, Response
+from voicecli.conversation.response import Response
 from voicecli.conversation.tool_calls import ToolCalls
-from voicecli.conversation.transcript_order import WordOrder
+from voicecli.conversation.transcript_order import TranscriptOrder
 from voicecli.errors import AudioFormatError, ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.events import (
     AudioChunk,
-    AudioDone,
-    ErrorOccurred,
     Event,
     Interrupted,
     Notice,
@@ -57,6 +75,7 @@ from voicecli.events import (
     SessionStarted,
     SpeechStarted,
     SpeechStopped,
+    StateChanged,
     ToolCallCancelled,
     ToolCallRequest,
     TranscriptUpdate,
@@ -64,29 +83,20 @@ from voicecli.events import (
 )
 from voicecli.ports import Connection
 from voicecli.tools import Tool
-from voicecli.transcript import Transcript, Turn
+from voicecli.transcript import Turn
 
 if TYPE_CHECKING:
-    from voicecli.conversation.user_audio import Step
+    from voicecli.conversation.user_audio import AudioStep
 
 __all__ = ["VoiceSession"]
 
 _log = logging.getLogger(__name__)
 # Cutting long audio into pieces lets the connection send one while the next is made: 100 ms.
 _PIECE_S = 0.1
-# Events kept for an iteration that begins after the conversation did.
-_BACKLOG = 1024
 
 
 class VoiceSession:
-    """A conversation under way; made by `RealtimeVoice.connect()`.
-
-    Attributes:
-        player: what plays the reply. Set by who owns it; without one the session takes it that chunks are played as
-            they come.
-        realtime: whether audio is sent as it is spoken. Latencies then count from the end of the speech; otherwise the
-            silence that ended a turn took no time.
-    """
+    """A conversation under way; made by `RealtimeVoice.connect()`."""
 
     def __init__(
         self,
@@ -97,44 +107,38 @@ class VoiceSession:
         handlers: Handlers | None = None,
         history: Sequence[Turn] = (),
     ) -> None:
-        from voicecli.conversation.user_audio import UserTurns
+        from voicecli.conversation.user_audio import AudioInput
 
-        self.player: AudioSink | None = None
-        self.realtime = False
+        capabilities = connection.capabilities
         self._connection = connection
         self._config = config
-        self._handlers = handlers or Handlers()
-        self._lanes = HandlerLanes(self._handlers)
+        self._floor = Floor(_rules(connection, config))
+        self._told_state = self._floor.state(0.0)
+        self._player: AudioSink | None = None
+        handlers = handlers or Handlers()
+        self._audience = Audience(handlers, history)
         self._calls = ToolCalls(
             tools or {},
-            self._handlers.of("tool_call"),
+            handlers.of("tool_call"),
             timeout_s=config.tool_timeout_s,
             answer=self._answer_call,
-            tell=self._deliver,
+            tell=self._audience.tell,
         )
-        capabilities = connection.capabilities
-        self._turns = UserTurns(config, capabilities.input_rate, listens=not capabilities.reports_speech)
-        self._transcript = Transcript(history)
-        self._order = WordOrder(self._deliver)
-        self._clock = TurnClock(connection.capabilities.output_rate)
-        self._estimate = PlaybackEstimate(connection.capabilities.output_rate)
-        self._subscriptions: weakref.WeakSet[Subscription] = weakref.WeakSet()
-        self._backlog: deque[Event] | None = None if self._handlers.any() else deque(maxlen=_BACKLOG)
+        self._input = AudioInput(config, capabilities.input_rate, listens=not capabilities.reports_speech)
+        self._input_ids = (f"input_{number}" for number in count(1))
+        self._order = TranscriptOrder()
+        self._clock = TurnClock(capabilities.output_rate)
+        self._realtime = False
         self._usage = Usage()
-        self._answer: Answer | None = None
         self._answer_lock = asyncio.Lock()
         self._sending = asyncio.Lock()  # what the user's audio comes to is sent in the order in which it was found
-        self._away = False  # between two sockets
-        self._expected = Expectation()
-        self._sounding: str | None = None  # the response whose audio came last
-        self._cut: str | None = None  # the last response that was interrupted
-        self._hold = ReplyHold()
-        self._spoken_over: str | None = None  # the response that was being made when the user was last overheard
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
         self._happened = asyncio.Event()
+        self._waiting = 0  # calls of wait_for_reply
+        self._gave_up = 0  # how often no answer came
         self._reader: asyncio.Task[None] | None = None
         self._over = False
-        self._failure: RealtimeError | None = None
-        self._failure_told = False
         self._end = SessionEnded("closed")
 
     # -- what is known of the conversation
@@ -162,7 +166,7 @@ class VoiceSession:
     @property
     def history(self) -> list[Turn]:
         """The conversation so far, to be passed to another `connect(history=...)`, of any provider."""
-        return [replace(turn) for turn in self._transcript.turns]
+        return [replace(turn) for turn in self._audience.transcript.turns]
 
     @property
     def usage(self) -> Usage:
@@ -172,21 +176,78 @@ class VoiceSession:
     @property
     def user_speaking(self) -> bool:
         """Whether audio of an open turn of the user's has been sent that `end_turn()` would end."""
-        return self._turns.open
+        return self._input.open
 
     @property
     def awaiting_reply(self) -> bool:
         """Whether a turn has ended whose answer is not complete, words included, or a reply is being made."""
-        return self._expected.waiting(time.monotonic()) or len(self._calls) > 0 or self._order.holding
+        return self._floor.awaits_reply(self._loop.time()) or len(self._calls) > 0 or self._order.holding
+
+    @property
+    def state(self) -> StateChanged:
+        """What the two sides of the conversation are doing now; `StateChanged` is told whenever it changes."""
+        return self._floor.state(self._loop.time())
+
+    @property
+    def player(self) -> AudioSink | None:
+        """What plays the reply, set by who owns it. Without one, chunks are taken to be played as they come."""
+        return self._player
+
+    @player.setter
+    def player(self, player: AudioSink | None) -> None:
+        self._player = player
+        self._floor.has_player = player is not None
+
+    @property
+    def realtime(self) -> bool:
+        """Whether audio is sent as it is spoken. Latencies then count from the end of the speech; otherwise the silence
+        that ended a turn took no time."""
+        return self._realtime
+
+    @realtime.setter
+    def realtime(self, realtime: bool) -> None:
+        self._realtime = realtime
+        self._floor.speech_lag_s = _speech_lag_s(self._connection, self._config) if realtime else 0.0
 
     # -- what the program says
 
+    async def ask(self, question: Question, *, sample_rate: int | None = None) -> Response:
+        """Say something as one whole turn, and return the answer when it is complete, whoever else listens.
+
+        Args:
+            question: words; the `Path` of a sound file (WAV, FLAC, OGG ...); or PCM16 mono, as bytes or as an async
+                iterator of them.
+            sample_rate: of PCM16, in Hz; `input_rate` unless given.
+
+        Raises:
+            AudioFormatError: the file or the audio cannot be read.
+            ConfigurationError: nothing of this can be asked.
+            RealtimeError: no answer came, or the conversation is over.
+        """
+        check_question(question, sample_rate)
+        if isinstance(question, str):
+            return await self.send_text(question, wait=True)
+        if not isinstance(question, os.PathLike):
+            return await self.send_audio(question, sample_rate=sample_rate, wait=True)
+        from voicecli.audio.files import WavSource
+
+        file = WavSource(question)
+        try:
+            await file.open()
+            return await self.send_audio(file, sample_rate=file.sample_rate, wait=True)
+        finally:
+            await file.aclose()
+
+    @overload
     async def send_audio(
-        self,
-        audio: bytes | AsyncIterable[bytes],
-        *,
-        sample_rate: int | None = None,
-        wait: bool | None = None,
+        self, audio: PCM16 | AsyncIterable[bytes], *, sample_rate: int | None = None, wait: Literal[True]
+    ) -> Response: ...
+    @overload
+    async def send_audio(
+        self, audio: PCM16 | AsyncIterable[bytes], *, sample_rate: int | None = None, wait: bool | None = None
+    ) -> Response | None: ...
+    async def send_audio(
+        self, audio: PCM16 | AsyncIterable[bytes], *, sample_rate: int | None = None, wait: bool | None = None
     ) -> Response | None:
         """Send the user's voice: PCM16 mono, as bytes or as an async iterator of them.
 
@@ -199,12 +260,12 @@ class VoiceSession:
 
         Raises:
             AudioFormatError: a whole utterance with an odd number of bytes.
+            ConfigurationError: this is no sound, or a rate that cannot be.
             RealtimeError: no answer came, or the conversation is over.
         """
-        rate = sample_rate if sample_rate is not None else self.input_rate
-        if rate <= 0:
-            raise ConfigurationError(f"sample_rate: {rate} is not possible.", advice="Give the audio's rate in Hz.")
-        waits = wait if wait is not None else not self._listened_to
+        check_audio(audio)
+        rate = check_rate(sample_rate) if sample_rate is not None else self.input_rate
+        waits = wait if wait is not None else not self._audience.hears_audio
         if isinstance(audio, AsyncIterable):
             pieces = audio
         else:
@@ -215,7 +276,7 @@ class VoiceSession:
                     advice="Send signed 16-bit mono samples without a file header.",
                 )
             if not waits and len(audio) <= 2 * _PIECE_S * 2 * rate:  # from a microphone: not to be held up
-                await self._perform(lambda: self._turns.audio(audio, rate))
+                await self._perform(lambda: self._input.audio(audio, rate))
                 return None
             pieces = _pieces(audio, rate)
         if not waits:
@@ -224,22 +285,25 @@ class VoiceSession:
         async with self._answer_lock:
             return await self._ask(self._utterance(pieces, rate))
 
+    @overload
+    async def send_text(self, text: str, *, wait: Literal[True]) -> Response: ...
+    @overload
+    async def send_text(self, text: str, *, wait: bool | None = None) -> Response | None: ...
     async def send_text(self, text: str, *, wait: bool | None = None) -> Response | None:
         """Say something in writing. Waits for the answer as `send_audio` does.
 
         Raises:
-            ConfigurationError: the text is empty.
+            ConfigurationError: the text is empty, or none.
             RealtimeError: no answer came, or the conversation is over.
         """
-        if not text.strip():
-            raise ConfigurationError("The text to send is empty.")
-        if not (wait if wait is not None else not self._listened_to):
+        check_text(text)
+        if not (wait if wait is not None else not self._audience.hears_audio):
             await self._say(text)
             return None
         async with self._answer_lock:
             return await self._ask(self._say(text))
 
-    async def send_image(self, image: bytes | str | Path, *, mime_type: str | None = None) -> None:
+    async def send_image(self, image: Picture, *, mime_type: str | None = None) -> None:
         """Show a PNG or JPEG, given as its bytes or path; the next turn can speak of it.
 
         Raises:
@@ -252,15 +316,13 @@ class VoiceSession:
 
     async def end_turn(self) -> None:
         """The user has finished: have the model answer. Without effect when nothing was said since the last turn."""
-        await self._perform(self._turns.end, by_silence=False)
+        await self._perform(self._input.end, by_silence=False)
 
     async def clear_audio(self) -> None:
         """Forget what was said since the turn began."""
         async with self._sending:
-            self._turns.reset()
-            self._expected.speech_stopped()
-            self._hold.forget()
-            self._go_on()
+            self._input.reset()
+            await self._apply(AudioCleared())
             await self._send(ClearAudio())
 
     async def pause_audio(self) -> None:
@@ -268,7 +330,7 @@ class VoiceSession:
 
         Ends a turn that silence would have ended, and lets a reply go on that was paused by the mere suspicion of one.
         """
-        await self._perform(self._turns.pause, by_silence=False)
+        await self._perform(self._input.pause, by_silence=False)
         await self._send(PauseAudio())
 
     async def interrupt(self, playhead: Playhead | None = None) -> None:
@@ -277,11 +339,12 @@ class VoiceSession:
         Args:
             playhead: what was heard of it, when the caller knows; the model will remember only that.
         """
-        await self._interrupt(playhead)
+        await self._apply(Stop(is_heard=playhead is not None), playhead)
 
     async def approve(self, approval_id: str, approve: bool = True) -> None:
         """Answer an ApprovalRequest."""
         await self._send(AnswerApproval(approval_id, approve))
+        await self._apply(ApprovalAnswered(approval_id))
 
     def sound_heard(self) -> int | None:
         """Whoever plays the reply says that its first sound has just become audible.
@@ -289,7 +352,7 @@ class VoiceSession:
         Returns:
             How long the user waited for it, in ms; None when it answers no turn.
         """
-        return self._clock.heard(time.monotonic())
+        return self._clock.heard(self._loop.time())
 
     async def drain(self) -> None:
         """Return when what was sent has left. To be awaited between chunks sent faster than real time."""
@@ -301,35 +364,25 @@ class VoiceSession:
         Raises:
             RealtimeError: nothing happened for `response_timeout_s`, or the conversation is over.
         """
-        while self.awaiting_reply:
-            if self._over:
-                self._raise_over()
-            self._happened.clear()
-            timed = len(self._calls) > 0 or self._order.holding  # by timeouts of their own
-            hope_s = None if timed else self._expected.hope_left(time.monotonic())
-            try:
-                async with asyncio.timeout(self._config.response_timeout_s if hope_s is None else hope_s):
-                    await self._happened.wait()
-            except TimeoutError:
-                if timed:
-                    continue
-                self._expected.give_up()
-                if hope_s is not None:
-                    continue
-                raise RealtimeError(
-                    f"No answer came within {self._config.response_timeout_s:g} s.",
-                    advice="Was there speech in the audio? Otherwise raise response_timeout_s.",
-                ) from None
+        gave_up = self._gave_up
+        self._waiting += 1
+        try:
+            while self.awaiting_reply and self._gave_up == gave_up:
+                if self._over:
+                    self._raise_over()
+                self._happened.clear()
+                await self._happened.wait()  # the floor's deadlines end it, and those of tools and words
+        finally:
+            self._waiting -= 1
+        if self._gave_up != gave_up:
+            raise RealtimeError(
+                f"No answer came within {self._config.response_timeout_s:g} s.",
+                advice="Was there speech in the audio? Otherwise raise response_timeout_s.",
+            )
 
     def __aiter__(self) -> AsyncIterator[Event]:
         """The events, until the conversation ends; raises RealtimeError when it ends by a failure."""
-        subscription = Subscription(self._backlog or ())
-        self._backlog = None
-        self._subscriptions.add(subscription)
-        if self._over:
-            self._failure_told = True
-            subscription.finish(self._failure)
-        return subscription
+        return self._audience.subscribe()
 
     # -- life
 
@@ -347,124 +400,74 @@ class VoiceSession:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
         self._finish(None)
-        await self._lanes.aclose()
+        await self._audience.aclose()
 
     def raise_untold_failure(self) -> None:
         """Raise the failure that ended the conversation if nobody has been told of it."""
-        if self._failure is not None and not self._failure_told:
-            self._failure_told = True
-            raise self._failure
+        if self._audience.failure is not None and not self._audience.failure_told:
+            self._audience.failure_told = True
+            raise self._audience.failure
 
     # -- inside: from the program to the connection
 
-    @property
-    def _listened_to(self) -> bool:
-        return len(self._handlers.of("audio")) > 0 or len(self._subscriptions) > 0
-
     async def _utterance(self, pieces: AsyncIterable[bytes], rate: int) -> None:
-        answers = self._expected.answers
-        self._turns.begin_utterance()
+        answered = self._floor.obligations.answered
+        self._input.begin_utterance()
         await self._stream(pieces, rate)
         await self.end_turn()
         # If the utterance ends in silence, the answer may have come already.
-        self._expected.insist(answered=self._expected.answers > answers)
+        await self._apply(AnswerExpected(since=answered))
 
     async def _stream(self, pieces: AsyncIterable[bytes], rate: int) -> None:
         """Send audio as fast as the connection takes it."""
         async for piece in pieces:
-            await self._perform(partial(self._turns.audio, piece, rate))
+            await self._perform(partial(self._input.audio, piece, rate))
             await self._connection.drain()
 
     async def _say(self, text: str) -> None:
-        command = SendText(text, f"text_{uuid.uuid4().hex[:12]}")
-        # The reply that is being heard is not the answer to this. That one is being heard is only certain when somebody
-        # plays it, or it is still being made: a program that sends one line after the other has read it.
-        if self._expected.running is not None or self.player is not None:
-            await self._interrupt(None)
-        self._estimate.clear(time.monotonic())
-        self._turn_ended()
+        command = SendText(text, f"text_{uuid.uuid4().hex[:12]}", next(self._input_ids))
+        await self._apply(TextSent(command.input_id))
         await self._send(command)
-        self._order.push(TranscriptUpdate("user", command.item_id, text, final=True))
+        self._tell(TranscriptUpdate("user", command.item_id, text, final=True), self._loop.time())
 
     async def _ask(self, say: Coroutine[Any, Any, None]) -> Response:
-        self._backlog = None
-        answer = self._answer = Answer()
+        answer = self._audience.collect()
         try:
             await say
             await self.wait_for_reply()
         finally:
-            self._answer = None
-            self._estimate.clear(time.monotonic())  # whoever is handed the whole answer has heard it
+            self._audience.answer = None
+            self._floor.playback.clear(self._loop.time())  # whoever is handed the whole answer has heard it
+            self._tell_state(self._loop.time())
         return answer.response(self.output_rate)
 
-    async def _perform(self, find: "Callable[[], Iterable[Step]]", *, by_silence: bool = True) -> None:
+    async def _perform(self, find: "Callable[[], Iterable[AudioStep]]", *, by_silence: bool = True) -> None:
         """Send and tell what `find` returns; `by_silence` says how a turn that ends now was found to end."""
         server = self._config.vad_mode is VADMode.SERVER
         async with self._sending:
             for step in find():
+                command: Command
                 match step:
                     case SpeechStarted() | SpeechStopped():
-                        await (self._overheard(step, by_silence=by_silence) if server else self._receive(step))
+                        await self._apply(Heard(step, by_silence))
                         continue
-                    case StartTurn() if self._config.vad_mode is VADMode.CLIENT:
-                        await self._spoken_into()
                     case StartTurn():
-                        await self._interrupt(None)
-                    case EndTurn() if server:
-                        self._expected.audio_ended(time.monotonic())
+                        await self._apply(TurnBegins(by_key=self._config.vad_mode is VADMode.NONE))
+                        command = step
                     case EndTurn():
-                        self._turn_ended(by_silence=by_silence)
-                await self._send(step)
+                        command = EndTurn(next(self._input_ids))
+                        ended = AudioEnded() if server else TurnEnds(command.input_id, by_silence)
+                        await self._apply(ended)
+                    case _:
+                        command = step
+                await self._send(command)
         if self._over:
             self._raise_over()
 
-    async def _overheard(self, event: SpeechStarted | SpeechStopped, *, by_silence: bool) -> None:
-        """The user's voice, noticed here while the provider finds the turns and does not tell, or cannot.
-
-        A reply that has come whole the provider does not interrupt any more: if it is still heard, it is paused, and
-        cut by words. One that broke off with the connection, when it had begun to sound, is cut at once.
-        """
-        now, interrupts = time.monotonic(), self._config.turn_detection.interrupt_response
-        if isinstance(event, SpeechStopped):
-            end = self._speech_end() if by_silence else now
-            if self._spoken_over is not None and self._spoken_over == self._expected.running:
-                self._clock.turn_may_have_ended(end)
-            else:
-                self._clock.turn_ended(end)
-            if self._hold.silence(now):
-                self._go_on()
-        else:
-            self._spoken_over = self._expected.running
-            if self._away and interrupts and self._expected.running in (None, self._sounding):
-                await self._stop_reply()
-            elif interrupts and self.player is not None and not self._expected.owes:
-                self._hold.overhear()
-                self.player.pause()
-        if not self._connection.capabilities.reports_speech:  # otherwise the provider tells when it is back
-            self._deliver(event)
-
-    def _turn_ended(self, *, by_silence: bool = False) -> None:
-        self._expected.turn_ended()
-        end = self._speech_end() if by_silence else time.monotonic()
-        if self._hold.awaits_words:
-            self._clock.turn_may_have_ended(end)
-        else:
-            self._clock.turn_ended(end)
-
-    def _speech_end(self) -> float:
-        """When the user stopped speaking, now that enough silence has followed to know it."""
-        if not self.realtime:
-            return time.monotonic()
-        detection = self._config.turn_detection
-        if self._config.vad_mode is VADMode.SERVER and self._connection.capabilities.reports_speech:
-            silence_ms = detection.silence_duration_ms if isinstance(detection, ServerVAD) else 0
-        else:
-            silence_ms = self._config.client_vad.hangover_ms
-        return time.monotonic() - silence_ms / 1000
-
     async def _answer_call(self, result: ToolResult) -> None:
+        result = replace(result, input_id=next(self._input_ids))
+        await self._apply(ToolAnswered(result.call_id, result.input_id))
         await self._send(result)
-        self._expected.tool_answered()  # already now, not only when the answer to it begins
 
     async def _send(self, command: Command) -> None:
         if self._over:
@@ -472,67 +475,93 @@ class VoiceSession:
         await self._connection.send(command)
 
     def _raise_over(self) -> None:
-        if self._failure is not None:
-            self._failure_told = True
-            raise self._failure
+        if self._audience.failure is not None:
+            self._audience.failure_told = True
+            raise self._audience.failure
         why = self._end.reason.rstrip(".")
         raise RealtimeConnectionError(f"The conversation is over: {why}.", advice="Connect again.")
 
-    async def _interrupt(self, playhead: Playhead | None) -> None:
-        if not await self._stop_reply(playhead):
-            self._expected.refuse()
+    # -- inside: what the floor decides
 
-    async def _spoken_into(self) -> None:
-        """A turn of the user's begins. Where its words can be waited for, the reply is paused until they come."""
-        idle = self._expected.running is None and self._estimate.playhead(time.monotonic()) is None
-        if self._connection.capabilities.words_first and (self.player is not None or idle):
-            self._hold.hear()
-            self._pause()
-        else:
-            await self._interrupt(None)
-
-    def _pause(self) -> None:
-        if self.player is not None:
-            self.player.pause()
-
-    def _go_on(self) -> None:
-        """The turn came to nothing."""
-        self._clock.settle(False)
-        if self.player is not None:
-            self.player.resume()
-
-    async def _stop_reply(self, playhead: Playhead | None = None) -> bool:
-        """Stop the reply that is heard or being made; says whether there is one."""
-        stopped = self._stop_playback()
-        heard = playhead or stopped
-        response_id = self._expected.running or self._sounding
-        if self._expected.running is None and heard is None:
-            return False
-        event = Interrupted(response_id, heard.item_id if heard else None)
-        await self._cut_short(heard, event, whole=not self._expected.owes)
-        return True
-
-    def _stop_playback(self) -> Playhead | None:
-        """Silence first: before anything that waits."""
-        self._hold.forget()
-        self._clock.settle(True)
-        self._lanes.discard("audio")
-        estimated = self._estimate.clear(time.monotonic())
-        return self.player.clear() if self.player is not None else estimated
-
-    async def _cut_short(self, heard: Playhead | None, event: Interrupted, *, whole: bool = False) -> None:
-        again = self._cut is not None and event.response_id == self._cut
-        if again and heard is None:
-            return  # the provider noticed what was done already
-        if not again:
-            self._deliver(event)
-        self._cut = event.response_id
-        if self._over:
+    async def _apply(self, happened: Input, playhead: Playhead | None = None) -> None:
+        """Tell the floor of something, and do what it decides: all that is heard or told first, then what is sent."""
+        now = self._loop.time()
+        commands = self._carry_out(self._floor.apply(happened, now), now, playhead)
+        if commands and self._over:
             self._raise_over()
-        # If the connection has ended already, what is still to be read from it tells how.
-        with contextlib.suppress(RealtimeError):
-            cancel = CancelResponse(heard.item_id, heard.played_ms, whole) if heard else CancelResponse()
-            await self._connection.send(cancel)
+        for command in commands:
+            # If the connection has ended already, what is still to be read from it tells how.
+            with contextlib.suppress(RealtimeError):
+                await self._connection.send(command)
+
+    def _carry_out(self, actions: Iterable[Action], now: float, playhead: Playhead | None = None) -> list[Command]:
+        """Do what the floor decided; returns what is to be sent."""
+        commands: list[Command] = []
+        for action in actions:
+            match action:
+                case Deliver(event):
+                    self._tell(self._noted(event, now), now)
+                case Pause() if self._player is not None:
+                    self._player.pause()
+                case Resume() if self._player is not None:
+                    self._player.resume()
+                case Cut():
+                    commands += self._cut(action, now, playhead)
+                case CancelPending():
+                    commands.append(CancelResponse())
+                case TurnEnded(at, provisional):
+                    self._clock.turn_may_have_ended(at) if provisional else self._clock.turn_ended(at)
+                case ResolveTurn(was_turn):
+                    self._clock.settle(was_turn)
+                case GaveUp():
+                    self._no_answer(now)
+        self._tell_state(now)
+        self._schedule(now)
+        return commands
+
+    def _cut(self, cut: Cut, now: float, playhead: Playhead | None) -> list[Command]:
+        """Silence first, before anything that waits; the listener's place, as far as known, goes to the provider."""
+        self._audience.discard_audio()
+        stopped = self._player.clear() if self._player is not None else cut.playhead
+        heard = playhead or stopped
+        if not cut.is_certain and heard is None:
+            return []
+        self._tell(Interrupted(cut.response_id, heard.item_id if heard else None), now)
+        if heard is None:
+            return [CancelResponse(cut.response_id, scope=cut.scope)]
+        return [CancelResponse(cut.response_id, heard.item_id, heard.played_ms, cut.scope)]
+
+    def _no_answer(self, now: float) -> None:
+        self._gave_up += 1
+        self._happened.set()
+        if not self._waiting:  # otherwise those who wait are told by an error
+            waited_s = self._config.response_timeout_s
+            self._tell(Notice("no_answer", f"No answer came within {waited_s:g} s."), now)
+
+    def _tell_state(self, now: float) -> None:
+        state = self._floor.state(now)
+        if state != self._told_state and not self._over:
+            self._told_state = state
+            self._tell(state, now)
+
+    def _schedule(self, now: float) -> None:
+        """Wake up when something runs out. A timer that is early is left as it is: it looks again."""
+        deadlines = (self._floor.next_deadline(now), self._order.deadline)
+        deadline = min((at for at in deadlines if at is not None), default=None)
+        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._tick)
+
+    def _tick(self) -> None:
+        self._timer, now = None, self._loop.time()
+        if self._over:
+            return
+        for event in self._order.tick(now):
+            self._audience.tell(event)
+        self._carry_out(self._floor.tick(now), now)
+        self._happened.set()
 
     # -- inside: from the connection to the program
 
@@ -540,7 +569,10 @@ class VoiceSession:
         failure: RealtimeError | None = None
         try:
             async for event in self._connection:
-                await self._receive(event)
+                if isinstance(event, SessionEnded):
+                    self._end = event  # told by _finish, after everything else
+                else:
+                    await self._apply(event)
         except RealtimeError as error:
             failure = error
         except Exception as error:
@@ -549,113 +581,67 @@ class VoiceSession:
             failure.__cause__ = error
         self._finish(failure)
 
-    async def _receive(self, event: Event) -> None:
-        """Keep the session's own books, then hand the event on."""
-        now = time.monotonic()
+    def _noted(self, event: Event, now: float) -> Event:
+        """Measure, count and act on an event that is to be told."""
         match event:
             # The most frequent first.
-            case AudioChunk(response_id=response_id) if response_id == self._cut:
-                return  # it was on its way when the reply was interrupted
-            case AudioChunk(audio, response_id, item_id):
-                self._sounding = response_id
+            case AudioChunk(audio):
                 self._clock.audio(now, len(audio))
-                if self.player is None:
-                    self._estimate.add(audio, item_id, now)
             case TranscriptUpdate("assistant", text=text) if text:
                 self._clock.text(now)
-            case TranscriptUpdate("user", text=text) if text and self._hold.cut_by_words(now):
-                await self._stop_reply()
-            case SpeechStarted():
-                self._expected.speech_started()
-                self._deliver(event)
-                if self._config.vad_mode is VADMode.CLIENT:
-                    # It may be a cough: the reply is cut when it proves a turn, and goes on when it does not.
-                    self._hold.suspect()
-                    self._pause()
-                elif self._config.turn_detection.interrupt_response:
-                    await self._spoken_into()
-                return
-            case SpeechStopped():
-                self._expected.speech_stopped()
-                if self._config.vad_mode is VADMode.CLIENT and self._hold.silence(now):
-                    self._go_on()
-                if self._config.vad_mode is VADMode.SERVER and self._config.turn_detection.create_response:
-                    self._turn_ended(by_silence=True)
-            case Interrupted():
-                await self._cut_short(self._stop_playback(), event)
-                return
-            case ResponseStarted(response_id):
-                if self._hold.overheard(now) and not self._expected.owes:
-                    await self._stop_reply()  # this one answers the voice that paused it
+            case ResponseStarted():
                 self._clock.response_started(now)
-                if not self._expected.response_started(response_id):
-                    # It was interrupted before it began.
-                    self._order.push(event)
-                    await self._cut_short(None, Interrupted(response_id))
-                    return
-            case ResponseDone(response_id, status, usage=usage, awaits_tools=tools):
-                event = replace(event, metrics=self._clock.done(now, awaits_tools=tools))
+            case ResponseDone(usage=usage, awaits_tools=awaits_tools):
                 self._usage += usage
-                if response_id == self._sounding != self._cut:
-                    self._deliver(AudioDone(response_id))
-                self._expected.response_done(response_id, now, awaits_tools=tools, cancelled=status == "cancelled")
-            case Notice(code="no_speech"):
-                self._expected.no_speech()
-                if self._hold.awaits_words and self._hold.no_words():
-                    self._go_on()
-            case Reconnecting() | SessionStarted():
-                self._away = isinstance(event, Reconnecting)
-                with contextlib.suppress(ConfigurationError):  # no detector for this is no reason to fail
-                    self._turns.listen(self._away or not self._connection.capabilities.reports_speech)
+                return replace(event, metrics=self._clock.done(now, awaits_tools=awaits_tools))
             case ToolCallRequest():
                 self._calls.start(event)
             case ToolCallCancelled(call_id):
                 self._calls.cancel(call_id)
-            case SessionEnded():
-                self._end = event
-                return  # told by _finish, after everything else
-        self._order.push(event)
+            case Reconnecting() | SessionStarted():
+                away = isinstance(event, Reconnecting)
+                with contextlib.suppress(ConfigurationError):  # no detector for this is no reason to fail
+                    self._input.listen(away or not self._connection.capabilities.reports_speech)
+        return event
 
-    def _deliver(self, event: Event) -> None:
-        """To everybody who listens. Never waits."""
-        self._transcript.apply(event)
-        if self._answer is not None:
-            self._answer.add(event)
-        if self._backlog is not None:
-            self._backlog.append(event)
-        if self._subscriptions:  # its iteration is dear
-            for subscription in tuple(self._subscriptions):
-                subscription.put(event)
-        if isinstance(event, (SpeechStarted, TranscriptUpdate)):
-            self._expected.sign(time.monotonic())
-        match event:
-            case AudioChunk(audio):
-                self._lanes.call("audio", audio)
-            case TranscriptUpdate(role, text=text, final=final) if text:
-                self._lanes.call("transcript", text, final, role)
-            case Interrupted():
-                self._lanes.call("interrupted")
-            case SessionStarted(resumed=False):
-                self._lanes.call("connect")
-            case SessionEnded():
-                self._lanes.call("disconnect")
-            case ErrorOccurred(error):
-                self._lanes.call("error", error)
+    def _tell(self, event: Event, now: float) -> None:
+        for ready in self._order.push(event, now):
+            self._audience.tell(ready)
         self._happened.set()
 
     def _finish(self, failure: RealtimeError | None) -> None:
         if self._over:
             return
         self._over = True
-        self._order.release()
-        self._failure = failure
+        if self._timer is not None:
+            self._timer.cancel()
+        for event in self._order.release():
+            self._audience.tell(event)
         if failure is not None:
             self._end = SessionEnded(failure.message, getattr(failure, "close_code", None))
-            self._failure_told = bool(self._handlers.of("error")) or len(self._subscriptions) > 0
-            self._lanes.call("error", failure)
-        self._deliver(self._end)
-        for subscription in tuple(self._subscriptions):
-            subscription.finish(failure)
+        self._audience.end(self._end, failure)
+        self._happened.set()
+
+
+def _rules(connection: Connection, config: RealtimeConfig) -> Rules:
+    capabilities, detection = connection.capabilities, config.turn_detection
+    return Rules(
+        output_rate=capabilities.output_rate,
+        response_timeout_s=config.response_timeout_s,
+        server_turns=config.vad_mode is VADMode.SERVER,
+        interrupts=config.vad_mode is not VADMode.SERVER or detection.interrupt_response,
+        auto_reply=detection.create_response,
+        reports_speech=capabilities.reports_speech,
+        words_first=capabilities.words_first,
+    )
+
+
+def _speech_lag_s(connection: Connection, config: RealtimeConfig) -> float:
+    """How long after the end of speech it is known: the silence that ends a turn, in seconds."""
+    detection = config.turn_detection
+    if config.vad_mode is VADMode.SERVER and connection.capabilities.reports_speech:
+        return (detection.silence_duration_ms if isinstance(detection, ServerVAD) else 0) / 1000
+    return config.client_vad.hangover_ms / 1000
 
 
 async def _pieces(audio: bytes, rate: int) -> AsyncIterator[bytes]:

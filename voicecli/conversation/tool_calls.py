@@ -20,6 +20,8 @@ _STOP_TIMEOUT_S = 2.0
 class ToolCalls:
     """Runs what the model calls, off the path on which events are received.
 
+    Exactly one result goes out for a call, whatever the tool does; none for one that the model took back.
+
     Args:
         tools: what may be called, by name.
         handlers: asked before them with (name, arguments); None leaves the call to the next.
@@ -42,42 +44,64 @@ class ToolCalls:
         self._timeout_s = timeout_s
         self._answer = answer
         self._tell = tell
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._calls: dict[str, asyncio.Task[str]] = {}
+        self._answering: set[asyncio.Task[None]] = set()
+        self._stopping: set[asyncio.Task[str]] = set()
 
     def __len__(self) -> int:
-        """How many run."""
-        return len(self._tasks)
+        """How many run, or have a result on its way."""
+        return len(self._calls) + len(self._answering)
 
     def start(self, request: ToolCallRequest) -> None:
-        """Begin a call. Returns at once."""
-        self._tasks[request.call_id] = asyncio.create_task(self._run(request), name=f"voicecli-tool-{request.name}")
+        """Begin a call. Returns at once. One that runs already is not run twice."""
+        if request.call_id in self._calls:
+            return
+        call = asyncio.create_task(self._call(request), name=f"voicecli-tool-{request.name}")
+        self._calls[request.call_id] = call
+        # Not in the task: one that is cancelled before it began would never do it.
+        call.add_done_callback(lambda call: self._ended(request, call))
 
     def cancel(self, call_id: str) -> None:
         """The model does not want the result any more: it gets none."""
-        if call_id in self._tasks:
-            self._tasks[call_id].cancel()
+        if (call := self._calls.pop(call_id, None)) is not None:
+            call.cancel()
+            self._stopping.add(call)
+            call.add_done_callback(self._stopping.discard)
 
     async def aclose(self) -> None:
         """Stop all that run. One that will not be cancelled is left to itself."""
-        if tasks := list(self._tasks.values()):
-            for task in tasks:
-                task.cancel()
+        for call_id in list(self._calls):
+            self.cancel(call_id)
+        for task in self._answering:
+            task.cancel()
+        if tasks := [*self._stopping, *self._answering]:
             await asyncio.wait(tasks, timeout=_STOP_TIMEOUT_S)
 
-    async def _run(self, request: ToolCallRequest) -> None:
-        failure: ToolError | None = None
+    def _ended(self, request: ToolCallRequest, call: asyncio.Task[str]) -> None:
+        error: BaseException | None = None
         try:
-            try:
-                output = await self._call(request)
-            except ToolError as error:
-                failure = error
-                output = json.dumps({"error": error.message})
+            error = call.exception()
+        except asyncio.CancelledError as cancelled:
+            error = cancelled
+        if self._calls.get(request.call_id) is not call:
+            return  # it was cancelled here
+        del self._calls[request.call_id]
+        answering = asyncio.create_task(self._send(request, call, error), name=f"voicecli-result-{request.name}")
+        self._answering.add(answering)
+        answering.add_done_callback(self._answering.discard)
+
+    async def _send(self, request: ToolCallRequest, call: asyncio.Task[str], error: BaseException | None) -> None:
+        failure: ToolError | None = None
+        if error is None:
+            output = call.result()
+        else:
+            failure = error if isinstance(error, ToolError) else ToolError(f"{request.name} failed: {described(error)}")
+            output = json.dumps({"error": failure.message})
+        try:
             await self._answer(ToolResult(request.call_id, output, failure is not None))
-        except RealtimeError as error:
-            _log.debug("The result of %s came too late: %s", request.name, error)
+        except RealtimeError as too_late:
+            _log.debug("The result of %s came too late: %s", request.name, too_late)
             return
-        finally:
-            self._tasks.pop(request.call_id, None)
         self._tell(ToolCallFinished(request.call_id, request.name, output, failure is not None))
         if failure is not None:
             self._tell(ErrorOccurred(failure))
@@ -94,10 +118,10 @@ class ToolCalls:
             try:
                 async with deadline:
                     result = await call_handler(handler, request.name, arguments)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 if deadline.expired():
                     raise ToolError(f"{request.name} did not answer within {self._timeout_s:g} s.") from None
-                raise ToolError(f"{request.name} failed: {type(error).__name__}: {error}") from error
+                raise ToolError(f"{request.name} failed: {described(error)}") from error
             if result is not None:
                 return output_text(request.name, result)
         tool = self._tools.get(request.name)
@@ -105,3 +129,12 @@ class ToolCalls:
             names = ", ".join(self._tools) or "none"
             raise ToolError(f"There is no tool {request.name!r}; there are: {names}.")
         return await tool.run(arguments, self._timeout_s)
+
+
+def described(error: BaseException) -> str:
+    """An error in words, even one that cannot tell them itself."""
+    try:
+        words = str(error)
+    except Exception:
+        words = ""
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

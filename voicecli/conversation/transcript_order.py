@@ -1,71 +1,35 @@
 """Events on their way to those who listen: a reply's words behind the words it answers, but not for ever."""
 
-import asyncio
-from collections.abc import Callable
-
 from voicecli.events import Event, ResponseDone, ResponseStarted, TranscriptUpdate
 
-__all__ = ["TranscriptOrder", "WordOrder"]
+__all__ = ["TRANSCRIPT_WAIT_S", "TranscriptOrder"]
 
-# How long the reply's words wait for the user's, in seconds. Transcriptions arrive within about a second of the
-# turn's end; later than this is rare, and a reader should not wait longer.
-_TRANSCRIPT_WAIT_S = 2.0
-
-
-class WordOrder:
-    """Drives a `TranscriptOrder` by the event loop's clock.
-
-    Args:
-        deliver: takes each event when its time has come.
-    """
-
-    def __init__(self, deliver: Callable[[Event], None]) -> None:
-        self._deliver = deliver
-        self._order = TranscriptOrder()
-        self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def holding(self) -> bool:
-        """Whether some events wait."""
-        return self._order.holding
-
-    def push(self, event: Event) -> None:
-        for ready in self._order.push(event):
-            self._deliver(ready)
-        if not self._order.holding:
-            self._stop_timer()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_TRANSCRIPT_WAIT_S, self.release)
-
-    def release(self) -> None:
-        """Deliver all that waits."""
-        self._stop_timer()
-        for event in self._order.release():
-            self._deliver(event)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+TRANSCRIPT_WAIT_S = 2.0
+"""How long the reply's words wait for the user's. Transcriptions arrive within about a second of the turn's end; later
+than this is rare, and a reader should not wait longer."""
 
 
 class TranscriptOrder:
-    """Holds a reply's words back until the user's words that it answers are known.
+    """Holds a reply's words back until the user's words that it answers are known. Pure; times are in seconds.
 
     Providers transcribe the user apart from answering, so the text of a question often arrives after the first
     words of its answer. The reply's end waits with its words, unless another reply begins first. Sound is never held.
-    Whoever drives it calls `release()` when the wait has become too long.
+
+    Attributes:
+        deadline: when what is held is to be released at the latest; None while nothing is.
     """
 
     def __init__(self) -> None:
+        self.deadline: float | None = None
         self._open: set[str] = set()
         self._held: list[Event] = []
 
     @property
     def holding(self) -> bool:
+        """Whether some events wait."""
         return bool(self._held)
 
-    def push(self, event: Event) -> list[Event]:
+    def push(self, event: Event, now: float) -> list[Event]:
         """What can be delivered now that this event has arrived, in order."""
         match event:
             case TranscriptUpdate("user", item_id, final=final):
@@ -75,18 +39,25 @@ class TranscriptOrder:
                 return [event]  # the user's open words are those that cut it
             case TranscriptUpdate("assistant") | ResponseDone() if self._open or self._held:
                 self._held.append(event)
+                self.deadline = self.deadline or now + TRANSCRIPT_WAIT_S
                 return []
             case ResponseStarted():  # one reply at a time
                 ends = [held for held in self._held if isinstance(held, ResponseDone)]
                 self._held = [held for held in self._held if not isinstance(held, ResponseDone)]
+                self.deadline = self.deadline if self._held else None
                 return [*ends, event]
         return [event]
 
-    def _holds(self, item_id: str) -> bool:
-        return any(isinstance(event, TranscriptUpdate) and event.item_id == item_id for event in self._held)
+    def tick(self, now: float) -> list[Event]:
+        """What has waited long enough."""
+        return self.release() if self.deadline is not None and now >= self.deadline else []
 
     def release(self) -> list[Event]:
         """All that was held; and no more waiting for the user's words that are open now."""
         self._open.clear()
+        self.deadline = None
         held, self._held = self._held, []
         return held
+
+    def _holds(self, item_id: str) -> bool:
+        return any(isinstance(event, TranscriptUpdate) and event.item_id == item_id for event in self._held)

@@ -2,26 +2,26 @@
 
 from voicecli.audio.pcm import Resampler
 from voicecli.audio.vad import (
+    SegmentAudio,
+    SegmentDropped,
+    SegmentEnded,
+    SegmentStarted,
     SpeechDetected,
     SpeechTransition,
-    TurnAudio,
-    TurnDropped,
-    TurnEnded,
-    TurnStarted,
     VoiceActivityDetector,
 )
 from voicecli.commands import AppendAudio, ClearAudio, EndTurn, StartTurn
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.events import SpeechStarted, SpeechStopped
 
-__all__ = ["Step", "UserTurns"]
+__all__ = ["AudioInput", "AudioStep"]
 
-Step = StartTurn | AppendAudio | EndTurn | ClearAudio | SpeechStarted | SpeechStopped
+AudioStep = StartTurn | AppendAudio | EndTurn | ClearAudio | SpeechStarted | SpeechStopped
 """A command to be sent, or an event to be told."""
 
 
-class UserTurns:
-    """Takes the user's audio and says what to do about it, in order. Pure.
+class AudioInput:
+    """Takes the user's audio and returns what to do about it, in order. Pure.
 
     Args:
         config: who finds the turns, and how.
@@ -56,21 +56,21 @@ class UserTurns:
         if self._mode is VADMode.SERVER and listens != (self._listener is not None):
             self._listener = VoiceActivityDetector(self._vad, self._rate) if listens else None
 
-    def audio(self, audio: bytes, sample_rate: int) -> list[Step]:
+    def audio(self, audio: bytes, sample_rate: int) -> list[AudioStep]:
         """Take a chunk of PCM16 mono, of any number of bytes; half a sample waits for its other half."""
-        steps: list[Step] = []
+        steps: list[AudioStep] = []
         if sample_rate != self._from_rate:
             steps += self._take(self._resampler.flush())
             self._resampler, self._from_rate = Resampler(sample_rate, self._rate), sample_rate
         return steps + self._take(self._resampler.process(audio))
 
-    def end(self) -> list[Step]:
+    def end(self) -> list[AudioStep]:
         """The user has finished. Empty when nothing was said."""
         steps = self._take(self._resampler.flush())
         self._resampler = Resampler(self._from_rate, self._rate)
         if self._detector is not None:
             steps += self._follow(self._detector.flush())
-        steps += self._hear_out()
+        steps += self._end_listening()
         if self._open:
             self._open = False
             if self._detector is not None:
@@ -79,9 +79,9 @@ class UserTurns:
         self._one_utterance = False
         return steps
 
-    def pause(self) -> list[Step]:
+    def pause(self) -> list[AudioStep]:
         """No audio comes for a while: what silence would have ended, a suspicion of speech too, ends now."""
-        return self.end() if self._mode is VADMode.CLIENT else self._hear_out()
+        return self.end() if self._mode is VADMode.CLIENT else self._end_listening()
 
     def reset(self) -> None:
         """Forget the turn under way."""
@@ -90,51 +90,51 @@ class UserTurns:
             self._detector.reset()
         self._open = self._one_utterance = False
 
-    def _take(self, audio: bytes) -> list[Step]:
+    def _take(self, audio: bytes) -> list[AudioStep]:
         if not audio:
             return []
         if self._detector is not None:
             return self._follow(self._detector.process(audio))
-        start: list[Step] = [] if self._open or self._mode is VADMode.SERVER else [StartTurn()]
+        start: list[AudioStep] = [] if self._open or self._mode is VADMode.SERVER else [StartTurn()]
         self._open = True
-        heard = self._overhear(self._listener.process(audio)) if self._listener is not None else []
+        heard = self._listened(self._listener.process(audio)) if self._listener is not None else []
         return [*heard, *start, AppendAudio(audio)]
 
-    def _hear_out(self) -> list[Step]:
+    def _end_listening(self) -> list[AudioStep]:
         """No silence follows what a listener hears."""
-        return self._overhear(self._listener.flush()) if self._listener is not None else []
+        return self._listened(self._listener.flush()) if self._listener is not None else []
 
-    def _overhear(self, transitions: list[SpeechTransition]) -> list[Step]:
+    def _listened(self, transitions: list[SpeechTransition]) -> list[AudioStep]:
         """What a listener hears: only to be told, as the provider decides."""
-        steps: list[Step] = []
+        steps: list[AudioStep] = []
         for transition in transitions:
             match transition:
-                case TurnStarted():
+                case SegmentStarted():
                     steps.append(SpeechStarted())
-                case TurnEnded():
+                case SegmentEnded():
                     steps.append(SpeechStopped())
         return steps
 
-    def _follow(self, transitions: list[SpeechTransition]) -> list[Step]:
-        steps: list[Step] = []
+    def _follow(self, transitions: list[SpeechTransition]) -> list[AudioStep]:
+        steps: list[AudioStep] = []
         for transition in transitions:
             match transition:
                 case SpeechDetected():
                     if not self._open:
                         steps.append(SpeechStarted())
-                case TurnStarted(audio):
+                case SegmentStarted(audio):
                     if not self._open:
                         steps.append(StartTurn())
                     self._open = True
                     steps.append(AppendAudio(audio))
-                case TurnAudio(audio):
+                case SegmentAudio(audio):
                     steps.append(AppendAudio(audio))
-                case TurnEnded() if self._one_utterance:
+                case SegmentEnded() if self._one_utterance:
                     pass  # a pause; `end` ends it
-                case TurnEnded():
+                case SegmentEnded():
                     self._open = False
                     steps += [SpeechStopped(), EndTurn()]
-                case TurnDropped():
+                case SegmentDropped():
                     if not self._open:
                         steps.append(SpeechStopped(is_turn=False))
         return steps

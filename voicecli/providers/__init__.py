@@ -1,12 +1,23 @@
 """The providers. A new one is a file or folder here, and its name in PROVIDERS."""
 
 from voicecli.errors import ConfigurationError
-from voicecli.ports import Provider
+from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
 from voicecli.providers.gemini import GEMINI
 from voicecli.providers.local import LOCAL
 from voicecli.providers.openai import OPENAI
 
-__all__ = ["PROVIDERS", "choose_provider", "find_provider"]
+__all__ = [
+    "PROVIDERS",
+    "Capabilities",
+    "Codec",
+    "Connection",
+    "ConversationSetup",
+    "ModelInfo",
+    "Provider",
+    "VoiceInfo",
+    "choose_provider",
+    "find_provider",
+]
 
 PROVIDERS: tuple[Provider, ...] = (OPENAI, GEMINI, LOCAL)
 """In the order in which they are tried when the user names none."""

@@ -1,10 +1,12 @@
-"""What the keys do in a live conversation: pure but for the calls to `Controls`."""
+"""The commands that keys give in a live conversation: pure but for the calls to `Controls`."""
 
+import math
 from typing import Protocol
 
 from voicecli.terminal.key_decoder import Key
+from voicecli.terminal.key_hints import key_help
 from voicecli.terminal.line_editor import LineEditor
-from voicecli.terminal.view_model import View
+from voicecli.terminal.view_model import ViewModel
 
 __all__ = ["Controls", "KeyCommands", "PushToTalk"]
 
@@ -15,10 +17,12 @@ _REPEAT_S = 0.15
 _LET_GO_S = 0.3
 # A key held less than this was tapped: the turn stays open until the next tap.
 _TAP_S = 0.3
+# A key that is held comes again after half a second, then many times a second.
+_HELD_KEY_S = 1.0
 
 
 class Controls(Protocol):
-    """What keys can do to the conversation. Called in the event loop; nothing here may wait."""
+    """Actions of keys on the conversation. Called in the event loop; nothing here may wait."""
 
     def mute_microphone(self, muted: bool) -> None: ...
     def mute_speaker(self, muted: bool) -> None: ...
@@ -76,11 +80,12 @@ class PushToTalk:
 class KeyCommands:
     """Hands keys to the line being typed, or does what they stand for."""
 
-    def __init__(self, view: View, controls: Controls) -> None:
+    def __init__(self, view: ViewModel, controls: Controls) -> None:
         self._view = view
         self._controls = controls
         self._push = PushToTalk()
         self._told_of_unmuting = False
+        self._help_at = -math.inf  # when its key was pressed last
 
     def press(self, key: Key) -> None:
         """Take a key."""
@@ -144,9 +149,16 @@ class KeyCommands:
             case "t":
                 view.editor = LineEditor()
             case "?" | "h":
-                view.show_help()
+                self._show_help()
             case "q":
                 self.end()
             case "y" | "n" as answer if view.approvals:
                 allowed = answer == "y"
                 controls.approve(view.answer_approval(allowed).approval_id, allowed)
+
+    def _show_help(self) -> None:
+        """Explain the keys; once, while the key for it is held."""
+        now, before = self._view.clock(), self._help_at
+        self._help_at = now
+        if now - before >= _HELD_KEY_S:
+            self._view.note(key_help(self._view), "help")

@@ -1,4 +1,4 @@
-"""What a terminal sends when keys are pressed, turned into keys: pure, text in, keys out.
+"""Decoding of what a terminal sends when keys are pressed: pure, text in, keys out.
 
 Understands the sequences of VT100 and xterm, bracketed paste, and the kitty keyboard protocol
 (https://sw.kovidgoyal.net/kitty/keyboard-protocol/), which also tells when a key is let go.
@@ -62,7 +62,7 @@ class KeyDecoder:
 
     @property
     def waiting(self) -> bool:
-        """Whether what came last may be the beginning of something longer; `flush()` decides that it is not."""
+        """True while what came last may be the beginning of something longer; `flush()` decides that it is not."""
         return bool(self._pending) and not self._pending.startswith(_PASTE_START)
 
     def feed(self, text: str) -> list[Key]:

@@ -10,7 +10,7 @@ __all__ = ["Keyboard", "open_keyboard"]
 
 
 class Keyboard(Protocol):
-    """Where keys come from."""
+    """A source of keys."""
 
     def open(self) -> None:
         """Read keys from now on; called in the event loop. May be called again after `close()`."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from voicecli.terminal.key_decoder import Key, KeyDecoder
 from voicecli.terminal.key_signals import deliver
-from voicecli.terminal.screen import open_again
+from voicecli.terminal.screen import open_nonblocking
 
 assert sys.platform != "win32"  # tells mypy, too
 
@@ -55,7 +55,7 @@ class TerminalKeyboard:
         mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
         termios.tcsetattr(self._fd, termios.TCSADRAIN, mode)
         os.write(self._out_fd, (_PASTE_ON + _ASK_KITTY).encode())
-        self._own_fd = open_again(self._fd, os.O_RDONLY)
+        self._own_fd = open_nonblocking(self._fd, os.O_RDONLY)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._own_fd, self._read)
 

@@ -75,7 +75,7 @@ class LineEditor:
         return at
 
     def _joined(self, at: int) -> bool:
-        """Whether the character there is one with the character before it, to the eye."""
+        """True where the character and the one before it are one, to the eye."""
         char, before = self.text[at], self.text[at - 1]
         return unicodedata.category(char) in {"Mn", "Me", "Mc"} or _JOINER in (char, before)
 

@@ -1,4 +1,4 @@
-"""The live view: joins a `View` and its drawing to terminal and keyboard."""
+"""The live view: joins a `ViewModel` and its drawing to terminal and keyboard."""
 
 import asyncio
 import atexit
@@ -10,24 +10,26 @@ from typing import Self, TextIO
 
 from rich.console import Console, RenderableType
 
+from voicecli.terminal.fit import glyphs_for
 from voicecli.terminal.key_bindings import Controls, KeyCommands
 from voicecli.terminal.key_decoder import Key
 from voicecli.terminal.keyboard import Keyboard, open_keyboard
-from voicecli.terminal.render import draw_entry, draw_footer, glyphs_for
+from voicecli.terminal.render_entry import draw_entry
+from voicecli.terminal.render_footer import draw_footer
 from voicecli.terminal.screen import Screen
 from voicecli.terminal.signals import TerminalSignals
-from voicecli.terminal.view_model import Sound, View
+from voicecli.terminal.view_model import AudioStatus, ViewModel
 
 __all__ = ["LiveView", "can_show"]
 
 _FRAME_S = 1 / 12  # smooth to the eye, and far below 1% of a core
-_LAST_FRAMES = 24  # how long a slow terminal may take for the last words: 2 s
+_LAST_FRAMES = 24  # how long a slow terminal may take for the last picture: 2 s
 _WIDEST = 1_000  # columns: lines longer than this are hard to read anyway
 _RESIZING_S = 0.5  # a window that is dragged changes its size many times a second
 
 
 def can_show(stdin: TextIO, stdout: TextIO) -> bool:
-    """Whether a live view is possible here: a terminal both ways, and one that obeys escape codes."""
+    """True where a live view is possible: on a terminal both ways, and one that obeys escape codes."""
     if not (stdin.isatty() and stdout.isatty()) or os.environ.get("TERM") == "dumb":
         return False
     if sys.platform == "win32":
@@ -40,8 +42,8 @@ def can_show(stdin: TextIO, stdout: TextIO) -> bool:
 class LiveView:
     """Shows a conversation in the terminal, and takes its keys, while its context is open.
 
-        view = View()
-        async with LiveView(view, controls, sound=read_devices):
+        view = ViewModel()
+        async with LiveView(view, controls, audio=read_devices):
             await converse(session, microphone, speaker, [view.apply])
         print(view.summary())
 
@@ -49,21 +51,21 @@ class LiveView:
     Ctrl-C calls `controls.end()`; the second one raises KeyboardInterrupt where the program is.
 
     Args:
-        sound: asked for every picture what the devices do; must not wait.
+        audio: tells for every picture what the sound devices do; must not wait.
         stdin, stdout: the terminal; see `can_show`.
     """
 
     def __init__(
         self,
-        view: View,
+        view: ViewModel,
         controls: Controls,
         *,
-        sound: Callable[[], Sound] | None = None,
+        audio: Callable[[], AudioStatus] | None = None,
         stdin: TextIO = sys.stdin,
         stdout: TextIO = sys.stdout,
     ) -> None:
         self._view = view
-        self._sound = sound
+        self._audio = audio
         self._commands = KeyCommands(view, controls)
         self._keyboard: Keyboard = open_keyboard(stdin, stdout, self._press)
         self._screen = Screen(stdout)
@@ -71,7 +73,7 @@ class LiveView:
         self._console = Console(file=stdout, width=_WIDEST, force_terminal=True, legacy_windows=False)
         self._glyphs = glyphs_for(stdout.encoding)
         self._signals = TerminalSignals(
-            leave=self._leave, die=self._last_words, enter=self._keyboard.open, end=self._commands.end
+            restore=self._leave, finish=self._show_finished, retake=self._keyboard.open, end=self._commands.end
         )
         self._drawing: asyncio.Task[None] | None = None
         self._pressed: asyncio.Handle | None = None  # a picture is due
@@ -108,13 +110,13 @@ class LiveView:
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C was pressed."""
+        """True once Ctrl-C was pressed."""
         return self._signals.interrupted
 
     def draw(self) -> None:
         """Show the conversation as it is now."""
-        if self._sound is not None:
-            self._view.set_sound(self._sound())
+        if self._audio is not None:
+            self._view.audio = self._audio()
         self._show()
 
     def _show(self) -> None:
@@ -152,7 +154,7 @@ class LiveView:
         self._pressed = None
         self.draw()
 
-    def _last_words(self) -> None:
+    def _show_finished(self) -> None:
         self._view.finish()
         self._show()  # without asking the devices, which may be in use at this very moment
 

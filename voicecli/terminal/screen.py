@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
-__all__ = ["Screen", "open_again"]
+__all__ = ["Screen", "open_nonblocking"]
 
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 # "Synchronized output": all of it is shown at once, where the terminal can.
@@ -95,12 +95,12 @@ class Screen:
             return len(data)
         if self._fd < 0:
             self._stream.flush()
-            self._fd = open_again(self._stream.fileno(), os.O_WRONLY)
+            self._fd = open_nonblocking(self._stream.fileno(), os.O_WRONLY)
         return os.write(self._fd, data)
 
 
-def open_again(fd: int, access: int) -> int:
-    """The same terminal, set not to wait; `fd` itself shares that setting with other programs.
+def open_nonblocking(fd: int, access: int) -> int:
+    """Open the terminal again, set not to wait; `fd` itself shares that setting with other programs.
 
     Args:
         access: os.O_RDONLY or os.O_WRONLY.

@@ -1,157 +1,133 @@
-"""What is said and done in a conversation, in order, until it is finished and can be printed for good. Pure."""
+"""The order in which a conversation is printed: each entry once, when nothing of it can change any more. Pure."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from voicecli.events import Role
+from voicecli.terminal.entries import ApprovalQuestion, Entry, Remark, ToolCall, ToolOutcome, Utterance
 
-__all__ = ["Asked", "Entry", "OpenEntries", "Remark", "RemarkKind", "Said", "ToolRun"]
+__all__ = ["Scrollback"]
 
-RemarkKind = Literal["note", "warning", "error", "help"]
-# A remark waits so long for words that were begun before it, in seconds: an error must not stay untold.
-_REMARK_WAIT_S = 2.0
+# How long a remark, or a tool's line, waits for words that were begun before it, in seconds: an error must not stay
+# untold, and the words may never come.
+_WAIT_S = 2.0
 
 _Key = tuple[str, str]
+_RESERVED: _Key = ("user", "")
 
 
 @dataclass(slots=True)
-class Said:
-    """An utterance.
+class _Slot:
+    """An entry's place.
 
     Attributes:
-        latency_ms: on the first reply to a turn, how long it took from the turn's end to its first sound.
-        flaw: why it is not complete, for people; "" where nothing is to be said.
+        due: when it is printed whatever is open before it; never while it is not complete in itself.
     """
 
-    role: Role
-    text: str = ""
-    final: bool = False
-    interrupted: bool = False
-    latency_ms: int | None = None
-    flaw: str = ""
+    entry: Entry
+    due: float = math.inf
 
 
-@dataclass(slots=True)
-class ToolRun:
-    """A call of a tool.
-
-    Attributes:
-        arguments: JSON, as the model wrote it.
-        since: when it began, by the view's clock.
-        outcome: "" while it runs.
-    """
-
-    name: str
-    arguments: str
-    since: float
-    outcome: Literal["", "done", "failed", "cancelled"] = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The provider asked for leave to run a tool of its own.
-
-    Attributes:
-        arguments: JSON, as the model wrote it.
-    """
-
-    name: str
-    arguments: str
-    server: str
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """A line beside the conversation."""
-
-    kind: RemarkKind
-    text: str
-
-
-Entry = Said | ToolRun | Asked | Remark
-
-
-class OpenEntries:
-    """What has not been printed yet, in the order in which it began."""
+class Scrollback:
+    """Entries that have not been printed yet, in the order in which they began. Times are in seconds, of one clock."""
 
     def __init__(self) -> None:
-        self._open: dict[_Key, Entry] = {}
-        self._due: dict[_Key, float] = {}  # when what is not an utterance or a tool is printed, whatever is open then
-        self._closed: set[_Key] = set()
+        self._slots: dict[_Key, _Slot] = {}
+        self._printed: set[_Key] = set()
         self._added = 0
 
-    def said(self, role: Role, item_id: str) -> Said | None:
+    def utterance(self, role: Role, item_id: str) -> Utterance | None:
         """The utterance, begun now if it is new; None when it was printed, which cannot be changed."""
         key = (role, item_id)
-        if key in self._closed:
+        if key in self._printed:
             return None
-        said = self._open.setdefault(key, Said(role))
-        return said if isinstance(said, Said) else None
+        if role == "user" and key not in self._slots and _RESERVED in self._slots:
+            self._slots = {key if other == _RESERVED else other: slot for other, slot in self._slots.items()}
+        entry = self._slots.setdefault(key, _Slot(Utterance(role))).entry
+        return entry if isinstance(entry, Utterance) else None
 
-    def tool(self, call_id: str) -> ToolRun | None:
-        """The call, while it has not been printed."""
-        run = self._open.get(("tool", call_id))
-        return run if isinstance(run, ToolRun) else None
+    def reserve_user(self) -> None:
+        """Keep a place for words of the user's that were said and are still to come, unless some are open.
 
-    def begin_tool(self, call_id: str, run: ToolRun) -> None:
-        self._open["tool", call_id] = run
+        Tools that these words call stand below it.
+        """
+        if all(words.role != "user" or words.final for words in self.utterances):
+            self._slots[_RESERVED] = _Slot(Utterance("user"))
 
-    def add(self, entry: Asked | Remark, now: float, *, at_once: bool = False) -> None:
-        """Add what is complete in itself.
+    def release_user(self) -> None:
+        """Keep that place no longer: there were no words."""
+        self._slots.pop(_RESERVED, None)
+
+    def begin_tool(self, call_id: str, call: ToolCall) -> None:
+        self._slots["tool", call_id] = _Slot(call)
+
+    def finish_tool(self, call_id: str, outcome: ToolOutcome, now: float) -> None:
+        """Set the outcome of a call; without effect when its line was printed."""
+        slot = self._slots.get(("tool", call_id))
+        if slot is not None and isinstance(slot.entry, ToolCall):
+            slot.entry.outcome, slot.due = outcome, now + _WAIT_S
+
+    def add(self, entry: ApprovalQuestion | Remark, now: float, *, at_once: bool = False) -> None:
+        """Add an entry that is complete in itself.
 
         Args:
             at_once: whether to print it before words that began earlier and are not finished; otherwise it waits for
-                them, but not for long.
+                them, at most two seconds.
         """
         self._added += 1
-        key = ("", str(self._added))
-        self._open[key] = entry
-        self._due[key] = now if at_once else now + _REMARK_WAIT_S
+        self._slots["", str(self._added)] = _Slot(entry, now if at_once else now + _WAIT_S)
 
     @property
-    def utterances(self) -> list[Said]:
-        return [entry for entry in self._open.values() if isinstance(entry, Said)]
+    def utterances(self) -> list[Utterance]:
+        return [slot.entry for slot in self._slots.values() if isinstance(slot.entry, Utterance)]
 
     @property
-    def running_tools(self) -> list[ToolRun]:
-        return [entry for entry in self._open.values() if isinstance(entry, ToolRun) and not entry.outcome]
+    def running_tools(self) -> list[ToolCall]:
+        entries = (slot.entry for slot in self._slots.values())
+        return [entry for entry in entries if isinstance(entry, ToolCall) and entry.outcome is None]
 
-    def take(self, is_ready: Callable[[Said], bool], now: float) -> list[Entry]:
+    def take(self, is_complete: Callable[[Utterance], bool], now: float) -> list[Entry]:
         """Take out what can be printed.
 
         Args:
-            is_ready: whether nothing more can come of the utterance.
-            now: the time of the same clock as that of `add`.
+            is_complete: whether nothing more can come of the utterance.
         """
-        ready = {key for key, entry in self._open.items() if _is_finished(entry, is_ready)}
-        keys = list(self._open)
-        # Finished words, and remarks, need not wait when something that came after them is ready.
-        last = max((keys.index(key) for key in ready), default=0)
-        waits = False
+        last = self._last_ready(is_complete, now)
+        behind_open = False  # whether something ahead stays
         taken: list[Entry] = []
-        for place, key in enumerate(keys):
-            entry = self._open[key]
-            overtaken = place < last and (entry.final if isinstance(entry, Said) else key in self._due)
-            if key in ready or overtaken or (key in self._due and (not waits or now >= self._due[key])):
-                self._close(key)
-                if not isinstance(entry, Said) or entry.text.strip():
-                    taken.append(entry)
-            elif key not in self._due:
-                waits = True
+        for place, (key, slot) in enumerate(list(self._slots.items())):
+            entry = slot.entry
+            # Final words, and what is complete in itself, do not wait when something after them is ready.
+            overtaken = place <= last
+            match entry:
+                case Utterance():
+                    leaves = is_complete(entry) or (overtaken and (entry.final or key == _RESERVED))
+                case ToolCall(outcome=outcome):
+                    leaves = overtaken and outcome is not None
+                case _:
+                    leaves = overtaken or not behind_open or now >= slot.due
+            if not leaves:
+                behind_open = behind_open or key != _RESERVED
+                continue
+            self._remove(key)
+            if not isinstance(entry, Utterance) or entry.text.strip():
+                taken.append(entry)
         return taken
 
-    def _close(self, key: _Key) -> None:
-        del self._open[key]
-        if self._due.pop(key, None) is None and key[1]:
-            self._closed.add(key)
+    def _last_ready(self, is_complete: Callable[[Utterance], bool], now: float) -> int:
+        """The place of the last words that are complete, or tool call that need not wait for words; -1 for none."""
+        last, behind_words = -1, False
+        for place, slot in enumerate(self._slots.values()):
+            match slot.entry:
+                case Utterance() as words:
+                    last = place if is_complete(words) else last
+                    behind_words = behind_words or not words.final
+                case ToolCall(outcome=str()) if not behind_words or now >= slot.due:
+                    last = place
+        return last
 
-
-def _is_finished(entry: Entry, is_ready: Callable[[Said], bool]) -> bool:
-    match entry:
-        case Said():
-            return is_ready(entry)
-        case ToolRun():
-            return bool(entry.outcome)
-        case _:
-            return False
+    def _remove(self, key: _Key) -> None:
+        del self._slots[key]
+        if key[0] and key != _RESERVED:
+            self._printed.add(key)

@@ -19,9 +19,9 @@ class TerminalSignals:
     dies of that very signal, as its parent expects.
 
     Args:
-        leave: gives the terminal back.
-        die: says the last words, before that, on an end by signal; must not wait.
-        enter: takes it again, after Ctrl-Z and `fg`.
+        restore: gives the terminal back.
+        finish: shows what is open as it is, before that, on an end by signal; must not wait.
+        retake: takes the terminal again, after Ctrl-Z and `fg`.
         end: asks for the end of the conversation; called in the event loop at the first Ctrl-C. The second one
             raises KeyboardInterrupt.
 
@@ -32,14 +32,14 @@ class TerminalSignals:
     def __init__(
         self,
         *,
-        leave: Callable[[], None],
-        die: Callable[[], None],
-        enter: Callable[[], None],
+        restore: Callable[[], None],
+        finish: Callable[[], None],
+        retake: Callable[[], None],
         end: Callable[[], None],
     ) -> None:
-        self._leave = leave
-        self._last_words = die
-        self._enter = enter
+        self._restore = restore
+        self._finish = finish
+        self._retake = retake
         self._end = end
         self._loop: asyncio.AbstractEventLoop | None = None
         self._before: dict[signal.Signals, object] = {}
@@ -76,16 +76,16 @@ class TerminalSignals:
         try:
             # It may fail, as whatever is under way here was interrupted.
             with suppress(Exception):
-                self._last_words()
+                self._finish()
         finally:
-            self._leave()
+            self._restore()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._leave()
+        self._restore()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
         # Here it goes on after SIGCONT.
         signal.signal(number, self._stop)
-        self._enter()
+        self._retake()

@@ -1,36 +1,91 @@
-"""What a conversation came to, in one line."""
+"""Counts of a conversation, and the line that sums them up."""
 
 import statistics
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable
 
-from voicecli.events import Usage
+from voicecli.events import (
+    Event,
+    Reconnecting,
+    ResponseDone,
+    ResponseStarted,
+    SessionEnded,
+    SpeechStopped,
+    TurnMetrics,
+    Usage,
+)
 
-__all__ = ["Tally", "cost_words"]
+__all__ = ["ConversationSummary", "cost_words"]
 
 
-@dataclass(slots=True)
-class Tally:
-    """Counts of a conversation.
+class ConversationSummary:
+    """Counts turns, reconnects, latencies and usage from the events of a conversation.
+
+    Args:
+        clock: tells the time in seconds, monotonic.
 
     Attributes:
-        turns: that were answered, or began to be.
-        latencies: of the answers, in ms.
+        turns: how many were answered, or began to be.
+        latencies: of the answers, in ms: from the turn's end until the reply was heard, or where no device plays it,
+            until its first audio arrived.
+        latency: the last of them where it belongs to the turn that is being answered, or was last; else None.
         broken_off: whether it ended in the middle of a turn, whose usage is not known.
     """
 
-    turns: int = 0
-    reconnects: int = 0
-    latencies: list[int] = field(default_factory=list)
-    usage: Usage = field(default_factory=Usage)
-    broken_off: bool = False
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.turns = 0
+        self.reconnects = 0
+        self.latencies: list[int] = []
+        self.latency: int | None = None
+        self.usage = Usage()
+        self.broken_off = False
+        self._clock = clock
+        self._began = clock()
+        self._responding = self._awaits_tools = self._answered = self._finished = False
 
-    def summary(self, seconds: float, underruns: int | None = None) -> str:
-        """In one line.
+    def apply(self, event: Event) -> None:
+        """Take an event into account."""
+        match event:
+            case SpeechStopped(is_turn=True):
+                self.turn_ended()
+            case ResponseStarted():
+                if self._answered:
+                    self.turn_ended()
+                self._responding, self._awaits_tools = True, False
+            case ResponseDone(usage=usage, metrics=metrics, awaits_tools=awaits_tools):
+                self.usage += usage
+                self._measure(metrics)
+                self._responding, self._awaits_tools = False, awaits_tools
+                self._answered = not awaits_tools
+                self.turns += self._answered
+            case Reconnecting(attempt=1):
+                self.reconnects += 1
+            case SessionEnded():
+                self.finish()
+
+    def turn_ended(self) -> None:
+        """The user has finished; latencies from now on are those of another turn."""
+        self.latency, self._answered = None, False
+
+    def heard_after(self, milliseconds: int) -> None:
+        """The first sound of a reply has just become audible, so long after the turn it answers."""
+        if self.latency is None:
+            self._set_latency(milliseconds)
+
+    def finish(self) -> None:
+        """Nothing more comes: a turn that is being answered is broken off. Idempotent."""
+        if not self._finished:
+            self._finished = True
+            self.broken_off = self._responding or self._awaits_tools
+            self.turns += self.broken_off
+
+    def line(self, underruns: int | None = None) -> str:
+        """The conversation in one line.
 
         Args:
-            seconds: how long the conversation took.
             underruns: silences in the middle of replies; None where nobody counted them.
         """
+        seconds = self._clock() - self._began
         length = f"{seconds:.0f} s" if seconds < 59.5 else f"{seconds / 60:.1f} min"
         parts = [f"{_count(self.turns, 'turn')} in {length}"]
         if self.latencies:
@@ -45,9 +100,22 @@ class Tally:
             parts.append("no cost")
         return ", ".join(parts)
 
+    def _measure(self, metrics: TurnMetrics) -> None:
+        if metrics.first_heard_ms is not None:
+            self._set_latency(metrics.first_heard_ms)
+        elif self.latency is None and metrics.first_audio_ms is not None:
+            self._set_latency(metrics.first_audio_ms)
+
+    def _set_latency(self, milliseconds: int) -> None:
+        if self.latency is None:
+            self.latencies.append(milliseconds)
+        else:
+            self.latencies[-1] = milliseconds
+        self.latency = milliseconds
+
 
 def cost_words(usage: Usage) -> str:
-    """What it cost, as far as known; "" when nothing is known to cost."""
+    """The cost, as far as known; "" when nothing is known to cost."""
     if usage.cost_usd is None:
         return "cost unknown"
     if not usage.cost_usd:

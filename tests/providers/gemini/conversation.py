@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from tests.loopback.gemini_session import GeminiSession, Google, Reply
-from voicecli.commands import Command, SendText
+from voicecli.commands import CancelResponse, Command, SendText
 from voicecli.config import RealtimeConfig
-from voicecli.events import AudioChunk, Event, SessionStarted, TranscriptUpdate
+from voicecli.events import AudioChunk, Event, ResponseStarted, SessionStarted, TranscriptUpdate
 from voicecli.ports import ConversationSetup, Expiring
 from voicecli.providers.gemini.codec import GeminiCodec
 from voicecli.providers.gemini.endpoint import find_endpoint
@@ -91,6 +91,11 @@ class Conversation:
                 self.transcript.apply(command)
             self.codec.send(command)
             self.flush()
+
+    def cut(self, item_id: str | None = None, played_ms: int | None = None) -> CancelResponse:
+        """The command that cuts the response of the item; without an item, the last that began."""
+        response_id = item_id.rpartition(".")[0] if item_id else self.of(ResponseStarted)[-1].response_id
+        return CancelResponse(response_id, item_id, played_ms)
 
     def run(self, steps: int = 1_000) -> None:
         """Let the model go on."""

@@ -7,7 +7,7 @@ import pytest
 
 from tests.loopback.gemini_session import Call, Google, Reply, tone
 from tests.providers.gemini.conversation import Conversation, make_codec, said, weather
-from voicecli.commands import AppendAudio, CancelResponse, EndTurn, SendText, StartTurn, ToolResult
+from voicecli.commands import AppendAudio, EndTurn, SendText, StartTurn, ToolResult
 from voicecli.config import VADMode
 from voicecli.events import Notice, ResponseDone, ResponseStarted, ToolCallCancelled, ToolCallRequest
 from voicecli.tools import ToolSchema
@@ -120,7 +120,7 @@ def test_a_call_of_a_cancelled_reply_is_refused() -> None:
     talk = Conversation(ASK, tools=[weather])
     talk.send(SendText("The weather?"))
     talk.run(steps=1)
-    talk.send(CancelResponse())
+    talk.send(talk.cut())
     talk.run()
     assert not talk.of(ToolCallRequest)
     (result,) = talk.session.results
@@ -199,7 +199,7 @@ def test_an_answered_call_is_not_lost_with_the_connection() -> None:
 
 def test_a_call_of_a_reply_that_was_cut_is_not_asked_again() -> None:
     talk = asked()
-    talk.send(CancelResponse())
+    talk.send(talk.cut())
     talk.connect()
     assert talk.of(ToolCallCancelled)
     talk.run()

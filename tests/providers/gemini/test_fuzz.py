@@ -91,8 +91,10 @@ COMMAND: st.SearchStrategy[Command] = st.one_of(
     st.builds(SendImage, st.binary(max_size=3), st.just("image/png")),
     st.builds(
         CancelResponse,
+        st.none() | st.sampled_from(["response-1", "response-2"]),
         st.none() | st.sampled_from(["response-1.1", "response-2.1"]),
         st.none() | st.integers(min_value=0, max_value=500),
+        st.sampled_from(["reply", "playback"]),
     ),
     st.builds(ToolResult, st.sampled_from(["a", "b", "call-1"]), st.text(max_size=4), st.booleans()),
 )

@@ -4,10 +4,10 @@ import pytest
 
 from tests.loopback.gemini_session import Google, Reply, tone
 from tests.providers.gemini.conversation import Conversation, make_codec, said, sound
-from voicecli.commands import AppendAudio, CancelResponse, EndTurn, SendImage, SendText, StartTurn
+from voicecli.commands import AppendAudio, EndTurn, SendImage, SendText, StartTurn
 from voicecli.config import VADMode
 from voicecli.errors import RealtimeConnectionError
-from voicecli.events import AudioChunk, Interrupted, ResponseDone, ResponseStarted, SessionStarted
+from voicecli.events import CONNECTION_LOST, AudioChunk, Interrupted, ResponseDone, ResponseStarted, SessionStarted
 from voicecli.ports import Expiring
 from voicecli.transcript import Turn
 
@@ -172,7 +172,7 @@ def test_a_reply_that_had_begun_is_final_with_what_came() -> None:
     heard = talk.audio
     talk.connect()
     (done,) = talk.of(ResponseDone)
-    assert (done.status, done.reason, done.awaits_tools) == ("incomplete", "connection lost", False)
+    assert (done.status, done.reason, done.awaits_tools) == ("incomplete", CONNECTION_LOST, False)
     assert not talk.of(Interrupted)  # what has come may be played
     (final,) = talk.finals("assistant")
     talk.flush()
@@ -251,7 +251,7 @@ def test_a_cancelled_reply_is_not_asked_for_again() -> None:
     talk = Conversation(Reply(text="one two three four five six", together=True))
     talk.send(SendText("Count."))
     talk.run(steps=1)
-    talk.send(CancelResponse("response-1.1", 100))
+    talk.send(talk.cut("response-1.1", 100))
     talk.connect()
     talk.run()
     assert [done.status for done in talk.of(ResponseDone)] == ["cancelled"]

@@ -18,6 +18,9 @@ from voicecli.commands import (
 )
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.events import (
+    CONTENT_FILTER,
+    INVALID_TOOL_CALL,
+    RETRIES_EXHAUSTED,
     AudioChunk,
     Interrupted,
     Notice,
@@ -25,6 +28,7 @@ from voicecli.events import (
     ResponseStarted,
     TranscriptUpdate,
 )
+from voicecli.providers.gemini.errors import turn_end
 from voicecli.providers.gemini.input import UserSide
 
 SPEECH = tone(600, rate=16_000)
@@ -174,7 +178,7 @@ def test_the_user_speaks_into_the_reply() -> None:
     assert (done.response_id, done.status) == (interrupted.response_id, "cancelled")
     (final,) = talk.finals("assistant")
     assert final.interrupted
-    talk.send(CancelResponse(interrupted.item_id, 60))
+    talk.send(talk.cut(interrupted.item_id, 60))
     talk.send(*[AppendAudio(SILENCE)] * 25)
     talk.run()
     assert talk.lines[1] == ("assistant", "one")
@@ -189,7 +193,7 @@ def test_a_cancelled_reply_is_interrupted_by_an_activity(mode: VADMode) -> None:
     talk.send(SendText("Count."))
     talk.run(steps=1)
     heard = talk.audio
-    talk.send(CancelResponse("response-1.1", 120))
+    talk.send(talk.cut("response-1.1", 120))
     assert [done.status for done in talk.of(ResponseDone)] == ["cancelled"]
     assert not talk.codec.busy
     talk.send(StartTurn(), *chunks(SPEECH), EndTurn())
@@ -204,7 +208,7 @@ def test_a_cancelled_reply_is_muted_where_nothing_stops_it() -> None:
     talk.send(SendText("Count."))
     talk.run(steps=3)
     heard = talk.audio
-    talk.send(CancelResponse())
+    talk.send(talk.cut())
     talk.run()
     assert talk.audio == heard
     assert [done.status for done in talk.of(ResponseDone)] == ["cancelled"]
@@ -221,7 +225,7 @@ def test_a_text_after_a_cancelled_reply_is_answered() -> None:
     talk = Conversation(Reply(text="one two three four five six seven eight"), Reply(text="Nine."))
     talk.send(SendText("Count."))
     talk.run(steps=3)
-    talk.send(CancelResponse(), SendText("Go on."))
+    talk.send(talk.cut(), SendText("Go on."))
     assert talk.codec.awaiting_reply
     talk.run()
     assert talk.lines[-1] == ("assistant", "Nine.")
@@ -242,7 +246,7 @@ def test_what_was_not_heard_of_a_finished_reply_leaves_the_transcript() -> None:
     talk = Conversation(Reply(text="one two three four five six seven eight nine ten"))
     talk.send(SendText("Count."))
     talk.run()
-    talk.send(CancelResponse("response-1.1", 300))
+    talk.send(talk.cut("response-1.1", 300))
     talk.tell({"sessionResumptionUpdate": {}})
     assert talk.lines[-1] == ("assistant", "one two three four five")
     assert len(talk.of(ResponseDone)) == 1
@@ -324,10 +328,17 @@ def test_a_model_that_waits_owes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "status"), [("MALFORMED_FUNCTION_CALL", "failed"), ("GENERATED_AUDIO_SAFETY", "incomplete")]
+    ("code", "status", "reason"),
+    [
+        ("MALFORMED_FUNCTION_CALL", "failed", INVALID_TOOL_CALL),
+        ("GENERATED_AUDIO_SAFETY", "incomplete", CONTENT_FILTER),
+        ("RESPONSE_REJECTED", "incomplete", CONTENT_FILTER),
+        ("PROHIBITED_INPUT_CONTENT", "incomplete", CONTENT_FILTER),
+        ("MAX_REGENERATION_REACHED", "incomplete", RETRIES_EXHAUSTED),
+    ],
 )
-def test_a_withheld_reply_says_why(reason: str, status: str) -> None:
-    talk = Conversation(Reply(reason=reason))
+def test_a_withheld_reply_says_why(code: str, status: str, reason: str) -> None:
+    talk = Conversation(Reply(reason=code))
     talk.send(SendText("Hm."))
     talk.run()
     (done,) = talk.of(ResponseDone)
@@ -391,7 +402,7 @@ def test_the_cut_of_a_reply_that_had_come_whole_lets_the_next_one_go_on() -> Non
     talk.tell(*one, {"serverContent": {"turnComplete": True}})
     item = talk.of(AudioChunk)[0].item_id
     talk.tell(*two)
-    talk.send(CancelResponse(item, 500, whole=True))
+    talk.send(CancelResponse("response-1", item, 500, "playback"))
     told = talk.tell(said(" Three.", turnComplete=True))
     assert [event.status for event in told if isinstance(event, ResponseDone)] == ["completed"]
     assert talk.lines == [("assistant", "One two"), ("user", "And?"), ("assistant", "Two. Three.")]
@@ -409,3 +420,7 @@ def test_a_lost_microphone_ends_the_turn_on_either_service(vertex: bool) -> None
     user.pause()
     (last,) = (json.loads(data)["realtimeInput"] for data in out)
     assert set(last) == ({"audio"} if vertex else {"audioStreamEnd"})
+
+
+def test_a_turn_that_ends_for_a_new_reason_says_it_in_words() -> None:
+    assert turn_end("SOMETHING_NEW") == ("incomplete", "something new")

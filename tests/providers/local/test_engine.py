@@ -33,6 +33,7 @@ from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.conversation.session import VoiceSession
 from voicecli.errors import RealtimeConnectionError, RealtimeError
 from voicecli.events import (
+    OUTPUT_LIMIT,
     AudioChunk,
     ErrorOccurred,
     Event,
@@ -75,6 +76,12 @@ def finals(events: list[Event], role: str = "assistant") -> list[str]:
 
 def statuses(events: Events) -> list[str]:
     return [event.status for event in events.seen if isinstance(event, ResponseDone)]
+
+
+def cut(events: Events, item_id: str | None = None, played_ms: int | None = None) -> CancelResponse:
+    """The command that cuts the last response that began."""
+    started = [event.response_id for event in events.seen if isinstance(event, ResponseStarted)]
+    return CancelResponse(started[-1], item_id, played_ms)
 
 
 async def test_a_spoken_turn_gives_its_events_in_order() -> None:
@@ -242,7 +249,7 @@ async def test_interrupting_stops_the_generation_and_every_event_at_once() -> No
         item = next(event.item_id for event in events.seen if isinstance(event, AudioChunk))
         # 1.4 s of sound for the first sentence, then 0.6 of the 1.5 s of the second.
         started = asyncio.get_running_loop().time()
-        await connection.send(CancelResponse(item, 2000))
+        await connection.send(cut(events, item, 2000))
         await events.until_seen(ResponseDone)
         while model.streaming:
             await asyncio.sleep(0)
@@ -265,7 +272,7 @@ async def test_speech_under_synthesis_is_dropped_by_an_interruption() -> None:
         await connection.send(SendText("Count."))
         while not voice.spoken:
             await asyncio.sleep(0.001)
-        await connection.send(CancelResponse())
+        await connection.send(cut(events))
         await events.until_seen(ResponseDone)
         count = len(events.seen)
         voice.may_speak.set()
@@ -280,12 +287,12 @@ async def test_a_reply_that_is_made_but_not_heard_is_cut_too() -> None:
         await connection.send(SendText("Count."))
         await events.until_seen(ResponseDone)
         item = next(event.item_id for event in events.seen if isinstance(event, AudioChunk))
-        await connection.send(CancelResponse(item, 800))
+        await connection.send(cut(events, item, 800))
         await events.until(lambda: finals(events.seen)[-1] == "One two")
         assert statuses(events) == ["completed"]  # once only
         await connection.send(SendText("Go on."))
         await events.until_seen(ResponseDone, 2)
-        await connection.send(CancelResponse())  # nothing unheard was dropped: nothing is cut
+        await connection.send(cut(events))  # nothing unheard was dropped: nothing is cut
         await connection.send(SendText("More."))
         await events.until_seen(ResponseDone, 3)
     assert model.asked[2][1:4] == [("assistant", "One two"), ("user", "Go on."), ("assistant", "Ok.")]
@@ -297,7 +304,7 @@ async def test_an_unheard_reply_is_forgotten_altogether() -> None:
         await connection.send(SendText("Count."))
         await events.until_seen(ResponseDone)
         item = next(event.item_id for event in events.seen if isinstance(event, AudioChunk))
-        await connection.send(CancelResponse(item, 0))
+        await connection.send(cut(events, item, 0))
         await connection.send(SendText("Stop."))
         await events.until_seen(ResponseDone, 2)
     assert model.asked[1] == [("user", "Count. Stop.")]
@@ -334,7 +341,7 @@ async def test_the_answer_to_an_interruption_is_not_cancelled_with_what_it_inter
         assert events.of(ResponseDone) == events.of(Interrupted) == [], "who plays the reply decides"
         (chunk,) = events.of(AudioChunk)
         assert isinstance(chunk, AudioChunk)
-        await connection.send(CancelResponse(chunk.item_id, 400))
+        await connection.send(cut(events, chunk.item_id, 400))
         await events.until_seen(ResponseDone, 2)
     assert statuses(events) == ["cancelled", "completed"]
     assert finals(events.seen) == ["One", "Ok."]
@@ -352,7 +359,7 @@ async def test_a_cut_does_not_refuse_what_was_said_meanwhile() -> None:
         await connection.send(StartTurn())
         await connection.send(AppendAudio(speech(1200)))
         await connection.send(EndTurn())  # returns before it is looked at
-        await connection.send(CancelResponse("reply_2", 400))
+        await connection.send(cut(events, "reply_2", 400))
         await events.until_seen(ResponseDone, 2)
     assert statuses(events) == ["cancelled", "completed"]
 
@@ -674,7 +681,9 @@ async def test_an_answer_that_the_limit_cut_ends_with_a_whole_sentence() -> None
     async with conversation(model, voice=FakeSpeech()) as (connection, events):
         await connection.send(SendText("Count."))
         await events.until_seen(ResponseDone)
-    assert statuses(events) == ["incomplete"]
+    assert [(done.status, done.reason) for done in events.seen if isinstance(done, ResponseDone)] == [
+        ("incomplete", OUTPUT_LIMIT)
+    ]
     assert finals(events.seen) == ["One. Two."]
 
 

@@ -142,7 +142,9 @@ async def test_interruptions_stop_the_reply() -> None:
     async with talking() as (connection, events):
         await connection.send(SendText("Tell me about the moon."))
         await events.until_seen(ResponseStarted)
-        await connection.send(CancelResponse())
+        started = events.of(ResponseStarted)[0]
+        assert isinstance(started, ResponseStarted)
+        await connection.send(CancelResponse(started.response_id))
         await events.until_seen(ResponseDone)
         await connection.send(AppendAudio(recording("question.wav")))
         await events.until_seen(ResponseDone, 2)

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from tests.loopback.openai_script import Reply
 from tests.loopback.openai_session import OpenAISession
-from voicecli.commands import Command
+from voicecli.commands import CancelResponse, Command
 from voicecli.config import RealtimeConfig
-from voicecli.events import AudioChunk, Event, TranscriptUpdate
+from voicecli.events import AudioChunk, Event, ResponseStarted, TranscriptUpdate
 from voicecli.ports import ConversationSetup, Expiring
 from voicecli.providers.openai import OpenAICodec
 from voicecli.tools import ToolSchema
@@ -122,6 +122,12 @@ class Conversation:
             self.inbox.extend(self.session.step())
             if not self.inbox:
                 return told
+
+    def cut(self, item_id: str | None = None, played_ms: int | None = None) -> CancelResponse:
+        """The command that cuts the response of the item; without an item, the last that began."""
+        spoken = {chunk.item_id: chunk.response_id for chunk in self.all(AudioChunk)}
+        response_id = spoken.get(item_id) if item_id else self.all(ResponseStarted)[-1].response_id
+        return CancelResponse(response_id, item_id, played_ms)
 
     def sent_of(self, kind: str) -> list[dict[str, Any]]:
         return [frame for frame in self.sent if frame["type"] == kind]

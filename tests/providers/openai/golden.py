@@ -14,7 +14,7 @@ from typing import Any
 from tests.loopback.openai_script import Call, Reply, tone
 from tests.providers.openai.conversation import WEATHER, Conversation
 from voicecli import commands
-from voicecli.commands import AppendAudio, CancelResponse, Command, EndTurn, SendImage, SendText, StartTurn, ToolResult
+from voicecli.commands import AppendAudio, Command, EndTurn, SendImage, SendText, StartTurn, ToolResult
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.events import AudioChunk, Event, ToolCallRequest
 from voicecli.ports import Expiring
@@ -115,7 +115,7 @@ def interruption() -> Iterator[Line]:
     talk.send(SendText("Count", "count"))
     while len(talk.all(AudioChunk)) < 2:
         talk.step()
-    talk.send(CancelResponse(talk.all(AudioChunk)[-1].item_id, 20), SendText("Stop", "stop"))
+    talk.send(talk.cut(talk.all(AudioChunk)[-1].item_id, 20), SendText("Stop", "stop"))
     talk.settle()
     yield from talk.lines
 

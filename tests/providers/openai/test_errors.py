@@ -6,7 +6,7 @@ from tests.loopback.openai_script import Reply
 from tests.providers.openai.conversation import Conversation
 from voicecli.commands import SendText
 from voicecli.errors import AuthenticationError, ProtocolError, QuotaExceededError, RealtimeConnectionError
-from voicecli.events import ErrorOccurred, Event, Notice, ResponseDone, ResponseStarted
+from voicecli.events import CONTENT_FILTER, OUTPUT_LIMIT, ErrorOccurred, Event, Notice, ResponseDone, ResponseStarted
 from voicecli.ports import Expiring
 from voicecli.providers.openai.errors import close_error, handshake_error
 
@@ -65,9 +65,9 @@ def test_a_failure_that_lasts_ends_the_conversation(code: str, kind: type[Realti
     assert caught.value.advice
 
 
-@pytest.mark.parametrize("reason", ["max_output_tokens", "content_filter"])
-def test_a_response_that_stops_early_says_why(reason: str) -> None:
-    conversation = ask(Reply(stops_for=reason))
+@pytest.mark.parametrize(("code", "reason"), [("max_output_tokens", OUTPUT_LIMIT), ("content_filter", CONTENT_FILTER)])
+def test_a_response_that_stops_early_says_why(code: str, reason: str) -> None:
+    conversation = ask(Reply(stops_for=code))
     conversation.settle()
     (done,) = conversation.all(ResponseDone)
     assert (done.status, done.reason) == ("incomplete", reason)

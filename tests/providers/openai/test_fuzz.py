@@ -86,7 +86,13 @@ FRAME = st.fixed_dictionaries(
 )
 COMMAND: st.SearchStrategy[Command] = st.one_of(
     st.builds(SendText, st.text(max_size=5), IDS),
-    st.builds(CancelResponse, st.none() | IDS, st.none() | st.integers(-5, 100)),
+    st.builds(
+        CancelResponse,
+        st.none() | IDS,
+        st.none() | IDS,
+        st.none() | st.integers(-5, 100),
+        st.sampled_from(["reply", "playback"]),
+    ),
     st.builds(ToolResult, IDS, st.text(max_size=5)),
     st.builds(AppendAudio, st.binary(max_size=40).map(lambda data: data * 2)),
     st.sampled_from([StartTurn(), EndTurn(), PauseAudio(), ClearAudio()]),
@@ -207,7 +213,7 @@ def _act(conversation: Conversation, action: str, answered: set[str]) -> None:
             cut = {event.item_id for event in conversation.all(Interrupted)}
             item_id = heard[-1].item_id if heard else None
             played = 1 if heard and item_id not in cut else None
-            conversation.send(CancelResponse(item_id, played))
+            conversation.send(conversation.cut(item_id, played) if item_id else CancelResponse())
         case "settle":
             conversation.settle()
         case "redial":

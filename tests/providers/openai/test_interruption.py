@@ -28,7 +28,7 @@ def errors(conversation: Conversation) -> list[str]:
 def test_by_command() -> None:
     conversation, item = halfway()
     heard = len(conversation.audio)
-    conversation.send(CancelResponse(item, 300))
+    conversation.send(conversation.cut(item, 300))
     conversation.settle()
     kinds = [frame["type"] for frame in conversation.sent[-2:]]
     assert kinds == ["response.cancel", "conversation.item.truncate"]
@@ -50,7 +50,7 @@ def test_by_the_users_voice() -> None:
     kinds = [type(event) for event in told if isinstance(event, SpeechStarted | Interrupted | ResponseDone)]
     assert kinds == [SpeechStarted, Interrupted, ResponseDone]
     assert conversation.all(Interrupted)[0].item_id == item
-    conversation.send(CancelResponse(item, 200))
+    conversation.send(conversation.cut(item, 200))
     assert not conversation.sent_of("response.cancel")
     assert conversation.sent_of("conversation.item.truncate")[0]["audio_end_ms"] == 200
     conversation.send(SILENCE)
@@ -64,7 +64,7 @@ def test_a_late_command_spares_the_next_reply() -> None:
     conversation, item = halfway()
     conversation.send(AppendAudio(tone(200)), SILENCE)
     conversation.step(until="response.output_audio.delta")
-    conversation.send(CancelResponse(item, 200))
+    conversation.send(conversation.cut(item, 200))
     conversation.settle()
     assert not conversation.sent_of("response.cancel")
     assert [event.status for event in conversation.all(ResponseDone)] == ["cancelled", "completed"]
@@ -74,7 +74,7 @@ def test_a_late_command_spares_the_next_reply() -> None:
 def test_late_sound_is_dropped_and_forgotten_by_the_server() -> None:
     conversation, item = halfway(late_deltas=6)
     heard = len(conversation.audio)
-    conversation.send(CancelResponse())
+    conversation.send(conversation.cut())
     conversation.settle()
     assert len(conversation.audio) == heard
     assert len(conversation.session.audio[item]) == heard
@@ -94,7 +94,7 @@ def test_not_by_voice_when_that_is_turned_off() -> None:
 def test_after_the_response_but_before_it_was_heard() -> None:
     conversation, item = halfway()
     conversation.settle()
-    conversation.send(CancelResponse(item, 400))
+    conversation.send(conversation.cut(item, 400))
     conversation.settle()
     assert not conversation.sent_of("response.cancel")
     assert len(conversation.session.audio[item]) == 400 * 48
@@ -108,7 +108,7 @@ def test_after_the_response_but_before_it_was_heard() -> None:
 def test_nothing_is_cut_when_all_was_heard(played_ms: int | None) -> None:
     conversation, item = halfway()
     conversation.settle()
-    conversation.send(CancelResponse(item, played_ms))
+    conversation.send(conversation.cut(item, played_ms))
     assert not conversation.sent_of("conversation.item.truncate")
     assert not conversation.sent_of("conversation.item.delete")
 
@@ -116,13 +116,13 @@ def test_nothing_is_cut_when_all_was_heard(played_ms: int | None) -> None:
 def test_never_more_than_was_received() -> None:
     conversation, item = halfway()
     received = len(conversation.audio) // 48
-    conversation.send(CancelResponse(item, 60_000))
+    conversation.send(conversation.cut(item, 60_000))
     assert conversation.sent_of("conversation.item.truncate")[0]["audio_end_ms"] == received
 
 
 def test_what_was_not_heard_at_all_is_deleted() -> None:
     conversation, item = halfway()
-    conversation.send(CancelResponse(item, 0))
+    conversation.send(conversation.cut(item, 0))
     conversation.settle()
     assert item not in conversation.session.items
     assert conversation.said("assistant") == [""]
@@ -133,7 +133,7 @@ def test_items_behind_the_one_being_played_are_deleted() -> None:
     conversation, _ = halfway(None, reply)
     conversation.settle()
     first, second = dict.fromkeys(chunk.item_id for chunk in conversation.all(AudioChunk))
-    conversation.send(CancelResponse(first, 500))
+    conversation.send(conversation.cut(first, 500))
     conversation.settle()
     assert len(conversation.session.audio[first]) == 500 * 48
     assert second not in conversation.session.items
@@ -145,7 +145,7 @@ def test_a_response_without_sound_cuts_nothing_of_the_one_before() -> None:
     conversation.settle()
     conversation.send(SendText("Again"))
     conversation.step(until="response.content_part.added")
-    conversation.send(CancelResponse(None, None))
+    conversation.send(conversation.cut(None, None))
     conversation.settle()
     assert len(conversation.sent_of("response.cancel")) == 1
     assert not conversation.sent_of("conversation.item.truncate")
@@ -163,14 +163,14 @@ def test_before_the_server_has_begun() -> None:
 
 def test_what_waited_is_cancelled_too() -> None:
     conversation, item = halfway()
-    conversation.send(SendText("More"), CancelResponse(item, 100))
+    conversation.send(SendText("More"), conversation.cut(item, 100), CancelResponse())
     conversation.settle()
     assert len(conversation.sent_of("response.create")) == 1
 
 
 def test_a_text_after_the_interruption_is_answered() -> None:
     conversation, item = halfway()
-    conversation.send(CancelResponse(item, 100), SendText("Stop counting"))
+    conversation.send(conversation.cut(item, 100), SendText("Stop counting"))
     conversation.settle()
     assert [event.status for event in conversation.all(ResponseDone)] == ["cancelled", "completed"]
 
@@ -189,8 +189,8 @@ def test_a_request_overtaken_by_the_users_voice_is_withdrawn() -> None:
 def test_races_that_are_lost_are_no_errors() -> None:
     conversation, item = halfway()
     conversation.inbox.extend(conversation.session.run())  # all of it is made, and we do not know yet
-    conversation.send(CancelResponse(item, 300))
-    conversation.send(CancelResponse(item, 300))
+    conversation.send(conversation.cut(item, 300))
+    conversation.send(conversation.cut(item, 300))
     conversation.settle()
     assert errors(conversation) == ["response_cancel_not_active"]
     assert not conversation.all(ErrorOccurred)
@@ -203,7 +203,7 @@ def test_races_that_are_lost_are_no_errors() -> None:
 def test_harmless_errors_are_swallowed(code: str) -> None:
     conversation, item = halfway()
     conversation.settle()
-    conversation.send(CancelResponse(item, 300))
+    conversation.send(conversation.cut(item, 300))
     conversation.deliver()
     cause = conversation.sent[-1]["event_id"]
     assert conversation.give(conversation.session.error(code, "Too late.", None, cause)) == []

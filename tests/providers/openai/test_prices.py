@@ -6,7 +6,7 @@ import pytest
 
 from tests.providers.openai.conversation import Conversation
 from tests.providers.openai.test_interruption import halfway
-from voicecli.commands import CancelResponse, SendText
+from voicecli.commands import SendText
 from voicecli.config import RealtimeConfig
 from voicecli.events import ResponseDone, Usage
 from voicecli.providers.openai.models import response_usage, transcription_usage
@@ -96,7 +96,7 @@ def test_what_transcription_costs_is_added_to_the_next_response() -> None:
 
 def test_a_cancelled_response_costs_too() -> None:
     conversation, item = halfway()
-    conversation.send(CancelResponse(item, 100))
+    conversation.send(conversation.cut(item, 100))
     conversation.settle()
     usage = conversation.all(ResponseDone)[0].usage
     assert usage.output_audio_tokens > 0

@@ -6,9 +6,16 @@ from tests.loopback.openai_script import Reply, tone
 from tests.providers.openai.conversation import WEATHER, Conversation
 from tests.providers.openai.test_interruption import halfway
 from tests.providers.openai.test_tools import ONE, TWO
-from voicecli.commands import AppendAudio, CancelResponse, EndTurn, SendImage, SendText, StartTurn, ToolResult
+from voicecli.commands import AppendAudio, EndTurn, SendImage, SendText, StartTurn, ToolResult
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
-from voicecli.events import ErrorOccurred, ResponseDone, ResponseStarted, SessionStarted, ToolCallRequest
+from voicecli.events import (
+    CONNECTION_LOST,
+    ErrorOccurred,
+    ResponseDone,
+    ResponseStarted,
+    SessionStarted,
+    ToolCallRequest,
+)
 from voicecli.transcript import Turn
 
 SILENCE = AppendAudio(bytes(48 * 1_000))
@@ -45,7 +52,7 @@ def test_all_that_was_said_is_told_again_as_text() -> None:
 def test_only_what_was_heard_of_a_reply_is_told_again() -> None:
     conversation, item = halfway()
     conversation.settle()
-    conversation.send(CancelResponse(item, 300))
+    conversation.send(conversation.cut(item, 300))
     conversation.dial()
     assert seeds(conversation) == [("user", "Count"), ("assistant", "one two three")]
 
@@ -88,7 +95,7 @@ def test_a_reply_cut_by_the_loss_is_final_and_not_asked_for_again() -> None:
     conversation, _ = halfway()
     conversation.dial()
     (done,) = conversation.all(ResponseDone)
-    assert (done.status, done.reason) == ("incomplete", "connection lost")
+    assert (done.status, done.reason) == ("incomplete", CONNECTION_LOST)
     (final,) = conversation.finals("assistant")
     assert final.interrupted
     assert final.text.startswith("one two three four")
@@ -108,7 +115,7 @@ def test_the_end_of_a_reply_is_told_even_when_the_next_socket_breaks_too() -> No
 
 def test_a_reply_cut_by_the_loss_and_by_the_user_is_cancelled() -> None:
     conversation, item = halfway()
-    conversation.send(CancelResponse(item, 100))
+    conversation.send(conversation.cut(item, 100))
     conversation.dial()
     assert [done.status for done in conversation.all(ResponseDone)] == ["cancelled"]
     assert not conversation.sent_of("response.create")
@@ -304,7 +311,7 @@ def test_a_reply_that_waits_to_be_asked_for_again_can_be_cancelled() -> None:
     conversation.deliver()
     conversation.dial(deliver=False)
     conversation.deliver()
-    conversation.send(CancelResponse(), SILENCE)
+    conversation.send(conversation.cut(), SILENCE)
     conversation.settle()
     assert [done.status for done in conversation.all(ResponseDone)] == ["cancelled", "completed"]
 
@@ -326,7 +333,7 @@ def test_of_a_reply_that_goes_on_sounding_over_a_lost_socket_only_what_was_heard
     conversation.dial()
     conversation.send(SendText("And then?"))
     conversation.deliver()
-    conversation.send(CancelResponse(item, played_ms))
+    conversation.send(conversation.cut(item, played_ms))
     conversation.deliver()
     assert known(conversation)[:3] == [("user", "Count"), *heard, ("user", "And then?")]
     assert (conversation.said("assistant")[0], conversation.finals("assistant")[-1].interrupted) == (
@@ -340,7 +347,7 @@ def test_of_a_reply_that_goes_on_sounding_over_a_lost_socket_only_what_was_heard
 def test_what_the_next_socket_is_not_told_of_yet_needs_no_cut_there() -> None:
     conversation, item = halfway()
     conversation.dial(deliver=False)
-    conversation.send(CancelResponse(item, 200))
+    conversation.send(conversation.cut(item, 200))
     conversation.deliver()
     assert not conversation.sent_of("conversation.item.delete")
     assert known(conversation)[1] == ("assistant", "one two")

@@ -7,7 +7,6 @@ from tests.providers.openai.conversation import WEATHER, Conversation
 from voicecli.commands import (
     AnswerApproval,
     AppendAudio,
-    CancelResponse,
     ClearAudio,
     EndTurn,
     SendImage,
@@ -113,7 +112,7 @@ def test_results_nobody_asked_for_or_sent_twice_are_dropped() -> None:
 def test_a_cancelled_response_cancels_its_calls_and_leaves_none_without_output() -> None:
     conversation = ask(Reply(text="", calls=(*ONE.calls, Call(name="weather", call_id="c2"))))
     conversation.step(until="response.output_item.done")
-    conversation.send(CancelResponse())
+    conversation.send(conversation.cut())
     conversation.settle()
     assert conversation.all(ToolCallCancelled) == [ToolCallCancelled("c1")]
     conversation.send(ToolResult("c1", "too late"))

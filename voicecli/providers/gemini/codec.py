@@ -35,18 +35,18 @@ from voicecli.events import (
     Event,
     Notice,
     ResponseStarted,
-    ResponseStatus,
     SessionStarted,
     ToolCallCancelled,
     ToolCallRequest,
 )
 from voicecli.ports import ConversationSetup, Expiring
 from voicecli.pricing import with_cost
+from voicecli.providers.fields import JsonObject, parse_object
 from voicecli.providers.gemini.endpoint import Endpoint
-from voicecli.providers.gemini.errors import close_error, http_error
+from voicecli.providers.gemini.errors import NEED_MORE_INPUT, close_error, http_error, turn_end
 from voicecli.providers.gemini.fields import audio_rate, boolean, child, children, data, seconds, text
 from voicecli.providers.gemini.function_calls import FunctionCalls
-from voicecli.providers.gemini.input import INPUT_RATE, UserSide, as_json
+from voicecli.providers.gemini.input import INPUT_RATE, WIRE_AUDIO, UserSide, as_json
 from voicecli.providers.gemini.models import find_model
 from voicecli.providers.gemini.output import Turns
 from voicecli.providers.gemini.setup import history_turns, notices, setup_message, tool_behavior, voice_name
@@ -58,9 +58,7 @@ __all__ = ["OUTPUT_RATE", "GeminiCodec"]
 OUTPUT_RATE = 24_000
 
 # How much of the user's voice is kept while a function is waited for, in bytes: 30 s.
-_HELD_BYTES = 30 * INPUT_RATE * 2
-# What it means for the reply why the server ended its turn; any other reason means that some filter withheld it.
-_REASONS: dict[str, ResponseStatus] = {"MALFORMED_FUNCTION_CALL": "failed", "NEED_MORE_INPUT": "completed"}
+_HELD_BYTES = WIRE_AUDIO.size(30_000)
 _TOOL_CANCELLED = "The user has stopped this reply."
 
 
@@ -177,14 +175,17 @@ class GeminiCodec:
                 if not self._server_detects:
                     self._turns.user_turn_begins()
                     self._user.start_turn()
-            case EndTurn():
-                self._owed = self._user.end_turn() or self._owed
+            case EndTurn(input_id):
+                if self._user.end_turn():
+                    self._owed = True
+                    self._asks(input_id)
             case ClearAudio():
                 self._user.clear()
             case PauseAudio():
                 self._user.pause()
-            case SendText(said):
+            case SendText(said, input_id=input_id):
                 self._note(command)
+                self._asks(input_id)
                 self._say(said)
             case SendImage():
                 self._user.show(command)
@@ -203,8 +204,14 @@ class GeminiCodec:
         self._answers_writing = self._owed = True
         self._turns.voiced = False
 
+    def _asks(self, input_id: str) -> None:
+        if input_id:
+            self._turns.asked.append(input_id)
+
     def _cancel(self, command: CancelResponse) -> None:
-        if self._turns.cancel(command.item_id, command.played_ms, whole=command.whole):
+        if command.response_id is None and command.scope == "reply":
+            self._owed = False  # what comes of it will be cancelled by name
+        elif self._turns.cancel(command):
             self._owed = False
             self._turn_from = self._next_turn()
             if not self._calls.blocking:
@@ -212,6 +219,7 @@ class GeminiCodec:
 
     def _answer_call(self, result: ToolResult) -> None:
         self._note(result)
+        self._asks(result.input_id)
         if (response := self._calls.answered(result)) is not None:
             self._queue({"toolResponse": {"functionResponses": [response]}})
             self._expect_reply_to_writing()
@@ -236,7 +244,7 @@ class GeminiCodec:
         if not self._held:
             self._held_bytes = 0
         if self._dropped_bytes and not self._held:
-            seconds_lost, self._dropped_bytes = self._dropped_bytes / (INPUT_RATE * 2), 0
+            seconds_lost, self._dropped_bytes = WIRE_AUDIO.duration_ms(self._dropped_bytes) / 1000, 0
             message = f"{seconds_lost:.1f} s of your speech were dropped: a function took too long."
             self._tell(Notice("audio_dropped", message))
 
@@ -244,16 +252,14 @@ class GeminiCodec:
 
     def receive(self, message: bytes) -> list[Event | Expiring]:
         try:
-            self._receive(json.loads(message))
+            self._receive(parse_object(message, "Gemini"))
         except (ValueError, RecursionError) as error:
-            raise ProtocolError(f"Gemini sent what is no JSON: {type(error).__name__}.") from error
+            raise ProtocolError(f"Gemini sent a malformed message ({type(error).__name__}).") from error
         # After a ProtocolError, what was understood of the message comes with the next one.
         events, self._events = self._events, []
         return events
 
-    def _receive(self, message: Any) -> None:
-        if not isinstance(message, dict):
-            raise ProtocolError("Gemini sent a message that is no object.")
+    def _receive(self, message: JsonObject) -> None:
         if (done := child(message, "setupComplete")) is not None:
             self._set_up(done)
         if (update := child(message, "sessionResumptionUpdate")) is not None:
@@ -368,12 +374,10 @@ class GeminiCodec:
         if interaction == "IN_PROGRESS" and not turns.was_interrupted:
             turns.utterance_ends()
             return
-        reason = text(content, "turnCompleteReason").removeprefix("TURN_COMPLETE_REASON_")
-        status: ResponseStatus = "completed"
-        if reason not in {"", "UNSPECIFIED"}:
-            status = _REASONS.get(reason, "incomplete")
-            if status == "completed":
-                self._tell(Notice("waiting_for_input", "The model waits for you to go on."))
+        code = text(content, "turnCompleteReason").removeprefix("TURN_COMPLETE_REASON_")
+        status, reason = turn_end(code)
+        if code == NEED_MORE_INPUT:
+            self._tell(Notice("waiting_for_input", "The model waits for you to go on."))
         awaits_tools = self._calls.followed_by_response or turns.ends_with_call
         if not turns.turn_ends(status, reason, owed=self._owed, awaits_tools=awaits_tools):
             # Nothing ended, or a reply that was cut: what the user said meanwhile has yet to be answered.

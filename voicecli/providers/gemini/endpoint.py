@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from voicecli.config import RealtimeConfig, check_url
+from voicecli.credentials import checked_key
 from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.providers.gemini.errors import KEY_ADVICE
 from voicecli.providers.gemini.models import DEFAULT_MODEL, find_model
@@ -65,11 +66,10 @@ def find_endpoint(config: RealtimeConfig, environ: Mapping[str, str] = os.enviro
     """
     if not config.api_key and (config.project or _wants_vertex(environ)):
         return _vertex(config, environ)
-    key = (config.api_key or _key(environ)).strip()
-    if not key:
+    key = config.api_key or _key(environ)
+    if not key.strip():
         raise ConfigurationError("No key for Gemini is set.", advice=KEY_ADVICE)
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigurationError("The key for Gemini holds characters that no key has.", advice=KEY_ADVICE)
+    key = checked_key(key, "Gemini", advice=KEY_ADVICE)
     base = config.base_url or environ.get("GOOGLE_GEMINI_BASE_URL") or _HOST
     check_url("GOOGLE_GEMINI_BASE_URL", base)
     headers = {"x-goog-api-key": key}

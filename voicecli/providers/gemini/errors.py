@@ -1,17 +1,25 @@
-"""What Gemini's close codes and HTTP statuses mean, and what to do about them.
+"""Gemini's close codes, HTTP statuses and ends of turns: what they mean, and what to do about them.
 
 Google closes with a gRPC-like code and a reason cut at 123 bytes; 1007 stands for anything from a bad key to a
 field that the model does not know, so the reason decides.
 """
 
-import json
-
 from voicecli.errors import AuthenticationError, QuotaExceededError, RealtimeConnectionError
+from voicecli.events import CONTENT_FILTER, INVALID_TOOL_CALL, RETRIES_EXHAUSTED, ResponseStatus
+from voicecli.providers.fields import error_message
 
-__all__ = ["KEY_ADVICE", "close_error", "http_error"]
+__all__ = ["KEY_ADVICE", "NEED_MORE_INPUT", "close_error", "http_error", "turn_end"]
 
 KEY_ADVICE = "Set GEMINI_API_KEY (or GOOGLE_API_KEY) to a key from https://aistudio.google.com/apikey."
 _QUOTA_ADVICE = "Check plan and billing at https://aistudio.google.com, and close other conversations."
+
+NEED_MORE_INPUT = "NEED_MORE_INPUT"
+# Live API, `TurnCompleteReason`.
+_TURN_ENDS: dict[str, tuple[ResponseStatus, str]] = {
+    "MALFORMED_FUNCTION_CALL": ("failed", INVALID_TOOL_CALL),
+    "MAX_REGENERATION_REACHED": ("incomplete", RETRIES_EXHAUSTED),
+}
+_FILTER_WORDS = ("REJECTED", "PROHIBITED", "SAFETY", "BLOCKLIST")
 
 _KEY_REASONS = ("api key not valid", "api key expired", "api_key_invalid", "unregistered callers", "unauthenticated")
 _TOKEN_REASONS = ("invalid authentication credentials", "token expired", "auth token", "ephemeral token")
@@ -72,7 +80,7 @@ def close_error(code: int, reason: str, *, model: str) -> RealtimeConnectionErro
 
 def http_error(status: int, body: bytes) -> RealtimeConnectionError:
     """What it means that the handshake, or a plain request, was answered with this HTTP status."""
-    said = _message(body) or f"HTTP {status}"
+    said = error_message(body)[:300] or f"HTTP {status}"
     text = said.lower()
     if status in {401, 403} or _any(_KEY_REASONS, text):
         return AuthenticationError(f"Gemini refused the key: {said}", advice=KEY_ADVICE, code=str(status))
@@ -94,13 +102,15 @@ def http_error(status: int, body: bytes) -> RealtimeConnectionError:
     )
 
 
-def _message(body: bytes) -> str:
-    try:
-        said = json.loads(body)["error"]["message"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
-    return said[:300] if isinstance(said, str) else ""
-
-
 def _any(signs: tuple[str, ...], text: str) -> bool:
     return any(sign in text for sign in signs)
+
+
+def turn_end(code: str) -> tuple[ResponseStatus, str]:
+    """Status and reason of a reply by the code with which the server ended its turn, without its prefix."""
+    if code in {"", "UNSPECIFIED", NEED_MORE_INPUT}:
+        return "completed", ""
+    if code in _TURN_ENDS:
+        return _TURN_ENDS[code]
+    filtered = any(word in code for word in _FILTER_WORDS)
+    return "incomplete", CONTENT_FILTER if filtered else code.lower().replace("_", " ")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from voicecli.errors import ProtocolError
+from voicecli.text import valid_text
 
 __all__ = ["audio_rate", "boolean", "child", "children", "data", "seconds", "text"]
 
@@ -34,7 +35,7 @@ def text(holder: Mapping[str, Any], key: str) -> str:
         return ""
     if not isinstance(value, str):
         raise ProtocolError(f"Gemini sent a {key} that is no text.")
-    return value
+    return valid_text(value)
 
 
 def boolean(holder: Mapping[str, Any], key: str) -> bool:

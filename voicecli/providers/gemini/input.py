@@ -9,12 +9,13 @@ from typing import Any
 
 from voicecli.commands import SendImage
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
+from voicecli.pcm16 import PcmFormat, peak
 
-__all__ = ["INPUT_RATE", "UserSide", "as_json"]
+__all__ = ["INPUT_RATE", "WIRE_AUDIO", "UserSide", "as_json"]
 
 INPUT_RATE = 16_000
 
-_BYTES_PER_MS = INPUT_RATE * 2 // 1000
+WIRE_AUDIO = PcmFormat(INPUT_RATE)
 _AUDIO_HEAD = b'{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=%d","data":"' % INPUT_RATE
 _AUDIO_TAIL = b'"}}}'
 _ACTIVITY_START = b'{"realtimeInput":{"activityStart":{}}}'
@@ -25,7 +26,7 @@ _SILENCE_MARGIN_MS = 300
 # Where the settings say nothing of the silence that ends a turn, this ends it.
 _LONG_SILENCE_MS = 1_000
 # How much of a turn is kept; of a longer one the end.
-_KEPT_BYTES = 30_000 * _BYTES_PER_MS
+_KEPT_BYTES = WIRE_AUDIO.size(30_000)
 # Quieter sound is no speech into a microphone: 1.5% of full scale.
 _SPEECH_PEAK = 500
 # What is sent again begins so long before the first sound of speech.
@@ -50,7 +51,7 @@ class UserSide:
         self._vertex = vertex
         detection = config.turn_detection
         ends = detection.silence_duration_ms if isinstance(detection, ServerVAD) else _LONG_SILENCE_MS
-        self._silence = bytes((ends + _SILENCE_MARGIN_MS) * _BYTES_PER_MS)
+        self._silence = WIRE_AUDIO.silence(ends + _SILENCE_MARGIN_MS)
         self._activity = False
         self._stream_open = False
         self._voiced = False  # audio came since the turn began
@@ -194,8 +195,8 @@ class UserSide:
         if not self._server_detects:
             first = 0
         else:
-            first = next((index for index, audio in enumerate(self._kept) if _is_loud(audio)), first)
-            while 0 < first < len(self._kept) and lead < _LEAD_MS * _BYTES_PER_MS:
+            first = next((index for index, audio in enumerate(self._kept) if peak(audio) > _SPEECH_PEAK), first)
+            while 0 < first < len(self._kept) and lead < WIRE_AUDIO.size(_LEAD_MS):
                 first -= 1
                 lead += len(self._kept[first])
         return iter(list(self._kept)[first:])
@@ -203,8 +204,3 @@ class UserSide:
 
 def as_json(message: Mapping[str, Any]) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode()
-
-
-def _is_loud(audio: bytes) -> bool:
-    samples = memoryview(audio[: len(audio) & ~1]).cast("h")
-    return bool(samples) and max(max(samples), -min(samples)) > _SPEECH_PEAK

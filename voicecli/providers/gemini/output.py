@@ -6,8 +6,9 @@ words, and tells the end of a turn late: at about the end of its playback.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from voicecli.commands import CancelResponse
 from voicecli.events import (
     AudioChunk,
     Event,
@@ -18,7 +19,8 @@ from voicecli.events import (
     TranscriptUpdate,
     Usage,
 )
-from voicecli.transcript import heard_text
+from voicecli.pcm16 import PcmFormat, SampleAligner
+from voicecli.providers.heard import heard_by_item, heard_words
 
 __all__ = ["Turns"]
 
@@ -43,6 +45,7 @@ class _Utterance:
     """A stretch of a reply: until it ends, or a function is called."""
 
     item_id: str
+    response: int
     text: str = ""
     audio_bytes: int = 0
     told: TranscriptUpdate | None = None
@@ -50,7 +53,7 @@ class _Utterance:
 
 @dataclass(slots=True)
 class _Reply:
-    response_id: str
+    number: int
     generated: bool = False
     """The server has sent all of it."""
     cut: bool = False
@@ -61,7 +64,11 @@ class _Reply:
     reason: str = ""
     utterance: _Utterance | None = None
     utterances: int = 0
-    half_sample: bytes = b""
+    aligner: SampleAligner = field(default_factory=SampleAligner)
+
+    @property
+    def response_id(self) -> str:
+        return _response_id(self.number)
 
 
 class Turns:
@@ -75,7 +82,7 @@ class Turns:
 
     def __init__(self, tell: Callable[[Event], None], output_rate: int, *, silent: bool) -> None:
         self._tell = tell
-        self._bytes_per_ms = output_rate * 2 / 1000
+        self._format = PcmFormat(output_rate)
         self._silent = silent
         self._line: _UserLine | None = None
         self._lines = 0
@@ -84,6 +91,8 @@ class Turns:
         self._utterances: deque[_Utterance] = deque(maxlen=_REMEMBERED)
         self._interrupted = False  # the turnComplete that comes next belongs to what was interrupted
         self.usage = Usage()
+        self.asked: list[str] = []
+        """Inputs that no reply has followed yet, by their ids."""
         self.voiced = False
         """Whether the turn that is answered next was spoken, so that words of it are to be expected."""
 
@@ -179,11 +188,7 @@ class Turns:
         """Sound of the reply."""
         if (reply := self._reply_now()) is None:
             return
-        if reply.half_sample:
-            audio = reply.half_sample + audio
-            reply.half_sample = b""
-        if len(audio) % 2:
-            audio, reply.half_sample = audio[:-1], audio[-1:]
+        audio = reply.aligner.push(audio)
         reply.called = False
         utterance = self._utterance(reply)
         utterance.audio_bytes += len(audio)
@@ -246,26 +251,29 @@ class Turns:
         self._finish_reply(awaits_tools=awaits_tools and not reply.cut)
         return ends_turn
 
-    def cancel(self, item_id: str | None, played_ms: int | None, *, whole: bool = False) -> bool:
-        """The user stopped the reply; whether more of it would have come.
+    def cancel(self, command: CancelResponse) -> bool:
+        """The user stopped the reply that the command names; whether more of it would have come.
 
-        What was not heard is taken out of the transcript.
-
-        Args:
-            whole: whether it was over, so that the reply under way is another one, which goes on.
+        What was not heard is taken out of the transcript. Another reply that is under way by now goes on.
         """
-        was_generating = self.generating and not whole
-        current = f"{self._reply.response_id}." if self._reply is not None else None
-        known = [utterance.item_id for utterance in self._utterances]
-        if played_ms is not None and item_id in known:
-            for utterance in list(self._utterances)[known.index(item_id) :]:
-                if whole and current is not None and utterance.item_id.startswith(current):
-                    break
-                received_ms = round(utterance.audio_bytes / self._bytes_per_ms)
-                heard = heard_text(utterance.text, played_ms, received_ms) if utterance.item_id == item_id else ""
-                self._tell_words(utterance, heard, final=True, interrupted=True)
-        if self._reply is not None and not whole:
-            self._cut(self._reply)
+        reply = self._reply
+        names_reply = reply is not None and reply.response_id == command.response_id
+        item = next((known for known in self._utterances if known.item_id == command.item_id), None)
+        if item is not None:
+            named = (
+                known.response for known in self._utterances if _response_id(known.response) == command.response_id
+            )
+            last = reply.number if reply is not None and names_reply else max(named, default=item.response)
+            cuttable = {known.item_id: known for known in self._utterances if known.response <= last}
+            for cut, heard_ms in heard_by_item(cuttable, item.item_id, command.played_ms).items():
+                utterance = cuttable[cut]
+                received_ms = round(self._format.duration_ms(utterance.audio_bytes))
+                words = heard_words([(utterance.text, received_ms)], heard_ms)
+                self._tell_words(utterance, words, final=True, interrupted=True)
+        if reply is None or not names_reply or command.scope != "reply":
+            return False
+        was_generating = self.generating
+        self._cut(reply)
         return was_generating
 
     def socket_lost(self, reason: str, *, awaits_tools: bool) -> None:
@@ -305,8 +313,9 @@ class Turns:
             self._line.answered = True
         self.voiced = self._interrupted = False
         self._replies += 1
-        self._reply = _Reply(f"response-{self._replies}")
-        self._tell(ResponseStarted(self._reply.response_id))
+        self._reply = _Reply(self._replies)
+        answers, self.asked = tuple(self.asked), []
+        self._tell(ResponseStarted(self._reply.response_id, answers))
         return self._reply
 
     def _cut(self, reply: _Reply) -> None:
@@ -330,7 +339,7 @@ class Turns:
     def _utterance(self, reply: _Reply) -> _Utterance:
         if reply.utterance is None:
             reply.utterances += 1
-            reply.utterance = _Utterance(f"{reply.response_id}.{reply.utterances}")
+            reply.utterance = _Utterance(f"{reply.response_id}.{reply.utterances}", reply.number)
             self._utterances.append(reply.utterance)
         return reply.utterance
 
@@ -347,6 +356,10 @@ class Turns:
 
     def _tell_interrupted(self) -> None:
         reply = self._reply
-        response_id = reply.response_id if reply else f"response-{self._replies}" if self._replies else None
+        response_id = _response_id(self._replies) if self._replies else None
         utterance = reply.utterance if reply else None
         self._tell(Interrupted(response_id, utterance.item_id if utterance else None))
+
+
+def _response_id(number: int) -> str:
+    return f"response-{number}"

@@ -9,9 +9,10 @@ first sound ready; if speech resumes, the gate is shut, and nobody will know.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from voicecli.commands import (
@@ -30,6 +31,7 @@ from voicecli.config import VADMode
 from voicecli.connection.event_queue import Inbox
 from voicecli.errors import RealtimeConnectionError, RealtimeError
 from voicecli.events import (
+    OUTPUT_LIMIT,
     AudioChunk,
     ErrorOccurred,
     Event,
@@ -44,7 +46,9 @@ from voicecli.events import (
     ToolCallRequest,
     TranscriptUpdate,
 )
+from voicecli.pcm16 import PcmFormat
 from voicecli.ports import Capabilities, ConversationSetup
+from voicecli.providers.heard import heard_by_item
 from voicecli.providers.local.llm import ChatModel, Memory, Message
 from voicecli.providers.local.speech_output import Gate, Outcome, Spoken, utter
 from voicecli.providers.local.stt import SpeechToText
@@ -65,9 +69,9 @@ __all__ = ["LocalConnection"]
 _log = logging.getLogger(__name__)
 
 # Audio is looked at in pieces of 0.5 s, so that a long command delays neither partials nor an interruption.
-_PIECE_BYTES = 16_000
+_PIECE_BYTES = PcmFormat(16_000).size(500)
 # A guess costs a transcription of the whole turn: a second for half a minute. Longer turns wait for their end.
-_LONGEST_GUESS_BYTES = 20 * 32_000
+_LONGEST_GUESS_BYTES = PcmFormat(16_000).size(20_000)
 # Replies that may still be playing when they are cut.
 _REMEMBERED_REPLIES = 8
 
@@ -94,6 +98,7 @@ class _Reply:
         version: the memory's, when the model began.
         wanted: whether to answer, or only to note what the user said.
         refused: whether not answering must be told (somebody waits).
+        answers: the ids of the inputs that it answers.
     """
 
     response_id: str
@@ -106,6 +111,7 @@ class _Reply:
     version: int | None = None
     wanted: bool = True
     refused: bool = False
+    answers: list[str] = field(default_factory=list)
     started: bool = False
     gate: Gate = field(default_factory=Gate)
     task: asyncio.Task[None] | None = None
@@ -162,6 +168,7 @@ class LocalConnection:
         self._replies: list[_Reply] = []  # confirmed and unfinished, oldest first
         self._spoken: dict[str, Spoken] = {}  # of the last replies, by item
         self._awaited: list[str] = []  # calls of tools without a result
+        self._results: list[str] = []  # inputs: the results of tools that are not answered yet
         started = SessionStarted("", model.name, voice, capabilities.input_rate, capabilities.output_rate)
         self._events.put([started, *notices])
         self._start(self._listen(), "listen")
@@ -174,8 +181,8 @@ class LocalConnection:
         if self._over is not None:
             raise self._over
         match command:
-            case CancelResponse(item_id, played_ms):
-                self._cancel(item_id, played_ms)
+            case CancelResponse():
+                self._cancel(command)
             case ToolResult():
                 self._take_tool_result(command)
             case _:
@@ -193,7 +200,8 @@ class LocalConnection:
         await asyncio.shield(self._closed)
 
     async def _close(self) -> None:
-        self._stop_replies()
+        self._drop_awaited()
+        self._stop([reply for reply in self._replies if reply.started])
         over = self._over or RealtimeConnectionError("The conversation is over: closed.", advice="Connect again.")
         if self._over is None:
             self._over = over
@@ -233,8 +241,8 @@ class LocalConnection:
             case StartTurn():
                 for change in self._detector.begin():
                     self._follow(change)
-            case EndTurn():
-                self._end_turn(stale=stale)
+            case EndTurn(input_id):
+                self._end_turn(input_id, stale=stale)
             case PauseAudio() if self._automatic:
                 # No more silence comes that could end the turn.
                 for change in self._detector.end():
@@ -242,14 +250,15 @@ class LocalConnection:
             case ClearAudio():
                 self._detector.clear()
                 self._drop_turn()
-            case SendText(text, item_id):
+            case SendText(text, item_id, input_id):
+                reply = self._new_reply(text=text, user_item=item_id, answers=[input_id], refused=stale)
                 if self._voices and self._interruptible:
-                    self._decline_all_to_come()  # what waits for a voice to end; it is answered with the text
-                self._answer(self._new_reply(text=text, user_item=item_id, refused=stale))
+                    reply.answers += self._decline_all_to_come()  # what waits for a voice to end
+                self._answer(reply)
             case SendImage():
                 self._emit(Notice("images_unsupported", "The offline engine takes no pictures."))
 
-    def _follow(self, change: TurnChange, *, refused: bool = False) -> None:
+    def _follow(self, change: TurnChange, *, input_id: str = "", refused: bool = False) -> None:
         turn = self._turn
         match change:
             case TurnBegan():
@@ -267,12 +276,12 @@ class LocalConnection:
             case TurnResumed() if turn is not None:
                 self._drop_guess(turn)
             case TurnEnded(audio) if turn is not None:
-                self._finish_turn(turn, audio, refused=refused)
+                self._finish_turn(turn, audio, input_id, refused=refused)
 
     def _may_guess(self, audio: bytes) -> bool:
         return self._answers_turns and not self._replies and len(audio) <= _LONGEST_GUESS_BYTES
 
-    def _finish_turn(self, turn: _UserTurn, audio: bytes, *, refused: bool) -> None:
+    def _finish_turn(self, turn: _UserTurn, audio: bytes, input_id: str, *, refused: bool) -> None:
         self._turn, turn.open, self._turn_ended = None, False, True
         if self._automatic:
             self._emit(SpeechStopped(turn.item_id))
@@ -281,22 +290,23 @@ class LocalConnection:
             self._drop_guess(turn)  # the conversation went on meanwhile: it answers something else
             guess = None
         reply = guess or self._new_reply(audio=audio, user_item=turn.item_id, refused=refused)
+        reply.answers.append(input_id)
         if not self._answers_turns:
             reply.wanted, self._unanswered = False, True
         self._answer(reply)
 
-    def _end_turn(self, *, stale: bool) -> None:
+    def _end_turn(self, input_id: str, *, stale: bool) -> None:
         was_ended, self._turn_ended = self._turn_ended, False
         changes = self._detector.end()
         if changes:
             for change in changes:
-                self._follow(change, refused=stale)
+                self._follow(change, input_id=input_id, refused=stale)
             self._turn_ended = False
         if self._unanswered:
             self._unanswered = False
-            self._answer(self._new_reply(refused=stale))
+            self._answer(self._new_reply(answers=[input_id], refused=stale))
         elif not (changes or was_ended):
-            self._emit(_no_speech())
+            self._emit(_no_speech(input_id))
 
     def _drop_turn(self) -> None:
         if self._turn is not None:
@@ -333,17 +343,25 @@ class LocalConnection:
     # -- answers
 
     def _new_reply(
-        self, *, audio: bytes | None = None, text: str = "", user_item: str = "", refused: bool = False
+        self,
+        *,
+        audio: bytes | None = None,
+        text: str = "",
+        user_item: str = "",
+        answers: Sequence[str] = (),
+        refused: bool = False,
     ) -> _Reply:
+        response_id = self._name("response")
         return _Reply(
-            self._name("response"),
+            response_id,
             self._name("reply"),
-            Spoken(self._capabilities.output_rate),
+            Spoken(self._capabilities.output_rate, response_id),
             audio=audio,
             text=text,
             user_item=user_item,
             wanted=not refused,
             refused=refused,
+            answers=list(answers),
         )
 
     def _begin(self, reply: _Reply) -> None:
@@ -408,7 +426,7 @@ class LocalConnection:
     def _understood(self, reply: _Reply) -> None:
         """The user's words are known. What they said before and has no answer yet is answered with them."""
         if self._interruptible:
-            self._decline_all_to_come(before=reply)
+            reply.answers += self._decline_all_to_come(before=reply)
         self._words_known(reply.user_item)
         self._emit(TranscriptUpdate("user", reply.user_item, reply.text, final=True))
 
@@ -418,13 +436,13 @@ class LocalConnection:
 
     def _nothing_said(self, reply: _Reply) -> None:
         self._replies.remove(reply)
-        self._emit(_no_speech())
+        self._emit(_no_speech(*reply.answers[:1]))
         self._words_known(reply.user_item)
 
     def _decline(self, reply: _Reply) -> None:
         self._replies.remove(reply)
         if reply.refused:
-            self._emit(ResponseStarted(reply.response_id))
+            self._emit(_started(reply))
             self._emit(ResponseDone(reply.response_id, "cancelled", "cancelled before it began"))
 
     def _started(self, reply: _Reply) -> None:
@@ -432,7 +450,7 @@ class LocalConnection:
         self._spoken[reply.item_id] = reply.spoken
         while len(self._spoken) > _REMEMBERED_REPLIES:
             del self._spoken[next(iter(self._spoken))]
-        self._emit(ResponseStarted(reply.response_id))
+        self._emit(_started(reply))
 
     def _say(self, reply: _Reply, text: str, audio: bytes) -> None:
         reply.spoken.add(text, audio)
@@ -451,7 +469,7 @@ class LocalConnection:
         for call in calls:
             self._awaited.append(call.call_id)
             self._emit(ToolCallRequest(call.call_id, call.name, call.arguments))
-        truncated, cut = outcome.finish.truncated, outcome.finish.reason or "the limit of output tokens was reached"
+        truncated, cut = outcome.finish.truncated, outcome.finish.reason or OUTPUT_LIMIT
         for notice in outcome.finish.notices:
             self._emit(notice)
         self._emit(
@@ -479,58 +497,71 @@ class LocalConnection:
 
     # -- interruptions
 
-    def _cancel(self, item_id: str | None, played_ms: int | None) -> None:
-        """CancelResponse: stop what is under way, or else what is to come; remember of each reply what was heard."""
-        heard: dict[str, str] = {}
-        if item_id in self._spoken and played_ms is not None:
-            items = list(self._spoken)
-            heard = dict.fromkeys(items[items.index(item_id) + 1 :], "")  # their turn to be played had not come
-            heard[item_id] = self._spoken[item_id].heard(played_ms)
-        stopped = self._stop_replies(heard)
-        if not stopped and not heard:
+    def _cancel(self, command: CancelResponse) -> None:
+        """Stop the reply that is named, or else what is to come; remember of each reply what was heard."""
+        if command.response_id is None and command.scope == "reply":
             self._cancels += 1
+            self._drop_awaited()
             self._decline_all_to_come(told=True)
+            return
+        heard_ms = heard_by_item(self._items_until(command), command.item_id, command.played_ms)
+        heard = {item: self._spoken[item].heard(ms) for item, ms in heard_ms.items()}
+        named = [reply for reply in self._replies if reply.started and reply.response_id == command.response_id]
+        stopped = self._stop(named, heard) if command.scope == "reply" else []
         for item, text in heard.items():
             if item not in stopped and text != self._spoken[item].text.strip():
                 self._memory.cut(item, text)
                 self._emit(TranscriptUpdate("assistant", item, text, final=True, interrupted=True))
 
-    def _decline_all_to_come(self, *, told: bool = False, before: _Reply | None = None) -> None:
+    def _items_until(self, command: CancelResponse) -> list[str]:
+        """The items that may be cut: those after the reply that is named are another answer's."""
+        items = list(self._spoken)
+        named = [item for item in items if self._spoken[item].response_id == command.response_id]
+        last = named[-1] if named else command.item_id
+        return items[: items.index(last) + 1] if last in self._spoken else items
+
+    def _decline_all_to_come(self, *, told: bool = False, before: _Reply | None = None) -> list[str]:
         """What the user said still counts, it is transcribed and remembered; but it is not answered.
 
         Args:
             told: somebody may be waiting for the answers.
             before: all are meant that come before this one.
+
+        Returns:
+            the inputs that another reply is to answer; none when they are `told`.
         """
+        inputs: list[str] = []
         for reply in self._replies:
             if reply is before:
                 break
             if not reply.started:
                 reply.wanted, reply.refused = False, told
+                if not told:
+                    inputs += reply.answers
+                    reply.answers = []
         for item, voice in self._voices.items():
             voice.set()
             self._voices[item] = asyncio.Event()
+        return inputs
 
-    def _stop_replies(self, heard: dict[str, str] | None = None) -> list[str]:
-        """Stop what is being made, at once; the items of replies that had begun.
+    def _stop(self, replies: Sequence[_Reply], heard: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+        """Stop replies that have begun, at once; their items.
 
         Args:
             heard: how much of an item was heard, where known; otherwise all that was given out.
         """
-        self._drop_awaited()
-        under_way = [reply for reply in self._replies if reply.started]
-        for reply in under_way:
+        for reply in replies:
             reply.gate.shut()
             if reply.task is not None:
                 reply.task.cancel()
             self._replies.remove(reply)
             said = reply.spoken.text.strip()
-            text = (heard or {}).get(reply.item_id, said)
+            text = heard.get(reply.item_id, said)
             if said:
                 self._emit(TranscriptUpdate("assistant", reply.item_id, text, final=True, interrupted=True))
                 self._memory.add(Message("assistant", text, reply.item_id))
             self._emit(ResponseDone(reply.response_id, "cancelled", "interrupted"))
-        return [reply.item_id for reply in under_way]
+        return [reply.item_id for reply in replies]
 
     # -- tools
 
@@ -538,9 +569,11 @@ class LocalConnection:
         if result.call_id not in self._awaited:
             return  # it was cancelled meanwhile
         self._awaited.remove(result.call_id)
+        self._results.append(result.input_id)
         self._memory.add(Message("tool", result.output, result.call_id))
         if not self._awaited:
-            self._answer(self._new_reply())
+            inputs, self._results = self._results, []
+            self._answer(self._new_reply(answers=inputs))
 
     def _drop_awaited(self) -> None:
         for call_id in self._awaited:
@@ -571,5 +604,9 @@ class LocalConnection:
             self._events.close(self._over)
 
 
-def _no_speech() -> Notice:
-    return Notice("no_speech", "No words were understood.")
+def _started(reply: _Reply) -> ResponseStarted:
+    return ResponseStarted(reply.response_id, tuple(input_id for input_id in reply.answers if input_id))
+
+
+def _no_speech(input_id: str = "") -> Notice:
+    return Notice("no_speech", "No words were understood.", input_id)

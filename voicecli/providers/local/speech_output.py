@@ -5,11 +5,12 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from voicecli.pcm16 import PcmFormat
+from voicecli.providers.heard import heard_words
 from voicecli.providers.local.llm import Delta, Finish, ToolCall
 from voicecli.providers.local.sentences import SentenceSplitter
 from voicecli.providers.local.spoken_text import SpokenText
 from voicecli.providers.local.tts import TextToSpeech
-from voicecli.transcript import heard_text
 
 __all__ = ["Gate", "Outcome", "Spoken", "utter"]
 
@@ -46,29 +47,27 @@ class Gate:
 
 
 class Spoken:
-    """What has been said of a reply, and how long each piece sounds."""
+    """What has been said of a reply, and how long each piece sounds.
 
-    def __init__(self, rate: int) -> None:
+    Attributes:
+        response_id: the reply's.
+        text: all that was said.
+    """
+
+    def __init__(self, rate: int, response_id: str = "") -> None:
+        self.response_id = response_id
         self.text = ""
-        self._rate = rate
+        self._format = PcmFormat(rate)
         self._pieces: list[tuple[str, int]] = []
 
     def add(self, text: str, audio: bytes) -> None:
         """One more piece, with its PCM16 sound."""
         self.text += text
-        self._pieces.append((text, len(audio) // 2 * 1000 // self._rate))
+        self._pieces.append((text, int(self._format.duration_ms(len(audio)))))
 
     def heard(self, played_ms: int) -> str:
         """The words that `played_ms` of the sound hold, cut at the last whole one."""
-        text, left = "", played_ms
-        for piece, length in self._pieces:
-            if left >= length:
-                text += piece
-                left -= length
-            else:
-                text += heard_text(piece, left, length)
-                break
-        return text.strip()
+        return heard_words(self._pieces, played_ms).strip()
 
 
 @dataclass(slots=True)

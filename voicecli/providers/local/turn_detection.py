@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from voicecli.pcm16 import PcmFormat
+
 __all__ = ["TurnBegan", "TurnChange", "TurnDetector", "TurnEnded", "TurnHeard", "TurnPaused", "TurnResumed"]
 
 _CHUNK_BYTES = 1024  # Silero's: 512 samples at 16000 Hz
 _CHUNK_MS = 32
-_BYTES_PER_MS = 32
+_AUDIO = PcmFormat(16_000)
 # Speech for this long starts a turn: shorter is a click or a cough.
 _ONSET_CHUNKS = 3
 # Speech for this long ends a pause.
@@ -87,7 +89,7 @@ class TurnDetector:
         self._probability = probability
         self._automatic = automatic
         self._silence_ms = silence_ms
-        self._pre_roll_bytes = pre_roll_ms * _BYTES_PER_MS
+        self._pre_roll_bytes = _AUDIO.size(pre_roll_ms)
         self._threshold = threshold
         self._unseen = b""  # less than a chunk
         self._before = bytearray()  # the pre-roll
@@ -178,11 +180,11 @@ class TurnDetector:
     def _said(self, turn: bytearray) -> bytes:
         if self._speech_end is None:
             return b""
-        return bytes(turn[: self._speech_end + self._silence_ms * _BYTES_PER_MS // 4 * 2])
+        return bytes(turn[: self._speech_end + _AUDIO.size(self._silence_ms / 2)])
 
     def _partial(self) -> list[TurnChange]:
         assert self._turn is not None
-        if len(self._turn) - self._told < _PARTIAL_MS * _BYTES_PER_MS:
+        if len(self._turn) - self._told < _AUDIO.size(_PARTIAL_MS):
             return []
         audio = bytes(self._turn[self._told :])
         self._told = len(self._turn)

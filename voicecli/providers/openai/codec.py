@@ -26,21 +26,23 @@ from voicecli.config import VADMode
 from voicecli.errors import ProtocolError, RealtimeConnectionError
 from voicecli.events import ErrorOccurred, Event, Notice, SessionStarted
 from voicecli.ports import ConversationSetup, Expiring
+from voicecli.providers.fields import at, text
 from voicecli.providers.openai.endpoint import find_endpoint
 from voicecli.providers.openai.errors import FATAL, HARMLESS, ServerError, close_error, error_for, handshake_error
-from voicecli.providers.openai.fields import Frame, at, text, valid_text
+from voicecli.providers.openai.fields import Frame
 from voicecli.providers.openai.history import recent, text_items
 from voicecli.providers.openai.input import UserTurns
 from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE
 from voicecli.providers.openai.output import Replies
-from voicecli.providers.openai.queues import Wire
+from voicecli.providers.openai.queues import WIRE_AUDIO, Wire
 from voicecli.providers.openai.response_gate import Gate
 from voicecli.providers.openai.setup import session_settings
+from voicecli.text import valid_text
 from voicecli.transcript import Transcript
 
 __all__ = ["RATE", "OpenAICodec"]
 
-RATE = 24_000
+RATE = WIRE_AUDIO.sample_rate
 """Of the PCM16 audio both ways, in Hz: the only rate the API has."""
 _SESSION_S = 3_600.0
 """A session ends 60 minutes after it began, whatever happens in it."""
@@ -103,17 +105,18 @@ class OpenAICodec:
                 self._user.append(audio)
             case ToolResult():
                 self._replies.tool_result(command)
-            case SendText(said, item_id):
+            case SendText(said, item_id, input_id):
                 self._wire.transcript.apply(command)
                 content = [{"type": "input_text", "text": valid_text(said)}]
-                self._wire.create_item({"type": "message", "role": "user", "content": content}, item_id)
+                message = {"type": "message", "role": "user", "content": content}
+                self._wire.create_item(message, item_id, input_id)
                 self._gate.want()
             case CancelResponse():
                 self._replies.cancel(command)
             case StartTurn():
                 self._user.start_turn()
-            case EndTurn():
-                self._user.end_turn()
+            case EndTurn(input_id):
+                self._user.end_turn(input_id)
             case PauseAudio():
                 self._user.pause()
             case ClearAudio():
@@ -253,6 +256,9 @@ class OpenAICodec:
         active = self._gate.active
         if self._auto_interrupt and active is not None and not active.interrupted:
             self._replies.interrupt(active)
+        elif self._auto_interrupt and not self._gate.creating:
+            # The answer to this turn is no second attempt at the one that it interrupts.
+            self._replies.give_up_retry("cancelled", "turn_detected")
 
     def _transcript_completed(self, frame: Frame) -> None:
         self._replies.pending_usage += self._user.transcript_completed(frame)

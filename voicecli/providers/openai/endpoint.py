@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from voicecli.config import RealtimeConfig, check_url
+from voicecli.credentials import checked_key
 from voicecli.errors import ConfigurationError
 
 __all__ = ["SETUP_ADVICE", "Endpoint", "find_endpoint", "is_configured"]
@@ -82,11 +83,7 @@ def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
 def _headers(config: RealtimeConfig, key: str | None, *, azure: bool) -> dict[str, str]:
     headers: dict[str, str] = {}
     if key:
-        key = key.strip()
-        if not key.isascii() or not key.isprintable() or " " in key:
-            raise ConfigurationError(
-                "The key for OpenAI has characters that no key has.", advice="Copy it again, without quotes or blanks."
-            )
+        key = checked_key(key, "OpenAI")
         headers["api-key" if azure else "Authorization"] = key if azure else f"Bearer {key}"
     for name, value in (
         ("OpenAI-Organization", config.organization or os.environ.get("OPENAI_ORG_ID")),

@@ -1,11 +1,10 @@
 """What OpenAI's errors mean: which are harmless, which end the conversation, and what to do about them."""
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from voicecli.errors import AuthenticationError, QuotaExceededError, RealtimeConnectionError
+from voicecli.errors import AuthenticationError, ProtocolError, QuotaExceededError, RealtimeConnectionError
+from voicecli.providers.fields import at, parse_object, text
 from voicecli.providers.openai.endpoint import SETUP_ADVICE
 from voicecli.providers.openai.setup import setting_of
 
@@ -69,10 +68,7 @@ class ServerError:
 
     @classmethod
     def parse(cls, error: object) -> "ServerError":
-        if not isinstance(error, Mapping):
-            return cls()
-        values = {name: error.get(name) for name in ("type", "code", "message", "param", "event_id")}
-        return cls(**{name: value for name, value in values.items() if isinstance(value, str)})
+        return cls(**{name: text(at(error), name) for name in ("type", "code", "message", "param", "event_id")})
 
     @property
     def name(self) -> str:
@@ -165,10 +161,9 @@ def handshake_error(status: int, body: bytes) -> RealtimeConnectionError:
 
 def _body_error(body: bytes) -> ServerError:
     try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
+        return ServerError.parse(parse_object(body, "OpenAI").get("error"))
+    except ProtocolError:
         return ServerError()
-    return ServerError.parse(found.get("error") if isinstance(found, Mapping) else None)
 
 
 def _without_key(message: str) -> str:

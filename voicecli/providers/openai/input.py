@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from voicecli.config import RealtimeConfig, SemanticVAD, VADMode
 from voicecli.events import Notice, SpeechStarted, SpeechStopped, Usage
+from voicecli.providers.fields import text
 from voicecli.providers.openai.errors import ServerError
-from voicecli.providers.openai.fields import Frame, required, text, valid_text
+from voicecli.providers.openai.fields import Frame, required
 from voicecli.providers.openai.input_audio import UserAudio
 from voicecli.providers.openai.models import transcription_usage
-from voicecli.providers.openai.queues import BYTES_PER_MS, Wire
+from voicecli.providers.openai.queues import WIRE_AUDIO, Wire
 from voicecli.providers.openai.response_gate import Gate
+from voicecli.text import valid_text
 
 __all__ = ["UserTurns"]
 
@@ -19,7 +21,7 @@ _MIN_COMMIT_MS = 100
 """The server refuses to commit less."""
 _SILENCE_MARGIN_MS = 300
 """Silence beyond `silence_duration_ms` that makes the server's detector sure that the turn is over."""
-_PIECE = 1_000 * BYTES_PER_MS
+_PIECE = WIRE_AUDIO.size(1_000)
 """Audio sent again goes out in pieces of a second: an event may hold 15 MiB at most."""
 
 
@@ -30,11 +32,13 @@ class _Commit:
     Attributes:
         item_id: the item of an earlier socket that it restores.
         wants_reply: whether a reply is to be asked for once it is confirmed.
+        input_id: of the EndTurn.
     """
 
     audio: bytes
     item_id: str = ""
     wants_reply: bool = False
+    input_id: str = ""
 
 
 class UserTurns:
@@ -85,15 +89,15 @@ class UserTurns:
                 self.clear()
             self._gate.turn_open = True
 
-    def end_turn(self) -> None:
+    def end_turn(self, input_id: str = "") -> None:
         if self._detection is None:
             self._gate.turn_open = False
             if self._audio.uncommitted_ms < _MIN_COMMIT_MS:
                 self.clear()
-                self._wire.events.append(Notice("no_speech", "That was too short to be understood."))
+                self._wire.events.append(Notice("no_speech", "That was too short to be understood.", input_id))
                 self._gate.flush()
             else:
-                self._commit()
+                self._commit(input_id=input_id)
                 self._gate.want()
         elif self.unanswered and not self._gate.speaking:
             self._gate.want()
@@ -119,17 +123,22 @@ class UserTurns:
         if isinstance(self._detection, SemanticVAD):
             self._commit(wants_reply=True)
         else:
-            self.append(bytes((self._detection.silence_duration_ms + _SILENCE_MARGIN_MS) * BYTES_PER_MS))
+            self.append(WIRE_AUDIO.silence(self._detection.silence_duration_ms + _SILENCE_MARGIN_MS))
         self._appended = False
 
-    def _commit(self, *, wants_reply: bool = False) -> None:
+    def _commit(self, *, wants_reply: bool = False, input_id: str = "") -> None:
         # A commit of an empty buffer is refused, and then nothing was to be said.
-        self._commits.append(_Commit(self._audio.commit(), wants_reply=wants_reply))
+        self._commits.append(_Commit(self._audio.commit(), wants_reply=wants_reply, input_id=input_id))
         self._wire.queue_forgivable("input_audio_buffer.commit")
 
     def commit_refused(self) -> None:
         if self._commits:
-            self._commits.popleft()
+            self._commit_over(self._commits.popleft())
+
+    def _commit_over(self, commit: _Commit) -> None:
+        """The reply that is asked for now answers it."""
+        if commit.input_id:
+            self._wire.asked[commit.input_id] = ""
 
     # Turns, as the server sees them
 
@@ -157,6 +166,7 @@ class UserTurns:
         wants_reply = self._answer_next
         if self._commits:
             commit = self._commits.popleft()
+            self._commit_over(commit)
             audio, wants_reply = commit.audio, commit.wants_reply
             if commit.item_id:
                 self._renamed[item_id] = commit.item_id
@@ -172,7 +182,7 @@ class UserTurns:
             self._forget_answered()
         item_id = self._renamed.get(item_id, item_id)
         self.reserve(item_id)
-        if len(audio) >= _MIN_COMMIT_MS * BYTES_PER_MS:
+        if WIRE_AUDIO.duration_ms(len(audio)) >= _MIN_COMMIT_MS:
             self._audio.keep(item_id, audio)
         if wants_reply:
             gate.want()
@@ -229,6 +239,7 @@ class UserTurns:
     def restart(self) -> None:
         """The socket is gone; audio that nothing else stands for is kept for the next one."""
         for commit in self._commits:
+            self._commit_over(commit)
             self._audio.keep(commit.item_id or self._wire.id("turn"), commit.audio)
         self._forget_answered()
         for item_id, said in list(self._partial.items()):

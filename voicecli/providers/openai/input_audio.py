@@ -2,13 +2,13 @@
 
 from collections import deque
 
-from voicecli.providers.openai.queues import BYTES_PER_MS
+from voicecli.providers.openai.queues import WIRE_AUDIO
 
 __all__ = ["UserAudio"]
 
-_TURN = 60_000 * BYTES_PER_MS
+_TURN = WIRE_AUDIO.size(60_000)
 """How much of a turn is kept; of a longer one the end."""
-_TAIL = 1_000 * BYTES_PER_MS
+_TAIL = WIRE_AUDIO.size(1_000)
 """How much is kept before the server reports speech: it does so after the onset, and the report may be lost."""
 
 
@@ -38,7 +38,7 @@ class UserAudio:
     @property
     def uncommitted_ms(self) -> float:
         """How much was appended since the last commit or clear; without turns by the server."""
-        return (self._end - (self._turn or 0)) / BYTES_PER_MS
+        return WIRE_AUDIO.duration_ms(self._end - (self._turn or 0))
 
     def append(self, audio: bytes) -> None:
         self._chunks.append(audio)
@@ -48,10 +48,10 @@ class UserAudio:
             self._first += len(self._chunks.popleft())
 
     def speech_started(self, audio_start_ms: int) -> None:
-        self._turn, self._turn_end = max(audio_start_ms, 0) * BYTES_PER_MS, None
+        self._turn, self._turn_end = WIRE_AUDIO.size(max(audio_start_ms, 0)), None
 
     def speech_stopped(self, audio_end_ms: int) -> None:
-        self._turn_end = max(audio_end_ms, 0) * BYTES_PER_MS
+        self._turn_end = WIRE_AUDIO.size(max(audio_end_ms, 0))
 
     def commit(self) -> bytes:
         """End the turn, and take its audio."""

@@ -7,6 +7,7 @@ from typing import Any
 from voicecli.events import Usage
 from voicecli.ports import ModelInfo, VoiceInfo
 from voicecli.pricing import Prices, with_cost
+from voicecli.providers.fields import at
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -84,9 +85,9 @@ def response_usage(usage: object, model: str) -> Usage:
     """What the `usage` of a response.done says, with its cost; the zero Usage where it says nothing."""
     if not isinstance(usage, Mapping):
         return Usage()
-    given = _mapping(usage.get("input_token_details"))
-    made = _mapping(usage.get("output_token_details"))
-    cached = _mapping(given.get("cached_tokens_details"))
+    given = at(usage, "input_token_details")
+    made = at(usage, "output_token_details")
+    cached = at(given, "cached_tokens_details")
     text_in, audio_in, image_in = (_count(given, f"{kind}_tokens") for kind in ("text", "audio", "image"))
     text_out, audio_out = (_count(made, f"{kind}_tokens") for kind in ("text", "audio"))
     approximate = False
@@ -126,7 +127,7 @@ def transcription_usage(usage: object, model: str) -> Usage:
             return Usage()
         per_minute = _TRANSCRIPTION_PER_MINUTE.get(name)
         return with_cost(Usage(transcription_seconds=float(seconds)), None, transcription_per_minute=per_minute)
-    details = _mapping(usage.get("input_token_details"))
+    details = at(usage, "input_token_details")
     text = _count(details, "text_tokens")
     tokens = Usage(
         input_text_tokens=text,
@@ -139,10 +140,6 @@ def transcription_usage(usage: object, model: str) -> Usage:
 
 def _known(model: str) -> ModelInfo | None:
     return _BY_NAME.get(model) or _BY_NAME.get(_SNAPSHOT.sub("", model))
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _count(details: Mapping[str, Any], name: str) -> int:

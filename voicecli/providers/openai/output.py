@@ -20,13 +20,16 @@ from voicecli.events import (
     TranscriptUpdate,
     Usage,
 )
+from voicecli.providers.fields import at, text
+from voicecli.providers.heard import heard_by_item
 from voicecli.providers.openai.errors import FATAL, RETRYABLE_RESPONSES, ServerError, error_for
-from voicecli.providers.openai.fields import Frame, at, required, text, valid_text
+from voicecli.providers.openai.fields import Frame, required
 from voicecli.providers.openai.history import call_items, text_items
 from voicecli.providers.openai.models import response_usage
 from voicecli.providers.openai.output_items import Response, ResponseItem
 from voicecli.providers.openai.queues import Wire
 from voicecli.providers.openai.response_gate import Gate
+from voicecli.text import valid_text
 from voicecli.transcript import Turn
 
 __all__ = ["Replies"]
@@ -65,6 +68,7 @@ class Replies:
         self.calls: dict[str, _Call] = {}
         self._retried: Response | None = None  # the next response continues this one, under its name
         self._retries = 0
+        self._begun = 0
         self._items: dict[str, ResponseItem] = {}  # over sockets: what was lost may still be heard, and cut
         self._reset()
 
@@ -95,11 +99,12 @@ class Replies:
 
     def _begin(self, response_id: str) -> Response:
         retried, self._retried = self._retried, None
-        response = Response(response_id, retried.public_id if retried else response_id)
+        self._begun += 1
+        response = Response(response_id, retried.public_id if retried else response_id, self._begun)
         if retried:
             response.usage = retried.usage
         else:
-            self._wire.events.append(ResponseStarted(response_id))
+            self._wire.events.append(ResponseStarted(response_id, self._wire.take_answered()))
         self._gate.active = self._responses[response_id] = response
         for old in list(self._items)[:-_ITEMS_KEPT]:
             del self._items[old]
@@ -139,9 +144,8 @@ class Replies:
         self._collect(response, body)
         for item in response.items:
             self._finish(item, interrupted=response.interrupted)
-            if item.dropped and item.received and item.cut_ms is None:
-                # The server said more than was played, and must not believe that it was heard.
-                self._truncate(item, item.received_ms)
+        if response.cut_told:
+            self._forget_dropped(response)
         awaits_tools = (response.calls_tools or response.asks_approval) and not response.interrupted
         if response.interrupted:
             self._cancel_calls(response)
@@ -185,13 +189,16 @@ class Replies:
         if self._retried is None:  # the user waits for a reply: it is told as one that failed
             name = self._wire.id("refused")
             self._retried = Response(name, name)
-            self._wire.events.append(ResponseStarted(name))
-        self._give_up_retry("failed", error.name)
+            self._wire.events.append(ResponseStarted(name, self._wire.take_answered()))
+        self.give_up_retry("failed", error.name)
 
-    def _give_up_retry(self, status: ResponseStatus, reason: str) -> None:
+    def give_up_retry(self, status: ResponseStatus, reason: str) -> None:
+        """The response that is to be asked for again is over as it is."""
         if self._retried is not None:
             response, self._retried = self._retried, None
             self._end(response, status, reason)
+            self._gate.wanted = bool(self._wire.asked)  # by other inputs
+            self._gate.answered()
 
     # What is said
 
@@ -217,11 +224,7 @@ class Replies:
         item = self._item(frame)
         if item is None:
             return
-        audio = a2b_base64(frame["delta"])
-        if item.carry:
-            audio, item.carry = item.carry + audio, b""
-        if len(audio) & 1:
-            audio, item.carry = audio[:-1], audio[-1:]
+        audio = item.aligner.push(a2b_base64(frame["delta"]))
         if audio:
             if not item.received:
                 item.spoken, item.content_index = True, _index(frame)
@@ -319,7 +322,8 @@ class Replies:
         output = valid_text(result.output)
         items = call_items(result.call_id, call.name, call.arguments, output)
         for item in items[1:] if call.socket == self._wire.sockets else items:
-            self._wire.create_item(item)
+            asks = item["type"] == "function_call_output"
+            self._wire.create_item(item, input_id=result.input_id if asks else "")
         call.response.open_calls.discard(result.call_id)
         self._continue(call.response)
 
@@ -360,29 +364,56 @@ class Replies:
         self._wire.events.append(Interrupted(response.public_id, last))
 
     def cancel(self, command: CancelResponse) -> None:
-        gate, item = self._gate, self._items.get(command.item_id or "")
-        # The server may have cut that reply off itself, and begun the next one, which is to go on.
-        late = item is not None and item.response.by_server and item.response is not gate.active
-        if not late:
-            if gate.active is not None and not gate.active.interrupted:
-                gate.active.interrupted = True
-                self._wire.queue_forgivable("response.cancel", response_id=gate.active.id)
+        """Cut the response that the command names: the server may have ended it by now, and begun another one."""
+        if command.scope == "reply":
+            self._cancel_pending() if command.response_id is None else self._cancel_response(command.response_id)
+        item = self._items.get(command.item_id or "")
+        responses = [*self._responses.values(), *(other.response for other in self._items.values())]
+        named = [response for response in responses if response.public_id == command.response_id]
+        if item is not None:
+            last = max((response.number for response in named), default=item.response.number)
+            cuttable = (other.id for other in self._items.values() if other.response.number <= last)
+            for item_id, heard_ms in heard_by_item(cuttable, item.id, command.played_ms).items():
+                self._cut(self._items[item_id], heard_ms)
+        for response in named:
+            if not response.cut_told:
+                response.cut_told = True
+                if response.done:
+                    self._forget_dropped(response)
+
+    def _cancel_response(self, public_id: str) -> None:
+        gate, active, retried = self._gate, self._gate.active, self._retried
+        if active is not None and active.public_id == public_id:
+            if not active.interrupted:
+                active.interrupted = True
+                self._wire.queue_forgivable("response.cancel", response_id=active.id)
+            gate.answered()
+        elif retried is not None and retried.public_id == public_id:
+            if gate.creating:
+                self._cancel_created = True
+            else:
+                self.give_up_retry("cancelled", "client_cancelled")
+
+    def _cancel_pending(self) -> None:
+        """What was asked for and has not begun is not wanted any more."""
+        gate = self._gate
+        if self._retried is None:
             self._cancel_created = gate.creating
             gate.wanted = False
             gate.answered()
-            if not gate.creating and not gate.expected:
-                self._give_up_retry("cancelled", "client_cancelled")
-        if item is not None and command.played_ms is not None:
-            self._cut(item, command.played_ms)
-            ids = list(self._items)
-            for behind in ids[ids.index(item.id) + 1 :]:
-                if not late or self._items[behind].response is item.response:
-                    self._cut(self._items[behind], 0)
+
+    def _forget_dropped(self, response: Response) -> None:
+        """The server said more than was played, and must not believe that it was heard."""
+        for item in response.items:
+            if item.dropped and item.received and item.cut_ms is None:
+                self._truncate(item, item.received_ms)
 
     def _cut(self, item: ResponseItem, played_ms: int) -> None:
         """Make the server forget what was not heard of the item."""
         cut_ms = max(min(played_ms, item.received_ms), 0)
-        heard_all = item.received > 0 and cut_ms == item.received_ms and item.response.done
+        # Of a response that was cut off the server may have said more than came.
+        complete = item.response.done and not item.response.interrupted
+        heard_all = item.received > 0 and cut_ms == item.received_ms and complete
         if item.cut_ms is not None or not item.spoken or heard_all:
             return
         item.cut_ms = cut_ms

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 
 from voicecli.events import Usage
-from voicecli.providers.openai.fields import valid_text
-from voicecli.providers.openai.queues import BYTES_PER_MS
-from voicecli.transcript import heard_text
+from voicecli.pcm16 import SampleAligner
+from voicecli.providers.heard import heard_words
+from voicecli.providers.openai.queues import WIRE_AUDIO
+from voicecli.text import valid_text
 
 __all__ = ["Response", "ResponseItem"]
 
@@ -17,6 +18,7 @@ class Response:
     Attributes:
         id: the server's name for it.
         public_id: the name in events; that of the first attempt when the server failed and was asked again.
+        number: which response of the conversation it is.
         known_calls: all its tool calls.
         open_calls: those that wait for their output.
         open_mcp_calls: items of calls that the server itself is making.
@@ -24,6 +26,7 @@ class Response:
         asks_approval: whether a call of the server's waits for the user's approval.
         interrupted: whether it was cut off; what still arrives of it is dropped.
         by_server: whether it was the server that cut it off.
+        cut_told: whether the session has said how much of it was heard; it does so for each that was cut off.
         done: whether its response.done has arrived, or the socket it came by is gone.
         covers_queue: whether all that was sent before it is part of what it answers.
         usage: of earlier attempts.
@@ -31,6 +34,7 @@ class Response:
 
     id: str
     public_id: str
+    number: int = 0
     items: list["ResponseItem"] = field(default_factory=list)
     known_calls: set[str] = field(default_factory=set)
     open_calls: set[str] = field(default_factory=set)
@@ -39,6 +43,7 @@ class Response:
     asks_approval: bool = False
     interrupted: bool = False
     by_server: bool = False
+    cut_told: bool = False
     done: bool = False
     covers_queue: bool = False
     usage: Usage = field(default_factory=Usage)
@@ -57,7 +62,7 @@ class ResponseItem:
         texts: what is said, by content part.
         spoken: whether that is the transcript of audio.
         received: bytes of its audio.
-        carry: the first half of a sample whose second half has not come yet.
+        aligner: cuts its audio at whole samples.
         dropped: whether audio of it came too late and was thrown away.
         content_index: of its audio.
         cut_ms: how much of it was heard, once it is cut.
@@ -70,7 +75,7 @@ class ResponseItem:
     texts: dict[int, str] = field(default_factory=dict)
     spoken: bool = False
     received: int = 0
-    carry: bytes = b""
+    aligner: SampleAligner = field(default_factory=SampleAligner)
     dropped: bool = False
     content_index: int = 0
     cut_ms: int | None = None
@@ -83,11 +88,11 @@ class ResponseItem:
 
     @property
     def received_ms(self) -> int:
-        return self.received // BYTES_PER_MS
+        return int(WIRE_AUDIO.duration_ms(self.received))
 
     @property
     def heard(self) -> str:
         """Its text, cut to what was heard where that is known."""
         if self.cut_ms is None:
             return self.text
-        return heard_text(self.text, self.cut_ms, self.received_ms) if self.cut_ms else ""
+        return heard_words([(self.text, self.received_ms)], self.cut_ms)

@@ -5,14 +5,15 @@ from binascii import b2a_base64
 from itertools import count
 
 from voicecli.events import Event, Role, TranscriptUpdate
+from voicecli.pcm16 import PcmFormat
 from voicecli.ports import Expiring
 from voicecli.providers.openai.fields import Frame
 from voicecli.transcript import Transcript
 
-__all__ = ["BYTES_PER_MS", "Wire"]
+__all__ = ["WIRE_AUDIO", "Wire"]
 
-BYTES_PER_MS = 48
-"""PCM16 mono at 24 kHz, the only rate the API takes."""
+WIRE_AUDIO = PcmFormat(24_000)
+"""The only format that the API takes."""
 _APPEND = b'{"type":"input_audio_buffer.append","audio":"'
 _MAX_ITEM_ID = 32
 
@@ -26,6 +27,8 @@ class Wire:
         transcript: the conversation so far; it outlives sockets.
         unconfirmed: items sent that the server has not confirmed: a reply that begins now knows nothing of them.
         forgivable: events whose refusal means nothing, as what they cancel or cut may just be over.
+        asked: ids of the inputs that no response has answered yet, each with the item it became; "" when that is known
+            to be part of the conversation.
     """
 
     def __init__(self, transcript: Transcript) -> None:
@@ -34,6 +37,7 @@ class Wire:
         self.events: list[Event | Expiring] = []
         self.unconfirmed: set[str] = set()
         self.forgivable: set[str] = set()
+        self.asked: dict[str, str] = {}
         self.sockets = 0
         self._ids = count(1)
 
@@ -60,11 +64,21 @@ class Wire:
         # By far the most frequent event: a template costs a fraction of json.dumps.
         self.out.append(b'%b%b"}' % (_APPEND, b2a_base64(audio, newline=False)))
 
-    def create_item(self, item: Frame, item_id: str = "") -> None:
+    def create_item(self, item: Frame, item_id: str = "", input_id: str = "") -> None:
+        """Add an item to the conversation; `input_id` is the input that it is and that asks for an answer."""
         if not 0 < len(item_id) <= _MAX_ITEM_ID:
             item_id = self.id(f"vc{self.sockets}")
         self.unconfirmed.add(item_id)
+        if input_id:
+            self.asked[input_id] = item_id
         self.queue("conversation.item.create", item={"id": item_id, **item})
+
+    def take_answered(self) -> tuple[str, ...]:
+        """The inputs that a response answers which begins now: those that the server has."""
+        answered = tuple(input_id for input_id, item_id in self.asked.items() if item_id not in self.unconfirmed)
+        for input_id in answered:
+            del self.asked[input_id]
+        return answered
 
     def tell(self, role: Role, item_id: str, text: str, *, final: bool, interrupted: bool = False) -> None:
         """Report what somebody says, and remember it."""

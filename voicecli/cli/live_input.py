@@ -1,26 +1,27 @@
-"""The user's side of a live conversation, in the order in which it happened: sound, and what keys mean."""
+"""The user's side of a live conversation in its order: the microphone's sound, and the actions of keys."""
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from voicecli.audio.devices.endpoints import Microphone
 
-__all__ = ["Deed", "VoiceGate"]
+__all__ = ["Action", "LiveInput"]
 
-Deed = Callable[[], Awaitable[None]]
+Action = Callable[[], Awaitable[None]]
 
 # What was said just before the talk key came down belongs to the turn.
 _PRE_ROLL_MS = 300
 
 
-class VoiceGate:
-    """The microphone, as far as it is to be sent: an AudioSource, to be iterated once.
+class LiveInput:
+    """The microphone's sound, as far as it is to be sent, with actions between: an AudioSource, to be iterated once.
 
-    What is asked of it takes effect where the recording was when it was asked, however late the recording is read: a
+    An action takes effect where the recording was when it was asked for, however late the recording is read: a
     provider may take seconds to answer, and what was said and done meanwhile is sent and done then.
 
     Args:
-        is_open: whether it lets sound through at first.
+        microphone: records; its marks are the places of the actions.
+        is_open: whether sound is let through at first.
     """
 
     realtime = True
@@ -29,8 +30,8 @@ class VoiceGate:
         self._microphone = microphone
         self._is_open = is_open
         self._pre_roll: deque[bytes] = deque()
-        self._kept = 0
-        self._deeds: deque[Deed] = deque()  # one for each mark in the recording
+        self._pre_roll_size = 0  # in bytes
+        self._actions: deque[Action] = deque()  # one for each mark in the recording
 
     @property
     def sample_rate(self) -> int:
@@ -44,25 +45,25 @@ class VoiceGate:
         """Let nothing more through."""
         self.do(self._close)
 
-    def do(self, deed: Deed) -> None:
-        """Have this done when everything before it is sent. It must not raise."""
-        self._deeds.append(deed)
+    def do(self, action: Action) -> None:
+        """Run the action when everything recorded before it has been read. It must not raise."""
+        self._actions.append(action)
         self._microphone.mark()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        most = self.sample_rate * _PRE_ROLL_MS // 1000 * 2
+        longest = self.sample_rate * _PRE_ROLL_MS // 1000 * 2
         async for chunk in self._microphone:
             if not chunk:
-                await self._deeds.popleft()()
+                await self._actions.popleft()()
                 continue
             self._pre_roll.append(chunk)
-            self._kept += len(chunk)
+            self._pre_roll_size += len(chunk)
             if self._is_open:
                 yield b"".join(self._pre_roll)
                 self._pre_roll.clear()
-                self._kept = 0
-            while self._kept > most:
-                self._kept -= len(self._pre_roll.popleft())
+                self._pre_roll_size = 0
+            while self._pre_roll_size > longest:
+                self._pre_roll_size -= len(self._pre_roll.popleft())
 
     async def aclose(self) -> None:
         await self._microphone.aclose()

@@ -1,4 +1,4 @@
-"""What tools print while the live view has the terminal: whole lines, for the view to show among its own."""
+"""Capture of what tools print while the live view has the terminal: whole lines, for the view to show."""
 
 import asyncio
 import io
@@ -40,7 +40,7 @@ def printed_lines(tell: Callable[[list[str]], None]) -> Iterator[None]:
 
 
 class _Lines(io.TextIOBase):
-    """A text stream in place of another."""
+    """Text stream in place of another, handing whole lines on."""
 
     encoding = "utf-8"
     errors = "strict"
@@ -59,7 +59,7 @@ class _Lines(io.TextIOBase):
         return True
 
     def fileno(self) -> int:
-        """Of the terminal, for those who hand it to other programs: what these write is not caught."""
+        """The terminal's, for those who hand it to other programs: what these write is not caught."""
         return self.original.fileno()
 
     def reconfigure(self, **_: object) -> None:
@@ -102,7 +102,7 @@ class _Lines(io.TextIOBase):
 
 
 class _Bytes(io.RawIOBase):
-    """The bytes beneath a text stream."""
+    """Byte stream beneath a text stream."""
 
     def __init__(self, text: _Lines) -> None:
         self._text = text
@@ -116,5 +116,5 @@ class _Bytes(io.RawIOBase):
 
 
 def _last_written(line: str) -> str:
-    """What stands there after the carriage returns in it; one at its end may belong to the line's end."""
+    """The line as its carriage returns leave it; one at its end may belong to the line's end."""
     return line[line.rfind("\r", 0, len(line) - 1) + 1 :] if "\r" in line else line

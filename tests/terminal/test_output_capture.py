@@ -1,4 +1,4 @@
-"""What is printed while the live view has the terminal becomes lines of the view."""
+"""Lines that are printed while the live view has the terminal become lines of the view."""
 
 import asyncio
 import io
@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from voicecli.audio.devices.stderr_guard import quiet_stderr
-from voicecli.terminal.stdout_capture import printed_lines
+from voicecli.terminal.output_capture import printed_lines
 
 
 class Terminal:
-    """What stands in for standard output and standard error."""
+    """A stand-in for standard output and standard error."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.out, self.err = io.StringIO(), io.StringIO()

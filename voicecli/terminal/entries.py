@@ -1,0 +1,68 @@
+"""Entries of the scrollback: utterances, tool calls, questions to the user, remarks."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from voicecli.events import Role
+
+__all__ = ["ApprovalQuestion", "Entry", "Remark", "RemarkKind", "ToolCall", "ToolOutcome", "Utterance"]
+
+RemarkKind = Literal["note", "warning", "error", "help"]
+ToolOutcome = Literal["done", "failed", "cancelled"]
+
+
+@dataclass(slots=True, eq=False)
+class Utterance:
+    """Words of the user or the assistant.
+
+    Attributes:
+        latency_ms: on the first reply to a turn, how long it took from the turn's end to its first sound.
+        flaw: why it is not complete, in words for people; "" where nothing is to be said.
+    """
+
+    role: Role
+    text: str = ""
+    final: bool = False
+    interrupted: bool = False
+    latency_ms: int | None = None
+    flaw: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class ToolCall:
+    """A call of a tool.
+
+    Attributes:
+        arguments: JSON, as the model wrote it.
+        since: when it began, by the view's clock, in seconds.
+        outcome: None while it runs.
+    """
+
+    name: str
+    arguments: str
+    since: float
+    outcome: ToolOutcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalQuestion:
+    """The provider's question whether it may run a tool of its own.
+
+    Attributes:
+        arguments: JSON, as the model wrote it.
+    """
+
+    name: str
+    arguments: str
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Text beside the conversation, of one or more lines."""
+
+    kind: RemarkKind
+    text: str
+
+
+Entry = Utterance | ToolCall | ApprovalQuestion | Remark
