@@ -18,7 +18,7 @@ from voicecli.errors import (
     QuotaExceededError,
     RealtimeConnectionError,
 )
-from voicecli.events import Notice, Usage
+from voicecli.events import CONTENT_FILTER, Notice, Usage
 from voicecli.providers.local.chat_chunk import ChunkParts, read_chunk, reason_of
 from voicecli.providers.local.chat_request import ChatRequests
 from voicecli.providers.local.chat_stream import Ended, not_a_chat_endpoint, read_chunks
@@ -68,6 +68,8 @@ class EndpointModel:
             auth=(base.username, base.password) if base.userinfo else None,
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(config.response_timeout_s, connect=config.connect_timeout_s),
+            verify=base.scheme
+            == "https",  # to load certificates takes 40 ms; no redirect is followed to where they matter
             trust_env=not _is_loopback(base.host),  # a proxy cannot reach this machine's own servers
         )
         model = cls(client, config, str(base.copy_with(userinfo=None, query=None)).rstrip("/"))
@@ -112,21 +114,25 @@ class EndpointModel:
                 self._post(messages, tools) as (response, notices),
                 contextlib.aclosing(read_chunks(response, ended, address=self._address)) as chunks,
             ):
-                while (chunk := await self._next(chunks)) is not None:
+                clock = asyncio.get_running_loop()
+                deadline = clock.time() + self._config.response_timeout_s
+                while (chunk := await _next(chunks, deadline)) is not None:
                     parts = self._parts(chunk)
                     if parts.reasoned:
                         yield Thought()
                     if parts.text:
                         yield parts.text
                     calls.add(parts.calls)
-                    came = came or bool(parts.text or parts.calls or parts.reasoned)
+                    if parts.text or parts.calls or parts.reasoned:
+                        came, deadline = True, clock.time() + self._config.response_timeout_s
                     usage, finish = parts.usage or usage, parts.finish or finish
         self._check_end(ended, finish, came=came)
         for call in calls.calls():
             yield call
         if calls.nameless and not calls.calls():
             raise ProtocolError(f"{self._address} sent a call of a tool without its name.")
-        yield Finish(usage, finish == "length", notices=notices)
+        filtered = finish == CONTENT_FILTER
+        yield Finish(usage, finish == "length" or filtered, CONTENT_FILTER if filtered else "", notices)
 
     @contextlib.asynccontextmanager
     async def _post(
@@ -147,11 +153,6 @@ class EndpointModel:
     @cached_property
     def _requests(self) -> ChatRequests:
         return ChatRequests(self._config, self.name)
-
-    async def _next(self, chunks: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any] | None:
-        # Signs of life may come for ever.
-        async with asyncio.timeout(self._config.response_timeout_s):
-            return await anext(chunks, None)
 
     def _parts(self, chunk: dict[str, Any]) -> ChunkParts:
         if error := chunk.get("error"):
@@ -250,6 +251,11 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+async def _next(chunks: AsyncGenerator[dict[str, Any], None], deadline: float) -> dict[str, Any] | None:
+    async with asyncio.timeout_at(deadline):  # signs of life may come for ever
+        return await anext(chunks, None)
 
 
 async def _beginning(response: httpx.Response) -> bytes:

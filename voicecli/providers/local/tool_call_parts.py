@@ -82,7 +82,7 @@ class ToolCallParts:
         return any(not call.name for call in self._calls)
 
     def _take(self, index: int | None, call_id: str, name: str, arguments: str) -> None:
-        call = self._find(index, call_id)
+        call = self._find(index, call_id, name)
         if call is None or self._begins_another(call, call_id, name, arguments):
             call = _Call(index, call_id, name if name or call is None or call_id else call.name)
             self._calls.append(call)
@@ -93,7 +93,7 @@ class ToolCallParts:
         if arguments and not (call.complete and arguments == call.pieces[-1]):  # sent twice
             call.pieces.append(arguments)
 
-    def _find(self, index: int | None, call_id: str) -> _Call | None:
+    def _find(self, index: int | None, call_id: str, name: str) -> _Call | None:
         if call_id:
             for call in self._calls:
                 if call.call_id == call_id:
@@ -101,7 +101,8 @@ class ToolCallParts:
         for call in reversed(self._calls):
             if index is None or call.index in (index, None):
                 return call
-        return None
+        last = self._calls[-1] if self._calls else None
+        return last if last and not (call_id or name or last.complete) else None
 
     def _begins_another(self, call: _Call, call_id: str, name: str, arguments: str) -> bool:
         if call_id and call.call_id == call_id:
@@ -129,5 +130,5 @@ def _arguments(value: Any) -> str:
 def _is_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

@@ -114,7 +114,7 @@ class ToolTextFilter:
             return True
         try:
             value, length = json.JSONDecoder().raw_decode(self._buffer[start:])
-        except ValueError:
+        except (ValueError, RecursionError):
             if not over and _CALL_LIKE.match(self._buffer):
                 return False
             if not over and len(self._buffer) - start < _DECIDED_BY:
@@ -143,7 +143,7 @@ class ToolTextFilter:
             start = len(body) - len(body.lstrip())
             try:
                 value, length = json.JSONDecoder().raw_decode(body[start:])
-            except ValueError:
+            except (ValueError, RecursionError):
                 if not over:
                     return False
                 raise _unreadable(body) from None
@@ -182,7 +182,7 @@ def _value(text: str) -> Any:
     """The value that `text` writes, as JSON or as Python would; else the text."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
         return ast.literal_eval(text)
