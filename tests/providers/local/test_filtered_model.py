@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.providers.local.fakes import FakeModel
+from tests.providers.local.fakes import FakeModel, FakeSpeech, conversation
+from voicecli.commands import SendText
 from voicecli.errors import RealtimeConnectionError, RealtimeError
+from voicecli.events import Notice, ResponseDone, TranscriptUpdate
 from voicecli.providers.local.filtered_model import FilteredModel
 from voicecli.providers.local.llm import Delta, Finish, Message, Thought, ToolCall
 from voicecli.tools import ToolSchema
@@ -108,3 +110,25 @@ async def test_after_a_tool_there_may_be_nothing_to_say() -> None:
 async def test_thinking_without_an_end_is_an_error(beginning: Delta) -> None:
     with pytest.raises(RealtimeConnectionError, match=r"no word for 0\.05 s.*response_timeout_s"):
         await ask(model([beginning, asyncio.Event()], thinking_timeout_s=0.05))
+
+
+async def test_a_cut_answer_is_told_as_incomplete_with_its_reason() -> None:
+    end = Finish(truncated=True, reason="cut after 200 characters", notices=(Notice("answer_cut", "Cut."),))
+    async with conversation(FakeModel([["Hello.", end]])) as (connection, events):
+        await connection.send(SendText("Hi"))
+        await events.until_seen(ResponseDone)
+    (done,) = (event for event in events.seen if isinstance(event, ResponseDone))
+    assert (done.status, done.reason) == ("incomplete", "cut after 200 characters")
+    assert events.of(Notice) == [Notice("answer_cut", "Cut.")]
+
+
+async def test_what_is_only_shown_is_not_spoken() -> None:
+    voice = FakeSpeech()
+    text = "See https://example.com/a/b:\n```\nx = 1\n```\nThat is it."
+    async with conversation(FakeModel([[text], ["```\nx = 1\n```"]]), voice=voice) as (connection, events):
+        for count in (1, 2):
+            await connection.send(SendText("Hi"))
+            await events.until_seen(ResponseDone, count)
+    assert voice.spoken == ["See example.com:", "That is it.", "The answer is on the screen."]
+    finals = [event.text for event in events.seen if isinstance(event, TranscriptUpdate) and event.final]
+    assert [final for final in finals if final != "Hi"] == [text, "```\nx = 1\n```"]

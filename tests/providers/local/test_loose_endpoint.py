@@ -391,7 +391,8 @@ async def test_signs_of_life_are_no_answer(endpoint: Endpoint, sign: bytes) -> N
         await ask(endpoint, Reply(sign, "STALL"), response_timeout_s=0.1)
     if sign.endswith(b"\n"):
         with pytest.raises(RealtimeError, match="too long"):
-            await ask(endpoint, Reply(*[sign, "PAUSE"] * 100), response_timeout_s=0.1)
+            signs: list[bytes | str] = [sign, "PAUSE"]
+            await ask(endpoint, Reply(*signs * 100), response_timeout_s=0.1)
 
 
 # -- requests that an endpoint does not take

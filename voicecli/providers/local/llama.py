@@ -98,8 +98,9 @@ class LlamaModel:
                 f"llm: {path} is no language model that can be loaded.", advice="Give a .gguf file that llama.cpp runs."
             ) from error
         # The server's loop starts when its constructor has returned. A destructor that comes first waits for it for
-        # ever, and holds Python's lock meanwhile: nothing could bound that. One token (20 ms) shows that it runs.
-        self._server.handle_completions({"prompt": "a", "max_tokens": 1})
+        # ever, and holds Python's lock meanwhile: nothing could bound that. Any answer (20 ms) shows that it runs.
+        with contextlib.suppress(Exception):  # an error is an answer, too
+            self._server.handle_completions({"prompt": "a", "max_tokens": 1})
 
     async def warm_up(self, messages: Sequence[Message]) -> None:
         """Read the constant head once, so that each answer begins sooner."""

@@ -148,7 +148,9 @@ def notices_for(setup: ConversationSetup, llm: str, model: ChatModel) -> list[No
         )
     if config.language is not None and config.language.split("-")[0].lower() != "en":
         notices.append(
-            Notice("language_unsupported", f"The offline engine speaks English only, not {config.language!r}.")
+            Notice(
+                "language_unsupported", f"The offline engine hears and speaks English only, not {config.language!r}."
+            )
         )
     if config.vad_mode is VADMode.SERVER and not isinstance(config.turn_detection, ServerVAD):
         notices.append(
