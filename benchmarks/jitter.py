@@ -1,13 +1,13 @@
-"""What a listener suffers from a network, and how much of it the jitter buffer takes away.
+"""Cost of a network to a listener, and how much of it the jitter buffer takes away.
 
     python benchmarks/jitter.py [--seeds 10] [--first-seed 100] [--link FILE ...]
 
-Replies are made up by seed, played through the real JitterBuffer under several start rules, block by block on a
+Replies are made up by seed, played through the real JitterBuffer under several delay policies, block by block on a
 virtual clock. The networks differ from conversation to conversation as real ones do; played at once, they give about
 3 gaps per minute (bursts), 15 to 25 (mobile) and 12 to 24 (near real time), by the seeds. With --link, replies come
 over a recorded network instead.
 
-What a listener suffers per reply: ms of added start + 2 x ms of silence within it + 150 per silence.
+Cost per reply: ms of added start + 2 x ms of silence within it + 150 per silence.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voicecli.audio.playout.jitter_buffer import JitterBuffer
-from voicecli.audio.playout.start_rule import GAP_COST_MS, GAP_COST_PER_MS, LearnedStart, StartRule
+from voicecli.audio.playout.playout_delay import GAP_COST_MS, GAP_COST_PER_MS, AdaptiveDelay, DelayPolicy
 
 __all__ = ["POLICIES", "TRACES", "WIRE_KBIT_PER_S", "Played", "Reply", "over_link", "play", "recorded", "session"]
 
@@ -261,7 +261,7 @@ class AtOnce:
     def arrived(self, at_ms: float, audio_ms: float) -> None:
         self.at = at_ms
 
-    def hold_ms(self, waiting_ms: float, underruns: int) -> float:
+    def delay_ms(self, waiting_ms: float, underruns: int) -> float:
         return 0.0
 
     def finish(self) -> None:
@@ -274,7 +274,7 @@ class Fixed(AtOnce):
     def __init__(self, target_ms: float) -> None:
         self.target_ms = target_ms
 
-    def hold_ms(self, waiting_ms: float, underruns: int) -> float:
+    def delay_ms(self, waiting_ms: float, underruns: int) -> float:
         return 0.0 if waiting_ms >= self.target_ms else math.inf
 
 
@@ -318,7 +318,7 @@ class Oracle(AtOnce):
 
     worst_lateness = 0
 
-    def hold_ms(self, waiting_ms: float, underruns: int) -> float:
+    def delay_ms(self, waiting_ms: float, underruns: int) -> float:
         return self.worst_lateness - self.at
 
 
@@ -332,14 +332,14 @@ class Played:
     audio_ms: int
 
     @property
-    def suffering(self) -> float:
+    def cost(self) -> float:
         return self.start_ms + GAP_COST_PER_MS * self.gap_ms + GAP_COST_MS * self.gaps
 
 
-def play(reply: Reply, buffer: JitterBuffer, rule: StartRule, begin_ms: int) -> tuple[Played, int]:
+def play(reply: Reply, buffer: JitterBuffer, policy: DelayPolicy, begin_ms: int) -> tuple[Played, int]:
     """Play one reply through the buffer; says how it was heard, and when it was over."""
-    if isinstance(rule, Oracle):
-        rule.worst_lateness = reply.worst_lateness
+    if isinstance(policy, Oracle):
+        policy.worst_lateness = reply.worst_lateness
     before = buffer.stats
     block = memoryview(bytearray(2 * BLOCK_MS))
     zeros = bytes(2 * 2000)
@@ -360,29 +360,29 @@ def play(reply: Reply, buffer: JitterBuffer, rule: StartRule, begin_ms: int) -> 
     return Played(after.start_ms, after.gap_ms - before.gap_ms, after.underruns - before.underruns, audio), now
 
 
-POLICIES: dict[str, Callable[[], StartRule]] = {
+POLICIES: dict[str, Callable[[], DelayPolicy]] = {
     "at once": AtOnce,
     "fixed 120": lambda: Fixed(120),
     "fixed 200": lambda: Fixed(200),
     "NetEq-like": NetEqLike,
-    "ours": LearnedStart,
+    "ours": AdaptiveDelay,
     "oracle": Oracle,
 }
 
 
 def session(trace: str, policy: str, seed: int, replies: int = 25) -> list[Played]:
     """A conversation of so many replies."""
-    rule = POLICIES[policy]()
-    buffer = JitterBuffer(RATE, rule)
+    delay_policy = POLICIES[policy]()
+    buffer = JitterBuffer(RATE, delay_policy)
     now, heard = 0, []
     for reply in TRACES[trace](random.Random(f"{trace} {seed}"), replies):
-        played, now = play(reply, buffer, rule, now)
+        played, now = play(reply, buffer, delay_policy, now)
         heard.append(played)
     return heard
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Compare start rules on made-up networks.")
+    parser = argparse.ArgumentParser(description="Compare delay policies on made-up networks.")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=100)
     parser.add_argument("--replies", type=int, default=25)
@@ -393,13 +393,13 @@ def main() -> None:
     for path in arguments.link or ():
         TRACES[path.name] = partial(over_link, recorded(path))
     for trace in [path.name for path in arguments.link or ()] or TRACES:
-        show(f"{trace:15} suffering  start mean/p50   gap ms  gaps/min\n")
+        show(f"{trace:15} cost       start mean/p50   gap ms  gaps/min\n")
         for policy in POLICIES:
             heard = [reply for seed in seeds for reply in session(trace, policy, seed, arguments.replies)]
             minutes = sum(reply.audio_ms for reply in heard) / 60_000
             starts = [reply.start_ms for reply in heard]
             show(
-                f"  {policy:12} {statistics.mean(r.suffering for r in heard):9.0f}"
+                f"  {policy:12} {statistics.mean(r.cost for r in heard):9.0f}"
                 f" {statistics.mean(starts):9.0f} {statistics.median(starts):6.0f}"
                 f" {statistics.mean(r.gap_ms for r in heard):8.0f} {sum(r.gaps for r in heard) / minutes:9.2f}\n"
             )

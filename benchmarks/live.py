@@ -21,9 +21,10 @@ import numpy as np
 
 from tests.virtual_audio import SoundServer
 from voicecli.audio import EchoMode
-from voicecli.audio.devices.endpoints import Microphone, Speaker
+from voicecli.audio.devices.microphone import Microphone
+from voicecli.audio.devices.speaker import Speaker
 from voicecli.audio.devices.stderr_guard import quiet_stderr
-from voicecli.audio.echo.control import Echo, NoEchoControl, make_echo
+from voicecli.audio.echo.control import EchoControl, NoEchoControl, make_echo_control
 
 __all__ = ["main"]
 
@@ -33,21 +34,21 @@ RATE = 24_000
 class Clocked(NoEchoControl):
     """Sits where the echo canceller does, on the audio threads, and looks at the clock."""
 
-    def __init__(self, inner: Echo) -> None:
+    def __init__(self, inner: EchoControl) -> None:
         self.inner = inner
         self.captured_at = array("d")
         self.captured_bytes = 0
         self.first_sound_at = 0.0
 
-    def played(self, audio: bytes) -> None:
+    def render(self, audio: bytes) -> None:
         if not self.first_sound_at and any(audio):
             self.first_sound_at = time.monotonic()
-        self.inner.played(audio)
+        self.inner.render(audio)
 
-    def captured(self, audio: bytes) -> bytes:
+    def capture(self, audio: bytes) -> bytes:
         self.captured_at.append(time.monotonic())
         self.captured_bytes += len(audio)
-        return self.inner.captured(audio)
+        return self.inner.capture(audio)
 
 
 def noise(seconds: float) -> bytes:
@@ -63,7 +64,7 @@ def show(what: str, figures: Sequence[float]) -> None:
 
 async def microphone_to_reader(seconds: float) -> None:
     """From the block in the device's callback to the chunk in the reader's hands."""
-    clock = Clocked(make_echo("aec", RATE))
+    clock = Clocked(make_echo_control("aec", RATE))
     microphone = Microphone(RATE, echo=clock)
     await microphone.open()
     delays, read, block = [], 0, RATE // 100 * 2
@@ -154,7 +155,7 @@ async def processor(seconds: float) -> None:
     """Of a whole second, while both devices run and the canceller works."""
     modes: tuple[EchoMode, ...] = ("off", "gate", "aec")
     for mode in modes:
-        echo = make_echo(mode, RATE)
+        echo = make_echo_control(mode, RATE)
         microphone, speaker = Microphone(RATE, echo=echo), Speaker(RATE, echo=echo)
         await microphone.open()
         await speaker.open()

@@ -114,10 +114,10 @@ class LastSound(Clocked):
 
     last_sound_at = 0.0
 
-    def played(self, audio: bytes) -> None:
+    def render(self, audio: bytes) -> None:
         if any(audio):
             self.last_sound_at = time.monotonic()
-        super().played(audio)
+        super().render(audio)
 
 
 class Watched:
@@ -135,7 +135,8 @@ class Watched:
         self._behind = 0  # bytes that were sent before the clock ran
         self._sent: int | None = None
         self._send, session._connection.send = session._connection.send, self._sending  # type: ignore[method-assign]
-        self._apply, session._apply = session._apply, self._applying  # type: ignore[method-assign]
+        driver = session._driver
+        self._apply, driver.apply = driver.apply, self._applying  # type: ignore[method-assign]
 
     async def _sending(self, command: Command) -> None:
         await self._send(command)
@@ -163,8 +164,8 @@ class Watched:
         connection = self._session._connection
         return {
             "microphone": len(self._talk.live._microphone._queue),
-            "to the provider": len(connection._outbox),  # type: ignore[attr-defined]
-            "from the provider": connection._inbox.waiting_bytes,  # type: ignore[attr-defined]
+            "to the provider": connection._sender.waiting,  # type: ignore[attr-defined]
+            "from the provider": connection._events.waiting_bytes,  # type: ignore[attr-defined]
             "events": sum(each.waiting for each in self._session._audience._subscriptions),
             "loudspeaker": round(self._talk.speaker._buffer.depth_ms),
         }
@@ -204,11 +205,11 @@ async def converse(sound: SoundServer, seconds: float, vad_mode: VADMode) -> Non
         share = (time.process_time() - used) / elapsed
         for task in watching:
             task.cancel()
-        stats, breaks = talk.speaker.stats, talk.speaker.breaks
+        stats, xruns = talk.speaker.stats, talk.speaker.xruns
     print(
         f"{turns} turns in {elapsed / 60:.1f} minutes, turns found by the {vad_mode.value}; {stats.underruns} underruns"
     )
-    print(f"sound broke up {breaks} times, as the machine was busy; {figures.unasked} replies interrupted by nobody")
+    print(f"{xruns} xruns of the loudspeaker, as the machine was busy; {figures.unasked} replies interrupted by nobody")
     show("microphone callback -> socket, oldest sample", figures.up)
     show("first audio received -> loudspeaker callback", figures.down)
     show("user's voice noticed -> last sound given to the loudspeaker", figures.silence)

@@ -4,17 +4,15 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 
-from voicecli import RealtimeConnectionError, RealtimeVoice, events
+from voicecli import RealtimeConnectionError, ask, events
 from voicecli.commands import AppendAudio, ClearAudio, Command, EndTurn, SendText
 from voicecli.providers import Capabilities, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
-
-ABILITIES = Capabilities(input_rate=24_000, output_rate=24_000, images=False, tools=False, reports_speech=False)
 
 
 class ParrotConnection:
     """A conversation under way (`Connection`): commands in, events out."""
 
-    capabilities = ABILITIES
+    capabilities = Capabilities(input_rate=24_000, output_rate=24_000, images=False, tools=False, reports_speech=False)
 
     def __init__(self) -> None:
         self.heard = b""
@@ -36,11 +34,10 @@ class ParrotConnection:
             case SendText(text, input_id=input_id):
                 self.answer(text, input_id)
 
-    def answer(self, text: str, input_id: str, audio: bytes = b"") -> None:
+    def answer(self, text: str, input_id: str, audio: bytes = bytes(4_800)) -> None:
         name = f"reply_{uuid.uuid4().hex[:8]}"
         self.told.put_nowait(events.ResponseStarted(name, (input_id,) if input_id else ()))
-        if audio:
-            self.told.put_nowait(events.AudioChunk(audio, name, name))
+        self.told.put_nowait(events.AudioChunk(audio, name, name))
         self.told.put_nowait(events.TranscriptUpdate("assistant", name, text, final=True))
         self.told.put_nowait(events.ResponseDone(name))
 
@@ -65,7 +62,7 @@ async def connect(setup: ConversationSetup) -> Connection:
 PARROT = Provider(
     name="parrot",
     title="A parrot",
-    capabilities=ABILITIES,
+    capabilities=ParrotConnection.capabilities,
     default_model="polly",
     default_voice="grey",
     models=(ModelInfo("polly"),),
@@ -76,10 +73,5 @@ PARROT = Provider(
 )
 
 
-async def main() -> None:
-    async with RealtimeVoice(PARROT).connect() as session:
-        print((await session.ask("Hello, Polly!")).transcript)
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    print(ask("Hello, Polly!", PARROT).transcript)

@@ -99,8 +99,8 @@ def test_the_list_of_commands_says_what_each_says_itself() -> None:
 
 
 VOCABULARY = {
-    *("_version", "commands", "config", "credentials", "errors", "events", "pcm16", "ports", "pricing", "telemetry"),
-    *("text", "tools", "transcript"),
+    *("_version", "commands", "config", "credentials", "errors", "events", "pcm16", "ports", "pricing"),
+    *("setting_fields", "telemetry", "text", "threads", "tools", "transcript"),
 }
 """Modules at the top of the package that import nothing but each other. (`__init__` loads names when they are used.)"""
 
@@ -110,7 +110,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "terminal": set(),
     "conversation": {"audio"},
     "providers": {"audio", "connection"},
-    "testing": set(),
+    "conformance": set(),
+    "testing": {"conformance"},
     "voice": {"conversation", "providers"},
     "cli": {"audio", "conversation", "providers", "terminal", "voice"},
     "__main__": {"cli"},
@@ -118,15 +119,21 @@ MAY_KNOW: dict[str, set[str]] = {
 """The folders and doors above the vocabulary, and which others each may import from besides it."""
 
 AT_HOME = {
-    "httpx": {"providers.local.chat_endpoint"},
+    "httpx": {"providers.local.chat_endpoint", "providers.local.chat_stream"},
+    "httpx_sse": {"providers.local.chat_stream"},
+    "markdown_it": {"providers.local.spoken_text"},
+    "onnxruntime": {"providers.local.voice_graph"},
+    "piper": {"providers.local.tts"},
     "rich": {
-        *("cli.lists", "cli.prepare", "terminal.fit", "terminal.live_view"),
+        *("cli.prepare", "cli.table", "terminal.fit", "terminal.live_view"),
         *("terminal.render_entry", "terminal.render_footer", "terminal.render_status"),
     },
     "sounddevice": {"audio.devices.portaudio"},
-    "soundfile": {"audio.files"},
-    "typer": {"cli", "cli.app", "cli.chat", "cli.devices", "cli.lists", "cli.options"},
-    "websockets": {"connection.dial", "connection.liveness", "connection.websocket"},
+    "soundfile": {"audio.files.decoders"},
+    "typer": {
+        *("cli", "cli.app", "cli.chat", "cli.devices", "cli.lists", "cli.options", "cli.setting_options", "cli.table"),
+    },
+    "websockets": {f"connection.{name}" for name in ("dial", "line", "liveness", "sender", "socket")},
 }
 """Libraries that are to be replaced in one place, and the modules that know them."""
 
@@ -203,3 +210,27 @@ def test_no_imports_run_in_a_circle() -> None:
 def test_the_circle_check_is_not_vacuous() -> None:
     assert "providers.openai.codec" in own_imports(NAMED["providers.openai"])
     assert sum(len(own_imports(path)) for path in NAMED.values()) > 300
+
+
+JOINED_AT_EXIT = {"ProcessPoolExecutor", "ThreadPoolExecutor", "run_in_executor", "to_thread"}
+"""Ways to call what blocks that hold up the end of the program when the call hangs."""
+
+
+def words(path: Path) -> set[str]:
+    """The names a module's code consists of, those after a dot and in imports included."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Attribute(attr=name) | ast.Name(id=name) | ast.alias(name=name):
+                found.add(name)
+    return found
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_call_that_hangs_never_holds_up_the_end_of_the_program(name: str) -> None:
+    assert not words(NAMED[name]) & JOINED_AT_EXIT, "use voicecli.threads"
+
+
+def test_the_check_of_blocking_calls_is_not_vacuous() -> None:
+    assert {"run_in_thread", "Thread", "threading"} <= words(NAMED["threads"]) | words(NAMED["tools"])
+    assert "to_thread" in words(ROOT / "tests" / "providers" / "local" / "test_endpoint.py")

@@ -18,8 +18,8 @@ PUBLIC = {
         resample_pcm16
     """,
     "voicecli.commands": """
-        AnswerApproval AppendAudio CancelResponse ClearAudio Command EndTurn PauseAudio SendImage SendText StartTurn
-        ToolResult
+        AnswerApproval AppendAudio CancelResponse CancelScope ClearAudio Command EndTurn PauseAudio SendImage SendText
+        StartTurn ToolResult
     """,
     "voicecli.config": """
         ClientVAD MCPServer RealtimeConfig Reconnect Retention SemanticVAD ServerVAD VADMode check_url
@@ -29,10 +29,10 @@ PUBLIC = {
         RealtimeConnectionError RealtimeError ToolError
     """,
     "voicecli.events": """
-        CONNECTION_LOST ApprovalRequest AssistantState AudioChunk AudioDone ErrorOccurred Event Interrupted Notice
-        Reconnecting ResponseDone ResponseStarted ResponseStatus Role SessionEnded SessionStarted SpeechStarted
-        SpeechStopped StateChanged ToolCallCancelled ToolCallFinished ToolCallRequest TranscriptUpdate TurnMetrics Usage
-        UserState
+        CONNECTION_LOST CONTENT_FILTER INVALID_TOOL_CALL OUTPUT_LIMIT RETRIES_EXHAUSTED ApprovalRequest AssistantState
+        AudioChunk AudioDone ErrorOccurred Event Interrupted Notice Reconnecting ResponseDone ResponseStarted
+        ResponseStatus Role SessionEnded SessionStarted SpeechStarted SpeechStopped StateChanged ToolCallCancelled
+        ToolCallFinished ToolCallRequest TranscriptUpdate TurnMetrics Usage UserState
     """,
     "voicecli.providers": """
         PROVIDERS Capabilities Codec Connection ConversationSetup ModelInfo Provider VoiceInfo choose_provider

@@ -19,6 +19,7 @@ from websockets.asyncio.client import connect
 
 from tests.audio.devices.fake_portaudio import FakePortAudio
 from tests.cli.conftest import DATA, ROOT, clean_environment
+from tests.loopback.openai_server import KEY, OpenAIServer, Reply
 from tests.support.web import Server
 from voicecli.commands import AppendAudio, Command
 from voicecli.events import AudioChunk, ResponseStarted, SessionEnded, SpeechStarted, SpeechStopped, TranscriptUpdate
@@ -45,10 +46,12 @@ def folder(tmp_path: Path) -> Path:
 def run(command: list[str], folder: Path) -> str:
     # The `voice` of the interpreter that runs the tests.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = clean_environment(VOICE_PROVIDER="local", PATH=path)
-    done = subprocess.run(
-        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=90
-    )
+    replies, hears = [Reply(text="The capital of France is Paris.")], ["What is the capital of France?"]
+    with OpenAIServer.in_thread(replies=replies, hears=hears) as server:
+        environment = clean_environment(OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.url, PATH=path)
+        done = subprocess.run(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=90
+        )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode(errors="replace")
 
@@ -68,7 +71,7 @@ def test_commands(folder: Path, line: str) -> None:
         (EVENTS, r"\w"),
         (TESTING, r""),
     ],
-    ids=["utterance", "handlers", "events", "testing"],
+    ids=["utterance", "handlers", "events", "testing", "settings"],
 )
 def test_snippets(folder: Path, code: str, printed: str) -> None:
     assert re.search(printed, run([sys.executable, "-c", code], folder))
@@ -187,6 +190,7 @@ def app() -> Iterator[object]:
     del sys.modules["readme_app"]
 
 
+@pytest.mark.usefixtures("shared_models")
 async def test_a_browser_holds_a_conversation(app: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOICE_PROVIDER", "local")
     with wave.open(str(DATA / "question.wav")) as file:

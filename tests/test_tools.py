@@ -2,7 +2,6 @@ import asyncio
 import enum
 import json
 import threading
-import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from voicecli.errors import ToolError
-from voicecli.tools import Tool, make_tools, run_in_thread
+from voicecli.tools import Tool, make_tools
 
 
 class Unit(enum.Enum):
@@ -190,20 +189,3 @@ def test_unfit_functions_are_refused(function: Any, reason: str) -> None:
 def test_two_tools_of_one_name_are_refused() -> None:
     with pytest.raises(ToolError, match="Two tools are called 'weather'"):
         make_tools([weather, weather])
-
-
-def test_a_hanging_thread_does_not_keep_the_loop_from_closing() -> None:
-    release = threading.Event()
-
-    async def main() -> None:
-        task = asyncio.create_task(run_in_thread(release.wait, 30))
-        await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    start = time.monotonic()
-    try:
-        asyncio.run(main())
-        assert time.monotonic() - start < 10
-    finally:
-        release.set()

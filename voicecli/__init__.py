@@ -14,10 +14,9 @@ from voicecli._version import __version__ as __version__
 if TYPE_CHECKING:
     from voicecli.config import (
         ClientVAD,
-        MCPServer,
+        ProviderSettings,
         RealtimeConfig,
         Reconnect,
-        Retention,
         SemanticVAD,
         ServerVAD,
         VADMode,
@@ -37,6 +36,9 @@ if TYPE_CHECKING:
         RealtimeError,
         ToolError,
     )
+    from voicecli.providers.gemini.settings import GeminiSettings
+    from voicecli.providers.local.settings import LocalSettings
+    from voicecli.providers.openai.settings import MCPServer, OpenAISettings, Retention
     from voicecli.voice import RealtimeVoice, ask
 
 __all__ = [
@@ -45,8 +47,12 @@ __all__ = [
     "AuthenticationError",
     "ClientVAD",
     "ConfigurationError",
+    "GeminiSettings",
+    "LocalSettings",
     "MCPServer",
+    "OpenAISettings",
     "ProtocolError",
+    "ProviderSettings",
     "QuotaExceededError",
     "RealtimeConfig",
     "RealtimeConnectionError",
@@ -66,8 +72,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "GeminiSettings": "providers",
+    "LocalSettings": "providers",
+    "MCPServer": "providers",
+    "OpenAISettings": "providers",
     "RealtimeVoice": "voice",
     "Response": "conversation.response",
+    "Retention": "providers",
     "VoiceSession": "conversation.session",
     "ask": "voice",
     "converse": "conversation.duplex",

@@ -55,7 +55,8 @@ class RealtimeConnectionError(RealtimeError):
     """The provider cannot be reached, or ended the conversation.
 
     Attributes:
-        code: the provider's name for the error (`"session_expired"`), an HTTP status (`"503"`), or "".
+        code: the provider's name for the error (`"session_expired"`), an HTTP status (`"503"`), "unreachable" for what
+            came before the provider could answer, or "".
         close_code: the WebSocket close code, where a close is what happened.
         retryable: whether dialling again may help.
         retry_after_s: how long the provider asked to wait before that, in seconds.

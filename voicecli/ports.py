@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from voicecli.commands import Command
-from voicecli.config import RealtimeConfig
+from voicecli.config import ProviderSettings, RealtimeConfig
 from voicecli.errors import RealtimeConnectionError
 from voicecli.events import Event
 from voicecli.pricing import Prices
@@ -23,40 +23,40 @@ __all__ = [
     "Connection",
     "ConversationSetup",
     "Expiring",
+    "FetchHeaders",
     "ModelInfo",
     "Provider",
     "VoiceInfo",
 ]
 
+FetchHeaders = Callable[[], Awaitable[Mapping[str, str]]]
+"""Fetches the headers that authenticate with a provider whose credentials are not known beforehand.
+
+The connection awaits it before each dial, within `connect_timeout_s`, and adds what it returns to the codec's headers.
+It raises AuthenticationError, ConfigurationError or RealtimeConnectionError (`retryable` tells whether to try again).
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a provider can do, and at which rates.
+    """Abilities and rates of a provider.
 
     Attributes:
         input_rate, output_rate: of the PCM16 mono audio each way, in Hz.
-        can_cancel: whether a reply can be stopped by command; otherwise the session mutes it.
-        can_truncate: whether the model's memory of a reply can be cut to what was heard.
-        text_output: whether it can answer without making sound.
         images: whether it takes pictures.
         tools: whether its model can call functions.
         reports_speech: whether it tells when the user's speech starts and stops; otherwise the session listens for it.
         words_first: whether it tells a turn's words, or by the notice "no_speech" that there are none, before anything
             comes of the turn, and neither stops a reply by itself, nor drops one to come or begins it before it knows
             the words: then a noise costs the user nothing of a reply.
-        languages: what it understands; empty for "many".
     """
 
     input_rate: int
     output_rate: int
-    can_cancel: bool = True
-    can_truncate: bool = True
-    text_output: bool = True
     images: bool = True
     tools: bool = True
     reports_speech: bool = True
     words_first: bool = False
-    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class VoiceInfo:
 
 @dataclass(frozen=True, slots=True)
 class ConversationSetup:
-    """What a new conversation begins with.
+    """Everything that a new conversation begins with.
 
     Attributes:
         history: turns of an earlier conversation, that the model is to know.
@@ -102,22 +102,24 @@ class Codec(Protocol):
     One for a conversation, which may outlive several sockets: `open()` is called once for each. It keeps what it
     needs to restore the conversation. It reads no clock and starts no task.
 
-    The connection that drives it: dial `url` with `headers`, `open()`, send what is queued, and pass messages in
-    until a SessionStarted comes out; only then may it call `send()`. After each `receive()` and `send()` it sends
-    what is queued.
+    The connection that drives it: dial `url` with `headers` and those that a `FetchHeaders` adds, `open()`, send what
+    is queued, and pass messages in until a SessionStarted comes out; only then may it call `send()`. After each
+    `receive()` and `send()` it sends what is queued.
     """
 
     @property
     def url(self) -> str: ...
     @property
-    def headers(self) -> Mapping[str, str]: ...
+    def headers(self) -> Mapping[str, str]:
+        """Of the handshake, as far as they are known without asking anybody."""
+
     @property
     def awaiting_reply(self) -> bool:
-        """Whether the provider owes something now; when it then stays silent for long, the socket is dead."""
+        """True while the provider owes something; when it then stays silent for long, the socket is dead."""
 
     @property
     def busy(self) -> bool:
-        """Whether a turn of the user's or a reply is under way: a bad moment to change sockets."""
+        """True while a turn of the user's or a reply is under way: a bad moment to change sockets."""
 
     def open(self) -> None:
         """A new socket is there: forget what belonged to the last one, queue the setup and what restores."""
@@ -126,7 +128,7 @@ class Codec(Protocol):
         """Queue what the command means on the wire."""
 
     def receive(self, message: bytes) -> list[Event | Expiring]:
-        """What a message from the provider means; may queue replies.
+        """The events that a message from the provider means; may queue replies.
 
         Raises:
             ProtocolError: the message is malformed; the conversation goes on.
@@ -137,10 +139,10 @@ class Codec(Protocol):
         """Take what is queued: text messages in UTF-8, in order."""
 
     def refused(self, status: int, body: bytes) -> RealtimeConnectionError:
-        """What it means that the handshake was answered with this HTTP status."""
+        """The error for a handshake that was answered with this HTTP status."""
 
     def closed(self, code: int, reason: str) -> RealtimeConnectionError:
-        """What this close of the socket means; 1006 when it just broke."""
+        """The error for this close of the socket; 1006 when it just broke."""
 
 
 class Connection(Protocol):
@@ -162,14 +164,21 @@ class Connection(Protocol):
         """End it; idempotent, returns within a few seconds whatever the provider does."""
 
 
+def _lacks_nothing(config: RealtimeConfig) -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Provider:
-    """What voicecli knows of a provider without connecting to it.
+    """A provider, as far as it is known without connecting to it.
 
     Attributes:
-        name: as users write it.
+        name: as users write it: lower case, without blanks.
         aliases: other names that mean it.
         capabilities: of the default model.
+        settings: the class of its own settings, of which the command's options for it are made.
+        lacks: which settings the model of this config does not have, and why: `{"turn_detection.threshold": "it has
+            sensitivities instead"}`. A setting that was chosen all the same gets the notice "setting_ignored".
         is_configured: whether its key is set, or its packages are installed; reads no network.
         setup_advice: what to do when it is not.
         connect: begins a conversation; returns when the provider is ready. Raises RealtimeError.
@@ -189,6 +198,8 @@ class Provider:
     setup_advice: str
     connect: Callable[[ConversationSetup], Awaitable[Connection]] = field(repr=False)
     aliases: tuple[str, ...] = ()
+    settings: type[ProviderSettings] = ProviderSettings
+    lacks: Callable[[RealtimeConfig], Mapping[str, str]] = field(default=_lacks_nothing, repr=False)
     fetch_models: Callable[[RealtimeConfig], Coroutine[None, None, list[ModelInfo]]] | None = field(
         default=None, repr=False
     )

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from voicecli.commands import AppendAudio, CancelResponse, Command, EndTurn, SendText, ToolResult
+from voicecli.conformance import check_provider
 from voicecli.errors import ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.events import (
     AudioChunk,
@@ -28,7 +29,7 @@ from voicecli.events import (
 )
 from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
 
-__all__ = ["ScriptedConnection", "reply", "scripted_provider", "tool_call"]
+__all__ = ["ScriptedConnection", "check_provider", "reply", "scripted_provider", "tool_call"]
 
 Step = Event | RealtimeError
 

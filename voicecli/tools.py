@@ -5,40 +5,33 @@ against the same hints before the function runs.
 """
 
 import asyncio
-import contextlib
-import contextvars
 import inspect
 import re
-import threading
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from voicecli.errors import ToolError
 from voicecli.text import valid_text
+from voicecli.threads import run_in_thread
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["Tool", "ToolSchema", "make_tools", "run_in_thread"]
+__all__ = ["Tool", "ToolSchema", "make_tools"]
 
-_T = TypeVar("_T")
-# What both OpenAI and Gemini take as a function's name.
+# A function's name that every provider takes.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
 class ToolSchema:
-    """How a function is offered to the model; `parameters` is a JSON schema of an object, without `$ref`.
-
-    `blocking` says whether the model waits for the answer, where it can be told (Gemini); otherwise it talks on.
-    """
+    """How a function is offered to the model; `parameters` is a JSON schema of an object, without `$ref`."""
 
     name: str
     description: str
     parameters: Mapping[str, Any]
-    blocking: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,40 +124,6 @@ def output_text(name: str, result: object) -> str:
         return to_json(result).decode()
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         raise ToolError(f"{name} returned a {type(result).__name__} that JSON cannot hold.") from error
-
-
-async def run_in_thread(function: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
-    """Call a function in a thread of its own, that does not keep the program from ending when it hangs.
-
-    `asyncio.to_thread` would: its pool's threads are joined when the loop closes.
-    """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[_T] = loop.create_future()
-    context = contextvars.copy_context()
-
-    def settle(result: _T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(typing.cast(_T, result))
-
-    def work() -> None:
-        result: _T | None = None
-        failure: BaseException | None = None
-        try:
-            result = context.run(function, *args, **kwargs)
-        except (KeyboardInterrupt, StopIteration, SystemExit) as error:
-            # A future cannot hold the one, and the others, which end a program, are not for a thread to raise.
-            failure = RuntimeError(f"{type(error).__name__}: {error}")
-        except BaseException as error:
-            failure = error
-        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, result, failure)
-
-    threading.Thread(target=work, name=f"voicecli-{getattr(function, '__name__', 'call')}", daemon=True).start()
-    return await future
 
 
 def _field_name(parameter: str) -> str:

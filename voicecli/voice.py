@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voicecli.config import RealtimeConfig, VADMode
@@ -20,7 +19,7 @@ from voicecli.conversation.handlers import (
 from voicecli.errors import ConfigurationError
 from voicecli.events import Event
 from voicecli.ports import Connection, ConversationSetup, Provider
-from voicecli.providers import PROVIDERS, choose_provider, find_provider
+from voicecli.providers import all_providers, choose_provider, find_provider
 from voicecli.tools import Tool, make_tools
 from voicecli.transcript import Turn
 
@@ -79,8 +78,8 @@ class RealtimeVoice:
     One may have many conversations, one after the other or at once: each `connect()` is one.
 
     Args:
-        provider: "openai", "gemini" or "local"; "google" and "google_genai" also mean gemini. Without it the
-            environment variable VOICE_PROVIDER decides, then the first that is configured.
+        provider: its name, one of `list_providers()`, or a Provider. Without it the environment variable VOICE_PROVIDER
+            decides, then the first built-in one that is configured.
         config: what the conversation is to be like.
         tools: functions that the model may call; their type hints and docstrings tell it how.
 
@@ -110,6 +109,7 @@ class RealtimeVoice:
         else:
             self._provider = find_provider(chosen) if chosen else choose_provider()
         self._config = config or RealtimeConfig()
+        self._config.own(self._provider.settings)  # those of another provider are told here
         self._tools: dict[str, Tool] = make_tools(tools) if tools else {}
         self._handlers = Handlers()
 
@@ -140,8 +140,7 @@ class RealtimeVoice:
         from voicecli.conversation.session import VoiceSession
 
         history = _turns(history)
-        waited_for = set(self._tools) - set(self._config.background_tools)
-        schemas = tuple(replace(tool.schema, blocking=tool.schema.name in waited_for) for tool in self._tools.values())
+        schemas = tuple(tool.schema for tool in self._tools.values())
         connection: Connection = await self._provider.connect(
             ConversationSetup(self._config, tools=schemas, history=history)
         )
@@ -237,13 +236,13 @@ class RealtimeVoice:
 
     @staticmethod
     def list_providers() -> list[str]:
-        """All providers, in the order in which they are tried."""
-        return [provider.name for provider in PROVIDERS]
+        """All providers: the built-in ones in the order in which they are tried, then those that packages bring."""
+        return [provider.name for provider in all_providers()]
 
     @staticmethod
     def list_configured_providers() -> list[str]:
         """Those whose key is set, or whose packages are installed."""
-        return [provider.name for provider in PROVIDERS if provider.is_configured()]
+        return [provider.name for provider in all_providers() if provider.is_configured()]
 
     @staticmethod
     def list_models(provider: str) -> list[str]:

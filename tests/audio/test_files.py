@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from voicecli.audio import files
-from voicecli.audio.files import WavSink, WavSource
+from voicecli.audio.files.sink import WavSink
+from voicecli.audio.files.source import WavSource
 from voicecli.audio.pcm import float32_to_pcm16
 from voicecli.errors import AudioFormatError, ConfigurationError, RealtimeError
 
@@ -216,7 +216,7 @@ class TestReading:
 
     def test_standard_input(self) -> None:
         program = (
-            "import asyncio, hashlib\nfrom voicecli.audio.files import WavSource\n"
+            "import asyncio, hashlib\nfrom voicecli.audio.files.source import WavSource\n"
             "async def main():\n"
             "    source = WavSource('-')\n"
             "    print(len(b''.join([c async for c in source])), source.sample_rate)\n"
@@ -227,7 +227,7 @@ class TestReading:
 
     def test_ctrl_c_ends_a_program_that_waits_for_a_pipe(self) -> None:
         program = (
-            "import asyncio\nfrom voicecli.audio.files import WavSource\n"
+            "import asyncio\nfrom voicecli.audio.files.source import WavSource\n"
             "async def main():\n"
             "    source = WavSource('-')\n"
             "    async for chunk in source: print('waiting', flush=True)\n"
@@ -331,7 +331,7 @@ class TestWriting:
     def test_a_killed_program_leaves_a_file_that_plays(self, tmp_path: Path) -> None:
         path = tmp_path / "reply.wav"
         program = (
-            "import asyncio, sys\nfrom voicecli.audio.files import WavSink\n"
+            "import asyncio, sys\nfrom voicecli.audio.files.sink import WavSink\n"
             "async def main():\n"
             "    sink = WavSink(sys.argv[1], 16000)\n"
             "    for _ in range(10): sink.write(bytes(3200), 'item')\n"
@@ -411,7 +411,7 @@ class TestWriting:
     async def test_a_pipe_that_nobody_reads_does_not_hold_up_the_end(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(files, "_CLOSE_TIMEOUT_S", 0.1)
+        monkeypatch.setattr("voicecli.audio.files.sink._CLOSE_TIMEOUT_S", 0.1)
         path = tmp_path / "fifo"
         os.mkfifo(path)
         reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -423,7 +423,7 @@ class TestWriting:
 
 PROGRAM = """
 import asyncio
-from voicecli.audio.files import WavSink
+from voicecli.audio.files.sink import WavSink
 async def main():
     sink = WavSink("-", 16000)
     try:

@@ -5,10 +5,10 @@ import numpy.typing as npt
 import pytest
 
 from voicecli.audio import float32_to_pcm16, pcm16_to_float32
-from voicecli.audio.probe import HeardChirp, Recorded, advise, chirp, find_chirp, judge_recording
+from voicecli.audio.probe import ChirpEcho, RecordingQuality, advise, chirp, find_chirp, measure_recording
 
 RATE = 24_000
-GOOD = Recorded(level=-22, noise_floor=-65, clipped=0, silent=False)
+GOOD = RecordingQuality(level=-22, noise_floor=-65, clipped=0, silent=False)
 
 
 def noise(seconds: float, dbfs: float) -> npt.NDArray[np.float32]:
@@ -35,29 +35,29 @@ def test_where_no_chirp_is_none_is_found(heard: bytes) -> None:
 
 def test_a_recording_is_measured() -> None:
     audio = np.concatenate([noise(1, -60), np.clip(noise(1, -6), -0.9999, 0.9999)])
-    recorded = judge_recording(float32_to_pcm16(audio), RATE)
+    recorded = measure_recording(float32_to_pcm16(audio), RATE)
     assert recorded.noise_floor == pytest.approx(-60, abs=1)
     assert recorded.level == pytest.approx(-7, abs=1.5)
     assert 0.01 < recorded.clipped < 0.05
     assert not recorded.silent
-    assert judge_recording(bytes(RATE), RATE).silent
+    assert measure_recording(bytes(RATE), RATE).silent
 
 
 @pytest.mark.parametrize(
-    ("recorded", "echo", "word"),
+    ("quality", "echo", "word"),
     [
-        (GOOD, HeardChirp(60, -50), "well"),
-        (GOOD, HeardChirp(60, -10), "cancellation"),
-        (GOOD, HeardChirp(300, -50), "Wireless"),
+        (GOOD, ChirpEcho(60, -50), "well"),
+        (GOOD, ChirpEcho(60, -10), "cancellation"),
+        (GOOD, ChirpEcho(300, -50), "Wireless"),
         (GOOD, None, "headphones"),
-        (Recorded(-96, -96, 0, silent=True), HeardChirp(60, -50), "muted"),
-        (Recorded(-96, -96, 0, silent=True), None, "muted"),
-        (Recorded(-5, -50, 0.02, silent=False), HeardChirp(60, -50), "cut off"),
-        (Recorded(-55, -80, 0, silent=False), HeardChirp(60, -50), "very soft"),
-        (Recorded(-30, -35, 0, silent=False), HeardChirp(60, -50), "silero"),
+        (RecordingQuality(-96, -96, 0, silent=True), ChirpEcho(60, -50), "muted"),
+        (RecordingQuality(-96, -96, 0, silent=True), None, "muted"),
+        (RecordingQuality(-5, -50, 0.02, silent=False), ChirpEcho(60, -50), "cut off"),
+        (RecordingQuality(-55, -80, 0, silent=False), ChirpEcho(60, -50), "very soft"),
+        (RecordingQuality(-30, -35, 0, silent=False), ChirpEcho(60, -50), "silero"),
     ],
 )
-def test_the_advice_follows(recorded: Recorded, echo: HeardChirp | None, word: str) -> None:
-    advice = advise(recorded, echo)
+def test_the_advice_follows(quality: RecordingQuality, echo: ChirpEcho | None, word: str) -> None:
+    advice = advise(quality, echo)
     assert len(advice) == 1
     assert word in advice[0]

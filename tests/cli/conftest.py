@@ -1,4 +1,6 @@
+import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -37,7 +39,7 @@ def clean_environment(**extra: str) -> dict[str, str]:
 def voice(tmp_path: Path) -> Voice:
     """Runs `voice` as a shell would, in an empty directory."""
 
-    def run(*args: str, stdin: bytes | None = None, timeout: float = 60, **environment: str) -> Result:
+    def run(*args: str, stdin: bytes | None = None, timeout: float = 110, **environment: str) -> Result:
         done = subprocess.run(
             [sys.executable, "-m", "voicecli", *args],
             input=stdin if stdin is not None else b"",
@@ -49,3 +51,33 @@ def voice(tmp_path: Path) -> Voice:
         return Result(done.returncode, done.stdout, done.stderr.decode())
 
     return run
+
+
+def interrupted(command: list[str], output: Path, awaited: str | None, **environment: str) -> tuple[int, str]:
+    """Ask the question with this command, and press Ctrl-C when the event comes, or when the output has been opened.
+
+    Returns:
+        The exit status, and what went to standard error.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-m", "voicecli", *command, "--json", "-o", str(output)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=clean_environment(**environment),
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write((DATA / "question.wav").read_bytes())  # and the pipe stays open, as a live one would
+        process.stdin.flush()
+        if awaited is None:
+            # It is in Python's hands once it has opened the output.
+            while not output.exists() and process.poll() is None:
+                os.sched_yield()
+        else:
+            for line in process.stdout:
+                if json.loads(line)["type"] == awaited:
+                    break
+        process.send_signal(signal.SIGINT)
+        _, message = process.communicate(timeout=30)
+    return process.returncode, message.decode()

@@ -2,14 +2,17 @@
 
 import json
 import socket
+import subprocess
+import sys
 import threading
+import wave
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.conftest import DATA, Voice
+from tests.cli.conftest import DATA, Voice, clean_environment, interrupted
 from tests.loopback import gemini_server, openai_server
 from tests.loopback.gemini_server import GeminiServer
 from tests.loopback.openai_server import OpenAIServer
@@ -53,6 +56,67 @@ def test_a_recording_is_answered_by_gemini(voice: Voice, tmp_path: Path) -> None
     assert result.code == 0, result.stderr
     assert finals(result.stdout) == [("user", "Which city?"), ("assistant", "It is Paris.")]
     assert (tmp_path / "r.wav").stat().st_size > 5_000
+
+
+def test_several_questions_are_one_conversation(voice: Voice, tmp_path: Path) -> None:
+    """And the output holds the answers in their order."""
+    texts = ["It is one.", "It is two.", "It is three."]
+    replies = [openai_server.Reply(text=text) for text in texts]
+    with OpenAIServer.in_thread(replies=replies, hears=["One?", "Two?", "Three?"]) as server:
+        result = voice("chat", "-i", str(DATA / "three_questions.wav"), "-o", "r.wav", "--json", **openai(server))
+    said = [text for _, text in finals(result.stdout)]
+    assert said == ["One?", "It is one.", "Two?", "It is two.", "Three?", "It is three."]
+    sound = b"".join(openai_server.Reply().sound(text) for text in texts)
+    assert (tmp_path / "r.wav").read_bytes()[44:] == sound
+
+
+def test_silence_is_no_question(voice: Voice, tmp_path: Path) -> None:
+    with wave.open(str(tmp_path / "silence.wav"), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(64_000))
+    with OpenAIServer.in_thread() as server:
+        result = voice("chat", "-i", "silence.wav", "--json", **openai(server))
+    assert result.code == 0, result.stderr
+    assert finals(result.stdout) == []
+
+
+def test_half_a_sample_is_no_sound(voice: Voice) -> None:
+    with OpenAIServer.in_thread() as server:
+        result = voice("chat", "--json", "--input-rate", "16000", stdin=bytes(32_001), **openai(server))
+    assert result.code == 2
+    assert "amid a sample" in result.stderr
+    last = json.loads(result.lines[-1])
+    assert (last["type"], last["error"], last["fatal"]) == ("error", "AudioFormatError", True)
+
+
+def test_whoever_reads_may_leave() -> None:
+    """`voice chat | head -c 10`: no traceback, and no failure."""
+    replies = [openai_server.Reply(text="word " * 500)]
+    with (
+        OpenAIServer.in_thread(replies=replies) as server,
+        subprocess.Popen(
+            [sys.executable, "-m", "voicecli", "send-text", "Tell me about Paris.", "--json"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=clean_environment(**openai(server)),
+        ) as process,
+    ):
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        message = process.stderr.read().decode()
+        assert process.wait(30) == 0, message
+    assert "Traceback" not in message
+    assert "BrokenPipe" not in message
+
+
+def test_ctrl_c_ends_cleanly_while_it_listens(tmp_path: Path) -> None:
+    with OpenAIServer.in_thread() as server:
+        code, message = interrupted(["chat"], tmp_path / "r.wav", "session_started", **openai(server))
+    assert code == 130, message
+    assert "Traceback" not in message
 
 
 def test_gemini_is_told_which_tools_to_wait_for(voice: Voice, tmp_path: Path) -> None:
@@ -126,7 +190,12 @@ def test_options_reach_the_wire(voice: Voice) -> None:
 
 def test_the_trace_holds_every_frame_and_no_secret(voice: Voice, tmp_path: Path) -> None:
     with OpenAIServer.in_thread(replies=[openai_server.Reply(text="Yes.")]) as server:
-        secrets = ["--header", "X-Secret: hush-hush-hush", "--mcp", "docs=https://docs.example/?token=hush-hush-hush"]
+        secrets = [
+            "--header",
+            "X-Secret: hush-hush-hush",
+            "--openai-mcp",
+            "docs=https://docs.example/?token=hush-hush-hush",
+        ]
         result = voice("chat", "-i", QUESTION, "--debug", "trace.jsonl", *secrets, **openai(server))
     assert result.code == 0, result.stderr
     trace = (tmp_path / "trace.jsonl").read_text()

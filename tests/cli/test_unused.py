@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import DATA
 from tests.cli.screen import Screen
-from voicecli.audio.files import WavSource
+from voicecli.audio.files.source import WavSource
 from voicecli.cli import execute
 from voicecli.cli.options import Choices, Devices
 from voicecli.cli.run import run_conversation, run_live
@@ -61,6 +61,9 @@ def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
             ["--vad-threshold has no effect with --eagerness.", "--silence-ms has no effect with --eagerness."],
         ),
         ("--tool-timeout 9", ["--tool-timeout has no effect without --tools."]),
+        ("-p openai --google-search", ["--google-search has no effect with openai, only with gemini."]),
+        ("-p local --project p", ["--project has no effect with local, only with openai, gemini."]),
+        ("-p gemini --openai-mcp x", ["--openai-mcp has no effect with gemini, only with openai."]),
         # These have an effect.
         ("--input-device 1 -o reply.wav", []),
         (f"-i {QUESTION} --vad-engine silero --silence-ms 900 --min-speech-ms 99 --input-rate 8000", []),
@@ -70,6 +73,8 @@ def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
         ("--eagerness low --no-interrupt", []),
         ("--input-device 1 --output-device 2 --echo gate", []),
         ("--vad server --reconnects 1 --interrupt", []),
+        ("-p gemini --google-search --project p", []),
+        ("-p openai --noise-reduction far_field --project p", []),
     ],
 )
 def test_options_without_effect_are_told(monkeypatch: pytest.MonkeyPatch, line: str, expected: list[str]) -> None:

@@ -176,13 +176,13 @@ async def test_a_consumer_that_does_not_read_does_not_stall_the_reader() -> None
     async with talking(flood) as (connection, server, events):
         await connection.send(SendText("go"))
         # The server gets through all of it, and is heard, while no event is taken.
-        await eventually(lambda: connection._inbox.waiting_bytes > 2_000 * 6_400)
+        await eventually(lambda: connection._events.waiting_bytes > 2_000 * 6_400)
         await connection.send(SendText("on"))
         await eventually(lambda: kinds(server.peers[0]).count("text") == 2)
         seen = await until(events, SpeechStarted)
         sounds = [event.audio for event in seen if isinstance(event, AudioChunk)]
         assert [int.from_bytes(sound[:2], "little") for sound in sounds[:2_000]] == list(range(2_000))
-        assert connection._inbox.waiting_bytes == 0
+        assert connection._events.waiting_bytes == 0
 
 
 @virtual_time
@@ -200,7 +200,7 @@ async def test_events_nobody_reads_end_the_conversation_before_they_eat_the_memo
                 while True:
                     await connection.send(chunk(0))
                     await asyncio.sleep(0.1)
-        assert connection._inbox.waiting_bytes < 66 * 2**20
+        assert connection._events.waiting_bytes < 66 * 2**20
         with pytest.raises(RealtimeConnectionError, match="not read"):
             await until(events, SessionEnded)
 
@@ -282,7 +282,7 @@ async def test_audio_beyond_a_second_is_dropped_and_counted_when_the_server_read
             sent += 20
             if number % 50 == 0:
                 await asyncio.sleep(1)
-        outbox = connection._outbox
+        outbox = connection._sender._queue
         assert len(outbox) <= 50
         assert outbox._audio_bytes <= SECOND
         await connection.aclose()
@@ -303,7 +303,7 @@ async def test_a_network_that_stutters_is_told_once_until_it_keeps_up() -> None:
             await peer.receive()
 
     async with talking(listen) as (connection, server, events):
-        outbox, peer = connection._outbox, server.peers[0]
+        outbox, peer = connection._sender._queue, server.peers[0]
 
         async def speak(seconds: float) -> None:
             for _ in range(round(seconds * 50)):
@@ -316,10 +316,10 @@ async def test_a_network_that_stutters_is_told_once_until_it_keeps_up() -> None:
             await speak(2)
             peer.connection.transport.resume_reading()
             await eventually(lambda: not outbox)
-            assert outbox.dropped_bytes == stutter * SECOND
+            assert connection._sender._dropped._bytes == stutter * SECOND
             await speak(3)
         await speak(3)
-        assert not outbox.dropped_bytes
+        assert not connection._sender._dropped._bytes
         await connection.send(SendText("done"))
         await connection.drain()
         await connection.aclose()
@@ -416,8 +416,8 @@ async def test_drain_returns_when_all_is_written() -> None:
         assert not draining.done()
         woken.set()
         await draining
-        assert not connection._outbox
-        assert not connection._wire
+        assert not connection._sender._queue
+        assert not connection._sender._encoded
 
 
 @virtual_time
@@ -427,7 +427,7 @@ async def test_pictures_for_a_server_that_reads_nothing_wait_in_send() -> None:
             async with asyncio.timeout(10):
                 for _ in range(20):
                     await connection.send(SendImage(bytes(8 * 2**20), "image/png"))
-        assert 32 * 2**20 <= connection._outbox._other_bytes <= 48 * 2**20
+        assert 32 * 2**20 <= connection._sender._queue._other_bytes <= 48 * 2**20
         waiting = asyncio.create_task(connection.send(SendText("late")))
         await asyncio.sleep(0)
         assert not waiting.done()
@@ -561,9 +561,9 @@ async def test_after_an_outage_a_slow_network_keeps_one_second_again() -> None:
     async with talking(leave, converse, config=RealtimeConfig()) as (connection, _, events):
         await until(events, SessionStarted)
         await connection.send(chunk(0))
-        await eventually(lambda: not connection._outbox)
+        await eventually(lambda: not connection._sender._queue)
         await asyncio.sleep(0.1)
-        assert connection._outbox.limit_s == 1.0
+        assert connection._sender._queue.limit_s == 1.0
 
 
 @virtual_time
@@ -971,8 +971,8 @@ async def test_a_hundred_drops_leave_no_task_and_no_growth() -> None:
             await until(events, SessionStarted)
         assert len(server.peers) == 101
         assert max(tasks[50:]) <= max(tasks[:50])
-        assert len(connection._outbox) <= 50
-        assert not connection._inbox._batches
+        assert len(connection._sender._queue) <= 50
+        assert not connection._events._batches
         # Every word reached the provider once on each socket that knew it.
         last = next(message for message in server.peers[-1].received if message["type"] == "restore")
         assert last["texts"] == [f"word {number}" for number in range(100)]
@@ -1086,5 +1086,5 @@ async def test_time_between_reconnects_is_spread() -> None:
     """Two clients of a restarted server do not come back together."""
     async with talking() as (connection, _, _):
         error = RealtimeConnectionError("lost", retryable=True)
-        delays = sorted(connection._delay(5, error) for _ in range(50))
+        delays = sorted(connection._redial_policy._delay(5, error) for _ in range(50))
         assert all(later > earlier for earlier, later in pairwise(delays))

@@ -1,103 +1,367 @@
-"""Turns that arrive in one read, as after a network stall: what they mean does not depend on where reads end."""
+"""Turns that arrive in one read, as after a network stall: what they mean does not depend on where reads end.
+
+Each server model writes down what a server says, and when; the same script is then read message by message, with time
+for everybody between them, and in larger reads. What the program is told and what the provider is sent must be equal.
+"""
 
 import asyncio
 import base64
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.codec_connection import CodecConnection
 from tests.support.player import Player
-from tests.support.virtual_time import virtual_time
+from tests.support.virtual_time import run_without_io
 from voicecli.audio import Playhead
+from voicecli.commands import AppendAudio, CancelResponse, Command
 from voicecli.config import RealtimeConfig
 from voicecli.conversation.session import VoiceSession
-from voicecli.events import AudioChunk, Event, Interrupted, ResponseDone, TranscriptUpdate
-from voicecli.ports import ConversationSetup
+from voicecli.events import (
+    AudioChunk,
+    Event,
+    Interrupted,
+    ResponseDone,
+    ResponseStarted,
+    StateChanged,
+    TranscriptUpdate,
+    TurnMetrics,
+)
+from voicecli.ports import Codec, ConversationSetup
+from voicecli.providers.gemini import GEMINI
+from voicecli.providers.gemini.codec import GeminiCodec
+from voicecli.providers.gemini.endpoint import find_endpoint
 from voicecli.providers.openai import OPENAI
 from voicecli.providers.openai.codec import OpenAICodec
 
 Frame = dict[str, Any]
 
+CHUNK = bytes(2 * 11_280)  # 0.47 s, so that no sound ends when a message comes
+KEY = "sk-test-0123456789"
 
-def openai_reply(name: str, words: str, sound: bytes = bytes(48_000)) -> list[Frame]:
-    """A response by voice, from its creation to its end."""
-    item, response = f"item_{name}", f"resp_{name}"
-    ids = {"response_id": response, "item_id": item, "output_index": 0, "content_index": 0}
-    message = {"id": item, "type": "message", "role": "assistant", "content": []}
+
+@dataclass(frozen=True)
+class Message:
+    """What a server says, so many seconds after the message before it."""
+
+    frame: Frame
+    after_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A turn of the user's and what becomes of its answer.
+
+    Attributes:
+        words: what the user says; "" for a noise.
+        chunks: how much sound the answer has.
+        cut_after: after how many chunks the next turn begins; None when the answer is complete by then.
+        words_at: before which chunk the user's words come.
+        gaps: seconds before each message, taken in turn.
+    """
+
+    words: str
+    chunks: int
+    cut_after: int | None
+    words_at: int
+    gaps: tuple[float, ...]
+
+
+def exchanges(words: st.SearchStrategy[str]) -> st.SearchStrategy[list[Exchange]]:
+    gaps = st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.0, 0.3, 1.3, 4.0]), min_size=1, max_size=12).map(tuple)
+    cut = st.none() | st.integers(0, 2)
+    one = st.builds(Exchange, words, st.integers(0, 3), cut, st.integers(0, 3), gaps)
+    return st.lists(one, min_size=2, max_size=4)
+
+
+class Script:
+    """Collects messages, with the gaps of the exchange under way."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self._gaps = cycle((0.0,))
+
+    def begin(self, exchange: Exchange) -> None:
+        self._gaps = cycle(exchange.gaps)
+
+    def say(self, frame: Frame) -> None:
+        self.messages.append(Message(frame, next(self._gaps)))
+
+
+def audio(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def openai_script(talk: Sequence[Exchange]) -> list[Message]:
+    """A session with server VAD: speech cancels the response under way."""
+    script = Script()
+    running: Frame | None = None
+    for number, exchange in enumerate(talk):
+        script.begin(exchange)
+        user, response, item = f"item_u{number}", f"resp_{number}", f"item_{number}"
+        script.say({"type": "input_audio_buffer.speech_started", "item_id": user, "audio_start_ms": number * 9_000})
+        if running is not None:
+            details = {"type": "cancelled", "reason": "turn_detected"}
+            over = {**running, "status": "cancelled", "status_details": details}
+            script.say({"type": "response.done", "response": over})
+        script.say({"type": "input_audio_buffer.speech_stopped", "item_id": user, "audio_end_ms": number * 9_000 + 900})
+        script.say({"type": "input_audio_buffer.committed", "item_id": user})
+        content = [{"type": "input_audio", "transcript": None}]
+        spoken = {"id": user, "type": "message", "role": "user", "content": content}
+        script.say({"type": "conversation.item.added", "item": spoken})
+        said = {
+            "type": "conversation.item.input_audio_transcription.completed",
+            "item_id": user,
+            "content_index": 0,
+            "transcript": exchange.words,
+        }
+        script.say({"type": "response.created", "response": {"id": response}})
+        ids = {"response_id": response, "item_id": item, "output_index": 0, "content_index": 0}
+        message = {"id": item, "type": "message", "role": "assistant", "content": []}
+        last = number == len(talk) - 1
+        cut_after = None if last else exchange.cut_after
+        heard = False
+        for chunk in range(exchange.chunks + 1):
+            if not heard and chunk >= min(exchange.words_at, exchange.chunks):
+                script.say(said)
+                heard = True
+            if cut_after is not None and chunk >= cut_after:
+                break
+            if chunk == 0 and exchange.chunks:
+                script.say({"type": "conversation.item.added", "item": message})
+            if chunk < exchange.chunks:
+                words = {"type": "response.output_audio_transcript.delta", **ids, "delta": f"word{chunk} "}
+                script.say(words)
+                script.say({"type": "response.output_audio.delta", **ids, "delta": audio(CHUNK)})
+        if not heard:
+            script.say(said)
+        output = [message] if exchange.chunks else []
+        if cut_after is None:
+            running = None
+            script.say({"type": "response.done", "response": {"id": response, "status": "completed", "output": output}})
+        else:
+            running = {"id": response, "output": output}
+    return script.messages
+
+
+def gemini_script(talk: Sequence[Exchange]) -> list[Message]:
+    """A session with the server's turn detection: speech interrupts the reply until its turn is complete."""
+    script = Script()
+    running = False
+    for number, exchange in enumerate(talk):
+        script.begin(exchange)
+        if running:
+            script.say({"serverContent": {"interrupted": True}})
+            script.say({"serverContent": {"turnComplete": True}})
+        last = number == len(talk) - 1
+        cut_after = None if last else exchange.cut_after
+        words = {"serverContent": {"inputTranscription": {"text": exchange.words, "finished": True}}}
+        script.say(words)
+        for chunk in range(exchange.chunks if cut_after is None else min(cut_after, exchange.chunks)):
+            blob = {"mimeType": "audio/pcm;rate=24000", "data": audio(CHUNK)}
+            script.say({"serverContent": {"modelTurn": {"role": "model", "parts": [{"inlineData": blob}]}}})
+            script.say({"serverContent": {"outputTranscription": {"text": f" word{chunk}"}}})
+        running = cut_after is not None and min(cut_after, exchange.chunks) > 0
+        if cut_after is None:
+            script.say({"serverContent": {"generationComplete": True}})
+            script.say({"serverContent": {"turnComplete": True}})
+    return script.messages
+
+
+def openai() -> tuple[Codec, RealtimeConfig, list[Frame]]:
+    config = RealtimeConfig(api_key=KEY)
+    return OpenAICodec(ConversationSetup(config)), config, [{"type": "session.created"}, {"type": "session.updated"}]
+
+
+def gemini() -> tuple[Codec, RealtimeConfig, list[Frame]]:
+    config = RealtimeConfig(api_key=KEY)
+    return GeminiCodec(ConversationSetup(config), find_endpoint(config, {})), config, [{"setupComplete": {}}]
+
+
+PROVIDERS = {
+    "openai": (openai, openai_script, OPENAI.capabilities),
+    "gemini": (gemini, gemini_script, GEMINI.capabilities),
+}
+
+
+@dataclass
+class Outcome:
+    """What came of a script.
+
+    Attributes:
+        events: all that the program was told.
+        commands: all that the session asked of the provider.
+        frames: all that the codec sent it.
+    """
+
+    events: list[Event] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def told(self) -> list[object]:
+        """The events in order, without words and measurements."""
+        plain: list[object] = []
+        for event in self.events:
+            match event:
+                case TranscriptUpdate() | StateChanged():
+                    continue
+                case ResponseDone(response_id, status, reason, usage):
+                    plain.append((response_id, status, reason, usage))
+                case _:
+                    plain.append(event)
+        return plain
+
+    @property
+    def words(self) -> dict[tuple[str, str], tuple[str, bool, bool]]:
+        """How each utterance was told in the end. What was heard of a reply is known to some milliseconds."""
+        return {
+            (update.role, update.item_id): ("" if update.interrupted else update.text, update.final, update.interrupted)
+            for update in self.of(TranscriptUpdate)
+        }
+
+    @property
+    def asked(self) -> list[Command]:
+        """The commands, up to the milliseconds that were played."""
+        return [
+            CancelResponse(command.response_id, command.item_id, None, command.scope)
+            if isinstance(command, CancelResponse)
+            else command
+            for command in self.commands
+            if not isinstance(command, AppendAudio)
+        ]
+
+    @property
+    def sent(self) -> Counter[str]:
+        """The codec's frames, up to the milliseconds, their numbers, and their order: some answer commands, some the
+        server, and the reads decide which of the two comes first."""
+        loose = ("event_id", "audio_end_ms")
+        return Counter(repr({key: frame[key] for key in sorted(frame) if key not in loose}) for frame in self.frames)
+
+
+def play(name: str, messages: Sequence[Message], ends: Sequence[bool], *, player: bool = False) -> Outcome:
+    """Read the script; `ends` says after which messages a read ends, beside those that time passes after."""
+    make, _, capabilities = PROVIDERS[name]
+
+    async def talk() -> Outcome:
+        codec, config, opening = make()
+        connection = CodecConnection(codec, capabilities)
+        connection.open()
+        connection.read(opening)
+        connection.frames.clear()
+        session = VoiceSession(connection, config)
+        await session.start()
+        if player:
+            session.player = Player(Playhead("item_0", 200))
+        outcome = Outcome()
+
+        async def listen() -> None:
+            async for event in session:
+                outcome.events.append(event)
+
+        listening = asyncio.create_task(listen())
+        read: list[Frame] = []
+        for number, message in enumerate(messages):
+            if read and (message.after_s or ends[number % len(ends)]):
+                connection.read(read)
+                read = []
+                for _ in range(12):
+                    await asyncio.sleep(0)
+            await asyncio.sleep(message.after_s)
+            read.append(message.frame)
+        connection.read(read)
+        await asyncio.sleep(60)
+        idle: Frame = {"type": "rate_limits.updated"} if name == "openai" else {"usageMetadata": {}}
+        connection.read([idle])  # what the codec has to say of the last command
+        await asyncio.sleep(5)
+        assert not session.awaiting_reply
+        assert session.state == StateChanged("silent", "listening")
+        outcome.commands, outcome.frames = list(connection.commands), list(connection.frames)
+        await session.aclose()
+        await listening
+        return outcome
+
+    return run_without_io(talk())
+
+
+def check_law(outcome: Outcome) -> None:
+    """What holds for any lawful sequence, however it is read."""
+    begun: list[str] = []
+    cut: set[str] = set()
+    for event in outcome.events:
+        match event:
+            case ResponseStarted(response_id):
+                begun.append(response_id)
+            case Interrupted(response_id):
+                assert response_id in begun, "only what had begun"
+                assert response_id not in cut, "once"
+                cut.add(response_id)
+            case AudioChunk(response_id=response_id):
+                assert response_id not in cut, "nothing of a cut reply"
+    assert sorted(done.response_id for done in outcome.of(ResponseDone)) == sorted(begun)
+    finals = Counter((update.role, update.item_id) for update in outcome.of(TranscriptUpdate) if update.final)
+    assert all(count == 1 for (role, _), count in finals.items() if role == "user"), "no final twice"
+    assert all(final for _, final, _ in outcome.words.values()), "no final is missing"
+
+
+ENDS = st.lists(st.booleans(), min_size=1, max_size=12)
+WORDS = st.sampled_from(["Why?", "And then?", "Stop."])
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+@given(talk=exchanges(WORDS), ends=ENDS)
+@settings(max_examples=60, deadline=None)
+def test_where_reads_end_changes_nothing(name: str, talk: list[Exchange], ends: list[bool]) -> None:
+    script = PROVIDERS[name][1](talk)
+    one_by_one = play(name, script, [True])
+    check_law(one_by_one)
+    for others in (play(name, script, [False]), play(name, script, ends)):
+        check_law(others)
+        assert others.told == one_by_one.told
+        assert others.words == one_by_one.words
+        assert others.asked == one_by_one.asked
+        assert others.sent == one_by_one.sent
+
+
+def interrupting(chunks: int, cut_after: int | None) -> list[Exchange]:
+    """A reply that plays, and a turn into it of which everything comes at once."""
     return [
-        {"type": "response.created", "response": {"id": response}},
-        {"type": "response.output_item.added", "response_id": response, "item": message},
-        {"type": "conversation.item.added", "item": message},
-        {"type": "response.output_audio_transcript.delta", **ids, "delta": words},
-        {"type": "response.output_audio.delta", **ids, "delta": base64.b64encode(sound).decode()},
-        {"type": "response.output_audio_transcript.done", **ids, "transcript": words},
-        {"type": "response.done", "response": {"id": response, "status": "completed", "output": [message]}},
+        Exchange("Count.", chunks, cut_after, 0, (0.0,)),
+        Exchange("Why?", 1, None, 0, (0.2, *[0.0] * 30)),
     ]
 
 
-def openai_turn(name: str, words: str) -> list[Frame]:
-    """A turn of the user's that the server finds, from its first sound to its transcript."""
-    item = f"item_{name}"
-    content = [{"type": "input_audio", "transcript": None}]
-    kind = "conversation.item.input_audio_transcription.completed"
-    return [
-        {"type": "input_audio_buffer.speech_started", "item_id": item, "audio_start_ms": 0},
-        {"type": "input_audio_buffer.speech_stopped", "item_id": item, "audio_end_ms": 900},
-        {"type": "input_audio_buffer.committed", "item_id": item},
-        {
-            "type": "conversation.item.added",
-            "item": {"id": item, "type": "message", "role": "user", "content": content},
-        },
-        {"type": kind, "item_id": item, "content_index": 0, "transcript": words},
-    ]
+@pytest.mark.parametrize("cut_after", [None, 2], ids=["made", "being made"])
+@pytest.mark.parametrize("player", [False, True], ids=["estimated", "played"])
+def test_openai_answers_the_turn_that_interrupts_when_all_of_it_comes_in_one_read(
+    player: bool, cut_after: int | None
+) -> None:
+    outcome = play("openai", openai_script(interrupting(3, cut_after)), [False], player=player)
+    check_law(outcome)
+    frames = [(frame["type"], frame.get("item_id")) for frame in outcome.frames]
+    assert frames == [("conversation.item.truncate", "item_0")]
+    assert [event.response_id for event in outcome.of(Interrupted)] == ["resp_0"]
+    assert outcome.of(AudioChunk)[-1].response_id == "resp_1"
+    status = "completed" if cut_after is None else "cancelled"
+    assert [done.status for done in outcome.of(ResponseDone)] == [status, "completed"]
+    assert outcome.words["user", "item_u1"] == ("Why?", True, False)
+    assert outcome.words["assistant", "item_1"] == ("word0 ", True, False)
 
 
-class OpenAI(CodecConnection):
-    def __init__(self, **settings: Any) -> None:
-        config = RealtimeConfig(api_key="sk-test", **settings)
-        super().__init__(OpenAICodec(ConversationSetup(config)), OPENAI.capabilities)
-        self.open()
-        self.read([{"type": "session.created"}, {"type": "session.updated", "session": {}}])
-        self.frames.clear()
-        self.session = VoiceSession(self, config)
-
-
-async def loop_turns() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-@virtual_time
-async def test_openai_answers_the_turn_that_interrupts_when_all_of_it_comes_in_one_read() -> None:
-    connection = OpenAI()
-    session = connection.session
-    await session.start()
-    session.player = Player(Playhead("item_one", 400))
-    events: list[Event] = []
-
-    async def listen() -> None:
-        async for event in session:
-            events.append(event)
-
-    listening = asyncio.create_task(listen())
-    connection.read(openai_reply("one", "one two three four"))
-    await loop_turns()
-    connection.read([*openai_turn("why", "Why?"), *openai_reply("two", "Because.")])
-    await asyncio.sleep(5)
-    connection.read([{"type": "rate_limits.updated"}])
-    await loop_turns()
-    await session.aclose()
-    await listening
-    frames = [(frame["type"], frame.get("item_id")) for frame in connection.frames]
-    assert frames == [("conversation.item.truncate", "item_one")]
-    assert [event.response_id for event in events if isinstance(event, Interrupted)] == ["resp_one"]
-    assert [event.response_id for event in events if isinstance(event, AudioChunk)] == ["resp_one", "resp_two"]
-    done = [event for event in events if isinstance(event, ResponseDone)]
-    assert [(event.response_id, event.status) for event in done] == [
-        ("resp_one", "completed"),
-        ("resp_two", "completed"),
-    ]
-    finals = [event for event in events if isinstance(event, TranscriptUpdate) and event.final]
-    assert [(final.text, final.interrupted) for final in finals if final.item_id != "item_one"] == [
-        ("Why?", False),
-        ("Because.", False),
-    ]
+def test_gemini_answers_the_turn_that_interrupts_when_all_of_it_comes_in_one_read() -> None:
+    outcome = play("gemini", gemini_script(interrupting(3, 2)), [False])
+    check_law(outcome)
+    assert [event.response_id for event in outcome.of(Interrupted)] == ["response-1"]
+    assert [done.status for done in outcome.of(ResponseDone)] == ["cancelled", "completed"]
+    assert outcome.of(AudioChunk)[-1].response_id == "response-2"
+    assert outcome.words["assistant", "response-2.1"] == ("word0", True, False)
+    assert all(done.metrics != TurnMetrics() for done in outcome.of(ResponseDone))

@@ -13,7 +13,7 @@ import pytest
 from tests.cli.conftest import ROOT, clean_environment
 from tests.support.virtual_time import virtual_time
 from voicecli import ConfigurationError, RealtimeConfig, RealtimeVoice, VADMode
-from voicecli.testing import reply, scripted_provider
+from voicecli.testing import reply, scripted_provider, tool_call
 
 MANUAL = RealtimeConfig(vad_mode=VADMode.NONE)
 
@@ -143,11 +143,26 @@ async def test_each_failing_handler_is_logged_also_that_of_errors(caplog: pytest
     assert all(record.exc_info for record in caplog.records)
 
 
+@virtual_time
+async def test_a_failing_handler_of_calls_is_logged_once_and_the_model_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    talking = voice(tool_call("look"), tool_call("look"), reply("I cannot."))
+    talking.on_tool_call(raising_soon)
+    with caplog.at_level(logging.INFO, "voicecli"):
+        async with talking.connect() as session:
+            await session.ask("Look twice.")
+            results = [turn.text for turn in session.history if turn.role == "tool"]
+    assert results == ['{"error": "look failed: LookupError: oops"}'] * 2
+    assert [record.getMessage() for record in caplog.records] == ["An on_tool_call handler failed: LookupError: oops"]
+    assert 'raise LookupError("oops")' in caplog.text
+
+
 def test_a_program_without_logging_shows_the_traceback_once() -> None:
     code = """if True:
         import asyncio
         from voicecli import RealtimeVoice
-        from voicecli.testing import reply, scripted_provider
+        from voicecli.testing import reply, scripted_provider, tool_call
 
         voice = RealtimeVoice(scripted_provider(reply("It is Paris.")))
 

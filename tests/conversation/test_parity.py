@@ -24,6 +24,7 @@ from tests.providers.local.test_endpoint import end as chat_end
 from tests.providers.local.test_endpoint import text as chat_text
 from voicecli import (
     AuthenticationError,
+    LocalSettings,
     RealtimeConfig,
     RealtimeConnectionError,
     RealtimeVoice,
@@ -178,7 +179,7 @@ class Local(Backend):
             thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
             thread.start()
             try:
-                yield {"llm": self.server.url}
+                yield {"provider_settings": LocalSettings(llm=self.server.url)}
             finally:
                 self.server.shutdown()
                 thread.join()

@@ -17,7 +17,7 @@ from tests.conftest import DATA
 from tests.loopback.openai_server import KEY
 from tests.virtual_audio import wait_until
 from voicecli.audio import EchoMode, resample_pcm16
-from voicecli.audio.devices.endpoints import Speaker
+from voicecli.audio.devices.speaker import Speaker
 from voicecli.cli.live import LiveConversation
 from voicecli.cli.options import Devices
 from voicecli.config import ClientVAD, RealtimeConfig, VADMode
@@ -167,6 +167,8 @@ class Heard:
         self.gaps: list[tuple[int, float]] = []
         for begin in range(0, len(original) - self._PIECE + 1, self._PIECE):
             piece = original[begin : begin + self._PIECE]
+            if np.abs(piece).max() < _SILENT:  # silence is everywhere
+                continue
             first = 0 if offset is None else max(begin + offset - self._BACK, 0)
             last = len(recorded) if offset is None else begin + offset + self._FURTHEST
             at = _find(piece, recorded[first:last], energy[first : last + 1])

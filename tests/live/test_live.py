@@ -1,6 +1,6 @@
 """Out loud: the whole command with a microphone, a loudspeaker and a terminal, none of them a fake of ours.
 
-The devices are a private sound server, the terminal is tmux; what was played is recorded, measured and understood.
+The devices are a private sound server, the terminal is tmux; what was played is recorded, measured and compared.
 """
 
 import json
@@ -19,6 +19,7 @@ import pytest
 from tests.cli.conftest import Voice, clean_environment
 from tests.cli.conftest import voice as voice  # the fixture
 from tests.conftest import DATA
+from tests.live.live_talk import RATE, Heard
 from tests.loopback import gemini_server, openai_server
 from tests.loopback.gemini_server import GeminiServer
 from tests.loopback.openai_server import OpenAIServer
@@ -28,8 +29,6 @@ from voicecli.audio import resample_pcm16
 
 pytest_plugins = ["tests.virtual_audio.fixture"]
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
-
-RATE = 24_000
 
 
 @pytest.fixture
@@ -42,6 +41,12 @@ def tmux(tmp_path: Path) -> Iterator[Tmux]:
 def question() -> tuple[bytes, int]:
     with wave.open(str(DATA / "question.wav")) as file:
         return bytes(file.readframes(file.getnframes())), int(file.getframerate())
+
+
+def short_question() -> tuple[bytes, int]:
+    """For those who are told what they hear; with the silence that ends a turn."""
+    audio, rate = question()
+    return audio[: rate * 2] + bytes(rate * 2), rate
 
 
 def environment(sound: SoundServer, **more: str) -> dict[str, str]:
@@ -60,7 +65,7 @@ def loud_ms(audio: bytes, rate: int = RATE) -> int:
 def test_a_spoken_question_is_answered_aloud(
     tmux: Tmux, sound_server: SoundServer, voice: Voice, tmp_path: Path
 ) -> None:
-    """With the offline engine; what came out of the loudspeaker is understood again."""
+    """With the offline engine; out of the loudspeaker comes what it writes into a file when it answers from one."""
     tmux.resize(100, 30)
     tmux.run("voicecli", "chat", "-p", "local", environment=environment(sound_server))
     tmux.wait_for("Listening")
@@ -75,16 +80,10 @@ def test_a_spoken_question_is_answered_aloud(
     tmux.keys("q")
     assert re.search(r"1 turn in .* latency median \d+ ms", tmux.wait_for("status 0"))
     assert 800 < loud_ms(said) < 6_000
-    with wave.open(str(tmp_path / "said.wav"), "wb") as file:
-        file.setparams((1, 2, RATE, 0, "NONE", ""))
-        file.writeframes(said)
-    heard = voice("chat", "-p", "local", "-i", "said.wav", "--json")
-    # The recogniser is not sure how to spell it ("Francis Perris"), even given the file that was never played.
-    assert re.search(r"capital of Franc.*P[ae]rr?is", heard.stdout.decode()), heard.stdout.decode()
     voice("chat", "-p", "local", "-i", str(DATA / "question.wav"), "-o", "unplayed.wav")
     with wave.open(str(tmp_path / "unplayed.wav")) as file:
         unplayed = resample_pcm16(file.readframes(file.getnframes()), file.getframerate(), RATE)
-    assert likeness(unplayed, said) > 0.98
+    assert Heard(said, unplayed).missing == []
 
 
 def test_the_offline_engine_does_not_interrupt_itself(tmux: Tmux, sound_server: SoundServer) -> None:
@@ -94,24 +93,13 @@ def test_the_offline_engine_does_not_interrupt_itself(tmux: Tmux, sound_server: 
     tmux.wait_for("Listening")
     with sound_server.echo(120, 0.0), sound_server.record(RATE) as recording:
         tmux.keys("t", "Tell me a long story about a dog.", "Enter")
-        wait_until(lambda: loud_ms(recording.audio) > 6_000, "it speaks for six seconds", 20)
+        wait_until(lambda: loud_ms(recording.audio) > 4_000, "it speaks for four seconds", 20)
         screen = tmux.screen()
     tmux.keys("q")
     tmux.wait_for("status 0")
     assert "● Speaking" in screen
     assert screen.count("● You") == 1
     assert " …\n" not in screen, "it was interrupted"
-
-
-def likeness(sound: bytes, recording: bytes) -> float:
-    """How much of the sound, where it fits best, is the recording: the correlation there."""
-    first, second = (np.frombuffer(audio, "<i2").astype(float) for audio in (sound, recording))
-    length = len(first) + len(second)
-    spectrum = np.fft.rfft(second, length) * np.conj(np.fft.rfft(first, length))
-    lag = int(np.argmax(np.fft.irfft(spectrum, length)[: len(second)]))
-    part = second[lag : lag + len(first)]
-    first = first[: len(part)]
-    return float(first @ part / np.linalg.norm(first) / np.linalg.norm(part))
 
 
 OPENAI = {"kind": OpenAIServer, "reply": openai_server.Reply}
@@ -124,8 +112,11 @@ def keys_of(server: Any) -> dict[str, str]:
     return {"GEMINI_API_KEY": gemini_server.KEY, "GOOGLE_GEMINI_BASE_URL": server.url}
 
 
-@pytest.mark.parametrize("vad", ["server", "client", "none"])
-@pytest.mark.parametrize("provider", [OPENAI, GEMINI], ids=["openai", "gemini"])
+@pytest.mark.parametrize(
+    ("provider", "vad"),
+    [(OPENAI, "server"), (GEMINI, "client"), (OPENAI, "none")],
+    ids=["openai-server", "gemini-client", "openai-none"],
+)
 def test_voice_and_keys_with_the_networked_providers(
     tmux: Tmux, sound_server: SoundServer, provider: dict[str, Any], vad: str
 ) -> None:
@@ -138,8 +129,7 @@ def test_voice_and_keys_with_the_networked_providers(
         if vad == "none":
             tmux.keys("Space")
             tmux.wait_for("Hearing you")
-        audio, rate = question()
-        sound_server.say(audio + bytes(rate * 2), rate)
+        sound_server.say(*short_question())
         if vad == "none":
             tmux.keys("Space")
         tmux.wait_for("● You\n  Which city?\n")
@@ -182,8 +172,7 @@ def test_json_lines_live(sound_server: SoundServer, tmp_path: Path, tmux: Tmux) 
         variables = " ".join(f"{k}={v}" for k, v in environment(sound_server, **keys_of(server)).items())
         tmux.keys(f"{variables} {sys.executable} -m voicecli chat --json > {output}; echo status $?", "Enter")
         wait_until(lambda: output.exists() and "session_started" in output.read_text(), "it begins", 30)
-        audio, rate = question()
-        sound_server.say(audio + bytes(rate * 2), rate)
+        sound_server.say(*short_question())
         wait_until(lambda: "response_done" in output.read_text(), "the answer is complete", 30)
         tmux.keys("C-c")
         tmux.wait_for("status 130")
@@ -197,14 +186,13 @@ def test_words_where_there_is_no_view(sound_server: SoundServer, tmp_path: Path,
     replies = [openai_server.Reply(text="Yes."), openai_server.Reply(text="No.")]
     with OpenAIServer.in_thread(replies=replies, hears=["Hello?", "Really?"]) as server:
         variables = " ".join(f"{k}={v}" for k, v in environment(sound_server, **keys_of(server)).items())
-        audio, rate = question()
         command = f"{sys.executable} -m voicecli chat"
         piped, plain = f"{variables} {command} | cat > {tmp_path / 'r.wav'}", f"{variables} TERM=dumb {command}"
         for line, answer in ((piped, "Yes."), (plain, "No.")):
             before = len(server.sessions)
             tmux.keys(f"clear; {line}", "Enter")
             wait_until(partial(_connected, server, before + 1), "it is connected", 30)
-            sound_server.say(audio + bytes(rate * 2), rate)
+            sound_server.say(*short_question())
             tmux.wait_for(f"Assistant: {answer}")
             tmux.keys("C-c")
             tmux.wait(lambda screen: screen.rstrip().endswith("$"))
@@ -226,8 +214,9 @@ def test_a_conversation_that_fails_is_summed_up(sound_server: SoundServer, tmux:
 
 def test_no_device_is_one_clear_error(tmux: Tmux, sound_server: SoundServer) -> None:
     sound_server.kill()
-    tmux.run("voicecli", "chat", "-p", "local", environment=sound_server.environment)
-    screen = tmux.wait_for("status 5")
+    with OpenAIServer.in_thread() as server:
+        tmux.run("voicecli", "chat", environment=environment(sound_server, **keys_of(server)))
+        screen = tmux.wait_for("status 5")
     assert "Traceback" not in screen
     assert "microphone" in screen
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.virtual_time import virtual_time
 from voicecli.audio import Playhead
-from voicecli.audio.devices.stream import DeviceFormat
+from voicecli.audio.devices.opening import DeviceFormat
 from voicecli.cli.live import LiveConversation
 from voicecli.cli.options import Devices
 from voicecli.commands import AppendAudio, Command, EndTurn, PauseAudio, SendText, StartTurn
@@ -42,7 +42,8 @@ class Stream:
 
 @pytest.fixture(autouse=True)
 def no_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voicecli.audio.devices.endpoints.DeviceStream", Stream)
+    for module in ("microphone", "speaker"):
+        monkeypatch.setattr(f"voicecli.audio.devices.{module}.DeviceStream", Stream)
 
 
 class Sink:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from voicecli.commands import Command
-from voicecli.connection.event_queue import Inbox
+from voicecli.connection.event_queue import EventQueue
 from voicecli.events import Event, SessionEnded
 from voicecli.ports import Capabilities, Codec, Expiring
 
@@ -25,7 +25,7 @@ class CodecConnection:
         self.commands: list[Command] = []
         self.frames: list[dict[str, Any]] = []
         self._capabilities = capabilities
-        self._inbox = Inbox()
+        self._inbox = EventQueue()
 
     @property
     def capabilities(self) -> Capabilities:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from voicecli.audio.ports import AudioSink, AudioSource, EchoMode, Playhead
 
 if TYPE_CHECKING:
-    from voicecli.audio.devices.endpoints import Microphone, Speaker
+    from voicecli.audio.devices.microphone import Microphone
+    from voicecli.audio.devices.speaker import Speaker
     from voicecli.audio.pcm import chunk_audio, float32_to_pcm16, pcm16_to_float32, resample_pcm16
 
 __all__ = [
@@ -27,7 +28,7 @@ __all__ = [
 
 
 _PCM = ("chunk_audio", "float32_to_pcm16", "pcm16_to_float32", "resample_pcm16")
-_HOMES = {"Microphone": "devices.endpoints", "Speaker": "devices.endpoints", **dict.fromkeys(_PCM, "pcm")}
+_HOMES = {"Microphone": "devices.microphone", "Speaker": "devices.speaker", **dict.fromkeys(_PCM, "pcm")}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,9 @@
-"""How loud sound is, by bands of frequencies, for the eye."""
+"""Level meter: the loudness of audio by bands of frequencies, for the eye."""
 
 import numpy as np
 import numpy.typing as npt
+
+from voicecli.pcm16 import SAMPLE_BYTES
 
 __all__ = ["Meter"]
 
@@ -14,7 +16,7 @@ _FULL_SCALE = 32_768.0
 
 
 class Meter:
-    """Listens to a stream of sound, and says at any moment how its latest 60 ms look.
+    """Meter of a stream: the levels of its latest 60 ms, at any moment.
 
     Args:
         sample_rate: of the PCM16 mono audio, in Hz.
@@ -24,18 +26,18 @@ class Meter:
         self._size = sample_rate * _WINDOW_MS // 1000
         self._latest = b""
         self._window = np.hanning(self._size)
-        # Of a Hann window: sum of squares, for levels that do not depend on its length.
+        # By the sum of squares of the Hann window, levels do not depend on its length.
         self._scale = 2 / (float(np.sum(self._window**2)) * self._size * _FULL_SCALE**2)
         bins = np.fft.rfftfreq(self._size, 1 / sample_rate)
         self._edges = [int(edge) for edge in np.searchsorted(bins, _EDGES)]
 
     def feed(self, audio: bytes) -> None:
-        """Hear a chunk of PCM16."""
-        self._latest = (self._latest + audio)[-2 * self._size :]
+        """Take a chunk of PCM16 mono."""
+        self._latest = (self._latest + audio)[-SAMPLE_BYTES * self._size :]
 
     @property
     def bands(self) -> tuple[float, ...]:
-        """How loud each of five bands is, low to high: 0 is a quiet room, 1 loud speech."""
+        """The levels of five bands, low to high: 0 is a quiet room, 1 loud speech."""
         samples = np.frombuffer(self._latest, "<i2").astype(np.float64)
         if samples.size < self._size:
             samples = np.concatenate([np.zeros(self._size - samples.size), samples])

@@ -1,4 +1,4 @@
-"""What is done to PCM16: change its rate, cut it, convert it, measure it."""
+"""Operations on PCM16 mono: resampling, chunking, conversion to and from floats, levels."""
 
 import math
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ __all__ = [
 Samples = npt.NDArray[np.float32]
 
 SILENCE_DBFS = -96.0
-"""What `level` says of silence: the range of 16 bits in dB."""
+"""The level of silence, in dBFS: the range of 16 bits."""
 
 _FULL_SCALE = 32768
 _HIGHEST_RATE = 768_000  # of any converter on the market; a higher one comes from a damaged header
@@ -42,7 +42,7 @@ _BLOCK = 512  # output samples computed at once: inputs of any length stay withi
 
 
 def resample_pcm16(audio: bytes, from_rate: int, to_rate: int) -> bytes:
-    """The same sound at another rate.
+    """Resample audio.
 
     For a whole recording; a stream that comes in pieces needs one `Resampler`.
 
@@ -93,7 +93,10 @@ def chunk_audio(
 
 
 def _size_of(chunk_ms: float, sample_rate: int) -> int:
-    size = PcmFormat(sample_rate).size(chunk_ms) if isinstance(chunk_ms, int | float) and math.isfinite(chunk_ms) else 0
+    try:
+        size = PcmFormat(sample_rate).size(chunk_ms)
+    except (OverflowError, TypeError, ValueError):  # infinite, no number, not-a-number
+        size = 0
     if size <= 0:
         raise ConfigurationError(
             f"chunk_ms: {chunk_ms!r} at {sample_rate} Hz is less than one sample, or no duration.",
@@ -103,7 +106,7 @@ def _size_of(chunk_ms: float, sample_rate: int) -> int:
 
 
 def pcm16_to_float32(audio: bytes) -> Samples:
-    """PCM16 as float32 from -1 to just below 1, of shape (n,).
+    """Convert PCM16 to float32 from -1 to just below 1, of shape (n,).
 
     Raises:
         AudioFormatError: an odd number of bytes.
@@ -113,9 +116,9 @@ def pcm16_to_float32(audio: bytes) -> Samples:
 
 
 def float32_to_pcm16(samples: npt.ArrayLike) -> bytes:
-    """PCM16 from floats of shape (n,), where -1 to 1 is full scale.
+    """Convert floats of shape (n,), where -1 to 1 is full scale, to PCM16.
 
-    What is louder is clipped; not-a-number becomes silence.
+    Louder samples are clipped; not-a-number becomes silence.
 
     Raises:
         AudioFormatError: not floats, or more than one channel.
@@ -136,7 +139,7 @@ def float32_to_pcm16(samples: npt.ArrayLike) -> bytes:
 
 
 def level(audio: bytes) -> float:
-    """How loud PCM16 is: its RMS in dBFS, `SILENCE_DBFS` to 0; a full-scale sine is at -3.
+    """The level of PCM16: its RMS in dBFS, `SILENCE_DBFS` to 0; a full-scale sine is at -3.
 
     Raises:
         AudioFormatError: an odd number of bytes.
@@ -148,9 +151,9 @@ def level(audio: bytes) -> float:
 
 
 class Resampler:
-    """Changes the rate of a stream of PCM16 mono that comes in pieces, without seams.
+    """Resamples a stream of PCM16 mono that comes in pieces, without seams.
 
-    What comes out does not depend on how the stream was cut. It stays behind the input by half of its filter,
+    Its output does not depend on how the stream was cut. It stays behind the input by half of its filter,
     2.5 ms (4 ms where a rate is 8 kHz), always: a windowed sinc, evaluated for each output sample. The resampling
     library used for whole recordings sets steeper edges and works in blocks, which holds live chunks back by up to
     40 ms.
@@ -176,7 +179,7 @@ class Resampler:
         self._reset()
 
     def process(self, audio: bytes) -> bytes:
-        """Take more of the stream; what can be said of the output so far. Half a sample waits for its other half."""
+        """Take more of the stream; the output that is complete with it. Half a sample waits for its other half."""
         audio = self._aligner.push(audio)
         if self._same or not audio:
             return audio
@@ -231,7 +234,7 @@ class Resampler:
 
 
 def _kaiser_bank(half: int, stop: float, phases: int) -> Samples:
-    """Low-pass filters for outputs at 0, 1/phases ... 1 between two inputs, of shape (phases + 1, 2 * half).
+    """Make low-pass filters for outputs at 0, 1/phases ... 1 between two inputs, of shape (phases + 1, 2 * half).
 
     Args:
         half: length of each side, in input samples.

@@ -1,4 +1,4 @@
-"""What the sound devices, files and tests of `audio` have in common: sources, sinks, and where the listener is."""
+"""Ports of audio: sources, sinks, and the position of the listener. Devices, files and tests implement them."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -7,12 +7,16 @@ from typing import Literal, Protocol
 __all__ = ["AudioSink", "AudioSource", "EchoMode", "Playhead"]
 
 EchoMode = Literal["auto", "aec", "gate", "half-duplex", "off"]
-"""What keeps the model from hearing itself; "auto" takes echo cancellation where it is installed, else the gate."""
+"""Echo control, which keeps the model from hearing itself.
+
+"aec" cancels the echo, "gate" passes only what is louder than it, "half-duplex" mutes the microphone while the
+assistant is heard, "off" is for headphones; "auto" takes "aec" where its package is installed, else "gate".
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Playhead:
-    """How far the listener is.
+    """Position of the listener in the assistant's audio.
 
     Attributes:
         item_id: the item being heard.
@@ -24,7 +28,7 @@ class Playhead:
 
 
 class AudioSource(Protocol):
-    """Where the user's voice comes from.
+    """Source of the user's voice: yields PCM16 mono, in chunks of any length.
 
     Attributes:
         sample_rate: of what it yields, in Hz.
@@ -40,7 +44,7 @@ class AudioSource(Protocol):
 
 
 class AudioSink(Protocol):
-    """Where the reply goes.
+    """Sink of the replies: takes PCM16 mono.
 
     Attributes:
         sample_rate: of what it takes, in Hz.
@@ -55,14 +59,14 @@ class AudioSink(Protocol):
         """Know that the reply being written is complete: nothing more of it comes."""
 
     def clear(self) -> Playhead | None:
-        """Stop at once; forget what is unheard, and any pause.
+        """Stop at once; flush what is unheard, and end any pause.
 
         Returns:
-            Where the listener was, or None when all was heard.
+            where the listener was, or None when all was heard.
         """
 
     def pause(self) -> None:
-        """Fall silent at once, and keep what is unheard: the user may be about to speak."""
+        """Play silence at once, and keep what is unheard: the user may be about to speak."""
 
     def resume(self) -> None:
         """Go on where `pause` stopped."""

@@ -1,4 +1,4 @@
-"""How good a recording is, and how a loudspeaker is heard by a microphone. Pure: sound in, figures out."""
+"""Measurements of a recording's quality, and of the echo between loudspeaker and microphone. Pure."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from voicecli.audio.pcm import SILENCE_DBFS, float32_to_pcm16, level
+from voicecli.pcm16 import PcmFormat
 
-__all__ = ["HeardChirp", "Recorded", "advise", "chirp", "find_chirp", "judge_recording"]
+__all__ = ["ChirpEcho", "RecordingQuality", "advise", "chirp", "find_chirp", "measure_recording"]
 
 _FRAME_MS = 20
 _CLIPPED = 32_700  # converters seldom reach the very last step
@@ -25,14 +26,14 @@ _LONG_MS = 200.0
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """What is to be said of a recording of speech.
+class RecordingQuality:
+    """Quality of a recording of speech.
 
     Attributes:
-        level: of its loudest tenth, in dB of full scale.
-        noise_floor: of its softest tenth.
-        clipped: the share of its samples that are cut off, 0 to 1.
-        silent: whether it is exact silence, as of a microphone that is off.
+        level: of its loudest tenth, in dBFS.
+        noise_floor: the level of its softest tenth, in dBFS.
+        clipped: the share of its samples that are clipped, 0 to 1.
+        silent: whether it is digital silence, as of a microphone that is off.
     """
 
     level: float
@@ -42,24 +43,24 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class HeardChirp:
-    """How a chirp came back.
+class ChirpEcho:
+    """Echo of the chirp.
 
     Attributes:
-        delay_ms: where it begins in the recording.
-        gain_db: how loud it is, over what was played.
+        delay_ms: where it begins in the recording, in ms.
+        gain_db: its level over what was played (the echo return gain), in dB.
     """
 
     delay_ms: float
     gain_db: float
 
 
-def judge_recording(audio: bytes, sample_rate: int) -> Recorded:
+def measure_recording(audio: bytes, sample_rate: int) -> RecordingQuality:
     """Measure PCM16 mono of at least 20 ms."""
-    size = sample_rate * _FRAME_MS // 1000 * 2
+    size = PcmFormat(sample_rate).size(_FRAME_MS)
     levels = [level(audio[start : start + size]) for start in range(0, len(audio) - size + 1, size)]
     samples: npt.NDArray[np.int16] = np.frombuffer(audio, "<i2")
-    return Recorded(
+    return RecordingQuality(
         level=float(np.percentile(levels, 90)),
         noise_floor=float(np.percentile(levels, 10)),
         clipped=float(np.mean((samples >= _CLIPPED) | (samples <= -_CLIPPED))),
@@ -68,7 +69,7 @@ def judge_recording(audio: bytes, sample_rate: int) -> Recorded:
 
 
 def chirp(sample_rate: int) -> bytes:
-    """A tone that rises for 0.4 s, as PCM16: unlike itself at every other moment, and unlike any noise."""
+    """Make a tone that rises for 0.4 s, as PCM16: it correlates with itself at one delay only, and with no noise."""
     time = np.arange(round(_CHIRP_S * sample_rate)) / sample_rate
     low, high = _CHIRP_HZ
     tone = np.sin(2 * np.pi * (low * time + (high - low) / 2 / _CHIRP_S * time**2))
@@ -76,8 +77,8 @@ def chirp(sample_rate: int) -> bytes:
     return float32_to_pcm16(_CHIRP_PEAK * tone * np.sin(np.pi / 2 * edge))
 
 
-def find_chirp(heard: bytes, sample_rate: int) -> HeardChirp | None:
-    """Where in a recording the chirp is, or None when it cannot be told from noise."""
+def find_chirp(heard: bytes, sample_rate: int) -> ChirpEcho | None:
+    """Find the chirp in a recording; None when it cannot be told from noise."""
     played = np.frombuffer(chirp(sample_rate), "<i2").astype(np.float64)
     recorded = np.frombuffer(heard, "<i2").astype(np.float64)
     if recorded.size < played.size:
@@ -89,22 +90,22 @@ def find_chirp(heard: bytes, sample_rate: int) -> HeardChirp | None:
     if match[begin] <= _CERTAIN * np.median(match) or match[begin] == 0:
         return None
     gain = match[begin] / np.dot(played, played)
-    return HeardChirp(begin * 1000 / sample_rate, 20 * float(np.log10(gain)))
+    return ChirpEcho(begin * 1000 / sample_rate, 20 * float(np.log10(gain)))
 
 
-def advise(recorded: Recorded, echo: HeardChirp | None) -> list[str]:
-    """What the user may do about it, the most urgent first; never empty."""
-    if recorded.silent or recorded.level <= SILENCE_DBFS:  # and then nothing is known of the echo
+def advise(quality: RecordingQuality, echo: ChirpEcho | None) -> list[str]:
+    """Advice to the user, the most urgent first; never empty."""
+    if quality.silent or quality.level <= SILENCE_DBFS:  # and then nothing is known of the echo
         return [
             "The microphone delivers nothing: is it muted, or is this terminal not allowed to use it? "
             "Otherwise choose another with --input-device."
         ]
     advice = []
-    if recorded.clipped > 0.001:
+    if quality.clipped > 0.001:
         advice.append("Your voice is cut off at the top: lower the microphone's level, or move away from it.")
-    elif recorded.level < _TOO_SOFT_DBFS:
+    elif quality.level < _TOO_SOFT_DBFS:
         advice.append("Your voice is very soft: raise the microphone's level, or move closer.")
-    elif recorded.level - recorded.noise_floor < _SPEECH_OVER_NOISE_DB:
+    elif quality.level - quality.noise_floor < _SPEECH_OVER_NOISE_DB:
         advice.append("Your voice hardly stands out from the noise (did you speak?): try --vad-engine silero.")
     if echo is None:
         advice.append("The microphone does not hear the loudspeaker: right for headphones; else turn it up.")

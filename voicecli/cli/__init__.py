@@ -17,7 +17,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """Run the command and exit."""
     status = execute(args)
     sound = sys.modules.get("voicecli.audio.devices.portaudio")
-    if sound is not None and not sound.SOUND_SYSTEM.shut_down():
+    if sound is not None and not sound.PORTAUDIO.shut_down():
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
             sys.stderr.flush()

@@ -1,12 +1,16 @@
 """The commands, put together. A command's module is imported when it runs: `voice --help` imports none."""
 
+import inspect
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
 
 from voicecli._version import __version__
+
+if TYPE_CHECKING:
+    from voicecli.ports import Provider
 
 __all__ = ["COMMANDS", "app", "load_command"]
 
@@ -22,9 +26,18 @@ COMMANDS = {
 """Name -> the module it is in, and the first line of its help."""
 
 
-def load_command(name: str) -> Any:
-    """The command of that name, from its module."""
+def load_command(name: str, plugin: "Provider | None" = None) -> Any:
+    """The command of that name, from its module.
+
+    Args:
+        plugin: a provider that a package brings, whose options a conversation is to have, too.
+    """
     function = getattr(import_module(f"voicecli.cli.{COMMANDS[name][0]}"), name.replace("-", "_"))
+    if "choices" in inspect.signature(function).parameters:
+        from voicecli.cli.options import with_conversation_options
+        from voicecli.providers import PROVIDERS
+
+        function = with_conversation_options(function, PROVIDERS if plugin is None else (*PROVIDERS, plugin))
     single = typer.Typer(
         add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
     )
@@ -39,6 +52,15 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         return load_command(cmd_name) if cmd_name in COMMANDS else None
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and any(parameter.name == "provider" for parameter in command.get_params(ctx)):
+            from voicecli.cli.options import chosen_plugin
+
+            if (plugin := chosen_plugin(command, rest)) is not None:
+                command = load_command(args[0], plugin)
+        return name, command, rest
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         super().format_options(ctx, formatter)
         with formatter.section("Commands"):
@@ -51,7 +73,7 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     cls=_Commands,
     name="voice",
-    help="Talk with speech-to-speech models: OpenAI Realtime, Gemini Live, or an engine that runs offline.",
+    help="Talk with speech-to-speech models, over the network or offline.",
     epilog="Exit codes: 0 ok, 1 defect, 2 usage, 3 configuration or key, 4 connection or provider, 5 audio device, "
     "130 Ctrl-C.",
     no_args_is_help=True,

@@ -7,7 +7,7 @@ import typer
 
 from voicecli.audio import EchoMode
 from voicecli.cli.exit import ExitStatus
-from voicecli.cli.options import Choices, Devices, takes_conversation_options
+from voicecli.cli.options import Choices, Devices
 from voicecli.errors import ConfigurationError
 
 __all__ = ["chat", "send_text"]
@@ -21,7 +21,6 @@ _DEVICES = "Microphone and loudspeaker"
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write only what is said, and errors.")]
 
 
-@takes_conversation_options
 def chat(
     *,
     choices: Choices,
@@ -63,7 +62,7 @@ def chat(
         devices = Devices(_device(input_device), _device(output_device), echo)
         run_live(choices, devices, output, as_json=as_json, quiet=quiet)
         return ExitStatus.OK
-    from voicecli.audio.files import WavSource
+    from voicecli.audio.files.source import WavSource
 
     try:
         source = WavSource(input_ or "-", raw_rate=input_rate)
@@ -72,7 +71,6 @@ def chat(
     return run_conversation(choices.for_recording(), source, output, as_json=as_json, quiet=quiet)
 
 
-@takes_conversation_options
 def send_text(
     text: Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")],
     *,

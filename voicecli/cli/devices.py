@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from voicecli.cli.lists import JsonOption, show_table
+from voicecli.cli.lists import JsonOption
+from voicecli.cli.table import show_table
 from voicecli.errors import AudioDeviceError
 
 if TYPE_CHECKING:
-    from voicecli.audio.devices.endpoints import Microphone
+    from voicecli.audio.devices.microphone import Microphone
 
 __all__ = ["list_devices", "test_audio"]
 
@@ -83,8 +84,9 @@ def test_audio(
 
 
 async def _measure(input_device: str | None, output_device: str | None) -> dict[str, Any]:
-    from voicecli.audio.devices.endpoints import Microphone, Speaker
-    from voicecli.audio.probe import advise, chirp, find_chirp, judge_recording
+    from voicecli.audio.devices.microphone import Microphone
+    from voicecli.audio.devices.speaker import Speaker
+    from voicecli.audio.probe import advise, chirp, find_chirp, measure_recording
 
     lost: set[str] = set()
 
@@ -129,7 +131,7 @@ async def _measure(input_device: str | None, output_device: str | None) -> dict[
         await microphone.aclose()
         await speaker.aclose()
     delay_ms = (recording.begun + begin / 2 / _RATE - written) * 1000  # from writing the chirp to where `answer` begins
-    recorded, echo = judge_recording(voice, _RATE), find_chirp(answer, _RATE)
+    recorded, echo = measure_recording(voice, _RATE), find_chirp(answer, _RATE)
     return {
         "input_device": microphone.device,
         "output_device": speaker.device,

@@ -1,27 +1,24 @@
 """`voice list-providers`, `list-models`, `list-voices`."""
 
-import json
-import sys
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
+from voicecli.cli.table import show_table
 from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
 from voicecli.ports import ModelInfo, Provider
-from voicecli.providers import PROVIDERS, find_provider
+from voicecli.providers import PROVIDERS, all_providers, find_provider
 
-__all__ = ["JsonOption", "list_models", "list_providers", "list_voices", "show_table"]
-
-# The first of them that a table has holds what other commands take.
-_NAMES = ("name", "model", "voice", "provider")
-_LEAST_TEXT = 12  # columns that running text needs to be read
-_GAP = 2  # columns between two of a table, and at its edges together
+__all__ = ["JsonOption", "list_models", "list_providers", "list_voices"]
 
 ProviderArgument = Annotated[
-    str | None, typer.Argument(metavar="[PROVIDER]", help="openai, gemini or local; all without it.")
+    str | None,
+    typer.Argument(
+        metavar="[PROVIDER]",
+        help=f"{', '.join(provider.name for provider in PROVIDERS)}, or one that is installed; all without it.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON array.")]
 
@@ -37,8 +34,10 @@ def list_providers(as_json: JsonOption = False) -> None:
                 "default model": provider.default_model,
                 "default voice": provider.default_voice,
                 "set up by": "" if provider.is_configured() else provider.setup_advice,
+                "images": provider.capabilities.images,
+                "tools": provider.capabilities.tools,
             }
-            for provider in PROVIDERS
+            for provider in _providers(None)
         ],
         as_json,
     )
@@ -83,7 +82,7 @@ def list_voices(provider: ProviderArgument = None, as_json: JsonOption = False) 
 
 def _providers(name: str | None) -> Sequence[Provider]:
     if not name:
-        return PROVIDERS
+        return all_providers(lambda message: typer.echo(f"voice: {message}", err=True))
     try:
         return (find_provider(name),)
     except ConfigurationError as error:
@@ -96,113 +95,3 @@ def _fetch(provider: Provider) -> list[ModelInfo]:
     import asyncio
 
     return asyncio.run(provider.fetch_models(RealtimeConfig()))
-
-
-def show_table(columns: tuple[str, ...], rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Write rows as a table on a terminal, as JSON, or as lines with tabs.
-
-    On a terminal what is a default is marked beside its name, and no word is broken: where there is no room for that,
-    each row becomes a paragraph.
-
-    Args:
-        columns: those named "default ..." that hold booleans are such marks.
-        rows: what is in each of the columns; JSON has what is there besides, too.
-    """
-    if as_json:
-        keyed = [{key.replace(" ", "_"): value for key, value in row.items()} for row in rows]
-        typer.echo(json.dumps(keyed, indent=2))
-    elif sys.stdout.isatty():
-        _draw(columns, rows)
-    else:
-        # For grep and cut: the same columns, whatever they hold.
-        for row in rows:
-            typer.echo("\t".join(_cell(row[column], column, "-") for column in columns))
-
-
-def _draw(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-    """Write rows for people, as wide as the terminal."""
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Column, Table
-    from rich.text import Text
-
-    if not rows:
-        return
-    console = Console(highlight=False)
-    marks = tuple(column for column in columns if column.startswith("default") and isinstance(rows[0][column], bool))
-    shown = tuple(column for column in columns if column not in marks)
-    title = next(name for name in _NAMES if name in shown)
-    styles = ["dim" if row.get("deprecated") else "bold" if row.get("default") else "" for row in rows]
-    cells = [{column: _cell(row[column], "yes", "") for column in shown} for row in rows]
-    marked = [_mark(mark for mark in marks if row[mark]) for row in rows]
-    titled = [cell | {title: f"{cell[title]} {mark}".rstrip()} for cell, mark in zip(cells, marked, strict=True)]
-    widths = _widths(shown, titled, console.width)
-    if widths is not None:
-        table = Table(
-            *(Column(column, width=widths[column], overflow="fold") for column in shown),
-            box=SIMPLE,
-            pad_edge=False,
-            collapse_padding=True,
-        )
-        for row, style in zip(titled, styles, strict=True):
-            table.add_row(*(Text(row[column]) for column in shown), style=style)
-        console.print(table)
-        return
-    for row, mark, style in zip(cells, marked, styles, strict=True):
-        name = row.pop(title)
-        details = [f"{column}: {cell}" for column, cell in row.items() if cell]
-        line = f"{name} {mark}".rstrip()
-        if _cells(line) > console.width:
-            line, details = name, [mark, *details]
-        # Where a name is wider than all of the terminal, that wraps it, and it is still copied as one.
-        console.print(Text(line, style), soft_wrap=True)
-        for line in _filled(", ".join(filter(None, details)), console.width):
-            console.print(Text(line, "dim" if style == "dim" else ""), soft_wrap=True)
-
-
-def _widths(columns: Sequence[str], rows: Sequence[Mapping[str, str]], width: int) -> dict[str, int] | None:
-    """How wide each column is, so that no word is broken; None when that is wider than the terminal."""
-    widths, whole = {}, {}
-    for column in columns:
-        texts = [column, *(row[column] for row in rows)]
-        words = (word for text in texts for word in text.split())
-        whole[column] = max(map(_cells, texts))
-        widths[column] = max(*map(_cells, words), min(whole[column], _LEAST_TEXT))
-    left = width - sum(widths.values()) - _GAP * len(columns)
-    if left < 0:
-        return None
-    for column in sorted(columns, key=whole.__getitem__):  # the narrow ones are soon whole; the widest gets the rest
-        more = min(whole[column] - widths[column], left)
-        widths[column] += more
-        left -= more
-    return widths
-
-
-def _cells(text: str) -> int:
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
-def _filled(text: str, width: int) -> list[str]:
-    """Indented lines; a word that is wider is left to the terminal."""
-    indent = "  "
-    return textwrap.wrap(
-        text,
-        width,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _mark(marks: Iterable[str]) -> str:
-    words = ", ".join(marks)
-    return f"({words})" if words else ""
-
-
-def _cell(value: Any, yes: str, no: str) -> str:
-    if isinstance(value, bool):
-        return yes if value else no
-    return str(value) or no

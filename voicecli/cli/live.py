@@ -10,9 +10,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from voicecli.audio import AudioSink
-from voicecli.audio.devices.endpoints import Microphone, Speaker
+from voicecli.audio.devices.microphone import Microphone
+from voicecli.audio.devices.speaker import Speaker
 from voicecli.audio.devices.stderr_guard import quiet_stderr
-from voicecli.audio.echo.control import Echo, make_echo
+from voicecli.audio.echo.control import EchoControl, make_echo_control
 from voicecli.audio.meter import Meter
 from voicecli.cli.live_input import LiveInput
 from voicecli.cli.options import Devices
@@ -90,7 +91,7 @@ class LiveConversation:
         self.view = ViewModel(push_to_talk=push_to_talk)
         # Where no loudspeaker plays there is no echo.
         mode = devices.echo if sink is None else "off"
-        self._echo: Echo = make_echo(mode, capabilities.input_rate, capabilities.output_rate)
+        self._echo: EchoControl = make_echo_control(mode, capabilities.input_rate, capabilities.output_rate)
         self._microphone = Microphone(
             capabilities.input_rate, device=devices.microphone, echo=self._echo, on_notice=self._notice
         )

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from voicecli.audio.devices.endpoints import Microphone
+from voicecli.audio.devices.microphone import Microphone
 
 __all__ = ["Action", "LiveInput"]
 

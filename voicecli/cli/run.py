@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from voicecli.audio.files import WavSink, WavSource
+from voicecli.audio.files.sink import WavSink
+from voicecli.audio.files.source import WavSource
 from voicecli.cli.exit import ExitStatus, status_of
 from voicecli.cli.options import Choices, Devices
 from voicecli.cli.output import JsonLines, PlainLines
@@ -62,8 +63,7 @@ def run_conversation(
     words = None if output == "-" else sys.stdout
     lines: list[Observer] = [JsonLines(sys.stdout) if as_json else PlainLines(words, quiet=quiet)]
     unanswered = _UnansweredTurns()
-    if isinstance(source, WavSource):
-        _tell_unused(unused_options(choices), lines)
+    _tell_unused(unused_options(choices, spoken=isinstance(source, WavSource)), lines)
     with _failures_as_json(lines):
         sink = None
         if output is not None:

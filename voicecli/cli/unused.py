@@ -8,14 +8,20 @@ __all__ = ["unused_options"]
 _DETECTION = ("eagerness", "vad_threshold", "start_sensitivity", "end_sensitivity", "idle_timeout_ms")
 
 
-def unused_options(choices: Choices, *, live: bool = False, output: str | None = None) -> list[str]:
-    """A sentence for each of them. What the provider lacks it tells by itself.
+def unused_options(
+    choices: Choices, *, spoken: bool = True, live: bool = False, output: str | None = None
+) -> list[str]:
+    """A sentence for each of them. What the provider lacks of the common settings it tells by itself.
 
     Args:
+        spoken: whether the user speaks at all, rather than write.
         live: whether the user speaks into a microphone, rather than in a recording.
         output: the file that gets the reply's sound.
     """
-    reasons = _of_turns(choices) | _of_devices(live=live, output=output)
+    chosen = choices.provider.name
+    reasons = {name: f"with {chosen}, only with {owners}" for name, owners in choices.foreign.items()}
+    if spoken:
+        reasons |= _of_turns(choices) | _of_devices(live=live, output=output)
     if choices.tools is None:
         reasons["tool_timeout"] = "without --tools"
     return [
@@ -24,7 +30,7 @@ def unused_options(choices: Choices, *, live: bool = False, output: str | None =
 
 
 def _of_turns(choices: Choices) -> dict[str, str]:
-    """Who does not find the turns has no use for how."""
+    """Options for turns, without effect where somebody else finds them."""
     config = choices.config
     mode, detection = config.vad_mode, config.turn_detection
     by_meaning = isinstance(detection, SemanticVAD)

@@ -7,18 +7,20 @@ import logging
 import os
 import socket
 import ssl
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI, ProxyError
 
 from voicecli._version import __version__
+from voicecli.connection.socket import CLOSE_TIMEOUT_S, Socket
 from voicecli.credentials import check_headers
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
 from voicecli.ports import Codec
 
-__all__ = ["MAX_MESSAGE_BYTES", "UNREACHABLE", "Socket", "dial", "hang_up", "place"]
+__all__ = ["MAX_MESSAGE_BYTES", "UNREACHABLE", "dial", "hang_up", "place"]
 
 UNREACHABLE = "unreachable"
 """The code of errors that came before the provider could answer."""
@@ -30,34 +32,9 @@ MAX_MESSAGE_BYTES = 64 * 2**20
 # (24 kHz in base64): what lies there can be neither dropped nor kept for the next socket.
 _WRITE_BUFFER_BYTES = 16 * 2**10
 _KERNEL_BUFFER_BYTES = 32 * 2**10
-_CLOSE_TIMEOUT_S = 1.0
 # Variables that name more certificates to trust. OpenSSL itself reads SSL_CERT_FILE and SSL_CERT_DIR.
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _OPENSSL_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-
-
-class Socket(ClientConnection):
-    """A WebSocket that knows when it last heard anything from the other end.
-
-    Attributes:
-        heard_at: when any bytes came, pings and parts of messages included; in seconds of the loop's clock.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.heard_at = self.loop.time()
-
-    def data_received(self, data: bytes) -> None:
-        self.heard_at = self.loop.time()
-        super().data_received(data)
-
-    def write(self, message: bytes) -> None:
-        """Send a text at once: for a socket that is open and whose send buffer is empty.
-
-        `send()` does no more in that case, but its care for all others costs as much as the sending.
-        """
-        self.protocol.send_text(message)
-        self.send_data()
 
 
 class _Dialling(connect):
@@ -82,15 +59,18 @@ def place(url: str) -> str:
     return f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}"
 
 
-async def dial(codec: Codec) -> Socket:
+async def dial(codec: Codec, headers: Mapping[str, str]) -> Socket:
     """An open WebSocket to the codec's provider; a proxy is taken from the environment.
+
+    Args:
+        headers: of the handshake.
 
     Raises:
         ConfigurationError: the URL, a header, a proxy or a certificate file is unusable.
         RealtimeConnectionError: the provider cannot be reached (`code` is UNREACHABLE or "certificate"), or what
             the codec makes of its refusal.
     """
-    url, headers = codec.url, codec.headers
+    url = codec.url
     check_headers(headers)
     options: dict[str, Any] = {"ssl": _tls(*_environment())} if url.startswith("wss:") else {}
     try:
@@ -102,7 +82,7 @@ async def dial(codec: Codec) -> Socket:
             compression=None,  # base64 audio does not shrink, and deflate costs 300 kB a socket
             max_size=MAX_MESSAGE_BYTES,
             write_limit=_WRITE_BUFFER_BYTES,
-            close_timeout=_CLOSE_TIMEOUT_S,
+            close_timeout=CLOSE_TIMEOUT_S,
             open_timeout=None,  # the caller has one for the whole beginning
             ping_interval=None,  # the caller watches
             logger=_LOGGER,
@@ -127,7 +107,7 @@ async def hang_up(opened: Socket, *, gracefully: bool = False) -> None:
     if gracefully:
         # close() has a timeout for the answer, but would wait for ever to say goodbye into a full send buffer.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_TIMEOUT_S * 1.5):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S * 1.5):
                 await opened.close()
     opened.transport.abort()
     await opened.wait_closed()

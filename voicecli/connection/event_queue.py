@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 from voicecli.events import Event
 
-__all__ = ["Inbox"]
+__all__ = ["EventQueue"]
 
 
-class Inbox:
+class EventQueue:
     """A queue of events that its writer never waits for.
 
     Attributes:

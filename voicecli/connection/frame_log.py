@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,11 +18,14 @@ _LONGEST_SHOWN = 64
 _SHORTEST_SECRET = 6
 _LONGEST_GARBAGE = 1_000
 _BASE64 = re.compile(r"(?:data:[\w/+.-]+;base64,)?[A-Za-z0-9+/_-]+={0,2}")
-# Keys of OpenAI and Google, ephemeral ones, and what stands behind "Bearer".
-_KEY_LIKE = re.compile(r"\b(?:sk-|ek_)[A-Za-z0-9_-]{8,}|\bAIza[A-Za-z0-9_-]{20,}|auth_tokens/\S+|(?<=Bearer )\S+")
-_SECRET_FIELDS = frozenset(
-    # The address of an MCP server may hold its token.
-    {"authorization", "api_key", "api-key", "x-goog-api-key", "token", "access_token", "server_url"}
+# Keys that are not the user's own: with the usual beginnings (secret, public, restricted, ephemeral key), behind the
+# name of a scheme, and in the query of an address.
+_KEY_LIKE = re.compile(
+    r"\b[sper]k[-_][\w-]{8,}|(?<=\bBearer )\S+|(?<=\bBasic )\S+|(?<=\bToken )\S+|(?<=[?&]key=)[^&\s\"']+"
+    r"|(?<=[?&]token=)[^&\s\"']+|(?<=[?&]api[-_]key=)[^&\s\"']+|(?<=[?&]access_token=)[^&\s\"']+"
+)
+_SECRET_FIELD = re.compile(
+    r"(?i:(?:^|[-_])(?:key|token|secret|password|authorization|cookie|headers))$|[a-z](?:Key|Token|Secret|Password)$"
 )
 _HIDDEN = "(hidden)"
 
@@ -34,13 +37,13 @@ class FrameLog:
 
     Args:
         path: the file; what it held is overwritten.
-        secrets: strings that never appear in it.
+        secrets: strings that never appear in it, unless they are shorter than a key can be.
 
     Raises:
         ConfigurationError: the file cannot be written.
     """
 
-    def __init__(self, path: str, secrets: Collection[str]) -> None:
+    def __init__(self, path: str, secrets: Iterable[str]) -> None:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         except OSError as error:
@@ -49,8 +52,14 @@ class FrameLog:
             ) from None
         # Line by line: a trace is read most often after a crash.
         self._file = open(descriptor, "w", encoding="utf-8", buffering=1)  # noqa: SIM115
+        self._secrets: list[str] = []
+        self.hide(secrets)
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """From now on these strings never appear, either."""
+        known = {*self._secrets, *(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)}
         # The longest first, so that no secret is left half hidden because it contains another one.
-        self._secrets = sorted({secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}, key=len, reverse=True)
+        self._secrets = sorted(known, key=len, reverse=True)
 
     def sent(self, message: bytes) -> None:
         self._write("sent", self._frame(message))
@@ -80,7 +89,7 @@ class FrameLog:
                 return [self._shown(item) for item in value]
             case dict():
                 return {
-                    name: _hidden(item) if name.lower() in _SECRET_FIELDS or name == "headers" else self._shown(item)
+                    name: _hidden(item) if _SECRET_FIELD.search(name) else self._shown(item)
                     for name, item in value.items()
                 }
         return value

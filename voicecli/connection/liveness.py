@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from websockets.exceptions import ConnectionClosed
 
-from voicecli.connection.dial import Socket
+from voicecli.connection.socket import Socket
 from voicecli.errors import RealtimeConnectionError
 from voicecli.ports import Codec
 

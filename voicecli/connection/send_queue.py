@@ -5,7 +5,7 @@ from collections import deque
 from voicecli.commands import AppendAudio, Command, SendImage, SendText, ToolResult
 from voicecli.pcm16 import peak
 
-__all__ = ["Outbox", "Pace"]
+__all__ = ["Pace", "SendQueue"]
 
 # Pictures sent into a dead line are all that ever reaches it.
 _MAX_OTHER_BYTES = 32 * 2**20
@@ -15,7 +15,7 @@ _SILENCE = 104
 _LIVE_AHEAD_S = 1.0
 
 
-class Outbox:
+class SendQueue:
     """Commands that wait for the network, in the order in which they were given.
 
     When more audio than the limit waits, the oldest is dropped: a model that hears everything ten seconds late is
@@ -24,14 +24,10 @@ class Outbox:
     Args:
         bytes_per_s: of the audio, in bytes per second.
         limit_s: how much audio may wait, in seconds; may be changed at any time.
-
-    Attributes:
-        dropped_bytes: of audio in which something was to be heard, since it was last set to 0.
     """
 
     def __init__(self, bytes_per_s: int, limit_s: float) -> None:
         self.limit_s = limit_s
-        self.dropped_bytes = 0
         self._bytes_per_s = bytes_per_s
         self._commands: deque[Command] = deque()
         self._audio_bytes = 0
@@ -47,16 +43,22 @@ class Outbox:
             return not waiting or waiting + len(command.audio) <= self.limit_s * self._bytes_per_s
         return self._other_bytes <= _MAX_OTHER_BYTES
 
-    def put(self, command: Command) -> None:
-        """Add a command, dropping the audio that is now too old; never what was just added."""
+    def put(self, command: Command) -> int:
+        """Add a command, dropping the audio that is now too old; never what was just added.
+
+        Returns:
+            How many bytes were dropped of audio in which something was to be heard.
+        """
         self._commands.append(command)
         if not isinstance(command, AppendAudio):
             self._other_bytes += _size(command)
-            return
+            return 0
         most = max(self.limit_s * self._bytes_per_s, len(command.audio))
         self._audio_bytes += len(command.audio)
+        dropped = 0
         while self._audio_bytes > most:
-            self._drop_oldest_audio()
+            dropped += self._drop_oldest_audio()
+        return dropped
 
     def pop(self) -> Command | None:
         """The command whose turn it is; None when none waits."""
@@ -69,15 +71,14 @@ class Outbox:
             self._other_bytes -= _size(command)
         return command
 
-    def _drop_oldest_audio(self) -> None:
+    def _drop_oldest_audio(self) -> int:
         # Few commands stand before the first audio, so that this search is short.
         for index, command in enumerate(self._commands):
             if isinstance(command, AppendAudio):
                 del self._commands[index]
                 self._audio_bytes -= len(command.audio)
-                if peak(command.audio) >= _SILENCE:
-                    self.dropped_bytes += len(command.audio)
-                return
+                return len(command.audio) if peak(command.audio) >= _SILENCE else 0
+        raise AssertionError("there is audio as long as its size is counted")
 
 
 class Pace:

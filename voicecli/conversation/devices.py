@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
 from voicecli.audio import EchoMode
-from voicecli.audio.devices.endpoints import Microphone, Speaker
-from voicecli.audio.echo.control import Echo, make_echo
+from voicecli.audio.devices.microphone import Microphone
+from voicecli.audio.devices.speaker import Speaker
+from voicecli.audio.echo.control import EchoControl, make_echo_control
 from voicecli.conversation.duplex import Observer
 from voicecli.conversation.session import VoiceSession
 from voicecli.errors import RealtimeError
@@ -28,7 +29,7 @@ class Devices:
 
     microphone: Microphone
     speaker: Speaker
-    echo: Echo
+    echo: EchoControl
 
 
 @contextlib.asynccontextmanager
@@ -65,7 +66,7 @@ async def open_devices(
             pausing.add(task)
             task.add_done_callback(pausing.discard)
 
-    control = make_echo(echo, session.input_rate, session.output_rate)
+    control = make_echo_control(echo, session.input_rate, session.output_rate)
     source = Microphone(session.input_rate, device=microphone, echo=control, on_notice=notice)
     sink = Speaker(
         session.output_rate, device=speaker, echo=control, on_notice=notice, on_sound=lambda: _heard(session)

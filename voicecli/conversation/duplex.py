@@ -95,6 +95,8 @@ async def _speak(session: VoiceSession, source: AudioSource | str) -> None:
         await session.wait_for_reply()
     elif source.realtime:
         async for chunk in source:
+            if not session.is_active:  # who listens tells why
+                return
             await session.send_audio(chunk, sample_rate=source.sample_rate, wait=False)
     else:
         await _speak_in_turns(session, source)

@@ -25,7 +25,6 @@ speech is never hit, however late the news of it comes. Answers that are owed ar
 (`obligations`).
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -33,18 +32,15 @@ from voicecli.commands import CancelScope
 from voicecli.conversation.floor_events import (
     Action,
     AnswerExpected,
+    AnswerRead,
     ApprovalAnswered,
     AudioCleared,
     AudioEnded,
     CancelPending,
-    Cut,
     Deliver,
     GaveUp,
     Heard,
     Input,
-    Pause,
-    ResolveTurn,
-    Resume,
     Rules,
     Stop,
     TextSent,
@@ -55,7 +51,7 @@ from voicecli.conversation.floor_events import (
 )
 from voicecli.conversation.floor_table import TABLE, Effect, Line, Reply, Signal, User
 from voicecli.conversation.obligations import SIGN_OF_SPEECH_S, Obligations
-from voicecli.conversation.playback_estimate import PlaybackEstimate
+from voicecli.conversation.reply_audio import ReplyAudio
 from voicecli.events import (
     ApprovalRequest,
     AssistantState,
@@ -82,8 +78,6 @@ LATE_WORDS_S = 3.0
 words later than silence is noticed here."""
 _NO_ANSWER = frozenset({"no_speech", "waiting_for_input"})
 """Notices that a turn will not be answered."""
-_CUTS_KEPT = 64
-"""Responses that are known to be cut; nothing of older ones is on its way any more."""
 
 
 class Floor:
@@ -91,33 +85,25 @@ class Floor:
 
     Attributes:
         user, line: as in the module's docstring.
-        has_player: whether somebody plays the reply who can be paused, and asked what was heard.
         speech_lag_s: how long after the end of speech it is known, in seconds.
         obligations: the answers that are owed.
-        playback: the estimate of what is being heard.
-        paused: whether the reply's sound is held up.
+        sound: what is heard of the replies.
     """
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.user = User.SILENT
         self.line = Line.UP
-        self.has_player = False
         self.speech_lag_s = 0.0
         self.obligations = Obligations()
-        self.playback = PlaybackEstimate(rules.output_rate)
-        self.paused = False
+        self.sound = ReplyAudio(rules.output_rate)
         self._started = False
         self._voices = 0  # whose words are not known
         self._overheard = False  # a voice that the provider has not told of paused the reply
         self._words_until: float | None = None  # until when its words are waited for
         self._spoken_over: str | None = None  # the response that was being made when the user was last heard here
-        self._begun = 0  # responses so far
         self._begun_before = 0  # responses that had begun before the voice whose words are awaited
-        self._sounding: str | None = None  # the response whose sound came last
-        self._sounding_number = 0
         self._came = False  # something of the response under way has come
-        self._cut: OrderedDict[str, None] = OrderedDict()
         self._approvals: set[str] = set()
         self._thinking_until: float | None = None  # the provider may be working on what was heard here
         self._quiet_since = 0.0  # when something happened last
@@ -142,6 +128,7 @@ class Floor:
             AudioCleared: self._audio_cleared,
             TextSent: self._text_sent,
             AnswerExpected: self._answer_expected,
+            AnswerRead: self._answer_read,
             ToolAnswered: self._tool_answered,
             ApprovalAnswered: self._approval_answered,
             Stop: self._stop,
@@ -154,9 +141,9 @@ class Floor:
         owed = self.obligations
         if self._responding is not None:
             return Reply.RESPONDING
-        if not self.playback.is_heard(now):
+        if not self.sound.playback.is_heard(now):
             return Reply.PLAYING
-        if owed.pending or owed.responding is not None:
+        if owed.pending:
             return Reply.PENDING
         return Reply.POSSIBLE if owed.possible_until is not None and now < owed.possible_until else Reply.NONE
 
@@ -177,7 +164,7 @@ class Floor:
             return "reconnecting"
         owed = self.obligations
         responding = self._responding is not None
-        if not self.playback.is_heard(now) or (responding and self._came):
+        if not self.sound.playback.is_heard(now) or (responding and self._came):
             return "speaking"
         until = self._thinking_until if owed.possible_until is None or not owed.after_speech else owed.possible_until
         if owed.pending or responding or owed.tools_running or (until is not None and now < until):
@@ -192,7 +179,7 @@ class Floor:
             self.obligations.possible_until,
             self._words_until,
             self._thinking_until,
-            self.playback.ends_at(now),
+            self.sound.playback.ends_at(now),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -203,14 +190,14 @@ class Floor:
 
     @property
     def _pause_deadline(self) -> float | None:
-        waits = self.paused or self._voices > 0
+        waits = self.sound.paused or self._voices > 0
         return self._quiet_since + self.rules.response_timeout_s if waits else None
 
     @property
     def _responding(self) -> str | None:
         """The response being made, unless it was cut."""
         response_id = self.obligations.responding
-        return response_id if response_id is not None and response_id not in self._cut else None
+        return response_id if response_id is not None and not self.sound.is_cut(response_id) else None
 
     # -- what happens
 
@@ -243,12 +230,14 @@ class Floor:
     def _signal(self, signal: Signal, now: float) -> list[Action]:
         """Take a step of the table."""
         if signal in {Signal.SUSPICION, Signal.VOICE} and not self._awaits_words:
-            self._begun_before = self._begun
+            self._begun_before = self.sound.begun
         self._voices += signal is Signal.VOICE
         self.user, effect = TABLE[self.user][signal]
         if signal in {Signal.WORDS, Signal.TURN, Signal.CUT_IN, Signal.DEADLINE, Signal.RESET}:
             self._await_no_words()
-        return self._affect(effect, now, begun_before=self._begun_before if signal is Signal.WORDS else self._begun)
+        return self._affect(
+            effect, now, begun_before=self._begun_before if signal is Signal.WORDS else self.sound.begun
+        )
 
     @property
     def _awaits_words(self) -> bool:
@@ -262,8 +251,8 @@ class Floor:
 
     def _voice(self, now: float) -> Signal:
         """A turn of the user's by voice; where its words can be waited for, the reply is paused until they come."""
-        idle = self._responding is None and self.playback.is_heard(now)
-        return Signal.VOICE if self.rules.words_first and (self.has_player or idle) else Signal.TURN
+        idle = self._responding is None and self.sound.playback.is_heard(now)
+        return Signal.VOICE if self.rules.words_first and (self.sound.has_player or idle) else Signal.TURN
 
     def _speech_started(self, event: SpeechStarted, now: float) -> list[Action]:
         self.obligations.sign(now)
@@ -312,9 +301,9 @@ class Floor:
         self.obligations.sign(now)
         if not self.rules.interrupts:
             return self._signal(Signal.SPEECH, now)
-        if self.line is Line.AWAY and responding in (None, self._sounding):
+        if self.line is Line.AWAY and responding in (None, self.sound.sounding):
             return self._signal(Signal.CUT_IN, now)
-        if self.has_player and not self.obligations.certain:
+        if self.sound.has_player and not self.obligations.certain:
             actions = self._signal(Signal.SUSPICION, now)
             self._overheard, self._words_until = True, None
             return actions
@@ -341,21 +330,25 @@ class Floor:
         # What is being heard is not the answer to this. That something is being heard is only certain when somebody
         # plays it, or it is still being made: a program that sends one line after the other has read it.
         actions: list[Action] = []
-        if self._responding is not None or self.has_player:
+        if self._responding is not None or self.sound.has_player:
             self._await_no_words()
-            actions = self._affect(Effect.CUT, now, begun_before=self._begun)
-        self.playback.clear(now)
+            actions = self._affect(Effect.CUT, now, begun_before=self.sound.begun)
+        self.sound.playback.clear(now)
         self.obligations.owe(text.input_id)
         return [*actions, TurnEnded(now, provisional=False)]
 
     def _stop(self, stop: Stop, now: float) -> list[Action]:
         self._await_no_words()
-        actions = self._affect(Effect.CUT, now, begun_before=self._begun, is_heard=stop.is_heard)
+        actions = self._affect(Effect.CUT, now, begun_before=self.sound.begun, is_heard=stop.is_heard)
         self._thinking_until = None
         return [*actions, CancelPending()] if self.obligations.cancel_pending() else actions
 
     def _answer_expected(self, expected: AnswerExpected, now: float) -> list[Action]:
         self.obligations.expect(since=expected.since)
+        return []
+
+    def _answer_read(self, _: AnswerRead, now: float) -> list[Action]:
+        self.sound.playback.clear(now)
         return []
 
     def _tool_answered(self, result: ToolAnswered, now: float) -> list[Action]:
@@ -372,53 +365,22 @@ class Floor:
         """What an effect does to the reply, as far as it had begun by then."""
         match effect:
             case Effect.PAUSE:
-                self.paused = True
-                if self.has_player:
-                    self.playback.pause(now)
-                return [Pause()]
+                return self.sound.pause(now)
             case Effect.RESUME:
-                return self._resume(now)
-            case Effect.CUT:
-                return self._cut_reply(now, begun_before, is_heard=is_heard)
-            case Effect.INTERRUPT:
-                actions = self._cut_reply(now, begun_before, is_heard=is_heard)
-                self.obligations.cancel_pending()
-                return actions
+                return self.sound.resume(now)
+            case Effect.CUT | Effect.INTERRUPT:
+                if effect is Effect.INTERRUPT:
+                    self.obligations.cancel_pending()
+                if self._responding is not None and self.sound.begun <= begun_before:
+                    return self.sound.cut(self._responding, "reply", now)
+                return self.sound.cut_playback(now, begun_before=begun_before, is_heard=is_heard)
         return []
 
-    def _resume(self, now: float, *, was_turn: bool = False) -> list[Action]:
-        if not self.paused:
-            return []
-        self.paused = False
-        self.playback.resume(now)
-        return [ResolveTurn(was_turn), Resume()]
-
-    def _cut_reply(self, now: float, begun_before: int, *, is_heard: bool = False) -> list[Action]:
-        response_id = self._responding
-        if response_id is not None and self._begun <= begun_before:
-            return self._cut_short(response_id, "reply", now, is_certain=True)
-        sounding = self._sounding
-        unheard = is_heard or self.has_player or not self.playback.is_heard(now)
-        if sounding is not None and sounding not in self._cut and self._sounding_number <= begun_before and unheard:
-            return self._cut_short(sounding, "playback", now, is_certain=is_heard or not self.has_player)
-        return self._resume(now, was_turn=True)
-
-    def _cut_short(self, response_id: str, scope: CancelScope, now: float, *, is_certain: bool) -> list[Action]:
-        self.paused = False
-        playhead = self.playback.clear(now)
-        for cut in filter(None, (response_id, self._sounding)):
-            self._cut[cut] = None
-        while len(self._cut) > _CUTS_KEPT:
-            self._cut.popitem(last=False)
-        return [ResolveTurn(was_turn=True), Cut(response_id, scope, is_certain, playhead)]
-
     def _audio(self, chunk: AudioChunk, now: float) -> list[Action]:
-        if chunk.response_id in self._cut:
+        if self.sound.is_cut(chunk.response_id):
             return []  # it was on its way when the reply was cut
-        if chunk.response_id != self._sounding:
-            self._sounding, self._sounding_number = chunk.response_id, self._begun
         self._came = True
-        self.playback.add(chunk.audio, chunk.item_id, now)
+        self.sound.add(chunk, now)
         return [Deliver(chunk)]
 
     def _transcript(self, update: TranscriptUpdate, now: float) -> list[Action]:
@@ -435,30 +397,30 @@ class Floor:
 
     def _interrupted(self, event: Interrupted, now: float) -> list[Action]:
         """The provider interrupted a reply; it is no news when it was cut here already."""
-        response_id = event.response_id or self._responding or self._sounding
-        if response_id is None or response_id in self._cut:
+        response_id = event.response_id or self._responding or self.sound.sounding
+        if response_id is None or self.sound.is_cut(response_id):
             return []
-        if response_id != self._responding and response_id != self._sounding:
+        if response_id != self._responding and response_id != self.sound.sounding:
             return []  # it is over, and others have begun since
         self._await_no_words()
         scope: CancelScope = "reply" if response_id == self._responding else "playback"
-        return self._cut_short(response_id, scope, now, is_certain=True)
+        return self.sound.cut(response_id, scope, now)
 
     def _response_started(self, event: ResponseStarted, now: float) -> list[Action]:
         actions: list[Action] = []
         if self._overheard and not self.obligations.certain:
             actions = self._signal(Signal.WORDS, now)  # it answers the voice that paused the one before
         wanted = self.obligations.response_started(event.response_id, event.answers)
-        self._begun += 1
+        self.sound.begun += 1
         self._came, self._thinking_until = False, None
         actions.append(Deliver(event))
         if not wanted:  # it was given up before it began
-            actions += self._cut_short(event.response_id, "reply", now, is_certain=True)
+            actions += self.sound.cut(event.response_id, "reply", now)
         return actions
 
     def _response_done(self, event: ResponseDone, now: float) -> list[Action]:
         told: list[Action] = [Deliver(event)]
-        if event.response_id == self._sounding and event.response_id not in self._cut:
+        if event.response_id == self.sound.sounding and not self.sound.is_cut(event.response_id):
             told.insert(0, Deliver(AudioDone(event.response_id)))
         self.obligations.response_done(
             event.response_id, now, awaits_tools=event.awaits_tools, cancelled=event.status == "cancelled"

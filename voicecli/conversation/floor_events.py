@@ -9,6 +9,7 @@ from voicecli.events import Event, SpeechStarted, SpeechStopped
 __all__ = [
     "Action",
     "AnswerExpected",
+    "AnswerRead",
     "ApprovalAnswered",
     "AudioCleared",
     "AudioEnded",
@@ -116,6 +117,11 @@ class AnswerExpected:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerRead:
+    """Whoever asked has been handed the whole answer: nothing of it is unheard."""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolAnswered:
     """The result of a tool is on its way."""
 
@@ -150,6 +156,7 @@ Input = (
     | AudioCleared
     | TextSent
     | AnswerExpected
+    | AnswerRead
     | ToolAnswered
     | ApprovalAnswered
     | Stop

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.events import Role
-from voicecli.tools import run_in_thread
+from voicecli.threads import run_in_thread
 
 __all__ = [
     "HOOKS",
@@ -28,6 +28,7 @@ __all__ = [
     "ToolCallHandler",
     "TranscriptHandler",
     "call_handler",
+    "described",
     "positional_arity",
 ]
 
@@ -117,6 +118,15 @@ async def call_handler(handler: Handler, *args: Any) -> Any:
     return await (handler(*args) if _is_coroutine_function(handler) else _call_in_thread(handler, *args))
 
 
+def described(error: BaseException) -> str:
+    """An error in words, even one that cannot tell them itself."""
+    try:
+        words = str(error)
+    except Exception:
+        words = ""
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
 def _is_coroutine_function(handler: Handler) -> bool:
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004
 
@@ -171,7 +181,7 @@ class HandlerLanes:
 
     def _failed(self, hook: str, handler: Handler, error: Exception) -> None:
         name = getattr(handler, "__name__", repr(handler))
-        failed = RealtimeError(f"The on_{hook} handler {name} failed: {type(error).__name__}: {error}")
+        failed = RealtimeError(f"The on_{hook} handler {name} failed: {described(error)}")
         failed.__cause__ = error
         # With its traceback, once for each handler: one that fails usually goes on failing.
         first = handler not in self._complained

@@ -1,7 +1,7 @@
 """The answers that are owed, by the inputs that ask for them. Pure; times are in seconds, by the event loop's clock."""
 
-from collections import OrderedDict
 from collections.abc import Iterable
+from enum import Enum
 
 __all__ = ["SIGN_OF_SPEECH_S", "Obligations"]
 
@@ -9,6 +9,14 @@ SIGN_OF_SPEECH_S = 3.0
 """How long an answer is possible without a sign of it. With VADMode.SERVER only the provider knows whether there was
 speech at the end of the audio; first signs take up to about two seconds. And of several turns that ended before they
 were answered, only the provider knows whether they are answered together."""
+
+
+class _Kind(Enum):
+    """What asks for an answer: an input that has an id, a turn that the provider found, the result of a tool."""
+
+    ASKED = "asked"
+    FOUND = "found"
+    RESULT = "result"
 
 
 class Obligations:
@@ -29,11 +37,12 @@ class Obligations:
         self.answered = 0
         self.possible_until: float | None = None
         self.after_speech = False
-        self._owed: OrderedDict[str, None] = OrderedDict()
-        self._taken: tuple[str, ...] = ()  # those that `responding` answers
-        self._awaiting_tools: tuple[str, ...] = ()  # those whose answer goes on after the results of tools
-        self._cancelled: set[str] = set()  # given up, and no response has begun since that would answer them
-        self._turns = 0  # those without an id, for a name
+        # Each input with what it is; all of them in the order in which they were given.
+        self._owed: dict[str, _Kind] = {}
+        self._taken: dict[str, _Kind] = {}  # those that `responding` answers
+        self._awaiting_tools: dict[str, _Kind] = {}  # those whose answer goes on after the results of tools
+        self._cancelled: dict[str, _Kind] = {}  # given up, and no response has begun since that would answer them
+        self._found = 0  # turns that the provider found, for a name
         self._names_inputs = False  # the provider has named an input once
         self._open_calls: set[str] = set()
         self._calls_given_up: set[str] = set()  # open, and their answer is given up
@@ -59,11 +68,12 @@ class Obligations:
 
     def owe(self, input_id: str = "") -> None:
         """The user has finished: an answer is owed. A turn that the provider found has no id."""
-        if not input_id:
-            self._turns += 1
-            input_id = f"turn {self._turns}"
-        self._owed[input_id] = None
         self.possible_until = None
+        if input_id:
+            self._owed[input_id] = _Kind.ASKED
+        else:
+            self._found += 1
+            self._owed[f"turn {self._found}"] = _Kind.FOUND
 
     def may_owe(self, now: float, *, after_speech: bool = True) -> None:
         """Only the provider knows whether an answer is owed."""
@@ -85,34 +95,36 @@ class Obligations:
         """A response begins; whether it is wanted: one that answers nothing but what was given up is not."""
         named = set(answers)
         self._names_inputs = self._names_inputs or bool(named)
-        taken = tuple(key for key in self._owed if self._is_answered(key, named))
-        for key in taken:
-            del self._owed[key]
-        unwanted = any(self._is_answered(key, named) for key in self._cancelled) and not taken
-        unwanted = unwanted and not self._awaiting_tools
-        self._cancelled = {key for key in self._cancelled if not self._is_answered(key, named)}
-        self._taken, self._awaiting_tools = self._taken + self._awaiting_tools + taken, ()
+        taken, self._owed = self._answered(self._owed, named)
+        given_up, self._cancelled = self._answered(self._cancelled, named)
+        wanted = bool(taken or self._awaiting_tools) or not given_up
+        self._taken |= self._awaiting_tools | taken
+        self._awaiting_tools = {}
         self.responding, self.possible_until = response_id, None
         self._withdrawn = False
         self._calls_here.clear()
         self._results.clear()
-        return not unwanted
+        return wanted
 
-    def _is_answered(self, key: str, named: set[str]) -> bool:
-        return key in named or key.startswith("turn ") or not self._names_inputs
+    def _answered(self, inputs: dict[str, _Kind], named: set[str]) -> tuple[dict[str, _Kind], dict[str, _Kind]]:
+        """Those of the inputs that a response which names these answers, and the others."""
+        answered = {
+            key: kind for key, kind in inputs.items() if key in named or kind is _Kind.FOUND or not self._names_inputs
+        }
+        return answered, {key: kind for key, kind in inputs.items() if key not in answered}
 
     def response_done(self, response_id: str, now: float, *, awaits_tools: bool, cancelled: bool) -> None:
         """A response is over. One that awaits tools is no answer yet, unless all its calls were cancelled."""
         if self.responding != response_id:
             return
-        taken, self._taken, self.responding = self._taken, (), None
+        taken, self._taken, self.responding = self._taken, {}, None
         if awaits_tools and not self._calls_over:
             self._awaiting_tools = taken
-            self._owed.update(dict.fromkeys(self._results))
+            self._owed |= dict.fromkeys(self._results, _Kind.RESULT)
             return
         self.answered += not cancelled
-        if len(taken) > 1 and not self.pending:
-            self.may_owe(now, after_speech=False)
+        if sum(kind is not _Kind.RESULT for kind in taken.values()) > 1 and not self.pending:
+            self.may_owe(now, after_speech=False)  # it may be that each gets an answer of its own
 
     def call_started(self, call_id: str) -> None:
         """The model calls a tool of the program's."""
@@ -124,13 +136,12 @@ class Obligations:
         self._open_calls.discard(call_id)
         if call_id in self._calls_given_up:
             self._calls_given_up.discard(call_id)
-            self._cancelled.add(input_id)
-        elif call_id in self._calls_here:
+            self._cancelled[input_id] = _Kind.RESULT
+        elif call_id in self._calls_here and self.responding is not None:
             self._results.append(input_id)
-            if self.responding is None:
-                self.owe(input_id)
         else:
-            self.owe(input_id)
+            self._results.append(input_id)
+            self._owed[input_id] = _Kind.RESULT
 
     def call_cancelled(self, call_id: str) -> None:
         """The model does not want a result any more; when it wants none at all, its answer will not go on."""
@@ -139,7 +150,7 @@ class Obligations:
             self._open_calls.discard(call_id)
             self._withdrawn = True
             if self.responding is None and self._calls_over:
-                self._awaiting_tools = ()
+                self._awaiting_tools = {}
 
     @property
     def _calls_over(self) -> bool:
@@ -151,22 +162,20 @@ class Obligations:
         if input_id:
             self._owed.pop(input_id, None)
         elif self._owed:
-            turns = (key for key in self._owed if key.startswith("turn "))
-            del self._owed[next(turns, next(iter(self._owed)))]
+            found = (key for key, kind in self._owed.items() if kind is _Kind.FOUND)
+            del self._owed[next(found, next(iter(self._owed)))]
 
     def cancel_pending(self) -> bool:
         """The answers that are owed and have not begun are given up; whether there are any."""
-        given_up = [*self._owed, *self._awaiting_tools]
-        self._cancelled.update(given_up)
-        self._owed.clear()
-        self._awaiting_tools = ()
+        given_up = self._owed | self._awaiting_tools
+        self._cancelled |= given_up
+        self._owed, self._awaiting_tools = {}, {}
         self._calls_given_up.update(self._open_calls)
         return bool(given_up)
 
     def give_up(self) -> None:
         """No answer will come to what was said so far."""
         self.responding, self.possible_until = None, None
-        self._owed.clear()
-        self._taken = self._awaiting_tools = ()
+        self._owed, self._taken, self._awaiting_tools = {}, {}, {}
         self._open_calls.clear()
         self._calls_given_up.clear()

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from voicecli.audio import AudioSink, Playhead
 from voicecli.commands import (
     AnswerApproval,
-    CancelResponse,
     ClearAudio,
     Command,
     EndTurn,
@@ -29,48 +28,31 @@ from voicecli.commands import (
     StartTurn,
     ToolResult,
 )
-from voicecli.config import RealtimeConfig, ServerVAD, VADMode
+from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.arguments import PCM16, Question, check_audio, check_question, check_rate, check_text
 from voicecli.conversation.delivery import Audience
-from voicecli.conversation.floor import Floor
+from voicecli.conversation.floor_driver import FloorDriver
 from voicecli.conversation.floor_events import (
-    Action,
     AnswerExpected,
+    AnswerRead,
     ApprovalAnswered,
     AudioCleared,
     AudioEnded,
-    CancelPending,
-    Cut,
-    Deliver,
-    GaveUp,
     Heard,
-    Input,
-    Pause,
-    ResolveTurn,
-    Resume,
-    Rules,
     Stop,
     TextSent,
     ToolAnswered,
     TurnBegins,
-    TurnEnded,
     TurnEnds,
 )
 from voicecli.conversation.handlers import Handlers
 from voicecli.conversation.images import Picture, read_picture
-from voicecli.conversation.latency import TurnClock
 from voicecli.conversation.response import Response
 from voicecli.conversation.tool_calls import ToolCalls
-from voicecli.conversation.transcript_order import TranscriptOrder
 from voicecli.errors import AudioFormatError, ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.events import (
-    AudioChunk,
     Event,
-    Interrupted,
-    Notice,
     Reconnecting,
-    ResponseDone,
-    ResponseStarted,
     SessionEnded,
     SessionStarted,
     SpeechStarted,
@@ -82,6 +64,7 @@ from voicecli.events import (
     Usage,
 )
 from voicecli.ports import Connection
+from voicecli.threads import run_in_thread
 from voicecli.tools import Tool
 from voicecli.transcript import Turn
 
@@ -112,11 +95,9 @@ class VoiceSession:
         capabilities = connection.capabilities
         self._connection = connection
         self._config = config
-        self._floor = Floor(_rules(connection, config))
-        self._told_state = self._floor.state(0.0)
-        self._player: AudioSink | None = None
         handlers = handlers or Handlers()
         self._audience = Audience(handlers, history)
+        self._driver = FloorDriver(connection, config, self._audience, self._act_on)
         self._calls = ToolCalls(
             tools or {},
             handlers.of("tool_call"),
@@ -126,19 +107,9 @@ class VoiceSession:
         )
         self._input = AudioInput(config, capabilities.input_rate, listens=not capabilities.reports_speech)
         self._input_ids = (f"input_{number}" for number in count(1))
-        self._order = TranscriptOrder()
-        self._clock = TurnClock(capabilities.output_rate)
-        self._realtime = False
-        self._usage = Usage()
         self._answer_lock = asyncio.Lock()
         self._sending = asyncio.Lock()  # what the user's audio comes to is sent in the order in which it was found
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._happened = asyncio.Event()
-        self._waiting = 0  # calls of wait_for_reply
-        self._gave_up = 0  # how often no answer came
         self._reader: asyncio.Task[None] | None = None
-        self._over = False
         self._end = SessionEnded("closed")
 
     # -- what is known of the conversation
@@ -161,7 +132,7 @@ class VoiceSession:
     @property
     def is_active(self) -> bool:
         """Whether the conversation goes on."""
-        return not self._over
+        return not self._driver.over
 
     @property
     def history(self) -> list[Turn]:
@@ -171,7 +142,7 @@ class VoiceSession:
     @property
     def usage(self) -> Usage:
         """Of the whole conversation so far."""
-        return self._usage
+        return self._driver.usage
 
     @property
     def user_speaking(self) -> bool:
@@ -181,33 +152,32 @@ class VoiceSession:
     @property
     def awaiting_reply(self) -> bool:
         """Whether a turn has ended whose answer is not complete, words included, or a reply is being made."""
-        return self._floor.awaits_reply(self._loop.time()) or len(self._calls) > 0 or self._order.holding
+        driver = self._driver
+        return driver.floor.awaits_reply(driver.now) or len(self._calls) > 0 or driver.holds_words
 
     @property
     def state(self) -> StateChanged:
         """What the two sides of the conversation are doing now; `StateChanged` is told whenever it changes."""
-        return self._floor.state(self._loop.time())
+        return self._driver.floor.state(self._driver.now)
 
     @property
     def player(self) -> AudioSink | None:
         """What plays the reply, set by who owns it. Without one, chunks are taken to be played as they come."""
-        return self._player
+        return self._driver.player
 
     @player.setter
     def player(self, player: AudioSink | None) -> None:
-        self._player = player
-        self._floor.has_player = player is not None
+        self._driver.player = player
 
     @property
     def realtime(self) -> bool:
         """Whether audio is sent as it is spoken. Latencies then count from the end of the speech; otherwise the silence
         that ended a turn took no time."""
-        return self._realtime
+        return self._driver.realtime
 
     @realtime.setter
     def realtime(self, realtime: bool) -> None:
-        self._realtime = realtime
-        self._floor.speech_lag_s = _speech_lag_s(self._connection, self._config) if realtime else 0.0
+        self._driver.realtime = realtime
 
     # -- what the program says
 
@@ -229,7 +199,7 @@ class VoiceSession:
             return await self.send_text(question, wait=True)
         if not isinstance(question, os.PathLike):
             return await self.send_audio(question, sample_rate=sample_rate, wait=True)
-        from voicecli.audio.files import WavSource
+        from voicecli.audio.files.source import WavSource
 
         file = WavSource(question)
         try:
@@ -310,8 +280,10 @@ class VoiceSession:
             ConfigurationError: the provider takes no pictures, or this is none it takes.
         """
         if not self._connection.capabilities.images:
-            raise ConfigurationError("This provider takes no pictures.", advice="Use openai or gemini.")
-        data, kind = await asyncio.to_thread(read_picture, image, mime_type)
+            raise ConfigurationError(
+                "This provider takes no pictures.", advice="`voice list-providers --json` tells which do."
+            )
+        data, kind = await run_in_thread(read_picture, image, mime_type)
         await self._send(SendImage(data, kind))
 
     async def end_turn(self) -> None:
@@ -322,7 +294,7 @@ class VoiceSession:
         """Forget what was said since the turn began."""
         async with self._sending:
             self._input.reset()
-            await self._apply(AudioCleared())
+            await self._driver.apply(AudioCleared())
             await self._send(ClearAudio())
 
     async def pause_audio(self) -> None:
@@ -339,12 +311,12 @@ class VoiceSession:
         Args:
             playhead: what was heard of it, when the caller knows; the model will remember only that.
         """
-        await self._apply(Stop(is_heard=playhead is not None), playhead)
+        await self._driver.apply(Stop(is_heard=playhead is not None), playhead)
 
     async def approve(self, approval_id: str, approve: bool = True) -> None:
         """Answer an ApprovalRequest."""
         await self._send(AnswerApproval(approval_id, approve))
-        await self._apply(ApprovalAnswered(approval_id))
+        await self._driver.apply(ApprovalAnswered(approval_id))
 
     def sound_heard(self) -> int | None:
         """Whoever plays the reply says that its first sound has just become audible.
@@ -352,7 +324,7 @@ class VoiceSession:
         Returns:
             How long the user waited for it, in ms; None when it answers no turn.
         """
-        return self._clock.heard(self._loop.time())
+        return self._driver.clock.heard(self._driver.now)
 
     async def drain(self) -> None:
         """Return when what was sent has left. To be awaited between chunks sent faster than real time."""
@@ -364,17 +336,18 @@ class VoiceSession:
         Raises:
             RealtimeError: nothing happened for `response_timeout_s`, or the conversation is over.
         """
-        gave_up = self._gave_up
-        self._waiting += 1
+        driver = self._driver
+        gave_up = driver.gave_up
+        driver.waiting += 1
         try:
-            while self.awaiting_reply and self._gave_up == gave_up:
-                if self._over:
+            while self.awaiting_reply and driver.gave_up == gave_up:
+                if driver.over:
                     self._raise_over()
-                self._happened.clear()
-                await self._happened.wait()  # the floor's deadlines end it, and those of tools and words
+                driver.happened.clear()
+                await driver.happened.wait()  # the floor's deadlines end it, and those of tools and words
         finally:
-            self._waiting -= 1
-        if self._gave_up != gave_up:
+            driver.waiting -= 1
+        if driver.gave_up != gave_up:
             raise RealtimeError(
                 f"No answer came within {self._config.response_timeout_s:g} s.",
                 advice="Was there speech in the audio? Otherwise raise response_timeout_s.",
@@ -389,7 +362,7 @@ class VoiceSession:
     async def start(self) -> None:
         """Begin to read, and return when the first event has come; called once, by whoever made the session."""
         self._reader = asyncio.create_task(self._read(), name="voicecli-session")
-        await self._happened.wait()
+        await self._driver.happened.wait()
 
     async def aclose(self) -> None:
         """End the conversation: stop tools, close the connection, let handlers finish. Idempotent."""
@@ -411,12 +384,12 @@ class VoiceSession:
     # -- inside: from the program to the connection
 
     async def _utterance(self, pieces: AsyncIterable[bytes], rate: int) -> None:
-        answered = self._floor.obligations.answered
+        answered = self._driver.floor.obligations.answered
         self._input.begin_utterance()
         await self._stream(pieces, rate)
         await self.end_turn()
         # If the utterance ends in silence, the answer may have come already.
-        await self._apply(AnswerExpected(since=answered))
+        await self._driver.apply(AnswerExpected(since=answered))
 
     async def _stream(self, pieces: AsyncIterable[bytes], rate: int) -> None:
         """Send audio as fast as the connection takes it."""
@@ -426,9 +399,9 @@ class VoiceSession:
 
     async def _say(self, text: str) -> None:
         command = SendText(text, f"text_{uuid.uuid4().hex[:12]}", next(self._input_ids))
-        await self._apply(TextSent(command.input_id))
+        await self._driver.apply(TextSent(command.input_id))
         await self._send(command)
-        self._tell(TranscriptUpdate("user", command.item_id, text, final=True), self._loop.time())
+        self._driver.tell(TranscriptUpdate("user", command.item_id, text, final=True))
 
     async def _ask(self, say: Coroutine[Any, Any, None]) -> Response:
         answer = self._audience.collect()
@@ -437,8 +410,7 @@ class VoiceSession:
             await self.wait_for_reply()
         finally:
             self._audience.answer = None
-            self._floor.playback.clear(self._loop.time())  # whoever is handed the whole answer has heard it
-            self._tell_state(self._loop.time())
+            await self._driver.apply(AnswerRead())
         return answer.response(self.output_rate)
 
     async def _perform(self, find: "Callable[[], Iterable[AudioStep]]", *, by_silence: bool = True) -> None:
@@ -449,28 +421,28 @@ class VoiceSession:
                 command: Command
                 match step:
                     case SpeechStarted() | SpeechStopped():
-                        await self._apply(Heard(step, by_silence))
+                        await self._driver.apply(Heard(step, by_silence))
                         continue
                     case StartTurn():
-                        await self._apply(TurnBegins(by_key=self._config.vad_mode is VADMode.NONE))
+                        await self._driver.apply(TurnBegins(by_key=self._config.vad_mode is VADMode.NONE))
                         command = step
                     case EndTurn():
                         command = EndTurn(next(self._input_ids))
                         ended = AudioEnded() if server else TurnEnds(command.input_id, by_silence)
-                        await self._apply(ended)
+                        await self._driver.apply(ended)
                     case _:
                         command = step
                 await self._send(command)
-        if self._over:
+        if self._driver.over:
             self._raise_over()
 
     async def _answer_call(self, result: ToolResult) -> None:
         result = replace(result, input_id=next(self._input_ids))
-        await self._apply(ToolAnswered(result.call_id, result.input_id))
+        await self._driver.apply(ToolAnswered(result.call_id, result.input_id))
         await self._send(result)
 
     async def _send(self, command: Command) -> None:
-        if self._over:
+        if self._driver.over:
             self._raise_over()
         await self._connection.send(command)
 
@@ -481,88 +453,6 @@ class VoiceSession:
         why = self._end.reason.rstrip(".")
         raise RealtimeConnectionError(f"The conversation is over: {why}.", advice="Connect again.")
 
-    # -- inside: what the floor decides
-
-    async def _apply(self, happened: Input, playhead: Playhead | None = None) -> None:
-        """Tell the floor of something, and do what it decides: all that is heard or told first, then what is sent."""
-        now = self._loop.time()
-        commands = self._carry_out(self._floor.apply(happened, now), now, playhead)
-        if commands and self._over:
-            self._raise_over()
-        for command in commands:
-            # If the connection has ended already, what is still to be read from it tells how.
-            with contextlib.suppress(RealtimeError):
-                await self._connection.send(command)
-
-    def _carry_out(self, actions: Iterable[Action], now: float, playhead: Playhead | None = None) -> list[Command]:
-        """Do what the floor decided; returns what is to be sent."""
-        commands: list[Command] = []
-        for action in actions:
-            match action:
-                case Deliver(event):
-                    self._tell(self._noted(event, now), now)
-                case Pause() if self._player is not None:
-                    self._player.pause()
-                case Resume() if self._player is not None:
-                    self._player.resume()
-                case Cut():
-                    commands += self._cut(action, now, playhead)
-                case CancelPending():
-                    commands.append(CancelResponse())
-                case TurnEnded(at, provisional):
-                    self._clock.turn_may_have_ended(at) if provisional else self._clock.turn_ended(at)
-                case ResolveTurn(was_turn):
-                    self._clock.settle(was_turn)
-                case GaveUp():
-                    self._no_answer(now)
-        self._tell_state(now)
-        self._schedule(now)
-        return commands
-
-    def _cut(self, cut: Cut, now: float, playhead: Playhead | None) -> list[Command]:
-        """Silence first, before anything that waits; the listener's place, as far as known, goes to the provider."""
-        self._audience.discard_audio()
-        stopped = self._player.clear() if self._player is not None else cut.playhead
-        heard = playhead or stopped
-        if not cut.is_certain and heard is None:
-            return []
-        self._tell(Interrupted(cut.response_id, heard.item_id if heard else None), now)
-        if heard is None:
-            return [CancelResponse(cut.response_id, scope=cut.scope)]
-        return [CancelResponse(cut.response_id, heard.item_id, heard.played_ms, cut.scope)]
-
-    def _no_answer(self, now: float) -> None:
-        self._gave_up += 1
-        self._happened.set()
-        if not self._waiting:  # otherwise those who wait are told by an error
-            waited_s = self._config.response_timeout_s
-            self._tell(Notice("no_answer", f"No answer came within {waited_s:g} s."), now)
-
-    def _tell_state(self, now: float) -> None:
-        state = self._floor.state(now)
-        if state != self._told_state and not self._over:
-            self._told_state = state
-            self._tell(state, now)
-
-    def _schedule(self, now: float) -> None:
-        """Wake up when something runs out. A timer that is early is left as it is: it looks again."""
-        deadlines = (self._floor.next_deadline(now), self._order.deadline)
-        deadline = min((at for at in deadlines if at is not None), default=None)
-        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(deadline, self._tick)
-
-    def _tick(self) -> None:
-        self._timer, now = None, self._loop.time()
-        if self._over:
-            return
-        for event in self._order.tick(now):
-            self._audience.tell(event)
-        self._carry_out(self._floor.tick(now), now)
-        self._happened.set()
-
     # -- inside: from the connection to the program
 
     async def _read(self) -> None:
@@ -572,7 +462,7 @@ class VoiceSession:
                 if isinstance(event, SessionEnded):
                     self._end = event  # told by _finish, after everything else
                 else:
-                    await self._apply(event)
+                    await self._driver.apply(event)
         except RealtimeError as error:
             failure = error
         except Exception as error:
@@ -581,19 +471,9 @@ class VoiceSession:
             failure.__cause__ = error
         self._finish(failure)
 
-    def _noted(self, event: Event, now: float) -> Event:
-        """Measure, count and act on an event that is to be told."""
+    def _act_on(self, event: Event) -> None:
+        """What the session itself has to do about an event."""
         match event:
-            # The most frequent first.
-            case AudioChunk(audio):
-                self._clock.audio(now, len(audio))
-            case TranscriptUpdate("assistant", text=text) if text:
-                self._clock.text(now)
-            case ResponseStarted():
-                self._clock.response_started(now)
-            case ResponseDone(usage=usage, awaits_tools=awaits_tools):
-                self._usage += usage
-                return replace(event, metrics=self._clock.done(now, awaits_tools=awaits_tools))
             case ToolCallRequest():
                 self._calls.start(event)
             case ToolCallCancelled(call_id):
@@ -602,46 +482,15 @@ class VoiceSession:
                 away = isinstance(event, Reconnecting)
                 with contextlib.suppress(ConfigurationError):  # no detector for this is no reason to fail
                     self._input.listen(away or not self._connection.capabilities.reports_speech)
-        return event
-
-    def _tell(self, event: Event, now: float) -> None:
-        for ready in self._order.push(event, now):
-            self._audience.tell(ready)
-        self._happened.set()
 
     def _finish(self, failure: RealtimeError | None) -> None:
-        if self._over:
+        if self._driver.over:
             return
-        self._over = True
-        if self._timer is not None:
-            self._timer.cancel()
-        for event in self._order.release():
-            self._audience.tell(event)
+        self._driver.finish()
         if failure is not None:
             self._end = SessionEnded(failure.message, getattr(failure, "close_code", None))
         self._audience.end(self._end, failure)
-        self._happened.set()
-
-
-def _rules(connection: Connection, config: RealtimeConfig) -> Rules:
-    capabilities, detection = connection.capabilities, config.turn_detection
-    return Rules(
-        output_rate=capabilities.output_rate,
-        response_timeout_s=config.response_timeout_s,
-        server_turns=config.vad_mode is VADMode.SERVER,
-        interrupts=config.vad_mode is not VADMode.SERVER or detection.interrupt_response,
-        auto_reply=detection.create_response,
-        reports_speech=capabilities.reports_speech,
-        words_first=capabilities.words_first,
-    )
-
-
-def _speech_lag_s(connection: Connection, config: RealtimeConfig) -> float:
-    """How long after the end of speech it is known: the silence that ends a turn, in seconds."""
-    detection = config.turn_detection
-    if config.vad_mode is VADMode.SERVER and connection.capabilities.reports_speech:
-        return (detection.silence_duration_ms if isinstance(detection, ServerVAD) else 0) / 1000
-    return config.client_vad.hangover_ms / 1000
+        self._driver.happened.set()
 
 
 async def _pieces(audio: bytes, rate: int) -> AsyncIterator[bytes]:

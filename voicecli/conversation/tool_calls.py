@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from voicecli.commands import ToolResult
-from voicecli.conversation.handlers import Handler, call_handler
+from voicecli.conversation.handlers import Handler, call_handler, described
 from voicecli.errors import RealtimeError, ToolError
 from voicecli.events import ErrorOccurred, Event, ToolCallFinished, ToolCallRequest
 from voicecli.tools import Tool, output_text
@@ -41,6 +41,7 @@ class ToolCalls:
     ) -> None:
         self._tools = tools
         self._handlers = handlers
+        self._failed: list[Handler] = []
         self._timeout_s = timeout_s
         self._answer = answer
         self._tell = tell
@@ -104,6 +105,7 @@ class ToolCalls:
             return
         self._tell(ToolCallFinished(request.call_id, request.name, output, failure is not None))
         if failure is not None:
+            _log.debug("%s", failure, exc_info=failure)
             self._tell(ErrorOccurred(failure))
 
     async def _call(self, request: ToolCallRequest) -> str:
@@ -121,6 +123,7 @@ class ToolCalls:
             except (Exception, SystemExit) as error:
                 if deadline.expired():
                     raise ToolError(f"{request.name} did not answer within {self._timeout_s:g} s.") from None
+                self._log_failure(handler, error)
                 raise ToolError(f"{request.name} failed: {described(error)}") from error
             if result is not None:
                 return output_text(request.name, result)
@@ -130,11 +133,10 @@ class ToolCalls:
             raise ToolError(f"There is no tool {request.name!r}; there are: {names}.")
         return await tool.run(arguments, self._timeout_s)
 
-
-def described(error: BaseException) -> str:
-    """An error in words, even one that cannot tell them itself."""
-    try:
-        words = str(error)
-    except Exception:
-        words = ""
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+    def _log_failure(self, handler: Handler, error: BaseException) -> None:
+        """Log what a handler raised, with its traceback; as an error once: one that fails usually goes on failing."""
+        first = handler not in self._failed
+        if first:
+            self._failed.append(handler)
+        level = logging.ERROR if first else logging.DEBUG
+        _log.log(level, "An on_tool_call handler failed: %s", described(error), exc_info=error)

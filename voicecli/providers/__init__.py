@@ -1,22 +1,37 @@
-"""The providers. A new one is a file or folder here, and its name in PROVIDERS."""
+"""The providers. A new one is a folder here and its name in PROVIDERS; or a package of its own, see `plugins`."""
+
+from collections.abc import Callable
 
 from voicecli.errors import ConfigurationError
 from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
 from voicecli.providers.gemini import GEMINI
+from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.providers.local import LOCAL
+from voicecli.providers.local.settings import LocalSettings
 from voicecli.providers.openai import OPENAI
+from voicecli.providers.openai.settings import MCPServer, OpenAISettings, Retention
+from voicecli.providers.plugins import BrokenProviderWarning, load_plugin, load_plugins, plugin_names, warn
 
 __all__ = [
     "PROVIDERS",
+    "BrokenProviderWarning",
     "Capabilities",
     "Codec",
     "Connection",
     "ConversationSetup",
+    "GeminiSettings",
+    "LocalSettings",
+    "MCPServer",
     "ModelInfo",
+    "OpenAISettings",
     "Provider",
+    "Retention",
     "VoiceInfo",
+    "all_providers",
     "choose_provider",
     "find_provider",
+    "is_built_in",
+    "settings_with",
 ]
 
 PROVIDERS: tuple[Provider, ...] = (OPENAI, GEMINI, LOCAL)
@@ -24,18 +39,42 @@ PROVIDERS: tuple[Provider, ...] = (OPENAI, GEMINI, LOCAL)
 
 
 def find_provider(name: str) -> Provider:
-    """The provider of that name or alias. Raises ConfigurationError."""
-    for provider in PROVIDERS:
-        if name.lower() in (provider.name, *provider.aliases):
-            return provider
-    names = ", ".join(provider.name for provider in PROVIDERS)
+    """The provider of that name or alias, built in or brought by a package. Raises ConfigurationError."""
+    found = _built_in(name) or load_plugin(name)
+    if found is not None:
+        return found
+    names = ", ".join((*(provider.name for provider in PROVIDERS), *plugin_names()))
     raise ConfigurationError(f"There is no provider {name!r}.", advice=f"Choose one of {names}.")
 
 
+def is_built_in(name: str) -> bool:
+    """Return whether a provider of that name or alias is built in."""
+    return _built_in(name) is not None
+
+
+def all_providers(tell: Callable[[str], None] = warn) -> list[Provider]:
+    """Those that are built in, and those that packages bring.
+
+    Args:
+        tell: hears about each that a package brings and that cannot be used.
+    """
+    taken = [name for provider in PROVIDERS for name in (provider.name, *provider.aliases)]
+    return [*PROVIDERS, *load_plugins(taken, tell)]
+
+
 def choose_provider() -> Provider:
-    """The first that is configured. Raises ConfigurationError when none is."""
+    """The first of the built-in ones that is configured. Raises ConfigurationError when none is."""
     for provider in PROVIDERS:
         if provider.is_configured():
             return provider
     ways = " Or: ".join(provider.setup_advice for provider in PROVIDERS)
     raise ConfigurationError("No provider is set up.", advice=ways)
+
+
+def settings_with(name: str) -> list[str]:
+    """The names of the providers' settings classes that have a setting of that name."""
+    return [provider.settings.__name__ for provider in PROVIDERS if name in provider.settings.hints()]
+
+
+def _built_in(name: str) -> Provider | None:
+    return next((each for each in PROVIDERS if name.lower() in (each.name, *each.aliases)), None)

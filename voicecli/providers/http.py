@@ -1,6 +1,5 @@
 """Asking a provider over plain HTTP which models it has."""
 
-import asyncio
 import http.client
 import json
 import urllib.error
@@ -9,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
+from voicecli.threads import run_in_thread
 
 __all__ = ["fetch_json", "unreadable"]
 
@@ -60,7 +60,7 @@ async def fetch_json(
         except ValueError as error:
             raise unreadable(title) from error
 
-    return await asyncio.to_thread(fetch)
+    return await run_in_thread(fetch)
 
 
 def _unusable(title: str) -> ConfigurationError:

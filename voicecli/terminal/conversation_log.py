@@ -22,8 +22,8 @@ from voicecli.terminal.scrollback import Scrollback
 
 __all__ = ["ConversationLog"]
 
-# After an interruption the provider says what was heard of the reply; the words wait for that so long, in seconds.
-# Gemini says it when the user's turn is over.
+# After an interruption it is told what was heard of the reply, with some providers only when the user's turn is over;
+# the words wait for that so long, in seconds.
 _HEARD_WAIT_S = 3.0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from voicecli.audio.devices.portaudio import SoundSystem
+from voicecli.audio.devices.portaudio import PortAudioThread
 
 __all__ = ["FakeDevice", "FakePortAudio", "FakeStream", "Hang", "PortAudioError"]
 
@@ -97,8 +97,9 @@ class FakeStream:
         """A block passes."""
         if not self.running or self.stalled or not (self.device.hears if self.kind == "input" else self.device.plays):
             return
-        # Not exact silence, which a microphone delivers that is off.
-        block = bytearray(b"\x01\x00" * self._frames * self._channels)
+        # Not exact silence, which a microphone delivers that is off; and each block is another.
+        self._portaudio.delivered = self._portaudio.delivered % 20_000 + 1
+        block = bytearray(self._portaudio.delivered.to_bytes(2, "little") * self._frames * self._channels)
         time = SimpleNamespace(currentTime=1.0, inputBufferAdcTime=0.99, outputBufferDacTime=1.02)
         is_input = self.kind == "input"
         status = SimpleNamespace(input_overflow=self.skips and is_input, output_underflow=self.skips and not is_input)
@@ -113,7 +114,7 @@ class FakePortAudio:
     Attributes:
         plugged: the devices that are there. PortAudio knows those that were when it was initialised.
         default: of the devices that are there, the default one; as before, known since it was initialised.
-        host_api: the sound system that they belong to.
+        host_api: that they belong to.
         failing: how many calls of `_initialize` will fail.
         hang, hang_at_start: where a stream's constructor, or its start, does not return.
         streams: all that were made.
@@ -130,6 +131,7 @@ class FakePortAudio:
     PortAudioError = PortAudioError
 
     def __post_init__(self) -> None:
+        self.delivered = 0
         self.ending: list[FakeStream] = []
         self._initialized = False
         self._known: list[FakeDevice] = []
@@ -138,17 +140,17 @@ class FakePortAudio:
 
     # -- for the test
 
-    def use(self, monkeypatch: pytest.MonkeyPatch, *, inline: bool) -> SoundSystem:
+    def use(self, monkeypatch: pytest.MonkeyPatch, *, inline: bool) -> PortAudioThread:
         """Have voicecli use it.
 
         Args:
             inline: make calls at once instead of on a thread of their own; for a virtual clock, which does not wait
                 for threads.
         """
-        system = _Inline() if inline else SoundSystem()
+        system = _Inline() if inline else PortAudioThread()
         system._portaudio = self
         for module in ("stream", "listing"):
-            monkeypatch.setattr(f"voicecli.audio.devices.{module}.SOUND_SYSTEM", system)
+            monkeypatch.setattr(f"voicecli.audio.devices.{module}.PORTAUDIO", system)
         return system
 
     @property
@@ -244,6 +246,6 @@ class FakePortAudio:
         return stream
 
 
-class _Inline(SoundSystem):
+class _Inline(PortAudioThread):
     def _hand_over(self, run: Callable[[], None]) -> None:
         run()

@@ -15,9 +15,10 @@ from tests.audio.devices.fake_portaudio import RATE, FakeDevice, FakePortAudio, 
 from tests.support.virtual_time import virtual_time
 from voicecli.audio.devices import portaudio as portaudio_module
 from voicecli.audio.devices import stderr_guard
-from voicecli.audio.devices.endpoints import Microphone, Speaker
 from voicecli.audio.devices.listing import list_devices
-from voicecli.audio.devices.portaudio import SoundSystem
+from voicecli.audio.devices.microphone import Microphone
+from voicecli.audio.devices.portaudio import PortAudioThread
+from voicecli.audio.devices.speaker import Speaker
 from voicecli.audio.devices.stderr_guard import quiet_stderr, trim_stderr
 from voicecli.audio.echo.control import NoEchoControl
 from voicecli.cli import devices as commands
@@ -76,14 +77,15 @@ def restart_server(portaudio: FakePortAudio) -> None:
     portaudio.failing = 2
 
 
+@pytest.mark.parametrize("device", [None, "built"])
 @pytest.mark.parametrize("kind", ["microphone", "loudspeaker"])
 @pytest.mark.parametrize("fail", [stall, end, restart_server])
 @virtual_time
 async def test_it_is_open_again_within_two_seconds(
-    portaudio: FakePortAudio, kind: str, fail: Callable[[FakePortAudio], None]
+    portaudio: FakePortAudio, kind: str, fail: Callable[[FakePortAudio], None], device: str | None
 ) -> None:
     notices = Notices()
-    endpoint = make(kind, notices)
+    endpoint = make(kind, notices, device)
     async with portaudio.flowing():
         await endpoint.open()
         await until(lambda: endpoint.blocks > 10)
@@ -119,6 +121,32 @@ async def test_the_default_takes_the_place_of_what_is_gone_within_two_seconds(
         await other.aclose()
     assert endpoint.device == "built-in"
     assert notices.codes == [f"{kind}_lost", f"{kind}_changed"]
+
+
+@virtual_time
+async def test_all_is_recorded_that_a_microphone_hears_before_and_after(portaudio: FakePortAudio) -> None:
+    microphone = Microphone(RATE)
+    recorded = bytearray()
+
+    async def record() -> None:
+        async for chunk in microphone:
+            recorded.extend(chunk)
+
+    recording = asyncio.create_task(record())
+    async with portaudio.flowing():
+        await until(lambda: microphone.blocks > 10)
+        portaudio.stall()
+        await until(lambda: bool(portaudio.running) and not portaudio.running[0].stalled)
+        await asyncio.sleep(1)
+    await asyncio.sleep(0.1)  # for the last block to be read
+    await microphone.aclose()
+    await recording
+    before, after = (bytes(stream.played) for stream in portaudio.streams)
+    assert before
+    assert len(after) > RATE // 10
+    heard = before + after
+    assert len(heard) - len(recorded) < RATE // 50 * 2, "all but the begun chunk"
+    assert recorded == heard[: len(recorded)]
 
 
 @virtual_time
@@ -202,15 +230,15 @@ def test_a_portaudio_that_cannot_be_loaded_is_one_of_our_errors(
     )
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
-    with pytest.raises(AudioDeviceError, match="The sound system failed"):
-        SoundSystem().call(lambda _: None)
+    with pytest.raises(AudioDeviceError, match="PortAudio failed"):
+        PortAudioThread().call(lambda _: None)
 
 
 # -- closing
 
 
 @pytest.fixture
-def threaded(monkeypatch: pytest.MonkeyPatch) -> tuple[FakePortAudio, SoundSystem]:
+def threaded(monkeypatch: pytest.MonkeyPatch) -> tuple[FakePortAudio, PortAudioThread]:
     """For tests of drivers that hang: a PortAudio, and the thread that calls it."""
     monkeypatch.setattr("voicecli.audio.devices.stream._CLOSE_TIMEOUT_S", 0.05)
     fake = FakePortAudio()
@@ -225,7 +253,7 @@ def hang(portaudio: FakePortAudio, where: str) -> Hang:
 
 @pytest.mark.parametrize("where", ["hang", "hang_at_start"])
 async def test_a_driver_that_wakes_up_after_the_end_records_nothing(
-    threaded: tuple[FakePortAudio, SoundSystem], where: str
+    threaded: tuple[FakePortAudio, PortAudioThread], where: str
 ) -> None:
     portaudio, system = threaded
     microphone = Microphone(RATE)
@@ -242,7 +270,7 @@ async def test_a_driver_that_wakes_up_after_the_end_records_nothing(
 @pytest.mark.parametrize("where", ["hang", "hang_at_start"])
 @pytest.mark.parametrize("how", ["closed", "cancelled", "both"])
 async def test_what_is_closed_while_it_opens_stays_closed(
-    threaded: tuple[FakePortAudio, SoundSystem], where: str, how: str
+    threaded: tuple[FakePortAudio, PortAudioThread], where: str, how: str
 ) -> None:
     portaudio, system = threaded
     microphone = Microphone(RATE)
@@ -264,7 +292,7 @@ async def test_what_is_closed_while_it_opens_stays_closed(
 
 
 async def test_closing_waits_until_the_cancelled_opening_is_undone(
-    threaded: tuple[FakePortAudio, SoundSystem], monkeypatch: pytest.MonkeyPatch
+    threaded: tuple[FakePortAudio, PortAudioThread], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("voicecli.audio.devices.stream._CLOSE_TIMEOUT_S", 20.0)
     portaudio, _ = threaded
@@ -294,10 +322,10 @@ async def test_who_opens_it_twice_at_once_has_it_once(portaudio: FakePortAudio) 
 
 
 class Broken(NoEchoControl):
-    def played(self, audio: bytes) -> None:
+    def render(self, audio: bytes) -> None:
         raise ValueError("the audio processing failed")
 
-    def captured(self, audio: bytes) -> bytes:
+    def capture(self, audio: bytes) -> bytes:
         raise ValueError("the audio processing failed")
 
 
@@ -307,7 +335,7 @@ class Listening(NoEchoControl):
     def __init__(self) -> None:
         self.skips = 0
 
-    def skipped(self) -> None:
+    def discontinuity(self) -> None:
         self.skips += 1
 
 
@@ -378,7 +406,8 @@ async def test_what_is_written_is_waited_for_while_the_loudspeaker_is_opened_aga
     speaker = Speaker(RATE)
     async with portaudio.flowing():
         await speaker.open()
-        speaker.write(b"\x00\x10" * RATE, "item")
+        sound = b"".join(number.to_bytes(2, "little") for number in range(1, RATE + 1))  # each sample is another
+        speaker.write(sound, "item")
         speaker.end()
         draining = asyncio.create_task(speaker.drain())
         await until(lambda: speaker.blocks >= 50)
@@ -389,8 +418,8 @@ async def test_what_is_written_is_waited_for_while_the_loudspeaker_is_opened_aga
         device.opens = True
         await draining
         await speaker.aclose()
-    heard = b"".join(bytes(stream.played) for stream in portaudio.streams)
-    assert heard.count(b"\x00\x10") >= RATE
+    heard = memoryview(b"".join(bytes(stream.played) for stream in portaudio.streams)).cast("H").tolist()
+    assert [sample for sample in heard if sample] == list(range(1, RATE + 1))
 
 
 @pytest.mark.parametrize("device", [FakeDevice("dead", plays=False), FakeDevice("gone", opens=False)])
@@ -545,7 +574,7 @@ def test_what_c_writes_in_a_long_session_does_not_pile_up(
 
 async def test_the_sound_system_sees_to_that_while_it_has_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(portaudio_module, "_TRIM_S", 0.01)
-    system = SoundSystem()
+    system = PortAudioThread()
     await system.run(lambda _: None)
     with quiet_stderr():
         os.write(2, bytes(stderr_guard._MOST_KEPT + 1))

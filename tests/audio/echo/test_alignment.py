@@ -2,7 +2,8 @@
 
 import pytest
 
-from voicecli.audio.echo.alignment import FRAME_MS, FramePairs
+from voicecli.audio.echo.alignment import FramePairs
+from voicecli.audio.echo.framing import FRAME_MS
 
 SILENCE = b""
 
@@ -18,7 +19,7 @@ class Streams:
 
     def play(self, frames: int = 1) -> None:
         for _ in range(frames):
-            self.pairs.played(str(self.played).encode())
+            self.pairs.rendered(str(self.played).encode())
             self.played += 1
 
     def capture(self, frames: int = 1, *, quiet: bool = False) -> None:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from voicecli.audio import EchoMode, float32_to_pcm16, pcm16_to_float32, resample_pcm16
-from voicecli.audio.echo.control import Echo, make_echo
+from voicecli.audio.echo.control import EchoControl, make_echo_control
 from voicecli.audio.pcm import SILENCE_DBFS, level
 from voicecli.audio.vad import SpeechDetected, VoiceActivityDetector
 from voicecli.config import ClientVAD
@@ -34,19 +34,19 @@ def echo_of(played: Floats, delay_ms: int, gain_db: float) -> Floats:
     return late * np.float32(10 ** (gain_db / 20))
 
 
-def through(echo: Echo, played: Floats, heard: Floats, piece: int = FRAME, played_rate: int = RATE) -> Floats:
+def through(echo: EchoControl, played: Floats, heard: Floats, piece: int = FRAME, render_rate: int = RATE) -> Floats:
     """What is left of `heard` while `played` is played; both in pieces of so many samples, at the same time."""
-    reference = resample_pcm16(float32_to_pcm16(played), RATE, played_rate)
+    reference = resample_pcm16(float32_to_pcm16(played), RATE, render_rate)
     recorded = float32_to_pcm16(heard)
     size = piece * 2
 
     def cut(index: int) -> int:
-        return index * piece * played_rate // RATE * 2
+        return index * piece * render_rate // RATE * 2
 
     left = []
     for index in range(len(recorded) // size):
-        echo.played(reference[cut(index) : cut(index + 1)])
-        left.append(echo.captured(recorded[index * size : (index + 1) * size]))
+        echo.render(reference[cut(index) : cut(index + 1)])
+        left.append(echo.capture(recorded[index * size : (index + 1) * size]))
     return pcm16_to_float32(b"".join(left))
 
 
@@ -54,12 +54,12 @@ def db(samples: Floats) -> float:
     return level(float32_to_pcm16(samples))
 
 
-@pytest.mark.parametrize("played_rate", [16_000, 22_050, 24_000])
+@pytest.mark.parametrize("render_rate", [16_000, 22_050, 24_000])
 @pytest.mark.parametrize("delay_ms", [60, 200])
-def test_the_canceller_takes_the_echo_out(delay_ms: int, played_rate: int) -> None:
+def test_the_canceller_takes_the_echo_out(delay_ms: int, render_rate: int) -> None:
     played = noise(12, -20, seed=1)
     heard = echo_of(played, delay_ms, 0)
-    left = through(make_echo("aec", RATE, played_rate), played, heard, played_rate=played_rate)
+    left = through(make_echo_control("aec", RATE, render_rate), played, heard, render_rate=render_rate)
     assert db(heard[3 * RATE :]) - db(left[3 * RATE :]) > 25
 
 
@@ -69,7 +69,7 @@ def test_only_the_user_interrupts(gain_db: float, speech: bytes) -> None:
     played = noise(14, -20, seed=1)
     heard = echo_of(played, 80, gain_db)
     heard[10 * RATE : 10 * RATE + said.size] += said
-    left = float32_to_pcm16(through(make_echo("aec", RATE), played, heard))
+    left = float32_to_pcm16(through(make_echo_control("aec", RATE), played, heard))
     detector = VoiceActivityDetector(ClientVAD(), RATE)
     triggers = [
         end / 2 / RATE
@@ -85,7 +85,7 @@ def test_only_the_user_interrupts(gain_db: float, speech: bytes) -> None:
 
 def test_the_canceller_is_silent_while_it_learns() -> None:
     played = noise(2, -20, seed=1)
-    left = through(make_echo("aec", RATE), played, echo_of(played, 80, 0))
+    left = through(make_echo_control("aec", RATE), played, echo_of(played, 80, 0))
     assert not left[: RATE * 45 // 100].any()
 
 
@@ -103,14 +103,14 @@ def test_the_canceller_learns_anew_when_a_device_has_skipped(skipped: str, pause
     if paused:
         played[4 * RATE : 6 * RATE] = 0
     reference, recorded = float32_to_pcm16(played), float32_to_pcm16(echo_of(played, 80, 0))
-    echo = make_echo("aec", RATE)
+    echo = make_echo_control("aec", RATE)
     left = b""
     for at in range(0, len(reference), FRAME * 2):
         skips = 5.0 <= at / 2 / RATE < 5.3
         if not (skips and skipped == "loudspeaker"):
-            echo.played(reference[at : at + FRAME * 2])
+            echo.render(reference[at : at + FRAME * 2])
         if not (skips and skipped == "microphone"):
-            left += echo.captured(recorded[at : at + FRAME * 2])
+            left += echo.capture(recorded[at : at + FRAME * 2])
     # While nothing is played, the echo of what was played before has its old distance: only later it is lost.
     after = pcm16_to_float32(left[round(5.4 * RATE) * 2 :])
     assert loudest_db(after) < -45, "the echo came through"
@@ -123,9 +123,9 @@ def test_a_skip_in_a_pause_of_the_reply_keeps_nobody_from_being_heard(speech: by
     played[5 * RATE :] = noise(7, -52, seed=2)
     heard = echo_of(played, 80, 0)
     heard[8 * RATE : 8 * RATE + said.size] += said
-    echo = make_echo("aec", RATE)
+    echo = make_echo_control("aec", RATE)
     through(echo, played[: 6 * RATE], heard[: 6 * RATE])
-    echo.skipped()
+    echo.discontinuity()
     left = through(echo, played[6 * RATE :], heard[6 * RATE :])
     assert db(left[2 * RATE : 2 * RATE + said.size]) == pytest.approx(db(said), abs=3)
 
@@ -136,9 +136,9 @@ def test_a_skip_that_only_the_device_notices_lets_no_echo_through() -> None:
     heard = echo_of(played, 80, 0)
     at = 5 * RATE
     heard[at + FRAME * 8 + FRAME :] = heard[at + FRAME * 8 : -FRAME]
-    echo = make_echo("aec", RATE)
+    echo = make_echo_control("aec", RATE)
     before = through(echo, played[:at], heard[:at])
-    echo.skipped()
+    echo.discontinuity()
     after = through(echo, played[at:], heard[at:])
     assert loudest_db(before[RATE:]) < -45
     assert loudest_db(after) < -45, "the echo came through"
@@ -147,15 +147,15 @@ def test_a_skip_that_only_the_device_notices_lets_no_echo_through() -> None:
 def test_a_recording_that_is_held_up_and_comes_in_one_go_has_skipped_nothing() -> None:
     played = noise(8, -20, seed=1)
     reference, recorded = float32_to_pcm16(played), float32_to_pcm16(echo_of(played, 80, 0))
-    echo = make_echo("aec", RATE)
+    echo = make_echo_control("aec", RATE)
     left, waiting = b"", b""
     for at in range(0, len(reference), FRAME * 2):
-        echo.played(reference[at : at + FRAME * 2])
+        echo.render(reference[at : at + FRAME * 2])
         waiting += recorded[at : at + FRAME * 2]
         if not 5.0 <= at / 2 / RATE < 5.2:
-            left += echo.captured(waiting)
+            left += echo.capture(waiting)
             waiting = b""
-        assert at / 2 / RATE < 1.0 or not echo.holds_back, "the user is not heard"
+        assert at / 2 / RATE < 1.0 or not echo.suppressing, "the user is not heard"
     after = pcm16_to_float32(left[round(5.2 * RATE) * 2 :])
     assert loudest_db(after) < -45, "the echo came through"
 
@@ -176,16 +176,16 @@ def test_long_blocks_and_late_calls_are_no_skips_and_let_no_echo_through(played_
         "microphone": float32_to_pcm16(echo_of(played, 60 + played_ms + recorded_ms, 0)),
     }
     done = {"loudspeaker": 0, "microphone": 0}
-    echo = make_echo("aec", RATE)
+    echo = make_echo_control("aec", RATE)
     left = b""
     for at_ms, device, block_ms in sorted(calls):
         begin, end = done[device], done[device] + block_ms * RATE // 1000 * 2
         done[device] = end
         if device == "loudspeaker":
-            echo.played(streams[device][begin:end])
+            echo.render(streams[device][begin:end])
         else:
-            left += echo.captured(streams[device][begin:end])
-        assert at_ms < 2_500 or not echo.holds_back, "the user is not heard"
+            left += echo.capture(streams[device][begin:end])
+        assert at_ms < 2_500 or not echo.suppressing, "the user is not heard"
     assert loudest_db(pcm16_to_float32(left)) < -45, "the echo came through"
 
 
@@ -196,7 +196,7 @@ def test_what_the_canceller_leaves_softly_is_taken_for_no_voice() -> None:
     heard = echo_of(played, 80, 0)
     soft = noise(6, -58, seed=7)
     heard[2 * RATE :] += soft[2 * RATE :]
-    left = through(make_echo("aec", RATE), played, heard)
+    left = through(make_echo_control("aec", RATE), played, heard)
     assert not left[2 * RATE + RATE // 2 : 4 * RATE].any()
     assert db(left[5 * RATE :]) > -70
 
@@ -207,7 +207,7 @@ def test_with_headphones_the_user_is_heard_from_the_first_word(speech: bytes) ->
     played = noise(12, -20, seed=1)
     heard = noise(12, -60, seed=2)
     heard[8 * RATE : 8 * RATE + said.size] += said
-    echo = make_echo("aec", RATE)
+    echo = make_echo_control("aec", RATE)
     before = through(echo, played[: 7 * RATE], heard[: 7 * RATE])
     assert echo.active == "none"
     left = through(echo, played[7 * RATE :], heard[7 * RATE :])
@@ -218,7 +218,7 @@ def test_with_headphones_the_user_is_heard_from_the_first_word(speech: bytes) ->
 
 def test_a_muted_microphone_is_no_proof_of_headphones() -> None:
     played = noise(8, -20, seed=1)
-    echo = make_echo("aec", RATE)
+    echo = make_echo_control("aec", RATE)
     through(echo, played, np.zeros_like(played))
     assert echo.active == "aec"
 
@@ -226,10 +226,10 @@ def test_a_muted_microphone_is_no_proof_of_headphones() -> None:
 def test_behind_a_device_that_was_opened_again_an_echo_is_reckoned_with() -> None:
     """It may be another one."""
     played, heard = noise(12, -20, seed=1), noise(12, -60, seed=2)
-    echo = make_echo("aec", RATE)
+    echo = make_echo_control("aec", RATE)
     through(echo, played[: 8 * RATE], heard[: 8 * RATE])
     assert echo.active == "none"
-    echo.played(float32_to_pcm16(played[8 * RATE : 9 * RATE]))  # and nothing is recorded
+    echo.render(float32_to_pcm16(played[8 * RATE : 9 * RATE]))  # and nothing is recorded
     through(echo, played[9 * RATE : 10 * RATE], heard[9 * RATE : 10 * RATE])
     assert echo.active == "aec"
 
@@ -239,7 +239,7 @@ def test_an_echo_that_appears_is_cancelled() -> None:
     played = noise(16, -20, seed=1)
     heard = echo_of(played, 80, -6)
     heard[: 8 * RATE] = noise(8, -60, seed=2)
-    echo = make_echo("aec", RATE)
+    echo = make_echo_control("aec", RATE)
     through(echo, played[: 8 * RATE], heard[: 8 * RATE])
     assert echo.active == "none"
     left = through(echo, played[8 * RATE :], heard[8 * RATE :])
@@ -254,7 +254,7 @@ def test_an_echo_is_found_under_the_users_voice(gain_db: float, speech: bytes) -
     heard: Floats = echo_of(played, 200, gain_db) + noise(20, -60, seed=2)
     for second in range(2, 18, 4):
         heard[second * RATE : second * RATE + said.size] += said
-    echo = make_echo("aec", RATE)
+    echo = make_echo_control("aec", RATE)
     for second in range(20):
         part = slice(second * RATE, (second + 1) * RATE)
         through(echo, played[part], heard[part])
@@ -263,7 +263,7 @@ def test_an_echo_is_found_under_the_users_voice(gain_db: float, speech: bytes) -
 
 def test_without_a_sound_the_canceller_lets_the_user_through(speech: bytes) -> None:
     said = pcm16_to_float32(speech)
-    left = through(make_echo("aec", RATE), np.zeros_like(said), said)
+    left = through(make_echo_control("aec", RATE), np.zeros_like(said), said)
     assert db(left) == pytest.approx(db(said), abs=1.5)
 
 
@@ -271,7 +271,7 @@ def test_without_a_sound_the_canceller_lets_the_user_through(speech: bytes) -> N
 def test_the_gate_lets_no_echo_through(delay_ms: int, gain_db: float) -> None:
     played = noise(20, -20, seed=2)
     played[7 * RATE : 9 * RATE] = 0  # it goes on after a pause
-    left = through(make_echo("gate", RATE), played, echo_of(played, delay_ms, gain_db))
+    left = through(make_echo_control("gate", RATE), played, echo_of(played, delay_ms, gain_db))
     assert not left.any()
 
 
@@ -279,7 +279,7 @@ def test_the_gate_opens_for_a_raised_voice() -> None:
     played = noise(8, -30, seed=3)
     user = np.zeros_like(played)
     user[5 * RATE :] = noise(3, -14, seed=4)
-    left = through(make_echo("gate", RATE), played, echo_of(played, 60, -6) + user)
+    left = through(make_echo_control("gate", RATE), played, echo_of(played, 60, -6) + user)
     opened = np.flatnonzero(left)[0] / RATE
     assert 5.0 <= opened < 5.3
     assert np.count_nonzero(left[5 * RATE :]) > 0.8 * 3 * RATE
@@ -294,7 +294,7 @@ def test_the_gate_opens_for_any_voice_where_there_is_no_echo() -> None:
     for begin in (4, 8):  # what was not let through is not learnt as an echo
         user[begin * RATE : begin * RATE + RATE // 2] = noise(0.5, -22, seed=4)
     user[14 * RATE :] += noise(2, -22, seed=4)
-    left = through(make_echo("gate", RATE), played, user)
+    left = through(make_echo_control("gate", RATE), played, user)
     assert np.count_nonzero(left[14 * RATE :]) > 0.9 * 2 * RATE
 
 
@@ -303,7 +303,7 @@ def test_what_is_said_after_the_reply_passes_unchanged(mode: EchoMode) -> None:
     played = np.zeros(6 * RATE, np.float32)
     played[: 2 * RATE] = noise(2, -20, seed=5)
     heard = noise(6, -30, seed=6)
-    left = through(make_echo(mode, RATE), played, heard)
+    left = through(make_echo_control(mode, RATE), played, heard)
     assert not left[RATE // 10 : 2 * RATE].any()
     assert np.array_equal(left[3 * RATE :], pcm16_to_float32(float32_to_pcm16(heard[3 * RATE :])))
 
@@ -311,7 +311,7 @@ def test_what_is_said_after_the_reply_passes_unchanged(mode: EchoMode) -> None:
 def test_half_duplex_waits_for_the_last_echo() -> None:
     played = np.zeros(3 * RATE, np.float32)
     played[:RATE] = noise(1, -20, seed=7)
-    left = through(make_echo("half-duplex", RATE), played, noise(3, -20, seed=8))
+    left = through(make_echo_control("half-duplex", RATE), played, noise(3, -20, seed=8))
     assert np.flatnonzero(left)[0] / RATE == pytest.approx(1.4, abs=0.03)
 
 
@@ -319,7 +319,7 @@ def test_half_duplex_waits_for_the_last_echo() -> None:
 @pytest.mark.parametrize("piece", [FRAME, FRAME // 2, FRAME * 3 + 1])
 def test_nothing_is_lost_however_it_is_cut(mode: EchoMode, piece: int) -> None:
     heard = noise(1, -30, seed=9)
-    echo = make_echo(mode, RATE)
+    echo = make_echo_control(mode, RATE)
     left = through(echo, np.zeros_like(heard), heard, piece)
     assert heard.size - left.size <= piece + FRAME
     assert db(left) > SILENCE_DBFS
@@ -327,24 +327,24 @@ def test_nothing_is_lost_however_it_is_cut(mode: EchoMode, piece: int) -> None:
 
 @pytest.mark.parametrize("mode", ["aec", "gate", "half-duplex", "off"])
 def test_it_says_what_it_does(mode: EchoMode) -> None:
-    assert make_echo(mode, RATE).active == mode
+    assert make_echo_control(mode, RATE).active == mode
 
 
 def test_auto_takes_the_canceller_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert make_echo("auto", RATE).active == "aec"
+    assert make_echo_control("auto", RATE).active == "aec"
     # Other packages of the same publisher bring a part of it.
     monkeypatch.setitem(sys.modules, "livekit.rtc", None)
-    assert make_echo("auto", RATE).active == "gate"
+    assert make_echo_control("auto", RATE).active == "gate"
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "livekit.rtc", None)
     with pytest.raises(ConfigurationError, match="livekit") as caught:
-        make_echo("aec", RATE)
+        make_echo_control("aec", RATE)
     assert "voicecli[aec]" in caught.value.advice
 
 
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="loud"):
-        make_echo("loud", RATE)  # type: ignore[arg-type]
+        make_echo_control("loud", RATE)  # type: ignore[arg-type]
     assert set(get_args(EchoMode)) == {"auto", "aec", "gate", "half-duplex", "off"}

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from benchmarks.jitter import POLICIES, TRACES, WIRE_KBIT_PER_S, Reply, over_link, recorded, session
 from voicecli.audio import Playhead
-from voicecli.audio.playout.jitter_buffer import FADE_IN_MS, FADE_OUT_MS, JitterBuffer
-from voicecli.audio.playout.start_rule import LearnedStart, StartRule
+from voicecli.audio.playout.declick import FADE_IN_MS, FADE_OUT_MS
+from voicecli.audio.playout.jitter_buffer import JitterBuffer
+from voicecli.audio.playout.playout_delay import AdaptiveDelay, DelayPolicy
 from voicecli.errors import AudioFormatError
 
 RATE = 8000
@@ -34,16 +35,16 @@ class Hold:
     def begin(self) -> None: ...
     def arrived(self, at_ms: float, audio_ms: float) -> None: ...
     def finish(self) -> None: ...
-    def hold_ms(self, waiting_ms: float, underruns: int) -> float:
+    def delay_ms(self, waiting_ms: float, underruns: int) -> float:
         return self.again_ms if underruns else self.start_ms
 
 
 class Device:
     """A loudspeaker that asks for a block at a time and keeps what it was given."""
 
-    def __init__(self, rule: StartRule | None = None) -> None:
+    def __init__(self, policy: DelayPolicy | None = None) -> None:
         self.now = 100.0
-        self.buffer = JitterBuffer(RATE, rule or Hold())
+        self.buffer = JitterBuffer(RATE, policy or Hold())
         self.real: list[int] = []  # of each block, the samples that were a reply's
         self.blocks: list[Pcm] = []
 
@@ -154,11 +155,11 @@ def test_refuses_half_a_sample() -> None:
 # -- when it plays
 
 
-def test_holds_a_reply_back_as_the_rule_says() -> None:
+def test_holds_a_reply_back_as_the_policy_says() -> None:
     device = Device(Hold(start_ms=50))
     device.push(tone(30))
     device.play(30)
-    device.push(tone(60))  # asks the rule again: 50 ms from here
+    device.push(tone(60))  # asks the policy again: 50 ms from here
     device.play(100)
     assert device.real == [0] * 8 + [80] * 5
     assert device.buffer.stats.start_ms == pytest.approx(80)
@@ -241,18 +242,18 @@ def test_pausing_keeps_everything_and_is_no_gap() -> None:
 # -- how it sounds
 
 
-@pytest.mark.parametrize("ran_dry_at_ms", [3, 20, 31.5, 33.75])
-def test_an_underrun_does_not_click(ran_dry_at_ms: float) -> None:
+@pytest.mark.parametrize("underrun_at_ms", [3, 20, 31.5, 33.75])
+def test_an_underrun_does_not_click(underrun_at_ms: float) -> None:
     device = Device()
-    device.push(tone(ran_dry_at_ms))
+    device.push(tone(underrun_at_ms))
     device.play(60)
-    rest = tone(140 - ran_dry_at_ms, start=round(ran_dry_at_ms * PER_MS))
+    rest = tone(140 - underrun_at_ms, start=round(underrun_at_ms * PER_MS))
     device.push(rest)
     device.buffer.end()
     sound = device.play(160)
     played = np.concatenate(device.blocks)
     assert steps(played) <= 1.1 * LARGEST_STEP
-    silent_from = round((ran_dry_at_ms + FADE_OUT_MS) * PER_MS)
+    silent_from = round((underrun_at_ms + FADE_OUT_MS) * PER_MS)
     assert not played[silent_from : 60 * PER_MS].any()
     risen = FADE_IN_MS * PER_MS
     assert sound[risen : len(rest)].tolist() == rest[risen:].tolist()
@@ -442,7 +443,7 @@ def test_flushes_exactly_while_the_audio_thread_reads() -> None:
 
 
 def test_reading_never_waits_for_a_flush() -> None:
-    """A rule that takes its time to learn does not hold the audio thread up."""
+    """A policy that takes its time to learn does not hold the audio thread up."""
     learning, release = threading.Event(), threading.Event()
 
     class Slow(Hold):
@@ -466,16 +467,16 @@ def test_reading_never_waits_for_a_flush() -> None:
 # -- learning
 
 
-def learn(rule: LearnedStart, chunks: list[tuple[float, float]]) -> float | None:
+def learn(policy: AdaptiveDelay, chunks: list[tuple[float, float]]) -> float | None:
     """Let a reply come; says when it began to sound, in ms from its first chunk, or None when with its end."""
-    rule.begin()
+    policy.begin()
     received, started = 0.0, None
     for at, audio in chunks:
-        rule.arrived(at, audio)
+        policy.arrived(at, audio)
         received += audio
-        if started is None and rule.hold_ms(received, 0) == 0:
+        if started is None and policy.delay_ms(received, 0) == 0:
             started = at
-    rule.finish()
+    policy.finish()
     return started
 
 
@@ -485,43 +486,43 @@ HALTING = [(100.0 * index + (400 if index >= 20 else 0), 100.0) for index in ran
 
 
 def test_starts_at_once_where_audio_comes_fast() -> None:
-    rule = LearnedStart()
-    delays = [learn(rule, QUICK) for _ in range(20)]
+    policy = AdaptiveDelay()
+    delays = [learn(policy, QUICK) for _ in range(20)]
     assert set(delays) == {0}
 
 
-def test_holds_back_where_replies_run_dry() -> None:
-    rule = LearnedStart()
-    first = learn(rule, HALTING)
+def test_holds_back_where_replies_have_underruns() -> None:
+    policy = AdaptiveDelay()
+    first = learn(policy, HALTING)
     for _ in range(20):
-        later = learn(rule, HALTING)
+        later = learn(policy, HALTING)
     assert first is not None
     assert first <= 200
     assert later == 400  # what it takes, and no more
 
 
 def test_forgets_a_network_that_is_gone() -> None:
-    rule = LearnedStart()
+    policy = AdaptiveDelay()
     for _ in range(10):
-        learn(rule, HALTING)
+        learn(policy, HALTING)
     for _ in range(60):
-        later = learn(rule, QUICK)
+        later = learn(policy, QUICK)
     assert later is not None
     assert later <= 20
 
 
-def test_holds_longer_each_time_a_reply_runs_dry() -> None:
-    rule = LearnedStart()
-    rule.begin()
-    rule.arrived(0.0, 100.0)
-    enough = [next(ms for ms in range(2000) if rule.hold_ms(ms, underruns) == 0) for underruns in range(1, 12)]
+def test_holds_longer_after_each_underrun() -> None:
+    policy = AdaptiveDelay()
+    policy.begin()
+    policy.arrived(0.0, 100.0)
+    enough = [next(ms for ms in range(2000) if policy.delay_ms(ms, underruns) == 0) for underruns in range(1, 12)]
     assert enough == sorted(enough)
     assert enough[0] < 250
     assert enough[-1] <= 1000
 
 
 def test_does_not_keep_what_neither_goes_on_nor_ends() -> None:
-    device = Device(LearnedStart())
+    device = Device(AdaptiveDelay())
     device.push(tone(20))
     device.play(7000)
     assert sum(device.real) == 20 * PER_MS
@@ -530,7 +531,7 @@ def test_does_not_keep_what_neither_goes_on_nor_ends() -> None:
 
 def test_learns_from_reply_to_reply_through_the_buffer() -> None:
     delays = []
-    device = Device(LearnedStart())
+    device = Device(AdaptiveDelay())
     for _ in range(15):
         for index in range(60):
             device.push(np.zeros(100 * PER_MS))
@@ -560,14 +561,14 @@ def test_the_worst_lateness_is_what_a_reply_must_be_held_back_for() -> None:
 
 # Ours is not much worse than the luckiest; the benchmark, with ten times as many conversations, tells how much better.
 @pytest.mark.parametrize(("trace", "margin"), [("bursts", 1.02), ("mobile", 1.0), ("near real time", 1.03)])
-def test_listeners_suffer_no_more_than_under_a_fixed_rule(trace: str, margin: float) -> None:
-    suffering = {
-        policy: mean(reply.suffering for seed in range(200, 206) for reply in session(trace, policy, seed))
+def test_listeners_fare_no_worse_than_under_a_fixed_delay(trace: str, margin: float) -> None:
+    cost = {
+        policy: mean(reply.cost for seed in range(200, 206) for reply in session(trace, policy, seed))
         for policy in POLICIES
     }
-    ours = suffering.pop("ours")
-    assert suffering.pop("oracle") < ours
-    assert ours < margin * min(suffering.values())
+    ours = cost.pop("ours")
+    assert cost.pop("oracle") < ours
+    assert ours < margin * min(cost.values())
 
 
 def test_a_good_line_is_answered_without_delay() -> None:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from tests.loopback.gemini_session import GeminiSession, Google, Reply
+from tests.support.settings import config_of
 from voicecli.commands import CancelResponse, Command, SendText
-from voicecli.config import RealtimeConfig
 from voicecli.events import AudioChunk, Event, ResponseStarted, SessionStarted, TranscriptUpdate
 from voicecli.ports import ConversationSetup, Expiring
 from voicecli.providers.gemini.codec import GeminiCodec
 from voicecli.providers.gemini.endpoint import find_endpoint
+from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.tools import ToolSchema
 from voicecli.transcript import Transcript, Turn
 
@@ -33,7 +34,7 @@ def make_codec(
     environ: dict[str, str] | None = None,
     **settings: Any,
 ) -> GeminiCodec:
-    config = RealtimeConfig(**{"api_key": KEY, **settings})
+    config = config_of(GeminiSettings, **{"api_key": KEY, **settings})
     return GeminiCodec(ConversationSetup(config, tools, history), find_endpoint(config, environ or {}))
 
 

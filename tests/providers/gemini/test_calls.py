@@ -10,9 +10,8 @@ from tests.providers.gemini.conversation import Conversation, make_codec, said, 
 from voicecli.commands import AppendAudio, EndTurn, SendText, StartTurn, ToolResult
 from voicecli.config import VADMode
 from voicecli.events import Notice, ResponseDone, ResponseStarted, ToolCallCancelled, ToolCallRequest
-from voicecli.tools import ToolSchema
 
-ASIDE = replace(weather, blocking=False)
+ASIDE = {"background_tools": (weather.name,)}
 SPEECH = tone(600, rate=16_000)
 ASK = Reply(text="Let me see.", calls=(Call(name="get_weather", args={"city": "Rome"}),), after="It is sunny.")
 
@@ -52,7 +51,7 @@ def test_several_calls_are_answered_in_any_order() -> None:
 
 
 def test_a_call_aside_is_answered_by_another_reply() -> None:
-    talk = asked(tools=[ASIDE])
+    talk = asked(**ASIDE)
     (done,) = talk.take(ResponseDone)
     assert done.awaits_tools
     assert not talk.codec.awaiting_reply
@@ -164,14 +163,15 @@ def test_a_long_result_is_clipped() -> None:
 # Over a lost connection
 
 
-@pytest.mark.parametrize("tool", [weather, ASIDE])
+@pytest.mark.parametrize("aside", [False, True])
 @pytest.mark.parametrize("handles", [True, False])
 @pytest.mark.parametrize("words", ["", "Let me see."])
-def test_a_function_that_runs_while_the_connection_is_lost_runs_once(
-    tool: ToolSchema, handles: bool, words: str
-) -> None:
+def test_a_function_that_runs_while_the_connection_is_lost_runs_once(aside: bool, handles: bool, words: str) -> None:
     talk = asked(
-        replace(ASK, text=words), Reply(text="It is sunny."), tools=[tool], google=Google(gives_handles=handles)
+        replace(ASK, text=words),
+        Reply(text="It is sunny."),
+        google=Google(gives_handles=handles),
+        **(ASIDE if aside else {}),
     )
     talk.connect()
     talk.run()
@@ -180,7 +180,7 @@ def test_a_function_that_runs_while_the_connection_is_lost_runs_once(
     assert len(talk.of(ToolCallRequest)) == 1
     assert "25 degrees" in talk.session.turns[-2][1]
     assert talk.lines[-1] == ("assistant", "It is sunny.")
-    replies = 2 if words or not tool.blocking else 1  # one of which nothing had come goes on
+    replies = 2 if words or aside else 1  # one of which nothing had come goes on
     assert len(talk.of(ResponseStarted)) == len(talk.of(ResponseDone)) == replies
     assert not talk.of(ResponseDone)[-1].awaits_tools
     talk.check()

@@ -5,10 +5,12 @@ import sys
 import pytest
 
 from tests.providers.gemini.conversation import make_codec
+from tests.support.settings import config_of
 from voicecli.config import RealtimeConfig
 from voicecli.errors import AuthenticationError, ConfigurationError, QuotaExceededError
 from voicecli.providers.gemini.endpoint import find_endpoint, is_configured
 from voicecli.providers.gemini.errors import close_error, http_error
+from voicecli.providers.gemini.settings import GeminiSettings
 
 KEY = "AIza-secret-0123456789"
 SERVICE = "google.ai.generativelanguage"
@@ -33,7 +35,7 @@ def test_the_key_goes_into_a_header_only() -> None:
 )
 def test_keys_of_the_environment(environ: dict[str, str], key: str) -> None:
     assert is_configured(environ)
-    assert find_endpoint(RealtimeConfig(), environ).headers() == {"x-goog-api-key": key}
+    assert find_endpoint(RealtimeConfig(), environ).headers == {"x-goog-api-key": key}
 
 
 @pytest.mark.parametrize("key", [None, "   ", "smart\u2019quote"])
@@ -45,7 +47,7 @@ def test_without_a_usable_key_the_variables_are_named(key: str | None) -> None:
 def test_an_ephemeral_token() -> None:
     endpoint = find_endpoint(RealtimeConfig(api_key="auth_tokens/abc"), {})
     assert endpoint.url.endswith(f"/ws/{SERVICE}.v1alpha.GenerativeService.BidiGenerateContentConstrained")
-    assert endpoint.headers()["Authorization"] == "Token auth_tokens/abc"
+    assert endpoint.headers["Authorization"] == "Token auth_tokens/abc"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_an_ephemeral_token() -> None:
     ],
 )
 def test_addresses(settings: dict[str, str], environ: dict[str, str], url: str) -> None:
-    endpoint = find_endpoint(RealtimeConfig(api_key=KEY, **settings), environ)  # type: ignore[arg-type]
+    endpoint = find_endpoint(config_of(GeminiSettings, api_key=KEY, **settings), environ)
     assert endpoint.url == f"{url}GenerativeService.BidiGenerateContent"
 
 
@@ -76,7 +78,7 @@ def test_addresses(settings: dict[str, str], environ: dict[str, str], url: str) 
     ],
 )
 def test_vertex_ai(location: str | None, host: str) -> None:
-    endpoint = find_endpoint(RealtimeConfig(project="p", location=location), {"GEMINI_API_KEY": "unused"})
+    endpoint = find_endpoint(config_of(GeminiSettings, project="p", location=location), {"GEMINI_API_KEY": "unused"})
     assert endpoint.url == f"wss://{host}/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent"
     assert endpoint.model == f"projects/p/locations/{location or 'global'}/publishers/google/models/gemini-3.8-live"
     assert endpoint.vertex
@@ -93,14 +95,16 @@ def test_when_the_environment_means_vertex_ai() -> None:
         find_endpoint(RealtimeConfig(), {"GOOGLE_GENAI_USE_VERTEXAI": "1"})
 
 
-def test_vertex_ai_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    endpoint = find_endpoint(RealtimeConfig(project="p"), {})
+async def test_vertex_ai_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = find_endpoint(config_of(GeminiSettings, project="p"), {})
+    assert endpoint.credentials is not None
+    assert endpoint.headers == {}
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/does/not/exist.json")
     with pytest.raises(AuthenticationError, match="gcloud auth"):
-        endpoint.headers()
+        await endpoint.credentials()
     monkeypatch.setitem(sys.modules, "google.auth", None)
     with pytest.raises(ConfigurationError, match=r"voicecli\[vertex\]"):
-        endpoint.headers()
+        await endpoint.credentials()
 
 
 # Refusals

@@ -16,13 +16,15 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.loopback.gemini_server import KEY, Call, Fault, GeminiServer, Google, Refuse, Reply, tone
 from tests.providers.gemini.conversation import weather
+from tests.support.settings import config_of
 from tests.support.virtual_time import virtual_time
 from voicecli.commands import AppendAudio, EndTurn, SendText, StartTurn, ToolResult
-from voicecli.config import RealtimeConfig, Reconnect, VADMode
+from voicecli.config import Reconnect, VADMode
 from voicecli.errors import AuthenticationError, QuotaExceededError, RealtimeConnectionError, RealtimeError
 from voicecli.events import AudioChunk, Event, Reconnecting, ResponseDone, SessionStarted, ToolCallRequest
 from voicecli.ports import Connection, ConversationSetup
 from voicecli.providers.gemini import GEMINI
+from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.transcript import Transcript
 
 SPEECH = tone(600, rate=16_000)
@@ -46,7 +48,7 @@ def only_what_the_test_sets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def setup_for(server: GeminiServer, **settings: Any) -> ConversationSetup:
     reconnect = Reconnect(attempts=5, first_delay_s=0.01, max_delay_s=0.05)
-    config = RealtimeConfig(**{"api_key": KEY, "base_url": server.url, "reconnect": reconnect, **settings})
+    config = config_of(GeminiSettings, **{"api_key": KEY, "base_url": server.url, "reconnect": reconnect, **settings})
     return ConversationSetup(config, (weather,))
 
 

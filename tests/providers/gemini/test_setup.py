@@ -28,11 +28,7 @@ EVERYTHING: dict[str, Any] = {
 }
 NON_GEMINI: dict[str, Any] = {
     "speed": 1.2,
-    "noise_reduction": "near_field",
-    "transcription_model": "whisper-1",
-    "truncation": "auto",
     "tool_choice": "required",
-    "parallel_tool_calls": False,
 }
 VADS: list[dict[str, Any]] = [
     {"vad_mode": mode, "turn_detection": detection}
@@ -61,8 +57,8 @@ def setup_of(**settings: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("settings", [{}, EVERYTHING, {**EVERYTHING, **NON_GEMINI}])
 @pytest.mark.parametrize("model", MODEL_NAMES)
 def test_every_model_accepts_what_is_sent_to_it(model: str, settings: dict[str, Any], vad: dict[str, Any]) -> None:
-    aside = dataclasses.replace(weather, name="search", blocking=False)
-    codec = make_codec([weather, aside], model=model, **settings, **vad)
+    aside = dataclasses.replace(weather, name="search")
+    codec = make_codec([weather, aside], model=model, background_tools=("search",), **settings, **vad)
     codec.open()
     session = GeminiSession()
     assert session.receive(codec.data_to_send()[0]) == [{"setupComplete": {}}], session.close
@@ -130,7 +126,7 @@ def test_thinking_by_model(model: str, effort: str | None, thinking: dict[str, A
     ],
 )
 def test_the_behavior_of_a_tool_is_always_said(model: str, blocking: bool, behavior: str) -> None:
-    setup = setup_of(model=model, tools=[dataclasses.replace(weather, blocking=blocking)])
+    setup = setup_of(model=model, tools=[weather], background_tools=() if blocking else (weather.name,))
     assert setup["tools"][0]["functionDeclarations"][0]["behavior"] == behavior
 
 
@@ -182,7 +178,7 @@ def notices_of(**settings: Any) -> dict[str, list[str]]:
 def test_what_gemini_lacks_is_told_once() -> None:
     assert notices_of() == {}
     told = notices_of(**NON_GEMINI, turn_detection=SemanticVAD(), output="text")["setting_ignored"]
-    for name in (*NON_GEMINI, "by meaning", "output text"):
+    for name in (*NON_GEMINI, "by meaning", "output"):
         assert any(name in message for message in told), name
     told = notices_of(turn_detection=ServerVAD(threshold=0.5, idle_timeout_ms=5_000, create_response=False))[
         "setting_ignored"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.settings import config_of
 from voicecli.config import RealtimeConfig
 from voicecli.errors import (
     AuthenticationError,
@@ -22,6 +23,7 @@ from voicecli.errors import (
 from voicecli.events import Usage
 from voicecli.providers.local.chat_endpoint import EndpointModel
 from voicecli.providers.local.llm import Delta, Finish, Message, ToolCall
+from voicecli.providers.local.settings import LocalSettings
 from voicecli.tools import ToolSchema
 
 KEY = "sk-secret-0123456789"
@@ -111,7 +113,7 @@ def call(index: int, **parts: str) -> dict[str, Any]:
 
 
 async def ask(server: Server, tools: Sequence[ToolSchema] = (), **settings: Any) -> list[Delta]:
-    model = await EndpointModel.connect(server.url, RealtimeConfig(**settings))
+    model = await EndpointModel.connect(server.url, config_of(LocalSettings, **settings))
     try:
         return [delta async for delta in model.stream(ASK, tools)]
     finally:
@@ -226,7 +228,7 @@ async def test_the_only_model_is_taken(server: Server) -> None:
 async def test_which_model(server: Server, models: Any, name: str | None, says: str) -> None:
     server.models = (200, models)
     with pytest.raises(ConfigurationError, match=says):
-        await EndpointModel.connect(server.url, RealtimeConfig(llm_model=name))
+        await EndpointModel.connect(server.url, config_of(LocalSettings, llm_model=name))
 
 
 async def test_a_server_that_lists_no_models_is_taken_at_its_word(server: Server) -> None:
@@ -238,7 +240,7 @@ async def test_a_server_that_lists_no_models_is_taken_at_its_word(server: Server
 async def test_a_refused_key_is_named_and_not_shown(server: Server) -> None:
     server.models = (401, {"error": {"message": "Invalid key."}})
     with pytest.raises(AuthenticationError, match="Invalid key") as caught:
-        await EndpointModel.connect(server.url, RealtimeConfig(llm_api_key=KEY))
+        await EndpointModel.connect(server.url, config_of(LocalSettings, llm_api_key=KEY))
     assert KEY not in str(caught.value)
 
 
@@ -255,6 +257,7 @@ async def test_a_password_in_the_address_is_used_and_not_logged(
 
 async def test_nothing_listens(server: Server) -> None:
     url = server.url.replace("127.0.0.1", "user:hunter2@127.0.0.1")
+    server.shutdown()  # while it polls, the kernel still takes connections
     server.server_close()
     with pytest.raises(
         RealtimeConnectionError, match=r"Nothing answers at http://127.0.0.1:\d+/v1\. Start that server"

@@ -1,4 +1,7 @@
-"""The offline engine as users get it: real models, real recordings, no network."""
+"""The offline engine as users get it: real models, real recordings, no network.
+
+The models are loaded once, but in tests of loading.
+"""
 
 import asyncio
 import re
@@ -13,8 +16,10 @@ import pytest
 import soundfile
 import soxr
 
-from tests.providers.local.conftest import HEAD, Models
+from tests.providers.local.conftest import HEAD
 from tests.providers.local.fakes import Events
+from tests.support.models import Models
+from tests.support.settings import config_of
 from voicecli.commands import AppendAudio, CancelResponse, EndTurn, SendText
 from voicecli.config import RealtimeConfig, SemanticVAD
 from voicecli.errors import ConfigurationError, RealtimeError
@@ -31,6 +36,7 @@ from voicecli.ports import Connection, ConversationSetup
 from voicecli.providers.local import LOCAL
 from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.llm import Message
+from voicecli.providers.local.settings import LocalSettings
 from voicecli.providers.local.turn_detection import TurnDetector, TurnEnded
 from voicecli.telemetry import without_telemetry
 from voicecli.tools import ToolSchema
@@ -42,6 +48,7 @@ with without_telemetry():
 
 DATA = Path(__file__).parents[2] / "data"
 pytestmark = pytest.mark.usefixtures("model_path")
+shared = pytest.mark.usefixtures("shared_models")
 
 
 def recording(name: str) -> bytes:
@@ -112,6 +119,7 @@ async def test_a_spoken_question_is_answered_by_speech(models: Models) -> None:
     assert done.usage.cached_text_tokens > 40  # the head was read when loading
 
 
+@shared
 async def test_three_questions_of_which_the_second_needs_the_first() -> None:
     async with talking() as (connection, events):
         await say(connection, events, recording("three_questions.wav"))
@@ -125,6 +133,7 @@ async def test_three_questions_of_which_the_second_needs_the_first() -> None:
     assert "Paris" in replies[2]
 
 
+@shared
 async def test_a_written_question_and_history() -> None:
     history = [
         Turn("user", "a", "My dog is called Rex.", final=True),
@@ -138,6 +147,7 @@ async def test_a_written_question_and_history() -> None:
     assert not events.of(AudioChunk)
 
 
+@shared
 async def test_interruptions_stop_the_reply() -> None:
     async with talking() as (connection, events):
         await connection.send(SendText("Tell me about the moon."))
@@ -153,6 +163,7 @@ async def test_interruptions_stop_the_reply() -> None:
         assert "Paris" in said(events, "assistant")[-1]
 
 
+@shared
 async def test_noise_is_not_answered() -> None:
     random = np.random.default_rng(1)
     time = np.arange(16_000 * 3) / 16_000
@@ -244,9 +255,9 @@ async def test_a_file_that_is_no_model(tmp_path: Path) -> None:
     ("config", "says"),
     [
         (RealtimeConfig(voice="alloy"), "no voice 'alloy'. It has: joe"),
-        (RealtimeConfig(llm="gpt-9"), "llm: the offline engine has no model 'gpt-9'.*smollm2.*gguf.*URL"),
+        (config_of(LocalSettings, llm="gpt-9"), "llm: the offline engine has no model 'gpt-9'.*smollm2.*gguf.*URL"),
         (RealtimeConfig(model="gpt-9"), "model: the offline engine has no model 'gpt-9'"),
-        (RealtimeConfig(llm="/nowhere/x.gguf"), "no file /nowhere/x.gguf"),
+        (config_of(LocalSettings, llm="/nowhere/x.gguf"), "no file /nowhere/x.gguf"),
     ],
 )
 async def test_settings_that_name_nothing(config: RealtimeConfig, says: str) -> None:
@@ -278,17 +289,18 @@ async def test_a_load_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "x.gguf"
     path.write_bytes(b"no model")
     with pytest.raises(ConfigurationError, match="no language model"):
-        await LOCAL.connect(ConversationSetup(RealtimeConfig(llm=str(path))))
+        await LOCAL.connect(ConversationSetup(config_of(LocalSettings, llm=str(path))))
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
 
+@shared
 async def test_what_the_engine_lacks_is_said_once() -> None:
     config = RealtimeConfig(language="de-DE", turn_detection=SemanticVAD(), output="text")
     tool = ToolSchema("weather", "The weather.", {"type": "object"})
     async with talking(ConversationSetup(config, [tool])) as (_, events):
         await events.until_seen(Notice, 4)
     codes = [event.code for event in events.seen if isinstance(event, Notice)]
-    assert codes == ["tiny_model", "tools_unsupported", "language_unsupported", "turn_detection_unsupported"]
+    assert codes == ["tiny_model", "tools_unsupported", "language_unsupported", "setting_ignored"]
     (about_language,) = (event for event in events.seen if isinstance(event, Notice) and "language_" in event.code)
     assert about_language.message == "The offline engine hears and speaks English only, not 'de-DE'."
 

@@ -14,6 +14,7 @@ from voicecli.errors import AuthenticationError, QuotaExceededError, RealtimeErr
 from voicecli.providers.local.chat_endpoint import EndpointModel
 from voicecli.providers.local.filtered_model import FilteredModel
 from voicecli.providers.local.llm import Finish, Message, ToolCall
+from voicecli.providers.local.settings import LocalSettings
 from voicecli.tools import ToolSchema
 
 ASK = [Message("user", "Hi")]
@@ -34,6 +35,10 @@ def endpoint(running: Endpoint) -> Endpoint:
     return running
 
 
+def config(*, llm_api_key: str | None = None, **settings: Any) -> RealtimeConfig:
+    return RealtimeConfig(provider_settings=LocalSettings(llm_model="m", llm_api_key=llm_api_key), **settings)
+
+
 async def ask(
     endpoint: Endpoint, *replies: Reply, questions: int = 1, tools: Sequence[ToolSchema] = (), **settings: Any
 ) -> tuple[str, list[tuple[str, Any]], Finish]:
@@ -41,7 +46,7 @@ async def ask(
     left = list(replies)
     endpoint.reply = lambda request: left.pop(0) if len(left) > 1 else left[0]
     async with asyncio.timeout(20):
-        model = await EndpointModel.connect(endpoint.url, RealtimeConfig(llm_model="m", **settings))
+        model = await EndpointModel.connect(endpoint.url, config(**settings))
         filtered = FilteredModel(model, thinking_timeout_s=5)
         try:
             for _ in range(questions):
@@ -440,8 +445,7 @@ async def test_what_an_endpoint_refuses_is_left_out(
 ) -> None:
     picky = Picky(endpoint, fields, status, error)
     endpoint.reply = picky
-    config = RealtimeConfig(llm_model="m", max_output_tokens=50, temperature=0.5)
-    model = await EndpointModel.connect(endpoint.url, config)
+    model = await EndpointModel.connect(endpoint.url, config(max_output_tokens=50, temperature=0.5))
     try:
         first = [delta async for delta in model.stream(ASK, TOOLS)]
         assert len(endpoint.requests) == requests
@@ -466,7 +470,7 @@ async def test_a_request_that_is_refused_for_itself_is_an_error_and_teaches_noth
     refusals = [
         Reply(b'{"error": "the prompt is too long"}', status=400, kind="application/json", framing="length")
     ] * 3
-    model = await EndpointModel.connect(endpoint.url, RealtimeConfig(llm_model="m"))
+    model = await EndpointModel.connect(endpoint.url, config())
     try:
         replies = [*refusals, Reply(STREAM)]
         endpoint.reply = lambda request: replies.pop(0)
@@ -477,3 +481,12 @@ async def test_a_request_that_is_refused_for_itself_is_an_error_and_teaches_noth
         await model.aclose()
     assert endpoint.requests[-1]["reasoning_effort"] == "none"
     assert endpoint.requests[-1]["chat_template_kwargs"] == {"enable_thinking": False}
+
+
+async def test_thinking_that_is_asked_for(endpoint: Endpoint) -> None:
+    await ask(endpoint, Reply(STREAM), reasoning_effort="low")
+    assert endpoint.requests[0]["reasoning_effort"] == "low"
+    assert "chat_template_kwargs" not in endpoint.requests[0]
+    refusal = Reply(b'{"error": "unknown field: reasoning_effort"}', status=400, framing="length")
+    *_, finish = await ask(endpoint, refusal, Reply(STREAM), reasoning_effort="low")
+    assert [notice.code for notice in finish.notices] == ["setting_ignored"]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.loopback.openai_script import Call, Reply, tone
 from tests.providers.openai.conversation import WEATHER, Conversation
+from tests.support.settings import config_of
 from voicecli.commands import (
     AppendAudio,
     CancelResponse,
@@ -24,6 +25,7 @@ from voicecli.commands import (
 from voicecli.config import RealtimeConfig, SemanticVAD, VADMode
 from voicecli.errors import ProtocolError, RealtimeConnectionError
 from voicecli.events import AudioChunk, Interrupted, ResponseDone, ResponseStarted, ToolCallRequest, TranscriptUpdate
+from voicecli.providers.openai.settings import OpenAISettings
 
 CONFIG = RealtimeConfig(api_key="sk-test")
 NAMES = sorted(Conversation(CONFIG).codec._handlers)
@@ -101,7 +103,7 @@ CONFIGS = st.sampled_from(
     [
         CONFIG,
         RealtimeConfig(api_key="sk-test", vad_mode=VADMode.NONE),
-        RealtimeConfig(api_key="sk-test", turn_detection=SemanticVAD(), transcription_model="none"),
+        config_of(OpenAISettings, api_key="sk-test", turn_detection=SemanticVAD(), transcription_model="none"),
     ]
 )
 

@@ -6,6 +6,7 @@ from tests.loopback.openai_script import Reply, tone
 from tests.providers.openai.conversation import WEATHER, Conversation
 from tests.providers.openai.test_interruption import halfway
 from tests.providers.openai.test_tools import ONE, TWO
+from tests.support.settings import config_of
 from voicecli.commands import AppendAudio, EndTurn, SendImage, SendText, StartTurn, ToolResult
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.events import (
@@ -16,6 +17,7 @@ from voicecli.events import (
     SessionStarted,
     ToolCallRequest,
 )
+from voicecli.providers.openai.settings import OpenAISettings
 from voicecli.transcript import Turn
 
 SILENCE = AppendAudio(bytes(48 * 1_000))
@@ -204,7 +206,7 @@ def test_a_turn_answered_but_not_transcribed_is_transcribed_in_its_place() -> No
 
 
 def test_without_transcription_only_an_unanswered_turn_is_sent_again() -> None:
-    conversation = Conversation(RealtimeConfig(vad_mode=VADMode.NONE, transcription_model="none"))
+    conversation = Conversation(config_of(OpenAISettings, vad_mode=VADMode.NONE, transcription_model="none"))
     conversation.send(AppendAudio(tone(400)), EndTurn())
     conversation.dial()
     assert len(conversation.sent_of("input_audio_buffer.commit")) == 1

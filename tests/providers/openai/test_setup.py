@@ -9,13 +9,16 @@ import pytest
 
 from tests.loopback.openai_wire import RefusedError, check_client_frame
 from tests.providers.openai.conversation import WEATHER, Conversation
-from voicecli.config import MCPServer, RealtimeConfig, Retention, SemanticVAD, ServerVAD, VADMode
+from tests.support.settings import config_of
+from voicecli.config import RealtimeConfig, SemanticVAD, ServerVAD, VADMode
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
 from voicecli.events import Notice
 from voicecli.ports import ConversationSetup
 from voicecli.providers.openai import OPENAI, OpenAICodec
+from voicecli.providers.openai.settings import MCPServer, OpenAISettings, Retention
 
-EVERYTHING = RealtimeConfig(
+EVERYTHING = config_of(
+    OpenAISettings,
     voice="cedar",
     system_prompt="Be brief.",
     language="pt-BR",
@@ -78,8 +81,12 @@ def test_the_address_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
 def test_who_is_asking(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     assert codec().headers == {"Authorization": f"Bearer {key}"}
     monkeypatch.setenv("OPENAI_ORG_ID", "org-env")
-    config = RealtimeConfig(
-        api_key="sk-mine", organization="org-1", project="p", headers={"X-More": "1", "openai-project": "q"}
+    config = config_of(
+        OpenAISettings,
+        api_key="sk-mine",
+        organization="org-1",
+        project="p",
+        headers={"X-More": "1", "openai-project": "q"},
     )
     assert codec(config).headers == {
         "Authorization": "Bearer sk-mine",
@@ -95,7 +102,7 @@ def test_azure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://res.openai.azure.com/")
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", "az-key")
     assert OPENAI.is_configured()
-    made = codec(RealtimeConfig(model="my-deployment", organization="org"))
+    made = codec(config_of(OpenAISettings, model="my-deployment", organization="org"))
     assert made.url == "wss://res.openai.azure.com/openai/v1/realtime?model=my-deployment"
     assert made.headers == {"api-key": "az-key"}
 
@@ -217,13 +224,13 @@ def test_semantic_turn_detection() -> None:
     ],
 )
 def test_transcription(model: str | None, expected: dict[str, Any] | None) -> None:
-    given = session(RealtimeConfig(transcription_model=model, language="de"))["audio"]["input"]
+    given = session(config_of(OpenAISettings, transcription_model=model, language="de"))["audio"]["input"]
     assert given.get("transcription") == expected
 
 
 @pytest.mark.parametrize("model", ["gpt-realtime-1.5", "gpt-realtime-2025-08-28", "gpt-realtime-mini", "my-model"])
 def test_what_a_model_does_not_take_is_left_out_and_said_once(model: str) -> None:
-    config = RealtimeConfig(model=model, reasoning_effort="high", parallel_tool_calls=False, temperature=0.5)
+    config = config_of(OpenAISettings, model=model, reasoning_effort="high", parallel_tool_calls=False, temperature=0.5)
     conversation = Conversation(config)
     assert not {"reasoning", "parallel_tool_calls", "temperature"} & set(conversation.sent[0]["session"])
     said = [notice.message.split()[0] for notice in conversation.all(Notice) if notice.code == "setting_ignored"]

@@ -4,6 +4,7 @@ import pytest
 
 from tests.loopback.openai_script import Call, McpCall, Reply, tone
 from tests.providers.openai.conversation import WEATHER, Conversation
+from tests.support.settings import config_of
 from voicecli.commands import (
     AnswerApproval,
     AppendAudio,
@@ -14,7 +15,7 @@ from voicecli.commands import (
     StartTurn,
     ToolResult,
 )
-from voicecli.config import MCPServer, RealtimeConfig, VADMode
+from voicecli.config import RealtimeConfig, VADMode
 from voicecli.events import (
     ApprovalRequest,
     ErrorOccurred,
@@ -24,6 +25,7 @@ from voicecli.events import (
     ToolCallCancelled,
     ToolCallRequest,
 )
+from voicecli.providers.openai.settings import MCPServer, OpenAISettings
 
 ONE = Reply(text="", calls=(Call(name="weather", arguments='{"place":"Rome"}', call_id="c1"),))
 TWO = Reply(text="", calls=(Call(name="weather", call_id="c1"), Call(name="weather", call_id="c2")))
@@ -209,7 +211,7 @@ def test_events_that_come_twice_count_once() -> None:
 def test_an_approval_goes_through_and_its_outcome_is_answered_once(approve: bool) -> None:
     server = MCPServer(label="docs", url="https://docs.example")
     reply = Reply(text="", mcp=McpCall(name="search", arguments='{"q":1}', needs_approval=True))
-    conversation = Conversation(RealtimeConfig(mcp_servers=(server,)), replies=[reply, Reply(text="Found.")])
+    conversation = Conversation(config_of(OpenAISettings, mcp_servers=(server,)), replies=[reply, Reply(text="Found.")])
     conversation.send(SendText("Search"))
     conversation.settle()
     (request,) = conversation.all(ApprovalRequest)
@@ -224,7 +226,7 @@ def test_an_approval_goes_through_and_its_outcome_is_answered_once(approve: bool
 def test_a_call_by_the_server_is_answered_after_it_is_over() -> None:
     server = MCPServer(label="docs", url="https://docs.example", require_approval="never")
     replies = [Reply(text="", mcp=McpCall(name="search")), Reply(text="Found.")]
-    conversation = Conversation(RealtimeConfig(mcp_servers=(server,)), replies=replies)
+    conversation = Conversation(config_of(OpenAISettings, mcp_servers=(server,)), replies=replies)
     conversation.send(SendText("Search"))
     conversation.settle()
     assert conversation.said("assistant") == ["Found."]

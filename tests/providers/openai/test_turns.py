@@ -6,6 +6,7 @@ import pytest
 
 from tests.loopback.openai_script import Reply, tone
 from tests.providers.openai.conversation import Conversation
+from tests.support.settings import config_of
 from voicecli.commands import AppendAudio, ClearAudio, EndTurn, PauseAudio, SendImage, SendText, StartTurn
 from voicecli.config import RealtimeConfig, SemanticVAD, ServerVAD, VADMode
 from voicecli.events import (
@@ -19,6 +20,7 @@ from voicecli.events import (
     TranscriptUpdate,
 )
 from voicecli.ports import Expiring
+from voicecli.providers.openai.settings import OpenAISettings
 
 SILENCE = AppendAudio(bytes(48 * 1_000))
 
@@ -101,7 +103,7 @@ def test_a_failed_transcription_is_a_notice_and_the_turn_goes_on() -> None:
 
 
 def test_without_transcription_nobody_is_told_of_the_users_words() -> None:
-    conversation = Conversation(RealtimeConfig(transcription_model="none"))
+    conversation = Conversation(config_of(OpenAISettings, transcription_model="none"))
     speak(conversation)
     conversation.send(SILENCE)
     conversation.settle()

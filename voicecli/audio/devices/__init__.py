@@ -1,3 +1,3 @@
-"""Microphone and loudspeaker, through PortAudio. Knows the rest of `audio` and the errors."""
+"""Microphone and loudspeaker, through PortAudio. Knows the rest of `audio` and the vocabulary."""
 
 __all__: list[str] = []

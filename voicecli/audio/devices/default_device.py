@@ -1,36 +1,35 @@
-"""Which devices are the default ones just now, while PortAudio itself knows only those of when it was initialised.
+"""The default devices of the moment: PortAudio itself knows only those of when it was initialised.
 
-PortAudio would have to be initialised anew to be asked, which closes every stream. So another process is asked: that
+It would have to be initialised anew to be asked, which closes every stream. So another process is asked: that
 takes 60 to 100 ms of one core (measured on Linux; starting it holds up this process for up to 7 ms, less than a block),
 disturbs no sound, and cannot hang this one.
 """
 
-import asyncio
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import Future
 
 from voicecli.audio.devices.listing import Kind
+from voicecli.threads import run_in_thread
 
 __all__ = ["LOOK_EVERY_S", "default_name", "keeps_its_device"]
 
 LOOK_EVERY_S = 5.0
-"""How often to ask: 1 to 2 % of a core."""
+"""The interval between two looks, in seconds: they take 1 to 2 % of a core."""
 
 _FRESH_S = 4.0  # less than LOOK_EVERY_S: microphone and loudspeaker share an answer, and none gets the same one twice
 _TIMEOUT_S = 4.0
 _MOST_FAILURES = 3  # in a row; then this computer does not want it
 
-# PortAudio's names of the sound systems whose streams stay with the device they were opened on, and which anybody may
-# ask. ALSA, JACK and sound servers lead a stream to the new default by themselves. ASIO loads drivers that belong to
-# one process at a time, and WDM-KS has no default; these two, and what is unknown, are left alone.
+# PortAudio's names of the host APIs whose streams stay with the device they were opened on, and which anybody may ask.
+# ALSA, JACK and sound servers lead a stream to the new default by themselves. ASIO loads drivers that belong to one
+# process at a time, and WDM-KS has no default; these two, and unknown ones, are left alone.
 _KEEPING = frozenset({"Core Audio", "MME", "Windows DirectSound", "Windows WASAPI"})
 
-# It ends itself, also if this process is no more.
+# The program ends itself, also if this process is no more.
 _PROGRAM = """
 import faulthandler, json, sys
 faulthandler.dump_traceback_later(float(sys.argv[1]), exit=True)
@@ -47,17 +46,13 @@ print(json.dumps(names))
 
 
 def keeps_its_device(host_api: str) -> bool:
-    """Whether a stream of this sound system (PortAudio's name) stays where it is when the default changes."""
+    """Whether a stream of this host API (PortAudio's name) stays with its device when the default changes."""
     return host_api in _KEEPING
 
 
 async def default_name(kind: Kind) -> str:
     """The name of the default device; "" when there is none, or it cannot be found out. Takes seconds at most."""
-    names: Future[dict[str, str]] = Future()
-    names.set_running_or_notify_cancel()  # from now on it cannot be cancelled: the thread may always set its result
-    # No thread of the event loop's own, for which the end of the program would wait.
-    threading.Thread(target=lambda: names.set_result(_LOOKS.names()), name="voicecli-default", daemon=True).start()
-    return (await asyncio.wrap_future(names)).get(kind, "")
+    return (await run_in_thread(_LOOKS.names)).get(kind, "")
 
 
 class _Looks:

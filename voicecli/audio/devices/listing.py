@@ -1,9 +1,9 @@
-"""Which microphones and loudspeakers there are, and which one is meant."""
+"""The list of microphones and loudspeakers, and the choice of one by name or number."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from voicecli.audio.devices.portaudio import SOUND_SYSTEM
+from voicecli.audio.devices.portaudio import PORTAUDIO
 from voicecli.errors import AudioDeviceError
 
 __all__ = ["NOUN", "Device", "Kind", "choose_device", "known_devices", "list_devices"]
@@ -15,12 +15,12 @@ NOUN: dict[Kind, str] = {"input": "microphone", "output": "loudspeaker"}
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device as PortAudio sees it.
+    """A device as PortAudio lists it.
 
     Attributes:
         number: by which it can be chosen as well as by its name; changes when devices come and go.
-        host_api: the sound system behind it: "ALSA", "Core Audio", "Windows WASAPI" ...
-        input_channels, output_channels: how many it has; 0 where it cannot.
+        host_api: PortAudio's name of the operating system's interface: "ALSA", "Core Audio", "Windows WASAPI" ...
+        input_channels, output_channels: how many it has; 0 where it records, or plays, nothing.
         sample_rate: its own, in Hz.
         default_input, default_output: whether it is used when none is chosen.
     """
@@ -35,25 +35,26 @@ class Device:
     default_output: bool
 
     def channels(self, kind: Kind) -> int:
-        """How many it has of this kind."""
+        """The number of its channels of this kind."""
         return self.input_channels if kind == "input" else self.output_channels
 
     def is_default(self, kind: Kind) -> bool:
+        """Whether it is used for this kind when none is chosen."""
         return self.default_input if kind == "input" else self.default_output
 
 
 def list_devices() -> list[Device]:
-    """The devices that are there now. Sound that plays is interrupted for a moment.
+    """The devices that are there now. Streams that are open are interrupted for a moment.
 
     Raises:
         AudioDeviceError: PortAudio is missing or does not answer.
     """
 
     def look(portaudio: Any) -> list[Device]:
-        SOUND_SYSTEM.refresh(portaudio)
+        PORTAUDIO.refresh(portaudio)
         return known_devices(portaudio)
 
-    return SOUND_SYSTEM.call(look)
+    return PORTAUDIO.call(look)
 
 
 def known_devices(portaudio: Any) -> list[Device]:
@@ -76,7 +77,7 @@ def known_devices(portaudio: Any) -> list[Device]:
 
 
 def choose_device(devices: list[Device], kind: Kind, wanted: str | int | None) -> Device:
-    """The device that is meant.
+    """Choose a device.
 
     Args:
         wanted: its number, its name, or a part of its name in which case does not matter; None for the default.
@@ -91,27 +92,31 @@ def choose_device(devices: list[Device], kind: Kind, wanted: str | int | None) -
             advice="Connect one, and see that the sound server runs. `voice list-devices` shows what is there; "
             "without one, name a recording: --input FILE --output FILE.",
         )
+    default = next((device for device in able if device.is_default(kind)), able[0])
     if wanted is None:
-        return next((device for device in able if device.is_default(kind)), able[0])
-    text = str(wanted).strip().casefold()
-    if text.isdecimal():
-        fitting = [device for device in able if device.number == int(text)]
-    else:
-        fitting = [device for device in able if device.name.casefold() == text] or [
-            device for device in able if text in device.name.casefold()
-        ]
-        if len(fitting) > 1:
-            # Windows lists a device once for each of its sound systems: the one that the default belongs to.
-            usual = next((device.host_api for device in able if device.is_default(kind)), able[0].host_api)
-            fitting = [device for device in fitting if device.host_api == usual] or fitting
-    if not fitting:
+        return default
+    matching = _matching(able, str(wanted).strip().casefold(), default.host_api)
+    if not matching:
         raise AudioDeviceError(f"There is no {NOUN[kind]} {wanted!r}.", advice=f"There are: {_names(able)}.")
-    if len(fitting) > 1:
+    if len(matching) > 1:
         raise AudioDeviceError(
-            f"{wanted!r} fits more than one {NOUN[kind]}: {_names(fitting)}.",
+            f"{wanted!r} fits more than one {NOUN[kind]}: {_names(matching)}.",
             advice="Give more of its name, or its number.",
         )
-    return fitting[0]
+    return matching[0]
+
+
+def _matching(devices: list[Device], wanted: str, preferred_api: str) -> list[Device]:
+    """The devices of a number, of a name, or with a part of the name, in lower case."""
+    if wanted.isdecimal():
+        return [device for device in devices if device.number == int(wanted)]
+    matching = [device for device in devices if device.name.casefold() == wanted]
+    if not matching:
+        matching = [device for device in devices if wanted in device.name.casefold()]
+    if len(matching) > 1:
+        # Windows lists a device once for each of its host APIs: the one that the default belongs to.
+        matching = [device for device in matching if device.host_api == preferred_api] or matching
+    return matching
 
 
 def _names(devices: list[Device]) -> str:

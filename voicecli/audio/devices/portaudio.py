@@ -1,8 +1,8 @@
-"""PortAudio: loaded, and spoken to, by one thread. The only importer of `sounddevice`.
+"""PortAudio, loaded and called by one thread. The only importer of `sounddevice`.
 
-PortAudio is one for the process, is not safe to be called by several threads, and knows only the devices that were
-there when it was initialised. So one thread makes all calls, in order, and initialises it again when devices have
-come or gone, which closes every stream there is: whoever keeps one open registers it here.
+There is one PortAudio in a process; it is not thread-safe, and knows only the devices that were there when it was
+initialised. So one thread makes all calls, in order, and initialises it again when devices have come or gone, which
+closes every stream there is: streams that are to be kept open are registered here.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 from voicecli.audio.devices.stderr_guard import quiet_stderr, trim_stderr
 from voicecli.errors import AudioDeviceError
 
-__all__ = ["SOUND_SYSTEM", "Reopenable", "SoundSystem", "describe"]
+__all__ = ["PORTAUDIO", "PortAudioThread", "Reopenable", "describe"]
 
 _log = logging.getLogger(__name__)
 
@@ -41,21 +41,21 @@ _INSTALL = (
 
 
 class Reopenable(Protocol):
-    """A stream that can be closed and opened again; both are called by the sound system's thread only."""
+    """A stream that can be closed and opened again; both are called by the PortAudio thread only."""
 
     @property
     def alive(self) -> bool:
-        """Whether sound flows through it."""
+        """Whether audio flows through it."""
 
     def close_now(self) -> None: ...
     def open_now(self, portaudio: Any) -> None: ...
 
 
-class SoundSystem:
-    """Makes calls to PortAudio.
+class PortAudioThread:
+    """The thread that makes all calls to PortAudio; it starts with the first one.
 
     Attributes:
-        streams: those that are open or to be opened again; the sound system's thread alone may look.
+        streams: those that are open or to be opened again; for calls on this thread alone.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class SoundSystem:
         return future
 
     def call(self, call: Callable[[Any], _T]) -> _T:
-        """What `call` returns; waits for it.
+        """Wait for what `call` returns.
 
         Raises:
             AudioDeviceError: PortAudio is missing, fails, or does not answer; and what `call` raises.
@@ -95,7 +95,7 @@ class SoundSystem:
             raise _no_answer() from None
 
     async def run(self, call: Callable[[Any], _T]) -> _T:
-        """As `call`, without holding up the event loop."""
+        """Wait as `call` does, without holding up the event loop."""
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
                 return await asyncio.wrap_future(self.submit(call))
@@ -117,9 +117,9 @@ class SoundSystem:
         await asyncio.wait([future], timeout=timeout_s)
 
     def refresh(self, portaudio: Any) -> None:
-        """Look anew for devices. Streams that are alive are interrupted for it, and opened again.
+        """List the devices anew. Streams that are alive are interrupted for it, and opened again.
 
-        To be called by what `submit`, `call` or `run` calls.
+        For calls on this thread alone.
         """
         interrupted = [stream for stream in self.streams if stream.alive]
         for stream in list(self.streams):
@@ -139,7 +139,7 @@ class SoundSystem:
         """End PortAudio, as sounddevice does by itself at the end of a program; but wait no longer than 2 s for it.
 
         Returns:
-            Whether it has ended. Otherwise the driver hangs, and will call what is gone if the interpreter ends in
+            whether it has ended. Otherwise the driver hangs, and will call what is gone if the interpreter ends in
             good order: leave by `os._exit`.
         """
         if self._portaudio is None:
@@ -189,12 +189,12 @@ class SoundSystem:
         return self._portaudio
 
 
-SOUND_SYSTEM = SoundSystem()
-"""The one of this process."""
+PORTAUDIO = PortAudioThread()
+"""The PortAudio thread of this process."""
 
 
 def describe(error: Exception) -> str:
-    """What PortAudio says. Its `str()` asks PortAudio once more, which may fail as well; on its thread only."""
+    """PortAudio's words for an error. Its `str()` asks PortAudio once more, which may fail; on its thread only."""
     try:
         return str(error)
     except Exception:
@@ -202,11 +202,11 @@ def describe(error: Exception) -> str:
 
 
 def _no_answer() -> AudioDeviceError:
-    return AudioDeviceError("The sound system does not answer.", advice=_RESTART)
+    return AudioDeviceError("PortAudio does not answer.", advice=_RESTART)
 
 
 def _failed(error: Exception) -> AudioDeviceError:
-    return AudioDeviceError(f"The sound system failed: {describe(error)}.", advice=_RESTART)
+    return AudioDeviceError(f"PortAudio failed: {describe(error)}.", advice=_RESTART)
 
 
 def _install_advice() -> str:

@@ -1,4 +1,4 @@
-"""Keeps C libraries from writing over the terminal."""
+"""Redirection of file descriptor 2, to keep C libraries from writing over the terminal."""
 
 import contextlib
 import logging
@@ -18,7 +18,7 @@ _MOST_KEPT = 64 * 1024  # bytes on the disk; a conversation may last for hours b
 
 
 class _Redirection:
-    """File descriptor 2 leads to a temporary file as long as anybody wants it; the last one restores it."""
+    """Leads file descriptor 2 to a temporary file as long as it has users; the last one restores it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -93,7 +93,7 @@ class _Redirection:
         return self._take()
 
     def _take(self) -> str:
-        """What was written since the last time, at most the first of it; the file is empty then.
+        """Empty the file; what was written since the last time, at most the first 64 KB of it.
 
         Descriptor 2 has its position in common with the file: what is written from now on begins at 0. A message that
         comes just meanwhile may be damaged or lost.
@@ -128,5 +128,5 @@ def quiet_stderr() -> Iterator[None]:
 
 
 def trim_stderr() -> None:
-    """While `quiet_stderr` is in use, pass on to the log what has gathered, when that is much. Call it now and then."""
+    """Pass on to the log what has gathered while `quiet_stderr` is in use, when that is much. Call it now and then."""
     _redirection.trim()

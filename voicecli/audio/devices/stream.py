@@ -1,4 +1,4 @@
-"""A stream of a sound device that is kept alive: opened again when it falls silent or the default is another."""
+"""A device's stream with a watchdog: opened again when no block comes, or when the default is another device."""
 
 import asyncio
 import contextlib
@@ -6,50 +6,36 @@ import functools
 import itertools
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from voicecli.audio.devices.default_device import LOOK_EVERY_S, default_name, keeps_its_device
 from voicecli.audio.devices.listing import NOUN, Kind, choose_device, known_devices
-from voicecli.audio.devices.portaudio import SOUND_SYSTEM, describe
+from voicecli.audio.devices.opening import Callback, DeviceFormat, open_stream
+from voicecli.audio.devices.portaudio import PORTAUDIO
 from voicecli.errors import AudioDeviceError
 
-__all__ = ["Block", "DeviceFormat", "DeviceStream", "OnNotice"]
+__all__ = ["METER_MS", "Block", "DeviceStream", "OnNotice"]
 
 _log = logging.getLogger(__name__)
 
 OnNotice = Callable[[str, str], None]
 """Is told a stable code and a message for people, on the event loop."""
 
-# Measured through PulseAudio on two cores. With 10 ms blocks "low" is a buffer of 20 ms: silence comes 44 to 54 ms
-# after `clear()`, and nothing is missed until other programs want both cores; 60 ms then suffice. 20 ms blocks cannot
-# do with less than 40 ms, and silence takes 80 to 95 ms.
-_BLOCK_MS = 10
-_LATENCIES: tuple[str | float, ...] = ("low", 0.04, 0.08, 0.16)  # from one to the next when sound breaks up
-_STRAIN_KEPT = 0.98  # of the count of missed blocks, per tick: half of it after 3.4 s
-_TOO_MUCH_STRAIN = 1.5  # one block may be missed, two soon after each other are a habit
-_TICK_S = 0.1  # how often it is looked whether blocks still come
-_SILENT_TICKS = 5  # that many looks without a block: the device is dead
+METER_MS = 60
+"""The duration of the latest audio that devices keep for a meter, in milliseconds."""
+
+_LATENCIES: tuple[str | float, ...] = ("low", 0.04, 0.08, 0.16)  # the next one after too many xruns
+_XRUNS_REMEMBERED = 0.98  # of the count of xruns, per tick: half of it after 3.4 s
+_TOO_MANY_XRUNS = 1.5  # one may happen, two soon after each other will happen again
+_TICK_S = 0.1  # of the watchdog
+_STALLED_TICKS = 5  # that many ticks without a block: the device is lost
 _PROOF_TICKS = 3
 _OPENING_TICKS = 12  # a device just opened gets longer: Bluetooth takes a second
 _RETRY_S = 0.5
 _CLOSE_TIMEOUT_S = 2.0
 _TRIES_BEFORE_DEFAULT = 2
-_TRIES_BETWEEN_LOOKS = 32  # for new devices, which interrupts the other stream
-_HIGHEST_LATENCY_S = 2.0  # more than that is no latency but a driver without a clock
-
-_INVALID_RATE, _INVALID_CHANNELS = -9997, -9998
-_BUSY, _INVALID_DEVICE = -9985, -9996
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceFormat:
-    """How a device was opened: PCM16 at `sample_rate` Hz with interleaved `channels`."""
-
-    name: str
-    sample_rate: int
-    channels: int
-
+_TRIES_BETWEEN_LISTINGS = 32  # which interrupt the other stream
+_MAX_LATENCY_S = 2.0  # more than that is no latency but a driver without a clock
 
 Block = Callable[[Any, DeviceFormat, float], None]
 """Takes or fills a block of the device's memory, given how long it is from or to the air, in seconds.
@@ -74,13 +60,13 @@ class DeviceStream:
         block: gets every block.
         on_notice: is told, on the event loop, by a code that begins with "microphone" or "loudspeaker": _lost and then
             _back or _changed, _changed alone when another has become the default, _failed at the first failure.
-        on_skip: is called on the audio thread when the device says that sound was lost, or silence put in.
+        on_discontinuity: is called on the audio thread when the device reports that audio was lost, or silence put in.
 
     Attributes:
         blocks: how many came.
-        missed: how many times the device says that a block came too late, while it mattered.
+        xruns: how many underflows (loudspeaker) or overflows (microphone) the device reported while audible.
         failures: how many blocks failed by a defect.
-        matters: set by `block`: whether it would be noticed now if a block were missed.
+        audible: set by `block`: whether an xrun would be noticed now.
         format: how it is open.
     """
 
@@ -91,28 +77,28 @@ class DeviceStream:
         sample_rate: int,
         block: Block,
         on_notice: OnNotice | None,
-        on_skip: Callable[[], None] | None = None,
+        on_discontinuity: Callable[[], None] | None = None,
     ) -> None:
         self.kind: Kind = kind
         self.blocks = 0
-        self.missed = 0
+        self.xruns = 0
         self.failures = 0
-        self.matters = kind == "input"
+        self.audible = kind == "input"
         self.format: DeviceFormat | None = None
         self._wanted = device
         self._asked = device  # None once the default has taken its place
         self._sample_rate = sample_rate
         self._block = block
         self._on_notice = on_notice or (lambda code, message: None)
-        self._on_skip = on_skip or (lambda: None)
+        self._on_discontinuity = on_discontinuity or (lambda: None)
         self._latency = 0  # index in _LATENCIES
-        self._raw: Any = None  # the sound system's thread alone touches it
+        self._raw: Any = None  # the PortAudio thread alone touches it
         self._flowing = False
         self._ended = asyncio.Event()  # PortAudio says that the stream is over
         self._failure: Exception | None = None  # the first, until it is told
         self._told_name = ""  # of the device that the user knows to be in use
         self._may_follow = False  # PortAudio itself would stay with the device when another becomes the default
-        self._outdated = False  # another has become the default
+        self._default_changed = False
         self._defects = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening = asyncio.Lock()
@@ -125,12 +111,12 @@ class DeviceStream:
         return self._raw is not None and self._flowing
 
     @property
-    def kept(self) -> bool:
+    def kept_open(self) -> bool:
         """Whether it is open, or will be opened again: blocks may come."""
         return bool(self._tasks) and not self._closed
 
     async def open(self) -> None:
-        """Open it, and see from now on that it stays open. Idempotent; does nothing once it is closed.
+        """Open it, and keep it open from now on. Idempotent; does nothing once it is closed.
 
         Raises:
             AudioDeviceError: it cannot be opened.
@@ -140,9 +126,9 @@ class DeviceStream:
                 return
             self._loop = asyncio.get_running_loop()
             try:
-                await SOUND_SYSTEM.run(self._open_first)
+                await PORTAUDIO.run(self._open_first)
             except BaseException:
-                SOUND_SYSTEM.submit(self._forget)  # it may still be opened; then this comes after it
+                PORTAUDIO.submit(self._forget)  # it may still be opened; then this comes after it
                 raise
             if self._closed:  # meanwhile, which has it forgotten
                 return
@@ -150,7 +136,7 @@ class DeviceStream:
             noun = NOUN[self.kind]
             self._tasks = [asyncio.create_task(self._watch(), name=f"voicecli-{noun}")]
             if self._wanted is None:
-                self._tasks.append(asyncio.create_task(self._follow(), name=f"voicecli-default-{noun}"))
+                self._tasks.append(asyncio.create_task(self._follow_default(), name=f"voicecli-default-{noun}"))
 
     async def aclose(self) -> None:
         """Stop at once; idempotent. A driver that hangs is not waited for: it is told to stop when it wakes up."""
@@ -158,21 +144,21 @@ class DeviceStream:
         for task in self._tasks:
             task.cancel()
         if self._loop is not None:
-            await SOUND_SYSTEM.run_regardless(self._forget, _CLOSE_TIMEOUT_S)
+            await PORTAUDIO.run_regardless(self._forget, _CLOSE_TIMEOUT_S)
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    # -- on the sound system's thread
+    # -- on the PortAudio thread
 
     def close_now(self) -> None:
-        """Close the stream, without another word."""
+        """Close the stream, and tell nobody."""
         raw, self._raw, self._flowing = self._raw, None, False
         if raw is not None:
             raw.abort(ignore_errors=True)
             raw.close(ignore_errors=True)
 
     def open_now(self, portaudio: Any) -> None:
-        """Open the stream that was asked for, in the format that the device takes.
+        """Open the stream that was asked for, in a format that the device takes.
 
         Raises:
             AudioDeviceError: it cannot be opened.
@@ -180,85 +166,64 @@ class DeviceStream:
         if self._closed:
             return
         device = choose_device(known_devices(portaudio), self.kind, self._asked)
-        stream = portaudio.RawInputStream if self.kind == "input" else portaudio.RawOutputStream
-        refusal: Exception | None = None
-        # The wire's rate and one channel, if the device or what stands before it will convert.
-        for channels in dict.fromkeys((1, min(2, device.channels(self.kind)))):
-            for rate in dict.fromkeys((self._sample_rate, device.sample_rate)):
-                opened = DeviceFormat(device.name, rate, channels)
-                try:
-                    raw = stream(
-                        samplerate=rate,
-                        blocksize=rate * _BLOCK_MS // 1000,
-                        device=device.number,
-                        channels=channels,
-                        dtype="int16",
-                        latency=_LATENCIES[self._latency],
-                        callback=self._callback(opened),
-                        finished_callback=self._finished,
-                    )
-                except portaudio.PortAudioError as error:
-                    refusal = error
-                    if _code(error) not in {_INVALID_RATE, _INVALID_CHANNELS}:
-                        raise _refused(self.kind, device.name, error) from error
-                    continue
-                try:
-                    raw.start()
-                except portaudio.PortAudioError as error:
-                    raw.close(ignore_errors=True)
-                    raise _refused(self.kind, device.name, error) from error
-                self._raw, self.format, self._flowing = raw, opened, True
-                self._may_follow = keeps_its_device(device.host_api)
-                return
-        assert refusal is not None
-        raise _refused(self.kind, device.name, refusal) from refusal
+        self._raw, self.format = open_stream(
+            portaudio,
+            device,
+            self.kind,
+            self._sample_rate,
+            latency=_LATENCIES[self._latency],
+            make_callback=self._callback,
+            on_finished=self._finished,
+        )
+        self._flowing = True
+        self._may_follow = keeps_its_device(device.host_api)
 
     def _open_first(self, portaudio: Any) -> None:
         # A device may have come since PortAudio looked. That interrupts what plays: then only if it must be.
-        others = any(stream.alive for stream in SOUND_SYSTEM.streams)
-        SOUND_SYSTEM.streams.add(self)
+        others = any(stream.alive for stream in PORTAUDIO.streams)
+        PORTAUDIO.streams.add(self)
         if others:
             with contextlib.suppress(AudioDeviceError):
                 self.open_now(portaudio)
                 return
-        SOUND_SYSTEM.refresh(portaudio)
+        PORTAUDIO.refresh(portaudio)
         self.open_now(portaudio)
 
-    def _reopen(self, portaudio: Any, *, look_anew: bool) -> None:
+    def _reopen(self, portaudio: Any, *, list_anew: bool) -> None:
         self.close_now()
-        if look_anew or not any(stream.alive for stream in SOUND_SYSTEM.streams):
-            SOUND_SYSTEM.refresh(portaudio)
+        if list_anew or not any(stream.alive for stream in PORTAUDIO.streams):
+            PORTAUDIO.refresh(portaudio)
         self.open_now(portaudio)
 
-    def _reopen_wider(self, portaudio: Any) -> None:
-        """Have the device keep more in hand."""
+    def _reopen_with_latency(self, portaudio: Any) -> None:
+        """Open it with the present latency, once it has played what it was given."""
         raw, self._raw = self._raw, None  # before it ends: that is no loss
         if raw is not None:
-            raw.stop(ignore_errors=True)  # plays what it was given
+            raw.stop(ignore_errors=True)
             raw.close(ignore_errors=True)
         self.open_now(portaudio)
 
     def _forget(self, portaudio: Any) -> None:
         self.close_now()
-        SOUND_SYSTEM.streams.discard(self)
+        PORTAUDIO.streams.discard(self)
 
     # -- on the audio thread
 
-    def _callback(self, opened: DeviceFormat) -> Callable[[Any, int, Any, Any], None]:
+    def _callback(self, opened: DeviceFormat) -> Callback:
         is_input = self.kind == "input"
 
         def called(buffer: Any, frames: int, time: Any, status: Any) -> None:
             self.blocks += 1
-            skipped = status.input_overflow or status.output_underflow
-            if skipped:
-                self.missed += self.matters
+            is_xrun = status.input_overflow or status.output_underflow
+            if is_xrun:
+                self.xruns += self.audible
             latency = (
                 time.currentTime - time.inputBufferAdcTime if is_input else time.outputBufferDacTime - time.currentTime
             )
             try:
-                if skipped:
-                    self._on_skip()
-                self._block(buffer, opened, latency if 0 <= latency <= _HIGHEST_LATENCY_S else 0.0)
+                if is_xrun:
+                    self._on_discontinuity()
+                self._block(buffer, opened, latency if 0 <= latency <= _MAX_LATENCY_S else 0.0)
             except Exception as error:
                 # Raised, it would end the stream and with it the conversation.
                 if not self.failures:
@@ -278,43 +243,43 @@ class DeviceStream:
     # -- on the event loop
 
     async def _watch(self) -> None:
-        """Counts looks, not time: so a computer that slept, or an event loop that stalled, raises no alarm."""
-        seen, still, allowed = self.blocks, 0, _OPENING_TICKS
-        missed, strain = self.missed, 0.0
+        """Watchdog. It counts ticks, not time: a computer that slept, or a stalled event loop, raises no alarm."""
+        seen, stalled, allowed = self.blocks, 0, _OPENING_TICKS
+        xruns, recent_xruns = self.xruns, 0.0
         while True:
             await self._tick()
             if self.blocks != seen:
-                seen, still, allowed = self.blocks, 0, _SILENT_TICKS
+                seen, stalled, allowed = self.blocks, 0, _STALLED_TICKS
             else:
-                still += 1
-            strain = strain * _STRAIN_KEPT + self.missed - missed
-            missed = self.missed
+                stalled += 1
+            recent_xruns = recent_xruns * _XRUNS_REMEMBERED + self.xruns - xruns
+            xruns = self.xruns
             self._tell_failure()
-            if self._ended.is_set() or still >= allowed:
+            if self._ended.is_set() or stalled >= allowed:
                 self._flowing = False
                 await self._recover()
-                seen, still, allowed = self.blocks, 0, _SILENT_TICKS
-            elif self._outdated:
-                self._outdated = False
-                await self._attempt(functools.partial(self._reopen, look_anew=True))
-                seen, still, allowed = self.blocks, 0, _OPENING_TICKS
-            elif strain > _TOO_MUCH_STRAIN and self._latency + 1 < len(_LATENCIES):
-                strain = 0.0
+                seen, stalled, allowed = self.blocks, 0, _STALLED_TICKS
+            elif self._default_changed:
+                self._default_changed = False
+                await self._attempt(functools.partial(self._reopen, list_anew=True))
+                seen, stalled, allowed = self.blocks, 0, _OPENING_TICKS
+            elif recent_xruns > _TOO_MANY_XRUNS and self._latency + 1 < len(_LATENCIES):
+                recent_xruns = 0.0
                 self._latency += 1
-                _log.debug("The %s misses blocks; its latency is now %s s", NOUN[self.kind], _LATENCIES[self._latency])
-                await self._attempt(self._reopen_wider)  # if in vain, no block comes, and the next looks find it
+                _log.debug("The %s has xruns; its latency is now %s s", NOUN[self.kind], _LATENCIES[self._latency])
+                await self._attempt(self._reopen_with_latency)  # if in vain, no block comes, and the next ticks find it
             self._tell_change()
 
     async def _tick(self) -> None:
-        """Until the next look."""
+        """Wait for the next tick, or the end of the stream."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_TICK_S):
                 await self._ended.wait()
 
     async def _attempt(self, call: Callable[[Any], None]) -> bool:
-        """Whether the sound system could do it. Whatever goes wrong, somebody must go on watching."""
+        """Have PortAudio do something; whether it could. Whatever goes wrong, the watchdog must go on."""
         try:
-            await SOUND_SYSTEM.run(call)
+            await PORTAUDIO.run(call)
         except AudioDeviceError as error:
             _log.debug("%s", error)
         except Exception:
@@ -325,7 +290,7 @@ class DeviceStream:
             return True
         return False
 
-    async def _proves_alive(self) -> bool:
+    async def _blocks_go_on(self) -> bool:
         """Whether blocks go on coming; a device that is stalled takes some to fill its buffer."""
         for _ in range(_PROOF_TICKS):
             seen = self.blocks
@@ -341,10 +306,10 @@ class DeviceStream:
             use_default = tries >= _TRIES_BEFORE_DEFAULT and tries % 2 == 0
             self._asked = None if use_default else self._wanted
             self._ended.clear()
-            if not await self._attempt(functools.partial(self._reopen, look_anew=_looks_anew(tries))):
+            if not await self._attempt(functools.partial(self._reopen, list_anew=_lists_anew(tries))):
                 await asyncio.sleep(_RETRY_S)
                 continue
-            if await self._proves_alive():
+            if await self._blocks_go_on():
                 break
             self._flowing = False
             if self._ended.is_set():  # at once: without a pause it would be opened hundreds of times a second
@@ -352,7 +317,7 @@ class DeviceStream:
         if self.format is not None and self.format.name == before:
             self._tell("back", f"The {noun} {before!r} is back.")
 
-    async def _follow(self) -> None:
+    async def _follow_default(self) -> None:
         """Find out when another device has become the default, where the stream itself would not change to it."""
         suspected = followed = ""
         while True:
@@ -367,7 +332,7 @@ class DeviceStream:
                 suspected = name  # seen once: a headset that is being connected may appear and go
             elif name != followed:  # else it could not be had
                 followed = name
-                self._outdated = True
+                self._default_changed = True
 
     def _tell_failure(self) -> None:
         failure, self._failure = self._failure, None
@@ -378,7 +343,7 @@ class DeviceStream:
             self._tell("failed", f"{_FAILED[self.kind].format(name=name, error=error)} {_FAILED_ADVICE}")
 
     def _tell_change(self) -> None:
-        """Also when it was not this stream that had the devices looked for anew."""
+        """Tell of another device, also when it was another stream that had the devices listed anew."""
         if self.format is not None and self.format.name != self._told_name:
             self._told_name = self.format.name
             self._tell("changed", f"The {NOUN[self.kind]} is now {self._told_name!r}.")
@@ -387,37 +352,9 @@ class DeviceStream:
         try:
             self._on_notice(f"{NOUN[self.kind]}_{what}", message)
         except Exception:
-            _log.exception("Who is told of the devices failed")
+            _log.exception("A notice of a device could not be told")
 
 
-def _looks_anew(tries: int) -> bool:
-    """Whether to look for new devices: not at first, as most come back by themselves, then less and less often."""
-    return tries in {1, 2, 4, 8, 16} or (tries > 0 and tries % _TRIES_BETWEEN_LOOKS == 0)
-
-
-def _code(error: Exception) -> int:
-    return error.args[1] if len(error.args) > 1 and isinstance(error.args[1], int) else 0
-
-
-def _refused(kind: Kind, name: str, error: Exception) -> AudioDeviceError:
-    noun, code = NOUN[kind], _code(error)
-    if code == _BUSY:
-        return AudioDeviceError(
-            f"The {noun} {name!r} is in use by another program, or was taken away.",
-            advice="Close the other program, or choose another device: `voice list-devices`.",
-        )
-    if code == _INVALID_DEVICE:
-        return AudioDeviceError(
-            f"The {noun} {name!r} is not there any more.", advice="Choose another device: `voice list-devices`."
-        )
-    text = describe(error)
-    if "permission" in text.casefold() or "denied" in text.casefold():
-        return AudioDeviceError(
-            f"The {noun} {name!r} may not be used: {text}.",
-            advice="Allow it: macOS: System Settings, Privacy & Security, Microphone; Windows: Settings, Privacy, "
-            'Microphone; Linux: add yourself to the group "audio", and log in again.',
-        )
-    return AudioDeviceError(
-        f"The {noun} {name!r} cannot be opened: {text}.",
-        advice="Choose another device: `voice list-devices`; or restart the sound server.",
-    )
+def _lists_anew(tries: int) -> bool:
+    """Whether to list devices anew: not at first, as most come back by themselves, then less and less often."""
+    return tries in {1, 2, 4, 8, 16} or (tries > 0 and tries % _TRIES_BETWEEN_LISTINGS == 0)

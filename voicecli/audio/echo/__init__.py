@@ -1,3 +1,3 @@
-"""Keeps the model from hearing itself on open loudspeakers. Knows `audio.pcm` and the errors."""
+"""Echo control: keeps the model from hearing itself on open loudspeakers. Knows `audio.pcm` and the vocabulary."""
 
 __all__: list[str] = []

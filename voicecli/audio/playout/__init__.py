@@ -1,3 +1,3 @@
-"""When a reply starts to play, and how its gaps are bridged. Knows the errors and `audio.ports`."""
+"""Playout of replies: the jitter buffer, and the delay it begins with. Knows `audio.ports` and the vocabulary."""
 
 __all__: list[str] = []

@@ -1,44 +1,36 @@
-"""The buffer between a network that delivers in bursts and a loudspeaker that never waits.
+"""Jitter buffer: between a network that delivers in bursts and a loudspeaker that never waits.
 
 A WebSocket loses nothing, so the buffer drops nothing, and it never stretches time: it is a queue of any length. All
-it can choose is when to begin, at the start of a reply and again after it ran dry; a `StartRule` chooses.
+it can choose is the playout delay, at the start of a reply and again after an underrun; a `DelayPolicy` does.
 """
 
 import threading
 from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from voicecli.audio.playout.start_rule import LearnedStart, StartRule
+from voicecli.audio.playout.declick import Declicker
+from voicecli.audio.playout.playout_delay import AdaptiveDelay, DelayPolicy
+from voicecli.audio.playout.timeline import ItemSpan, Timeline
 from voicecli.audio.ports import Playhead
 from voicecli.errors import AudioFormatError
+from voicecli.pcm16 import SAMPLE_BYTES
 
 __all__ = ["JitterBuffer", "JitterStats"]
 
-FADE_OUT_MS = 12  # long enough not to click, short enough to count as "at once"
-FADE_IN_MS = 5  # shorter: the consonant that begins here must stay one
-
-_BYTES = 2  # of a PCM16 sample
-_RUNS_KEPT = 8  # stretches of sound to look back on; a device's latency spans two or three at most
-_ITEMS_KEPT = 256  # of unheard and just heard items; a reply has one or two
+_MAX_ITEMS = 256  # unheard and just heard ones; a reply has one or two
 _BEFORE_ALL = float("-inf")
-
-Pcm = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True, slots=True)
 class JitterStats:
-    """What the listener went through since the buffer was made.
+    """Figures of playout since the buffer was made.
 
     Attributes:
-        replies: how many began to sound.
-        start_ms: how long the latest of them was held back before its first sound.
-        underruns: silences in the middle of a reply.
-        gap_ms: how long these were together.
-        max_depth_ms: the most that was ever waiting to be played.
+        replies: how many have started.
+        start_ms: the playout delay of the latest of them, in ms.
+        underruns: gaps in the middle of a reply.
+        gap_ms: the duration of all of these, in ms.
+        max_depth_ms: the most audio that ever waited to be played, in ms.
     """
 
     replies: int = 0
@@ -49,30 +41,30 @@ class JitterStats:
 
 
 class JitterBuffer:
-    """Replies on their way to the loudspeaker.
+    """Queue of replies on their way to the loudspeaker.
 
     `read_into()` is for the audio thread; everything else is for one other thread, the event loop's. Chunks pass
     through a deque and are copied once, into the device's memory. Times are in seconds of one monotonic clock.
 
     Args:
         sample_rate: of the PCM16 mono audio, in Hz.
-        rule: decides how long a reply is held back; by default one that learns from reply to reply.
+        policy: decides how long a reply is held back; by default one that learns from reply to reply.
     """
 
-    def __init__(self, sample_rate: int, rule: StartRule | None = None) -> None:
+    def __init__(self, sample_rate: int, policy: DelayPolicy | None = None) -> None:
         self._per_ms = sample_rate / 1000
-        self._rule = rule or LearnedStart()
-        self._declick = _Declick(sample_rate)
+        self._policy = policy or AdaptiveDelay()
+        self._declicker = Declicker(sample_rate)
         self._flush = threading.Lock()  # held by a read and by clear(), so that a flush falls between two reads
         self._paused = False
-        # Written by the event loop. Positions count the samples of real audio since the last flush.
+        # Written by the event loop. Positions count the samples of audio since the latest flush.
         self._replies: deque[_Reply] = deque()
         self._open: _Reply | None = None
-        self._items: deque[_Item] = deque(maxlen=_ITEMS_KEPT)
+        self._items: deque[ItemSpan] = deque(maxlen=_MAX_ITEMS)
         self._pushed = 0
         self._max_depth = 0
         # Written by the audio thread.
-        self._timeline = _Timeline()
+        self._timeline = Timeline()
         self._was_paused = False
         self._finished_at = _BEFORE_ALL
         self._started = 0
@@ -81,19 +73,19 @@ class JitterBuffer:
         self._gap = 0
 
     def push(self, audio: bytes, item_id: str, now: float) -> None:
-        """Take the next chunk of the item's audio. What follows `end()` is a new reply.
+        """Take the next chunk of an item's audio. Audio after `end()` is of a new reply.
 
         Raises:
             AudioFormatError: half a sample is left over.
         """
-        if len(audio) % _BYTES:
+        if len(audio) % SAMPLE_BYTES:
             raise AudioFormatError(f"{len(audio)} bytes are not whole 16-bit samples.", advice="Send PCM16 mono audio.")
         if not audio:
             return
-        samples = len(audio) // _BYTES
+        samples = len(audio) // SAMPLE_BYTES
         if not self._items or self._items[-1].item_id != item_id:
             before = sum(item.length for item in self._items if item.item_id == item_id)
-            self._items.append(_Item(item_id, self._pushed, before))
+            self._items.append(ItemSpan(item_id, self._pushed, before))
         self._items[-1].length += samples
         self._pushed += samples
         self._max_depth = max(self._max_depth, self._pushed - self._timeline.played)
@@ -101,26 +93,26 @@ class JitterBuffer:
         reply = self._open
         if reply is None:
             reply = self._open = _Reply(now)
-            self._rule.begin()
+            self._policy.begin()
         reply.received += samples
-        self._rule.arrived((now - reply.first_at) * 1000, samples / self._per_ms)
+        self._policy.arrived((now - reply.first_at) * 1000, samples / self._per_ms)
         if not reply.playing:
             # Before the chunk is there to be read: the audio thread must not find it without knowing how long to wait.
             waiting_ms = (reply.received - reply.played) / self._per_ms
-            reply.start_at = now + self._rule.hold_ms(waiting_ms, reply.underruns) / 1000
+            reply.start_at = now + self._policy.delay_ms(waiting_ms, reply.underruns) / 1000
         reply.chunks.append(memoryview(audio))
         if reply.received == samples:
             self._replies.append(reply)
 
     def end(self) -> None:
-        """The reply is complete: nothing more of it comes, so there is nothing to wait for."""
+        """Know that the reply is complete: nothing more of it comes, so there is nothing to wait for."""
         if self._open is not None:
             self._open.complete = True
             self._open = None
-            self._rule.finish()
+            self._policy.finish()
 
     def pause(self) -> None:
-        """Fall silent, but keep what is unheard, until `resume()`."""
+        """Play silence, but keep what is unheard, until `resume()`."""
         self._paused = True
 
     def resume(self) -> None:
@@ -128,10 +120,10 @@ class JitterBuffer:
         self._paused = False
 
     def clear(self) -> Playhead | None:
-        """Forget everything unheard; the sound fades out within 12 ms. What the device has been given counts as heard.
+        """Flush everything unheard; the audio fades out within 12 ms. What the device has been given counts as heard.
 
         Returns:
-            Where the listener was, or None when a complete reply had been heard to its end.
+            where the listener was, or None when a complete reply had been heard to its end.
         """
         with self._flush:
             playhead = self._locate(self._timeline.played)
@@ -139,17 +131,17 @@ class JitterBuffer:
             self._items.clear()
             self._pushed = 0
             self._paused = False
-            self._timeline = _Timeline()
+            self._timeline = Timeline()
         self.end()
         return playhead
 
     def playhead(self, now: float, output_latency_s: float = 0.0) -> Playhead | None:
-        """The item being heard and how much of it has been; None when all has, or nothing came.
+        """The item being heard and how much of it has been; None when all has been, or nothing came.
 
         While a reply is incomplete there is more of it to hear, if only at the provider.
 
         Args:
-            output_latency_s: from handing a block to the device until its first sample sounds: PortAudio's
+            output_latency_s: from giving a block to the device until its first sample is heard: PortAudio's
                 `outputBufferDacTime - currentTime`.
         """
         return self._locate(self._timeline.heard(now, output_latency_s, self._per_ms * 1000))
@@ -164,16 +156,17 @@ class JitterBuffer:
 
     @property
     def drained(self) -> bool:
-        """Whether every reply is complete and has been handed to the device."""
+        """Whether every reply is complete and has been given to the device."""
         return self._open is None and self._timeline.played >= self._pushed
 
     @property
     def depth_ms(self) -> float:
-        """How much is waiting to be played."""
+        """Audio that waits to be played, in ms."""
         return (self._pushed - self._timeline.played) / self._per_ms
 
     @property
     def stats(self) -> JitterStats:
+        """Figures of playout so far."""
         return JitterStats(
             replies=self._started,
             start_ms=self._start_s * 1000,
@@ -192,43 +185,43 @@ class JitterBuffer:
             now: the time of the call.
 
         Returns:
-            How many samples at its beginning are the reply's.
+            how many samples at its beginning are audio.
         """
-        if not self._flush.acquire(blocking=False):  # in the middle of a flush: what there was, was
-            self._declick.silence(out)
+        if not self._flush.acquire(blocking=False):  # amid a flush: nothing is left to play
+            self._declicker.silence(out)
             return 0
         try:
             if self._paused:
                 filled, ended, self._was_paused = 0, False, True
             else:
                 filled, ended = self._fill(out, now)
-            self._timeline = self._timeline.with_block(now, len(out) // _BYTES, filled // _BYTES)
+            self._timeline = self._timeline.with_block(now, len(out) // SAMPLE_BYTES, filled // SAMPLE_BYTES)
         finally:
             self._flush.release()
         if filled:
-            self._declick.sound(out[:filled])
+            self._declicker.audio(out[:filled])
         if ended:
-            self._declick.finish()
+            self._declicker.finish()
         if filled < len(out):
-            self._declick.silence(out[filled:])
-        return filled // _BYTES
+            self._declicker.silence(out[filled:])
+        return filled // SAMPLE_BYTES
 
     def _fill(self, out: memoryview, now: float) -> tuple[int, bool]:
-        """Move audio into `out`; says how many bytes, and whether a reply ends with the last of them."""
+        """Move audio into `out`; returns how many bytes, and whether a reply ends with the last of them."""
         filled, ended = 0, False
         while filled < len(out) and self._replies:
             reply = self._replies[0]
             complete = reply.complete  # asked before looking for chunks: the last chunk comes before `end()`
             if not reply.playing:
-                if complete and not reply.chunks:  # over without another sound: that was no gap but the end
+                if complete and not reply.chunks:  # over without more audio: that was no gap but the end
                     self._replies.popleft()
                     continue
                 if not reply.chunks or (now < reply.start_at and not complete):
-                    reply.gap += (len(out) - filled) // _BYTES
+                    reply.gap += (len(out) - filled) // SAMPLE_BYTES
                     break
-                self._begin(reply, now, contiguous=filled > 0)
+                self._start(reply, now, contiguous=filled > 0)
             elif self._was_paused:
-                self._declick.begin(softly=True)
+                self._declicker.begin(softly=True)
             self._was_paused = False
             filled += reply.take(out[filled:])
             ended = False  # if another reply ended before it in this block
@@ -242,18 +235,18 @@ class JitterBuffer:
                 reply.playing = False
                 reply.underruns += 1
                 reply.start_at = _BEFORE_ALL  # the next chunk brings its own
-                reply.gap = (len(out) - filled) // _BYTES
+                reply.gap = (len(out) - filled) // SAMPLE_BYTES
                 break
         return filled, ended
 
-    def _begin(self, reply: "_Reply", now: float, *, contiguous: bool) -> None:
+    def _start(self, reply: "_Reply", now: float, *, contiguous: bool) -> None:
         if not contiguous:
-            self._declick.begin(softly=reply.began)
-        if reply.began:
+            self._declicker.begin(softly=reply.started)
+        if reply.started:
             self._underruns += 1
             self._gap += reply.gap
         else:
-            reply.began = True
+            reply.started = True
             self._started += 1
             self._start_s = now - max(reply.first_at, self._finished_at)
         reply.gap = 0
@@ -267,11 +260,11 @@ class _Reply:
     Attributes:
         first_at: when its first chunk came.
         received, played: samples in and out.
-        began: whether any of it has sounded.
-        underruns: how often it ran dry.
-        playing: whether it is sounding, rather than held back.
-        start_at: when it may sound; set anew by each chunk that comes while it is held back.
-        gap: samples of silence since it ran dry.
+        started: whether any of it has been played.
+        underruns: how many it had.
+        playing: whether it is played, rather than held back.
+        start_at: when it may be played; set anew by each chunk that comes while it is held back.
+        gap: samples of silence since the latest underrun.
     """
 
     first_at: float
@@ -279,14 +272,14 @@ class _Reply:
     chunks: deque[memoryview] = field(default_factory=deque)
     complete: bool = False
     played: int = 0
-    began: bool = False
+    started: bool = False
     underruns: int = 0
     playing: bool = False
     start_at: float = _BEFORE_ALL
     gap: int = 0
 
     def take(self, out: memoryview) -> int:
-        """Move what fits into `out`; says how many bytes."""
+        """Move what fits into `out`; returns how many bytes."""
         filled = 0
         while self.chunks and filled < len(out):
             chunk = self.chunks[0]
@@ -297,107 +290,5 @@ class _Reply:
                 self.chunks.popleft()
             else:
                 self.chunks[0] = chunk[size:]
-        self.played += filled // _BYTES
+        self.played += filled // SAMPLE_BYTES
         return filled
-
-
-@dataclass(slots=True, eq=False)
-class _Item:
-    """A stretch of one item's audio, in samples: where it starts in the queue, how much of the item came before it."""
-
-    item_id: str
-    start: int
-    before: int
-    length: int = 0
-
-
-class _Timeline(NamedTuple):
-    """What the device was given up to the latest block. Replaced as a whole: nobody sees it half-written.
-
-    Attributes:
-        read_at: when the latest block was given, in seconds.
-        before, after: samples given before that block, and with it.
-        played: how many of all these were real audio.
-        runs: where each stretch of real audio began: (samples given, of them real) until there.
-        sounding: whether the latest block was real to its end.
-    """
-
-    read_at: float = 0.0
-    before: int = 0
-    after: int = 0
-    played: int = 0
-    runs: tuple[tuple[int, int], ...] = ()
-    sounding: bool = False
-
-    def with_block(self, now: float, size: int, real: int) -> "_Timeline":
-        """The timeline once a block of `size` samples is given, of which the first `real` are real audio."""
-        runs = self.runs if self.sounding or not real else (*self.runs, (self.after, self.played))[-_RUNS_KEPT:]
-        return _Timeline(now, self.after, self.after + size, self.played + real, runs, real == size)
-
-    def heard(self, now: float, latency_s: float, sample_rate: float) -> int:
-        """How many samples of real audio have left the loudspeaker."""
-        sounded = min(self.after, self.before + round((now - self.read_at - latency_s) * sample_rate))
-        limit = self.played
-        for given, played in reversed(self.runs):
-            if given <= sounded:
-                return min(limit, played + sounded - given)
-            limit = played
-        return limit
-
-
-class _Declick:
-    """Takes the click out of sound that stops, and goes on, in the middle of a word.
-
-    Whether the next chunk will come in time is not known while the last one plays, so a fade-out cannot begin before
-    the end. It goes on after it instead: the latest samples once more, backwards, dying away.
-    """
-
-    def __init__(self, sample_rate: int) -> None:
-        self._kept = sample_rate * FADE_OUT_MS // 1000 * _BYTES
-        self._rising = _half_cosine(sample_rate * FADE_IN_MS // 1000)
-        self._risen = len(self._rising)  # how much of the fade-in is done: all of it
-        self._recent = b""
-        self._echo = np.zeros(0, np.float32)  # what remains to be played of the fade-out
-
-    def begin(self, *, softly: bool) -> None:
-        """Sound follows that does not join what was before."""
-        self._stop()
-        self._risen = 0 if softly else len(self._rising)
-
-    def sound(self, out: memoryview) -> None:
-        """`out` is about to be heard."""
-        rising = self._rising[self._risen :]
-        affected = min(len(out) // _BYTES, max(len(rising), len(self._echo)))
-        if affected:
-            pcm: Pcm = np.frombuffer(out, np.int16, affected)
-            mixed = pcm.astype(np.float32)
-            mixed[: len(rising)] *= rising[:affected]
-            mixed[: len(self._echo)] += self._echo[:affected]
-            np.copyto(pcm, np.clip(np.rint(mixed), -32768, 32767), casting="unsafe")
-            self._risen = min(len(self._rising), self._risen + affected)
-            self._echo = self._echo[affected:]
-        self._recent = (self._recent + bytes(out[-self._kept :]))[-self._kept :]
-
-    def finish(self) -> None:
-        """What was heard ends there by itself."""
-        self._recent = b""
-
-    def silence(self, out: memoryview) -> None:
-        """Fill `out` where there is nothing to be heard."""
-        self._stop()
-        fading = min(len(out) // _BYTES, len(self._echo))
-        out[fading * _BYTES :] = bytes(len(out) - fading * _BYTES)
-        if fading:
-            np.copyto(np.frombuffer(out, np.int16, fading), np.rint(self._echo[:fading]), casting="unsafe")
-            self._echo = self._echo[fading:]
-
-    def _stop(self) -> None:
-        if self._recent:
-            latest: Pcm = np.frombuffer(self._recent, np.int16)[::-1]
-            self._echo = latest * _half_cosine(len(latest))[::-1]
-            self._recent = b""
-
-
-def _half_cosine(samples: int) -> npt.NDArray[np.float32]:
-    """From 0 to 1 without a corner."""
-    return (0.5 - 0.5 * np.cos(np.pi * (np.arange(samples) + 0.5) / samples)).astype(np.float32)

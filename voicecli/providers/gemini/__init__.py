@@ -1,6 +1,5 @@
 """Gemini Live: Google's speech-to-speech models, on the Developer API or Vertex AI."""
 
-import asyncio
 import os
 
 from voicecli.config import RealtimeConfig
@@ -8,19 +7,14 @@ from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInf
 from voicecli.providers.gemini.endpoint import find_endpoint, is_configured
 from voicecli.providers.gemini.errors import KEY_ADVICE
 from voicecli.providers.gemini.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES, find_model
+from voicecli.providers.gemini.settings import GeminiSettings
+from voicecli.providers.gemini.setup import lacks
 
 __all__ = ["GEMINI"]
 
 _TITLE = "Gemini Live"
 # The input is at the rate the models work with; the server would convert any other.
-_CAPABILITIES = Capabilities(
-    input_rate=16_000,
-    output_rate=24_000,
-    can_cancel=False,
-    can_truncate=False,
-    text_output=False,
-    reports_speech=False,
-)
+_CAPABILITIES = Capabilities(input_rate=16_000, output_rate=24_000, reports_speech=False)
 
 
 async def _connect(setup: ConversationSetup) -> Connection:
@@ -28,10 +22,8 @@ async def _connect(setup: ConversationSetup) -> Connection:
     from voicecli.providers.gemini.codec import GeminiCodec
 
     endpoint = find_endpoint(setup.config)
-    # The first token of Google Cloud comes over the network.
-    await asyncio.to_thread(endpoint.headers)
     codec = GeminiCodec(setup, endpoint)
-    return await WebSocketConnection.open(codec, _CAPABILITIES, setup.config)
+    return await WebSocketConnection.open(codec, _CAPABILITIES, setup.config, credentials=endpoint.credentials)
 
 
 async def _fetch_models(config: RealtimeConfig) -> list[ModelInfo]:
@@ -45,7 +37,7 @@ async def _fetch_models(config: RealtimeConfig) -> list[ModelInfo]:
     address = endpoint.api.replace("wss://", "https://", 1).replace("ws://", "http://", 1)
     listed = await fetch_json(
         f"{address}/models?pageSize=1000",
-        {**config.headers, **endpoint.headers()},
+        {**config.headers, **endpoint.headers},
         timeout_s=config.connect_timeout_s,
         title=_TITLE,
         refused=http_error,
@@ -77,6 +69,8 @@ GEMINI = Provider(
     voices=VOICES,
     is_configured=lambda: is_configured(os.environ),
     setup_advice=KEY_ADVICE,
+    settings=GeminiSettings,
+    lacks=lacks,
     connect=_connect,
     fetch_models=_fetch_models,
 )

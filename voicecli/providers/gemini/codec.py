@@ -49,6 +49,7 @@ from voicecli.providers.gemini.function_calls import FunctionCalls
 from voicecli.providers.gemini.input import INPUT_RATE, WIRE_AUDIO, UserSide, as_json
 from voicecli.providers.gemini.models import find_model
 from voicecli.providers.gemini.output import Turns
+from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.providers.gemini.setup import history_turns, notices, setup_message, tool_behavior, voice_name
 from voicecli.providers.gemini.usage import read_usage
 from voicecli.transcript import Transcript, Turn
@@ -76,7 +77,8 @@ class GeminiCodec:
         self._history = Transcript(setup.history)
         self._user = UserSide(self._out, setup.config, vertex=endpoint.vertex)
         self._turns = Turns(self._tell, OUTPUT_RATE, silent=setup.config.output == "text")
-        behaviors = {tool.name: tool_behavior(tool, self._model) for tool in setup.tools}
+        own = setup.config.own(GeminiSettings)
+        behaviors = {tool.name: tool_behavior(tool.name, own, self._model) for tool in setup.tools}
         self._calls = FunctionCalls(behaviors, scheduling=self._model.scheduling)
         self._handle: str | None = None
         self._tried_handle = False
@@ -103,7 +105,7 @@ class GeminiCodec:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        return {**self._config.headers, **self._endpoint.headers()}
+        return {**self._config.headers, **self._endpoint.headers}
 
     @property
     def awaiting_reply(self) -> bool:

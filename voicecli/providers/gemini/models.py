@@ -43,7 +43,7 @@ _GEMINI_25 = Prices(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LiveModel:
-    """What may be sent to a model; one wrong field closes the socket. The defaults are safe for any model.
+    """A model, and the fields it takes: one wrong field closes the socket. The defaults are safe for any model.
 
     Attributes:
         thinking: how its thinking is set: not at all, by a level (that may be required), or by a budget of tokens.
@@ -148,6 +148,6 @@ _BY_NAME = {model.info.name: model for model in MODELS}
 
 
 def find_model(name: str) -> LiveModel:
-    """What is known of a model, given its name or resource name; the safest set for an unknown one."""
+    """The entry of a model, by its name or resource name; the safest set of fields for an unknown one."""
     short = name.rpartition("/")[2]
     return _BY_NAME.get(short) or LiveModel(info=ModelInfo(short))

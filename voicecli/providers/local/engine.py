@@ -28,7 +28,7 @@ from voicecli.commands import (
     ToolResult,
 )
 from voicecli.config import VADMode
-from voicecli.connection.event_queue import Inbox
+from voicecli.connection.event_queue import EventQueue
 from voicecli.errors import RealtimeConnectionError, RealtimeError
 from voicecli.events import (
     OUTPUT_LIMIT,
@@ -62,7 +62,7 @@ from voicecli.providers.local.turn_detection import (
     TurnPaused,
     TurnResumed,
 )
-from voicecli.providers.local.worker import Worker
+from voicecli.threads import Worker
 
 __all__ = ["LocalConnection"]
 
@@ -155,7 +155,7 @@ class LocalConnection:
         self._detecting = Worker("vad")
         # One command ahead of the detector: whoever sends audio faster waits.
         self._commands: asyncio.Queue[tuple[int, Command]] = asyncio.Queue(maxsize=1)
-        self._events = Inbox()
+        self._events = EventQueue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: RealtimeError | None = None
         self._closed: asyncio.Task[None] | None = None

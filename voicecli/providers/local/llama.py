@@ -17,7 +17,7 @@ from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.events import Usage
 from voicecli.providers.local.llm import Delta, Finish, Message, Thought
 from voicecli.providers.local.model_file import BUILT_IN
-from voicecli.providers.local.worker import Worker
+from voicecli.threads import Worker
 from voicecli.tools import ToolSchema
 
 __all__ = ["LlamaModel"]

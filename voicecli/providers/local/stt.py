@@ -6,8 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from voicecli.errors import RealtimeError
-from voicecli.providers.local.worker import Worker
 from voicecli.telemetry import without_telemetry
+from voicecli.threads import Worker
 
 with without_telemetry():  # it brings an onnxruntime of its own
     from moonshine_voice import ModelArch, MoonshineError, get_model_path

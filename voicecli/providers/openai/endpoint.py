@@ -1,4 +1,4 @@
-"""Where OpenAI's Realtime API is, and how one is let in: api.openai.com, Azure, or a compatible server."""
+"""Address and key of the Realtime API: at api.openai.com, Azure, or a compatible server."""
 
 import os
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from voicecli.config import RealtimeConfig, check_url
 from voicecli.credentials import checked_key
 from voicecli.errors import ConfigurationError
+from voicecli.providers.openai.settings import OpenAISettings
 
 __all__ = ["SETUP_ADVICE", "Endpoint", "find_endpoint", "is_configured"]
 
@@ -16,6 +17,7 @@ SETUP_ADVICE = (
     "or AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY."
 )
 _OPENAI = "https://api.openai.com/v1"
+_AZURE = (".azure.com", ".azure.us", ".azure.cn")
 _SECURE = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 # Paths that are a base and get "/realtime" appended; any other path is taken as complete.
 _BASE_PATHS = {"", "/v1", "/openai", "/openai/v1"}
@@ -23,10 +25,12 @@ _BASE_PATHS = {"", "/v1", "/openai", "/openai/v1"}
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Attributes:
-    url: of the WebSocket; holds no secret of ours.
-    models_url: of the list of models.
-    headers: with the key, hence not in the repr.
+    """A server that speaks the Realtime API, and what to send it when connecting.
+
+    Attributes:
+        url: of the WebSocket; holds no secret of ours.
+        models_url: of the list of models.
+        headers: with the key, hence not in the repr.
     """
 
     url: str
@@ -35,7 +39,7 @@ class Endpoint:
 
 
 def is_configured() -> bool:
-    """Whether the environment holds a key for OpenAI or Azure."""
+    """Return whether the environment holds a key for OpenAI or Azure."""
     return bool(os.environ.get("OPENAI_API_KEY")) or _azure_is_configured()
 
 
@@ -52,25 +56,15 @@ def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
             f"model: {model!r} speaks GPT-Live, another protocol, which voicecli does not have.",
             advice="Choose a model of `voice list-models openai`, such as gpt-realtime-2.1.",
         )
-    key = config.api_key or os.environ.get("OPENAI_API_KEY")
-    base = config.base_url or os.environ.get("OPENAI_BASE_URL")
-    if not base and not key and _azure_is_configured():
-        base = os.environ["AZURE_OPENAI_ENDPOINT"]
-    if base:
-        check_url("base_url" if config.base_url else "OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT", base)
-    url = urlsplit(base or _OPENAI)
+    base, key = _base_and_key(config)
+    url = urlsplit(base)
     assert url.hostname is not None
-    azure = url.hostname.endswith((".azure.com", ".azure.us", ".azure.cn"))
+    azure = url.hostname.endswith(_AZURE)
     if azure:
         key = config.api_key or os.environ.get("AZURE_OPENAI_API_KEY") or key
     if not key and (azure or url.hostname.endswith("openai.com")):
         raise ConfigurationError("OPENAI_API_KEY is not set.", advice=SETUP_ADVICE)
-
-    path = url.path.rstrip("/")
-    if azure and path in {"", "/openai"}:
-        path = "/openai/v1"
-    if path in _BASE_PATHS:
-        path += "/realtime"
+    path = _path(url.path.rstrip("/"), azure=azure)
     query = dict(parse_qsl(url.query, keep_blank_values=True))
     scheme = _SECURE[url.scheme]
     return Endpoint(
@@ -80,14 +74,32 @@ def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
     )
 
 
+def _base_and_key(config: RealtimeConfig) -> tuple[str, str | None]:
+    """The base address, and a key for OpenAI, if there is one."""
+    key = config.api_key or os.environ.get("OPENAI_API_KEY")
+    base = config.base_url or os.environ.get("OPENAI_BASE_URL")
+    if not base and not key and _azure_is_configured():
+        base = os.environ["AZURE_OPENAI_ENDPOINT"]
+    if base:
+        check_url("base_url" if config.base_url else "OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT", base)
+    return base or _OPENAI, key
+
+
+def _path(path: str, *, azure: bool) -> str:
+    if azure and path in {"", "/openai"}:
+        path = "/openai/v1"
+    return f"{path}/realtime" if path in _BASE_PATHS else path
+
+
 def _headers(config: RealtimeConfig, key: str | None, *, azure: bool) -> dict[str, str]:
+    own = config.own(OpenAISettings)
     headers: dict[str, str] = {}
     if key:
         key = checked_key(key, "OpenAI")
         headers["api-key" if azure else "Authorization"] = key if azure else f"Bearer {key}"
     for name, value in (
-        ("OpenAI-Organization", config.organization or os.environ.get("OPENAI_ORG_ID")),
-        ("OpenAI-Project", config.project or os.environ.get("OPENAI_PROJECT_ID")),
+        ("OpenAI-Organization", own.organization or os.environ.get("OPENAI_ORG_ID")),
+        ("OpenAI-Project", own.project or os.environ.get("OPENAI_PROJECT_ID")),
     ):
         if value and not azure:
             headers[name] = value

@@ -1,4 +1,4 @@
-"""What OpenAI's Realtime API offers and charges: models, voices, prices, and how its usage reports are read."""
+"""Models, voices and prices of OpenAI's Realtime API, and the reading of its usage reports."""
 
 import re
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ _REASONING = re.compile(r"gpt-realtime-2(\.\d+)?(-.*)?")
 
 
 def is_reasoning(model: str) -> bool:
-    """Whether the model takes `reasoning` and `parallel_tool_calls`; others refuse the whole update for them."""
+    """Return whether the model takes `reasoning` and `parallel_tool_calls`; others refuse the whole update for them."""
     return bool(_REASONING.fullmatch(model))
 
 
@@ -82,7 +82,7 @@ def deprecation(model: str) -> str:
 
 
 def response_usage(usage: object, model: str) -> Usage:
-    """What the `usage` of a response.done says, with its cost; the zero Usage where it says nothing."""
+    """The `usage` of a response.done, with its cost; the zero Usage where it says nothing."""
     if not isinstance(usage, Mapping):
         return Usage()
     given = at(usage, "input_token_details")
@@ -117,7 +117,7 @@ def response_usage(usage: object, model: str) -> Usage:
 
 
 def transcription_usage(usage: object, model: str) -> Usage:
-    """What the `usage` of a finished transcription says: seconds or tokens, by the model that bills it."""
+    """The `usage` of a finished transcription: seconds or tokens, by the model that bills it."""
     if not isinstance(usage, Mapping):
         return Usage()
     name = _SNAPSHOT.sub("", model)

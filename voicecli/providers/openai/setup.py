@@ -8,19 +8,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from voicecli.config import MCPServer, RealtimeConfig, Retention, SemanticVAD, VADMode
+from voicecli.config import RealtimeConfig, SemanticVAD, VADMode
 from voicecli.errors import ConfigurationError
 from voicecli.events import Notice
 from voicecli.ports import ConversationSetup
+from voicecli.providers.ignored import ignored_setting, ignored_settings
 from voicecli.providers.openai.models import (
+    DEFAULT_MODEL,
     DEFAULT_TRANSCRIPTION_MODEL,
     DEFAULT_VOICE,
     deprecation,
     is_reasoning,
 )
+from voicecli.providers.openai.settings import MCPServer, OpenAISettings, Retention
 from voicecli.tools import ToolSchema
 
-__all__ = ["SessionSettings", "session_settings", "setting_of"]
+__all__ = ["SessionSettings", "lacks", "session_settings", "setting_of"]
 
 JSON = dict[str, Any]
 
@@ -28,18 +31,6 @@ _PCM = {"type": "audio/pcm", "rate": 24_000}
 _MAX_OUTPUT_TOKENS = 4_096
 """The highest limit a session takes; above it there is only "inf"."""
 
-_ELSEWHERE = {
-    "temperature": "OpenAI has no temperature",
-    "google_search": "OpenAI has no Google Search",
-    "code_execution": "OpenAI's voice models run no code",
-    "affective_dialog": "OpenAI has no affective dialog",
-    "proactive_audio": "OpenAI has no proactive audio",
-    "api_version": "OpenAI's Realtime API has one version",
-    "location": "OpenAI has no locations",
-    "background_tools": "OpenAI's models wait for no tool",
-    "llm_model": "it is the offline engine's",
-    "llm_api_key": "it is the offline engine's",
-}
 # Prefixes of the names of fields in errors, longest first, and the settings that fill them.
 _SETTINGS = {
     "session.audio.input.turn_detection": "turn_detection",
@@ -59,11 +50,13 @@ _SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """Attributes:
-    session: the `session` object of the first update.
-    turn_detection: its part that restoring a conversation withholds for a moment; None when the client finds turns.
-    transcription_model: None when transcripts are off.
-    notices: about what was left out.
+    """The first update, and what follows from it.
+
+    Attributes:
+        session: the `session` object.
+        turn_detection: its part that restoring a conversation withholds for a moment; None when the client finds turns.
+        transcription_model: None when transcripts are off.
+        notices: about what was left out.
     """
 
     session: JSON
@@ -73,46 +66,51 @@ class SessionSettings:
 
 
 def session_settings(setup: ConversationSetup, model: str) -> SessionSettings:
-    """What to tell the server at the start.
+    """The settings to tell the server at the start.
 
     Raises:
         ConfigurationError: `tool_choice` names a tool that is not there.
     """
-    config, ignored = setup.config, _ignored(setup.config, model)
-    transcription = config.transcription_model or DEFAULT_TRANSCRIPTION_MODEL
+    config, own = setup.config, setup.config.own(OpenAISettings)
+    transcription = own.transcription_model or DEFAULT_TRANSCRIPTION_MODEL
     turn_detection = _turn_detection(config) if config.vad_mode is VADMode.SERVER else None
-    audio_in: JSON = {"format": _PCM, "turn_detection": turn_detection}
-    if transcription != "none":
-        audio_in["transcription"] = _transcription(transcription, config.language)
-    if config.noise_reduction:
-        audio_in["noise_reduction"] = {"type": config.noise_reduction}
-    audio_out: JSON = {"format": _PCM, "voice": config.voice or DEFAULT_VOICE}
-    if config.speed is not None:
-        audio_out["speed"] = config.speed
     session: JSON = {
         "type": "realtime",
         "output_modalities": [config.output],
-        "audio": {"input": audio_in, "output": audio_out},
+        "audio": {"input": _audio_in(config, own, transcription, turn_detection), "output": _audio_out(config)},
     }
     if config.system_prompt is not None:
         session["instructions"] = config.system_prompt
     if config.max_output_tokens is not None:
         fits = config.max_output_tokens <= _MAX_OUTPUT_TOKENS
         session["max_output_tokens"] = config.max_output_tokens if fits else "inf"
-    if config.truncation is not None:
-        session["truncation"] = _truncation(config.truncation)
+    if own.truncation is not None:
+        session["truncation"] = _truncation(own.truncation)
     tool_choice = _tool_choice(config, setup.tools)
-    if tools := [_function(tool) for tool in setup.tools] + [_mcp(server) for server in config.mcp_servers]:
+    if tools := [_function(tool) for tool in setup.tools] + [_mcp(server) for server in own.mcp_servers]:
         session["tools"], session["tool_choice"] = tools, tool_choice
     if is_reasoning(model):
-        if config.reasoning_effort:
-            session["reasoning"] = {"effort": config.reasoning_effort}
-        if config.parallel_tool_calls is not None:
-            session["parallel_tool_calls"] = config.parallel_tool_calls
-    notices = [Notice("setting_ignored", f"{name} is left out: {why}.") for name, why in ignored.items()]
-    if goes_away := deprecation(model):
-        notices.insert(0, Notice("model_deprecated", f"{model} is deprecated: {goes_away}."))
-    return SessionSettings(session, turn_detection, None if transcription == "none" else transcription, tuple(notices))
+        session |= _reasoning(config, own)
+    return SessionSettings(
+        session,
+        turn_detection,
+        None if transcription == "none" else transcription,
+        tuple(_notices(config, model)),
+    )
+
+
+def lacks(config: RealtimeConfig) -> dict[str, str]:
+    """The settings that OpenAI or the model does not have, and why."""
+    model = config.model or DEFAULT_MODEL
+    lacking = {
+        "temperature": "OpenAI has no temperature",
+        "turn_detection.start_sensitivity": "OpenAI has a threshold instead",
+        "turn_detection.end_sensitivity": "OpenAI has a threshold instead",
+    }
+    if not is_reasoning(model):
+        lacking["reasoning_effort"] = f"{model} does not reason"
+        lacking["parallel_tool_calls"] = f"{model} does not take it"
+    return lacking
 
 
 def setting_of(field: str) -> str:
@@ -123,23 +121,38 @@ def setting_of(field: str) -> str:
     return field.removeprefix("session.")
 
 
-def _ignored(config: RealtimeConfig, model: str) -> dict[str, str]:
-    ignored = {name: why for name, why in _ELSEWHERE.items() if getattr(config, name)}
-    if config.llm != RealtimeConfig.llm:
-        ignored["llm"] = "it is the offline engine's"
-    if not is_reasoning(model):
-        if config.reasoning_effort:
-            ignored["reasoning_effort"] = f"{model} does not reason"
-        if config.parallel_tool_calls is not None:
-            ignored["parallel_tool_calls"] = f"{model} does not take it"
+def _notices(config: RealtimeConfig, model: str) -> list[Notice]:
+    notices = ignored_settings(config, lacks(config))
     if config.max_output_tokens and config.max_output_tokens > _MAX_OUTPUT_TOKENS:
-        ignored["max_output_tokens"] = f"OpenAI's highest limit is {_MAX_OUTPUT_TOKENS}"
-    detection = config.turn_detection
-    if config.vad_mode is VADMode.SERVER and not isinstance(detection, SemanticVAD):
-        for name in ("start_sensitivity", "end_sensitivity"):
-            if getattr(detection, name):
-                ignored[f"turn_detection.{name}"] = "OpenAI has `threshold` instead"
-    return ignored
+        notices.append(ignored_setting("max_output_tokens", f"OpenAI's highest limit is {_MAX_OUTPUT_TOKENS}"))
+    if goes_away := deprecation(model):
+        notices.insert(0, Notice("model_deprecated", f"{model} is deprecated: {goes_away}."))
+    return notices
+
+
+def _audio_in(config: RealtimeConfig, own: OpenAISettings, transcription: str, turn_detection: JSON | None) -> JSON:
+    audio: JSON = {"format": _PCM, "turn_detection": turn_detection}
+    if transcription != "none":
+        audio["transcription"] = _transcription(transcription, config.language)
+    if own.noise_reduction:
+        audio["noise_reduction"] = {"type": own.noise_reduction}
+    return audio
+
+
+def _audio_out(config: RealtimeConfig) -> JSON:
+    audio: JSON = {"format": _PCM, "voice": config.voice or DEFAULT_VOICE}
+    if config.speed is not None:
+        audio["speed"] = config.speed
+    return audio
+
+
+def _reasoning(config: RealtimeConfig, own: OpenAISettings) -> JSON:
+    settings: JSON = {}
+    if config.reasoning_effort:
+        settings["reasoning"] = {"effort": config.reasoning_effort}
+    if own.parallel_tool_calls is not None:
+        settings["parallel_tool_calls"] = own.parallel_tool_calls
+    return settings
 
 
 def _turn_detection(config: RealtimeConfig) -> JSON:

@@ -1,0 +1,86 @@
+"""Streams of audio in frames of 10 ms, and how loud the render stream lately was."""
+
+import numpy as np
+
+from voicecli.audio.pcm import SILENCE_DBFS, level
+from voicecli.pcm16 import PcmFormat
+
+__all__ = [
+    "AUDIBLE_DBFS",
+    "ECHO_TAIL_MS",
+    "FRAME_MS",
+    "HOLD_MS",
+    "LEARNABLE_DBFS",
+    "FrameCutter",
+    "RenderLevel",
+]
+
+FRAME_MS = 10
+"""The length of a frame, in milliseconds: what the WebRTC audio processing takes."""
+AUDIBLE_DBFS = -60.0
+"""The level below which what is rendered makes no echo that matters."""
+ECHO_TAIL_MS = 400
+"""The longest time from rendering a block to its last echo: up to 300 ms in the devices, and the room's reverb."""
+HOLD_MS = 200
+"""How long near-end speech counts as going on after its latest frame: longer than the gap between two syllables."""
+LEARNABLE_DBFS = -45.0
+"""The level from which on rendered sound tells something of its echo: speech is at -20 to -30 dBFS."""
+
+
+class FrameCutter:
+    """Cuts a stream into frames of 10 ms, or the nearest whole number of samples; the rest waits.
+
+    Attributes:
+        sample_rate: in Hz.
+        size: of a frame, in bytes.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self.size = PcmFormat(sample_rate).size(FRAME_MS)
+        self._rest = b""
+
+    def cut(self, audio: bytes) -> list[bytes]:
+        """Take PCM16 mono of any length; the frames that are complete."""
+        audio = self._rest + audio if self._rest else audio
+        end = len(audio) - len(audio) % self.size
+        self._rest = audio[end:]
+        return [audio[start : start + self.size] for start in range(0, end, self.size)]
+
+
+class RenderLevel:
+    """The level of the render stream within the time that an echo takes.
+
+    `rendered` is called by one audio thread and `captured` by another, each 100 times a second.
+
+    Attributes:
+        quiet_ms: captured since the last audible frame was rendered.
+    """
+
+    def __init__(self) -> None:
+        self._recent = np.full(ECHO_TAIL_MS // FRAME_MS, SILENCE_DBFS)
+        self._next = 0
+        self.quiet_ms = ECHO_TAIL_MS
+
+    @property
+    def may_echo(self) -> bool:
+        """Whether an echo of audible sound may still be captured."""
+        return self.quiet_ms < ECHO_TAIL_MS
+
+    @property
+    def peak(self) -> float:
+        """The level of the loudest frame of the latest 400 ms, in dBFS."""
+        return float(self._recent.max()) if self.may_echo else SILENCE_DBFS
+
+    def rendered(self, frame: bytes) -> float:
+        """Take a frame that is rendered; its level in dBFS."""
+        loudness = level(frame)
+        self._recent[self._next] = loudness
+        self._next = (self._next + 1) % len(self._recent)
+        if loudness >= AUDIBLE_DBFS:
+            self.quiet_ms = 0
+        return loudness
+
+    def captured(self) -> None:
+        """Count a frame that was captured."""
+        self.quiet_ms += FRAME_MS

@@ -1,0 +1,3 @@
+"""Sound files and pipes as source and sink of a conversation. Knows `audio.pcm`, `audio.ports` and the vocabulary."""
+
+__all__: list[str] = []

@@ -1,0 +1,152 @@
+"""Sound files and pipes as sources of a conversation."""
+
+import os
+import stat
+import threading
+from collections.abc import AsyncIterator
+from io import FileIO
+from typing import BinaryIO
+
+from voicecli.audio.files.decoders import Decoder, RawDecoder, SoundFileDecoder
+from voicecli.audio.files.errors import READABLE, unusable
+from voicecli.audio.pcm import check_rates
+from voicecli.errors import AudioFormatError
+from voicecli.threads import Worker
+
+__all__ = ["WavSource"]
+
+
+class WavSource:
+    """The user's voice from a file or a pipe, as PCM16 mono: an AudioSource, to be iterated once.
+
+    Reads the formats of libsndfile: WAV of any sample format, rate and number of channels (mixed to one), also when its
+    header does not know the length; FLAC, OGG and others from files. A file shorter than its header says ends where it
+    ends. Memory stays the same whatever the length, and a pipe in which nothing comes blocks nobody.
+
+    Args:
+        source: a path, "-" for standard input, or a binary stream, which is left open.
+        raw_rate: the input is PCM16 little-endian mono without header, at this rate in Hz.
+
+    Raises:
+        AudioFormatError: it cannot be read. A file says so at once, a pipe when it is opened or iterated.
+        ConfigurationError: a rate that cannot be.
+    """
+
+    def __init__(self, source: "str | os.PathLike[str] | BinaryIO", *, raw_rate: int | None = None) -> None:
+        if raw_rate is not None:
+            check_rates(raw_rate)
+        self._raw_rate = raw_rate
+        self._path: str | None = None
+        self._stream: FileIO | BinaryIO | None = None
+        self._owned: FileIO | None = None  # to be closed with the source
+        self._status: os.stat_result | None = None
+        if source == "-":
+            self._name = "Standard input"
+            self._status = self._check(0)
+            self._stream = self._owned = FileIO(0, closefd=False)
+        elif isinstance(source, str | os.PathLike):
+            self._path = os.fspath(source)
+            self._name = repr(self._path)
+            self._status = self._check(self._path)
+        else:
+            self._name = repr(getattr(source, "name", "the stream"))
+            self._stream = source
+            if not source.seekable():
+                self._status = self._check(source.fileno())
+                self._stream = self._owned = FileIO(source.fileno(), closefd=False)
+        self._is_pipe = self._status is not None and not stat.S_ISREG(self._status.st_mode)
+        self._decoder: Decoder | None = None
+        self._closed = False
+        self._worker = Worker("file")
+        self._lock = threading.Lock()  # held while the worker opens or reads
+        if not self._is_pipe:
+            self._open()
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate of what it yields, in Hz. That of a pipe is known when it has been opened."""
+        if self._decoder is None:
+            raise RuntimeError(f"{self._name} is a pipe: its rate is known after `await source.open()`")
+        return self._decoder.sample_rate
+
+    @property
+    def realtime(self) -> bool:
+        """False: it waits until it is asked."""
+        return False
+
+    async def open(self) -> None:
+        """Wait for the header, from which the rate follows. Iterating does it, too.
+
+        Raises:
+            AudioFormatError: it is no audio, or cannot be read.
+        """
+        if self._decoder is None and not self._closed:
+            await self._worker.run(self._open)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        await self.open()
+        empty = True
+        while not self._closed and (audio := await self._worker.run(self._read)):
+            empty = False
+            yield audio
+        if empty and not self._closed:
+            raise AudioFormatError(f"{self._name} holds no audio.", advice=READABLE)
+
+    async def aclose(self) -> None:
+        """Stop reading; idempotent. A read that is stuck in a pipe is left to itself."""
+        self._closed = True
+        self._worker.stop()
+        if self._lock.acquire(blocking=False):  # else the worker releases it when it comes back
+            self._release()
+            self._lock.release()
+
+    def is_same_file(self, status: os.stat_result) -> bool:
+        """Whether it reads the very file with this status."""
+        return self._status is not None and not self._is_pipe and os.path.samestat(self._status, status)
+
+    def _check(self, file: str | int) -> os.stat_result:
+        try:
+            status = os.stat(file)
+        except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+            raise unusable("read", self._name, error) from error
+        if stat.S_ISDIR(status.st_mode):
+            raise AudioFormatError(f"{self._name} is a directory, not a sound file.", advice=READABLE)
+        if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+            raise AudioFormatError(f"{self._name} is empty.", advice=READABLE)
+        return status
+
+    def _open(self) -> None:
+        with self._lock:
+            try:
+                if self._stream is None and self._path is not None:
+                    # This waits for the writer of a named pipe.
+                    self._stream = self._owned = FileIO(self._path)
+                assert self._stream is not None
+                if self._raw_rate is None:
+                    self._decoder = SoundFileDecoder(self._stream, self._name, is_pipe=self._is_pipe)
+                else:
+                    self._decoder = RawDecoder(self._stream, self._name, self._raw_rate)
+            except OSError as error:
+                self._release()
+                raise unusable("read", self._name, error) from error
+            except AudioFormatError:
+                self._release()
+                raise
+            if self._closed:
+                self._release()
+
+    def _read(self) -> bytes:
+        with self._lock:
+            try:
+                return b"" if self._closed or self._decoder is None else self._decoder.read()
+            except OSError as error:
+                raise unusable("read", self._name, error) from error
+            finally:
+                if self._closed:
+                    self._release()
+
+    def _release(self) -> None:
+        if self._decoder is not None:
+            self._decoder.close()
+        if self._owned is not None:
+            self._owned.close()

@@ -1,0 +1,59 @@
+"""Telling the program of audio that was dropped on its way to the provider."""
+
+import asyncio
+from collections.abc import Callable
+
+from voicecli.events import Notice
+
+__all__ = ["DroppedAudio"]
+
+# When a slow network has dropped nothing for so long, it keeps up again: one that stutters is not told at each stutter.
+_STEADY_S = 5.0
+_TOO_SLOW = "the network {} too slow"
+_NO_CONNECTION = "there {} no connection"
+
+
+class DroppedAudio:
+    """Tells when audio begins to be dropped, and why; and when that is over, how much it was.
+
+    Args:
+        bytes_per_s: of the audio, in bytes per second.
+        tell: passes a notice to the program.
+    """
+
+    def __init__(self, bytes_per_s: int, tell: Callable[[Notice], None]) -> None:
+        self._bytes_per_s = bytes_per_s
+        self._tell = tell
+        self._bytes = 0
+        self._why = ""  # of which the program has been told; "" when nothing is being dropped
+        self._steady: asyncio.TimerHandle | None = None
+
+    def add(self, size: int, *, connected: bool) -> None:
+        """So many bytes have been dropped."""
+        self._stop_timer()
+        self._bytes += size
+        if not self._why:
+            self._why = _TOO_SLOW if connected else _NO_CONNECTION
+            self._tell(Notice("audio_dropped", f"Your speech is being dropped: {self._why.format('is')}."))
+
+    def all_sent(self) -> None:
+        """Everything that waited for the network has left."""
+        if self._why == _NO_CONNECTION:
+            self.end()
+        elif self._why and self._steady is None:
+            self._steady = asyncio.get_running_loop().call_later(_STEADY_S, self.end)
+
+    def end(self) -> None:
+        """Nothing more is being dropped."""
+        self._stop_timer()
+        if not self._why:
+            return
+        seconds, self._bytes = self._bytes / self._bytes_per_s, 0
+        why, self._why = self._why.format("was"), ""
+        amount = f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+        self._tell(Notice("audio_dropped", f"{amount} of your speech were dropped: {why}."))
+
+    def _stop_timer(self) -> None:
+        if self._steady is not None:
+            self._steady.cancel()
+            self._steady = None

@@ -1,0 +1,178 @@
+"""One socket under way, from its opening to its end."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed
+
+from voicecli.connection.dial import MAX_MESSAGE_BYTES, hang_up
+from voicecli.connection.frame_log import FrameLog
+from voicecli.connection.liveness import Liveness
+from voicecli.connection.sender import Sender
+from voicecli.connection.socket import Socket
+from voicecli.errors import ProtocolError, RealtimeConnectionError
+from voicecli.events import ErrorOccurred, Event, SessionStarted
+from voicecli.ports import Codec, Expiring
+
+__all__ = ["Line"]
+
+_ABNORMAL = 1006
+_TOO_BIG = 1009
+
+
+class Line:
+    """Passes what comes by a socket to the codec, and what it means to the program; writes; watches the socket.
+
+    Args:
+        deliver: passes events on, which together hold so many bytes; may raise RealtimeConnectionError.
+        trace: the frame log, if there is one.
+    """
+
+    def __init__(
+        self,
+        socket: Socket,
+        codec: Codec,
+        sender: Sender,
+        liveness: Liveness,
+        deliver: Callable[[list[Event], int], None],
+        trace: FrameLog | None,
+    ) -> None:
+        self.socket = socket
+        self._codec = codec
+        self._sender = sender
+        self._liveness = liveness
+        self._deliver = deliver
+        self._trace = trace
+        self._before_start: list[Event] | None = []  # told before the SessionStarted; None when that has come
+        self._graceful = False
+        loop = asyncio.get_running_loop()
+        self._started: asyncio.Future[None] = loop.create_future()
+        self._ended: asyncio.Future[RealtimeConnectionError | None] = loop.create_future()
+
+    async def begin(self) -> None:
+        """Open the conversation; returns when the provider is ready. Raises RealtimeConnectionError."""
+        self._sender.begin(self.socket)
+        self.socket.listen(self._on_message, self._on_closed)
+        futures: set[asyncio.Future[Any]] = {self._started, self._ended}
+        await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+        if not self._started.done() and (error := self._ended.result()) is not None:
+            raise error
+
+    async def serve(self) -> RealtimeConnectionError | None:
+        """Carry the conversation on until the socket ends: why it did, or None when it is to be replaced in time."""
+        tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._watch())]
+        try:
+            lost = await self._ended
+            self._graceful = lost is None
+            return lost
+        except asyncio.CancelledError:
+            self._graceful = True
+            raise
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def aclose(self) -> None:
+        """Close the socket: with a goodbye when it is the client that leaves."""
+        self._end(None)
+        await hang_up(self.socket, gracefully=self._graceful)
+
+    # Reading. Called by the socket, hence nothing may be raised.
+
+    def _on_message(self, message: bytes) -> None:
+        if self._ended.done():
+            return
+        self._liveness.message_came()
+        if self._trace is not None:
+            self._trace.received(message)
+        try:
+            self._pass_on(self._receive(message), len(message))
+        except RealtimeConnectionError as error:
+            self._end(error)
+        except Exception as error:
+            self._fail(error)
+
+    def _receive(self, message: bytes) -> list[Event | Expiring]:
+        try:
+            return self._codec.receive(message)
+        except ProtocolError as error:
+            return [ErrorOccurred(error)]
+
+    def _pass_on(self, received: list[Event | Expiring], size: int) -> None:
+        events: list[Event] = []
+        for event in received:
+            if isinstance(event, Expiring):
+                self._liveness.expires(event.left_s)
+            else:
+                events.append(event)
+        if self._before_start is not None:
+            events = self._until_started(events)
+        self._sender.reply()
+        if events:
+            self._deliver(events, size)
+
+    def _until_started(self, events: list[Event]) -> list[Event]:
+        """The events that may be told now: none before the SessionStarted, which comes first."""
+        assert self._before_start is not None
+        told = [*self._before_start, *events]
+        for event in events:
+            if isinstance(event, SessionStarted):
+                told.remove(event)
+                self._before_start = None
+                self._started.set_result(None)
+                return [event, *told]
+        self._before_start = told
+        self._sender.reply_at_once(self.socket)
+        return []
+
+    def _on_closed(self, closed: ConnectionClosed) -> None:
+        if self._ended.done():
+            return
+        received = closed.rcvd
+        if self._trace is not None:
+            code, reason = (received.code, received.reason) if received else (None, "")
+            self._trace.note("closed", code=code, reason=reason)
+        try:
+            self._end(self._meaning_of(closed))
+        except Exception as error:
+            self._fail(error)
+
+    def _meaning_of(self, closed: ConnectionClosed) -> RealtimeConnectionError:
+        received, sent = closed.rcvd, closed.sent
+        if sent is not None and sent.code == _TOO_BIG and not closed.rcvd_then_sent:
+            return RealtimeConnectionError(f"The provider sent a message of more than {MAX_MESSAGE_BYTES} bytes.")
+        if received is not None:
+            code, reason = received.code, received.reason
+        else:
+            # It just broke, or what came was no WebSocket frame and we said so.
+            code, reason = _ABNORMAL, sent.reason if sent is not None else ""
+        error = self._codec.closed(code, reason)
+        if error.close_code is None:
+            error.close_code = code
+        return error
+
+    # Writing and watching: tasks.
+
+    async def _write(self) -> None:
+        try:
+            await self._sender.write_to(self.socket, self._liveness)
+        except Exception as error:
+            self._fail(error)
+
+    async def _watch(self) -> None:
+        try:
+            self._end(await self._liveness.watch())
+        except Exception as error:
+            self._fail(error)
+
+    def _end(self, lost: RealtimeConnectionError | None) -> None:
+        if not self._ended.done():
+            self._ended.set_result(lost)
+
+    def _fail(self, error: Exception) -> None:
+        """A defect of the codec, or of ours."""
+        if not self._ended.done():
+            self._ended.set_exception(error)
+            self._ended.exception()  # it may be that nobody waits

@@ -1,0 +1,239 @@
+"""Carries out what the floor decides: sound, events, commands to the provider, timers."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from voicecli.audio import AudioSink, Playhead
+from voicecli.commands import CancelResponse, Command
+from voicecli.config import RealtimeConfig, ServerVAD, VADMode
+from voicecli.conversation.delivery import Audience
+from voicecli.conversation.floor import Floor
+from voicecli.conversation.floor_events import (
+    Action,
+    CancelPending,
+    Cut,
+    Deliver,
+    GaveUp,
+    Input,
+    Pause,
+    ResolveTurn,
+    Resume,
+    Rules,
+    TurnEnded,
+)
+from voicecli.conversation.latency import TurnClock
+from voicecli.conversation.transcript_order import TranscriptOrder
+from voicecli.errors import RealtimeError
+from voicecli.events import (
+    AudioChunk,
+    Event,
+    Interrupted,
+    Notice,
+    ResponseDone,
+    ResponseStarted,
+    TranscriptUpdate,
+    Usage,
+)
+from voicecli.ports import Connection
+
+__all__ = ["FloorDriver"]
+
+
+class FloorDriver:
+    """Drives a `Floor` by the event loop's clock, between a connection and those who are told of events.
+
+    Args:
+        audience: is told of every event, in order.
+        on_event: called with each event of the provider's before it is told.
+
+    Attributes:
+        floor: who speaks, who is owed an answer.
+        usage: of the whole conversation so far.
+        clock: measures how fast turns are answered.
+        over: whether the conversation is over.
+        happened: set whenever something was told, or ran out.
+        gave_up: how often no answer came.
+        waiting: how many wait for an answer; they say themselves that none came.
+    """
+
+    def __init__(
+        self, connection: Connection, config: RealtimeConfig, audience: Audience, on_event: Callable[[Event], None]
+    ) -> None:
+        self.floor = Floor(_rules(connection, config))
+        self.usage = Usage()
+        self.clock = TurnClock(connection.capabilities.output_rate)
+        self.over = False
+        self.happened = asyncio.Event()
+        self.gave_up = 0
+        self.waiting = 0
+        self._connection = connection
+        self._config = config
+        self._audience = audience
+        self._on_event = on_event
+        self._order = TranscriptOrder()
+        self._told_state = self.floor.state(0.0)
+        self._player: AudioSink | None = None
+        self._realtime = False
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def player(self) -> AudioSink | None:
+        """What plays the reply."""
+        return self._player
+
+    @player.setter
+    def player(self, player: AudioSink | None) -> None:
+        self._player = player
+        self.floor.sound.has_player = player is not None
+
+    @property
+    def realtime(self) -> bool:
+        """Whether audio is sent as it is spoken, so that the silence which ended a turn took its time."""
+        return self._realtime
+
+    @realtime.setter
+    def realtime(self, realtime: bool) -> None:
+        self._realtime = realtime
+        self.floor.speech_lag_s = _speech_lag_s(self._connection, self._config) if realtime else 0.0
+
+    @property
+    def now(self) -> float:
+        """The loop's time, in seconds."""
+        return self._loop.time()
+
+    @property
+    def holds_words(self) -> bool:
+        """Whether words of a reply wait for the user's."""
+        return self._order.holding
+
+    async def apply(self, happened: Input, playhead: Playhead | None = None) -> None:
+        """Tell the floor of something, and do what it decides: all that is heard or told first, then what is sent."""
+        now = self.now
+        commands = self._carry_out(self.floor.apply(happened, now), now, playhead)
+        for command in commands:
+            # If the connection has ended already, what is still to be read from it tells how.
+            with contextlib.suppress(RealtimeError):
+                await self._connection.send(command)
+
+    def _carry_out(self, actions: Iterable[Action], now: float, playhead: Playhead | None = None) -> list[Command]:
+        """Do what the floor decided; returns what is to be sent."""
+        commands: list[Command] = []
+        for action in actions:
+            match action:
+                case Deliver(event):
+                    self.tell(self._noted(event, now))
+                case Pause() if self._player is not None:
+                    self._player.pause()
+                case Resume() if self._player is not None:
+                    self._player.resume()
+                case Cut():
+                    commands += self._cut(action, playhead)
+                case CancelPending():
+                    commands.append(CancelResponse())
+                case TurnEnded(at, provisional):
+                    self.clock.turn_may_have_ended(at) if provisional else self.clock.turn_ended(at)
+                case ResolveTurn(was_turn):
+                    self.clock.settle(was_turn)
+                case GaveUp():
+                    self._no_answer()
+        self._tell_state(now)
+        self._schedule(now)
+        return commands
+
+    def _cut(self, cut: Cut, playhead: Playhead | None) -> list[Command]:
+        """Silence first, before anything that waits; the listener's place, as far as known, goes to the provider."""
+        self._audience.discard_audio()
+        stopped = self._player.clear() if self._player is not None else cut.playhead
+        heard = playhead or stopped
+        if not cut.is_certain and heard is None:
+            return []
+        self.tell(Interrupted(cut.response_id, heard.item_id if heard else None))
+        if heard is None:
+            return [CancelResponse(cut.response_id, scope=cut.scope)]
+        return [CancelResponse(cut.response_id, heard.item_id, heard.played_ms, cut.scope)]
+
+    def _no_answer(self) -> None:
+        self.gave_up += 1
+        self.happened.set()
+        if not self.waiting:  # otherwise those who wait are told by an error
+            waited_s = self._config.response_timeout_s
+            self.tell(Notice("no_answer", f"No answer came within {waited_s:g} s."))
+
+    def _tell_state(self, now: float) -> None:
+        state = self.floor.state(now)
+        if state != self._told_state and not self.over:
+            self._told_state = state
+            self.tell(state)
+
+    def _schedule(self, now: float) -> None:
+        """Wake up when something runs out. A timer that is early is left as it is: it looks again."""
+        deadlines = (self.floor.next_deadline(now), self._order.deadline)
+        deadline = min((at for at in deadlines if at is not None), default=None)
+        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._tick)
+
+    def _tick(self) -> None:
+        self._timer, now = None, self.now
+        if self.over:
+            return
+        for event in self._order.tick(now):
+            self._audience.tell(event)
+        self._carry_out(self.floor.tick(now), now)
+        self.happened.set()
+
+    def _noted(self, event: Event, now: float) -> Event:
+        """Measure and count an event that is to be told."""
+        self._on_event(event)
+        match event:
+            # The most frequent first.
+            case AudioChunk(audio):
+                self.clock.audio(now, len(audio))
+            case TranscriptUpdate("assistant", text=text) if text:
+                self.clock.text(now)
+            case ResponseStarted():
+                self.clock.response_started(now)
+            case ResponseDone(usage=usage, awaits_tools=awaits_tools):
+                self.usage += usage
+                return replace(event, metrics=self.clock.done(now, awaits_tools=awaits_tools))
+        return event
+
+    def tell(self, event: Event) -> None:
+        """Tell everybody of an event that the floor need not know of."""
+        for ready in self._order.push(event, self.now):
+            self._audience.tell(ready)
+        self.happened.set()
+
+    def finish(self) -> None:
+        """The conversation is over: tell what still waits to be told."""
+        self.over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for event in self._order.release():
+            self._audience.tell(event)
+
+
+def _rules(connection: Connection, config: RealtimeConfig) -> Rules:
+    capabilities, detection = connection.capabilities, config.turn_detection
+    return Rules(
+        output_rate=capabilities.output_rate,
+        response_timeout_s=config.response_timeout_s,
+        server_turns=config.vad_mode is VADMode.SERVER,
+        interrupts=config.vad_mode is not VADMode.SERVER or detection.interrupt_response,
+        auto_reply=detection.create_response,
+        reports_speech=capabilities.reports_speech,
+        words_first=capabilities.words_first,
+    )
+
+
+def _speech_lag_s(connection: Connection, config: RealtimeConfig) -> float:
+    """How long after the end of speech it is known: the silence that ends a turn, in seconds."""
+    detection = config.turn_detection
+    if config.vad_mode is VADMode.SERVER and connection.capabilities.reports_speech:
+        return (detection.silence_duration_ms if isinstance(detection, ServerVAD) else 0) / 1000
+    return config.client_vad.hangover_ms / 1000

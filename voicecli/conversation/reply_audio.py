@@ -1,0 +1,83 @@
+"""What is heard of the replies: which response sounds, whether its sound is held up, and which were cut."""
+
+from collections import OrderedDict
+
+from voicecli.commands import CancelScope
+from voicecli.conversation.floor_events import Action, Cut, Pause, ResolveTurn, Resume
+from voicecli.conversation.playback_estimate import PlaybackEstimate
+from voicecli.events import AudioChunk
+
+__all__ = ["ReplyAudio"]
+
+_CUTS_KEPT = 64
+"""Responses that are known to be cut; nothing of older ones is on its way any more."""
+
+
+class ReplyAudio:
+    """The part of the floor that knows what a cut can reach. Pure; times are in seconds, by the event loop's clock.
+
+    Attributes:
+        has_player: whether somebody plays the reply who can be paused, and asked what was heard.
+        playback: the estimate of what is being heard.
+        paused: whether the sound is held up.
+        begun: how many responses have begun.
+        sounding: the response whose sound came last.
+    """
+
+    def __init__(self, output_rate: int) -> None:
+        self.has_player = False
+        self.playback = PlaybackEstimate(output_rate)
+        self.paused = False
+        self.begun = 0
+        self.sounding: str | None = None
+        self._sounding_number = 0
+        self._cut: OrderedDict[str, None] = OrderedDict()
+
+    def is_cut(self, response_id: str) -> bool:
+        """Whether the response was cut: what still comes of it is not heard."""
+        return response_id in self._cut
+
+    def add(self, chunk: AudioChunk, now: float) -> None:
+        """More sound of a response came."""
+        if chunk.response_id != self.sounding:
+            self.sounding, self._sounding_number = chunk.response_id, self.begun
+        self.playback.add(chunk.audio, chunk.item_id, now)
+
+    def pause(self, now: float) -> list[Action]:
+        """Hold the sound up."""
+        self.paused = True
+        if self.has_player:
+            self.playback.pause(now)
+        return [Pause()]
+
+    def resume(self, now: float, *, was_turn: bool = False) -> list[Action]:
+        """Let the sound go on; `was_turn` says what had held it up."""
+        if not self.paused:
+            return []
+        self.paused = False
+        self.playback.resume(now)
+        return [ResolveTurn(was_turn), Resume()]
+
+    def cut_playback(self, now: float, *, begun_before: int, is_heard: bool) -> list[Action]:
+        """Cut what is to be heard of a response that was made.
+
+        Args:
+            begun_before: how many responses had begun before what interrupts: it reaches no later one.
+            is_heard: whether the program knows that some of it is unheard.
+        """
+        reached = self.sounding is not None and self._sounding_number <= begun_before
+        if self.sounding is None or not reached or self.is_cut(self.sounding):
+            return self.resume(now, was_turn=True)
+        if not (is_heard or self.has_player) and self.playback.is_heard(now):
+            return self.resume(now, was_turn=True)
+        return self.cut(self.sounding, "playback", now, is_certain=is_heard or not self.has_player)
+
+    def cut(self, response_id: str, scope: CancelScope, now: float, *, is_certain: bool = True) -> list[Action]:
+        """Cut the response, and what is still to be heard of one before it."""
+        self.paused = False
+        playhead = self.playback.clear(now)
+        for cut in filter(None, (response_id, self.sounding)):
+            self._cut[cut] = None
+        while len(self._cut) > _CUTS_KEPT:
+            self._cut.popitem(last=False)
+        return [ResolveTurn(was_turn=True), Cut(response_id, scope, is_certain, playhead)]

@@ -1,0 +1,113 @@
+"""OpenAI's own settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from voicecli.config import ProviderSettings, setting
+from voicecli.errors import ConfigurationError
+from voicecli.setting_fields import Settings
+
+__all__ = ["MCPServer", "OpenAISettings", "Retention"]
+
+NoiseReduction = Literal["near_field", "far_field"]
+Truncation = Literal["auto", "disabled"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention(Settings, prefix="truncation"):
+    """Shortening of a conversation that no longer fits the model.
+
+    Attributes:
+        ratio: the part kept when it is cut, 0 to 1. Cutting a lot at once keeps the cache warm afterwards.
+        post_instructions_tokens: cut already at this many tokens after the system prompt.
+    """
+
+    ratio: float = setting(0.8, between=(0, 1))
+    post_instructions_tokens: int | None = setting(None, between=(1, 1_000_000))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MCPServer(Settings, prefix="mcp_servers"):
+    """An MCP server that OpenAI itself calls.
+
+    Attributes:
+        label: how the model names it.
+        url: its address, reachable for OpenAI; not shown, as it may hold a token.
+        authorization: an access token for it; never shown.
+        headers: sent along to it; never shown.
+        allowed_tools: only these; None for all.
+        require_approval: "always" sends an ApprovalRequest before each call.
+    """
+
+    label: str = setting()
+    url: str = setting(shown=False)
+    authorization: str | None = setting(None, secret=True)
+    headers: Mapping[str, str] = setting(factory=dict, shown=False)
+    allowed_tools: tuple[str, ...] | None = None
+    require_approval: Literal["always", "never"] = "always"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.label:
+            raise ConfigurationError("mcp_servers: a server needs a label.", advice="Give it a short name.")
+        if not self.url.startswith(("https://", "http://")):
+            raise ConfigurationError(f"mcp_servers: {self.label!r} has no http(s) URL.")
+
+
+def _mcp_server(text: str) -> MCPServer:
+    label, _, url = text.partition("=")
+    try:
+        return MCPServer(label=label, url=url)
+    except ConfigurationError as error:
+        raise ConfigurationError(error.message, advice=f"{error.advice} Write LABEL=URL.".strip()) from error
+
+
+def _truncation(text: str) -> Truncation | Retention:
+    match text:
+        case "auto" | "disabled":
+            return text
+    try:
+        return Retention(ratio=float(text))
+    except ValueError as error:
+        raise ConfigurationError("truncation: auto, disabled, or a number from 0 to 1.") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenAISettings(ProviderSettings):
+    """Settings that only OpenAI has.
+
+    Attributes:
+        transcription_model: that turns the user's speech into text; "none" turns transcripts off.
+        noise_reduction: "near_field" for a headset, "far_field" for a laptop in a room.
+        truncation: how a conversation that is too long is cut.
+        parallel_tool_calls: whether several tools may be called at once, on models that reason.
+        mcp_servers: that OpenAI calls for the model.
+        organization, project: to be billed; None takes OPENAI_ORG_ID and OPENAI_PROJECT_ID.
+    """
+
+    transcription_model: str | None = setting(
+        None, metavar="NAME", help="Writes down what you say; none for no transcript."
+    )
+    noise_reduction: NoiseReduction | None = setting(
+        None, metavar="WHERE", help="near_field for a headset, far_field for a room."
+    )
+    truncation: Truncation | Retention | None = setting(
+        None,
+        parse=_truncation,
+        metavar="HOW",
+        help="How a long conversation is cut: auto, disabled, or the part to keep (0.8).",
+    )
+    parallel_tool_calls: bool | None = setting(
+        None, option="sequential-tools", value=False, help="Call one tool after the other."
+    )
+    mcp_servers: tuple[MCPServer, ...] = setting(
+        (),
+        option="openai-mcp",
+        formerly="mcp",
+        parse=_mcp_server,
+        metavar="LABEL=URL",
+        help="An MCP server for OpenAI to call.",
+    )
+    organization: str | None = setting(None, metavar="NAME", help="To be billed.")
+    project: str | None = setting(None, metavar="NAME", help="To be billed.")
