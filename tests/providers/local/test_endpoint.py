@@ -231,6 +231,23 @@ async def test_which_model(server: Server, models: Any, name: str | None, says: 
         await EndpointModel.connect(server.url, config_of(LocalSettings, llm_model=name))
 
 
+@pytest.mark.parametrize(
+    "models",
+    [
+        {"data": [{"id": "m"}]},
+        {"data": [{"id": "m", "object": "model"}, {"id": None}, None, 3]},
+        {"object": "list", "data": ["m"]},
+        {"models": [{"name": "m"}]},
+        [{"id": "m"}],
+    ],
+)
+async def test_lists_of_models_as_servers_write_them(server: Server, models: Any) -> None:
+    server.models = (200, models)
+    model = await EndpointModel.connect(server.url, RealtimeConfig())
+    assert model.name == "m"
+    await model.aclose()
+
+
 async def test_a_server_that_lists_no_models_is_taken_at_its_word(server: Server) -> None:
     server.models = (404, {})
     server.stream(text("Hi."), end())

@@ -30,6 +30,7 @@ _SPECIAL = r"<[|\uff5c](?!python_tag)[^\s<>|\uff5c]{1,40}[|\uff5c]>"
 _TOKEN = re.compile(f"{'|'.join(map(re.escape, sorted(_LITERALS, key=len, reverse=True)))}|{_SPECIAL}", re.IGNORECASE)
 _UNFINISHED_SPECIAL = re.compile(r"<[|\uff5c][^\s<>|\uff5c]{0,40}[|\uff5c]?\Z")
 _LONGEST = max(map(len, _LITERALS))
+_BEGINNINGS = {literal[0] for literal in _LITERALS}
 _RECIPIENT = re.compile(r"to=(?:functions\.)?([\w.-]+)")
 _ASSISTANT = ("assistant", "model")
 _LINE_START = re.compile(r"(?:\A|[\n>\]▷])[ \t]*\Z")
@@ -104,8 +105,8 @@ class ReasoningFilter:
         if special := _UNFINISHED_SPECIAL.search(self._buffer):
             return len(special.group())
         lower = self._buffer[-_LONGEST:].lower()
-        for start in range(len(lower)):
-            if any(literal.startswith(lower[start:]) for literal in _LITERALS):
+        for start, character in enumerate(lower):
+            if character in _BEGINNINGS and any(literal.startswith(lower[start:]) for literal in _LITERALS):
                 return len(lower) - start
         return 0
 
