@@ -68,7 +68,7 @@ PARROT = Provider(
     models=(ModelInfo("polly"),),
     voices=(VoiceInfo("grey"),),
     is_configured=lambda: True,
-    setup_advice="",
+    setup_advice="It needs nothing.",
     connect=connect,
 )
 

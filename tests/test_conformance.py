@@ -160,6 +160,7 @@ class Common(ProviderSettings):
         ),
         (answered(ResponseStarted("r")), "an event that is due did not come within 0.2 s"),
         (answered(ResponseDone("r")), "the response r ends, and never started"),
+        (answered(ResponseStarted("r", ("x",)), ResponseDone("r")), "not asked, or again"),
         (by(Repetitive), "the response r starts twice"),
         (answered(ResponseStarted("r"), AudioChunk(b"\0", "r", "i"), ResponseDone("r")), "half a sample"),
         (answered(ResponseStarted("r"), AudioChunk(b"\0\0", "s", "i"), ResponseDone("r")), "audio of s"),

@@ -21,10 +21,11 @@ from tests.cli.conftest import DATA, ROOT, clean_environment
 from tests.support.chromium import CHROMIUM, open_page
 from tests.support.virtual_time import virtual_time
 from tests.support.web import Server
+from voicecli import RealtimeVoice
 from voicecli.commands import AppendAudio, CancelResponse, Command
 from voicecli.errors import RealtimeConnectionError
 from voicecli.events import ResponseStarted, SessionEnded, SpeechStarted, SpeechStopped
-from voicecli.testing import ScriptedConnection, Step, reply, scripted_provider, tool_call
+from voicecli.testing import ScriptedConnection, Step, check_provider, reply, scripted_provider, tool_call
 
 EXAMPLES = ROOT / "examples"
 FILES = sorted(path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py"))
@@ -130,9 +131,9 @@ def test_tests_of_tools(tmp_path: Path) -> None:
 
 async def test_custom_provider() -> None:
     assert run(str(EXAMPLES / "custom_provider.py"), folder=ROOT).stdout == "Hello, Polly!\n"
-    from voicecli import RealtimeVoice
-
-    async with RealtimeVoice(load("custom_provider.py").PARROT).connect() as session:
+    parrot = load("custom_provider.py").PARROT
+    await check_provider(parrot)
+    async with RealtimeVoice(parrot).connect() as session:
         response = await session.ask(DATA / "question.wav")
         assert len(response.audio) > RATE * 2
         assert response.transcript == "Kraa!"

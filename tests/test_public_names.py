@@ -9,9 +9,10 @@ from tests.test_imports import HEAVY, loaded_after
 
 PUBLIC = {
     "voicecli": """
-        AudioDeviceError AudioFormatError AuthenticationError ClientVAD ConfigurationError MCPServer ProtocolError
-        QuotaExceededError RealtimeConfig RealtimeConnectionError RealtimeError RealtimeVoice Reconnect Response
-        Retention SemanticVAD ServerVAD ToolError VADMode VoiceSession ask converse open_devices
+        AudioDeviceError AudioFormatError AuthenticationError ClientVAD ConfigurationError GeminiSettings
+        LocalSettings MCPServer OpenAISettings ProtocolError ProviderSettings QuotaExceededError RealtimeConfig
+        RealtimeConnectionError RealtimeError RealtimeVoice Reconnect Response Retention SemanticVAD ServerVAD
+        ToolError VADMode VoiceSession ask converse open_devices
     """,
     "voicecli.audio": """
         AudioSink AudioSource EchoMode Microphone Playhead Speaker chunk_audio float32_to_pcm16 pcm16_to_float32
@@ -22,7 +23,8 @@ PUBLIC = {
         StartTurn ToolResult
     """,
     "voicecli.config": """
-        ClientVAD MCPServer RealtimeConfig Reconnect Retention SemanticVAD ServerVAD VADMode check_url
+        ClientVAD ProviderSettings RealtimeConfig Reconnect SemanticVAD ServerVAD Setting VADMode check_url
+        setting
     """,
     "voicecli.errors": """
         AudioDeviceError AudioFormatError AuthenticationError ConfigurationError ProtocolError QuotaExceededError
@@ -35,11 +37,14 @@ PUBLIC = {
         ToolCallFinished ToolCallRequest TranscriptUpdate TurnMetrics Usage UserState
     """,
     "voicecli.providers": """
-        PROVIDERS Capabilities Codec Connection ConversationSetup ModelInfo Provider VoiceInfo choose_provider
-        find_provider
+        PROVIDERS BrokenProviderWarning Capabilities Codec Connection ConversationSetup GeminiSettings
+        LocalSettings MCPServer ModelInfo OpenAISettings Provider Retention VoiceInfo all_providers
+        choose_provider find_provider is_built_in settings_with
     """,
-    "voicecli.testing": "ScriptedConnection reply scripted_provider tool_call",
-    "voicecli.tools": "Tool ToolSchema make_tools run_in_thread",
+    "voicecli.testing": """
+        ScriptedConnection check_provider reply scripted_provider tool_call
+    """,
+    "voicecli.tools": "Tool ToolSchema make_tools",
     "voicecli.transcript": "Transcript Turn heard_text",
 }
 

@@ -33,7 +33,7 @@ def blocks(language: str) -> list[str]:
 
 
 PYTHON = blocks("python")
-UTTERANCE, SCRIPT, MICROPHONE, HANDLERS, EVENTS, FASTAPI, TESTING = PYTHON
+UTTERANCE, SCRIPT, MICROPHONE, HANDLERS, EVENTS, FASTAPI, TESTING, SETTINGS = PYTHON
 INSTALL, COMMANDS, DEVELOP = blocks("sh")
 
 
@@ -70,6 +70,7 @@ def test_commands(folder: Path, line: str) -> None:
         (HANDLERS, r"user: What is the capital of France\?\nassistant: .*Paris"),
         (EVENTS, r"\w"),
         (TESTING, r""),
+        (SETTINGS, r""),
     ],
     ids=["utterance", "handlers", "events", "testing", "settings"],
 )

@@ -34,6 +34,7 @@ __all__ = ["check_cancelling", "check_conversation", "check_entry", "check_notic
 _T = TypeVar("_T")
 
 _TEXT = "Hello."
+_INPUTS = ("input_1", "input_2")  # ids of what asks for an answer
 _CHUNK_MS = 20
 
 
@@ -87,7 +88,7 @@ async def check_conversation(
         assert isinstance(started, SessionStarted)
         rates = (provider.capabilities.input_rate, provider.capabilities.output_rate)
         assert (started.input_rate, started.output_rate) == rates, "SessionStarted and Capabilities tell of other rates"
-        await talk.connection.send(SendText(_TEXT, "text_1"))
+        await talk.connection.send(SendText(_TEXT, "text_1", input_id=_INPUTS[0]))
         done = await talk.until(lambda event: isinstance(event, ResponseDone))
         assert isinstance(done, ResponseDone)
         assert done.status == "completed", f"the turn in writing ended as {done.status}: {done.reason}"
@@ -95,7 +96,7 @@ async def check_conversation(
         step = rate * _CHUNK_MS // 1000 * 2
         for start in range(0, len(question), step):
             await talk.connection.send(AppendAudio(question[start : start + step]))
-        await talk.connection.send(EndTurn())
+        await talk.connection.send(EndTurn(input_id=_INPUTS[1]))
         await talk.until(
             lambda event: isinstance(event, ResponseDone) or (isinstance(event, Notice) and event.code == "no_speech")
         )
@@ -107,12 +108,12 @@ async def check_cancelling(provider: Provider, config: RealtimeConfig, *, within
     """Check that a reply that is cancelled ends, and that nothing more of it comes."""
     async with _talk(provider, config, within_s) as talk:
         await talk.until(lambda event: isinstance(event, SessionStarted))
-        await talk.connection.send(SendText(_TEXT, "text_1"))
+        await talk.connection.send(SendText(_TEXT, "text_1", input_id=_INPUTS[0]))
         started = await talk.until(lambda event: isinstance(event, ResponseStarted))
         await talk.connection.send(CancelResponse())
         assert isinstance(started, ResponseStarted)
         await talk.until(lambda event: isinstance(event, ResponseDone) and event.response_id == started.response_id)
-        await talk.connection.send(SendText("And again.", "text_2"))
+        await talk.connection.send(SendText("And again.", "text_2", input_id=_INPUTS[1]))
         await talk.until(lambda event: isinstance(event, ResponseDone) and event.response_id != started.response_id)
     _check_events(talk.seen)
 
@@ -228,10 +229,13 @@ def _check_events(events: list[Event]) -> None:
     begun: set[str] = set()
     done: set[str] = set()
     finals: set[str] = set()
+    answered: set[str] = set()
     for event in events:
         match event:
-            case ResponseStarted(response_id):
+            case ResponseStarted(response_id, answers):
                 assert response_id, "a response has an id"
+                assert set(answers) <= set(_INPUTS) - answered, f"{response_id} answers {answers}: not asked, or again"
+                answered.update(answers)
                 assert response_id not in begun, f"the response {response_id} starts twice"
                 begun.add(response_id)
             case ResponseDone(response_id):

@@ -102,6 +102,10 @@ class Codec(Protocol):
     One for a conversation, which may outlive several sockets: `open()` is called once for each. It keeps what it
     needs to restore the conversation. It reads no clock and starts no task.
 
+    It is often ahead of the session, as several messages can arrive in one read: a CancelResponse names the response
+    that it cuts, and a codec cuts no other. Each Interrupted that it tells is followed by one, which says how much was
+    heard. `ResponseStarted.answers` names the inputs that a response answers, as far as the provider tells.
+
     The connection that drives it: dial `url` with `headers` and those that a `FetchHeaders` adds, `open()`, send what
     is queued, and pass messages in until a SessionStarted comes out; only then may it call `send()`. After each
     `receive()` and `send()` it sends what is queued.

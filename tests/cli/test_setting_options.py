@@ -32,6 +32,8 @@ def _pair(text: str) -> tuple[str, str]:
 class Parrot(ProviderSettings):
     tone: Literal["soft", "loud"] = setting("soft", help="Its voice.")
     mood: Mood = setting(Mood.GOOD, help="good or bad.")
+    offset: int = setting(0, help="Where it starts.")
+    rhymes: dict[str, str] = setting(factory=dict, option="rhyme", parse=_pair, help="What it rhymes.")
     words: tuple[str, ...] = setting((), option="word", help="It knows.")
     lexicon: Mapping[str, str] = setting(factory=dict, parse=_pair, help="How to say it.")
     perch: Path | None = setting(None, help="Where it sits.")
@@ -80,6 +82,7 @@ def test_each_setting_that_can_be_written_has_an_option() -> None:
     names = {option.name for option in setting_options(PROVIDERS, {"output"})} - COMMON
     assert names == {
         *("tone", "mood", "word", "lexicon", "perch", "awake", "loud", "feathers", "parrot_output", "plain"),
+        *("offset", "rhyme"),
         "cockatoo_feathers",
     }
 
@@ -91,6 +94,7 @@ def test_each_setting_that_can_be_written_has_an_option() -> None:
         ({"tone": "loud", "mood": Mood.BAD}, Parrot(tone="loud", mood=Mood.BAD)),
         ({"word": ["a", "b"]}, Parrot(words=("a", "b"))),
         ({"lexicon": ["a=b", "c=d"]}, Parrot(lexicon={"a": "b", "c": "d"})),
+        ({"rhyme": ["a=b"], "offset": 4}, Parrot(rhymes={"a": "b"}, offset=4)),
         ({"loud": True, "awake": False}, Parrot(loud=True, awake=False)),
         ({"parrot_output": "wing"}, Parrot(output="wing")),
         ({"word": [], "cockatoo_feathers": "grey"}, None),
@@ -125,6 +129,7 @@ def test_the_help_says_choices_defaults_and_who_has_it(capsys: pytest.CaptureFix
     assert "Its voice. One of soft, loud. [default: (soft)]" in shown
     assert "good or bad. [default: (good)]" in shown
     assert "How many. [default: (3)]" in shown
+    assert "Where it starts. [default: (0)]" in shown
     assert "--awake --no-awake" in shown
     assert "─ Parrot, Cockatoo ─" in shown
     assert "--plumes" not in shown

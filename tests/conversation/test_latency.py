@@ -72,13 +72,13 @@ def test_what_may_have_been_a_turn_counts_when_it_is_known_to_be_one() -> None:
     assert clock.done(12.0, awaits_tools=True).done_ms == 2_000
     clock.response_started(12.5)  # the same reply goes on
     clock.turn_may_have_ended(12.7)
-    clock.settle(False)
+    clock.resolve(False)
     assert clock.done(13.0).done_ms == 3_000
     clock.turn_may_have_ended(15.0)
     clock.response_started(15.5)
     assert clock.done(16.0).done_ms == 1_000
     clock.turn_may_have_ended(17.0)
-    clock.settle(True)
+    clock.resolve(True)
     clock.response_started(17.5)
     assert clock.done(18.0).done_ms == 1_000
 

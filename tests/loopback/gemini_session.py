@@ -226,7 +226,7 @@ class GeminiSession:
             self._seeding = False
         return frames
 
-    def _realtime(self, given: Frame) -> list[Frame]:
+    def _realtime(self, given: Frame) -> list[Frame]:  # noqa: C901 - one rule of the service after the other
         if self._seeding:
             self.violations.append("real-time input before the history was complete")
         key, value = next(iter(given.items()))

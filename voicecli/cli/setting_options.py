@@ -97,7 +97,7 @@ class Option:
     def _repeated(self) -> Any:
         """`tuple` or `Mapping` when it may be given several times, else None."""
         origins = {typing.get_origin(kind) for kind in alternatives(self._first.hint)}
-        return tuple if tuple in origins else Mapping if typing.get_origin(Mapping[str, str]) in origins else None
+        return tuple if tuple in origins else Mapping if origins & {Mapping, dict} else None
 
     def _type(self) -> Any:
         if self._switches():
@@ -121,7 +121,7 @@ class Option:
         default = self._first.default
         if self._switches():
             return self.name.replace("_", "-") if default is True else False
-        return str(getattr(default, "value", default)) if isinstance(default, bool) or default else False
+        return False if default is None or default in ("", ()) else str(getattr(default, "value", default))
 
 
 def setting_options(providers: Sequence[Provider], taken: Collection[str] = ()) -> list[Option]:

@@ -88,6 +88,8 @@ class Floor:
         speech_lag_s: how long after the end of speech it is known, in seconds.
         obligations: the answers that are owed.
         sound: what is heard of the replies.
+        changed: whether what happened last can have changed the state, or brought a deadline nearer; more sound of a
+            reply that is heard already, by far the most frequent, does neither.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -95,6 +97,7 @@ class Floor:
         self.user = User.SILENT
         self.line = Line.UP
         self.speech_lag_s = 0.0
+        self.changed = True
         self.obligations = Obligations()
         self.sound = ReplyAudio(rules.output_rate)
         self._started = False
@@ -204,6 +207,7 @@ class Floor:
     def apply(self, happened: Input, now: float) -> list[Action]:
         """Take what happened into account; what is to be done, in order."""
         self._quiet_since = now
+        self.changed = True
         handler = self._handlers.get(type(happened))
         return handler(happened, now) if handler is not None else [Deliver(happened)]  # type: ignore[arg-type]
 
@@ -379,6 +383,7 @@ class Floor:
     def _audio(self, chunk: AudioChunk, now: float) -> list[Action]:
         if self.sound.is_cut(chunk.response_id):
             return []  # it was on its way when the reply was cut
+        self.changed = not self._came or self.sound.playback.is_heard(now)
         self._came = True
         self.sound.add(chunk, now)
         return [Deliver(chunk)]

@@ -136,11 +136,12 @@ class FloorDriver:
                 case TurnEnded(at, provisional):
                     self.clock.turn_may_have_ended(at) if provisional else self.clock.turn_ended(at)
                 case ResolveTurn(was_turn):
-                    self.clock.settle(was_turn)
+                    self.clock.resolve(was_turn)
                 case GaveUp():
                     self._no_answer()
-        self._tell_state(now)
-        self._schedule(now)
+        if self.floor.changed or self._timer is None:
+            self._tell_state(now)
+            self._schedule(now)
         return commands
 
     def _cut(self, cut: Cut, playhead: Playhead | None) -> list[Command]:

@@ -161,23 +161,25 @@ class HandlerLanes:
 
     def __init__(self, handlers: Handlers) -> None:
         self._handlers = handlers
-        self._lanes: dict[tuple[str, int], _Lane] = {}
+        self._by_hook: dict[str, list[_Lane]] = {hook: [] for hook in HOOKS}
         self._complained: list[Handler] = []
 
     def call(self, hook: str, *args: Any) -> None:
         """Have every handler of the hook called with as many of the arguments as it takes. Returns at once."""
-        for index, handler in enumerate(self._handlers.of(hook)):
-            lane = self._lanes.get((hook, index))
-            if lane is None:
-                arity = positional_arity(handler, len(args))
-                lane = self._lanes[hook, index] = _Lane(hook, handler, arity, self._failed)
+        lanes, handlers = self._by_hook[hook], self._handlers.of(hook)
+        for handler in handlers[len(lanes) :]:  # registered since the last call
+            lanes.append(_Lane(hook, handler, positional_arity(handler, len(args)), self._failed))
+        for lane in lanes:
             lane.put(args)
 
     def discard(self, hook: str) -> None:
         """Forget the calls of a hook that have not begun."""
-        for (name, _), lane in self._lanes.items():
-            if name == hook:
-                lane.discard()
+        for lane in self._by_hook[hook]:
+            lane.discard()
+
+    @property
+    def _lanes(self) -> list["_Lane"]:
+        return [lane for lanes in self._by_hook.values() for lane in lanes]
 
     def _failed(self, hook: str, handler: Handler, error: Exception) -> None:
         name = getattr(handler, "__name__", repr(handler))
@@ -197,17 +199,17 @@ class HandlerLanes:
         try:
             async with asyncio.timeout(self.DRAIN_S):
                 # A failing handler may open the lane of on_error, so look again.
-                while busy := [lane for lane in self._lanes.values() if not lane.idle]:
+                while busy := [lane for lane in self._lanes if not lane.idle]:
                     for lane in busy:
                         await lane.drain()
         except TimeoutError:
-            names = ", ".join(lane.name for lane in self._lanes.values() if not lane.idle)
+            names = ", ".join(lane.name for lane in self._lanes if not lane.idle)
             _log.warning("Stopped handlers that were still running %g s after the end: %s", self.DRAIN_S, names)
         finally:
-            for lane in self._lanes.values():
+            for lane in self._lanes:
                 lane.cancel()
             if self._lanes:
-                await asyncio.wait([lane.task for lane in self._lanes.values()], timeout=self.STOP_S)
+                await asyncio.wait([lane.task for lane in self._lanes], timeout=self.STOP_S)
 
 
 class _Lane:
@@ -224,7 +226,8 @@ class _Lane:
         # What inspection says of the handler is asked once: it takes longer than most handlers.
         self._call = handler if _is_coroutine_function(handler) else partial(_call_in_thread, handler)
         self._waiting: deque[tuple[Any, ...]] = deque()
-        self._wake = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._resting: asyncio.Future[None] | None = None  # while nothing waits; done when something does
         self._idle = asyncio.Event()
         self._stopped = False
         self._overrun = False
@@ -242,8 +245,10 @@ class _Lane:
                 late = RealtimeError(f"it does not keep up; {MOST_WAITING} calls wait, and the oldest are dropped")
                 self._failed(self._hook, self._handler, late)
         self._waiting.append(args)
-        self._idle.clear()
-        self._wake.set()
+        if self._resting is not None and not self._resting.done():
+            self._idle.clear()
+            self._resting.set_result(None)
+            self._resting = None
 
     def discard(self) -> None:
         self._waiting.clear()
@@ -262,9 +267,10 @@ class _Lane:
                     await self._call_next()
                     continue
                 self._idle.set()
-                self._wake.clear()
-                await self._wake.wait()
+                self._resting = self._loop.create_future()
+                await self._resting
         finally:
+            self._resting = None
             self._idle.set()
 
     async def _call_next(self) -> None:

@@ -11,7 +11,7 @@ class TurnClock:
     """Measures one turn after the other. Times are in seconds, of any monotonic clock.
 
     A noise amid a reply looks like a turn. What may have been one counts as one when words of it are known
-    (`settle(True)`), or when a response begins that does not just go on after tools.
+    (`resolve(True)`), or when a response begins that does not just go on after tools.
     """
 
     def __init__(self, output_rate: int) -> None:
@@ -19,19 +19,19 @@ class TurnClock:
         self._end: float | None = None
         self._maybe_end: float | None = None
         self._goes_on = False  # the last response awaits tools
-        self._reply = _Reply()
+        self._reply = _Times()
 
     def turn_ended(self, end: float) -> None:
         """The user finished then. It may be known late: a reply that has begun since answers it."""
         self._end, self._maybe_end = end, None
         if self._reply.began_at < end:
-            self._reply = _Reply()
+            self._reply = _Times()
 
     def turn_may_have_ended(self, end: float) -> None:
         """The user finished, or it was a noise: until it is known, the reply goes on being measured as before."""
         self._maybe_end = end
 
-    def settle(self, was_turn: bool) -> None:
+    def resolve(self, was_turn: bool) -> None:
         """What may have been a turn was one, or was a noise."""
         end, self._maybe_end = self._maybe_end, None
         if was_turn and end is not None:
@@ -39,10 +39,10 @@ class TurnClock:
 
     def response_started(self, now: float) -> None:
         """A response begins: the answer to the turn, or more of it after tools, or one that nobody asked for."""
-        self.settle(not self._goes_on)
+        self.resolve(not self._goes_on)
         self._goes_on = False
         if self._reply.over:  # the turn is answered
-            self._end, self._reply = None, _Reply()
+            self._end, self._reply = None, _Times()
         if self._reply.began_at == float("-inf"):
             self._reply.began_at = now
 
@@ -81,7 +81,7 @@ class TurnClock:
 
 
 @dataclass(slots=True)
-class _Reply:
+class _Times:
     """What has come of the answer to a turn, and when its first was there."""
 
     began_at: float = float("-inf")

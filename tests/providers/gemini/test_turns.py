@@ -29,7 +29,7 @@ from voicecli.events import (
     TranscriptUpdate,
 )
 from voicecli.providers.gemini.errors import turn_end
-from voicecli.providers.gemini.input import UserSide
+from voicecli.providers.gemini.input import UserInput
 
 SPEECH = tone(600, rate=16_000)
 SILENCE = bytes(20 * 32)
@@ -411,7 +411,7 @@ def test_the_cut_of_a_reply_that_had_come_whole_lets_the_next_one_go_on() -> Non
 @pytest.mark.parametrize("vertex", [False, True])
 def test_a_lost_microphone_ends_the_turn_on_either_service(vertex: bool) -> None:
     out: list[bytes] = []
-    user = UserSide(out, RealtimeConfig(vad_mode=VADMode.SERVER), vertex=vertex)
+    user = UserInput(out, RealtimeConfig(vad_mode=VADMode.SERVER), vertex=vertex)
     user.pause()
     assert out == [], "nothing was said"
     user.append(SPEECH)
@@ -424,3 +424,25 @@ def test_a_lost_microphone_ends_the_turn_on_either_service(vertex: bool) -> None
 
 def test_a_turn_that_ends_for_a_new_reason_says_it_in_words() -> None:
     assert turn_end("SOMETHING_NEW") == ("incomplete", "something new")
+
+
+def test_a_cut_hits_the_reply_that_it_names_and_no_other() -> None:
+    """The server has interrupted it and begun the next one by the time the command comes."""
+    talk = Conversation()
+    talk.tell(said("One two three four."), sound(bytes(48_000)), {"serverContent": {"interrupted": True}})
+    talk.tell({"serverContent": {"turnComplete": True}}, said("Two."), sound(bytes(4_800)))
+    item = talk.of(AudioChunk)[0].item_id
+    talk.send(CancelResponse("response-1", item, 500))
+    told = talk.tell(said(" Three."), sound(bytes(4_800)), said("", turnComplete=True))
+    assert [event.status for event in told if isinstance(event, ResponseDone)] == ["completed"]
+    assert any(isinstance(event, AudioChunk) for event in told)
+    assert talk.lines == [("assistant", "One two"), ("assistant", "Two. Three.")]
+
+
+def test_a_reply_says_which_inputs_it_answers() -> None:
+    talk = Conversation(vad_mode=VADMode.CLIENT)
+    talk.send(SendText("One?", input_id="a"))
+    talk.run()
+    talk.send(StartTurn(), AppendAudio(SPEECH), EndTurn("b"))
+    talk.run()
+    assert [event.answers for event in talk.of(ResponseStarted)] == [("a",), ("b",)]

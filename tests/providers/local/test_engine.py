@@ -723,3 +723,39 @@ async def test_closing_ends_everything() -> None:
     while set(threading.enumerate()) - before:  # it ends within a moment of its last work
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.01)
+
+
+async def test_a_cut_hits_the_reply_that_it_names_and_no_other() -> None:
+    """The engine has begun the next one by the time the command comes."""
+    go_on = asyncio.Event()
+    model = FakeModel([["One two three. "], ["Two. ", go_on, "Three."]])
+    async with conversation(model, voice=FakeSpeech()) as (connection, events):
+        await connection.send(SendText("Count."))
+        await events.until_seen(ResponseDone)
+        command = cut(events, "reply_2", 800)
+        await connection.send(SendText("Go on."))
+        await events.until_seen(AudioChunk, 2)
+        await connection.send(command)
+        go_on.set()
+        await events.until_seen(ResponseDone, 2)
+    assert statuses(events) == ["completed", "completed"]
+    assert finals(events.seen) == ["One two three.", "One two", "Two. Three."]
+
+
+async def test_a_reply_says_which_inputs_it_answers() -> None:
+    hearing = FakeHearing(["One.", ""])
+    config = RealtimeConfig(vad_mode=VADMode.NONE)
+    async with conversation(FakeModel([["Yes."], ["Yes."]]), hearing, config=config) as (connection, events):
+        await connection.send(SendText("Hello?", input_id="a"))
+        await events.until_seen(ResponseDone)
+        for input_id in ("b", "c"):
+            await connection.send(StartTurn())
+            await connection.send(AppendAudio(speech(600)))
+            await connection.send(EndTurn(input_id))
+        await events.until_seen(Notice)
+        await events.until_seen(ResponseDone, 2)
+    assert [event.answers for event in events.of(ResponseStarted) if isinstance(event, ResponseStarted)] == [
+        ("a",),
+        ("b",),
+    ]
+    assert [event.input_id for event in events.of(Notice) if isinstance(event, Notice)] == ["c"]

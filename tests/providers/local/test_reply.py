@@ -1,10 +1,10 @@
 import pytest
 
-from voicecli.providers.local.speech_output import Gate, Spoken
+from voicecli.providers.local.speech_output import HeldOutput, Spoken
 
 
 def test_a_gate_holds_back_and_lets_out_in_order() -> None:
-    gate, done = Gate(), list[int]()
+    gate, done = HeldOutput(), list[int]()
     gate.do(lambda: done.append(1))
     gate.do(lambda: done.append(2))
     assert done == []
@@ -14,7 +14,7 @@ def test_a_gate_holds_back_and_lets_out_in_order() -> None:
 
 
 def test_nothing_passes_a_gate_that_was_shut() -> None:
-    gate, done = Gate(), list[int]()
+    gate, done = HeldOutput(), list[int]()
     gate.do(lambda: done.append(1))
     gate.shut()
     gate.open()
@@ -23,7 +23,7 @@ def test_nothing_passes_a_gate_that_was_shut() -> None:
 
 
 def test_a_gate_can_be_shut_by_what_passes_it() -> None:
-    gate, done = Gate(), list[int]()
+    gate, done = HeldOutput(), list[int]()
     gate.do(gate.shut)
     gate.do(lambda: done.append(1))
     gate.open()

@@ -4,7 +4,7 @@ import pytest
 
 from tests.loopback.openai_script import Reply, tone
 from tests.providers.openai.conversation import Conversation
-from voicecli.commands import AppendAudio, CancelResponse, SendText
+from voicecli.commands import AppendAudio, CancelResponse, CancelScope, SendText
 from voicecli.config import RealtimeConfig, ServerVAD
 from voicecli.events import AudioChunk, ErrorOccurred, Interrupted, ResponseDone, SpeechStarted, TranscriptUpdate
 
@@ -223,3 +223,40 @@ def test_speech_that_does_not_interrupt_is_not_waited_for() -> None:
     conversation.settle()
     assert [event.status for event in conversation.all(ResponseDone)] == ["completed"]
     assert not conversation.codec.awaiting_reply
+
+
+@pytest.mark.parametrize("scope", ["reply", "playback"])
+def test_a_cut_hits_the_response_that_it_names_and_no_other(scope: CancelScope) -> None:
+    """The server has begun another one by the time the command comes."""
+    conversation, item = halfway(None, LONG, Reply(text="Second."))
+    conversation.settle()
+    first = conversation.all(ResponseDone)[0].response_id
+    conversation.send(AppendAudio(tone(200)), SILENCE)
+    conversation.step(until="response.output_audio.delta")
+    conversation.send(CancelResponse(first, item, 400, scope))
+    conversation.settle()
+    assert not conversation.sent_of("response.cancel")
+    assert not conversation.sent_of("conversation.item.delete")
+    assert [frame["item_id"] for frame in conversation.sent_of("conversation.item.truncate")] == [item]
+    assert [event.status for event in conversation.all(ResponseDone)] == ["completed", "completed"]
+    assert conversation.said("assistant")[-1] == "Second."
+
+
+def test_a_cut_of_what_is_pending_spares_what_has_begun() -> None:
+    conversation, _ = halfway()
+    conversation.send(CancelResponse())
+    conversation.settle()
+    assert [event.status for event in conversation.all(ResponseDone)] == ["completed"]
+
+
+def test_the_answer_to_a_voice_is_no_second_attempt_at_what_it_interrupts() -> None:
+    conversation = Conversation(replies=[Reply(fails_with="server_error"), Reply(text="Yes?")])
+    conversation.send(AppendAudio(tone(200)))
+    conversation.send(SILENCE)
+    conversation.send(AppendAudio(tone(200)))  # before the failure is known
+    conversation.settle()
+    conversation.send(SILENCE)
+    conversation.settle()
+    ids = [event.response_id for event in conversation.all(ResponseDone)]
+    assert len(set(ids)) == len(ids) == 2
+    assert conversation.said("assistant")[-1] == "Yes?"

@@ -282,3 +282,23 @@ def test_speech_that_is_reported_after_the_microphone_was_lost_ends_nevertheless
     conversation.settle()
     assert len(conversation.sent_of("input_audio_buffer.commit")) == 1
     assert [event.status for event in conversation.all(ResponseDone)] == ["completed"]
+
+
+def test_a_response_says_which_inputs_it_answers() -> None:
+    conversation = Conversation(RealtimeConfig(vad_mode=VADMode.NONE))
+    conversation.send(SendText("One?", input_id="a"))
+    conversation.settle()
+    conversation.send(StartTurn(), AppendAudio(tone(200)), EndTurn("b"))
+    conversation.settle()
+    conversation.send(SendText("Two?", input_id="c"), SendText("Three?", input_id="d"))
+    conversation.settle()
+    answers = [event.answers for event in conversation.all(ResponseStarted)]
+    assert answers[:2] == [("a",), ("b",)]
+    assert sorted(input_id for each in answers[2:] for input_id in each) == ["c", "d"]
+
+
+def test_a_turn_that_is_too_short_is_named() -> None:
+    conversation = Conversation(RealtimeConfig(vad_mode=VADMode.NONE))
+    conversation.send(StartTurn(), AppendAudio(tone(20)), EndTurn("a"))
+    conversation.settle()
+    assert [(notice.code, notice.input_id) for notice in conversation.all(Notice)] == [("no_speech", "a")]

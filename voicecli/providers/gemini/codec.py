@@ -46,9 +46,9 @@ from voicecli.providers.gemini.endpoint import Endpoint
 from voicecli.providers.gemini.errors import NEED_MORE_INPUT, close_error, http_error, turn_end
 from voicecli.providers.gemini.fields import audio_rate, boolean, child, children, data, seconds, text
 from voicecli.providers.gemini.function_calls import FunctionCalls
-from voicecli.providers.gemini.input import INPUT_RATE, WIRE_AUDIO, UserSide, as_json
+from voicecli.providers.gemini.input import INPUT_RATE, WIRE_AUDIO, UserInput, as_json
 from voicecli.providers.gemini.models import find_model
-from voicecli.providers.gemini.output import Turns
+from voicecli.providers.gemini.output import ModelOutput
 from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.providers.gemini.setup import history_turns, notices, setup_message, tool_behavior, voice_name
 from voicecli.providers.gemini.usage import read_usage
@@ -75,8 +75,8 @@ class GeminiCodec:
         self._out: list[bytes] = []
         self._events: list[Event | Expiring] = []
         self._history = Transcript(setup.history)
-        self._user = UserSide(self._out, setup.config, vertex=endpoint.vertex)
-        self._turns = Turns(self._tell, OUTPUT_RATE, silent=setup.config.output == "text")
+        self._user = UserInput(self._out, setup.config, vertex=endpoint.vertex)
+        self._turns = ModelOutput(self._tell, OUTPUT_RATE, silent=setup.config.output == "text")
         own = setup.config.own(GeminiSettings)
         behaviors = {tool.name: tool_behavior(tool.name, own, self._model) for tool in setup.tools}
         self._calls = FunctionCalls(behaviors, scheduling=self._model.scheduling)

@@ -11,7 +11,7 @@ from voicecli.commands import SendImage
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.pcm16 import PcmFormat, peak
 
-__all__ = ["INPUT_RATE", "WIRE_AUDIO", "UserSide", "as_json"]
+__all__ = ["INPUT_RATE", "WIRE_AUDIO", "UserInput", "as_json"]
 
 INPUT_RATE = 16_000
 
@@ -33,7 +33,7 @@ _SPEECH_PEAK = 500
 _LEAD_MS = 300
 
 
-class UserSide:
+class UserInput:
     """Turns what the user does into messages, and keeps the audio of the turn that nothing else stands for yet.
 
     With VADMode.SERVER the server looks for turns in one stream of audio. Otherwise activities mark them; one may be

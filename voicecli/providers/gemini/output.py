@@ -22,7 +22,7 @@ from voicecli.events import (
 from voicecli.pcm16 import PcmFormat, SampleAligner
 from voicecli.providers.heard import heard_by_item, heard_words
 
-__all__ = ["Turns"]
+__all__ = ["ModelOutput"]
 
 # Utterances whose transcript may still be cut to what was heard of them.
 _REMEMBERED = 16
@@ -71,7 +71,7 @@ class _Reply:
         return _response_id(self.number)
 
 
-class Turns:
+class ModelOutput:
     """Follows the turns and tells events.
 
     Args:

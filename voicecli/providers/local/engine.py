@@ -3,8 +3,8 @@
     audio -> turns -> speech to text -> language model -> sentences -> text to speech -> events
 
 Speed comes from guessing. When half of the silence that ends a turn has passed, the turn is transcribed and the answer
-begun as if it were over; what comes of it waits behind a Gate. If the silence goes on, the gate opens, often with the
-first sound ready; if speech resumes, the gate is shut, and nobody will know.
+begun as if it were over; what comes of it is held. If the silence goes on, it is let out, often with the first sound
+ready; if speech resumes, it is dropped, and nobody will know.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ from voicecli.pcm16 import PcmFormat
 from voicecli.ports import Capabilities, ConversationSetup
 from voicecli.providers.heard import heard_by_item
 from voicecli.providers.local.llm import ChatModel, Memory, Message
-from voicecli.providers.local.speech_output import Gate, Outcome, Spoken, utter
+from voicecli.providers.local.speech_output import HeldOutput, Outcome, Spoken, utter
 from voicecli.providers.local.stt import SpeechToText
 from voicecli.providers.local.tts import TextToSpeech
 from voicecli.providers.local.turn_detection import (
@@ -97,7 +97,7 @@ class _Reply:
         after: the answer before it, which must be over first.
         version: the memory's, when the model began.
         wanted: whether to answer, or only to note what the user said.
-        refused: whether not answering must be told (somebody waits).
+        cancelled: whether it was cancelled before it began, which must be told (somebody waits).
         answers: the ids of the inputs that it answers.
     """
 
@@ -110,10 +110,10 @@ class _Reply:
     after: asyncio.Task[None] | None = None
     version: int | None = None
     wanted: bool = True
-    refused: bool = False
+    cancelled: bool = False
     answers: list[str] = field(default_factory=list)
     started: bool = False
-    gate: Gate = field(default_factory=Gate)
+    gate: HeldOutput = field(default_factory=HeldOutput)
     task: asyncio.Task[None] | None = None
 
 
@@ -251,14 +251,14 @@ class LocalConnection:
                 self._detector.clear()
                 self._drop_turn()
             case SendText(text, item_id, input_id):
-                reply = self._new_reply(text=text, user_item=item_id, answers=[input_id], refused=stale)
+                reply = self._new_reply(text=text, user_item=item_id, answers=[input_id], cancelled=stale)
                 if self._voices and self._interruptible:
                     reply.answers += self._decline_all_to_come()  # what waits for a voice to end
                 self._answer(reply)
             case SendImage():
                 self._emit(Notice("images_unsupported", "The offline engine takes no pictures."))
 
-    def _follow(self, change: TurnChange, *, input_id: str = "", refused: bool = False) -> None:
+    def _follow(self, change: TurnChange, *, input_id: str = "", cancelled: bool = False) -> None:
         turn = self._turn
         match change:
             case TurnBegan():
@@ -276,20 +276,20 @@ class LocalConnection:
             case TurnResumed() if turn is not None:
                 self._drop_guess(turn)
             case TurnEnded(audio) if turn is not None:
-                self._finish_turn(turn, audio, input_id, refused=refused)
+                self._finish_turn(turn, audio, input_id, cancelled=cancelled)
 
     def _may_guess(self, audio: bytes) -> bool:
         return self._answers_turns and not self._replies and len(audio) <= _LONGEST_GUESS_BYTES
 
-    def _finish_turn(self, turn: _UserTurn, audio: bytes, input_id: str, *, refused: bool) -> None:
+    def _finish_turn(self, turn: _UserTurn, audio: bytes, input_id: str, *, cancelled: bool) -> None:
         self._turn, turn.open, self._turn_ended = None, False, True
         if self._automatic:
             self._emit(SpeechStopped(turn.item_id))
         guess = turn.guess
-        if guess is not None and (refused or self._replies or guess.version not in (None, self._memory.version)):
+        if guess is not None and (cancelled or self._replies or guess.version not in (None, self._memory.version)):
             self._drop_guess(turn)  # the conversation went on meanwhile: it answers something else
             guess = None
-        reply = guess or self._new_reply(audio=audio, user_item=turn.item_id, refused=refused)
+        reply = guess or self._new_reply(audio=audio, user_item=turn.item_id, cancelled=cancelled)
         reply.answers.append(input_id)
         if not self._answers_turns:
             reply.wanted, self._unanswered = False, True
@@ -300,11 +300,11 @@ class LocalConnection:
         changes = self._detector.end()
         if changes:
             for change in changes:
-                self._follow(change, input_id=input_id, refused=stale)
+                self._follow(change, input_id=input_id, cancelled=stale)
             self._turn_ended = False
         if self._unanswered:
             self._unanswered = False
-            self._answer(self._new_reply(answers=[input_id], refused=stale))
+            self._answer(self._new_reply(answers=[input_id], cancelled=stale))
         elif not (changes or was_ended):
             self._emit(_no_speech(input_id))
 
@@ -349,7 +349,7 @@ class LocalConnection:
         text: str = "",
         user_item: str = "",
         answers: Sequence[str] = (),
-        refused: bool = False,
+        cancelled: bool = False,
     ) -> _Reply:
         response_id = self._name("response")
         return _Reply(
@@ -359,8 +359,8 @@ class LocalConnection:
             audio=audio,
             text=text,
             user_item=user_item,
-            wanted=not refused,
-            refused=refused,
+            wanted=not cancelled,
+            cancelled=cancelled,
             answers=list(answers),
         )
 
@@ -441,7 +441,7 @@ class LocalConnection:
 
     def _decline(self, reply: _Reply) -> None:
         self._replies.remove(reply)
-        if reply.refused:
+        if reply.cancelled:
             self._emit(_started(reply))
             self._emit(ResponseDone(reply.response_id, "cancelled", "cancelled before it began"))
 
@@ -535,7 +535,7 @@ class LocalConnection:
             if reply is before:
                 break
             if not reply.started:
-                reply.wanted, reply.refused = False, told
+                reply.wanted, reply.cancelled = False, told
                 if not told:
                     inputs += reply.answers
                     reply.answers = []

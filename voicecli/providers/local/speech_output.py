@@ -12,11 +12,11 @@ from voicecli.providers.local.sentences import SentenceSplitter
 from voicecli.providers.local.spoken_text import SpokenText
 from voicecli.providers.local.tts import TextToSpeech
 
-__all__ = ["Gate", "Outcome", "Spoken", "utter"]
+__all__ = ["HeldOutput", "Outcome", "Spoken", "utter"]
 
 
-class Gate:
-    """Holds actions back until it is known that they are wanted."""
+class HeldOutput:
+    """Output of an answer that may be a guess: held until it is known that the answer is wanted."""
 
     def __init__(self) -> None:
         self.is_open = False
@@ -24,7 +24,7 @@ class Gate:
         self._held: list[Callable[[], None]] = []
 
     def do(self, action: Callable[[], None]) -> None:
-        """Do it: now, later when the gate opens, or never once it is shut."""
+        """Do it: now, later after `open`, or never after `shut`."""
         if self.is_open:
             action()
         elif not self._shut:

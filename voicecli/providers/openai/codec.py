@@ -31,11 +31,11 @@ from voicecli.providers.openai.endpoint import find_endpoint
 from voicecli.providers.openai.errors import FATAL, HARMLESS, ServerError, close_error, error_for, handshake_error
 from voicecli.providers.openai.fields import Frame
 from voicecli.providers.openai.history import recent, text_items
-from voicecli.providers.openai.input import UserTurns
+from voicecli.providers.openai.input import UserInput
 from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE
 from voicecli.providers.openai.output import Replies
 from voicecli.providers.openai.queues import WIRE_AUDIO, Wire
-from voicecli.providers.openai.response_gate import Gate
+from voicecli.providers.openai.response_gate import ResponseGate
 from voicecli.providers.openai.setup import session_settings
 from voicecli.text import valid_text
 from voicecli.transcript import Transcript
@@ -65,8 +65,8 @@ class OpenAICodec:
         self._server_vad = config.vad_mode is VADMode.SERVER
         self._auto_interrupt = bool(detection and detection["interrupt_response"])
         self._wire = Wire(Transcript(setup.history))
-        self._gate = Gate(self._wire, auto_reply=bool(detection and detection["create_response"]))
-        self._user = UserTurns(self._wire, self._gate, config, self._settings.transcription_model)
+        self._gate = ResponseGate(self._wire, auto_reply=bool(detection and detection["create_response"]))
+        self._user = UserInput(self._wire, self._gate, config, self._settings.transcription_model)
         self._replies = Replies(self._wire, self._gate, self._model)
         self._images: list[Frame] = []
         self._started = False
@@ -292,11 +292,11 @@ class OpenAICodec:
         if not self._gate.ready or error.code in FATAL:
             raise error_for(error)
         if error.code == "conversation_already_has_active_response":
-            self._gate.refused()
+            self._gate.already_responding()
         elif error.code == "input_audio_buffer_commit_empty":
-            self._user.commit_refused()
-        elif error.event_id not in self._wire.forgivable and error.code not in HARMLESS:
+            self._user.commit_rejected()
+        elif error.event_id not in self._wire.optional and error.code not in HARMLESS:
             if self._gate.creating:
-                self._replies.create_refused(error)
+                self._replies.create_rejected(error)
             else:
                 self._wire.events.append(ErrorOccurred(error_for(error)))

@@ -12,10 +12,10 @@ from voicecli.providers.openai.fields import Frame, required
 from voicecli.providers.openai.input_audio import UserAudio
 from voicecli.providers.openai.models import transcription_usage
 from voicecli.providers.openai.queues import WIRE_AUDIO, Wire
-from voicecli.providers.openai.response_gate import Gate
+from voicecli.providers.openai.response_gate import ResponseGate
 from voicecli.text import valid_text
 
-__all__ = ["UserTurns"]
+__all__ = ["UserInput"]
 
 _MIN_COMMIT_MS = 100
 """The server refuses to commit less."""
@@ -41,12 +41,14 @@ class _Commit:
     input_id: str = ""
 
 
-class UserTurns:
-    """Args:
-    transcription_model: None when nothing is transcribed.
+class UserInput:
+    """Follows the user's turns, by voice and by the server's detection, and what was said in them.
+
+    Args:
+        transcription_model: None when nothing is transcribed.
     """
 
-    def __init__(self, wire: Wire, gate: Gate, config: RealtimeConfig, transcription_model: str | None) -> None:
+    def __init__(self, wire: Wire, gate: ResponseGate, config: RealtimeConfig, transcription_model: str | None) -> None:
         self._wire = wire
         self._gate = gate
         self._transcription_model = transcription_model
@@ -114,7 +116,7 @@ class UserTurns:
 
     def clear(self) -> None:
         self._audio.clear()
-        self._wire.queue_forgivable("input_audio_buffer.clear")
+        self._wire.queue_optional("input_audio_buffer.clear")
 
     def _end_speech(self) -> None:
         """Make the server's turn detection end the turn now, if there is one."""
@@ -129,9 +131,9 @@ class UserTurns:
     def _commit(self, *, wants_reply: bool = False, input_id: str = "") -> None:
         # A commit of an empty buffer is refused, and then nothing was to be said.
         self._commits.append(_Commit(self._audio.commit(), wants_reply=wants_reply, input_id=input_id))
-        self._wire.queue_forgivable("input_audio_buffer.commit")
+        self._wire.queue_optional("input_audio_buffer.commit")
 
-    def commit_refused(self) -> None:
+    def commit_rejected(self) -> None:
         if self._commits:
             self._commit_over(self._commits.popleft())
 
@@ -265,7 +267,7 @@ class UserTurns:
         for piece in _pieces(audio):
             self._wire.append_audio(piece)
         self._commits.append(_Commit(audio, item_id))
-        self._wire.queue_forgivable("input_audio_buffer.commit")
+        self._wire.queue_optional("input_audio_buffer.commit")
         return True
 
     def commit_rest_again(self) -> None:

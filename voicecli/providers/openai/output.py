@@ -26,9 +26,9 @@ from voicecli.providers.openai.errors import FATAL, RETRYABLE_RESPONSES, ServerE
 from voicecli.providers.openai.fields import Frame, required
 from voicecli.providers.openai.history import call_items, text_items
 from voicecli.providers.openai.models import response_usage
-from voicecli.providers.openai.output_items import Response, ResponseItem
+from voicecli.providers.openai.output_items import ResponseItem, WireResponse
 from voicecli.providers.openai.queues import Wire
-from voicecli.providers.openai.response_gate import Gate
+from voicecli.providers.openai.response_gate import ResponseGate
 from voicecli.text import valid_text
 from voicecli.transcript import Turn
 
@@ -49,33 +49,35 @@ _CANCELLED = "Cancelled: the user interrupted."
 class _Call:
     name: str
     arguments: str
-    response: Response
+    response: WireResponse
     socket: int
 
 
 class Replies:
-    """Attributes:
-    model: whose prices count.
-    pending_usage: what is to be added to the usage of the next response.
-    calls: tool calls without output; they outlive sockets.
+    """Follows the model's responses, and tells and cuts them.
+
+    Attributes:
+        model: whose prices count.
+        pending_usage: what is to be added to the usage of the next response.
+        calls: tool calls without output; they outlive sockets.
     """
 
-    def __init__(self, wire: Wire, gate: Gate, model: str) -> None:
+    def __init__(self, wire: Wire, gate: ResponseGate, model: str) -> None:
         self._wire = wire
         self._gate = gate
         self.model = model
         self.pending_usage = Usage()
         self.calls: dict[str, _Call] = {}
-        self._retried: Response | None = None  # the next response continues this one, under its name
+        self._retried: WireResponse | None = None  # the next response continues this one, under its name
         self._retries = 0
         self._begun = 0
         self._items: dict[str, ResponseItem] = {}  # over sockets: what was lost may still be heard, and cut
         self._reset()
 
     def _reset(self) -> None:
-        self._responses: dict[str, Response] = {}
+        self._responses: dict[str, WireResponse] = {}
         self._finished: set[str] = set()
-        self._mcp_calls: dict[str, Response] = {}
+        self._mcp_calls: dict[str, WireResponse] = {}
         self._mcp_calls_over: set[str] = set()
         self._approvals: set[str] = set()
         self._cancel_created = False
@@ -94,13 +96,13 @@ class Replies:
             gate.wanted = False
         if self._cancel_created or (mine and not wanted):
             response.interrupted = True
-            self._wire.queue_forgivable("response.cancel", response_id=response_id)
+            self._wire.queue_optional("response.cancel", response_id=response_id)
         self._cancel_created = False
 
-    def _begin(self, response_id: str) -> Response:
+    def _begin(self, response_id: str) -> WireResponse:
         retried, self._retried = self._retried, None
         self._begun += 1
-        response = Response(response_id, retried.public_id if retried else response_id, self._begun)
+        response = WireResponse(response_id, retried.public_id if retried else response_id, self._begun)
         if retried:
             response.usage = retried.usage
         else:
@@ -110,7 +112,7 @@ class Replies:
             del self._items[old]
         return response
 
-    def _response(self, frame: Frame) -> Response | None:
+    def _response(self, frame: Frame) -> WireResponse | None:
         """The response that an event is part of; None for one that is over."""
         response_id = frame.get("response_id")
         if not isinstance(response_id, str):
@@ -157,11 +159,11 @@ class Replies:
         self._continue(response)
         gate.flush()
 
-    def _end(self, response: Response, status: ResponseStatus, reason: str, *, awaits_tools: bool = False) -> None:
+    def _end(self, response: WireResponse, status: ResponseStatus, reason: str, *, awaits_tools: bool = False) -> None:
         usage, self.pending_usage = response.usage + self.pending_usage, Usage()
         self._wire.events.append(ResponseDone(response.public_id, status, reason, usage, awaits_tools=awaits_tools))
 
-    def _fails(self, response: Response, error: ServerError) -> bool:
+    def _fails(self, response: WireResponse, error: ServerError) -> bool:
         """Deal with a failed response; whether it is tried again, so that it is not over."""
         if error.name in FATAL:
             raise error_for(error)
@@ -181,14 +183,14 @@ class Replies:
         self._wire.events.append(ErrorOccurred(error_for(error)))
         return False
 
-    def create_refused(self, error: ServerError) -> None:
+    def create_rejected(self, error: ServerError) -> None:
         """The server does not want to answer."""
         self._gate.creating = False
         self._gate.answered()
         self._wire.events.append(ErrorOccurred(error_for(error)))
         if self._retried is None:  # the user waits for a reply: it is told as one that failed
             name = self._wire.id("refused")
-            self._retried = Response(name, name)
+            self._retried = WireResponse(name, name)
             self._wire.events.append(ResponseStarted(name, self._wire.take_answered()))
         self.give_up_retry("failed", error.name)
 
@@ -260,7 +262,7 @@ class Replies:
             item.told = final
             self._wire.tell("assistant", item.id, item.heard, final=True, interrupted=interrupted)
 
-    def _collect(self, response: Response, body: Frame) -> None:
+    def _collect(self, response: WireResponse, body: Frame) -> None:
         """Take from the finished response what its events did not tell."""
         output = body.get("output")
         for entry in output if isinstance(output, list) else []:
@@ -287,7 +289,7 @@ class Replies:
         if response is not None:
             self._output_item(frame["item"], response)
 
-    def _output_item(self, item: Frame, response: Response) -> None:
+    def _output_item(self, item: Frame, response: WireResponse) -> None:
         match item.get("type"):
             case "function_call" if item.get("status", "completed") == "completed":
                 call_id, name, arguments = required(item, "call_id"), required(item, "name"), text(item, "arguments")
@@ -327,7 +329,7 @@ class Replies:
         call.response.open_calls.discard(result.call_id)
         self._continue(call.response)
 
-    def _cancel_calls(self, response: Response) -> None:
+    def _cancel_calls(self, response: WireResponse) -> None:
         """Nobody wants the results of a reply that was cut off, but no call may stay without output."""
         for call_id in sorted(response.open_calls):
             del self.calls[call_id]
@@ -349,7 +351,7 @@ class Replies:
             response.open_mcp_calls.discard(item_id)
             self._continue(response)
 
-    def _continue(self, response: Response) -> None:
+    def _continue(self, response: WireResponse) -> None:
         """One reply to all results of a response, once it is over and all of them are there."""
         if response.done and response.calls_tools and not response.open_calls and not response.open_mcp_calls:
             response.calls_tools = False
@@ -357,7 +359,7 @@ class Replies:
 
     # Interruption
 
-    def interrupt(self, response: Response) -> None:
+    def interrupt(self, response: WireResponse) -> None:
         """The server cut the response off."""
         response.interrupted = response.by_server = True
         last = response.items[-1].id if response.items else None
@@ -386,7 +388,7 @@ class Replies:
         if active is not None and active.public_id == public_id:
             if not active.interrupted:
                 active.interrupted = True
-                self._wire.queue_forgivable("response.cancel", response_id=active.id)
+                self._wire.queue_optional("response.cancel", response_id=active.id)
             gate.answered()
         elif retried is not None and retried.public_id == public_id:
             if gate.creating:
@@ -402,7 +404,7 @@ class Replies:
             gate.wanted = False
             gate.answered()
 
-    def _forget_dropped(self, response: Response) -> None:
+    def _forget_dropped(self, response: WireResponse) -> None:
         """The server said more than was played, and must not believe that it was heard."""
         for item in response.items:
             if item.dropped and item.received and item.cut_ms is None:
@@ -422,7 +424,7 @@ class Replies:
         elif cut_ms:
             self._truncate(item, cut_ms)
         else:
-            self._wire.queue_forgivable("conversation.item.delete", item_id=item.id)
+            self._wire.queue_optional("conversation.item.delete", item_id=item.id)
         self._finish(item, interrupted=True)
 
     def _rewrite(self, item: ResponseItem) -> None:
@@ -432,10 +434,10 @@ class Replies:
         if item.heard:
             message = text_items(Turn("assistant", item.id, item.heard))[0]
             place, name = item.written, self.restored(item.id)
-            self._wire.queue_forgivable("conversation.item.create", previous_item_id=place, item={**name, **message})
-            self._wire.queue_forgivable("conversation.item.delete", item_id=place)
+            self._wire.queue_optional("conversation.item.create", previous_item_id=place, item={**name, **message})
+            self._wire.queue_optional("conversation.item.delete", item_id=place)
         else:
-            self._wire.queue_forgivable("conversation.item.delete", item_id=item.written)
+            self._wire.queue_optional("conversation.item.delete", item_id=item.written)
 
     def restored(self, item_id: str) -> Frame:
         """The session is told of an item of an earlier one in writing: under which name, if it can be cut later."""
@@ -446,7 +448,7 @@ class Replies:
         return {"id": item.written}
 
     def _truncate(self, item: ResponseItem, audio_end_ms: int) -> None:
-        self._wire.queue_forgivable(
+        self._wire.queue_optional(
             "conversation.item.truncate",
             item_id=item.id,
             content_index=item.content_index,

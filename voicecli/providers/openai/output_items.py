@@ -8,11 +8,11 @@ from voicecli.providers.heard import heard_words
 from voicecli.providers.openai.queues import WIRE_AUDIO
 from voicecli.text import valid_text
 
-__all__ = ["Response", "ResponseItem"]
+__all__ = ["ResponseItem", "WireResponse"]
 
 
 @dataclass(slots=True, eq=False)
-class Response:
+class WireResponse:
     """A response under way.
 
     Attributes:
@@ -71,7 +71,7 @@ class ResponseItem:
     """
 
     id: str
-    response: Response
+    response: WireResponse
     texts: dict[int, str] = field(default_factory=dict)
     spoken: bool = False
     received: int = 0

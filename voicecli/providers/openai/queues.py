@@ -26,7 +26,7 @@ class Wire:
         events: for the application.
         transcript: the conversation so far; it outlives sockets.
         unconfirmed: items sent that the server has not confirmed: a reply that begins now knows nothing of them.
-        forgivable: events whose refusal means nothing, as what they cancel or cut may just be over.
+        optional: events whose refusal means nothing, as what they cancel or cut may just be over.
         asked: ids of the inputs that no response has answered yet, each with the item it became; "" when that is known
             to be part of the conversation.
     """
@@ -36,7 +36,7 @@ class Wire:
         self.out: list[bytes] = []
         self.events: list[Event | Expiring] = []
         self.unconfirmed: set[str] = set()
-        self.forgivable: set[str] = set()
+        self.optional: set[str] = set()
         self.asked: dict[str, str] = {}
         self.sockets = 0
         self._ids = count(1)
@@ -46,7 +46,7 @@ class Wire:
         self.sockets += 1
         self.out.clear()
         self.unconfirmed.clear()
-        self.forgivable.clear()
+        self.optional.clear()
 
     def id(self, prefix: str) -> str:
         return f"{prefix}_{next(self._ids)}"
@@ -57,8 +57,8 @@ class Wire:
         self.out.append(json.dumps({"type": kind, "event_id": event_id, **fields}, separators=(",", ":")).encode())
         return event_id
 
-    def queue_forgivable(self, kind: str, **fields: object) -> None:
-        self.forgivable.add(self.queue(kind, **fields))
+    def queue_optional(self, kind: str, **fields: object) -> None:
+        self.optional.add(self.queue(kind, **fields))
 
     def append_audio(self, audio: bytes) -> None:
         # By far the most frequent event: a template costs a fraction of json.dumps.

@@ -1,12 +1,12 @@
 """When a reply may be asked for: never while one is under way, and once for all that wants one."""
 
-from voicecli.providers.openai.output_items import Response
+from voicecli.providers.openai.output_items import WireResponse
 from voicecli.providers.openai.queues import Wire
 
-__all__ = ["Gate"]
+__all__ = ["ResponseGate"]
 
 
-class Gate:
+class ResponseGate:
     """Lets at most one `response.create` out at a time; the server refuses a second one.
 
     Args:
@@ -33,14 +33,14 @@ class Gate:
     def restart(self) -> None:
         """A new socket, which is not ready yet."""
         self.ready = False
-        self.active: Response | None = None
+        self.active: WireResponse | None = None
         self.creating = False
         self.expected = False
         self.wanted = False
         self.blocked = False
         self.speaking = False
         self.turn_open = False
-        self._patient = False  # whether only results of tools are to be answered
+        self._only_tools = False  # whether only results of tools are to be answered
 
     @property
     def awaiting_reply(self) -> bool:
@@ -48,13 +48,13 @@ class Gate:
 
     def want(self, *, to_tools: bool = False) -> None:
         """Ask for a reply, now or later."""
-        self._patient = to_tools and (self._patient or not self.wanted)
+        self._only_tools = to_tools and (self._only_tools or not self.wanted)
         self.wanted = self.owed = True
         self.flush()
 
     def flush(self) -> None:
         """Ask for the reply that is wanted, if it may be."""
-        talks_over = (self.speaking and self._auto_reply) or (self.turn_open and self._patient)
+        talks_over = (self.speaking and self._auto_reply) or (self.turn_open and self._only_tools)
         if self.wanted and not self.awaiting_reply and not talks_over:
             self.wanted, self.creating = False, True
             self._wire.queue("response.create")
@@ -63,7 +63,7 @@ class Gate:
         """Something of the reply is there: that one is not asked for again."""
         self.owed = self.wanted or self.expected
 
-    def refused(self) -> None:
+    def already_responding(self) -> None:
         """A response.create came while another response was under way."""
         self.creating = False
         if self.active is None:
