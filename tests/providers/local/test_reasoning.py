@@ -1,4 +1,4 @@
-"""What of a model's text is not for the user."""
+"""Reasoning and tokens of templates in a model's text, which are not for the user."""
 
 import pytest
 from hypothesis import given

@@ -39,7 +39,7 @@ def test_a_model_is_released_as_soon_as_it_is_loaded(model_path: Path) -> None:
 
 
 async def test_a_server_is_not_released_before_its_loop_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Which shows only in an answer; llama.cpp's server forgets an end that comes before."""
+    """It shows only in an answer; llama.cpp's server forgets an end that comes before."""
     released: list[bool] = []
 
     class Server:

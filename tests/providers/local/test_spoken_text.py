@@ -1,4 +1,4 @@
-"""What is spoken of what is shown."""
+"""The spoken part of a reply's text."""
 
 import pytest
 from hypothesis import given

@@ -13,7 +13,7 @@ _REASONING_PARTS = ("thinking", "reasoning", "redacted_thinking", "reasoning_con
 
 @dataclass(frozen=True, slots=True)
 class ChunkParts:
-    """What an object adds.
+    """The parts of one object of an answer.
 
     Attributes:
         text: for the user.
@@ -58,7 +58,7 @@ def read_chunk(chunk: dict[str, Any]) -> ChunkParts:
 
 
 def reason_of(answer: Any) -> str:
-    """What an answer that reports an error says; "" when it says nothing."""
+    """The text of an error, found wherever a server puts it; "" when it says nothing."""
     text = _reason(answer)
     return " ".join(text.split())[:300].rstrip(". ")
 

@@ -219,7 +219,7 @@ class EndpointModel:
         )
 
     def _shown(self, text: str) -> str:
-        """What a server says, without the key that it may repeat."""
+        """A server's words, without the key that it may repeat."""
         authorization = self._client.headers.get("Authorization", "").removeprefix("Bearer ")
         return text.replace(authorization, "(key)") if authorization else text
 

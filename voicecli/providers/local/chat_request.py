@@ -86,7 +86,7 @@ class ChatRequests:
         return tuple(notices)
 
     def _named(self, body: dict[str, Any], reason: str) -> set[str]:
-        """Which parts of the request the reason names as not supported."""
+        """The parts of the request that the reason names as not supported."""
         if not any(word in reason for word in _UNSUPPORTED):
             return set()
         if "max_completion_tokens" in reason and "max_tokens" in body:

@@ -18,7 +18,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Ended:
-    """How the stream ended.
+    """The end of a stream.
 
     Attributes:
         by_mark: `[DONE]` came.

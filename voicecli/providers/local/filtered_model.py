@@ -154,7 +154,7 @@ class FilteredModel:
         return call_id
 
     def _learn(self, answer: _Answer) -> None:
-        """Whether its answers begin with thoughts that no tag opens shows only in an answer."""
+        """Note whether its answers begin with thoughts that no tag opens, which only an answer shows."""
         if answer.reasoning.stray:
             self._begins_inside = True
         elif answer.reasoning.unfounded or answer.has_thoughts:

@@ -114,7 +114,7 @@ def ensure_model(
 
 
 def _is_complete(path: Path, file: ModelFile) -> bool:
-    """Whether the file is there and is the right one: reading 98 MB takes 0.1 s, a wrong model can end the process."""
+    """Check that the file is there and the right one: reading 98 MB takes 0.1 s, a wrong model can end the process."""
     if not path.is_file() or (state := path.stat()).st_size != file.size:
         return False
     seen = (path, file.sha256, state.st_mtime_ns, state.st_ino)

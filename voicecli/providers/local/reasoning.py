@@ -39,7 +39,7 @@ _THINKERS = re.compile(r"(?:\A|[-_/.: ])(?:r1|qwq|thinking|thinker|reasoning|rea
 
 
 def begins_by_thinking(model: str) -> bool:
-    """Whether a model of this name may begin with reasoning that no tag opens, as the prompt has opened it."""
+    """Tell by its name a model that may begin with reasoning which no tag opens, as the prompt has opened it."""
     return _THINKERS.search(model) is not None
 
 
@@ -68,7 +68,7 @@ class ReasoningFilter:
         self._shown = False
 
     def push(self, delta: str) -> str:
-        """What `delta` adds for the user."""
+        """Take a delta; the text for the user that is ready."""
         self._buffer += delta
         shown = ""
         while (token := _TOKEN.search(self._buffer)) is not None and not self._may_grow(token):
@@ -83,7 +83,7 @@ class ReasoningFilter:
         return shown + self._text(ready)
 
     def flush(self) -> str:
-        """What is left when the answer is over."""
+        """End the answer; the rest of the text for the user."""
         rest, self._buffer = self._buffer, ""
         shown = self._text(rest)
         if self._state == "inside" and self._assumed:
@@ -96,12 +96,12 @@ class ReasoningFilter:
         return shown
 
     def _may_grow(self, token: re.Match[str]) -> bool:
-        """Whether more text could make a longer token of this one."""
+        """Tell a token that more text could make a longer one."""
         rest = self._buffer[token.start() :].lower()
         return any(literal.startswith(rest) and literal != rest for literal in _LITERALS)
 
     def _held(self) -> int:
-        """How many characters at the buffer's end may begin a token."""
+        """The number of characters at the buffer's end that may begin a token."""
         if special := _UNFINISHED_SPECIAL.search(self._buffer):
             return len(special.group())
         lower = self._buffer[-_LONGEST:].lower()
@@ -111,7 +111,7 @@ class ReasoningFilter:
         return 0
 
     def _text(self, text: str) -> str:
-        """What of plain text is shown in this state."""
+        """Take plain text; the part that is shown in this state."""
         if not text:
             return ""
         match self._state:

@@ -1,4 +1,4 @@
-"""What of a reply's text is spoken. Everything is shown; code, tables and marks for the eye are not said."""
+"""The spoken part of a reply's text. Everything is shown; code, tables and marks for the eye are not said."""
 
 import re
 from typing import Any
@@ -94,7 +94,7 @@ class SpokenText:
         return words
 
     def end(self) -> str:
-        """What to speak at the end of a reply that was nothing but code or a table; "" otherwise."""
+        """The words to speak at the end of a reply that was nothing but code or a table; "" otherwise."""
         return _NOTHING_SAID if self._left_out and not self._said else ""
 
     def _is_spoken(self, line: str) -> bool:

@@ -78,7 +78,7 @@ class ToolCallParts:
 
     @property
     def nameless(self) -> bool:
-        """Whether a call had no name."""
+        """True when a call had no name."""
         return any(not call.name for call in self._calls)
 
     def _take(self, index: int | None, call_id: str, name: str, arguments: str) -> None:

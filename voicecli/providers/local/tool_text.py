@@ -45,12 +45,12 @@ class ToolTextFilter:
         self._in_fence = False  # a call was in a code block, whose end is still to come
 
     def push(self, delta: str) -> list[str | ToolCall]:
-        """What `delta` completes."""
+        """Take a delta; the text and calls that it completes."""
         self._buffer += delta
         return self._take(over=False)
 
     def flush(self) -> list[str | ToolCall]:
-        """What is left when the text is over."""
+        """End the text; the rest of it."""
         return self._take(over=True)
 
     def _take(self, *, over: bool) -> list[str | ToolCall]:
@@ -96,7 +96,7 @@ class ToolTextFilter:
             result.append(text)
 
     def _held(self) -> int:
-        """How many characters at the buffer's end may begin a call."""
+        """The number of characters at the buffer's end that may begin a call."""
         for match in _MAY_BE_BARE.finditer(self._buffer):
             if match.start() or self._line_start:
                 return len(self._buffer) - match.start()
