@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import gc
 import io
 import os
 import signal
@@ -419,6 +420,11 @@ class TestWriting:
         sink.write(bytes(1_000_000), "item")
         await asyncio.wait_for(sink.aclose(), 10)
         os.close(reading)
+        for thread in threading.enumerate():
+            if thread.name == "voicecli-file":
+                thread.join(10)
+        del sink
+        gc.collect()  # a file that is still open would be complained about here
 
 
 PROGRAM = """

@@ -37,6 +37,16 @@ def test_nothing_is_heard_while_the_sound_is_held_up() -> None:
     assert estimate.ends_at(13.3) == 14.6
 
 
+def test_a_player_may_begin_later() -> None:
+    estimate = PlaybackEstimate(24_000)
+    estimate.add(SECOND, "before", 1.0)
+    estimate.add(SECOND, "a", 10.0)
+    estimate.add(SECOND, "a", 10.1)
+    estimate.sounds(10.3)
+    assert estimate.playhead(10.8) == Playhead("a", 500)
+    assert estimate.ends_at(10.8) == 12.3
+
+
 def test_a_cut_says_where_the_listener_was_and_forgets_the_rest() -> None:
     estimate = PlaybackEstimate(24_000)
     estimate.add(SECOND, "a", 10.0)

@@ -12,6 +12,7 @@ import typer
 from voicecli.cli.lists import JsonOption
 from voicecli.cli.table import show_table
 from voicecli.errors import AudioDeviceError
+from voicecli.pcm16 import PcmFormat
 
 if TYPE_CHECKING:
     from voicecli.audio.devices.microphone import Microphone
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["list_devices", "test_audio"]
 
 _RATE = 24_000
+_AUDIO = PcmFormat(_RATE)
 _RECORD_S = 3.0
 _LISTEN_S = 1.6  # for the chirp: 0.4 s, and up to a second on its way
 _DEVICE_TIMEOUT_S = 5.0  # with a device that delivers nothing: by then it was opened anew several times
@@ -130,7 +132,9 @@ async def _measure(input_device: str | None, output_device: str | None) -> dict[
             await asyncio.wait([listening])
         await microphone.aclose()
         await speaker.aclose()
-    delay_ms = (recording.begun + begin / 2 / _RATE - written) * 1000  # from writing the chirp to where `answer` begins
+    delay_ms = (recording.begun - written) * 1000 + _AUDIO.duration_ms(
+        begin
+    )  # from writing the chirp to where `answer` begins
     recorded, echo = measure_recording(voice, _RATE), find_chirp(answer, _RATE)
     return {
         "input_device": microphone.device,
@@ -160,7 +164,7 @@ class _Recording:
     async def listen(self) -> None:
         async for chunk in self._microphone:
             self.audio += chunk
-            self.begun = min(self.begun, time.monotonic() - len(self.audio) / 2 / _RATE)
+            self.begun = min(self.begun, time.monotonic() - _AUDIO.duration_ms(len(self.audio)) / 1000)
             self._more.set()
 
     async def after(self, begin: int, seconds: float) -> bytes:
@@ -169,7 +173,7 @@ class _Recording:
         Raises:
             AudioDeviceError: the microphone delivers nothing.
         """
-        end = begin + round(seconds * _RATE) * 2
+        end = begin + _AUDIO.size(seconds * 1000)
         while len(self.audio) < end:
             self._more.clear()
             try:

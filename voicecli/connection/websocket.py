@@ -45,6 +45,7 @@ from voicecli.connection.sender import Sender
 from voicecli.connection.socket import Socket
 from voicecli.errors import RealtimeConnectionError, RealtimeError
 from voicecli.events import Event, ResponseDone, SessionEnded
+from voicecli.pcm16 import PcmFormat
 from voicecli.ports import Capabilities, Codec, FetchHeaders
 
 __all__ = ["WebSocketConnection"]
@@ -75,7 +76,11 @@ class WebSocketConnection:
         self._trace = _open_trace(codec, config)
         self._events = EventQueue()
         self._sender = Sender(
-            codec, capabilities.input_rate * 2, config.reconnect.audio_buffer_s, self._tell, self._trace
+            codec,
+            PcmFormat(capabilities.input_rate).bytes_per_s,
+            config.reconnect.audio_buffer_s,
+            self._tell,
+            self._trace,
         )
         self._redial_policy = RedialPolicy(config.reconnect, self._clock)
         self._line: Line | None = None  # the socket in use

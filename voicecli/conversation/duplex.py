@@ -8,6 +8,7 @@ from voicecli.config import VADMode
 from voicecli.conversation.session import VoiceSession
 from voicecli.errors import RealtimeConnectionError
 from voicecli.events import AudioChunk, AudioDone, Event, Interrupted
+from voicecli.pcm16 import PcmFormat
 
 __all__ = ["Observer", "converse"]
 
@@ -111,7 +112,7 @@ async def _speak_in_turns(session: VoiceSession, source: AudioSource) -> None:
         await session.drain()
         if session.vad_mode is VADMode.SERVER:
             # The provider says when a turn has ended, and must say so before the next one is sent: keep to real time.
-            clock += len(chunk) / 2 / source.sample_rate
+            clock += PcmFormat(source.sample_rate).duration_ms(len(chunk)) / 1000
             await asyncio.sleep(max(0.0, clock - loop.time()))
         if session.awaiting_reply:
             await session.wait_for_reply()

@@ -42,6 +42,7 @@ from voicecli.conversation.floor_events import (
     Heard,
     Input,
     Rules,
+    SoundHeard,
     Stop,
     TextSent,
     ToolAnswered,
@@ -132,6 +133,7 @@ class Floor:
             TextSent: self._text_sent,
             AnswerExpected: self._answer_expected,
             AnswerRead: self._answer_read,
+            SoundHeard: self._sound_heard,
             ToolAnswered: self._tool_answered,
             ApprovalAnswered: self._approval_answered,
             Stop: self._stop,
@@ -353,6 +355,10 @@ class Floor:
 
     def _answer_read(self, _: AnswerRead, now: float) -> list[Action]:
         self.sound.playback.clear(now)
+        return []
+
+    def _sound_heard(self, _: SoundHeard, now: float) -> list[Action]:
+        self.sound.playback.sounds(now)
         return []
 
     def _tool_answered(self, result: ToolAnswered, now: float) -> list[Action]:

@@ -118,6 +118,10 @@ class FloorDriver:
             with contextlib.suppress(RealtimeError):
                 await self._connection.send(command)
 
+    def note(self, happened: Input) -> None:
+        """Tell the floor of something that nobody else is told of."""
+        self._carry_out(self.floor.apply(happened, self.now), self.now)
+
     def _carry_out(self, actions: Iterable[Action], now: float, playhead: Playhead | None = None) -> list[Command]:
         """Do what the floor decided; returns what is to be sent."""
         commands: list[Command] = []

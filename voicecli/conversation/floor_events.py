@@ -23,6 +23,7 @@ __all__ = [
     "ResolveTurn",
     "Resume",
     "Rules",
+    "SoundHeard",
     "Stop",
     "TextSent",
     "ToolAnswered",
@@ -122,6 +123,11 @@ class AnswerRead:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundHeard:
+    """Whoever plays the reply says that its first sound has just become audible."""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolAnswered:
     """The result of a tool is on its way."""
 
@@ -157,6 +163,7 @@ Input = (
     | TextSent
     | AnswerExpected
     | AnswerRead
+    | SoundHeard
     | ToolAnswered
     | ApprovalAnswered
     | Stop

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from voicecli.events import TurnMetrics
+from voicecli.pcm16 import PcmFormat
 
 __all__ = ["TurnClock"]
 
@@ -15,7 +16,7 @@ class TurnClock:
     """
 
     def __init__(self, output_rate: int) -> None:
-        self._bytes_per_ms = output_rate * 2 / 1000
+        self._format = PcmFormat(output_rate)
         self._end: float | None = None
         self._maybe_end: float | None = None
         self._goes_on = False  # the last response awaits tools
@@ -73,7 +74,7 @@ class TurnClock:
             first_text_ms=self._since(reply.text_at),
             first_heard_ms=self._since(reply.heard_at),
             done_ms=self._since(now),
-            audio_ms=round(reply.audio_bytes / self._bytes_per_ms),
+            audio_ms=round(self._format.duration_ms(reply.audio_bytes)),
         )
 
     def _since(self, at: float | None) -> int | None:

@@ -3,6 +3,7 @@
 from collections import deque
 
 from voicecli.audio import Playhead
+from voicecli.pcm16 import PcmFormat
 
 __all__ = ["PlaybackEstimate"]
 
@@ -15,7 +16,7 @@ class PlaybackEstimate:
     """
 
     def __init__(self, sample_rate: int) -> None:
-        self._bytes_per_s = sample_rate * 2
+        self._bytes_per_s = PcmFormat(sample_rate).bytes_per_s
         self._pieces: deque[tuple[str, float, float]] = deque()  # item, when its sound starts, when it ends
         self._paused_at: float | None = None
 
@@ -29,6 +30,16 @@ class PlaybackEstimate:
         if self._pieces and self._pieces[-1][0] == item_id and self._pieces[-1][2] == start:
             start = self._pieces.pop()[1]  # goes on without a gap
         self._pieces.append((item_id, start, end))
+
+    def sounds(self, now: float) -> None:
+        """The first sound of the reply is heard only now: whoever plays it waited until there was enough of it."""
+        first = len(self._pieces) - 1
+        while first > 0 and self._pieces[first][1] == self._pieces[first - 1][2]:
+            first -= 1
+        if first >= 0 and (late := now - self._pieces[first][1]) > 0:
+            for index in range(first, len(self._pieces)):
+                item, start, end = self._pieces[index]
+                self._pieces[index] = item, start + late, end + late
 
     def pause(self, now: float) -> None:
         """The sound is held up until `resume`."""

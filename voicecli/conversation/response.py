@@ -16,6 +16,7 @@ from voicecli.events import (
     TurnMetrics,
     Usage,
 )
+from voicecli.pcm16 import PcmFormat
 
 __all__ = ["Answer", "Response"]
 
@@ -42,7 +43,7 @@ class Response:
     metrics: TurnMetrics
 
     def __repr__(self) -> str:
-        seconds = len(self.audio) / 2 / self.sample_rate
+        seconds = PcmFormat(self.sample_rate).duration_ms(len(self.audio)) / 1000
         return (
             f"Response(audio=<{len(self.audio)} bytes, {seconds:.2f} s>, sample_rate={self.sample_rate}, "
             f"transcript={self.transcript!r}, user_transcript={self.user_transcript!r}, status={self.status!r}, "

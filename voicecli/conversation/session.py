@@ -39,6 +39,7 @@ from voicecli.conversation.floor_events import (
     AudioCleared,
     AudioEnded,
     Heard,
+    SoundHeard,
     Stop,
     TextSent,
     ToolAnswered,
@@ -324,6 +325,7 @@ class VoiceSession:
         Returns:
             How long the user waited for it, in ms; None when it answers no turn.
         """
+        self._driver.note(SoundHeard())
         return self._driver.clock.heard(self._driver.now)
 
     async def drain(self) -> None:
@@ -410,7 +412,7 @@ class VoiceSession:
             await self.wait_for_reply()
         finally:
             self._audience.answer = None
-            await self._driver.apply(AnswerRead())
+            self._driver.note(AnswerRead())
         return answer.response(self.output_rate)
 
     async def _perform(self, find: "Callable[[], Iterable[AudioStep]]", *, by_silence: bool = True) -> None:
@@ -418,21 +420,16 @@ class VoiceSession:
         server = self._config.vad_mode is VADMode.SERVER
         async with self._sending:
             for step in find():
-                command: Command
                 match step:
                     case SpeechStarted() | SpeechStopped():
                         await self._driver.apply(Heard(step, by_silence))
                         continue
                     case StartTurn():
                         await self._driver.apply(TurnBegins(by_key=self._config.vad_mode is VADMode.NONE))
-                        command = step
                     case EndTurn():
-                        command = EndTurn(next(self._input_ids))
-                        ended = AudioEnded() if server else TurnEnds(command.input_id, by_silence)
-                        await self._driver.apply(ended)
-                    case _:
-                        command = step
-                await self._send(command)
+                        step = EndTurn(next(self._input_ids))
+                        await self._driver.apply(AudioEnded() if server else TurnEnds(step.input_id, by_silence))
+                await self._send(step)
         if self._driver.over:
             self._raise_over()
 

@@ -47,7 +47,7 @@ def text(holder: JsonObject, name: str) -> str:
 
 
 def error_message(body: bytes | str) -> str:
-    """What the JSON body of an HTTP error says: `error.message`, or `error` itself; "" where it says nothing."""
+    """The message in the JSON body of an HTTP error: `error.message`, or `error` itself; "" where there is none."""
     try:
         error = parse_object(body, "").get("error")
     except ProtocolError:

@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from voicecli.credentials import check_headers
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
 from voicecli.threads import run_in_thread
 
@@ -36,6 +37,8 @@ async def fetch_json(
         ConfigurationError: the URL or a header is unusable.
         RealtimeConnectionError: it cannot be reached, or what `refused` makes of its answer.
     """
+
+    check_headers(headers)
 
     def fetch() -> Any:
         try:

@@ -9,8 +9,9 @@ from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.events import Event, SessionEnded
 from voicecli.ports import Connection, ConversationSetup
 from voicecli.providers.local import LOCAL
+from voicecli.providers.local.chat_model import Delta, Finish, Message
 from voicecli.providers.local.engine import LocalConnection
-from voicecli.providers.local.llm import Delta, Finish, Memory, Message
+from voicecli.providers.local.memory import Memory
 from voicecli.providers.local.turn_detection import TurnDetector
 from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn

@@ -22,7 +22,7 @@ from voicecli.errors import (
 )
 from voicecli.events import Usage
 from voicecli.providers.local.chat_endpoint import EndpointModel
-from voicecli.providers.local.llm import Delta, Finish, Message, ToolCall
+from voicecli.providers.local.chat_model import Delta, Finish, Message, ToolCall
 from voicecli.providers.local.settings import LocalSettings
 from voicecli.tools import ToolSchema
 
@@ -118,6 +118,18 @@ async def ask(server: Server, tools: Sequence[ToolSchema] = (), **settings: Any)
         return [delta async for delta in model.stream(ASK, tools)]
     finally:
         await model.aclose()
+
+
+@pytest.mark.parametrize("key", ["sk-\u00e9", "sk-a\nb", "sk a"])
+async def test_a_key_that_no_header_can_hold_is_refused(server: Server, key: str) -> None:
+    with pytest.raises(ConfigurationError, match="The key for the endpoint has characters that no key has") as caught:
+        await ask(server, llm_api_key=key)
+    assert key not in str(caught.value)
+
+
+async def test_a_surrogate_pair_that_two_chunks_split_is_joined(server: Server) -> None:
+    server.stream(text("Hi \ud83d"), text("\ude00!"), text("\ude00."), text("\ud83d"), end())
+    assert await ask(server) == ["Hi ", "\U0001f600!", "\ufffd.", Finish()]
 
 
 async def test_the_answer_comes_as_it_is_made(server: Server) -> None:
@@ -310,7 +322,7 @@ HALF = 'data: {"choices": [{"delta": {"content": "Hel"}}]}\n\n'
         ((429, JSON, ['{"error": "slow down"}']), QuotaExceededError, "slow down"),
         ((500, "text/html", ["<html>"]), RealtimeConnectionError, "status 500"),
         ((200, JSON, ['{"choices": []}']), ProtocolError, "not answer as a chat endpoint"),
-        ((200, EVENTS, ["data: {oops\n\n"]), ProtocolError, "not JSON"),
+        ((200, EVENTS, ["data: {oops\n\n"]), ProtocolError, "no JSON"),
         ((200, EVENTS, ["data: 3\n\n"]), ProtocolError, "no object"),
         ((200, EVENTS, ['data: {"choices": [3]}\n\n']), ProtocolError, "form of its own"),
         ((200, EVENTS, ['data: {"choices": 3}\n\n']), ProtocolError, "form of its own"),

@@ -49,7 +49,7 @@ from voicecli.events import (
     TranscriptUpdate,
     Usage,
 )
-from voicecli.providers.local.llm import Finish, ToolCall
+from voicecli.providers.local.chat_model import Finish, ToolCall
 from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn
 

@@ -10,8 +10,8 @@ from tests.providers.local.fakes import FakeModel, FakeSpeech, conversation
 from voicecli.commands import SendText
 from voicecli.errors import RealtimeConnectionError, RealtimeError
 from voicecli.events import Notice, ResponseDone, TranscriptUpdate
+from voicecli.providers.local.chat_model import Delta, Finish, Message, Thought, ToolCall
 from voicecli.providers.local.filtered_model import FilteredModel
-from voicecli.providers.local.llm import Delta, Finish, Message, Thought, ToolCall
 from voicecli.tools import ToolSchema
 
 ASK = [Message("user", "Hi")]

@@ -34,8 +34,8 @@ from voicecli.events import (
 )
 from voicecli.ports import Connection, ConversationSetup
 from voicecli.providers.local import LOCAL
+from voicecli.providers.local.chat_model import Message
 from voicecli.providers.local.llama import LlamaModel
-from voicecli.providers.local.llm import Message
 from voicecli.providers.local.settings import LocalSettings
 from voicecli.providers.local.turn_detection import TurnDetector, TurnEnded
 from voicecli.telemetry import without_telemetry

@@ -12,8 +12,8 @@ from tests.providers.local.loose_endpoint import Chunk, Endpoint, Reply, sse
 from voicecli.config import RealtimeConfig
 from voicecli.errors import AuthenticationError, QuotaExceededError, RealtimeError
 from voicecli.providers.local.chat_endpoint import EndpointModel
+from voicecli.providers.local.chat_model import Finish, Message, ToolCall
 from voicecli.providers.local.filtered_model import FilteredModel
-from voicecli.providers.local.llm import Finish, Message, ToolCall
 from voicecli.providers.local.settings import LocalSettings
 from voicecli.tools import ToolSchema
 
@@ -318,7 +318,7 @@ HALF = sse(HELLO[:2], done=False)
         (Reply(HALF, b""), "broke off"),
         (Reply(HALF + b'data: {"choices": [{"del', framing="none"), "broke off"),
         (Reply(HALF + b'data: {"choices": [{"del'), "broke off"),
-        (Reply(HALF + b"data: {oops}\n\n", b"\n"), "not JSON"),
+        (Reply(HALF + b"data: {oops}\n\n", b"\n"), "no JSON"),
         (Reply(HALF + b"data: 3\n\n"), "no object"),
         (Reply(HALF + b"event: error\ndata: out of memory\n\n"), "failed: out of memory"),
         (Reply(HALF + b'event: error\ndata: "out of memory"\n\n'), "failed: out of memory"),
@@ -335,8 +335,8 @@ HALF = sse(HELLO[:2], done=False)
         (Reply(b'[{"error": {"message": "out of memory"}}]', kind="application/json"), "failed: out of memory"),
         (Reply(b'{"detail": [{"msg": "out of memory"}]}', kind="application/json"), "failed: out of memory"),
         (Reply(b'{"status": "ok"}', kind="application/json"), "chat endpoint"),
-        (Reply(b'{"choices"', kind="application/json"), "not JSON|broke off"),
-        (Reply(b"[" * 100_000, kind="application/json"), "nested too deeply|not JSON"),
+        (Reply(b'{"choices"', kind="application/json"), "no JSON|broke off"),
+        (Reply(b"[" * 100_000, kind="application/json"), "nested too deeply|no JSON"),
         (Reply(b"<html>Log in</html>", kind="text/html"), "chat endpoint"),
         (Reply(b"<!doctype html>", kind="text/event-stream"), "chat endpoint"),
         (Reply(b"OK", kind="text/plain"), "chat endpoint"),

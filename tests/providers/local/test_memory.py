@@ -1,6 +1,7 @@
 from itertools import pairwise
 
-from voicecli.providers.local.llm import Memory, Message, ToolCall
+from voicecli.providers.local.chat_model import Message, ToolCall
+from voicecli.providers.local.memory import Memory
 from voicecli.transcript import Turn
 
 HEAD = [Message("system", "Be brief."), Message("user", "Hi."), Message("assistant", "Hello.")]

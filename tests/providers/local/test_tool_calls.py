@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from voicecli.errors import ProtocolError
-from voicecli.providers.local.llm import ToolCall
+from voicecli.providers.local.chat_model import ToolCall
 from voicecli.providers.local.tool_call_parts import ToolCallParts
 from voicecli.providers.local.tool_text import ToolTextFilter
 

@@ -35,7 +35,7 @@ class DelayPolicy(Protocol):
         """
 
     def delay_ms(self, waiting_ms: float, underruns: int) -> float:
-        """How long to hold the reply back, unless something else arrives.
+        """The time to hold the reply back, in ms, unless something else arrives.
 
         Asked after each arrival while the reply is not playing. A complete reply is never held back.
 

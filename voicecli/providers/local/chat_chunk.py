@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicecli.events import Usage
+from voicecli.text import valid_text
 
-__all__ = ["ChunkParts", "read_chunk", "reason_of"]
+__all__ = ["ChunkParts", "WholeCharacters", "read_chunk", "reason_of"]
 
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_text")
 _REASONING_PARTS = ("thinking", "reasoning", "redacted_thinking", "reasoning_content")
@@ -28,6 +29,20 @@ class ChunkParts:
     calls: tuple[dict[str, Any], ...] = ()
     finish: str = ""
     usage: Usage | None = None
+
+
+class WholeCharacters:
+    """Joins the surrogate pairs of JSON, whose halves may come in two chunks."""
+
+    def __init__(self) -> None:
+        self._half = ""
+
+    def push(self, text: str) -> str:
+        """Take a chunk's text; the whole characters in it and before it."""
+        text, self._half = self._half + text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        return valid_text(text)
 
 
 def read_chunk(chunk: dict[str, Any]) -> ChunkParts:
@@ -59,7 +74,7 @@ def read_chunk(chunk: dict[str, Any]) -> ChunkParts:
 
 def reason_of(answer: Any) -> str:
     """The text of an error, found wherever a server puts it; "" when it says nothing."""
-    text = _reason(answer)
+    text = valid_text(_reason(answer))
     return " ".join(text.split())[:300].rstrip(". ")
 
 

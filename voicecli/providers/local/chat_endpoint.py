@@ -1,4 +1,4 @@
-"""A language model behind an OpenAI-compatible chat endpoint: Ollama, LM Studio, llama.cpp, vLLM and others."""
+"""Language models behind an OpenAI-compatible chat endpoint: Ollama, LM Studio, llama.cpp, vLLM and others."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from voicecli.config import RealtimeConfig
+from voicecli.credentials import checked_key
 from voicecli.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -19,10 +20,10 @@ from voicecli.errors import (
     RealtimeConnectionError,
 )
 from voicecli.events import CONTENT_FILTER, Notice, Usage
-from voicecli.providers.local.chat_chunk import ChunkParts, read_chunk, reason_of
+from voicecli.providers.local.chat_chunk import ChunkParts, WholeCharacters, read_chunk, reason_of
+from voicecli.providers.local.chat_model import Delta, Finish, Message, Thought
 from voicecli.providers.local.chat_request import ChatRequests
 from voicecli.providers.local.chat_stream import Ended, not_a_chat_endpoint, read_chunks
-from voicecli.providers.local.llm import Delta, Finish, Message, Thought
 from voicecli.providers.local.settings import LocalSettings
 from voicecli.providers.local.tool_call_parts import ToolCallParts
 from voicecli.tools import ToolSchema
@@ -31,7 +32,7 @@ __all__ = ["EndpointModel"]
 
 
 class EndpointModel:
-    """A chat endpoint, streamed, with its native tool calls."""
+    """ChatModel behind an endpoint, streamed, with its native tool calls."""
 
     tools = True
     examples: Sequence[Message] = ()
@@ -46,7 +47,7 @@ class EndpointModel:
 
     @classmethod
     async def connect(cls, url: str, config: RealtimeConfig) -> "EndpointModel":
-        """Find out that the endpoint answers and has the model; without `llm_model`, take the only one it has.
+        """Connect, when the endpoint answers and has the model; without `llm_model`, take the only one it has.
 
         Raises:
             RealtimeConnectionError: it does not answer (AuthenticationError: it refuses the key).
@@ -64,13 +65,15 @@ class EndpointModel:
                 advice="Give it up to the `?` or `#`; a key goes into llm_api_key (VOICE_LLM_API_KEY).",
             )
         key = config.own(LocalSettings).llm_api_key
+        if key:
+            key = checked_key(key, "the endpoint", advice="Set llm_api_key (VOICE_LLM_API_KEY) to one it knows.")
         client = httpx.AsyncClient(
             base_url=base.copy_with(userinfo=b""),  # httpx logs URLs
             auth=(base.username, base.password) if base.userinfo else None,
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(config.response_timeout_s, connect=config.connect_timeout_s),
-            verify=base.scheme
-            == "https",  # to load certificates takes 40 ms; no redirect is followed to where they matter
+            # To load certificates takes 40 ms, and no redirect is followed to where they matter.
+            verify=base.scheme == "https",
             trust_env=not _is_loopback(base.host),  # a proxy cannot reach this machine's own servers
         )
         model = cls(client, config, str(base.copy_with(userinfo=None, query=None)).rstrip("/"))
@@ -103,13 +106,14 @@ class EndpointModel:
         )
 
     async def warm_up(self, messages: Sequence[Message]) -> None:
-        """Nothing to do: the server keeps its own caches."""
+        """Do nothing: the server keeps its own caches."""
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()
     ) -> AsyncGenerator[Delta, None]:
         calls = ToolCallParts([tool.name for tool in tools])
         ended, usage, finish, came = Ended(), Usage(), "", False
+        whole = WholeCharacters()
         with self._errors_translated():
             async with (
                 self._post(messages, tools) as (response, notices),
@@ -121,8 +125,8 @@ class EndpointModel:
                     parts = self._parts(chunk)
                     if parts.reasoned:
                         yield Thought()
-                    if parts.text:
-                        yield parts.text
+                    if text := whole.push(parts.text):
+                        yield text
                     calls.add(parts.calls)
                     if parts.text or parts.calls or parts.reasoned:
                         came, deadline = True, clock.time() + self._config.response_timeout_s

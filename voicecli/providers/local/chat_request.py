@@ -5,7 +5,7 @@ from typing import Any
 
 from voicecli.config import RealtimeConfig
 from voicecli.events import Notice
-from voicecli.providers.local.llm import Message, tool_json
+from voicecli.providers.local.chat_model import Message, tool_json
 from voicecli.tools import ToolSchema
 
 __all__ = ["ChatRequests"]

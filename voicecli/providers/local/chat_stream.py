@@ -151,7 +151,7 @@ def _parse(data: str, address: str, *, complete: bool = True, is_error: bool = F
             return {"error": data}
         if not complete:
             raise RealtimeConnectionError(f"{address} broke off its answer.", retryable=True) from error
-        raise ProtocolError(f"{address} sent what is not JSON.") from error
+        raise ProtocolError(f"{address} sent what is no JSON.") from error
     except RecursionError:
         raise ProtocolError(f"{address} sent JSON that is nested too deeply.") from None
     if isinstance(value, list) and len(value) == 1:  # some wrap an error

@@ -49,7 +49,8 @@ from voicecli.events import (
 from voicecli.pcm16 import PcmFormat
 from voicecli.ports import Capabilities, ConversationSetup
 from voicecli.providers.heard import heard_by_item
-from voicecli.providers.local.llm import ChatModel, Memory, Message
+from voicecli.providers.local.chat_model import ChatModel, Message
+from voicecli.providers.local.memory import Memory
 from voicecli.providers.local.speech_output import HeldOutput, Outcome, Spoken, utter
 from voicecli.providers.local.stt import SpeechToText
 from voicecli.providers.local.tts import TextToSpeech

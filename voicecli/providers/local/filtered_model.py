@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from voicecli.errors import RealtimeConnectionError, RealtimeError
 from voicecli.events import Notice
-from voicecli.providers.local.llm import ChatModel, Delta, Finish, Message, Thought, ToolCall
+from voicecli.providers.local.chat_model import ChatModel, Delta, Finish, Message, Thought, ToolCall
 from voicecli.providers.local.reasoning import ReasoningFilter, begins_by_thinking
 from voicecli.providers.local.tool_text import ToolTextFilter
 from voicecli.tools import ToolSchema

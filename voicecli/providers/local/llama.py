@@ -1,4 +1,4 @@
-"""A language model in this process: llama.cpp by xllamacpp, for the built-in model and any other .gguf file."""
+"""Language models in this process, with llama.cpp (xllamacpp): the built-in one and any other .gguf file."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ import xllamacpp
 
 from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.events import Usage
-from voicecli.providers.local.llm import Delta, Finish, Message, Thought
+from voicecli.providers.local.chat_model import Delta, Finish, Message, Thought
 from voicecli.providers.local.model_file import BUILT_IN
 from voicecli.threads import Worker
 from voicecli.tools import ToolSchema
@@ -35,7 +35,7 @@ _EXAMPLES = (
 
 
 class LlamaModel:
-    """A .gguf file on llama.cpp. One answer at a time; a stopped one ends within some 10 ms."""
+    """ChatModel of a .gguf file, on llama.cpp. One answer at a time; a stopped one ends within some 10 ms."""
 
     tools = False
 
@@ -52,7 +52,7 @@ class LlamaModel:
         self._folder = ""
         self._server: Any = None
         self._sampling = {
-            # The surest word each time: a small model that draws lots talks nonsense.
+            # Greedy decoding: a small model that samples talks nonsense.
             "temperature": temperature or 0.0,
             "repeat_penalty": 1.1,
             "repeat_last_n": 64,
@@ -182,7 +182,7 @@ class LlamaModel:
 
 
 def _short_private_folder() -> str:
-    """A folder only this user can enter, with a path that leaves room for a socket's name (104 bytes on macOS)."""
+    """Make a folder only this user can enter; its path leaves room for a socket's name (104 bytes on macOS)."""
     folder = tempfile.mkdtemp(prefix="voicecli-")
     if len(folder) > 80:
         os.rmdir(folder)

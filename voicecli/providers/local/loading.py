@@ -12,10 +12,11 @@ from voicecli.events import Notice
 from voicecli.ports import Capabilities, ConversationSetup
 from voicecli.providers.ignored import ignored_setting, ignored_settings
 from voicecli.providers.local.chat_endpoint import EndpointModel
+from voicecli.providers.local.chat_model import ChatModel, Message
 from voicecli.providers.local.engine import LocalConnection
 from voicecli.providers.local.filtered_model import FilteredModel
 from voicecli.providers.local.llama import LlamaModel
-from voicecli.providers.local.llm import ChatModel, Memory, Message
+from voicecli.providers.local.memory import Memory
 from voicecli.providers.local.model_file import ensure_model
 from voicecli.providers.local.setup import lacks
 from voicecli.providers.local.stt import Moonshine, SpeechToText

