@@ -31,7 +31,7 @@ pytest_plugins = ["tests.virtual_audio.fixture"]
 
 WORDS = " ".join(f"word{number}" for number in range(100))
 SELF_TALK_S = float(os.environ.get("VOICECLI_SELF_TALK_S", "7"))
-"""How long the assistant talks to itself: 120 to be sure."""
+"""The time that the assistant talks to itself, in seconds: 120 to be sure."""
 
 
 @pytest.mark.parametrize(

@@ -45,14 +45,14 @@ def samples(audio: bytes) -> Samples:
 
 
 def find(recording: bytes, original: bytes) -> int:
-    """Where in the recording the original begins, in samples."""
+    """The place in the recording where the original begins, in samples."""
     size = 1 << (len(recording) + len(original)).bit_length()
     spectrum = np.fft.rfft(samples(recording), size) * np.conj(np.fft.rfft(samples(original), size))
     return int(np.fft.irfft(spectrum, size)[: len(recording) // 2].argmax())
 
 
 def fidelity(recording: bytes, original: bytes, begin: int) -> float:
-    """How well they agree from there on, in dB, in the worst tenth of a second; below 15 where samples are missing."""
+    """Agreement from there on, in dB, in the worst tenth of a second; below 15 where samples are missing."""
     original_samples, recorded = samples(original), samples(recording)[begin : begin + len(original) // 2]
     assert recorded.size == original_samples.size, "the recording ends before the sound does"
     step = RATE // 10

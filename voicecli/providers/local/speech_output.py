@@ -47,7 +47,7 @@ class HeldOutput:
 
 
 class Spoken:
-    """What has been said of a reply, and how long each piece sounds.
+    """The spoken part of a reply, and how long each piece sounds.
 
     Attributes:
         response_id: the reply's.
@@ -72,7 +72,7 @@ class Spoken:
 
 @dataclass(slots=True)
 class Outcome:
-    """How an answer ended."""
+    """The end of an answer: its tool calls, and why it stopped."""
 
     calls: list[ToolCall] = field(default_factory=list)
     finish: Finish = field(default_factory=Finish)

@@ -1,4 +1,4 @@
-"""What OpenAI's errors mean: which are harmless, which end the conversation, and what to do about them."""
+"""Errors of OpenAI: which are harmless, which end the conversation, and what to do about them."""
 
 import re
 from dataclasses import dataclass
@@ -117,7 +117,7 @@ def error_for(error: ServerError, *, close_code: int | None = None) -> RealtimeC
 
 
 def close_error(code: int, reason: str, last: ServerError | None) -> RealtimeConnectionError:
-    """What a close means, given the error that came just before it."""
+    """The error that a close means, given the one that came just before it."""
     if last is None and (match := _REASON.match(reason)):
         last = ServerError(code=match[1])
     if last is not None and last.name:
@@ -132,7 +132,7 @@ def close_error(code: int, reason: str, last: ServerError | None) -> RealtimeCon
 
 
 def handshake_error(status: int, body: bytes) -> RealtimeConnectionError:
-    """What an HTTP answer instead of a WebSocket means."""
+    """The error for an HTTP answer instead of a WebSocket."""
     error = _body_error(body)
     said = f": {_without_key(error.message.rstrip('. '))}" if error.message else ""
     code = error.code or str(status)
