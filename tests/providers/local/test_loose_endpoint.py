@@ -376,7 +376,8 @@ async def test_what_is_no_answer_is_one_clear_error(endpoint: Endpoint, reply: R
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422, 429, 500, 502, 503])
 async def test_refusals(endpoint: Endpoint, status: int, body: bytes, kind: str | None, says: str | None) -> None:
     with pytest.raises(RealtimeError, match=says) as caught:
-        await ask(endpoint, Reply(body, status=status, kind=kind, framing="length"), llm_api_key=KEY)
+        pieces = [body] if body else []
+        await ask(endpoint, Reply(*pieces, status=status, kind=kind, framing="length"), llm_api_key=KEY)
     assert_clear(caught.value)
     kinds = {401: AuthenticationError, 403: AuthenticationError, 429: QuotaExceededError}
     assert isinstance(caught.value, kinds.get(status, RealtimeError))
@@ -385,7 +386,7 @@ async def test_refusals(endpoint: Endpoint, status: int, body: bytes, kind: str 
 
 @pytest.mark.parametrize("status", [301, 307])
 async def test_an_address_that_leads_elsewhere(endpoint: Endpoint, status: int) -> None:
-    reply = Reply(b"", status=status, framing="length", headers={"Location": "http://127.0.0.1:1/v1"})
+    reply = Reply(status=status, framing="length", headers={"Location": "http://127.0.0.1:1/v1"})
     with pytest.raises(RealtimeError, match="leads to another address"):
         await ask(endpoint, reply)
 
