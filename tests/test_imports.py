@@ -119,7 +119,11 @@ MAY_KNOW: dict[str, set[str]] = {
 """The folders and doors above the vocabulary, and which others each may import from besides it."""
 
 AT_HOME = {
-    "httpx": {"providers.local.chat_endpoint"},
+    "httpx": {"providers.local.chat_endpoint", "providers.local.chat_stream"},
+    "httpx_sse": {"providers.local.chat_stream"},
+    "markdown_it": {"providers.local.spoken_text"},
+    "onnxruntime": {"providers.local.voice_graph"},
+    "piper": {"providers.local.tts"},
     "rich": {
         *("cli.prepare", "cli.table", "terminal.fit", "terminal.live_view"),
         *("terminal.render_entry", "terminal.render_footer", "terminal.render_status"),

@@ -470,12 +470,14 @@ class LocalConnection:
         for call in calls:
             self._awaited.append(call.call_id)
             self._emit(ToolCallRequest(call.call_id, call.name, call.arguments))
-        truncated = outcome.finish.truncated
+        truncated, cut = outcome.finish.truncated, outcome.finish.reason or OUTPUT_LIMIT
+        for notice in outcome.finish.notices:
+            self._emit(notice)
         self._emit(
             ResponseDone(
                 reply.response_id,
                 "incomplete" if truncated else "completed",
-                OUTPUT_LIMIT if truncated else "",
+                cut if truncated else "",
                 outcome.finish.usage,
                 awaits_tools=bool(calls),
             )
