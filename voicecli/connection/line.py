@@ -45,7 +45,7 @@ class Line:
         self._deliver = deliver
         self._trace = trace
         self._before_start: list[Event] | None = []  # told before the SessionStarted; None when that has come
-        self._graceful = False
+        self._patient = True  # a dead line is not waited for
         loop = asyncio.get_running_loop()
         self._started: asyncio.Future[None] = loop.create_future()
         self._ended: asyncio.Future[RealtimeConnectionError | None] = loop.create_future()
@@ -64,20 +64,17 @@ class Line:
         tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._watch())]
         try:
             lost = await self._ended
-            self._graceful = lost is None
+            self._patient = lost is None or not lost.retryable
             return lost
-        except asyncio.CancelledError:
-            self._graceful = True
-            raise
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
 
     async def aclose(self) -> None:
-        """Close the socket: with a goodbye when it is the client that leaves."""
+        """Close the socket with a goodbye: a provider keeps a conversation, and may bill it, until it is told."""
         self._end(None)
-        await hang_up(self.socket, gracefully=self._graceful)
+        await hang_up(self.socket, patiently=self._patient)
 
     # Reading. Called by the socket, hence nothing may be raised.
 
