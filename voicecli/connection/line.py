@@ -13,7 +13,7 @@ from voicecli.connection.sender import Sender
 from voicecli.connection.socket import Socket
 from voicecli.errors import ProtocolError, RealtimeConnectionError
 from voicecli.events import ErrorOccurred, Event, SessionStarted
-from voicecli.ports import Codec, Expiring
+from voicecli.ports import Codec, Expiring, StartsUnconfirmed
 
 __all__ = ["Line"]
 
@@ -54,8 +54,12 @@ class Line:
         """Open the conversation; returns when the provider is ready. Raises RealtimeConnectionError."""
         self._sender.begin(self.socket)
         self.socket.listen(self._on_message, self._on_closed)
+        codec = self._codec
+        within_s = codec.confirmed_within_s if isinstance(codec, StartsUnconfirmed) else None
         futures: set[asyncio.Future[Any]] = {self._started, self._ended}
-        await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+        while not (await asyncio.wait(futures, timeout=within_s, return_when=asyncio.FIRST_COMPLETED))[0]:
+            assert isinstance(codec, StartsUnconfirmed)
+            self._take(codec.start_unconfirmed, 0)
         if not self._started.done() and (error := self._ended.result()) is not None:
             raise error
 
@@ -84,8 +88,11 @@ class Line:
         self._liveness.message_came()
         if self._trace is not None:
             self._trace.received(message)
+        self._take(lambda: self._receive(message), len(message))
+
+    def _take(self, events: Callable[[], list[Event | Expiring]], size: int) -> None:
         try:
-            self._pass_on(self._receive(message), len(message))
+            self._pass_on(events(), size)
         except RealtimeConnectionError as error:
             self._end(error)
         except Exception as error:

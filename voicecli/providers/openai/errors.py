@@ -157,7 +157,7 @@ def error_for(
         billing = "Add credit at https://platform.openai.com/settings/organization/billing."
         return QuotaExceededError(
             f"{server.name}: {said}.",
-            advice=billing if server.is_openai else f"Look at your account with {server.name}.",
+            advice=billing if server.is_openai else f"Add credit to your account with {server.name}.",
             code=code,
             close_code=close_code,
         )
