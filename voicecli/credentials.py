@@ -36,5 +36,5 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 
 def is_header_text(text: str) -> bool:
-    """Whether a header's name or value may be this: printable ASCII."""
+    """True when a header's name or value may be this: printable ASCII."""
     return text.isascii() and text.isprintable()

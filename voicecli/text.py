@@ -17,5 +17,5 @@ def valid_text(text: str) -> str:
 
 
 def is_valid_text(text: str) -> bool:
-    """Whether text can be encoded: Python puts a lone surrogate where the bytes of an argument are no UTF-8."""
+    """True when text can be encoded: Python puts a lone surrogate where the bytes of an argument are no UTF-8."""
     return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)

@@ -1,4 +1,4 @@
-"""Where the listener is, by the clock."""
+"""The estimate of where the listener is, by the clock."""
 
 from voicecli.audio import Playhead
 from voicecli.conversation.playback_estimate import PlaybackEstimate
@@ -35,6 +35,16 @@ def test_nothing_is_heard_while_the_sound_is_held_up() -> None:
     estimate.resume(13.0)
     assert estimate.playhead(13.3) == Playhead("a", 700)
     assert estimate.ends_at(13.3) == 14.6
+
+
+def test_a_player_may_begin_later() -> None:
+    estimate = PlaybackEstimate(24_000)
+    estimate.add(SECOND, "before", 1.0)
+    estimate.add(SECOND, "a", 10.0)
+    estimate.add(SECOND, "a", 10.1)
+    estimate.sounds(10.3)
+    assert estimate.playhead(10.8) == Playhead("a", 500)
+    assert estimate.ends_at(10.8) == 12.3
 
 
 def test_a_cut_says_where_the_listener_was_and_forgets_the_rest() -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.conversation.scripted import MANUAL, SECOND, SERVER, conversation, overhearing
+from tests.support.player import Player
 from tests.support.virtual_time import virtual_time
 from voicecli.conversation.session import VoiceSession
 from voicecli.events import (
@@ -103,6 +104,20 @@ async def test_an_answer_that_does_not_come_is_told_where_nobody_waits_for_it() 
         connection.play([SessionEnded("bye")])
         await listening
     assert [event.code for event in events if isinstance(event, Notice)] == ["no_answer"]
+
+
+@virtual_time
+async def test_a_player_that_begins_late_is_heard_later() -> None:
+    voice, connection = conversation()
+    async with voice.connect() as session:
+        session.player = Player()
+        await play(connection, ResponseStarted("r"), AudioChunk(SECOND, "r", "i"), ResponseDone("r"))
+        await asyncio.sleep(0.4)
+        session.sound_heard()
+        await asyncio.sleep(0.8)
+        assert session.state == StateChanged("silent", "speaking")
+        await asyncio.sleep(0.4)
+        assert session.state == StateChanged("silent", "listening")
 
 
 @pytest.mark.parametrize("asks", [True, False])

@@ -35,6 +35,8 @@ __all__ = [
     "tcp_server",
 ]
 
+_RECEIVE_BUFFER_BYTES = 64 * 2**10
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -157,10 +159,15 @@ class FaultyServer:
         return f"{'wss' if self._tls else 'ws'}://127.0.0.1:{self.port}/talk"
 
     async def __aenter__(self) -> Self:
+        # Without naming TCP, asyncio would not turn Nagle's algorithm off.
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Its connections inherit it: without, the kernel takes in megabytes for a server that does not read.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        listening.bind(("127.0.0.1", self._port))
         self._server = await serve(
             self._serve,
-            "127.0.0.1",
-            self._port,
+            sock=listening,
             ssl=self._tls,
             process_request=self._admit,
             compression="deflate",  # offered, so that a client that wants it is found out

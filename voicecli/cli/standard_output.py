@@ -135,7 +135,7 @@ def columns() -> int:
 
 
 def _is_real(stream: TextIO) -> bool:
-    """Whether a stream writes to descriptor 1, rather than stands in for it, as in tests and notebooks."""
+    """True when a stream writes to descriptor 1, rather than stands in for it, as in tests and notebooks."""
     try:
         return stream.fileno() == _STDOUT
     except (AttributeError, OSError, ValueError):

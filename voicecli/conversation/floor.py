@@ -42,6 +42,7 @@ from voicecli.conversation.floor_events import (
     Heard,
     Input,
     Rules,
+    SoundHeard,
     Stop,
     TextSent,
     ToolAnswered,
@@ -74,8 +75,8 @@ from voicecli.events import (
 __all__ = ["LATE_WORDS_S", "Floor"]
 
 LATE_WORDS_S = 3.0
-"""How long words still belong to a voice that paused a reply, after the silence that let it go on: some providers tell
-words later than silence is noticed here."""
+"""The time for which words still belong to a voice that paused a reply, after the silence that let it go on: some
+providers tell words later than silence is noticed here."""
 _NO_ANSWER = frozenset({"no_speech", "waiting_for_input"})
 """Notices that a turn will not be answered."""
 
@@ -132,6 +133,7 @@ class Floor:
             TextSent: self._text_sent,
             AnswerExpected: self._answer_expected,
             AnswerRead: self._answer_read,
+            SoundHeard: self._sound_heard,
             ToolAnswered: self._tool_answered,
             ApprovalAnswered: self._approval_answered,
             Stop: self._stop,
@@ -140,7 +142,7 @@ class Floor:
     # -- what is known
 
     def reply(self, now: float) -> Reply:
-        """What becomes of the reply; of several things the one that an interruption would hit first."""
+        """The reply's state; of several the one that an interruption would hit first."""
         owed = self.obligations
         if self._responding is not None:
             return Reply.RESPONDING
@@ -175,7 +177,7 @@ class Floor:
         return "listening"
 
     def next_deadline(self, now: float) -> float | None:
-        """When `tick` is to be called at the latest; None when nothing runs out."""
+        """The time at which `tick` is to be called at the latest; None when nothing runs out."""
         deadlines = (
             self._response_deadline,
             self._pause_deadline,
@@ -355,6 +357,10 @@ class Floor:
         self.sound.playback.clear(now)
         return []
 
+    def _sound_heard(self, _: SoundHeard, now: float) -> list[Action]:
+        self.sound.playback.sounds(now)
+        return []
+
     def _tool_answered(self, result: ToolAnswered, now: float) -> list[Action]:
         self.obligations.call_answered(result.call_id, result.input_id)
         return []
@@ -366,7 +372,7 @@ class Floor:
     # -- the reply
 
     def _affect(self, effect: Effect, now: float, *, begun_before: int, is_heard: bool = False) -> list[Action]:
-        """What an effect does to the reply, as far as it had begun by then."""
+        """The actions of an effect on the reply, as far as it had begun by then."""
         match effect:
             case Effect.PAUSE:
                 return self.sound.pause(now)

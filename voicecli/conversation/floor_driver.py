@@ -81,7 +81,7 @@ class FloorDriver:
 
     @property
     def player(self) -> AudioSink | None:
-        """What plays the reply."""
+        """The player of the reply."""
         return self._player
 
     @player.setter
@@ -117,6 +117,10 @@ class FloorDriver:
             # If the connection has ended already, what is still to be read from it tells how.
             with contextlib.suppress(RealtimeError):
                 await self._connection.send(command)
+
+    def note(self, happened: Input) -> None:
+        """Tell the floor of something that nobody else is told of."""
+        self._carry_out(self.floor.apply(happened, self.now), self.now)
 
     def _carry_out(self, actions: Iterable[Action], now: float, playhead: Playhead | None = None) -> list[Command]:
         """Do what the floor decided; returns what is to be sent."""
@@ -233,7 +237,7 @@ def _rules(connection: Connection, config: RealtimeConfig) -> Rules:
 
 
 def _speech_lag_s(connection: Connection, config: RealtimeConfig) -> float:
-    """How long after the end of speech it is known: the silence that ends a turn, in seconds."""
+    """The silence that ends a turn, in seconds: the end of speech is known so much later."""
     detection = config.turn_detection
     if config.vad_mode is VADMode.SERVER and connection.capabilities.reports_speech:
         return (detection.silence_duration_ms if isinstance(detection, ServerVAD) else 0) / 1000

@@ -1,4 +1,4 @@
-"""Where the listener is, for programs that play the reply themselves and do not say."""
+"""An estimate of where the listener is, for programs that play the reply themselves and do not say."""
 
 from collections import deque
 
@@ -31,6 +31,16 @@ class PlaybackEstimate:
             start = self._pieces.pop()[1]  # goes on without a gap
         self._pieces.append((item_id, start, end))
 
+    def sounds(self, now: float) -> None:
+        """The first sound of the reply is heard only now: whoever plays it waited until there was enough of it."""
+        first = len(self._pieces) - 1
+        while first > 0 and self._pieces[first][1] == self._pieces[first - 1][2]:
+            first -= 1
+        if first >= 0 and (late := now - self._pieces[first][1]) > 0:
+            for index in range(first, len(self._pieces)):
+                item, start, end = self._pieces[index]
+                self._pieces[index] = item, start + late, end + late
+
     def pause(self, now: float) -> None:
         """The sound is held up until `resume`."""
         if self._paused_at is None:
@@ -48,7 +58,7 @@ class PlaybackEstimate:
                     self._pieces.append((item, max(start, at) + now - at, end + now - at))
 
     def ends_at(self, now: float) -> float | None:
-        """When all will have been heard; None when all has, or the sound is held up."""
+        """The time at which all will have been heard; None when all has, or the sound is held up."""
         if self._paused_at is not None or not self._pieces or self._pieces[-1][2] <= now:
             return None
         return self._pieces[-1][2]

@@ -39,6 +39,7 @@ from voicecli.conversation.floor_events import (
     AudioCleared,
     AudioEnded,
     Heard,
+    SoundHeard,
     Stop,
     TextSent,
     ToolAnswered,
@@ -116,17 +117,17 @@ class VoiceSession:
 
     @property
     def input_rate(self) -> int:
-        """Of the audio the provider takes, in Hz; what `send_audio` expects unless told otherwise."""
+        """The rate of the audio that the provider takes, in Hz; `send_audio` expects it unless told otherwise."""
         return self._connection.capabilities.input_rate
 
     @property
     def output_rate(self) -> int:
-        """Of the reply's audio, in Hz."""
+        """The rate of the reply's audio, in Hz."""
         return self._connection.capabilities.output_rate
 
     @property
     def vad_mode(self) -> VADMode:
-        """Who finds the user's turns."""
+        """The finder of the user's turns: the provider, the client, or nobody."""
         return self._config.vad_mode
 
     @property
@@ -141,7 +142,7 @@ class VoiceSession:
 
     @property
     def usage(self) -> Usage:
-        """Of the whole conversation so far."""
+        """The usage of the whole conversation so far."""
         return self._driver.usage
 
     @property
@@ -157,12 +158,12 @@ class VoiceSession:
 
     @property
     def state(self) -> StateChanged:
-        """What the two sides of the conversation are doing now; `StateChanged` is told whenever it changes."""
+        """The state of both sides of the conversation now; `StateChanged` is told whenever it changes."""
         return self._driver.floor.state(self._driver.now)
 
     @property
     def player(self) -> AudioSink | None:
-        """What plays the reply, set by who owns it. Without one, chunks are taken to be played as they come."""
+        """The player of the reply, set by its owner. Without one, chunks are taken to be played as they come."""
         return self._driver.player
 
     @player.setter
@@ -324,6 +325,7 @@ class VoiceSession:
         Returns:
             How long the user waited for it, in ms; None when it answers no turn.
         """
+        self._driver.note(SoundHeard())
         return self._driver.clock.heard(self._driver.now)
 
     async def drain(self) -> None:
@@ -410,7 +412,7 @@ class VoiceSession:
             await self.wait_for_reply()
         finally:
             self._audience.answer = None
-            await self._driver.apply(AnswerRead())
+            self._driver.note(AnswerRead())
         return answer.response(self.output_rate)
 
     async def _perform(self, find: "Callable[[], Iterable[AudioStep]]", *, by_silence: bool = True) -> None:
@@ -418,21 +420,16 @@ class VoiceSession:
         server = self._config.vad_mode is VADMode.SERVER
         async with self._sending:
             for step in find():
-                command: Command
                 match step:
                     case SpeechStarted() | SpeechStopped():
                         await self._driver.apply(Heard(step, by_silence))
                         continue
                     case StartTurn():
                         await self._driver.apply(TurnBegins(by_key=self._config.vad_mode is VADMode.NONE))
-                        command = step
                     case EndTurn():
-                        command = EndTurn(next(self._input_ids))
-                        ended = AudioEnded() if server else TurnEnds(command.input_id, by_silence)
-                        await self._driver.apply(ended)
-                    case _:
-                        command = step
-                await self._send(command)
+                        step = EndTurn(next(self._input_ids))
+                        await self._driver.apply(AudioEnded() if server else TurnEnds(step.input_id, by_silence))
+                await self._send(step)
         if self._driver.over:
             self._raise_over()
 
@@ -472,7 +469,7 @@ class VoiceSession:
         self._finish(failure)
 
     def _act_on(self, event: Event) -> None:
-        """What the session itself has to do about an event."""
+        """Do what the session itself has to do about an event."""
         match event:
             case ToolCallRequest():
                 self._calls.start(event)

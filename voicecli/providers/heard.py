@@ -1,4 +1,4 @@
-"""How much of the model's output the user heard before it was cut off: by item in milliseconds, and as text."""
+"""The part of the model's output that the user heard before it was cut off: in milliseconds, and as text."""
 
 from collections.abc import Iterable
 

@@ -109,7 +109,7 @@ class FakeStream:
 
 @dataclass(eq=False)
 class FakePortAudio:
-    """What the module `sounddevice` is to voicecli.
+    """Fake of the module `sounddevice`, as far as voicecli uses it.
 
     Attributes:
         plugged: the devices that are there. PortAudio knows those that were when it was initialised.

@@ -1,4 +1,4 @@
-"""What becomes of Microphone and Speaker when a device, a driver or a block fails: on a PortAudio without sound."""
+"""Microphone and Speaker when a device, a driver or a block fails: on a PortAudio without sound."""
 
 import asyncio
 import itertools
@@ -50,7 +50,7 @@ def make(kind: str, notices: Notices, device: str | None = None) -> Microphone |
 
 
 async def until(condition: Callable[[], bool], timeout_s: float = 60.0) -> float:
-    """How long it took until the condition held, in seconds: counted, so that a machine that is held up is not late."""
+    """Wait until the condition holds; the time in seconds: counted, so that a slow machine is not late."""
     looks = 0
     while not condition():
         assert looks < timeout_s * 20
@@ -550,7 +550,7 @@ async def test_nobody_asks_where_the_sound_system_or_the_user_decides(
 
 
 def kept() -> int:
-    """How many bytes lie in the place of the terminal."""
+    """The bytes that lie in the place of the terminal."""
     return os.fstat(2).st_size
 
 

@@ -1,4 +1,4 @@
-"""What is left of the microphone's sound: signals are made up, so that the truth is known."""
+"""Echo control on synthetic signals, of which the truth is known."""
 
 import sys
 from typing import get_args
@@ -35,7 +35,7 @@ def echo_of(played: Floats, delay_ms: int, gain_db: float) -> Floats:
 
 
 def through(echo: EchoControl, played: Floats, heard: Floats, piece: int = FRAME, render_rate: int = RATE) -> Floats:
-    """What is left of `heard` while `played` is played; both in pieces of so many samples, at the same time."""
+    """Pass `heard` through echo control while `played` is played; both in pieces of so many samples."""
     reference = resample_pcm16(float32_to_pcm16(played), RATE, render_rate)
     recorded = float32_to_pcm16(heard)
     size = piece * 2
@@ -90,7 +90,7 @@ def test_the_canceller_is_silent_while_it_learns() -> None:
 
 
 def loudest_db(samples: Floats) -> float:
-    """Of the loudest 20 ms."""
+    """The level of the loudest 20 ms."""
     size = RATE // 50
     return max(db(samples[at : at + size]) for at in range(0, samples.size, size))
 

@@ -46,7 +46,7 @@ print(json.dumps(names))
 
 
 def keeps_its_device(host_api: str) -> bool:
-    """Whether a stream of this host API (PortAudio's name) stays with its device when the default changes."""
+    """True when a stream of this host API (PortAudio's name) stays with its device though the default changes."""
     return host_api in _KEEPING
 
 

@@ -39,7 +39,7 @@ class Device:
         return self.input_channels if kind == "input" else self.output_channels
 
     def is_default(self, kind: Kind) -> bool:
-        """Whether it is used for this kind when none is chosen."""
+        """True when it is used for this kind and none is chosen."""
         return self.default_input if kind == "input" else self.default_output
 
 

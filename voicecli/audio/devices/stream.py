@@ -291,7 +291,7 @@ class DeviceStream:
         return False
 
     async def _blocks_go_on(self) -> bool:
-        """Whether blocks go on coming; a device that is stalled takes some to fill its buffer."""
+        """Watch for some ticks; True when blocks go on coming: a stalled device takes some to fill its buffer."""
         for _ in range(_PROOF_TICKS):
             seen = self.blocks
             await self._tick()
@@ -356,5 +356,5 @@ class DeviceStream:
 
 
 def _lists_anew(tries: int) -> bool:
-    """Whether to list devices anew: not at first, as most come back by themselves, then less and less often."""
+    """True when devices are to be listed anew: not at first, as most come back by themselves, then seldom."""
     return tries in {1, 2, 4, 8, 16} or (tries > 0 and tries % _TRIES_BETWEEN_LISTINGS == 0)

@@ -89,7 +89,7 @@ class FramePairs:
 
 
 class _Skew:
-    """How much more was rendered than captured; notices a discontinuity in either stream.
+    """Skew between the streams: how much more was rendered than captured; notices a discontinuity in either.
 
     The skew swings by the devices' blocks, and when one is called late it swings out to one side. After a discontinuity
     all of the swing moves, by more than its width.

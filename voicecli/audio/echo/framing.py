@@ -22,7 +22,7 @@ AUDIBLE_DBFS = -60.0
 ECHO_TAIL_MS = 400
 """The longest time from rendering a block to its last echo: up to 300 ms in the devices, and the room's reverb."""
 HOLD_MS = 200
-"""How long near-end speech counts as going on after its latest frame: longer than the gap between two syllables."""
+"""The time that near-end speech counts as going on after its latest frame: longer than between two syllables."""
 LEARNABLE_DBFS = -45.0
 """The level from which on rendered sound tells something of its echo: speech is at -20 to -30 dBFS."""
 

@@ -205,7 +205,7 @@ def _write_all(file: FileIO, data: bytes) -> None:
 
 
 def _can_correct_header(descriptor: int) -> bool:
-    """Whether a header written to this redirected output can be corrected later."""
+    """True when a header written to this redirected output can be corrected later."""
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_size or os.lseek(descriptor, 0, os.SEEK_CUR):
         return False

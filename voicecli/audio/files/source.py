@@ -114,7 +114,7 @@ class WavSource:
             self._lock.release()
 
     def is_same_file(self, status: os.stat_result) -> bool:
-        """Whether it reads the very file with this status."""
+        """True when it reads the very file with this status."""
         return self._status is not None and not self._is_pipe and os.path.samestat(self._status, status)
 
     def _tell_notices(self) -> None:

@@ -1,4 +1,4 @@
-"""What a device was given, and when: from which follows how much of it has been heard."""
+"""Timeline of what a device was given, from which follows how much of it has been heard."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
