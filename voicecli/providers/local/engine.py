@@ -55,12 +55,12 @@ from voicecli.providers.local.speech_output import HeldOutput, Outcome, Spoken, 
 from voicecli.providers.local.stt import SpeechToText
 from voicecli.providers.local.tts import TextToSpeech
 from voicecli.providers.local.turn_detection import (
-    TurnBegan,
+    EndOfTurn,
+    PossibleEndOfTurn,
+    StartOfTurn,
+    TurnAudio,
     TurnChange,
     TurnDetector,
-    TurnEnded,
-    TurnHeard,
-    TurnPaused,
     TurnResumed,
 )
 from voicecli.threads import Worker
@@ -262,21 +262,21 @@ class LocalConnection:
     def _follow(self, change: TurnChange, *, input_id: str = "", cancelled: bool = False) -> None:
         turn = self._turn
         match change:
-            case TurnBegan():
+            case StartOfTurn():
                 self._turn = _UserTurn(self._name("user"))
                 self._voices[self._turn.item_id] = asyncio.Event()
                 if self._automatic:
                     self._emit(SpeechStarted(self._turn.item_id))
-            case TurnHeard(audio) if turn is not None:
+            case TurnAudio(audio) if turn is not None:
                 turn.fresh += audio
                 if turn.partials is None or turn.partials.done():
                     turn.partials = self._start(self._transcribe_partially(turn), "partials")
-            case TurnPaused(audio) if turn is not None and self._may_guess(audio):
+            case PossibleEndOfTurn(audio) if turn is not None and self._may_guess(audio):
                 turn.guess = self._new_reply(audio=audio, user_item=turn.item_id)
                 self._begin(turn.guess)
             case TurnResumed() if turn is not None:
                 self._drop_guess(turn)
-            case TurnEnded(audio) if turn is not None:
+            case EndOfTurn(audio) if turn is not None:
                 self._finish_turn(turn, audio, input_id, cancelled=cancelled)
 
     def _may_guess(self, audio: bytes) -> bool:
