@@ -166,7 +166,7 @@ class Replies:
     def _fails(self, response: WireResponse, error: ServerError) -> bool:
         """Deal with a failed response; whether it is tried again, so that it is not over."""
         if error.name in FATAL:
-            raise error_for(error)
+            raise error_for(error, self._wire.server)
         if error.name in RETRYABLE_RESPONSES and not response.has_content and not response.interrupted:
             self._retries += 1
             if self._retries == 1:
@@ -178,16 +178,16 @@ class Replies:
                 return True
             if self._retries == 2 and error.name == "server_error":
                 self._retried, self._gate.owed = response, True
-                raise error_for(error)
+                raise error_for(error, self._wire.server)
         self._retries = 0
-        self._wire.events.append(ErrorOccurred(error_for(error)))
+        self._wire.events.append(ErrorOccurred(error_for(error, self._wire.server)))
         return False
 
     def create_rejected(self, error: ServerError) -> None:
         """The server does not want to answer."""
         self._gate.creating = False
         self._gate.answered()
-        self._wire.events.append(ErrorOccurred(error_for(error)))
+        self._wire.events.append(ErrorOccurred(error_for(error, self._wire.server)))
         if self._retried is None:  # the user waits for a reply: it is told as one that failed
             name = self._wire.id("refused")
             self._retried = WireResponse(name, name)
