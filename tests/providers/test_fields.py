@@ -73,7 +73,8 @@ def test_a_body_that_is_no_json_says_its_title_or_its_text(body: bytes, message:
 
 
 @pytest.mark.parametrize(
-    "secret", ["sk-proj-abc_DEF-123", "sk-abc***xyz", "ek_0123", "AIzaSyAbc-123_x", "Bearer abc.def-ghi", "bearer x/y+z"]
+    "secret",
+    ["sk-proj-abc_DEF-123", "sk-abc***xyz", "ek_0123", "AIzaSyAbc-123_x", "Bearer abc.def-ghi", "bearer x/y+z"],
 )
 def test_words_of_a_server_hold_no_key(secret: str) -> None:
     said = brief(f"The key {secret} is wrong.")
@@ -96,7 +97,7 @@ def test_no_base64_is_empty(data: object) -> None:
 
 @pytest.mark.parametrize("data", ["a", "AAAA*", "ab\u00e9="])
 def test_what_is_no_base64_is_a_value_error(data: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"(?i)base64|ascii|padding|data"):
         decoded(data)
 
 

@@ -169,7 +169,9 @@ class OpenAICodec:
             raise
         except Exception as error:
             # The one place that catches malformed input, of which any field may be missing or of any type.
-            raise ProtocolError(f"{self._wire.server.name} sent a malformed message ({type(error).__name__}).") from error
+            raise ProtocolError(
+                f"{self._wire.server.name} sent a malformed message ({type(error).__name__})."
+            ) from error
         return self._take_events()
 
     def start_unconfirmed(self) -> list[Event | Expiring]:
@@ -216,6 +218,7 @@ class OpenAICodec:
             "conversation.item.done": self._item_added,
             "response.created": self._response_created,
             "response.done": self._response_done,
+            "response.cancelled": self._response_cancelled,
             "response.output_item.added": replies.output_item_added,
             "response.output_item.done": replies.output_item_done,
             "response.output_audio.delta": replies.audio_delta,
@@ -223,6 +226,8 @@ class OpenAICodec:
             "response.output_audio_transcript.done": replies.text_done,
             "response.output_text.delta": replies.text_delta,
             "response.output_text.done": replies.text_done,
+            "response.content_part.done": replies.part_done,
+            "response.function_call_arguments.done": replies.arguments_done,
             "response.mcp_call.completed": replies.mcp_call_over,
             "response.mcp_call.failed": replies.mcp_call_over,
             "mcp_list_tools.failed": self._mcp_list_failed,
@@ -270,7 +275,9 @@ class OpenAICodec:
         if not self._started:
             self._wire.events.extend(self._settings.notices)
             if voice and self._voice and voice != self._voice:
-                self._wire.events.append(Notice("setting_ignored", f"{self._wire.server.name} speaks with the voice {voice} instead."))
+                self._wire.events.append(
+                    Notice("setting_ignored", f"{self._wire.server.name} speaks with the voice {voice} instead.")
+                )
         self._started = True
         self._restore()
 
@@ -310,7 +317,7 @@ class OpenAICodec:
         item_id, role = identifier(item, "id"), text(item, "role")
         spoken = role == "user" and any(text(part, "type") == "input_audio" for part in objects(item, "content"))
         # Some servers give what was sent to them a name of their own.
-        sent = role == "user" and not spoken or text(item, "type") == "function_call_output"
+        sent = (role == "user" and not spoken) or text(item, "type") == "function_call_output"
         self._wire.confirm(item_id, sent=sent and frame["type"] != "conversation.item.done")
         if spoken:
             self._user.reserve(item_id)
@@ -325,6 +332,10 @@ class OpenAICodec:
         self._replies.response_done(frame)
         if not self._gate.owed:
             self._images.clear()
+
+    def _response_cancelled(self, frame: Frame) -> None:
+        """Some servers tell a cancelled response by an event of its own."""
+        self._response_done({**frame, "response": {**at(frame, "response"), "status": "cancelled"}})
 
     def _mcp_list_failed(self, frame: Frame) -> None:
         message = "OpenAI could not get the list of tools of an MCP server."
