@@ -67,7 +67,7 @@ class ModelInfo:
     name: str
     note: str = ""
     deprecated: str = ""
-    """When and why it goes away; "" while it stays."""
+    """The day on which it goes away, and why; "" while it stays."""
     prices: Prices | None = None
 
 
@@ -116,7 +116,7 @@ class Codec(Protocol):
     def url(self) -> str: ...
     @property
     def headers(self) -> Mapping[str, str]:
-        """Of the handshake, as far as they are known without asking anybody."""
+        """The headers of the handshake, as far as they are known without asking anybody."""
 
     @property
     def awaiting_reply(self) -> bool:

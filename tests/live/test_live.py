@@ -55,7 +55,7 @@ def environment(sound: SoundServer, **more: str) -> dict[str, str]:
 
 
 def loud_ms(audio: bytes, rate: int = RATE) -> int:
-    """How much of a recording is no silence, in 10 ms steps."""
+    """The part of a recording that is no silence, in 10 ms steps."""
     samples = np.frombuffer(audio, "<i2").astype(float)
     size = rate // 100
     frames = samples[: len(samples) // size * size].reshape(-1, size)

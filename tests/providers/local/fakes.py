@@ -30,7 +30,7 @@ __all__ = [
 
 
 def speech(ms: int) -> bytes:
-    """What `is_loud` takes for speech."""
+    """Sound that `is_loud` takes for speech."""
     return b"\x01\x00" * (16 * ms)
 
 

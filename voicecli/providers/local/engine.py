@@ -420,7 +420,7 @@ class LocalConnection:
             await others[0].wait()
 
     def _words_known(self, user_item: str) -> None:
-        """Of this turn the words are known, or that it has none."""
+        """Take it that the words of this turn are known, or that it has none."""
         if (voice := self._voices.pop(user_item, None)) is not None:
             voice.set()
 
@@ -470,12 +470,14 @@ class LocalConnection:
         for call in calls:
             self._awaited.append(call.call_id)
             self._emit(ToolCallRequest(call.call_id, call.name, call.arguments))
-        truncated = outcome.finish.truncated
+        truncated, cut = outcome.finish.truncated, outcome.finish.reason or OUTPUT_LIMIT
+        for notice in outcome.finish.notices:
+            self._emit(notice)
         self._emit(
             ResponseDone(
                 reply.response_id,
                 "incomplete" if truncated else "completed",
-                OUTPUT_LIMIT if truncated else "",
+                cut if truncated else "",
                 outcome.finish.usage,
                 awaits_tools=bool(calls),
             )
@@ -520,7 +522,7 @@ class LocalConnection:
         return items[: items.index(last) + 1] if last in self._spoken else items
 
     def _decline_all_to_come(self, *, told: bool = False, before: _Reply | None = None) -> list[str]:
-        """What the user said still counts, it is transcribed and remembered; but it is not answered.
+        """Let the user's words count, transcribed and remembered, without an answer.
 
         Args:
             told: somebody may be waiting for the answers.

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from voicecli.pcm16 import PcmFormat
 from voicecli.providers.heard import heard_words
 from voicecli.providers.local.chat_model import Delta, Finish, ToolCall
-from voicecli.providers.local.sentences import SentenceSplitter, speakable
+from voicecli.providers.local.sentences import SentenceSplitter
+from voicecli.providers.local.spoken_text import SpokenText
 from voicecli.providers.local.tts import TextToSpeech
 
 __all__ = ["HeldOutput", "Outcome", "Spoken", "utter"]
@@ -46,7 +47,7 @@ class HeldOutput:
 
 
 class Spoken:
-    """What has been said of a reply, and how long each piece sounds.
+    """The spoken part of a reply, and how long each piece sounds.
 
     Attributes:
         response_id: the reply's.
@@ -71,7 +72,7 @@ class Spoken:
 
 @dataclass(slots=True)
 class Outcome:
-    """How an answer ended."""
+    """The end of an answer: its tool calls, and why it stopped."""
 
     calls: list[ToolCall] = field(default_factory=list)
     finish: Finish = field(default_factory=Finish)
@@ -87,12 +88,16 @@ async def utter(
         say: gets each piece of the text with its PCM16 sound; the pieces joined are the answer.
     """
     pieces: asyncio.Queue[str | None] = asyncio.Queue()
+    spoken = SpokenText()
     reading = asyncio.create_task(_read(answer, pieces, whole_sentences=speech is not None), name="voicecli-llm")
     try:
         while (piece := await pieces.get()) is not None:
-            words = speakable(piece) if speech is not None else ""
+            words = spoken.push(piece) if speech is not None else ""
             say(piece, await speech.speak(words) if speech is not None and words else b"")
-        return await reading
+        outcome = await reading
+        if speech is not None and (words := spoken.end()):
+            say("", await speech.speak(words))
+        return outcome
     finally:
         reading.cancel()
         await asyncio.wait([reading])

@@ -1,4 +1,4 @@
-"""Where the user's turns begin, pause and end, by the audio's own clock: pure, whatever speed the audio comes at."""
+"""Detection of the user's turns: begin, pause and end, by the audio's own clock, at whatever speed it comes. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -51,7 +51,7 @@ from voicecli.transcript import Transcript
 __all__ = ["RATE", "OpenAICodec"]
 
 RATE = WIRE_AUDIO.sample_rate
-"""Of the PCM16 audio both ways, in Hz: the only rate the API has."""
+"""The rate of the PCM16 audio both ways, in Hz: the only one the API has."""
 _SESSION_S = 3_600.0
 """A session ends 60 minutes after it began, whatever happens in it."""
 _CONFIRMED_WITHIN_S = 2.0

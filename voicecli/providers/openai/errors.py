@@ -1,4 +1,4 @@
-"""What OpenAI's errors mean: which are harmless, which end the conversation, and what to do about them."""
+"""Errors of OpenAI: which are harmless, which end the conversation, and what to do about them."""
 
 import re
 from dataclasses import dataclass
@@ -210,7 +210,7 @@ def transcription_advice(error: ServerError, server: Server) -> str:
 def close_error(
     code: int, said: str, last: ServerError | None, server: Server = OPENAI_ITSELF
 ) -> RealtimeConnectionError:
-    """What a close means, given the error that came just before it."""
+    """The error that a close means, given the one that came just before it."""
     if last is None and (match := _REASON.match(said)):
         last = ServerError(code=match[1])
     if last is not None and (last.name or last.message):
@@ -226,7 +226,7 @@ def close_error(
 
 
 def handshake_error(status: int, body: bytes, server: Server = OPENAI_ITSELF) -> RealtimeConnectionError:
-    """What an HTTP answer instead of a WebSocket means."""
+    """The error for an HTTP answer instead of a WebSocket."""
     error, said = _body_error(body), error_message(body).rstrip(". ")
     code, said = error.code or str(status), f": {said}" if said else ""
     if error.code in FATAL:

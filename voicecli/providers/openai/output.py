@@ -495,7 +495,7 @@ class Replies:
                 self.give_up_retry("cancelled", "client_cancelled")
 
     def _cancel_pending(self) -> None:
-        """What was asked for and has not begun is not wanted any more."""
+        """Give up the answers that were asked for and have not begun."""
         gate = self._gate
         if self._retried is None:
             self._cancel_created = gate.creating

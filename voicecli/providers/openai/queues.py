@@ -1,4 +1,4 @@
-"""What goes out to the server and what goes up to the application, and the record of the conversation."""
+"""Queues of messages for the server and of events for the application, and the record of the conversation."""
 
 import json
 from binascii import b2a_base64

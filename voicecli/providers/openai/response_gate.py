@@ -1,4 +1,4 @@
-"""When a reply may be asked for: never while one is under way, and once for all that wants one."""
+"""Asks for replies: never while one is under way, and once for all inputs that want one."""
 
 from voicecli.providers.openai.output_items import WireResponse
 from voicecli.providers.openai.queues import Wire
