@@ -152,7 +152,7 @@ def test_it_is_not_sent_where_the_turns_are_found_here(mode: VADMode) -> None:
 
     @virtual_time
     async def run() -> None:
-        async with talking(listen, config=RealtimeConfig(vad_mode=mode)) as (connection, _, events):
+        async with talking(listen, config=RealtimeConfig(vad_mode=mode)) as (connection, _, _events):
             await connection.send(chunk(5_000))
             await connection.send(EndTurn())
             await asyncio.sleep(5)

@@ -1,4 +1,4 @@
-"""How a conversation ends, and who is told of it."""
+"""Ends of a conversation, and the telling of them."""
 
 import asyncio
 import contextlib

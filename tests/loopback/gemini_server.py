@@ -32,7 +32,7 @@ Stage = Literal["before_setup", "idle", "user_speaking", "mid_response", "mid_to
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What befalls a connection that reaches a stage.
+    """A fault of a connection that reaches a stage.
 
     Attributes:
         close: a close code; None breaks the TCP connection.

@@ -45,7 +45,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What the model does next.
+    """The next thing that the model does.
 
     Attributes:
         text: what it says, before any calls; "" for nothing.
@@ -72,7 +72,7 @@ class Reply:
 
 @dataclass
 class Google:
-    """What outlives a socket.
+    """The part of a conversation that outlives a socket.
 
     Attributes:
         replies: what the model does, in order; then it greets.
@@ -136,7 +136,7 @@ class GeminiSession:
     # -- what the client sends
 
     def receive(self, message: str | bytes) -> list[Frame]:
-        """What answers a message at once."""
+        """The messages that answer one at once."""
         try:
             key, body = check_client_frame(json.loads(message))
             self.received.append({key: body})

@@ -1,6 +1,6 @@
-"""A conversation over a WebSocket: drives a codec, and does not give up when the network does.
+"""A conversation over a WebSocket: drives a codec, and redials when the network fails.
 
-What it promises:
+Guarantees, beside those of `ports.Connection`:
 
 * Ready means that the provider said so: `open()` returns after the SessionStarted.
 * One writer. Commands go out in the order of `send()`. The codec sees a command when it is written, so that its state

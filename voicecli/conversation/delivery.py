@@ -37,7 +37,7 @@ class Subscription:
 
     @property
     def waiting(self) -> int:
-        """How many events have not been read."""
+        """The number of events that have not been read."""
         return self._queue.qsize()
 
     def put(self, event: Event) -> None:

@@ -77,8 +77,8 @@ from voicecli.pcm16 import PcmFormat
 __all__ = ["LATE_WORDS_S", "Floor"]
 
 LATE_WORDS_S = 3.0
-"""How long words still belong to a voice that paused a reply, after the silence that let it go on: some providers tell
-words later than silence is noticed here."""
+"""The time for which words still belong to a voice that paused a reply, after the silence that let it go on: some
+providers tell words later than silence is noticed here."""
 _NO_ANSWER = frozenset({"no_speech", "waiting_for_input"})
 """Notices that a turn will not be answered."""
 
@@ -150,7 +150,7 @@ class Floor:
     # -- what is known
 
     def reply(self, now: float) -> Reply:
-        """What becomes of the reply; of several things the one that an interruption would hit first."""
+        """The reply's state; of several the one that an interruption would hit first."""
         owed = self.obligations
         if self._responding is not None:
             return Reply.RESPONDING
@@ -185,7 +185,7 @@ class Floor:
         return "listening"
 
     def next_deadline(self, now: float) -> float | None:
-        """When `tick` is to be called at the latest; None when nothing runs out."""
+        """The time at which `tick` is to be called at the latest; None when nothing runs out."""
         deadlines = (
             self._response_deadline,
             self._pause_deadline,
@@ -395,7 +395,7 @@ class Floor:
     # -- the reply
 
     def _affect(self, effect: Effect, now: float, *, begun_before: int, is_heard: bool = False) -> list[Action]:
-        """What an effect does to the reply, as far as it had begun by then."""
+        """The actions of an effect on the reply, as far as it had begun by then."""
         match effect:
             case Effect.PAUSE:
                 return self.sound.pause(now)

@@ -81,7 +81,7 @@ class FloorDriver:
 
     @property
     def player(self) -> AudioSink | None:
-        """What plays the reply."""
+        """The player of the reply."""
         return self._player
 
     @player.setter
@@ -238,7 +238,7 @@ def _rules(connection: Connection, config: RealtimeConfig) -> Rules:
 
 
 def _speech_lag_s(connection: Connection, config: RealtimeConfig) -> float:
-    """How long after the end of speech it is known: the silence that ends a turn, in seconds."""
+    """The silence that ends a turn, in seconds: the end of speech is known so much later."""
     detection = config.turn_detection
     if config.vad_mode is VADMode.SERVER and connection.capabilities.reports_speech:
         return (detection.silence_duration_ms if isinstance(detection, ServerVAD) else 0) / 1000

@@ -55,7 +55,7 @@ HOOKS: dict[str, tuple[str, ...]] = {
     "tool_call": ("tool_name: str", "args: dict[str, Any]"),
     "transcript": ("text: str", "is_final: bool", "role: str"),
 }
-"""What can be handled, and the parameters of a handler of it."""
+"""The hooks, and the parameters of a handler of each."""
 
 _TAKES_ALL = {"tool_call"}
 """Hooks whose handlers cannot leave out the last parameters."""
@@ -69,7 +69,7 @@ _log = logging.getLogger(__name__)
 
 
 class Handlers:
-    """What has been registered, by hook. Outlives sessions; several handlers of one hook run in turn."""
+    """The registered handlers, by hook. Outlives sessions; several handlers of one hook run in turn."""
 
     def __init__(self) -> None:
         self._by_hook: dict[str, list[Handler]] = {hook: [] for hook in HOOKS}
@@ -137,7 +137,7 @@ async def _call_in_thread(handler: Handler, *args: Any) -> Any:
 
 
 def positional_arity(handler: Handler, most: int) -> int:
-    """How many positional arguments the handler takes, `most` at the most."""
+    """Count the positional arguments that the handler takes, up to `most`."""
     try:
         parameters = inspect.signature(handler).parameters.values()
     except (TypeError, ValueError):

@@ -117,17 +117,17 @@ class VoiceSession:
 
     @property
     def input_rate(self) -> int:
-        """Of the audio the provider takes, in Hz; what `send_audio` expects unless told otherwise."""
+        """The rate of the audio that the provider takes, in Hz; `send_audio` expects it unless told otherwise."""
         return self._connection.capabilities.input_rate
 
     @property
     def output_rate(self) -> int:
-        """Of the reply's audio, in Hz."""
+        """The rate of the reply's audio, in Hz."""
         return self._connection.capabilities.output_rate
 
     @property
     def vad_mode(self) -> VADMode:
-        """Who finds the user's turns."""
+        """The finder of the user's turns: the provider, the client, or nobody."""
         return self._config.vad_mode
 
     @property
@@ -142,7 +142,7 @@ class VoiceSession:
 
     @property
     def usage(self) -> Usage:
-        """Of the whole conversation so far."""
+        """The usage of the whole conversation so far."""
         return self._driver.usage
 
     @property
@@ -158,12 +158,12 @@ class VoiceSession:
 
     @property
     def state(self) -> StateChanged:
-        """What the two sides of the conversation are doing now; `StateChanged` is told whenever it changes."""
+        """The state of both sides of the conversation now; `StateChanged` is told whenever it changes."""
         return self._driver.floor.state(self._driver.now)
 
     @property
     def player(self) -> AudioSink | None:
-        """What plays the reply, set by who owns it. Without one, chunks are taken to be played as they come."""
+        """The player of the reply, set by its owner. Without one, chunks are taken to be played as they come."""
         return self._driver.player
 
     @player.setter
@@ -469,7 +469,7 @@ class VoiceSession:
         self._finish(failure)
 
     def _act_on(self, event: Event) -> None:
-        """What the session itself has to do about an event."""
+        """Do what the session itself has to do about an event."""
         match event:
             case ToolCallRequest():
                 self._calls.start(event)

@@ -50,7 +50,7 @@ class ToolCalls:
         self._stopping: set[asyncio.Task[str]] = set()
 
     def __len__(self) -> int:
-        """How many run, or have a result on its way."""
+        """The number of calls that run, or have a result on its way."""
         return len(self._calls) + len(self._answering)
 
     def start(self, request: ToolCallRequest) -> None:

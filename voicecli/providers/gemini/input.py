@@ -88,7 +88,7 @@ class UserInput:
         return True
 
     def clear(self) -> None:
-        """What was said was no speech. It cannot be taken back; the turn stays open for what is said next."""
+        """Forget the audio: it was no speech. It cannot be taken back; the turn stays open for what is said next."""
         self._voiced = False
         self._forget_audio()
 
@@ -126,7 +126,7 @@ class UserInput:
         self._shown.clear()
 
     def written(self) -> None:
-        """What was said is known as text, which is enough to ask it again."""
+        """Forget the audio of a turn that is known as text, which is enough to ask it again."""
         self._forget_audio()
 
     def restart(self) -> None:
@@ -180,7 +180,7 @@ class UserInput:
         self._ended = False
 
     def _speech(self) -> Iterator[bytes]:
-        """What was kept, without the silence before it that a continuous stream holds."""
+        """The audio that was kept, without the silence before it that a continuous stream holds."""
         first, lead = len(self._kept), 0
         if not self._server_detects:
             first = 0

@@ -170,13 +170,13 @@ class ModelOutput:
         self._tell(TranscriptUpdate("user", line.item_id, (line.text + text).lstrip(), final=False))
 
     def close_line(self) -> None:
-        """What the user said is complete, as far as is known."""
+        """Take the user's words as complete, as far as they are known."""
         if self._line is not None and not self._line.closed:
             self._line.closed = True
             self._tell(TranscriptUpdate("user", self._line.item_id, self._line.text, final=True))
 
     def forget_line(self) -> None:
-        """What the user is saying will be heard, and transcribed, again from its beginning."""
+        """Forget the words of a turn that will be heard, and transcribed, again from its beginning."""
         if self._line is not None and not self._line.closed:
             self._line.text = ""
 
