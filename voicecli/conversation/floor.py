@@ -34,6 +34,7 @@ from voicecli.conversation.floor_events import (
     AnswerExpected,
     AnswerRead,
     ApprovalAnswered,
+    AskAgain,
     AudioCleared,
     AudioEnded,
     CancelPending,
@@ -53,6 +54,7 @@ from voicecli.conversation.floor_events import (
 from voicecli.conversation.floor_table import TABLE, Effect, Line, Reply, Signal, User
 from voicecli.conversation.obligations import SIGN_OF_SPEECH_S, Obligations
 from voicecli.conversation.reply_audio import ReplyAudio
+from voicecli.conversation.taken_back import TakenBack
 from voicecli.conversation.utterances import Utterances
 from voicecli.events import (
     ApprovalRequest,
@@ -114,6 +116,7 @@ class Floor:
         self._plays_until = 0.0  # until when the sound that came of the response under way lasts, played as it comes
         self._voice_owed = False  # an answer is owed to speech whose end the provider has not told
         self._utterances = Utterances()
+        self._taken_back = TakenBack()
         self._audio_done: str | None = None  # the response whose AudioDone was told last
         self._approvals: set[str] = set()
         self._thinking_until: float | None = None  # the provider may be working on what was heard here
@@ -192,6 +195,7 @@ class Floor:
             self.obligations.possible_until,
             self._words_until,
             self._thinking_until,
+            self._taken_back.ask_at,
             self.sound.playback.ends_at(now),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
@@ -241,7 +245,7 @@ class Floor:
             self.obligations.possible_until = None
         if self._thinking_until is not None and now >= self._thinking_until:
             self._thinking_until = None
-        return actions
+        return [*actions, AskAgain()] if self._taken_back.asks(now) else actions
 
     # -- the user
 
@@ -341,6 +345,7 @@ class Floor:
         return self._signal(Signal.SPEECH, now)
 
     def _turn_begins(self, turn: TurnBegins, now: float) -> list[Action]:
+        self._taken_back.user_acts()
         return self._signal(Signal.TURN if turn.by_key else self._voice(now), now)
 
     def _turn_ends(self, turn: TurnEnds, now: float) -> list[Action]:
@@ -368,6 +373,7 @@ class Floor:
             self._await_no_words()
             actions = self._affect(Effect.CUT, now, begun_before=self.sound.begun)
         self.sound.playback.clear(now)
+        self._taken_back.user_acts()
         self.obligations.owe(text.input_id)
         return [*actions, TurnEnded(now, provisional=False)]
 
@@ -464,6 +470,9 @@ class Floor:
         if response_id != self._responding and response_id != self.sound.sounding:
             return []  # it is over, and others have begun since
         self._await_no_words()
+        unprovoked = self.user is User.SILENT and not self.rules.server_turns and not self.obligations.pending
+        if unprovoked and response_id == self._responding:
+            self._taken_back.interrupted(response_id)
         scope: CancelScope = "reply" if response_id == self._responding else "playback"
         return self.sound.cut(response_id, scope, now)
 
@@ -476,6 +485,7 @@ class Floor:
         self._came, self._thinking_until = False, None
         self._voice_owed = False
         self._utterances.response_started()
+        self._taken_back.response_started()
         actions.append(Deliver(event))
         if not wanted:  # it was given up before it began
             actions += self.sound.cut(event.response_id, "reply", now)
@@ -487,6 +497,8 @@ class Floor:
         self.obligations.response_done(
             event.response_id, now, awaits_tools=event.awaits_tools, cancelled=event.status == "cancelled"
         )
+        if self._taken_back.done(event.response_id, now, cancelled=event.status == "cancelled"):
+            self.obligations.owe()
         return told
 
     def _notice(self, notice: Notice, now: float) -> list[Action]:
