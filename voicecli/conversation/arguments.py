@@ -6,9 +6,9 @@ import re
 from collections.abc import AsyncIterable
 from typing import TypeAlias
 
-from voicecli.errors import ConfigurationError
+from voicecli.errors import AudioFormatError, ConfigurationError
 
-__all__ = ["PCM16", "Question", "check_audio", "check_question", "check_rate", "check_text"]
+__all__ = ["PCM16", "Question", "check_audio", "check_question", "check_rate", "check_text", "check_whole_samples"]
 
 PCM16: TypeAlias = bytes | bytearray | memoryview
 """Sound: signed 16-bit little-endian samples, mono."""
@@ -31,6 +31,15 @@ def check_audio(audio: object) -> None:
     else:
         advice = "Give PCM16 mono as bytes, or an async iterator of them."
     raise ConfigurationError(f"Sound is wanted as bytes, not as {type(audio).__name__}.", advice=advice)
+
+
+def check_whole_samples(audio: bytes) -> None:
+    """Raise AudioFormatError unless this is PCM16 with both bytes of every sample."""
+    if len(audio) % 2:
+        raise AudioFormatError(
+            f"{len(audio)} bytes are not PCM16: a sample has two bytes.",
+            advice="Send signed 16-bit mono samples without a file header.",
+        )
 
 
 def check_text(text: object) -> None:
