@@ -233,6 +233,7 @@ def _rules(connection: Connection, config: RealtimeConfig) -> Rules:
         auto_reply=detection.create_response,
         reports_speech=capabilities.reports_speech,
         words_first=capabilities.words_first,
+        wants_sound=config.output != "text",
     )
 
 

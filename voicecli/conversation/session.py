@@ -16,15 +16,7 @@ from typing import Any, Literal, overload
 from voicecli.audio import AudioSink, Playhead
 from voicecli.commands import AnswerApproval, SendImage
 from voicecli.config import RealtimeConfig, VADMode
-from voicecli.conversation.arguments import (
-    PCM16,
-    Question,
-    check_audio,
-    check_question,
-    check_rate,
-    check_text,
-    check_whole_samples,
-)
+from voicecli.conversation.arguments import PCM16, Question, check_audio, check_question, check_rate, check_text
 from voicecli.conversation.delivery import Audience
 from voicecli.conversation.floor_driver import FloorDriver
 from voicecli.conversation.floor_events import AnswerRead, ApprovalAnswered, SoundHeard, Stop
@@ -34,6 +26,7 @@ from voicecli.conversation.response import Response
 from voicecli.conversation.tool_calls import ToolCalls
 from voicecli.errors import ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.events import (
+    ApprovalRequest,
     Event,
     Reconnecting,
     SessionEnded,
@@ -72,7 +65,7 @@ class VoiceSession:
         handlers = handlers or Handlers()
         self._audience = Audience(handlers, history)
         self._driver = FloorDriver(connection, config, self._audience, self._act_on)
-        self._input = UserInput(connection, config, self._driver, self._check_open)
+        self._input = UserInput(connection, config, self._driver, self._audience.new_input, self._check_open)
         self._calls = ToolCalls(
             tools or {},
             handlers.of("tool_call"),
@@ -156,6 +149,8 @@ class VoiceSession:
     async def ask(self, question: Question, *, sample_rate: int | None = None) -> Response:
         """Say something as one whole turn, and return the answer when it is complete, whoever else listens.
 
+        Cancelled, it stops the answer. An ApprovalRequest is declined where nobody iterates who could answer it.
+
         Args:
             question: words; the `Path` of a sound file (WAV, FLAC, OGG ...); or PCM16 mono, as bytes or as an async
                 iterator of them.
@@ -205,13 +200,11 @@ class VoiceSession:
             ConfigurationError: this is no sound, or a rate that cannot be.
             RealtimeError: no answer came, or the conversation is over.
         """
-        check_audio(audio)
-        rate = check_rate(sample_rate) if sample_rate is not None else self.input_rate
         waits = wait if wait is not None else not self._audience.hears_audio
+        check_audio(audio, whole=waits)
+        rate = check_rate(sample_rate) if sample_rate is not None else self.input_rate
         if not isinstance(audio, AsyncIterable):
             audio = bytes(audio)
-            if waits:
-                check_whole_samples(audio)
         if not waits:
             await self._input.audio(audio, rate)
             return None
@@ -347,6 +340,9 @@ class VoiceSession:
         try:
             await say
             await self.wait_for_reply()
+        except BaseException:
+            await self.interrupt()  # nobody waits for this answer: it is not to be taken for the next one's
+            raise
         finally:
             self._audience.answer = None
             self._driver.note(AnswerRead())
@@ -368,10 +364,13 @@ class VoiceSession:
         failure: RealtimeError | None = None
         try:
             async for event in self._connection:
-                if isinstance(event, SessionEnded):
-                    self._end = event  # told by _finish, after everything else
-                else:
-                    await self._driver.apply(event)
+                if isinstance(event, SessionEnded):  # told by _finish, after everything else
+                    self._end = event
+                    continue
+                await self._driver.apply(event)
+                if isinstance(event, ApprovalRequest) and self._audience.only_waits:
+                    with contextlib.suppress(RealtimeError):
+                        await self.approve(event.approval_id, False)
         except RealtimeError as error:
             failure = error
         except Exception as error:

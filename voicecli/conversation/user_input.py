@@ -1,14 +1,15 @@
 """Input of a session on its way to the connection: audio, text and results of tools, each told to the floor first."""
 
 import asyncio
+import contextlib
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from itertools import count
 
 from voicecli.commands import ClearAudio, Command, EndTurn, PauseAudio, SendText, StartTurn, ToolResult
 from voicecli.config import RealtimeConfig, VADMode
+from voicecli.conversation.audio_pieces import PIECE_MS, in_pieces
 from voicecli.conversation.floor_driver import FloorDriver
 from voicecli.conversation.floor_events import (
     AnswerExpected,
@@ -21,32 +22,37 @@ from voicecli.conversation.floor_events import (
     TurnEnds,
 )
 from voicecli.conversation.user_audio import AudioInput, AudioStep
+from voicecli.errors import RealtimeError
 from voicecli.events import SpeechStarted, SpeechStopped, TranscriptUpdate
+from voicecli.pcm16 import PcmFormat
 from voicecli.ports import Connection
 
 __all__ = ["UserInput"]
-
-# Cutting long audio into pieces lets the connection send one while the next is made: 100 ms.
-_PIECE_S = 0.1
 
 
 class UserInput:
     """Sends what is said to the model, under ids of its own, and tells the floor.
 
     Args:
+        new_id: makes the id of an input that asks for an answer.
         check_open: raises RealtimeError when the conversation is over.
     """
 
     def __init__(
-        self, connection: Connection, config: RealtimeConfig, driver: FloorDriver, check_open: Callable[[], None]
+        self,
+        connection: Connection,
+        config: RealtimeConfig,
+        driver: FloorDriver,
+        new_id: Callable[[], str],
+        check_open: Callable[[], None],
     ) -> None:
         capabilities = connection.capabilities
         self._connection = connection
         self._mode = config.vad_mode
         self._driver = driver
+        self._new_id = new_id
         self._check_open = check_open
         self._audio = AudioInput(config, capabilities.input_rate, listens=not capabilities.reports_speech)
-        self._ids = (f"input_{number}" for number in count(1))
         self._sending = asyncio.Lock()  # what the user's audio comes to is sent in the order in which it was found
 
     @property
@@ -65,7 +71,7 @@ class UserInput:
 
     async def audio(self, audio: bytes | AsyncIterable[bytes], rate: int) -> None:
         """Send PCM16 mono of `rate` Hz: a chunk from a microphone at once, more as fast as the connection takes it."""
-        if isinstance(audio, bytes) and len(audio) <= 2 * _PIECE_S * 2 * rate:
+        if isinstance(audio, bytes) and len(audio) <= 2 * PcmFormat(rate).size(PIECE_MS):
             await self._perform(partial(self._audio.audio, audio, rate))
         else:
             await self._stream(audio, rate)
@@ -74,8 +80,13 @@ class UserInput:
         """Send PCM16 mono of `rate` Hz as one whole turn, and have it answered."""
         answered = self._driver.floor.obligations.answered
         self._audio.begin_utterance()
-        await self._stream(audio, rate)
-        await self.end_turn()
+        try:
+            await self._stream(audio, rate)
+            await self.end_turn()
+        except BaseException:
+            with contextlib.suppress(RealtimeError):
+                await self.clear_audio()  # half an utterance is no turn, and no beginning of the next
+            raise
         # If the utterance ends in silence, the answer may have come already.
         await self._driver.apply(AnswerExpected(since=answered))
 
@@ -97,19 +108,19 @@ class UserInput:
 
     async def text(self, text: str) -> None:
         """Send what the user writes."""
-        command = SendText(text, f"text_{uuid.uuid4().hex[:12]}", next(self._ids))
+        command = SendText(text, f"text_{uuid.uuid4().hex[:12]}", self._new_id())
         await self._driver.apply(TextSent(command.input_id))
         await self.send(command)
         self._driver.tell(TranscriptUpdate("user", command.item_id, text, final=True))
 
     async def tool_result(self, result: ToolResult) -> None:
         """Send the result of a call."""
-        result = replace(result, input_id=next(self._ids))
+        result = replace(result, input_id=self._new_id())
         await self._driver.apply(ToolAnswered(result.call_id, result.input_id))
         await self.send(result)
 
     async def _stream(self, audio: bytes | AsyncIterable[bytes], rate: int) -> None:
-        async for piece in _pieces(audio, rate) if isinstance(audio, bytes) else audio:
+        async for piece in in_pieces(audio, rate) if isinstance(audio, bytes) else audio:
             await self._perform(partial(self._audio.audio, piece, rate))
             await self._connection.drain()
 
@@ -125,13 +136,7 @@ class UserInput:
                     case StartTurn():
                         await self._driver.apply(TurnBegins(by_key=self._mode is VADMode.NONE))
                     case EndTurn():
-                        step = EndTurn(next(self._ids))
+                        step = EndTurn(self._new_id())
                         await self._driver.apply(AudioEnded() if server else TurnEnds(step.input_id, by_silence))
                 await self.send(step)
         self._check_open()
-
-
-async def _pieces(audio: bytes, rate: int) -> AsyncIterator[bytes]:
-    size = max(int(rate * _PIECE_S), 1) * 2
-    for start in range(0, len(audio), size):
-        yield audio[start : start + size]

@@ -369,7 +369,7 @@ def _check_rate(name: str, rate: int) -> None:
 
 
 def _has_more(stream: FileIO) -> bool:
-    """Whether a pipe holds more, or has ended; False after half a second in which neither is the case."""
+    """True when a pipe holds more, or has ended; False after half a second in which neither is the case."""
     try:
         return bool(select.select([stream], [], [], _NEXT_CHUNK_S)[0])
     except (OSError, ValueError):  # this system can only ask that of sockets

@@ -13,6 +13,7 @@ _EXTENSIBLE = 0xFFFE
 _PCM, _FLOAT, _ALAW, _MULAW = 1, 3, 6, 7
 # "fmt " has 16 to 40 bytes, of some ADPCM more; "ds64" 28 and a table.
 _LONGEST_KEPT = 4_096
+_LONGEST_SKIPPED = 100_000_000  # a larger chunk is none: its size is damaged
 _MOST_CHUNKS = 10_000
 
 _Read = Callable[[int], bytes]
@@ -77,7 +78,7 @@ class WavLayout:
 
 
 def is_wav(head: bytes) -> bool:
-    """Whether a file that begins with these 12 bytes is a WAV file."""
+    """True when a file that begins with these 12 bytes is a WAV file."""
     return head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE"
 
 
@@ -108,7 +109,11 @@ def next_audio(read: _Read, form: WavFormat | None = None) -> tuple[WavFormat, i
         if name == b"data":
             form = form or _format(chunks)
             return None if form is None else (form, form.size if form.size and size == _UNKNOWN_SIZE else size)
-        chunks.setdefault(name, read(min(size, _LONGEST_KEPT)))
+        if size > _LONGEST_SKIPPED:
+            return None
+        content = read(min(size, _LONGEST_KEPT))
+        if name in (b"fmt ", b"ds64"):
+            chunks.setdefault(name, content)
         rest = size - min(size, _LONGEST_KEPT)
         while rest > 0 and (skipped := read(min(rest, 65_536))):
             rest -= len(skipped)
@@ -118,7 +123,7 @@ def next_audio(read: _Read, form: WavFormat | None = None) -> tuple[WavFormat, i
 
 
 def knows_size(form: WavFormat, size: int) -> bool:
-    """Whether a writer knew how much audio there would be, when it wrote that there are `size` bytes."""
+    """True when a writer knew how much audio there would be, when it wrote that there are `size` bytes."""
     return size == form.size or 0 < size < _UNKNOWN_FROM
 
 
@@ -150,7 +155,7 @@ def find_audio(stream: BinaryIO, length: int) -> WavLayout | None:
 
 
 def _only_chunks(stream: BinaryIO, start: int, length: int) -> bool:
-    """Whether nothing but chunks follows: then a file that says it holds no audio tells the truth."""
+    """True when nothing but chunks follows: then a file that says it holds no audio tells the truth."""
     position = start
     while position < length:
         stream.seek(position)

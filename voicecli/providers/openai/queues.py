@@ -27,7 +27,8 @@ class Wire:
         out: messages for the server.
         events: for the application.
         transcript: the conversation so far; it outlives sockets.
-        unconfirmed: items sent, in order, that the server has not confirmed: a reply that begins now knows nothing of them.
+        unconfirmed: items sent that the server has not confirmed, in order: a reply that begins now knows nothing of
+            them.
         optional: events whose refusal means nothing, as what they cancel or cut may just be over.
         asked: ids of the inputs that no response has answered yet, each with the item it became; "" when that is known
             to be part of the conversation.
