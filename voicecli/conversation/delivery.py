@@ -118,7 +118,8 @@ class Audience:
 
     def tell(self, event: Event) -> None:
         """Tell everybody. Never waits."""
-        self.transcript.apply(event)
+        if not isinstance(event, AudioChunk):
+            self.transcript.apply(event)
         if self.answer is not None:
             self.answer.add(event)
         if self._backlog is not None:

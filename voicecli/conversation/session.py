@@ -325,7 +325,7 @@ class VoiceSession:
         Returns:
             How long the user waited for it, in ms; None when it answers no turn.
         """
-        self._driver.note(SoundHeard())
+        self._driver.take(SoundHeard())
         return self._driver.clock.heard(self._driver.now)
 
     async def drain(self) -> None:
@@ -412,7 +412,7 @@ class VoiceSession:
             await self.wait_for_reply()
         finally:
             self._audience.answer = None
-            self._driver.note(AnswerRead())
+            self._driver.take(AnswerRead())
         return answer.response(self.output_rate)
 
     async def _perform(self, find: "Callable[[], Iterable[AudioStep]]", *, by_silence: bool = True) -> None:
@@ -458,8 +458,8 @@ class VoiceSession:
             async for event in self._connection:
                 if isinstance(event, SessionEnded):
                     self._end = event  # told by _finish, after everything else
-                else:
-                    await self._driver.apply(event)
+                elif commands := self._driver.take(event):
+                    await self._driver.send(commands)
         except RealtimeError as error:
             failure = error
         except Exception as error:
