@@ -19,8 +19,6 @@ __all__ = ["UserInput"]
 
 _MIN_COMMIT_MS = 100
 """The server refuses to commit less."""
-_SILENCE_MARGIN_MS = 300
-"""Silence beyond `silence_duration_ms` that makes the server's detector sure that the turn is over."""
 _PIECE = WIRE_AUDIO.size(1_000)
 """Audio sent again goes out in pieces of a second: an event may hold 15 MiB at most."""
 
@@ -122,13 +120,9 @@ class UserInput:
         self._wire.queue_optional("input_audio_buffer.clear")
 
     def _end_speech(self) -> None:
-        """Make the server's turn detection end the turn now, if there is one."""
-        if self._detection is None or not self._appended:
-            return
-        if isinstance(self._detection, SemanticVAD):
+        """End the turn now where the server would take long to make up its mind about the silence that follows."""
+        if isinstance(self._detection, SemanticVAD) and self._appended:
             self._commit(wants_reply=True)
-        else:
-            self.append(WIRE_AUDIO.silence(self._detection.silence_duration_ms + _SILENCE_MARGIN_MS))
         self._appended = False
 
     def _commit(self, *, wants_reply: bool = False, input_id: str = "") -> None:
@@ -142,13 +136,15 @@ class UserInput:
 
     def _commit_over(self, commit: _Commit) -> None:
         """The reply that is asked for now answers it, and so does one that begins now."""
-        self._wire.unconfirmed.discard(commit.event_id)
+        self._wire.open_commits.discard(commit.event_id)
         if commit.input_id:
             self._wire.asked[commit.input_id] = ""
 
     # Turns, as the server sees them
 
     def speech_started(self, frame: Frame) -> None:
+        if self._detection is None:
+            return  # the turns are found here, though some servers go on looking for them
         self._gate.speaking = self._gate.called_for = True
         if (start := number(frame, "audio_start_ms")) is not None:
             self._audio.speech_started(start)
@@ -157,6 +153,8 @@ class UserInput:
             self._end_speech()
 
     def speech_stopped(self, frame: Frame) -> None:
+        if self._detection is None:
+            return
         self._gate.speaking = False
         if (end := number(frame, "audio_end_ms")) is not None:
             self._audio.speech_stopped(end)
