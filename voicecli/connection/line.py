@@ -12,7 +12,8 @@ from voicecli.connection.liveness import Liveness
 from voicecli.connection.sender import Sender
 from voicecli.connection.socket import Socket
 from voicecli.errors import ProtocolError, RealtimeConnectionError
-from voicecli.events import ErrorOccurred, Event, SessionStarted
+from voicecli.events import AudioChunk, ErrorOccurred, Event, Interrupted, ResponseDone, SessionStarted
+from voicecli.pcm16 import PcmFormat
 from voicecli.ports import Codec, Expiring, StartsUnconfirmed
 
 __all__ = ["Line"]
@@ -27,6 +28,7 @@ class Line:
     Args:
         deliver: passes events on, which together hold so many bytes; may raise RealtimeConnectionError.
         trace: the frame log, if there is one.
+        output_rate: of the reply's audio, in Hz.
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class Line:
         liveness: Liveness,
         deliver: Callable[[list[Event], int], None],
         trace: FrameLog | None,
+        output_rate: int,
     ) -> None:
         self.socket = socket
+        self._sound = PcmFormat(output_rate)
         self._codec = codec
         self._sender = sender
         self._liveness = liveness
@@ -107,10 +111,15 @@ class Line:
     def _pass_on(self, received: list[Event | Expiring], size: int) -> None:
         events: list[Event] = []
         for event in received:
-            if isinstance(event, Expiring):
-                self._liveness.expires(event.left_s)
-            else:
-                events.append(event)
+            match event:
+                case Expiring(left_s):
+                    self._liveness.expires(left_s)
+                    continue
+                case AudioChunk(audio):
+                    self._liveness.sounded(self._sound.duration_ms(len(audio)) / 1000)
+                case Interrupted() | ResponseDone():
+                    self._liveness.silenced()
+            events.append(event)
         if self._before_start is not None:
             events = self._until_started(events)
         self._sender.reply()

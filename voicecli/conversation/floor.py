@@ -71,6 +71,7 @@ from voicecli.events import (
     ToolCallRequest,
     TranscriptUpdate,
 )
+from voicecli.pcm16 import PcmFormat
 
 __all__ = ["LATE_WORDS_S", "Floor"]
 
@@ -89,8 +90,8 @@ class Floor:
         speech_lag_s: how long after the end of speech it is known, in seconds.
         obligations: the answers that are owed.
         sound: what is heard of the replies.
-        changed: whether what happened last can have changed the state, or brought a deadline nearer; more sound of a
-            reply that is heard already, by far the most frequent, does neither.
+        changed: whether what happened last can have changed the state, or brought a deadline nearer; more sound and
+            words of a reply that is heard already, by far the most frequent, do neither.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -101,6 +102,7 @@ class Floor:
         self.changed = True
         self.obligations = Obligations()
         self.sound = ReplyAudio(rules.output_rate)
+        self._sound_format = PcmFormat(rules.output_rate)
         self._started = False
         self._voices = 0  # whose words are not known
         self._overheard = False  # a voice that the provider has not told of paused the reply
@@ -108,11 +110,14 @@ class Floor:
         self._spoken_over: str | None = None  # the response that was being made when the user was last heard here
         self._begun_before = 0  # responses that had begun before the voice whose words are awaited
         self._came = False  # something of the response under way has come
+        self._plays_until = 0.0  # until when the sound that came of the response under way lasts, played as it comes
+        self._audio_done: str | None = None  # the response whose AudioDone was told last
         self._approvals: set[str] = set()
         self._thinking_until: float | None = None  # the provider may be working on what was heard here
         self._quiet_since = 0.0  # when something happened last
         self._handlers: dict[type[Any], Callable[[Any, float], list[Action]]] = {
             AudioChunk: self._audio,
+            AudioDone: self._audio_over,
             TranscriptUpdate: self._transcript,
             SpeechStarted: self._speech_started,
             SpeechStopped: self._speech_stopped,
@@ -159,7 +164,7 @@ class Floor:
 
     def state(self, now: float) -> StateChanged:
         """The state as the program is told of it."""
-        speaking = self.user in {User.MAYBE, User.SPEAKING}
+        speaking = self.user in (User.MAYBE, User.SPEAKING)
         return StateChanged("speaking" if speaking else "silent", self._assistant(now))
 
     def _assistant(self, now: float) -> AssistantState:
@@ -191,7 +196,11 @@ class Floor:
     @property
     def _response_deadline(self) -> float | None:
         waits = self.obligations.certain and not self.obligations.tools_running and not self._approvals
-        return self._quiet_since + self.rules.response_timeout_s if waits and self.line is Line.UP else None
+        if not waits or self.line is Line.AWAY:
+            return None
+        # Some providers tell the end of a response only when it would have been played.
+        plays_until = self._plays_until if self._responding is not None else 0.0
+        return max(self._quiet_since, plays_until) + self.rules.response_timeout_s
 
     @property
     def _pause_deadline(self) -> float | None:
@@ -389,15 +398,28 @@ class Floor:
     def _audio(self, chunk: AudioChunk, now: float) -> list[Action]:
         if self.sound.is_cut(chunk.response_id):
             return []  # it was on its way when the reply was cut
+        self._plays_until = max(self._plays_until, now) + self._sound_format.duration_ms(len(chunk.audio)) / 1000
+        if not self.rules.wants_sound:
+            return []
         self.changed = not self._came or self.sound.playback.is_heard(now)
-        self._came = True
+        self._came, self._audio_done = True, None
         self.sound.add(chunk, now)
         return [Deliver(chunk)]
+
+    def _audio_over(self, done: AudioDone, now: float) -> list[Action]:
+        """All sound of a response has come; it is told once, and not of one that was cut."""
+        if done.response_id == self._audio_done or done.response_id != self.sound.sounding:
+            return []
+        if self.sound.is_cut(done.response_id):
+            return []
+        self._audio_done = done.response_id
+        return [Deliver(done)]
 
     def _transcript(self, update: TranscriptUpdate, now: float) -> list[Action]:
         actions: list[Action] = []
         if update.role == "assistant":
-            self._came = self._came or bool(update.text)
+            came = self._came or bool(update.text)
+            self.changed, self._came = came != self._came, came
         else:
             self.obligations.sign(now)
             if update.text and self._awaits_words:
@@ -430,9 +452,8 @@ class Floor:
         return actions
 
     def _response_done(self, event: ResponseDone, now: float) -> list[Action]:
-        told: list[Action] = [Deliver(event)]
-        if event.response_id == self.sound.sounding and not self.sound.is_cut(event.response_id):
-            told.insert(0, Deliver(AudioDone(event.response_id)))
+        told: list[Action] = [*self._audio_over(AudioDone(event.response_id), now), Deliver(event)]
+        self._plays_until = now
         self.obligations.response_done(
             event.response_id, now, awaits_tools=event.awaits_tools, cancelled=event.status == "cancelled"
         )

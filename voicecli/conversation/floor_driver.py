@@ -46,7 +46,7 @@ class FloorDriver:
 
     Args:
         audience: is told of every event, in order.
-        on_event: called with each event of the provider's before it is told.
+        on_event: called with each event of the provider's, but sound and words, before it is told.
 
     Attributes:
         floor: who speaks, who is owed an answer.
@@ -111,16 +111,19 @@ class FloorDriver:
 
     async def apply(self, happened: Input, playhead: Playhead | None = None) -> None:
         """Tell the floor of something, and do what it decides: all that is heard or told first, then what is sent."""
+        await self.send(self.take(happened, playhead))
+
+    def take(self, happened: Input, playhead: Playhead | None = None) -> list[Command]:
+        """As `apply`, but returns what is to be sent: for nearly all that happens, nothing."""
         now = self.now
-        commands = self._carry_out(self.floor.apply(happened, now), now, playhead)
+        return self._carry_out(self.floor.apply(happened, now), now, playhead)
+
+    async def send(self, commands: Iterable[Command]) -> None:
+        """Send what the floor decided."""
         for command in commands:
             # If the connection has ended already, what is still to be read from it tells how.
             with contextlib.suppress(RealtimeError):
                 await self._connection.send(command)
-
-    def note(self, happened: Input) -> None:
-        """Tell the floor of something that nobody else is told of."""
-        self._carry_out(self.floor.apply(happened, self.now), self.now)
 
     def _carry_out(self, actions: Iterable[Action], now: float, playhead: Playhead | None = None) -> list[Command]:
         """Do what the floor decided; returns what is to be sent."""
@@ -143,7 +146,7 @@ class FloorDriver:
                     self.clock.resolve(was_turn)
                 case GaveUp():
                     self._no_answer()
-        if self.floor.changed or self._timer is None:
+        if self.floor.changed or self._order.deadline is not None or self._timer is None:
             self._tell_state(now)
             self._schedule(now)
         return commands
@@ -194,13 +197,17 @@ class FloorDriver:
 
     def _noted(self, event: Event, now: float) -> Event:
         """Measure and count an event that is to be told."""
-        self._on_event(event)
         match event:
             # The most frequent first.
             case AudioChunk(audio):
                 self.clock.audio(now, len(audio))
-            case TranscriptUpdate("assistant", text=text) if text:
-                self.clock.text(now)
+                return event
+            case TranscriptUpdate(role, text=text):
+                if text and role == "assistant":
+                    self.clock.text(now)
+                return event
+        self._on_event(event)
+        match event:
             case ResponseStarted():
                 self.clock.response_started(now)
             case ResponseDone(usage=usage, awaits_tools=awaits_tools):
@@ -210,8 +217,11 @@ class FloorDriver:
 
     def tell(self, event: Event) -> None:
         """Tell everybody of an event that the floor need not know of."""
-        for ready in self._order.push(event, self.now):
-            self._audience.tell(ready)
+        if isinstance(event, AudioChunk):  # sound is never held back
+            self._audience.tell(event)
+        else:
+            for ready in self._order.push(event, self.now):
+                self._audience.tell(ready)
         self.happened.set()
 
     def finish(self) -> None:
@@ -233,6 +243,7 @@ def _rules(connection: Connection, config: RealtimeConfig) -> Rules:
         auto_reply=detection.create_response,
         reports_speech=capabilities.reports_speech,
         words_first=capabilities.words_first,
+        wants_sound=config.output != "text",
     )
 
 

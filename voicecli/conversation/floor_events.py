@@ -44,6 +44,7 @@ class Rules:
         reports_speech, words_first: as in `Capabilities`.
         output_rate: of the reply's audio, in Hz.
         response_timeout_s: how long nothing may happen while an answer is owed, or a reply is paused, in seconds.
+        wants_sound: whether the reply's sound is delivered; otherwise only its length counts.
     """
 
     output_rate: int
@@ -53,6 +54,7 @@ class Rules:
     auto_reply: bool = True
     reports_speech: bool = True
     words_first: bool = False
+    wants_sound: bool = True
 
 
 # -- inputs: what the user and the program do

@@ -167,8 +167,9 @@ class HandlerLanes:
     def call(self, hook: str, *args: Any) -> None:
         """Have every handler of the hook called with as many of the arguments as it takes. Returns at once."""
         lanes, handlers = self._by_hook[hook], self._handlers.of(hook)
-        for handler in handlers[len(lanes) :]:  # registered since the last call
-            lanes.append(_Lane(hook, handler, positional_arity(handler, len(args)), self._failed))
+        if len(lanes) < len(handlers):  # some were registered since the last call
+            for handler in handlers[len(lanes) :]:
+                lanes.append(_Lane(hook, handler, positional_arity(handler, len(args)), self._failed))
         for lane in lanes:
             lane.put(args)
 
@@ -181,7 +182,12 @@ class HandlerLanes:
     def _lanes(self) -> list["_Lane"]:
         return [lane for lanes in self._by_hook.values() for lane in lanes]
 
-    def _failed(self, hook: str, handler: Handler, error: Exception) -> None:
+    @property
+    def _others(self) -> list["_Lane"]:
+        """The lanes but that of the handler which runs here, if one does: it cannot wait for itself."""
+        return [lane for lane in self._lanes if lane.task is not asyncio.current_task()]
+
+    def _failed(self, hook: str, handler: Handler, error: BaseException) -> None:
         name = getattr(handler, "__name__", repr(handler))
         failed = RealtimeError(f"The on_{hook} handler {name} failed: {described(error)}")
         failed.__cause__ = error
@@ -195,28 +201,31 @@ class HandlerLanes:
             self.call("error", failed)
 
     async def aclose(self) -> None:
-        """Let the handlers take what is left, for `DRAIN_S` at the most, then stop them."""
+        """Let the handlers take what is left, for `DRAIN_S` at the most, then stop them.
+
+        A handler that calls this, to end the conversation, is left running: it is stopped by the next call.
+        """
         try:
             async with asyncio.timeout(self.DRAIN_S):
                 # A failing handler may open the lane of on_error, so look again.
-                while busy := [lane for lane in self._lanes if not lane.idle]:
+                while busy := [lane for lane in self._others if not lane.idle]:
                     for lane in busy:
                         await lane.drain()
         except TimeoutError:
-            names = ", ".join(lane.name for lane in self._lanes if not lane.idle)
+            names = ", ".join(lane.name for lane in self._others if not lane.idle)
             _log.warning("Stopped handlers that were still running %g s after the end: %s", self.DRAIN_S, names)
         finally:
-            for lane in self._lanes:
+            for lane in self._others:
                 lane.cancel()
-            if self._lanes:
-                await asyncio.wait([lane.task for lane in self._lanes], timeout=self.STOP_S)
+            if self._others:
+                await asyncio.wait([lane.task for lane in self._others], timeout=self.STOP_S)
 
 
 class _Lane:
     """Calls one handler with the first `arity` of the arguments of each event."""
 
     def __init__(
-        self, hook: str, handler: Handler, arity: int, failed: Callable[[str, Handler, Exception], None]
+        self, hook: str, handler: Handler, arity: int, failed: Callable[[str, Handler, BaseException], None]
     ) -> None:
         self.name = f"on_{hook}"
         self._hook = hook
@@ -264,7 +273,14 @@ class _Lane:
         try:
             while not self._stopped:
                 if self._waiting:
-                    await self._call_next()
+                    try:
+                        await self._call(*self._waiting.popleft()[: self._arity])
+                    except asyncio.CancelledError as error:
+                        if self.task.cancelling():
+                            raise
+                        self._failed(self._hook, self._handler, error)  # something that it awaited was cancelled
+                    except Exception as error:
+                        self._failed(self._hook, self._handler, error)
                     continue
                 self._idle.set()
                 self._resting = self._loop.create_future()
@@ -272,9 +288,3 @@ class _Lane:
         finally:
             self._resting = None
             self._idle.set()
-
-    async def _call_next(self) -> None:
-        try:
-            await self._call(*self._waiting.popleft()[: self._arity])
-        except Exception as error:
-            self._failed(self._hook, self._handler, error)

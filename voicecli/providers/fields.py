@@ -87,7 +87,7 @@ def identifier(holder: JsonObject, name: str) -> str:
 
 
 def number(holder: JsonObject, name: str) -> int | None:
-    """The whole number under a name, which some servers write as a text or with a fraction; None where there is none."""
+    """The whole number under a name, which may be written as a text or with a fraction; None where there is none."""
     value = holder.get(name)
     if isinstance(value, bool):
         return None

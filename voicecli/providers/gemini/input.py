@@ -11,7 +11,7 @@ from voicecli.commands import SendImage
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.pcm16 import PcmFormat, peak
 
-__all__ = ["INPUT_RATE", "WIRE_AUDIO", "UserInput", "as_json"]
+__all__ = ["INPUT_RATE", "WIRE_AUDIO", "UserInput", "as_json", "is_speech"]
 
 INPUT_RATE = 16_000
 
@@ -195,11 +195,16 @@ class UserInput:
         if not self._server_detects:
             first = 0
         else:
-            first = next((index for index, audio in enumerate(self._kept) if peak(audio) > _SPEECH_PEAK), first)
+            first = next((index for index, audio in enumerate(self._kept) if is_speech(audio)), first)
             while 0 < first < len(self._kept) and lead < WIRE_AUDIO.size(_LEAD_MS):
                 first -= 1
                 lead += len(self._kept[first])
         return iter(list(self._kept)[first:])
+
+
+def is_speech(audio: bytes) -> bool:
+    """Whether it is loud enough to be speech into a microphone."""
+    return peak(audio) > _SPEECH_PEAK
 
 
 def as_json(message: Mapping[str, Any]) -> bytes:

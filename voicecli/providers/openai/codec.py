@@ -218,6 +218,7 @@ class OpenAICodec:
             "conversation.item.done": self._item_added,
             "response.created": self._response_created,
             "response.done": self._response_done,
+            "response.cancelled": self._response_cancelled,
             "response.output_item.added": replies.output_item_added,
             "response.output_item.done": replies.output_item_done,
             "response.output_audio.delta": replies.audio_delta,
@@ -225,6 +226,8 @@ class OpenAICodec:
             "response.output_audio_transcript.done": replies.text_done,
             "response.output_text.delta": replies.text_delta,
             "response.output_text.done": replies.text_done,
+            "response.content_part.done": replies.part_done,
+            "response.function_call_arguments.done": replies.arguments_done,
             "response.mcp_call.completed": replies.mcp_call_over,
             "response.mcp_call.failed": replies.mcp_call_over,
             "mcp_list_tools.failed": self._mcp_list_failed,
@@ -329,6 +332,10 @@ class OpenAICodec:
         self._replies.response_done(frame)
         if not self._gate.owed:
             self._images.clear()
+
+    def _response_cancelled(self, frame: Frame) -> None:
+        """Some servers tell a cancelled response by an event of its own."""
+        self._response_done({**frame, "response": {**at(frame, "response"), "status": "cancelled"}})
 
     def _mcp_list_failed(self, frame: Frame) -> None:
         message = "OpenAI could not get the list of tools of an MCP server."

@@ -18,6 +18,7 @@ __all__ = [
     "close_error",
     "error_for",
     "handshake_error",
+    "transcription_advice",
 ]
 
 HARMLESS = frozenset(
@@ -198,6 +199,12 @@ def _setting_of(error: ServerError, server: Server) -> str:
     if server.transcription_model and server.transcription_model in error.message:
         return "transcription_model"
     return setting_in(error.message)
+
+
+def transcription_advice(error: ServerError, server: Server) -> str:
+    """What to do about speech that could not be transcribed; "" where that is not the model's fault."""
+    of_model = "model" in error.code or (server.transcription_model and server.transcription_model in error.message)
+    return _TRANSCRIPTION_ADVICE if of_model else ""
 
 
 def close_error(

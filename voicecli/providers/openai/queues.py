@@ -27,7 +27,8 @@ class Wire:
         out: messages for the server.
         events: for the application.
         transcript: the conversation so far; it outlives sockets.
-        unconfirmed: items sent, in order, that the server has not confirmed: a reply that begins now knows nothing of them.
+        unconfirmed: items and commits of audio sent that the server has not confirmed, in order: a reply that begins
+            now knows nothing of them.
         optional: events whose refusal means nothing, as what they cancel or cut may just be over.
         asked: ids of the inputs that no response has answered yet, each with the item it became; "" when that is known
             to be part of the conversation.
@@ -62,6 +63,13 @@ class Wire:
 
     def queue_optional(self, kind: str, **fields: object) -> None:
         self.optional.add(self.queue(kind, **fields))
+
+    def queue_commit(self) -> str:
+        """Queue the end of a turn; returns the event's id, `unconfirmed` until the server confirms or refuses it."""
+        event_id = self.queue("input_audio_buffer.commit")
+        self.optional.add(event_id)
+        self.unconfirmed.add(event_id)
+        return event_id
 
     def append_audio(self, audio: bytes) -> None:
         # By far the most frequent event: a template costs a fraction of json.dumps.

@@ -139,7 +139,7 @@ def setting_in(said: str) -> str:
 
 
 def chosen_settings(config: RealtimeConfig) -> frozenset[str]:
-    """The settings of those that a session's fields stand for which do not have the value they have without a choice."""
+    """The settings, of those that a session has fields for, that were given another value than their default."""
     held = (config, RealtimeConfig()), (config.own(OpenAISettings), OpenAISettings())
     return frozenset(
         name
