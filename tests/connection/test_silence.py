@@ -78,7 +78,7 @@ async def test_it_can_be_stopped_and_ends_with_the_conversation() -> None:
 def silence_ms(peer: Peer) -> float:
     """How much silence the server has had by now, in ms."""
     silent = [message for message in peer.received if message["type"] == "audio" and not message["data"].strip("A=")]
-    return 100 * len(silent)
+    return len(silent) * 100.0
 
 
 @pytest.mark.parametrize(("speaks", "seconds"), [(False, 3), (True, 10)])

@@ -66,7 +66,7 @@ def chat(
     from voicecli.audio.files.source import WavSource
 
     try:
-        source = WavSource(input_ or "-", raw_rate=input_rate)
+        source = WavSource("-" if input_ is None else input_, raw_rate=input_rate)
     except ConfigurationError as error:
         raise typer.BadParameter(str(error), param_hint="--input-rate") from error
     run_conversation(choices.for_recording(), source, output, as_json=as_json, quiet=quiet)

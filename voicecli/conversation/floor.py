@@ -94,8 +94,8 @@ class Floor:
         speech_lag_s: how long after the end of speech it is known, in seconds.
         obligations: the answers that are owed.
         sound: what is heard of the replies.
-        changed: whether what happened last can have changed the state, or brought a deadline nearer; more sound of a
-            reply that is heard already, by far the most frequent, does neither.
+        changed: whether what happened last can have changed the state, or brought a deadline nearer; more sound and
+            words of a reply that is heard already, by far the most frequent, do neither.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -161,7 +161,7 @@ class Floor:
 
     def state(self, now: float) -> StateChanged:
         """The state as the program is told of it."""
-        speaking = self.user in {User.MAYBE, User.SPEAKING}
+        speaking = self.user in (User.MAYBE, User.SPEAKING)
         return StateChanged("speaking" if speaking else "silent", self._assistant(now))
 
     def _assistant(self, now: float) -> AssistantState:
@@ -404,7 +404,8 @@ class Floor:
     def _transcript(self, update: TranscriptUpdate, now: float) -> list[Action]:
         actions: list[Action] = []
         if update.role == "assistant":
-            self._came = self._came or bool(update.text)
+            came = self._came or bool(update.text)
+            self.changed, self._came = came != self._came, came
         else:
             self.obligations.sign(now)
             self._utterances.words(update)

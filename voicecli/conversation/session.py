@@ -276,7 +276,7 @@ class VoiceSession:
         Returns:
             How long the user waited for it, in ms; None when it answers no turn.
         """
-        self._driver.note(SoundHeard())
+        self._driver.take(SoundHeard())
         return self._driver.clock.heard(self._driver.now)
 
     async def drain(self) -> None:
@@ -345,7 +345,7 @@ class VoiceSession:
             raise
         finally:
             self._audience.answer = None
-            self._driver.note(AnswerRead())
+            self._driver.take(AnswerRead())
         return answer.response(self.output_rate)
 
     def _check_open(self) -> None:
@@ -364,10 +364,10 @@ class VoiceSession:
         failure: RealtimeError | None = None
         try:
             async for event in self._connection:
-                if isinstance(event, SessionEnded):  # told by _finish, after everything else
-                    self._end = event
-                    continue
-                await self._driver.apply(event)
+                if isinstance(event, SessionEnded):
+                    self._end = event  # told by _finish, after everything else
+                elif commands := self._driver.take(event):
+                    await self._driver.send(commands)
                 if isinstance(event, ApprovalRequest) and self._audience.only_waits:
                     with contextlib.suppress(RealtimeError):
                         await self.approve(event.approval_id, False)

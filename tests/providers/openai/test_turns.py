@@ -7,7 +7,16 @@ import pytest
 from tests.loopback.openai_script import Reply, tone
 from tests.providers.openai.conversation import Conversation
 from tests.support.settings import config_of
-from voicecli.commands import AppendAudio, ClearAudio, EndTurn, PauseAudio, SendImage, SendText, StartTurn
+from voicecli.commands import (
+    AppendAudio,
+    CancelResponse,
+    ClearAudio,
+    EndTurn,
+    PauseAudio,
+    SendImage,
+    SendText,
+    StartTurn,
+)
 from voicecli.config import RealtimeConfig, SemanticVAD, ServerVAD, VADMode
 from voicecli.events import (
     AudioChunk,
@@ -68,6 +77,25 @@ def test_the_user_stands_before_the_reply_whenever_the_transcript_comes(transcri
         conversation.settle()
     assert [turn.role for turn in conversation.transcript.turns] == ["user", "assistant"] * 2
     assert conversation.said("user") == ["One?", "Three?"]
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_turn_that_ends_before_the_answer_to_the_last_one_begins_is_answered_too(cancelled: bool) -> None:
+    conversation = Conversation(
+        RealtimeConfig(vad_mode=VADMode.CLIENT), replies=[Reply(text="One."), Reply(text="Two.")]
+    )
+    for input_id in ("first", "second"):
+        conversation.send(StartTurn())
+        speak(conversation)
+        conversation.send(EndTurn(input_id))
+    while not (started := conversation.all(ResponseStarted)):
+        conversation.give(conversation.inbox.popleft())
+    if cancelled:
+        conversation.send(CancelResponse(started[0].response_id))
+    conversation.settle()
+    assert [event.answers for event in conversation.all(ResponseStarted)] == [("first",), ("second",)]
+    assert [event.status for event in conversation.all(ResponseDone)][1:] == ["completed"]
+    assert len(conversation.sent_of("response.create")) == 2
 
 
 def test_transcripts_out_of_order() -> None:

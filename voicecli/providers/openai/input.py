@@ -28,12 +28,14 @@ class _Commit:
     """A commit by the client that is not confirmed yet.
 
     Attributes:
+        event_id: of the commit.
         item_id: the item of an earlier socket that it restores.
         wants_reply: whether a reply is to be asked for once it is confirmed.
         input_id: of the EndTurn.
     """
 
     audio: bytes
+    event_id: str
     item_id: str = ""
     wants_reply: bool = False
     input_id: str = ""
@@ -125,15 +127,16 @@ class UserInput:
 
     def _commit(self, *, wants_reply: bool = False, input_id: str = "") -> None:
         # A commit of an empty buffer is refused, and then nothing was to be said.
-        self._commits.append(_Commit(self._audio.commit(), wants_reply=wants_reply, input_id=input_id))
-        self._wire.queue_optional("input_audio_buffer.commit")
+        event_id = self._wire.queue_commit()
+        self._commits.append(_Commit(self._audio.commit(), event_id, wants_reply=wants_reply, input_id=input_id))
 
     def commit_rejected(self) -> None:
         if self._commits:
             self._commit_over(self._commits.popleft())
 
     def _commit_over(self, commit: _Commit) -> None:
-        """The reply that is asked for now answers it."""
+        """The reply that is asked for now answers it, and so does one that begins now."""
+        self._wire.open_commits.discard(commit.event_id)
         if commit.input_id:
             self._wire.asked[commit.input_id] = ""
 
@@ -276,8 +279,7 @@ class UserInput:
             return False
         for piece in _pieces(audio):
             self._wire.append_audio(piece)
-        self._commits.append(_Commit(audio, item_id))
-        self._wire.queue_optional("input_audio_buffer.commit")
+        self._commits.append(_Commit(audio, self._wire.queue_commit(), item_id))
         return True
 
     def commit_rest_again(self) -> None:
