@@ -1,6 +1,15 @@
-"""Text that can be encoded: repairs what JSON, and the names of files, may hold beside it."""
+"""Text that can be encoded, whatever JSON and the names of files hold beside it; and errors in words."""
 
-__all__ = ["valid_text"]
+__all__ = ["described", "valid_text"]
+
+
+def described(error: BaseException) -> str:
+    """An error in words, even one that cannot tell them itself."""
+    try:
+        words = str(error)
+    except Exception:
+        words = ""
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def valid_text(text: str) -> str:
