@@ -1,6 +1,7 @@
 """The public names of the package, its imports, and their cost."""
 
 import ast
+import functools
 import subprocess
 import sys
 import tomllib
@@ -119,7 +120,11 @@ MAY_KNOW: dict[str, set[str]] = {
 """The folders and doors above the vocabulary, and which others each may import from besides it."""
 
 AT_HOME = {
-    "httpx": {"providers.local.chat_endpoint"},
+    "httpx": {"providers.local.chat_endpoint", "providers.local.chat_stream"},
+    "httpx_sse": {"providers.local.chat_stream"},
+    "markdown_it": {"providers.local.spoken_text"},
+    "onnxruntime": {"providers.local.voice_graph"},
+    "piper": {"providers.local.tts"},
     "rich": {
         *("cli.prepare", "cli.table", "terminal.fit", "terminal.live_view"),
         *("terminal.render_entry", "terminal.render_footer", "terminal.render_status"),
@@ -140,7 +145,8 @@ def room(module: str) -> str:
     return "vocabulary" if first in VOCABULARY else first
 
 
-def imports(path: Path) -> set[str]:
+@functools.cache
+def imports(path: Path) -> frozenset[str]:
     """The imports anywhere in a module, by full name; those for type checkers alone do not count."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
@@ -159,7 +165,7 @@ def imports(path: Path) -> set[str]:
             found.update(
                 f"{node.module}.{alias.name}" for alias in node.names if (folder / f"{alias.name}.py").exists()
             )
-    return found
+    return frozenset(found)
 
 
 def name_of(path: Path) -> str:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tests.conftest import DATA
 from tests.loopback.openai_server import KEY
-from tests.virtual_audio import wait_until
+from tests.virtual_audio import Recording, wait_until
 from voicecli.audio import EchoMode, resample_pcm16
 from voicecli.audio.devices.speaker import Speaker
 from voicecli.cli.live import LiveConversation
@@ -26,7 +26,18 @@ from voicecli.providers import find_provider
 from voicecli.transcript import Turn
 from voicecli.voice import RealtimeVoice
 
-__all__ = ["FADE_MS", "RATE", "Heard", "Talk", "assistant_speech", "eventually", "sound_ms", "talking", "user_speech"]
+__all__ = [
+    "FADE_MS",
+    "RATE",
+    "Heard",
+    "Talk",
+    "all_of",
+    "assistant_speech",
+    "eventually",
+    "sound_ms",
+    "talking",
+    "user_speech",
+]
 
 RATE = 24_000
 """The rate of all sound here, in Hz."""
@@ -113,6 +124,12 @@ async def talking(
 
 async def eventually(condition: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
     await asyncio.to_thread(wait_until, condition, what, timeout_s)
+
+
+async def all_of(recording: Recording) -> bytes:
+    """The recording when silence has followed what was played: the recorder is behind the loudspeaker."""
+    await eventually(lambda: sound_ms(recording.audio[-RATE // 5 * 2 :]) == 0, "the recorder has recorded all")
+    return recording.audio
 
 
 def user_speech() -> bytes:

@@ -82,6 +82,7 @@ class Google:
         gives_handles: whether they are given.
         late_words: whether the user's words come after the reply has begun.
         finished: whether transcripts say that they are.
+        holds_end: whether turnComplete waits until the reply would have been played.
     """
 
     replies: deque[Reply] = field(default_factory=deque)
@@ -91,6 +92,7 @@ class Google:
     gives_handles: bool = True
     late_words: bool = False
     finished: bool = False
+    holds_end: bool = False
     ids: Iterator[int] = field(default_factory=lambda: count(1))
 
 
@@ -125,6 +127,7 @@ class GeminiSession:
         self._loud = self._quiet = 0
         self._steps: Iterator[list[Frame]] | None = None
         self._said = ""
+        self.played_s = 0.0  # how long the sound of the reply lasts
         self._words = ""
         self._tokens_in = 0
         self._follow_up: list[str] = []
@@ -365,6 +368,7 @@ class GeminiSession:
 
     def _speak(self, reply: Reply) -> Iterator[list[Frame]]:
         self.replying = True
+        self.played_s = 0.0
         words, self._words = self._words, ""
         if words and not self.google.late_words:
             yield self._input_words(words)
@@ -413,6 +417,7 @@ class GeminiSession:
             sound = {"modelTurn": {"role": "model", "parts": [{"inlineData": blob}]}}
             said = {"outputTranscription": {"text": share}} if share else {}
             self._said += share
+            self.played_s += len(piece) / OUTPUT_BYTES_PER_MS / 1000
             if reply.together:
                 yield [self._content(**sound, **said)]
             else:

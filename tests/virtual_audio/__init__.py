@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["PACKAGES", "SoundServer", "is_installed", "wait_until"]
+__all__ = ["PACKAGES", "Recording", "SoundServer", "is_installed", "wait_until"]
 
 PACKAGES = ("pulseaudio", "pulseaudio-utils", "libasound2-plugins", "libportaudio2")
 """The packages that a Debian or Ubuntu machine needs."""

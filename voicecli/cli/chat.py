@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from voicecli.audio import EchoMode
-from voicecli.cli.exit import ExitStatus
 from voicecli.cli.options import Choices, Devices
+from voicecli.cli.standard_output import own_stdout
 from voicecli.errors import ConfigurationError
+from voicecli.text import LONGEST_TEXT
 
 __all__ = ["chat", "send_text"]
 
@@ -49,7 +50,7 @@ def chat(
             rich_help_panel=_DEVICES,
         ),
     ] = "auto",
-) -> ExitStatus:
+) -> None:
     """Talk with a model, out loud or through files.
 
     Pipes serve without any option: cat question.wav | voice chat > reply.wav
@@ -61,14 +62,14 @@ def chat(
     if live:
         devices = Devices(_device(input_device), _device(output_device), echo)
         run_live(choices, devices, output, as_json=as_json, quiet=quiet)
-        return ExitStatus.OK
+        return
     from voicecli.audio.files.source import WavSource
 
     try:
-        source = WavSource(input_ or "-", raw_rate=input_rate)
+        source = WavSource("-" if input_ is None else input_, raw_rate=input_rate)
     except ConfigurationError as error:
         raise typer.BadParameter(str(error), param_hint="--input-rate") from error
-    return run_conversation(choices.for_recording(), source, output, as_json=as_json, quiet=quiet)
+    run_conversation(choices.for_recording(), source, output, as_json=as_json, quiet=quiet)
 
 
 def send_text(
@@ -78,21 +79,23 @@ def send_text(
     output: Output = None,
     as_json: Json = False,
     quiet: Quiet = False,
-) -> ExitStatus:
+) -> None:
     """Say something in writing; the answer comes as text and sound."""
     if text == "-":
+        written = sys.stdin.buffer.read(LONGEST_TEXT + 1)
+        if len(written) > LONGEST_TEXT:
+            told = f"standard input has more than {LONGEST_TEXT} bytes of text, and no model takes as many at once"
+            raise typer.BadParameter(told, param_hint="TEXT")
         try:
-            text = sys.stdin.buffer.read().decode("utf-8")
+            text = written.decode("utf-8")
         except UnicodeDecodeError as error:
             raise typer.BadParameter("standard input is not UTF-8 text", param_hint="TEXT") from error
-    elif not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        raise typer.BadParameter("this is not UTF-8 text", param_hint="TEXT")
     if not text.strip():
         raise typer.BadParameter("there is nothing to say", param_hint="TEXT")
     output = _output(output, as_json)
     from voicecli.cli.run import run_conversation
 
-    return run_conversation(choices, text.strip(), output, as_json=as_json, quiet=quiet)
+    run_conversation(choices, text.strip(), output, as_json=as_json, quiet=quiet)
 
 
 def _output(output: str | None, as_json: bool) -> str | None:
@@ -100,12 +103,13 @@ def _output(output: str | None, as_json: bool) -> str | None:
     if output == "-":
         if as_json:
             raise typer.BadParameter("sound and --json cannot both go to standard output", param_hint="--output")
-        if sys.stdout.isatty():
+        if own_stdout().isatty():
             raise typer.BadParameter("this is a terminal; name a file, or pipe it on", param_hint="--output")
-    if output is None and not as_json and not sys.stdout.isatty():
+    if output is None and not as_json and not own_stdout().isatty():
         return "-"
     return output
 
 
 def _device(name: str | None) -> str | int | None:
-    return int(name) if name is not None and name.isdecimal() else name
+    # A number with more digits is no device's; Python refuses to read one with thousands.
+    return int(name) if name is not None and name.isdecimal() and len(name) < 10 else name

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from voicecli.errors import AudioFormatError, ConfigurationError
 from voicecli.pcm16 import SAMPLE_BYTES
+from voicecli.text import LONGEST_TEXT
 
 __all__ = ["PCM16", "Question", "check_audio", "check_question", "check_rate", "check_text"]
 
@@ -50,6 +51,11 @@ def check_text(text: object) -> None:
         raise ConfigurationError(f"Text is wanted as str, not as {type(text).__name__}.", advice=advice)
     if not text.strip():
         raise ConfigurationError("The text to send is empty.")
+    if len(text) > LONGEST_TEXT:
+        raise ConfigurationError(
+            f"The text to send has {len(text)} characters, and no model takes more than {LONGEST_TEXT} at once.",
+            advice="Send a part of it, or a summary.",
+        )
 
 
 def check_rate(sample_rate: object) -> int:

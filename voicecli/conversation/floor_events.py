@@ -11,6 +11,7 @@ __all__ = [
     "AnswerExpected",
     "AnswerRead",
     "ApprovalAnswered",
+    "AskAgain",
     "AudioCleared",
     "AudioEnded",
     "CancelPending",
@@ -44,6 +45,7 @@ class Rules:
         reports_speech, words_first: as in `Capabilities`.
         output_rate: of the reply's audio, in Hz.
         response_timeout_s: how long nothing may happen while an answer is owed, or a reply is paused, in seconds.
+        wants_sound: whether the reply's sound is delivered; otherwise only its length counts.
     """
 
     output_rate: int
@@ -53,6 +55,7 @@ class Rules:
     auto_reply: bool = True
     reports_speech: bool = True
     words_first: bool = False
+    wants_sound: bool = True
 
 
 # -- inputs: what the user and the program do
@@ -236,4 +239,9 @@ class GaveUp:
     """Nothing happened for so long that no answer is expected any more."""
 
 
-Action = Deliver | Pause | Resume | Cut | CancelPending | TurnEnded | ResolveTurn | GaveUp
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """Have the provider answer what it has heard: it took the answer back, and nobody had spoken."""
+
+
+Action = AskAgain | Deliver | Pause | Resume | Cut | CancelPending | TurnEnded | ResolveTurn | GaveUp

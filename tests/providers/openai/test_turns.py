@@ -138,25 +138,17 @@ def test_without_transcription_nobody_is_told_of_the_users_words() -> None:
     assert {update.role for update in conversation.all(TranscriptUpdate)} == {"assistant"}
 
 
-def test_end_turn_makes_the_server_hear_the_end() -> None:
+def test_silence_ends_the_turn_and_comes_in_no_burst() -> None:
     conversation = Conversation(RealtimeConfig(turn_detection=ServerVAD(silence_duration_ms=700)))
     speak(conversation)
+    appended = len(conversation.sent_of("input_audio_buffer.append"))
     conversation.send(EndTurn())
+    assert len(conversation.sent_of("input_audio_buffer.append")) == appended
+    conversation.send(SILENCE)
     conversation.settle()
     assert conversation.all(SpeechStopped)
     assert conversation.all(ResponseDone)
     assert not conversation.sent_of("input_audio_buffer.commit")
-
-
-def test_a_muted_microphone_ends_the_turn_once() -> None:
-    conversation = Conversation()
-    speak(conversation)
-    conversation.send(PauseAudio())
-    appended = len(conversation.sent_of("input_audio_buffer.append"))
-    conversation.send(PauseAudio(), EndTurn())
-    conversation.settle()
-    assert len(conversation.sent_of("input_audio_buffer.append")) == appended
-    assert len(conversation.all(ResponseDone)) == 1
 
 
 def test_semantic_turn_detection_is_ended_by_a_commit() -> None:
@@ -188,7 +180,7 @@ def test_turns_that_the_server_leaves_unanswered_are_answered_on_end_turn() -> N
     conversation.settle()
     assert len(conversation.all(ResponseDone)) == 1
     speak(conversation)
-    conversation.send(EndTurn())
+    conversation.send(EndTurn(), SILENCE)
     conversation.settle()
     assert len(conversation.all(ResponseDone)) == 2
 

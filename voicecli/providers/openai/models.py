@@ -144,4 +144,4 @@ def _known(model: str) -> ModelInfo | None:
 
 def _count(details: Mapping[str, Any], name: str) -> int:
     value = details.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63 else 0

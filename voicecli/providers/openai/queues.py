@@ -7,6 +7,7 @@ from itertools import count
 from voicecli.events import Event, Role, TranscriptUpdate
 from voicecli.pcm16 import PcmFormat
 from voicecli.ports import Expiring
+from voicecli.providers.openai.errors import OPENAI_ITSELF, Server
 from voicecli.providers.openai.fields import Frame
 from voicecli.transcript import Transcript
 
@@ -22,21 +23,25 @@ class Wire:
     """Two queues, which the parts of the codec share.
 
     Attributes:
+        server: who answers, for errors.
         out: messages for the server.
         events: for the application.
         transcript: the conversation so far; it outlives sockets.
-        unconfirmed: items and commits of audio sent that the server has not confirmed: a reply that begins now knows
-            nothing of them.
+        unconfirmed: items sent that the server has not confirmed, in order: a reply that begins now knows nothing of
+            them.
+        open_commits: commits of audio of which the same is true, by the ids of their events.
         optional: events whose refusal means nothing, as what they cancel or cut may just be over.
         asked: ids of the inputs that no response has answered yet, each with the item it became; "" when that is known
             to be part of the conversation.
     """
 
-    def __init__(self, transcript: Transcript) -> None:
+    def __init__(self, transcript: Transcript, server: Server = OPENAI_ITSELF) -> None:
+        self.server = server
         self.transcript = transcript
         self.out: list[bytes] = []
         self.events: list[Event | Expiring] = []
-        self.unconfirmed: set[str] = set()
+        self.unconfirmed: dict[str, None] = {}
+        self.open_commits: set[str] = set()
         self.optional: set[str] = set()
         self.asked: dict[str, str] = {}
         self.sockets = 0
@@ -47,6 +52,7 @@ class Wire:
         self.sockets += 1
         self.out.clear()
         self.unconfirmed.clear()
+        self.open_commits.clear()
         self.optional.clear()
 
     def id(self, prefix: str) -> str:
@@ -62,10 +68,10 @@ class Wire:
         self.optional.add(self.queue(kind, **fields))
 
     def queue_commit(self) -> str:
-        """Queue the end of a turn; returns the event's id, `unconfirmed` until the server confirms or refuses it."""
+        """Queue the end of a turn; returns the event's id, in `open_commits` until it is confirmed or refused."""
         event_id = self.queue("input_audio_buffer.commit")
         self.optional.add(event_id)
-        self.unconfirmed.add(event_id)
+        self.open_commits.add(event_id)
         return event_id
 
     def append_audio(self, audio: bytes) -> None:
@@ -76,10 +82,17 @@ class Wire:
         """Add an item to the conversation; `input_id` is the input that it is and that asks for an answer."""
         if not 0 < len(item_id) <= _MAX_ITEM_ID:
             item_id = self.id(f"vc{self.sockets}")
-        self.unconfirmed.add(item_id)
+        self.unconfirmed[item_id] = None
         if input_id:
             self.asked[input_id] = item_id
         self.queue("conversation.item.create", item={"id": item_id, **item})
+
+    def confirm(self, item_id: str, *, sent: bool) -> None:
+        """The server has an item; `sent` says that it may be one of those sent, under a name of the server's own."""
+        if item_id in self.unconfirmed:
+            del self.unconfirmed[item_id]
+        elif sent and self.unconfirmed:
+            del self.unconfirmed[next(iter(self.unconfirmed))]
 
     def take_answered(self) -> tuple[str, ...]:
         """The inputs that a response answers which begins now: those that the server has."""
