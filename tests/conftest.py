@@ -3,6 +3,7 @@ import signal
 import sys
 import wave
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -17,9 +18,12 @@ DATA = ROOT / "tests" / "data"
 _GIVING_WAY = 5
 """The niceness of tests that only calculate. A worker does not lose it again: the one for sound begins with sound."""
 
-_SOUND = "sound"
-_GROUPS = {"sound_server_of_all": _SOUND, "models": "models", "conversations": "conversations"}
-"""Fixtures that many tests share, and the groups of these tests. With `-n`, one worker runs all of a group."""
+_GROUPS = {
+    "sound": ("tests/live/", "tests/audio/devices/test_endpoints.py", "tests/audio/devices/test_listing.py"),
+    "models": ("tests/providers/local/test_local.py", "tests/cli/test_local_chat.py"),
+    "network": ("tests/providers/local/test_no_network.py",),
+}
+"""Tests that share a sound server, models, or a long conversation. With `-n`, one worker runs each of these groups."""
 
 # Tests must not depend on luck, nor on how busy the machine is.
 hypothesis.settings.register_profile("tests", derandomize=True, deadline=None)
@@ -33,19 +37,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    # Not later: xdist reads the marks as soon as all is collected.
-    for fixture, group in _GROUPS.items():
-        if fixture in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group(group))
+def _group(nodeid: str) -> str | None:
+    return next((group for group, paths in _GROUPS.items() if nodeid.startswith(paths)), None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadScopeScheduling
+
+    scheduler = LoadScopeScheduling(config, log)  # large groups first
+    scheduler._split_scope = lambda nodeid: _group(nodeid) or nodeid
+    return scheduler
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let tests that only calculate give way to those that play and record, which run beside them in real time."""
-    if not hasattr(item.config, "workerinput") or sys.platform == "win32":
-        return
-    if all(mark.args != (_SOUND,) for mark in item.iter_markers("xdist_group")):
+    if hasattr(item.config, "workerinput") and sys.platform != "win32" and _group(item.nodeid) != "sound":
         os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), _GIVING_WAY))
 
 

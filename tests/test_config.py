@@ -97,8 +97,8 @@ def test_nothing_secret_is_shown() -> None:
         ),
         (
             {"project": "p"},
-            "project moved to OpenAISettings and GeminiSettings. "
-            "Write RealtimeConfig(provider_settings=OpenAISettings(project=...)).",
+            "project moved to GeminiSettings and OpenAISettings. "
+            "Write RealtimeConfig(provider_settings=GeminiSettings(project=...)).",
         ),
     ],
 )

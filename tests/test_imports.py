@@ -1,4 +1,4 @@
-"""What the package shows, and what it costs to import."""
+"""The public names of the package, its imports, and their cost."""
 
 import ast
 import subprocess
@@ -119,7 +119,11 @@ MAY_KNOW: dict[str, set[str]] = {
 """The folders and doors above the vocabulary, and which others each may import from besides it."""
 
 AT_HOME = {
-    "httpx": {"providers.local.chat_endpoint"},
+    "httpx": {"providers.local.chat_endpoint", "providers.local.chat_stream"},
+    "httpx_sse": {"providers.local.chat_stream"},
+    "markdown_it": {"providers.local.spoken_text"},
+    "onnxruntime": {"providers.local.voice_graph"},
+    "piper": {"providers.local.tts"},
     "rich": {
         *("cli.prepare", "cli.table", "terminal.fit", "terminal.live_view"),
         *("terminal.render_entry", "terminal.render_footer", "terminal.render_status"),
@@ -141,7 +145,7 @@ def room(module: str) -> str:
 
 
 def imports(path: Path) -> set[str]:
-    """What a module imports anywhere in it, by full name; those for type checkers alone do not count."""
+    """The imports anywhere in a module, by full name; those for type checkers alone do not count."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
@@ -150,6 +154,9 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "import_module":
+            literals = (name.value for name in node.args if isinstance(name, ast.Constant))
+            found.update(name for name in literals if isinstance(name, str))
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
             folder = ROOT / node.module.replace(".", "/")

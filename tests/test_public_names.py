@@ -39,7 +39,7 @@ PUBLIC = {
     "voicecli.providers": """
         PROVIDERS BrokenProviderWarning Capabilities Codec Connection ConversationSetup GeminiSettings
         LocalSettings MCPServer ModelInfo OpenAISettings Provider Retention VoiceInfo all_providers
-        choose_provider find_provider is_built_in settings_with
+        choose_provider find_provider is_built_in
     """,
     "voicecli.testing": """
         ScriptedConnection check_provider reply scripted_provider tool_call

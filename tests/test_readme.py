@@ -1,4 +1,4 @@
-"""What the README shows works as it stands there."""
+"""The README's commands and programs work as they stand there."""
 
 import asyncio
 import json

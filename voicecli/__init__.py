@@ -90,6 +90,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = _HOMES.get(name, "errors" if name.endswith("Error") else "config")
+    if name == "RealtimeConfig":
+        import_module(f"{__name__}.providers")  # so that it can tell in which of their classes a setting is
     value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
     return value
 

@@ -1,4 +1,4 @@
-"""What the application asks of the model: app -> model.
+"""Commands of the application to the model: app -> model.
 
 A command means the same on every provider; how it is said on the wire is the codec's business.
 """
@@ -119,7 +119,7 @@ class CancelResponse:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool answered.
+    """The answer of a tool.
 
     Attributes:
         call_id: from the ToolCallRequest.

@@ -8,7 +8,6 @@ that provider's own settings.
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Literal, TypeVar
 
 from voicecli.credentials import is_header_text
@@ -303,8 +302,7 @@ class RealtimeConfig(Settings):
 
     @classmethod
     def _unknown(cls, name: str, value: object) -> ConfigurationError:
-        # By name, and only to say where it belongs: nothing here knows of providers otherwise.
-        homes = import_module("voicecli.providers").settings_with(name)
+        homes = [kind.__name__ for kind in ProviderSettings.__subclasses__() if name in kind.hints()]
         if not homes:
             return super()._unknown(name, value)
         shown = value if isinstance(value, bool | int | float) else "..."  # it may be a key

@@ -1,4 +1,4 @@
-"""What happens in a conversation: model -> app.
+"""Events of a conversation: model -> app.
 
 One event means one thing on every provider. A recoverable error is an event (`ErrorOccurred`), a fatal one is
 an exception raised by the iteration.
@@ -117,7 +117,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TurnMetrics:
-    """How fast a turn was answered, in ms from the end of the user's turn; None where it did not happen.
+    """The latency of a turn's answer, in ms from the end of the user's turn; None where it did not happen.
 
     Attributes:
         first_audio_ms: until the first audio of the reply arrived.
@@ -211,7 +211,7 @@ class AudioDone:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptUpdate:
-    """What somebody says, as text.
+    """An utterance, as text.
 
     Attributes:
         role: who speaks.
@@ -309,7 +309,7 @@ class ResponseDone:
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """What the two sides of the conversation are doing now; told whenever either changes.
+    """The state of both sides of the conversation; told whenever either changes.
 
     Attributes:
         user: whether the user is speaking, as far as the provider or the session can hear.

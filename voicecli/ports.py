@@ -7,7 +7,7 @@ by `Capabilities`.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from voicecli.commands import Command
 from voicecli.config import ProviderSettings, RealtimeConfig
@@ -26,6 +26,7 @@ __all__ = [
     "FetchHeaders",
     "ModelInfo",
     "Provider",
+    "StartsUnconfirmed",
     "VoiceInfo",
 ]
 
@@ -66,7 +67,7 @@ class ModelInfo:
     name: str
     note: str = ""
     deprecated: str = ""
-    """When and why it goes away; "" while it stays."""
+    """The day on which it goes away, and why; "" while it stays."""
     prices: Prices | None = None
 
 
@@ -115,7 +116,7 @@ class Codec(Protocol):
     def url(self) -> str: ...
     @property
     def headers(self) -> Mapping[str, str]:
-        """Of the handshake, as far as they are known without asking anybody."""
+        """The headers of the handshake, as far as they are known without asking anybody."""
 
     @property
     def awaiting_reply(self) -> bool:
@@ -147,6 +148,21 @@ class Codec(Protocol):
 
     def closed(self, code: int, reason: str) -> RealtimeConnectionError:
         """The error for this close of the socket; 1006 when it just broke."""
+
+
+@runtime_checkable
+class StartsUnconfirmed(Protocol):
+    """A codec, besides, of a protocol some of whose servers never confirm the settings that begin a conversation.
+
+    Attributes:
+        confirmed_within_s: how long the connection waits for the SessionStarted, in seconds. As often as that passes
+            without one, it calls `start_unconfirmed()`.
+    """
+
+    confirmed_within_s: float
+
+    def start_unconfirmed(self) -> list[Event | Expiring]:
+        """Go on without what the server has not said: queue the next step, or return the SessionStarted."""
 
 
 class Connection(Protocol):

@@ -1,4 +1,4 @@
-"""What tokens cost."""
+"""Prices of tokens, and the cost of a Usage."""
 
 from dataclasses import dataclass, replace
 

@@ -1,6 +1,9 @@
 """Text that can be encoded: repairs what JSON, and the names of files, may hold beside it."""
 
-__all__ = ["valid_text"]
+__all__ = ["LONGEST_TEXT", "is_valid_text", "valid_text"]
+
+LONGEST_TEXT = 1_000_000
+"""Characters that may be said at once: a quarter of a million tokens, more than any speech-to-speech model holds."""
 
 
 def valid_text(text: str) -> str:
@@ -11,3 +14,8 @@ def valid_text(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def is_valid_text(text: str) -> bool:
+    """True when text can be encoded: Python puts a lone surrogate where the bytes of an argument are no UTF-8."""
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)

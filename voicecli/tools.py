@@ -27,7 +27,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class ToolSchema:
-    """How a function is offered to the model; `parameters` is a JSON schema of an object, without `$ref`."""
+    """A function as it is offered to the model; `parameters` is a JSON schema of an object, without `$ref`."""
 
     name: str
     description: str

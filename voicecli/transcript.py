@@ -1,4 +1,4 @@
-"""Who said what: folds events into ordered turns. Read by the screen, the log, exports and the server.
+"""The transcript: folds events into ordered turns. Read by the screen, the log, exports and the server.
 
 Also what a codec keeps to tell a new socket of the conversation so far.
 """

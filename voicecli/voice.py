@@ -144,7 +144,13 @@ class RealtimeVoice:
         connection: Connection = await self._provider.connect(
             ConversationSetup(self._config, tools=schemas, history=history)
         )
-        session = VoiceSession(connection, self._config, tools=self._tools, handlers=self._handlers, history=history)
+        try:
+            session = VoiceSession(
+                connection, self._config, tools=self._tools, handlers=self._handlers, history=history
+            )
+        except BaseException:
+            await connection.aclose()
+            raise
         try:
             await session.start()
             yield session

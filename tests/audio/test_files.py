@@ -295,11 +295,6 @@ class TestWhatCannotBeRead:
         with pytest.raises(AudioFormatError, match="Permission denied"):
             WavSource(path)
 
-    async def test_flac_in_a_pipe(self) -> None:
-        with piped(encoded("PCM_16", "FLAC")) as pipe, pytest.raises(AudioFormatError, match="flac") as caught:
-            await contents(WavSource(pipe))
-        assert "a WAV in a pipe" in caught.value.advice
-
     def test_raw_audio_without_its_rate(self, tmp_path: Path) -> None:
         for name in ("question.raw", "question.pcm"):
             (tmp_path / name).write_bytes(PCM)
@@ -307,7 +302,7 @@ class TestWhatCannotBeRead:
                 WavSource(tmp_path / name)
             assert "--input-rate" in caught.value.advice
 
-    @pytest.mark.parametrize("rate", [0, -8_000, 10**9])
+    @pytest.mark.parametrize("rate", [0, 1, -8_000, 10**9])
     def test_an_impossible_raw_rate(self, rate: int) -> None:
         with pytest.raises(ConfigurationError, match="sample rate"):
             WavSource(io.BytesIO(PCM), raw_rate=rate)

@@ -1,5 +1,6 @@
 """Bad input gets a message that names it, and its exit code; never a traceback."""
 
+import json
 import re
 import struct
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import DATA, ROOT, Voice, clean_environment
+from tests.loopback.openai_server import KEY, OpenAIServer
 
 QUESTION = str(DATA / "question.wav")
 
@@ -122,10 +124,111 @@ def test_bad_input(
 
 
 def test_standard_input_can_be_wrong_too(voice: Voice) -> None:
-    for stdin in (b"", b"Dear diary, " * 50):
+    for stdin, told in ((b"", "is empty"), (b"Dear diary, " * 50, "is no sound file")):
         result = voice("chat", "-p", "local", stdin=stdin)
         assert result.code == 2
-        assert re.search("standard input.* no sound file", result.stderr, re.IGNORECASE)
+        assert f"Standard input {told}" in result.stderr
+
+
+JSON_CASES = [
+    (["chat", "-i", "none.wav"], 2, "AudioFormatError", "none.wav"),
+    (["chat", "-i", "/dev/null"], 2, "AudioFormatError", "'/dev/null' is empty"),
+    (["chat", "-i", "caf\udce9.wav"], 2, "AudioFormatError", "No such file"),
+    (["chat", "-i", QUESTION, "-o", "no/r.wav"], 2, "AudioFormatError", "no/r.wav"),
+    (["chat", "-i", QUESTION, "--loud"], 2, "UsageError", "--loud"),
+    (["chat", "-i", QUESTION, "--silence-ms", "x"], 2, "UsageError", "--silence-ms"),
+    (["chat", "-i", QUESTION, "--silence-ms", "5"], 2, "UsageError", "from 100 to 10000"),
+    (["chat", "-i", QUESTION, "--input-rate", "1"], 2, "UsageError", "A sample rate of 1 Hz"),
+    (["chat", "-i", QUESTION, "--system", "caf\udce9"], 2, "UsageError", "--system: this is not UTF-8"),
+    (["send-text"], 2, "UsageError", "Missing argument"),
+    (["send-text", "Hi", "-p", "alexa"], 2, "UsageError", "alexa"),
+    (["send-text", "Hi", "-p", "openai"], 3, "ConfigurationError", "OPENAI_API_KEY"),
+    (["send-text", "Hi", "--tools", "t.py"], 3, "ToolError", "no file t.py"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "error", "told"), JSON_CASES, ids=[" ".join(c[0]) for c in JSON_CASES])
+def test_with_json_every_failure_has_its_line(
+    voice: Voice, arguments: list[str], code: int, error: str, told: str
+) -> None:
+    result = voice(*arguments, "--json", VOICE_PROVIDER="local")
+    assert result.code == code, result.stderr
+    (line,) = map(json.loads, result.lines)
+    assert (line["type"], line["error"], line["fatal"], line["exit_code"]) == ("error", error, True, code)
+    assert told in f"{line['message']} {line['advice']}"
+    assert line["time_ms"] >= 0
+    line["message"].encode()
+
+
+def test_a_name_of_json_is_no_wish_for_it(voice: Voice) -> None:
+    assert voice("chat", "-i", "none.wav", VOICE_PROVIDER="local").stdout == b""
+    assert voice("list-models", "alexa", "--json").stdout == b""
+
+
+def test_notices_about_the_input_are_told(voice: Voice, tmp_path: Path) -> None:
+    (tmp_path / "cut.wav").write_bytes(WAV[: len(WAV) * 9 // 10])
+    (tmp_path / "open.wav").write_bytes(WAV[:40] + bytes(4) + WAV[44:])
+    for name, told in (("cut.wav", ["input_truncated"]), ("open.wav", [])):
+        with OpenAIServer.in_thread() as server:
+            environment = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url}
+            result = voice("chat", "-i", name, "--json", **environment)
+        assert result.code == 0, result.stderr
+        lines = [json.loads(line) for line in result.lines]
+        assert [line["code"] for line in lines if line["type"] == "notice"] == told
+        assert any(line["type"] == "response_done" for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["chat", "-i", QUESTION, "--system", "caf\udce9"], "--system"),
+        (["chat", "-i", QUESTION, "--voice", "\udcff"], "--voice"),
+        (["chat", "-i", QUESTION, "--header", "X: \udcff"], "--header"),
+        (["chat", "-i", QUESTION, "-p", "\udcff"], "--provider"),
+        (["chat", "-i", QUESTION, "--llm", "\udcff"], "--llm"),
+        (["send-text", "caf\udce9"], "TEXT"),
+        (["list-models", "\udcff"], "PROVIDER"),
+        (["test-audio", "--input-device", "\udcff"], "--input-device"),
+    ],
+)
+def test_arguments_that_are_no_text(voice: Voice, arguments: list[str], told: str) -> None:
+    result = voice(*arguments, VOICE_PROVIDER="local")
+    assert result.code == 2, result.stderr
+    assert f"{told}: this is not UTF-8 text" in result.stderr
+
+
+def test_a_variable_that_is_no_text(voice: Voice) -> None:
+    result = voice("chat", "-i", QUESTION, VOICE_PROVIDER="\udcff")
+    assert result.code == 3, result.stderr
+    assert "VOICE_PROVIDER: this is not UTF-8 text" in result.stderr
+
+
+def test_files_may_have_any_name(voice: Voice, tmp_path: Path) -> None:
+    (tmp_path / "caf\udce9.wav").write_bytes(WAV)
+    (tmp_path / "caf\udce9.py").write_text("def quick() -> str:\n    return ''\n")
+    with OpenAIServer.in_thread() as server:
+        options = ["-i", "caf\udce9.wav", "-o", "th\udce9.wav", "--tools", "caf\udce9.py", "--debug", "d\udce9.jsonl"]
+        result = voice("chat", *options, OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.url)
+    assert result.code == 0, result.stderr
+    assert (tmp_path / "th\udce9.wav").stat().st_size > 44
+    assert (tmp_path / "d\udce9.jsonl").stat().st_size > 0
+
+
+def test_text_that_nobody_takes_is_not_even_read_to_its_end(tmp_path: Path) -> None:
+    """The writer has 70 MB, and gets rid of little of it."""
+    command = f"head -c 70000000 /dev/zero | tr '\\0' x | {sys.executable} -m voicecli send-text - -p local --json"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, cwd=tmp_path, env=clean_environment(), timeout=60)
+    assert done.returncode == 2
+    assert b"more than 1000000 bytes" in done.stderr
+    assert json.loads(done.stdout)["error"] == "UsageError"
+
+
+def test_a_number_that_python_does_not_read_is_no_defect(voice: Voice) -> None:
+    digits = "9" * 5_000
+    for command in (["chat", "-i", QUESTION, "--input-rate"], ["test-audio", "--input-device"]):
+        result = voice(*command, digits, VOICE_PROVIDER="local")
+        assert result.code in (2, 5), result.stderr
+        assert "defect" not in result.stderr
 
 
 def test_text_must_be_text(voice: Voice) -> None:

@@ -29,7 +29,7 @@ def seconds(path: Path) -> float:
 
 
 def heard(models: Models, path: Path) -> str:
-    """What the engine's ear understands of a recording."""
+    """The words that the engine's recogniser finds in a recording."""
     with wave.open(str(path)) as file:
         audio = resample_pcm16(file.readframes(file.getnframes()), file.getframerate(), 16_000)
     return asyncio.run(models.hearing.transcribe(audio))

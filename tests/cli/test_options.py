@@ -73,7 +73,7 @@ def test_a_wrong_value_is_told_by_its_option(
 
 
 def test_a_value_for_another_provider_is_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has it is told where options without effect are."""
+    """Settings whose providers are told where options without effect are."""
     assert config_of_line(monkeypatch, "-p", "local", "--noise-reduction", "far_field") == RealtimeConfig()
 
 
@@ -88,7 +88,7 @@ def test_what_cannot_be_written_is_told_by_its_option(
 def test_a_setting_that_is_not_on_the_command_line_is_no_usage_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What no option was given for, what the environment says, and what no option makes."""
+    """Fields without an option given, from the environment, and without an option at all."""
     for message, told in (
         ("llm_model: which model?", "voice: --llm-model: which model?\n"),
         ("OPENAI_BASE_URL: not a URL.", "voice: OPENAI_BASE_URL: not a URL.\n"),

@@ -27,7 +27,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
-    """What is said of the options of this `voice chat`."""
+    """The notices about the options of this `voice chat`."""
     found: list[list[str]] = []
 
     def recorded(choices: Choices, source: WavSource, *_: object, **__: object) -> None:

@@ -70,7 +70,7 @@ def numbers(peer: Peer) -> list[int]:
 
 
 def notices(events: list[Event]) -> list[str]:
-    """What was told about dropped audio."""
+    """The notices about dropped audio."""
     found = [event for event in events if isinstance(event, Notice)]
     assert all(notice.code == "audio_dropped" for notice in found)
     return [notice.message for notice in found]

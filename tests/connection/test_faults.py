@@ -1,4 +1,4 @@
-"""What goes wrong before and during a conversation: recovered with nothing lost, or one clear error."""
+"""Faults before and during a conversation: recovered with nothing lost, or one clear error."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""What never appears in a trace: told by settings and headers, or recognised by its looks."""
+"""Secrets that never appear in a trace: told by settings and headers, or recognised by its looks."""
 
 import json
 from collections.abc import Mapping

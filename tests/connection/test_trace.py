@@ -1,4 +1,4 @@
-"""What is written down, and what never is."""
+"""The trace: its content, and the secrets that never get into it."""
 
 import base64
 import json

@@ -10,6 +10,8 @@ from tests.conversation.scripted import MANUAL, SECOND, SERVER, conversation, un
 from tests.support.virtual_time import virtual_time
 from voicecli import RealtimeConfig, RealtimeVoice, VADMode
 from voicecli.commands import (
+    AnswerApproval,
+    ClearAudio,
     EndTurn,
     SendImage,
     SendText,
@@ -19,12 +21,16 @@ from voicecli.commands import (
 from voicecli.conversation.obligations import SIGN_OF_SPEECH_S
 from voicecli.errors import AudioFormatError, ConfigurationError, RealtimeError
 from voicecli.events import (
+    ApprovalRequest,
+    AudioChunk,
     ErrorOccurred,
     Notice,
     ResponseDone,
     ResponseStarted,
     SpeechStarted,
     SpeechStopped,
+    StateChanged,
+    TranscriptUpdate,
     Usage,
 )
 from voicecli.testing import ScriptedConnection, Step, reply, scripted_provider, tool_call
@@ -243,3 +249,112 @@ async def test_a_rate_must_be_positive() -> None:
     async with voice.connect() as session:
         with pytest.raises(ConfigurationError, match="sample_rate: 0"):
             await session.send_audio(SECOND, sample_rate=0)
+
+
+def said(response_id: str, text: str, *answers: str) -> list[Step]:
+    item = f"item of {response_id}"
+    return [
+        ResponseStarted(response_id, answers),
+        AudioChunk(SECOND, response_id, item),
+        TranscriptUpdate("assistant", item, text, final=True),
+        ResponseDone(response_id),
+    ]
+
+
+@virtual_time
+@pytest.mark.parametrize("named", [True, False], ids=["named", "unnamed"])
+@pytest.mark.parametrize("begun", [True, False], ids=["begun", "owed"])
+async def test_a_question_that_is_cancelled_gives_the_next_one_no_answer(begun: bool, named: bool) -> None:
+    voice, connection = conversation()
+    first = said("r1", "One.", "input_1") if named else said("r1", "One.")
+    async with voice.connect() as session:
+        asking = asyncio.create_task(session.ask("First?"))
+        await asyncio.sleep(1)
+        connection.play(first[:2] if begun else [])
+        await asyncio.sleep(0.1)
+        asking.cancel()
+        await asyncio.wait([asking])
+        assert asking.cancelled()
+        assert session.state.assistant == "listening"
+        assert [command.response_id for command in connection.cancelled] == ["r1" if begun else None]
+        if begun or named:  # otherwise the next response is taken for the one that was cancelled
+            connection.play(first[2:] if begun else first)
+        else:
+            connection.play([ResponseStarted("r1"), ResponseDone("r1", "cancelled")])
+        await asyncio.sleep(0.1)
+        asking = asyncio.create_task(session.ask("Second?"))
+        await asyncio.sleep(0.1)
+        connection.play(said("r2", "Two.", "input_2") if named else said("r2", "Two."))
+        response = await asking
+    assert (response.transcript, response.audio) == ("Two.", SECOND)
+
+
+@virtual_time
+async def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_ones() -> None:
+    voice, connection = conversation()
+    async with voice.connect() as session:
+        with pytest.raises(RealtimeError, match="No answer came"):
+            await session.ask("First?")
+        asking = asyncio.create_task(session.ask("Second?"))
+        await asyncio.sleep(1)
+        connection.play(said("r1", "One.", "input_1"))
+        await asyncio.sleep(1)
+        assert not asking.done()
+        connection.play(said("r2", "Two.", "input_2"))
+        response = await asking
+    assert (response.transcript, response.audio) == ("Two.", SECOND)
+
+
+@virtual_time
+@pytest.mark.parametrize("vad_mode", VADMode)
+async def test_an_utterance_that_breaks_off_is_taken_back(vad_mode: VADMode) -> None:
+    config = RealtimeConfig(vad_mode=vad_mode, response_timeout_s=5)
+    voice, connection = conversation(reply("Yes."), config=config)
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield SECOND
+        raise OSError("unplugged")
+
+    async with voice.connect() as session:
+        with pytest.raises(OSError, match="unplugged"):
+            await session.ask(broken())
+        assert connection.commands[-1] == ClearAudio()
+        assert not session.user_speaking
+        assert session.state == StateChanged("silent", "listening")
+        sent = len(connection.commands)
+        await session.send_audio(SECOND, wait=False)
+        await session.end_turn()
+        if vad_mode is VADMode.NONE:
+            assert isinstance(connection.commands[sent], StartTurn)
+
+
+@virtual_time
+async def test_a_call_that_needs_approval_is_declined_where_nobody_can_give_it() -> None:
+    voice, connection = conversation()
+    async with voice.connect() as session:
+        asking = asyncio.create_task(session.ask("Do it."))
+        await asyncio.sleep(1)
+        connection.play([ResponseStarted("r1"), ApprovalRequest("a", "tool", "{}", "server")])
+        await asyncio.sleep(1)
+        assert connection.commands[-1] == AnswerApproval("a", approve=False)
+        connection.play([ResponseDone("r1")])
+        await asking
+
+
+@virtual_time
+async def test_a_call_that_needs_approval_waits_for_whoever_reads_the_events() -> None:
+    voice, connection = conversation()
+    async with voice.connect() as session:
+        events = aiter(session)
+        asking = asyncio.create_task(session.ask("Do it."))
+        await asyncio.sleep(1)
+        connection.play([ResponseStarted("r1"), ApprovalRequest("a", "tool", "{}", "server")])
+        await asyncio.sleep(60)
+        assert not asking.done()
+        async for event in events:
+            if isinstance(event, ApprovalRequest):
+                await session.approve(event.approval_id)
+                break
+        assert connection.commands[-1] == AnswerApproval("a", approve=True)
+        connection.play([ResponseDone("r1")])
+        await asking

@@ -47,7 +47,7 @@ KEY = "sk-test-0123456789"
 
 @dataclass(frozen=True)
 class Message:
-    """What a server says, so many seconds after the message before it."""
+    """A message of a server, so many seconds after the one before it."""
 
     frame: Frame
     after_s: float = 0.0
@@ -194,7 +194,7 @@ PROVIDERS = {
 
 @dataclass
 class Outcome:
-    """What came of a script.
+    """The result of a script.
 
     Attributes:
         events: all that the program was told.
@@ -225,7 +225,7 @@ class Outcome:
 
     @property
     def words(self) -> dict[tuple[str, str], tuple[str, bool, bool]]:
-        """How each utterance was told in the end. What was heard of a reply is known to some milliseconds."""
+        """The last telling of each utterance. The heard part of a reply is known to some milliseconds."""
         return {
             (update.role, update.item_id): ("" if update.interrupted else update.text, update.final, update.interrupted)
             for update in self.of(TranscriptUpdate)
@@ -296,7 +296,7 @@ def play(name: str, messages: Sequence[Message], ends: Container[int], *, player
 
 
 def check_law(outcome: Outcome) -> None:
-    """What holds for any lawful sequence, however it is read."""
+    """Laws that hold for any legal sequence, however it is read."""
     begun: list[str] = []
     cut: set[str] = set()
     for event in outcome.events:

@@ -93,7 +93,7 @@ class Talk:
         self.give(STARTED)
 
     def give(self, *happened: Input) -> list[Action]:
-        """What is to be done about these, measurements and events aside."""
+        """The actions that follow from these, measurements and events aside."""
         before = len(self.actions)
         for each in happened:
             self.actions += self.floor.apply(each, self.now)

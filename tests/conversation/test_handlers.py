@@ -183,3 +183,24 @@ def test_a_program_without_logging_shows_the_traceback_once() -> None:
     assert done.stdout == ""
     assert done.stderr.count("Traceback") == 1
     assert done.stderr.count("on_transcript handler show failed: LookupError: oops") == 1
+
+
+@virtual_time
+async def test_a_handler_that_awaited_something_cancelled_goes_on_being_called() -> None:
+    heard: list[str] = []
+    errors: list[str] = []
+    talk = voice(reply("One two three."))
+
+    @talk.on_transcript
+    async def listen(text: str, is_final: bool) -> None:
+        heard.append(text)
+        if not is_final:
+            lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            lost.cancel()
+            await lost
+
+    talk.on_error(lambda error: errors.append(str(error)))
+    async with talk.connect() as session:
+        await session.send_text("Count.", wait=True)
+    assert heard == ["Count.", "One two", "One two three."]
+    assert errors == ["The on_transcript handler listen failed: CancelledError"]

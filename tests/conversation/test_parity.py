@@ -51,7 +51,7 @@ QUICK = Reconnect(first_delay_s=0.01, max_delay_s=0.01)
 
 @dataclass(frozen=True)
 class Say:
-    """What the model does with the next turn.
+    """The model's way with the next turn.
 
     Attributes:
         calls: tools called first, as (name, arguments).
@@ -227,7 +227,7 @@ async def collect(session: VoiceSession) -> list[Event]:
 
 
 def check_order(events: Sequence[Event]) -> None:
-    """What `voicecli.events` promises of every provider."""
+    """Check the promises that `voicecli.events` makes of every provider."""
     assert isinstance(events[-1], SessionEnded)
     running: str | None = None
     texts: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Where the listener is, by the clock."""
+"""The estimate of where the listener is, by the clock."""
 
 from voicecli.audio import Playhead
 from voicecli.conversation.playback_estimate import PlaybackEstimate

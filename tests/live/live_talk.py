@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tests.conftest import DATA
 from tests.loopback.openai_server import KEY
-from tests.virtual_audio import wait_until
+from tests.virtual_audio import Recording, wait_until
 from voicecli.audio import EchoMode, resample_pcm16
 from voicecli.audio.devices.speaker import Speaker
 from voicecli.cli.live import LiveConversation
@@ -26,12 +26,23 @@ from voicecli.providers import find_provider
 from voicecli.transcript import Turn
 from voicecli.voice import RealtimeVoice
 
-__all__ = ["FADE_MS", "RATE", "Heard", "Talk", "assistant_speech", "eventually", "sound_ms", "talking", "user_speech"]
+__all__ = [
+    "FADE_MS",
+    "RATE",
+    "Heard",
+    "Talk",
+    "all_of",
+    "assistant_speech",
+    "eventually",
+    "sound_ms",
+    "talking",
+    "user_speech",
+]
 
 RATE = 24_000
-"""Of all sound here, in Hz."""
+"""The rate of all sound here, in Hz."""
 FADE_MS = 12
-"""How long sound goes on after it was stopped."""
+"""The time that sound goes on after it was stopped."""
 _FLOOR = 100.0  # of the noise under all speech here: so its pauses differ from a silent device
 _HIGHEST_HZ = 3_000  # that is compared: above it, a recording whose clock is half a sample off looks different
 _SILENT = 30.0
@@ -60,7 +71,7 @@ class Talk:
 
     @property
     def played_ms(self) -> int:
-        """How much was heard of what is being played."""
+        """The heard part of the sound that is being played."""
         playhead = self.speaker.playhead
         return playhead.played_ms if playhead else 0
 
@@ -115,6 +126,12 @@ async def eventually(condition: Callable[[], bool], what: str, timeout_s: float 
     await asyncio.to_thread(wait_until, condition, what, timeout_s)
 
 
+async def all_of(recording: Recording) -> bytes:
+    """The recording when silence has followed what was played: the recorder is behind the loudspeaker."""
+    await eventually(lambda: sound_ms(recording.audio[-RATE // 5 * 2 :]) == 0, "the recorder has recorded all")
+    return recording.audio
+
+
 def user_speech() -> bytes:
     """A sentence of 1.9 s, and the silence that ends a turn."""
     return _speech("speech-16k.wav", 1.889) + bytes(RATE // 10 * 16)
@@ -139,13 +156,13 @@ def _samples(audio: bytes) -> _Samples:
 
 
 def sound_ms(recording: bytes) -> int:
-    """How long it is not silent, in steps of 2 ms."""
+    """The time for which it is not silent, in steps of 2 ms."""
     frames = _samples(recording)[: len(recording) // 2 // 48 * 48].reshape(-1, 48)
     return int((np.sqrt((frames**2).mean(axis=1)) > _SILENT).sum()) * 2
 
 
 class Heard:
-    """What a recording holds of a known sound, looked for in pieces of 50 ms.
+    """The part of a known sound that a recording holds, looked for in pieces of 50 ms.
 
     Attributes:
         found_ms: where in the sound the last piece ends that was found.
@@ -193,7 +210,7 @@ def _low(samples: _Samples) -> _Samples:
 
 
 def _find(piece: _Samples, within: _Samples, energy: _Samples) -> int | None:
-    """Where the piece is, or None when it is nowhere."""
+    """The place of the piece, or None when it is nowhere."""
     if len(within) < len(piece):
         return None
     size = 1 << (len(within) + len(piece)).bit_length()

@@ -14,6 +14,7 @@ from tests.live.live_talk import (
     FADE_MS,
     RATE,
     Heard,
+    all_of,
     assistant_speech,
     eventually,
     sound_ms,
@@ -31,7 +32,7 @@ pytest_plugins = ["tests.virtual_audio.fixture"]
 
 WORDS = " ".join(f"word{number}" for number in range(100))
 SELF_TALK_S = float(os.environ.get("VOICECLI_SELF_TALK_S", "7"))
-"""How long the assistant talks to itself: 120 to be sure."""
+"""The time that the assistant talks to itself, in seconds: 120 to be sure."""
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ async def test_the_assistant_does_not_interrupt_itself(sound_server: SoundServer
             talk.live.say("Tell me a story.")
             await eventually(lambda: talk.played_ms > 0, "the reply is heard")
             await talk.speaker.drain()
-            recorded = recording.audio
+            recorded = await all_of(recording)
     assert talk.of(SpeechStarted) == []
     assert talk.of(Interrupted) == []
     heard = Heard(recorded, reply)
@@ -120,7 +121,7 @@ async def test_a_cough_pauses_the_reply_which_goes_on_where_it_stopped(sound_ser
             await asyncio.to_thread(sound_server.say, cough, RATE)
             await eventually(lambda: len(talk.of(SpeechStopped)) == 1, "it was no speech")
             await talk.speaker.drain()
-            recorded = recording.audio
+            recorded = await all_of(recording)
     assert len(talk.of(SpeechStarted)) == 1
     assert talk.of(Interrupted) == []
     assert server.received("response.cancel") == server.received("conversation.item.truncate") == []

@@ -55,7 +55,7 @@ def environment(sound: SoundServer, **more: str) -> dict[str, str]:
 
 
 def loud_ms(audio: bytes, rate: int = RATE) -> int:
-    """How much of a recording is no silence, in 10 ms steps."""
+    """The part of a recording that is no silence, in 10 ms steps."""
     samples = np.frombuffer(audio, "<i2").astype(float)
     size = rate // 100
     frames = samples[: len(samples) // size * size].reshape(-1, size)
@@ -229,3 +229,27 @@ def test_it_ends_though_the_sound_server_hangs(tmux: Tmux, sound_server: SoundSe
             tmux.keys("C-c")
             screen = tmux.wait_for("status 130")
     assert "Traceback" not in screen
+
+
+def test_what_tools_print_becomes_lines_of_the_view(sound_server: SoundServer, tmux: Tmux, tmp_path: Path) -> None:
+    """Also what goes past Python: the view stays whole."""
+    (tmp_path / "noisy.py").write_text(
+        "import os, subprocess\n"
+        "print('noise: import')\n"
+        "def noisy() -> str:\n"
+        "    print('noise: print')\n"
+        "    os.write(1, b'noise: by its number\\n')\n"
+        "    subprocess.run(['echo', 'noise: a child'])\n"
+        "    return 'done'\n"
+    )
+    call = openai_server.Reply(text="", calls=(openai_server.Call(name="noisy", arguments="{}"),))
+    with OpenAIServer.in_thread(replies=[call, openai_server.Reply(text="All done.")]) as server:
+        variables = environment(sound_server, **keys_of(server))
+        tmux.run("voicecli", "chat", "--tools", str(tmp_path / "noisy.py"), environment=variables)
+        tmux.wait_for("Listening")
+        tmux.keys("t", "Go", "Enter")
+        screen = tmux.wait_for("All done.\n")
+        for noise in ("import", "print", "by its number", "a child"):
+            assert re.search(rf"^\W*noise: {noise}$", screen, re.MULTILINE), screen
+        tmux.keys("q")
+        assert "turn" in tmux.wait_for("status 0")

@@ -1,4 +1,4 @@
-"""What the user does in a live conversation, also while the provider is still dialled: in order, and nothing lost.
+"""Keys and speech of a live conversation, also while the provider is still dialled: in order, and nothing lost.
 
 The microphone's device is the test's; everything above it is the command's own.
 """
@@ -102,7 +102,7 @@ class Talk:
 
     @property
     def sent_ms(self) -> dict[int, int]:
-        """How much of each sample was sent."""
+        """The part of each sample that was sent."""
         values = memoryview(self.connection.audio).cast("h").tolist()
         return {value: values.count(value) * 1000 // RATE for value in dict.fromkeys(values)}
 

@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.live.live_talk import FADE_MS, RATE, Heard, assistant_speech, eventually, sound_ms, talking, user_speech
+from tests.live.live_talk import (
+    FADE_MS,
+    RATE,
+    Heard,
+    all_of,
+    assistant_speech,
+    eventually,
+    sound_ms,
+    talking,
+    user_speech,
+)
 from tests.loopback.faulty import tcp_server
 from tests.loopback.openai_server import OpenAIServer, Reply
 from tests.virtual_audio import SoundServer
@@ -88,7 +98,7 @@ async def test_what_a_bad_network_delivers_is_heard_whole_and_once(sound_server:
             talk.live.say("Tell me a story.")
             await eventually(lambda: bool(talk.of(ResponseDone)), "the reply has arrived")
             await talk.speaker.drain()
-            recorded = recording.audio
+            recorded = await all_of(recording)
         stats = talk.speaker.stats
     heard = Heard(recorded, reply)
     assert heard.found_ms == 4_000
@@ -143,6 +153,6 @@ async def test_the_conversation_outlives_its_devices(sound_server: SoundServer, 
             await asyncio.to_thread(sound_server.say, user_speech(), RATE)
             await eventually(lambda: len(talk.of(ResponseDone)) == 2, "the user is answered")
             await talk.speaker.drain()
-            assert Heard(recording.audio, answer).found_ms >= 900
+            assert Heard(await all_of(recording), answer).found_ms >= 900
     (cut,) = server.received("conversation.item.truncate")
     assert stopped_at < cut["audio_end_ms"] < 20_000

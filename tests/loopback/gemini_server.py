@@ -32,7 +32,7 @@ Stage = Literal["before_setup", "idle", "user_speaking", "mid_response", "mid_to
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What befalls a connection that reaches a stage.
+    """A fault of a connection that reaches a stage.
 
     Attributes:
         close: a close code; None breaks the TCP connection.
@@ -194,8 +194,11 @@ class _Talk:
 
     async def _speak(self) -> None:
         with contextlib.suppress(ConnectionClosed):
+            began = asyncio.get_running_loop().time()
             while frames := self._session.step():
                 await self._send(frames)
+                if self._server.google.holds_end and frames[0].get("serverContent", {}).get("generationComplete"):
+                    await self._play(began)
                 if any("modelTurn" in frame.get("serverContent", {}) for frame in frames) and await self._befalls(
                     "mid_response"
                 ):
@@ -203,6 +206,12 @@ class _Talk:
                 if any("toolCall" in frame for frame in frames) and await self._befalls("mid_tool"):
                     return
                 await asyncio.sleep(self._server.delay_s)
+
+    async def _play(self, began: float) -> None:
+        """Wait until what was said since then would have been heard, or is interrupted."""
+        time = asyncio.get_running_loop().time
+        while self._session.replying and time() < began + self._session.played_s:
+            await asyncio.sleep(0.5)
 
     async def _send(self, frames: Iterable[Frame]) -> None:
         for frame in frames:

@@ -45,7 +45,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What the model does next.
+    """The next thing that the model does.
 
     Attributes:
         text: what it says, before any calls; "" for nothing.
@@ -72,7 +72,7 @@ class Reply:
 
 @dataclass
 class Google:
-    """What outlives a socket.
+    """The part of a conversation that outlives a socket.
 
     Attributes:
         replies: what the model does, in order; then it greets.
@@ -82,6 +82,7 @@ class Google:
         gives_handles: whether they are given.
         late_words: whether the user's words come after the reply has begun.
         finished: whether transcripts say that they are.
+        holds_end: whether turnComplete waits until the reply would have been played.
     """
 
     replies: deque[Reply] = field(default_factory=deque)
@@ -91,6 +92,7 @@ class Google:
     gives_handles: bool = True
     late_words: bool = False
     finished: bool = False
+    holds_end: bool = False
     ids: Iterator[int] = field(default_factory=lambda: count(1))
 
 
@@ -125,6 +127,7 @@ class GeminiSession:
         self._loud = self._quiet = 0
         self._steps: Iterator[list[Frame]] | None = None
         self._said = ""
+        self.played_s = 0.0  # how long the sound of the reply lasts
         self._words = ""
         self._tokens_in = 0
         self._follow_up: list[str] = []
@@ -133,7 +136,7 @@ class GeminiSession:
     # -- what the client sends
 
     def receive(self, message: str | bytes) -> list[Frame]:
-        """What answers a message at once."""
+        """The messages that answer one at once."""
         try:
             key, body = check_client_frame(json.loads(message))
             self.received.append({key: body})
@@ -365,6 +368,7 @@ class GeminiSession:
 
     def _speak(self, reply: Reply) -> Iterator[list[Frame]]:
         self.replying = True
+        self.played_s = 0.0
         words, self._words = self._words, ""
         if words and not self.google.late_words:
             yield self._input_words(words)
@@ -413,6 +417,7 @@ class GeminiSession:
             sound = {"modelTurn": {"role": "model", "parts": [{"inlineData": blob}]}}
             said = {"outputTranscription": {"text": share}} if share else {}
             self._said += share
+            self.played_s += len(piece) / OUTPUT_BYTES_PER_MS / 1000
             if reply.together:
                 yield [self._content(**sound, **said)]
             else:

@@ -1,4 +1,4 @@
-"""What a loopback model is told to do, and what a session begins with."""
+"""Scripts for a loopback model, and the beginning of its session."""
 
 import time
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class McpCall:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What the model does next.
+    """The next thing that the model does.
 
     Attributes:
         text: what it says; "" for nothing.

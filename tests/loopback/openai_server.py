@@ -26,7 +26,7 @@ Stage = Literal["before_created", "before_updated", "idle", "user_speaking", "mi
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What befalls a connection that reaches a stage.
+    """A fault of a connection that reaches a stage.
 
     Attributes:
         close: a close code; None breaks the TCP connection.

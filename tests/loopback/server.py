@@ -1,4 +1,4 @@
-"""What the providers' loopback servers share: a WebSocket server that checks its clients' manners at the end."""
+"""The shared part of the providers' loopback servers: a WebSocket server that checks its clients' conduct."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What was heard of items that were cut off."""
+"""The part of items that was heard before they were cut off."""
 
 import pytest
 from hypothesis import given

@@ -17,7 +17,7 @@ __all__ = ["CHROMIUM", "Page", "open_page"]
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
-"""Where it is installed, or None."""
+"""The path of the browser, or None."""
 
 # It asks nobody for anything, and its microphone is one that beeps.
 _OPTIONS = [

@@ -46,7 +46,7 @@ class CodecConnection:
         return self.frames[before:]
 
     def tell(self, *events: Event) -> None:
-        """What the connection itself says."""
+        """Tell an event of the connection itself."""
         self._inbox.put(list(events))
 
     def flush(self) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ COMMANDS: list[str] = re.findall(r"^voice .*$", RECIPE, re.MULTILINE)
 
 
 def install(folder: Path, package: str, modules: Mapping[str, str], **points: str) -> None:
-    """What an installer leaves behind: modules, and metadata with entry points of the group.
+    """The files that an installer leaves behind: modules, and metadata with entry points of the group.
 
     Args:
         folder: to be on `sys.path`.

@@ -31,7 +31,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
     @property
     def now(self) -> float:
-        """What the clock shows, in seconds."""
+        """The time by the clock, in seconds."""
         return self._now if self._stands else self._now + time.monotonic() - self._looked_at
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:

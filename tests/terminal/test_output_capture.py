@@ -3,6 +3,7 @@
 import asyncio
 import io
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -154,3 +155,33 @@ async def test_the_stream_can_be_handed_to_another_program(monkeypatch: pytest.M
             child = [sys.executable, "-c", "print('child')"]
             await asyncio.to_thread(subprocess.run, child, stdout=sys.stdout, check=True)
     assert (tmp_path / "out").read_text() == "child\n"
+
+
+async def test_what_goes_past_python_is_told_too(capfd: pytest.CaptureFixture[str]) -> None:
+    """By descriptor 1: from C libraries, and from programs that tools start."""
+    lines: list[str] = []
+    with printed_lines(lines.extend):
+        os.write(1, "grüß dich\n".encode())
+        child = [sys.executable, "-c", "print('child')"]
+        await asyncio.to_thread(subprocess.run, child, check=True)
+        os.write(1, b"no end")
+    assert await told(lines, 3) == ["grüß dich", "child", "no end"]
+    os.write(1, b"afterwards\n")
+    assert capfd.readouterr().out == "afterwards\n"
+
+
+async def test_a_program_that_goes_on_holds_nothing_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It writes to what there was before, when the view is gone."""
+    with (tmp_path / "out").open("w", buffering=1) as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        lines: list[str] = []
+        program = "import sys; print('one', flush=True); sys.stdin.read(); print('two')"
+        with printed_lines(lines.extend):
+            child = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdin=subprocess.PIPE)
+            await told(lines, 1)
+        await child.communicate(b"")
+        for thread in threading.enumerate():
+            if thread.name == "voicecli-printed":
+                thread.join(10)
+    assert lines == ["one"]
+    assert (tmp_path / "out").read_text() == "two\n"

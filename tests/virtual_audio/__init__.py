@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["PACKAGES", "SoundServer", "is_installed", "wait_until"]
+__all__ = ["PACKAGES", "Recording", "SoundServer", "is_installed", "wait_until"]
 
 PACKAGES = ("pulseaudio", "pulseaudio-utils", "libasound2-plugins", "libportaudio2")
-"""What a Debian or Ubuntu machine needs."""
+"""The packages that a Debian or Ubuntu machine needs."""
 
 RATE = 48_000
 
@@ -71,7 +71,7 @@ class SoundServer:
             "PULSE_RUNTIME_PATH": str(directory),
             "ALSA_CONFIG_PATH": str(directory / "asound.conf"),
         }
-        """What a program needs to be set to use it."""
+        """The environment of a program that uses it."""
         (directory / "client.conf").write_text(_CLIENT.format(cookie=directory / "cookie"))
         self._configure()
 
@@ -213,7 +213,7 @@ class SoundServer:
 
 
 class Recording:
-    """What was recorded so far."""
+    """The recording so far."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

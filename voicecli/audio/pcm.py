@@ -27,7 +27,8 @@ SILENCE_DBFS = -96.0
 """The level of silence, in dBFS: the range of 16 bits."""
 
 _FULL_SCALE = 32768
-_HIGHEST_RATE = 768_000  # of any converter on the market; a higher one comes from a damaged header
+# The highest of any converter on the market; and far below what speech needs. Others come from a damaged header.
+_LOWEST_RATE, _HIGHEST_RATE = 1_000, 768_000
 
 # The streaming filter. A Kaiser window's transition is as wide as the filter is short (Kaiser's formula, below):
 # 2.5 ms each side need 1.3 kHz, so that 24 kHz keeps everything up to 10.7 kHz and 16 kHz up to 6.7 kHz.
@@ -254,10 +255,10 @@ def _kaiser_bank(half: int, stop: float, phases: int) -> Samples:
 def check_rates(*rates: int) -> None:
     """Raise ConfigurationError for a sample rate, in Hz, that cannot be."""
     for rate in rates:
-        if type(rate) is not int or not 0 < rate <= _HIGHEST_RATE:
+        if type(rate) is not int or not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
             raise ConfigurationError(
                 f"A sample rate of {rate!r} Hz is not possible.",
-                advice=f"Give a whole number up to {_HIGHEST_RATE}, such as 16000, 24000 or 48000.",
+                advice=f"Give a whole number from {_LOWEST_RATE} to {_HIGHEST_RATE}, such as 16000, 24000 or 48000.",
             )
 
 

@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
+from voicecli.cli import standard_output
 from voicecli.cli.exit import DISK_FULL, ExitStatus, status_of
 
 __all__ = ["ExitStatus", "execute", "main"]
@@ -15,7 +16,8 @@ __all__ = ["ExitStatus", "execute", "main"]
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command and exit."""
-    status = execute(args)
+    # Standard output is not given back: what ends with the process may still write to it.
+    status = _execute(args)
     sound = sys.modules.get("voicecli.audio.devices.portaudio")
     if sound is not None and not sound.PORTAUDIO.shut_down():
         with contextlib.suppress(OSError, ValueError):
@@ -27,6 +29,13 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def execute(args: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
+    try:
+        return _execute(args)
+    finally:
+        standard_output.give_back()
+
+
+def _execute(args: Sequence[str] | None) -> int:
     import typer
 
     from voicecli.cli.app import app
@@ -39,22 +48,29 @@ def execute(args: Sequence[str] | None = None) -> int:
             # Without standalone mode typer returns what `typer.Exit` carries instead of exiting by itself.
             status = app(args, standalone_mode=False)
         finally:
-            sys.stdout.flush()
+            standard_output.own_stdout().flush()
     except (BrokenPipeError, SystemExit):
         # Whoever read our output has enough; typer, where it notices first, exits. Python flushes once more at its
-        # end: give it a place to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # end.
+        standard_output.drop()
         return ExitStatus.OK
     except (typer.Abort, KeyboardInterrupt):
         return ExitStatus.INTERRUPTED
     except Exception as error:
-        if isinstance(error, click_exception):
+        status = status_of(error)
+        is_usage = isinstance(error, click_exception)
+        if _wants_json_lines(sys.argv[1:] if args is None else args):
+            message = error.format_message() if is_usage else ""  # type: ignore[attr-defined]
+            _write_json_line(error, message, status)
+        if is_usage:
             shown = io.StringIO()
             error.show(shown)  # type: ignore[attr-defined]
             _complain(shown.getvalue())
         else:
             _report(error)
-        return status_of(error)
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            standard_output.drop()  # else what has no room is tried once more when Python ends
+        return status
     return status if isinstance(status, int) else ExitStatus.OK
 
 
@@ -67,6 +83,29 @@ def _prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _wants_json_lines(args: Sequence[str]) -> bool:
+    """True when a program reads JSON lines, also where the command line is so wrong that it was not parsed."""
+    command = next((arg for arg in args if not arg.startswith("-")), None)
+    options = args[: args.index("--")] if "--" in args else args
+    return command in ("chat", "send-text") and "--json" in options
+
+
+def _write_json_line(error: Exception, usage: str, status: ExitStatus) -> None:
+    """Tell a program that the command fails, as the last line.
+
+    Args:
+        usage: what is wrong with the command line, if that is.
+    """
+    from voicecli.cli.output import JsonLines
+
+    name = "UsageError" if usage else type(error).__name__
+    lines = JsonLines(standard_output.own_stdout(), standard_output.started())
+    try:
+        lines.failed(name, usage or getattr(error, "message", str(error)), getattr(error, "advice", ""), status)
+    except OSError:
+        standard_output.drop()
 
 
 def _report(error: Exception) -> None:

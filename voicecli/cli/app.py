@@ -5,9 +5,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from voicecli._version import __version__
+from voicecli.errors import ConfigurationError
+from voicecli.text import is_valid_text
 
 if TYPE_CHECKING:
     from voicecli.ports import Provider
@@ -41,8 +43,25 @@ def load_command(name: str, plugin: "Provider | None" = None) -> Any:
     single = typer.Typer(
         add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
     )
-    single.command(name)(function)
+    single.command(name, cls=_Command)(function)
     return typer.main.get_command(single)
+
+
+class _Command(TyperCommand):
+    def invoke(self, ctx: Any) -> Any:
+        for parameter in self.params:
+            value = ctx.params.get(parameter.name)
+            texts = [text for text in (value if isinstance(value, list | tuple) else [value]) if isinstance(text, str)]
+            # Names of files may hold any bytes. Paths are no strings here.
+            if all(map(is_valid_text, texts)) or "FILE" in (parameter.metavar or ""):
+                continue
+            source = ctx.get_parameter_source(parameter.name)
+            if source is not None and source.name == "ENVIRONMENT":
+                raise ConfigurationError(f"{parameter.envvar}: this is not UTF-8 text.", advice="Set it anew.")
+            is_argument = parameter.param_type_name == "argument"
+            hint = (parameter.name or "").upper() if is_argument else parameter.opts[0]
+            raise typer.BadParameter("this is not UTF-8 text", param_hint=hint, ctx=ctx)
+        return super().invoke(ctx)
 
 
 class _Commands(TyperGroup):
@@ -56,8 +75,11 @@ class _Commands(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None and any(parameter.name == "provider" for parameter in command.get_params(ctx)):
             from voicecli.cli.options import chosen_plugin
+            from voicecli.cli.standard_output import diverted
 
-            if (plugin := chosen_plugin(command, rest)) is not None:
+            with diverted():
+                plugin = chosen_plugin(command, rest)
+            if plugin is not None:
                 command = load_command(args[0], plugin)
         return name, command, rest
 

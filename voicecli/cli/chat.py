@@ -8,7 +8,9 @@ import typer
 from voicecli.audio import EchoMode
 from voicecli.cli.exit import ExitStatus
 from voicecli.cli.options import Choices, Devices
+from voicecli.cli.standard_output import own_stdout
 from voicecli.errors import ConfigurationError
+from voicecli.text import LONGEST_TEXT
 
 __all__ = ["chat", "send_text"]
 
@@ -81,12 +83,14 @@ def send_text(
 ) -> ExitStatus:
     """Say something in writing; the answer comes as text and sound."""
     if text == "-":
+        written = sys.stdin.buffer.read(LONGEST_TEXT + 1)
+        if len(written) > LONGEST_TEXT:
+            told = f"standard input has more than {LONGEST_TEXT} bytes of text, and no model takes as many at once"
+            raise typer.BadParameter(told, param_hint="TEXT")
         try:
-            text = sys.stdin.buffer.read().decode("utf-8")
+            text = written.decode("utf-8")
         except UnicodeDecodeError as error:
             raise typer.BadParameter("standard input is not UTF-8 text", param_hint="TEXT") from error
-    elif not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        raise typer.BadParameter("this is not UTF-8 text", param_hint="TEXT")
     if not text.strip():
         raise typer.BadParameter("there is nothing to say", param_hint="TEXT")
     output = _output(output, as_json)
@@ -100,12 +104,13 @@ def _output(output: str | None, as_json: bool) -> str | None:
     if output == "-":
         if as_json:
             raise typer.BadParameter("sound and --json cannot both go to standard output", param_hint="--output")
-        if sys.stdout.isatty():
+        if own_stdout().isatty():
             raise typer.BadParameter("this is a terminal; name a file, or pipe it on", param_hint="--output")
-    if output is None and not as_json and not sys.stdout.isatty():
+    if output is None and not as_json and not own_stdout().isatty():
         return "-"
     return output
 
 
 def _device(name: str | None) -> str | int | None:
-    return int(name) if name is not None and name.isdecimal() else name
+    # A number with more digits is no device's; Python refuses to read one with thousands.
+    return int(name) if name is not None and name.isdecimal() and len(name) < 10 else name

@@ -3,7 +3,6 @@
 import asyncio
 import functools
 import logging
-import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Coroutine
@@ -17,6 +16,7 @@ from voicecli.audio.echo.control import EchoControl, make_echo_control
 from voicecli.audio.meter import Meter
 from voicecli.cli.live_input import LiveInput
 from voicecli.cli.options import Devices
+from voicecli.cli.standard_output import columns, own_stdout
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.duplex import Observer, converse
 from voicecli.conversation.session import VoiceSession
@@ -67,12 +67,12 @@ async def talk(
                 await live.hold(voice, observers)
                 return False
             try:
-                async with LiveView(view, live, audio=live.audio) as shown:
+                async with LiveView(view, live, audio=live.audio, stdin=sys.stdin, stdout=own_stdout()) as shown:
                     with printed_lines(lambda lines: view.apply(Notice("printed", "\n".join(lines)))):
                         await live.hold(voice, [view.apply])
             finally:
                 if summary := view.summary():
-                    sys.stdout.write(textwrap.fill(summary, shutil.get_terminal_size().columns) + "\n")
+                    own_stdout().write(textwrap.fill(summary, columns()) + "\n")
         return shown.interrupted
     finally:
         await live.aclose()

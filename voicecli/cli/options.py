@@ -15,6 +15,7 @@ import typer
 from voicecli.audio import EchoMode
 from voicecli.cli.exit import ExitStatus
 from voicecli.cli.setting_options import Option, make_config, setting_options
+from voicecli.cli.standard_output import keep
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.ports import Provider
@@ -101,6 +102,8 @@ def with_conversation_options(
 
     @functools.wraps(command)
     def wrapper(ctx: typer.Context, **values: Any) -> ExitStatus:
+        # Before providers and tools are loaded, which may print.
+        keep()
         with named_by_options(ctx, options):
             given = frozenset(name for name in ctx.params if _source(ctx, name) == "COMMANDLINE")
             for_options = {parameter.name: values.pop(parameter.name) for parameter in made}

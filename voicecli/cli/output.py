@@ -27,20 +27,22 @@ from voicecli.events import (
 from voicecli.terminal.printable import printable
 from voicecli.terminal.reasons import reason_words
 from voicecli.terminal.summary import ConversationSummary
+from voicecli.text import valid_text
 
 __all__ = ["JsonLines", "PlainLines"]
 
 
 class JsonLines:
-    """One JSON object a line for each event. Times are in ms since it was made.
+    """One JSON object a line for each event. Times are in ms since the start.
 
     Args:
         stream: takes the lines; each is flushed, so that a pipe sees it at once.
+        start: when the command began, by `time.monotonic`; None for now.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, start: float | None = None) -> None:
         self._stream = stream
-        self._start = time.monotonic()
+        self._start = time.monotonic() if start is None else start
         self._summary = ConversationSummary()
 
     def __call__(self, event: Event) -> None:
@@ -49,9 +51,15 @@ class JsonLines:
         if line is not None:
             self._write(line)
 
-    def failed(self, error: RealtimeError) -> None:
-        """The conversation ended by this error."""
-        self._write({"type": "error", **_error(error), "fatal": True})
+    def failed(self, name: str, message: str, advice: str, status: int) -> None:
+        """Tell that the command fails.
+
+        Args:
+            name: of the error's class.
+            status: the exit code.
+        """
+        error = {"error": name, "message": valid_text(message), "advice": valid_text(advice)}
+        self._write({"type": "error", **error, "fatal": True, "exit_code": status})
 
     def _write(self, line: dict[str, Any]) -> None:
         line = {"type": line.pop("type"), "time_ms": round((time.monotonic() - self._start) * 1000), **line}

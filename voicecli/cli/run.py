@@ -2,8 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from voicecli.audio.files.sink import WavSink
 from voicecli.audio.files.source import WavSource
@@ -11,6 +9,7 @@ from voicecli.cli.exit import ExitStatus, status_of
 from voicecli.cli.options import Choices, Devices
 from voicecli.cli.output import JsonLines, PlainLines
 from voicecli.cli.prepare import prepare
+from voicecli.cli.standard_output import own_descriptor, own_stdout, started
 from voicecli.cli.tool_file import load_tools
 from voicecli.cli.unused import unused_options
 from voicecli.config import VADMode
@@ -60,18 +59,17 @@ def run_conversation(
     """
     voice = _voice(choices)
     # Standard output carries the sound when that is piped on; words then go to standard error.
-    words = None if output == "-" else sys.stdout
-    lines: list[Observer] = [JsonLines(sys.stdout) if as_json else PlainLines(words, quiet=quiet)]
+    words = None if output == "-" else own_stdout()
+    lines: list[Observer] = [JsonLines(own_stdout(), started()) if as_json else PlainLines(words, quiet=quiet)]
     unanswered = _UnansweredTurns()
     _tell_unused(unused_options(choices, spoken=isinstance(source, WavSource)), lines)
-    with _failures_as_json(lines):
-        sink = None
-        if output is not None:
-            # Before anything is asked of the provider: an answer must not be lost because it cannot be written.
-            rate = choices.provider.capabilities.output_rate
-            sink = WavSink(output, rate, source=source if isinstance(source, WavSource) else None)
-        prepare(choices)
-        asyncio.run(_converse(voice, source, sink, [*lines, unanswered]))
+    sink = None
+    if output is not None:
+        # Before anything is asked of the provider: an answer must not be lost because it cannot be written.
+        file = source if isinstance(source, WavSource) else None
+        sink = WavSink(output, choices.provider.capabilities.output_rate, source=file, stdout=own_descriptor())
+    prepare(choices)
+    asyncio.run(_converse(voice, source, sink, [*lines, unanswered]))
     return unanswered.status
 
 
@@ -92,19 +90,20 @@ def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json:
     capabilities = choices.provider.capabilities
     lines: list[Observer] = []
     if as_json:
-        lines = [JsonLines(sys.stdout)]
-    elif quiet or output == "-" or not can_show(sys.stdin, sys.stdout):
-        lines = [PlainLines(None if output == "-" else sys.stdout, quiet=quiet, live=True)]
+        lines = [JsonLines(own_stdout(), started())]
+    elif quiet or output == "-" or not can_show(sys.stdin, own_stdout()):
+        lines = [PlainLines(None if output == "-" else own_stdout(), quiet=quiet, live=True)]
     if lines and choices.config.vad_mode is VADMode.NONE:
         raise ConfigurationError(
             "vad_mode: only the live view has a key to talk with.", advice="Choose server or client, or show the view."
         )
     # Before the view takes the terminal.
     _tell_unused(unused_options(choices, live=True, output=output), lines or [PlainLines(None)])
-    with _failures_as_json(lines):
-        prepare(choices)
-        sink = WavSink(output, capabilities.output_rate) if output is not None else None
-        interrupted = asyncio.run(talk(voice, capabilities, devices, lines, sink=sink))
+    prepare(choices)
+    sink = None
+    if output is not None:
+        sink = WavSink(output, capabilities.output_rate, stdout=own_descriptor())
+    interrupted = asyncio.run(talk(voice, capabilities, devices, lines, sink=sink))
     if interrupted:
         raise KeyboardInterrupt
 
@@ -116,20 +115,12 @@ def _voice(choices: Choices) -> RealtimeVoice:
 
 def _tell_unused(options: list[str], lines: list[Observer]) -> None:
     for option in options:
-        for line in lines:
-            line(Notice("setting_ignored", option))
+        _tell(Notice("setting_ignored", option), lines)
 
 
-@contextmanager
-def _failures_as_json(lines: list[Observer]) -> Iterator[None]:
-    """A failure is one more line for whoever reads JSON."""
-    try:
-        yield
-    except RealtimeError as error:
-        for line in lines:
-            if isinstance(line, JsonLines):
-                line.failed(error)
-        raise
+def _tell(event: Event, observers: list[Observer]) -> None:
+    for observer in observers:
+        observer(event)
 
 
 async def _converse(
@@ -137,6 +128,7 @@ async def _converse(
 ) -> None:
     try:
         if isinstance(source, WavSource):
+            source.on_notice = lambda code, message: _tell(Notice(code, message), observers)
             await source.open()
         async with voice.connect() as session:
             await converse(session, source, sink, observers)

@@ -32,6 +32,8 @@ MAX_MESSAGE_BYTES = 64 * 2**20
 # (24 kHz in base64): what lies there can be neither dropped nor kept for the next socket.
 _WRITE_BUFFER_BYTES = 16 * 2**10
 _KERNEL_BUFFER_BYTES = 32 * 2**10
+# Several round trips around the world.
+_BRIEFLY_S = 0.5
 # Variables that name more certificates to trust. OpenSSL itself reads SSL_CERT_FILE and SSL_CERT_DIR.
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _OPENSSL_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -102,12 +104,17 @@ async def dial(codec: Codec, headers: Mapping[str, str]) -> Socket:
     return opened
 
 
-async def hang_up(opened: Socket, *, gracefully: bool = False) -> None:
-    """Close the socket; `gracefully` says goodbye first, for at most about a second."""
-    if gracefully:
+async def hang_up(opened: Socket, *, patiently: bool = True) -> None:
+    """Close the socket, with a goodbye if it is open.
+
+    Args:
+        patiently: wait for the other end to say goodbye, for at most about a second; otherwise only for as long as a
+            healthy one needs.
+    """
+    if opened.is_open:
         # close() has a timeout for the answer, but would wait for ever to say goodbye into a full send buffer.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_TIMEOUT_S * 1.5):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S * 1.5 if patiently else _BRIEFLY_S):
                 await opened.close()
     opened.transport.abort()
     await opened.wait_closed()

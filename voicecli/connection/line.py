@@ -12,8 +12,9 @@ from voicecli.connection.liveness import Liveness
 from voicecli.connection.sender import Sender
 from voicecli.connection.socket import Socket
 from voicecli.errors import ProtocolError, RealtimeConnectionError
-from voicecli.events import ErrorOccurred, Event, SessionStarted
-from voicecli.ports import Codec, Expiring
+from voicecli.events import AudioChunk, ErrorOccurred, Event, Interrupted, ResponseDone, SessionStarted
+from voicecli.pcm16 import PcmFormat
+from voicecli.ports import Codec, Expiring, StartsUnconfirmed
 
 __all__ = ["Line"]
 
@@ -27,6 +28,7 @@ class Line:
     Args:
         deliver: passes events on, which together hold so many bytes; may raise RealtimeConnectionError.
         trace: the frame log, if there is one.
+        output_rate: of the reply's audio, in Hz.
     """
 
     def __init__(
@@ -37,15 +39,17 @@ class Line:
         liveness: Liveness,
         deliver: Callable[[list[Event], int], None],
         trace: FrameLog | None,
+        output_rate: int,
     ) -> None:
         self.socket = socket
+        self._sound = PcmFormat(output_rate)
         self._codec = codec
         self._sender = sender
         self._liveness = liveness
         self._deliver = deliver
         self._trace = trace
         self._before_start: list[Event] | None = []  # told before the SessionStarted; None when that has come
-        self._graceful = False
+        self._patient = True  # a dead line is not waited for
         loop = asyncio.get_running_loop()
         self._started: asyncio.Future[None] = loop.create_future()
         self._ended: asyncio.Future[RealtimeConnectionError | None] = loop.create_future()
@@ -54,8 +58,12 @@ class Line:
         """Open the conversation; returns when the provider is ready. Raises RealtimeConnectionError."""
         self._sender.begin(self.socket)
         self.socket.listen(self._on_message, self._on_closed)
+        codec = self._codec
+        within_s = codec.confirmed_within_s if isinstance(codec, StartsUnconfirmed) else None
         futures: set[asyncio.Future[Any]] = {self._started, self._ended}
-        await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+        while not (await asyncio.wait(futures, timeout=within_s, return_when=asyncio.FIRST_COMPLETED))[0]:
+            assert isinstance(codec, StartsUnconfirmed)
+            self._take(codec.start_unconfirmed, 0)
         if not self._started.done() and (error := self._ended.result()) is not None:
             raise error
 
@@ -64,20 +72,17 @@ class Line:
         tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._watch())]
         try:
             lost = await self._ended
-            self._graceful = lost is None
+            self._patient = lost is None or not lost.retryable
             return lost
-        except asyncio.CancelledError:
-            self._graceful = True
-            raise
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
 
     async def aclose(self) -> None:
-        """Close the socket: with a goodbye when it is the client that leaves."""
+        """Close the socket with a goodbye: a provider keeps a conversation, and may bill it, until it is told."""
         self._end(None)
-        await hang_up(self.socket, gracefully=self._graceful)
+        await hang_up(self.socket, patiently=self._patient)
 
     # Reading. Called by the socket, hence nothing may be raised.
 
@@ -87,8 +92,11 @@ class Line:
         self._liveness.message_came()
         if self._trace is not None:
             self._trace.received(message)
+        self._take(lambda: self._receive(message), len(message))
+
+    def _take(self, events: Callable[[], list[Event | Expiring]], size: int) -> None:
         try:
-            self._pass_on(self._receive(message), len(message))
+            self._pass_on(events(), size)
         except RealtimeConnectionError as error:
             self._end(error)
         except Exception as error:
@@ -103,10 +111,15 @@ class Line:
     def _pass_on(self, received: list[Event | Expiring], size: int) -> None:
         events: list[Event] = []
         for event in received:
-            if isinstance(event, Expiring):
-                self._liveness.expires(event.left_s)
-            else:
-                events.append(event)
+            match event:
+                case Expiring(left_s):
+                    self._liveness.expires(left_s)
+                    continue
+                case AudioChunk(audio):
+                    self._liveness.sounded(self._sound.duration_ms(len(audio)) / 1000)
+                case Interrupted() | ResponseDone():
+                    self._liveness.silenced()
+            events.append(event)
         if self._before_start is not None:
             events = self._until_started(events)
         self._sender.reply()

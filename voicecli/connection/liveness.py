@@ -34,7 +34,8 @@ class Liveness:
     """Watches one socket.
 
     Args:
-        response_timeout_s: how long no message may come while the codec awaits a reply, in seconds.
+        response_timeout_s: how long no message may come while the codec awaits a reply, in seconds; the time does not
+            run while the sound that came of the reply would still be playing.
         wall_clock: seconds that pass while the computer sleeps, too.
 
     Attributes:
@@ -50,12 +51,21 @@ class Liveness:
         self._wall_clock = wall_clock
         self._time = asyncio.get_running_loop().time
         self._message_at = self._time()
+        self._plays_until = self._message_at
         self._writing_since: float | None = None
         self._expires_at: float | None = None
         self._reserve_s = 0.0
 
     def message_came(self) -> None:
         self._message_at = self._time()
+
+    def sounded(self, duration_s: float) -> None:
+        """Sound of a reply came, so long in seconds."""
+        self._plays_until = max(self._plays_until, self._time()) + duration_s
+
+    def silenced(self) -> None:
+        """The reply that sounded is over, or was cut."""
+        self._plays_until = self._time()
 
     def writing(self) -> None:
         """A message is handed to the network."""
@@ -83,7 +93,7 @@ class Liveness:
                 return _dead(why)
             if not self._codec.awaiting_reply:
                 owed_since = now
-            elif now - max(owed_since, self._message_at) > self._response_timeout_s:
+            elif now - max(owed_since, self._message_at, self._plays_until) > self._response_timeout_s:
                 return _stalled(self._response_timeout_s)
             if self._is_time_to_roll_over(now):
                 return None

@@ -1,4 +1,4 @@
-"""When a lost connection is dialled again, and when it is given up."""
+"""Decides when a lost connection is dialled again, and when it is given up."""
 
 import random
 from collections.abc import Callable
@@ -77,7 +77,7 @@ class RedialPolicy:
         return Reconnecting(self._attempt, self._delay(self._attempt, error), error.message)
 
     def delay_of_first_dial(self, dialled: int, error: RealtimeConnectionError, left_s: float) -> float:
-        """How long to wait before the first connection is tried again, in seconds.
+        """The delay before the first connection is tried again, in seconds.
 
         Args:
             dialled: how often it was tried.

@@ -61,7 +61,7 @@ class Sender:
 
     @property
     def waiting(self) -> int:
-        """How many commands and encoded messages have not been written."""
+        """The number of commands and encoded messages that have not been written."""
         return len(self._queue) + len(self._encoded)
 
     # For the program.

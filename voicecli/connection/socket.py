@@ -11,7 +11,7 @@ from websockets.protocol import Event, State
 __all__ = ["CLOSE_TIMEOUT_S", "Socket"]
 
 CLOSE_TIMEOUT_S = 1.0
-"""How long the other end may take to close the socket after both have said goodbye, in seconds."""
+"""The time that the other end may take to close the socket after both have said goodbye, in seconds."""
 
 
 class Socket(ClientConnection):

@@ -228,8 +228,9 @@ class WebSocketConnection:
                 socket = await dial(self._codec, headers)
                 if self._trace is not None:
                     self._trace.note("opened", host=place(self._codec.url))
+                rate = self._capabilities.output_rate
                 liveness = Liveness(socket, self._codec, self._config.response_timeout_s, self._wall_clock)
-                line = Line(socket, self._codec, self._sender, liveness, self._deliver, self._trace)
+                line = Line(socket, self._codec, self._sender, liveness, self._deliver, self._trace, rate)
                 await line.begin()
         except BaseException as error:
             if line is not None:

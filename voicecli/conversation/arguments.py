@@ -6,7 +6,9 @@ import re
 from collections.abc import AsyncIterable
 from typing import TypeAlias
 
-from voicecli.errors import ConfigurationError
+from voicecli.errors import AudioFormatError, ConfigurationError
+from voicecli.pcm16 import SAMPLE_BYTES
+from voicecli.text import LONGEST_TEXT
 
 __all__ = ["PCM16", "Question", "check_audio", "check_question", "check_rate", "check_text"]
 
@@ -20,9 +22,18 @@ _SOUND = (bytes, bytearray, memoryview, AsyncIterable)  # by how often they come
 _SOUND_FILE = re.compile(r"\S+\.(wav|wave|flac|ogg|opus|mp3|aiff?|raw|pcm)", re.IGNORECASE)
 
 
-def check_audio(audio: object) -> None:
-    """Raise ConfigurationError unless that is sound, or an async iterator, which may be of sound."""
+def check_audio(audio: object, *, whole: bool) -> None:
+    """Raise ConfigurationError unless that is sound, or an async iterator, which may be of sound.
+
+    Args:
+        whole: whether it is a whole utterance: one that ends with half a sample raises AudioFormatError.
+    """
     if isinstance(audio, _SOUND):
+        if whole and isinstance(audio, PCM16) and (size := memoryview(audio).nbytes) % SAMPLE_BYTES:
+            raise AudioFormatError(
+                f"{size} bytes are not PCM16: a sample has two bytes.",
+                advice="Send signed 16-bit mono samples without a file header.",
+            )
         return
     if isinstance(audio, str | os.PathLike):
         advice = f"A sound file: session.ask(Path({os.fspath(audio)!r})). Words: session.send_text(...)."
@@ -40,6 +51,11 @@ def check_text(text: object) -> None:
         raise ConfigurationError(f"Text is wanted as str, not as {type(text).__name__}.", advice=advice)
     if not text.strip():
         raise ConfigurationError("The text to send is empty.")
+    if len(text) > LONGEST_TEXT:
+        raise ConfigurationError(
+            f"The text to send has {len(text)} characters, and no model takes more than {LONGEST_TEXT} at once.",
+            advice="Send a part of it, or a summary.",
+        )
 
 
 def check_rate(sample_rate: object) -> int:

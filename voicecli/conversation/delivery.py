@@ -36,7 +36,7 @@ class Subscription:
 
     @property
     def waiting(self) -> int:
-        """How many events have not been read."""
+        """The number of events that have not been read."""
         return len(self._waiting)
 
     def put(self, event: Event) -> None:
@@ -96,11 +96,17 @@ class Audience:
         self._subscriptions: tuple[weakref.ref[Subscription], ...] = ()
         self._backlog: deque[Event] | None = None if handlers.any() else deque(maxlen=_BACKLOG)
         self._over = False
+        self._inputs = 0
 
     @property
     def hears_audio(self) -> bool:
         """Whether somebody takes the reply's sound as it comes."""
         return len(self._handlers.of("audio")) > 0 or len(self._subscriptions) > 0
+
+    @property
+    def only_waits(self) -> bool:
+        """Whether a call waits for an answer, and nobody reads the events that make it up."""
+        return self.answer is not None and len(self._subscriptions) == 0
 
     def subscribe(self) -> Subscription:
         """A new iteration; the first one gets what was told before it."""
@@ -118,8 +124,18 @@ class Audience:
         self.answer = Answer()
         return self.answer
 
+    def new_input(self) -> str:
+        """An id for an input; it is one of the answer that a call waits for."""
+        self._inputs += 1
+        input_id = f"input_{self._inputs}"
+        if self.answer is not None:
+            self.answer.inputs.add(input_id)
+        return input_id
+
     def tell(self, event: Event) -> None:
-        """Tell everybody. Never waits."""
+        """Tell everybody, unless the conversation is over. Never waits."""
+        if self._over:
+            return
         if not isinstance(event, AudioChunk):
             self.transcript.apply(event)
         if self.answer is not None:
@@ -152,11 +168,12 @@ class Audience:
 
     def end(self, last: SessionEnded, failure: RealtimeError | None) -> None:
         """The conversation is over: `last` is the last event."""
-        self._over, self.failure = True, failure
+        self.failure = failure
         if failure is not None:
             self.failure_told = bool(self._handlers.of("error")) or len(self._subscriptions) > 0
             self._lanes.call("error", failure)
         self.tell(last)
+        self._over = True
         for held in self._subscriptions:
             if (subscription := held()) is not None:
                 subscription.finish(failure)

@@ -1,4 +1,4 @@
-"""Where audio meets a session: the user's voice goes up, the reply comes down."""
+"""Joins audio to a session: the user's voice goes up, the reply comes down."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable

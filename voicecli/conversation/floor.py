@@ -71,12 +71,13 @@ from voicecli.events import (
     ToolCallRequest,
     TranscriptUpdate,
 )
+from voicecli.pcm16 import PcmFormat
 
 __all__ = ["LATE_WORDS_S", "Floor"]
 
 LATE_WORDS_S = 3.0
-"""How long words still belong to a voice that paused a reply, after the silence that let it go on: some providers tell
-words later than silence is noticed here."""
+"""The time for which words still belong to a voice that paused a reply, after the silence that let it go on: some
+providers tell words later than silence is noticed here."""
 _NO_ANSWER = frozenset({"no_speech", "waiting_for_input"})
 """Notices that a turn will not be answered."""
 
@@ -101,6 +102,7 @@ class Floor:
         self.changed = True
         self.obligations = Obligations()
         self.sound = ReplyAudio(rules.output_rate)
+        self._sound_format = PcmFormat(rules.output_rate)
         self._started = False
         self._voices = 0  # whose words are not known
         self._overheard = False  # a voice that the provider has not told of paused the reply
@@ -108,11 +110,14 @@ class Floor:
         self._spoken_over: str | None = None  # the response that was being made when the user was last heard here
         self._begun_before = 0  # responses that had begun before the voice whose words are awaited
         self._came = False  # something of the response under way has come
+        self._plays_until = 0.0  # until when the sound that came of the response under way lasts, played as it comes
+        self._audio_done: str | None = None  # the response whose AudioDone was told last
         self._approvals: set[str] = set()
         self._thinking_until: float | None = None  # the provider may be working on what was heard here
         self._quiet_since = 0.0  # when something happened last
         self._handlers: dict[type[Any], Callable[[Any, float], list[Action]]] = {
             AudioChunk: self._audio,
+            AudioDone: self._audio_over,
             TranscriptUpdate: self._transcript,
             SpeechStarted: self._speech_started,
             SpeechStopped: self._speech_stopped,
@@ -142,7 +147,7 @@ class Floor:
     # -- what is known
 
     def reply(self, now: float) -> Reply:
-        """What becomes of the reply; of several things the one that an interruption would hit first."""
+        """The reply's state; of several the one that an interruption would hit first."""
         owed = self.obligations
         if self._responding is not None:
             return Reply.RESPONDING
@@ -177,7 +182,7 @@ class Floor:
         return "listening"
 
     def next_deadline(self, now: float) -> float | None:
-        """When `tick` is to be called at the latest; None when nothing runs out."""
+        """The time at which `tick` is to be called at the latest; None when nothing runs out."""
         deadlines = (
             self._response_deadline,
             self._pause_deadline,
@@ -191,7 +196,11 @@ class Floor:
     @property
     def _response_deadline(self) -> float | None:
         waits = self.obligations.certain and not self.obligations.tools_running and not self._approvals
-        return self._quiet_since + self.rules.response_timeout_s if waits and self.line is Line.UP else None
+        if not waits or self.line is Line.AWAY:
+            return None
+        # Some providers tell the end of a response only when it would have been played.
+        plays_until = self._plays_until if self._responding is not None else 0.0
+        return max(self._quiet_since, plays_until) + self.rules.response_timeout_s
 
     @property
     def _pause_deadline(self) -> float | None:
@@ -372,7 +381,7 @@ class Floor:
     # -- the reply
 
     def _affect(self, effect: Effect, now: float, *, begun_before: int, is_heard: bool = False) -> list[Action]:
-        """What an effect does to the reply, as far as it had begun by then."""
+        """The actions of an effect on the reply, as far as it had begun by then."""
         match effect:
             case Effect.PAUSE:
                 return self.sound.pause(now)
@@ -389,10 +398,22 @@ class Floor:
     def _audio(self, chunk: AudioChunk, now: float) -> list[Action]:
         if self.sound.is_cut(chunk.response_id):
             return []  # it was on its way when the reply was cut
+        self._plays_until = max(self._plays_until, now) + self._sound_format.duration_ms(len(chunk.audio)) / 1000
+        if not self.rules.wants_sound:
+            return []
         self.changed = not self._came or self.sound.playback.is_heard(now)
-        self._came = True
+        self._came, self._audio_done = True, None
         self.sound.add(chunk, now)
         return [Deliver(chunk)]
+
+    def _audio_over(self, done: AudioDone, now: float) -> list[Action]:
+        """All sound of a response has come; it is told once, and not of one that was cut."""
+        if done.response_id == self._audio_done or done.response_id != self.sound.sounding:
+            return []
+        if self.sound.is_cut(done.response_id):
+            return []
+        self._audio_done = done.response_id
+        return [Deliver(done)]
 
     def _transcript(self, update: TranscriptUpdate, now: float) -> list[Action]:
         actions: list[Action] = []
@@ -431,9 +452,8 @@ class Floor:
         return actions
 
     def _response_done(self, event: ResponseDone, now: float) -> list[Action]:
-        told: list[Action] = [Deliver(event)]
-        if event.response_id == self.sound.sounding and not self.sound.is_cut(event.response_id):
-            told.insert(0, Deliver(AudioDone(event.response_id)))
+        told: list[Action] = [*self._audio_over(AudioDone(event.response_id), now), Deliver(event)]
+        self._plays_until = now
         self.obligations.response_done(
             event.response_id, now, awaits_tools=event.awaits_tools, cancelled=event.status == "cancelled"
         )

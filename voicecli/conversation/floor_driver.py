@@ -81,7 +81,7 @@ class FloorDriver:
 
     @property
     def player(self) -> AudioSink | None:
-        """What plays the reply."""
+        """The player of the reply."""
         return self._player
 
     @player.setter
@@ -198,7 +198,7 @@ class FloorDriver:
     def _noted(self, event: Event, now: float) -> Event:
         """Measure and count an event that is to be told."""
         match event:
-            # The most frequent first.
+            # The most frequent first: they are nobody else's business.
             case AudioChunk(audio):
                 self.clock.audio(now, len(audio))
                 return event
@@ -206,13 +206,12 @@ class FloorDriver:
                 if text and role == "assistant":
                     self.clock.text(now)
                 return event
-        self._on_event(event)
-        match event:
             case ResponseStarted():
                 self.clock.response_started(now)
             case ResponseDone(usage=usage, awaits_tools=awaits_tools):
                 self.usage += usage
-                return replace(event, metrics=self.clock.done(now, awaits_tools=awaits_tools))
+                event = replace(event, metrics=self.clock.done(now, awaits_tools=awaits_tools))
+        self._on_event(event)
         return event
 
     def tell(self, event: Event) -> None:
@@ -243,11 +242,12 @@ def _rules(connection: Connection, config: RealtimeConfig) -> Rules:
         auto_reply=detection.create_response,
         reports_speech=capabilities.reports_speech,
         words_first=capabilities.words_first,
+        wants_sound=config.output != "text",
     )
 
 
 def _speech_lag_s(connection: Connection, config: RealtimeConfig) -> float:
-    """How long after the end of speech it is known: the silence that ends a turn, in seconds."""
+    """The silence that ends a turn, in seconds: the end of speech is known so much later."""
     detection = config.turn_detection
     if config.vad_mode is VADMode.SERVER and connection.capabilities.reports_speech:
         return (detection.silence_duration_ms if isinstance(detection, ServerVAD) else 0) / 1000

@@ -1,4 +1,4 @@
-"""What goes into the floor and what comes out of it."""
+"""Inputs of the floor, and the actions that come out of it."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the floor must know of the provider and of the configuration.
+    """The provider and the configuration, as far as the floor must know them.
 
     Attributes:
         server_turns: whether the provider finds the user's turns (VADMode.SERVER).
@@ -44,6 +44,7 @@ class Rules:
         reports_speech, words_first: as in `Capabilities`.
         output_rate: of the reply's audio, in Hz.
         response_timeout_s: how long nothing may happen while an answer is owed, or a reply is paused, in seconds.
+        wants_sound: whether the reply's sound is delivered; otherwise only its length counts.
     """
 
     output_rate: int
@@ -53,6 +54,7 @@ class Rules:
     auto_reply: bool = True
     reports_speech: bool = True
     words_first: bool = False
+    wants_sound: bool = True
 
 
 # -- inputs: what the user and the program do
@@ -96,7 +98,7 @@ class AudioEnded:
 
 @dataclass(frozen=True, slots=True)
 class AudioCleared:
-    """What was said since the turn began is taken back."""
+    """The audio since the turn began is taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +228,7 @@ class TurnEnded:
 
 @dataclass(frozen=True, slots=True)
 class ResolveTurn:
-    """What may have been a turn was one, or was a noise."""
+    """A provisional end of turn is confirmed, or was a false interruption."""
 
     was_turn: bool
 

@@ -26,7 +26,7 @@ class Line(Enum):
 
 
 class Signal(Enum):
-    """What is heard of the user."""
+    """A sign of the user's speech, or of its end."""
 
     SUSPICION = "sound that may become a turn, or a voice that the provider has not told of"
     VOICE = "a turn whose words are told before anything comes of it"
@@ -43,7 +43,7 @@ class Signal(Enum):
 
 
 class Effect(Enum):
-    """What a signal does to the reply."""
+    """The effect of a signal on the reply."""
 
     NOTHING = "-"
     PAUSE = "pause"

@@ -55,7 +55,7 @@ HOOKS: dict[str, tuple[str, ...]] = {
     "tool_call": ("tool_name: str", "args: dict[str, Any]"),
     "transcript": ("text: str", "is_final: bool", "role: str"),
 }
-"""What can be handled, and the parameters of a handler of it."""
+"""The hooks, and the parameters of a handler of each."""
 
 _TAKES_ALL = {"tool_call"}
 """Hooks whose handlers cannot leave out the last parameters."""
@@ -69,7 +69,7 @@ _log = logging.getLogger(__name__)
 
 
 class Handlers:
-    """What has been registered, by hook. Outlives sessions; several handlers of one hook run in turn."""
+    """The registered handlers, by hook. Outlives sessions; several handlers of one hook run in turn."""
 
     def __init__(self) -> None:
         self._by_hook: dict[str, list[Handler]] = {hook: [] for hook in HOOKS}
@@ -137,7 +137,7 @@ async def _call_in_thread(handler: Handler, *args: Any) -> Any:
 
 
 def positional_arity(handler: Handler, most: int) -> int:
-    """How many positional arguments the handler takes, `most` at the most."""
+    """Count the positional arguments that the handler takes, up to `most`."""
     try:
         parameters = inspect.signature(handler).parameters.values()
     except (TypeError, ValueError):
@@ -182,7 +182,12 @@ class HandlerLanes:
     def _lanes(self) -> list["_Lane"]:
         return [lane for lanes in self._by_hook.values() for lane in lanes]
 
-    def _failed(self, hook: str, handler: Handler, error: Exception) -> None:
+    @property
+    def _others(self) -> list["_Lane"]:
+        """The lanes but that of the handler which runs here, if one does: it cannot wait for itself."""
+        return [lane for lane in self._lanes if lane.task is not asyncio.current_task()]
+
+    def _failed(self, hook: str, handler: Handler, error: BaseException) -> None:
         name = getattr(handler, "__name__", repr(handler))
         failed = RealtimeError(f"The on_{hook} handler {name} failed: {described(error)}")
         failed.__cause__ = error
@@ -196,28 +201,31 @@ class HandlerLanes:
             self.call("error", failed)
 
     async def aclose(self) -> None:
-        """Let the handlers take what is left, for `DRAIN_S` at the most, then stop them."""
+        """Let the handlers take what is left, for `DRAIN_S` at the most, then stop them.
+
+        A handler that calls this, to end the conversation, is left running: it is stopped by the next call.
+        """
         try:
             async with asyncio.timeout(self.DRAIN_S):
                 # A failing handler may open the lane of on_error, so look again.
-                while busy := [lane for lane in self._lanes if not lane.idle]:
+                while busy := [lane for lane in self._others if not lane.idle]:
                     for lane in busy:
                         await lane.drain()
         except TimeoutError:
-            names = ", ".join(lane.name for lane in self._lanes if not lane.idle)
+            names = ", ".join(lane.name for lane in self._others if not lane.idle)
             _log.warning("Stopped handlers that were still running %g s after the end: %s", self.DRAIN_S, names)
         finally:
-            for lane in self._lanes:
+            for lane in self._others:
                 lane.cancel()
-            if self._lanes:
-                await asyncio.wait([lane.task for lane in self._lanes], timeout=self.STOP_S)
+            if self._others:
+                await asyncio.wait([lane.task for lane in self._others], timeout=self.STOP_S)
 
 
 class _Lane:
     """Calls one handler with the first `arity` of the arguments of each event."""
 
     def __init__(
-        self, hook: str, handler: Handler, arity: int, failed: Callable[[str, Handler, Exception], None]
+        self, hook: str, handler: Handler, arity: int, failed: Callable[[str, Handler, BaseException], None]
     ) -> None:
         self.name = f"on_{hook}"
         self._hook = hook
@@ -265,10 +273,7 @@ class _Lane:
         try:
             while not self._stopped:
                 if self._waiting:
-                    try:
-                        await self._call(*self._waiting.popleft()[: self._arity])
-                    except Exception as error:
-                        self._failed(self._hook, self._handler, error)
+                    await self._call_next()
                     continue
                 self._idle.set()
                 self._resting = self._loop.create_future()
@@ -276,3 +281,13 @@ class _Lane:
         finally:
             self._resting = None
             self._idle.set()
+
+    async def _call_next(self) -> None:
+        try:
+            await self._call(*self._waiting.popleft()[: self._arity])
+        except asyncio.CancelledError as error:
+            if self._stopped or self.task.cancelling():
+                raise
+            self._failed(self._hook, self._handler, error)  # something that it awaited was cancelled
+        except Exception as error:
+            self._failed(self._hook, self._handler, error)

@@ -1,4 +1,4 @@
-"""How fast each turn is answered."""
+"""Measurement of how fast each turn is answered."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class TurnClock:
         self._maybe_end = end
 
     def resolve(self, was_turn: bool) -> None:
-        """What may have been a turn was one, or was a noise."""
+        """Confirm a provisional end of turn, or drop it as a false interruption."""
         end, self._maybe_end = self._maybe_end, None
         if was_turn and end is not None:
             self.turn_ended(end)
@@ -83,7 +83,7 @@ class TurnClock:
 
 @dataclass(slots=True)
 class _Times:
-    """What has come of the answer to a turn, and when its first was there."""
+    """The answer to a turn as far as it has come, and when its first was there."""
 
     began_at: float = float("-inf")
     audio_bytes: int = 0

@@ -6,13 +6,13 @@ from enum import Enum
 __all__ = ["SIGN_OF_SPEECH_S", "Obligations"]
 
 SIGN_OF_SPEECH_S = 3.0
-"""How long an answer is possible without a sign of it. With VADMode.SERVER only the provider knows whether there was
-speech at the end of the audio; first signs take up to about two seconds. And of several turns that ended before they
-were answered, only the provider knows whether they are answered together."""
+"""The time for which an answer is possible without a sign of it. With VADMode.SERVER only the provider knows whether
+there was speech at the end of the audio; first signs take up to about two seconds. And of several turns that ended
+before they were answered, only the provider knows whether they are answered together."""
 
 
 class _Kind(Enum):
-    """What asks for an answer: an input that has an id, a turn that the provider found, the result of a tool."""
+    """An asker of an answer: an input that has an id, a turn that the provider found, the result of a tool."""
 
     ASKED = "asked"
     FOUND = "found"

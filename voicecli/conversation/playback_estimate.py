@@ -1,4 +1,4 @@
-"""Where the listener is, for programs that play the reply themselves and do not say."""
+"""An estimate of where the listener is, for programs that play the reply themselves and do not say."""
 
 from collections import deque
 
@@ -58,7 +58,7 @@ class PlaybackEstimate:
                     self._pieces.append((item, max(start, at) + now - at, end + now - at))
 
     def ends_at(self, now: float) -> float | None:
-        """When all will have been heard; None when all has, or the sound is held up."""
+        """The time at which all will have been heard; None when all has, or the sound is held up."""
         if self._paused_at is not None or not self._pieces or self._pieces[-1][2] <= now:
             return None
         return self._pieces[-1][2]

@@ -1,4 +1,4 @@
-"""What is heard of the replies: which response sounds, whether its sound is held up, and which were cut."""
+"""The sound of the replies: which response sounds, whether its sound is held up, and which were cut."""
 
 from collections import OrderedDict
 

@@ -11,6 +11,7 @@ from voicecli.events import (
     ErrorOccurred,
     Event,
     ResponseDone,
+    ResponseStarted,
     ResponseStatus,
     TranscriptUpdate,
     TurnMetrics,
@@ -77,21 +78,36 @@ class Response:
 
 @dataclass(slots=True)
 class Answer:
-    """Collects a Response while its events come."""
+    """Collects a Response while its events come.
 
+    Attributes:
+        inputs: the ids of what was said for it. A response that answers other inputs only, as one that was waited for
+            in vain before, is no part of it.
+    """
+
+    inputs: set[str] = field(default_factory=set)
     audio: list[bytes] = field(default_factory=list)
     texts: dict[tuple[str, str], str] = field(default_factory=dict)
     done: ResponseDone | None = None
     usage: Usage = field(default_factory=Usage)
     error: RealtimeError | None = None
+    _foreign: set[str] = field(default_factory=set)  # the responses to other inputs, and what they say
+    _is_foreign: bool = False  # the response under way is one
 
     def add(self, event: Event) -> None:
         match event:
-            case AudioChunk(audio):
+            case ResponseStarted(response_id, answers):
+                self._is_foreign = bool(answers) and self.inputs.isdisjoint(answers)
+                if self._is_foreign:
+                    self._foreign.add(response_id)
+            case AudioChunk(audio, response_id) if response_id not in self._foreign:
                 self.audio.append(audio)
             case TranscriptUpdate(role, item_id, text):
-                self.texts[role, item_id] = text
-            case ResponseDone(usage=usage):
+                if self._is_foreign and role == "assistant" and (role, item_id) not in self.texts:
+                    self._foreign.add(item_id)
+                if item_id not in self._foreign:
+                    self.texts[role, item_id] = text
+            case ResponseDone(response_id, usage=usage) if response_id not in self._foreign:
                 self.done = event
                 self.usage += usage
             case ErrorOccurred(error):

@@ -13,7 +13,6 @@ import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from voicecli.audio import AudioSink, Playhead
@@ -30,6 +29,7 @@ from voicecli.commands import (
 )
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.arguments import PCM16, Question, check_audio, check_question, check_rate, check_text
+from voicecli.conversation.audio_pieces import PIECE_MS, in_pieces
 from voicecli.conversation.delivery import Audience
 from voicecli.conversation.floor_driver import FloorDriver
 from voicecli.conversation.floor_events import (
@@ -50,8 +50,9 @@ from voicecli.conversation.handlers import Handlers
 from voicecli.conversation.images import Picture, read_picture
 from voicecli.conversation.response import Response
 from voicecli.conversation.tool_calls import ToolCalls
-from voicecli.errors import AudioFormatError, ConfigurationError, RealtimeConnectionError, RealtimeError
+from voicecli.errors import ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.events import (
+    ApprovalRequest,
     Event,
     Reconnecting,
     SessionEnded,
@@ -64,6 +65,7 @@ from voicecli.events import (
     TranscriptUpdate,
     Usage,
 )
+from voicecli.pcm16 import PcmFormat
 from voicecli.ports import Connection
 from voicecli.threads import run_in_thread
 from voicecli.tools import Tool
@@ -75,8 +77,6 @@ if TYPE_CHECKING:
 __all__ = ["VoiceSession"]
 
 _log = logging.getLogger(__name__)
-# Cutting long audio into pieces lets the connection send one while the next is made: 100 ms.
-_PIECE_S = 0.1
 
 
 class VoiceSession:
@@ -107,7 +107,6 @@ class VoiceSession:
             tell=self._audience.tell,
         )
         self._input = AudioInput(config, capabilities.input_rate, listens=not capabilities.reports_speech)
-        self._input_ids = (f"input_{number}" for number in count(1))
         self._answer_lock = asyncio.Lock()
         self._sending = asyncio.Lock()  # what the user's audio comes to is sent in the order in which it was found
         self._reader: asyncio.Task[None] | None = None
@@ -117,17 +116,17 @@ class VoiceSession:
 
     @property
     def input_rate(self) -> int:
-        """Of the audio the provider takes, in Hz; what `send_audio` expects unless told otherwise."""
+        """The rate of the audio that the provider takes, in Hz; `send_audio` expects it unless told otherwise."""
         return self._connection.capabilities.input_rate
 
     @property
     def output_rate(self) -> int:
-        """Of the reply's audio, in Hz."""
+        """The rate of the reply's audio, in Hz."""
         return self._connection.capabilities.output_rate
 
     @property
     def vad_mode(self) -> VADMode:
-        """Who finds the user's turns."""
+        """The finder of the user's turns: the provider, the client, or nobody."""
         return self._config.vad_mode
 
     @property
@@ -142,7 +141,7 @@ class VoiceSession:
 
     @property
     def usage(self) -> Usage:
-        """Of the whole conversation so far."""
+        """The usage of the whole conversation so far."""
         return self._driver.usage
 
     @property
@@ -158,12 +157,12 @@ class VoiceSession:
 
     @property
     def state(self) -> StateChanged:
-        """What the two sides of the conversation are doing now; `StateChanged` is told whenever it changes."""
+        """The state of both sides of the conversation now; `StateChanged` is told whenever it changes."""
         return self._driver.floor.state(self._driver.now)
 
     @property
     def player(self) -> AudioSink | None:
-        """What plays the reply, set by who owns it. Without one, chunks are taken to be played as they come."""
+        """The player of the reply, set by its owner. Without one, chunks are taken to be played as they come."""
         return self._driver.player
 
     @player.setter
@@ -184,6 +183,8 @@ class VoiceSession:
 
     async def ask(self, question: Question, *, sample_rate: int | None = None) -> Response:
         """Say something as one whole turn, and return the answer when it is complete, whoever else listens.
+
+        Cancelled, it stops the answer. An ApprovalRequest is declined where nobody iterates who could answer it.
 
         Args:
             question: words; the `Path` of a sound file (WAV, FLAC, OGG ...); or PCM16 mono, as bytes or as an async
@@ -234,22 +235,17 @@ class VoiceSession:
             ConfigurationError: this is no sound, or a rate that cannot be.
             RealtimeError: no answer came, or the conversation is over.
         """
-        check_audio(audio)
-        rate = check_rate(sample_rate) if sample_rate is not None else self.input_rate
         waits = wait if wait is not None else not self._audience.hears_audio
+        check_audio(audio, whole=waits)
+        rate = check_rate(sample_rate) if sample_rate is not None else self.input_rate
         if isinstance(audio, AsyncIterable):
             pieces = audio
         else:
             audio = bytes(audio)
-            if waits and len(audio) % 2:
-                raise AudioFormatError(
-                    f"{len(audio)} bytes are not PCM16: a sample has two bytes.",
-                    advice="Send signed 16-bit mono samples without a file header.",
-                )
-            if not waits and len(audio) <= 2 * _PIECE_S * 2 * rate:  # from a microphone: not to be held up
+            if not waits and len(audio) <= 2 * PcmFormat(rate).size(PIECE_MS):  # from a microphone: not to be held up
                 await self._perform(lambda: self._input.audio(audio, rate))
                 return None
-            pieces = _pieces(audio, rate)
+            pieces = in_pieces(audio, rate)
         if not waits:
             await self._stream(pieces, rate)
             return None
@@ -388,8 +384,13 @@ class VoiceSession:
     async def _utterance(self, pieces: AsyncIterable[bytes], rate: int) -> None:
         answered = self._driver.floor.obligations.answered
         self._input.begin_utterance()
-        await self._stream(pieces, rate)
-        await self.end_turn()
+        try:
+            await self._stream(pieces, rate)
+            await self.end_turn()
+        except BaseException:
+            with contextlib.suppress(RealtimeError):
+                await self.clear_audio()  # half an utterance is no turn, and no beginning of the next
+            raise
         # If the utterance ends in silence, the answer may have come already.
         await self._driver.apply(AnswerExpected(since=answered))
 
@@ -400,7 +401,7 @@ class VoiceSession:
             await self._connection.drain()
 
     async def _say(self, text: str) -> None:
-        command = SendText(text, f"text_{uuid.uuid4().hex[:12]}", next(self._input_ids))
+        command = SendText(text, f"text_{uuid.uuid4().hex[:12]}", self._audience.new_input())
         await self._driver.apply(TextSent(command.input_id))
         await self._send(command)
         self._driver.tell(TranscriptUpdate("user", command.item_id, text, final=True))
@@ -410,6 +411,9 @@ class VoiceSession:
         try:
             await say
             await self.wait_for_reply()
+        except BaseException:
+            await self.interrupt()  # nobody waits for this answer: it is not to be taken for the next one's
+            raise
         finally:
             self._audience.answer = None
             self._driver.take(AnswerRead())
@@ -427,14 +431,14 @@ class VoiceSession:
                     case StartTurn():
                         await self._driver.apply(TurnBegins(by_key=self._config.vad_mode is VADMode.NONE))
                     case EndTurn():
-                        step = EndTurn(next(self._input_ids))
+                        step = EndTurn(self._audience.new_input())
                         await self._driver.apply(AudioEnded() if server else TurnEnds(step.input_id, by_silence))
                 await self._send(step)
         if self._driver.over:
             self._raise_over()
 
     async def _answer_call(self, result: ToolResult) -> None:
-        result = replace(result, input_id=next(self._input_ids))
+        result = replace(result, input_id=self._audience.new_input())
         await self._driver.apply(ToolAnswered(result.call_id, result.input_id))
         await self._send(result)
 
@@ -456,10 +460,14 @@ class VoiceSession:
         failure: RealtimeError | None = None
         try:
             async for event in self._connection:
-                if isinstance(event, SessionEnded):
-                    self._end = event  # told by _finish, after everything else
-                elif commands := self._driver.take(event):
+                if isinstance(event, SessionEnded):  # told by _finish, after everything else
+                    self._end = event
+                    continue
+                if commands := self._driver.take(event):
                     await self._driver.send(commands)
+                if isinstance(event, ApprovalRequest) and self._audience.only_waits:
+                    with contextlib.suppress(RealtimeError):
+                        await self.approve(event.approval_id, False)
         except RealtimeError as error:
             failure = error
         except Exception as error:
@@ -469,7 +477,7 @@ class VoiceSession:
         self._finish(failure)
 
     def _act_on(self, event: Event) -> None:
-        """What the session itself has to do about an event."""
+        """Do what the session itself has to do about an event."""
         match event:
             case ToolCallRequest():
                 self._calls.start(event)
@@ -488,9 +496,3 @@ class VoiceSession:
             self._end = SessionEnded(failure.message, getattr(failure, "close_code", None))
         self._audience.end(self._end, failure)
         self._driver.happened.set()
-
-
-async def _pieces(audio: bytes, rate: int) -> AsyncIterator[bytes]:
-    size = max(int(rate * _PIECE_S), 1) * 2
-    for start in range(0, len(audio), size):
-        yield audio[start : start + size]

@@ -48,14 +48,15 @@ class ToolCalls:
         self._calls: dict[str, asyncio.Task[str]] = {}
         self._answering: set[asyncio.Task[None]] = set()
         self._stopping: set[asyncio.Task[str]] = set()
+        self._closed = False
 
     def __len__(self) -> int:
-        """How many run, or have a result on its way."""
+        """The number of calls that run, or have a result on its way."""
         return len(self._calls) + len(self._answering)
 
     def start(self, request: ToolCallRequest) -> None:
-        """Begin a call. Returns at once. One that runs already is not run twice."""
-        if request.call_id in self._calls:
+        """Begin a call. Returns at once. One that runs already is not run twice, and none begins after the end."""
+        if self._closed or request.call_id in self._calls:
             return
         call = asyncio.create_task(self._call(request), name=f"voicecli-tool-{request.name}")
         self._calls[request.call_id] = call
@@ -70,9 +71,11 @@ class ToolCalls:
             call.add_done_callback(self._stopping.discard)
 
     async def aclose(self) -> None:
-        """Stop all that run. One that will not be cancelled is left to itself."""
-        for call_id in list(self._calls):
-            self.cancel(call_id)
+        """Stop all that run. One that will not be cancelled is left to itself; a tool may end the conversation."""
+        self._closed = True
+        for call_id, call in list(self._calls.items()):
+            if call is not asyncio.current_task():
+                self.cancel(call_id)
         for task in self._answering:
             task.cancel()
         if tasks := [*self._stopping, *self._answering]:

@@ -5,8 +5,8 @@ from voicecli.events import Event, ResponseDone, ResponseStarted, TranscriptUpda
 __all__ = ["TRANSCRIPT_WAIT_S", "TranscriptOrder"]
 
 TRANSCRIPT_WAIT_S = 2.0
-"""How long the reply's words wait for the user's. Transcriptions arrive within about a second of the turn's end; later
-than this is rare, and a reader should not wait longer."""
+"""The longest that the reply's words wait for the user's. Transcriptions arrive within about a second of the turn's
+end; later than this is rare, and a reader should not wait longer."""
 
 
 class TranscriptOrder:
@@ -30,7 +30,7 @@ class TranscriptOrder:
         return bool(self._held)
 
     def push(self, event: Event, now: float) -> list[Event]:
-        """What can be delivered now that this event has arrived, in order."""
+        """The events that can be delivered now that this one has arrived, in order."""
         match event:
             case TranscriptUpdate("user", item_id, final=final):
                 (self._open.discard if final else self._open.add)(item_id)
@@ -51,7 +51,7 @@ class TranscriptOrder:
         return [event]
 
     def tick(self, now: float) -> list[Event]:
-        """What has waited long enough."""
+        """The events that have waited long enough."""
         return self.release() if self.deadline is not None and now >= self.deadline else []
 
     def release(self) -> list[Event]:

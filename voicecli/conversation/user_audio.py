@@ -1,4 +1,4 @@
-"""What the user's audio becomes: commands for the provider, with turns found here where that is wanted."""
+"""Makes commands of the user's audio, with turns found here where that is wanted."""
 
 from voicecli.audio.pcm import Resampler
 from voicecli.audio.vad import (
@@ -48,7 +48,7 @@ class AudioInput:
         return self._open
 
     def begin_utterance(self) -> None:
-        """What comes until `end` is one turn, whatever pauses are in it."""
+        """Take all audio until `end` as one turn, whatever pauses are in it."""
         self._one_utterance = True
 
     def listen(self, listens: bool) -> None:
@@ -105,7 +105,7 @@ class AudioInput:
         return self._listened(self._listener.flush()) if self._listener is not None else []
 
     def _listened(self, transitions: list[SpeechTransition]) -> list[AudioStep]:
-        """What a listener hears: only to be told, as the provider decides."""
+        """The speech that the listener hears, only to be told, as the provider decides."""
         steps: list[AudioStep] = []
         for transition in transitions:
             match transition:

@@ -31,7 +31,6 @@ __all__ = [
     "choose_provider",
     "find_provider",
     "is_built_in",
-    "settings_with",
 ]
 
 PROVIDERS: tuple[Provider, ...] = (OPENAI, GEMINI, LOCAL)
@@ -69,11 +68,6 @@ def choose_provider() -> Provider:
             return provider
     ways = " Or: ".join(provider.setup_advice for provider in PROVIDERS)
     raise ConfigurationError("No provider is set up.", advice=ways)
-
-
-def settings_with(name: str) -> list[str]:
-    """The names of the providers' settings classes that have a setting of that name."""
-    return [provider.settings.__name__ for provider in PROVIDERS if name in provider.settings.hints()]
 
 
 def _built_in(name: str) -> Provider | None:

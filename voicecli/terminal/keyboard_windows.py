@@ -22,7 +22,6 @@ _NAMES = {
     Keys.BracketedPaste: "paste",
 }
 # https://learn.microsoft.com/en-us/windows/console/setconsolemode
-_STDOUT = -11
 _VIRTUAL_TERMINAL_PROCESSING = 0x0004
 
 
@@ -63,12 +62,13 @@ def _keys(presses: Iterable[KeyPress]) -> Iterable[Key]:
             yield Key(press.key.value.replace("c-", "ctrl+"))
 
 
-def enable_escape_codes() -> bool:
-    """Have the console obey escape codes; False where it cannot (before Windows 10)."""
+def enable_escape_codes(descriptor: int) -> bool:
+    """Have the console that a file descriptor leads to obey escape codes; False where it cannot (before Windows 10)."""
     if sys.platform == "win32":
-        from ctypes import byref, c_ulong, windll
+        import msvcrt
+        from ctypes import byref, c_ulong, c_void_p, windll
 
-        output, mode = windll.kernel32.GetStdHandle(_STDOUT), c_ulong()
+        output, mode = c_void_p(msvcrt.get_osfhandle(descriptor)), c_ulong()
         known = windll.kernel32.GetConsoleMode(output, byref(mode))
         return bool(known and windll.kernel32.SetConsoleMode(output, mode.value | _VIRTUAL_TERMINAL_PROCESSING))
     return True

@@ -1,7 +1,9 @@
 """Capture of what tools print while the live view has the terminal: whole lines, for the view to show."""
 
 import asyncio
+import codecs
 import io
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -11,13 +13,17 @@ from typing import Any, TextIO, cast
 __all__ = ["printed_lines"]
 
 _LONGEST = 4_096  # characters of a line without an end, which is shown then all the same
+_STDOUT = 1
+_READ_SIZE = 4_096
+_LAST_LINES_S = 0.2  # for what is in the pipe at the end; a child of a tool may hold it open for ever
 
 
 @contextmanager
 def printed_lines(tell: Callable[[list[str]], None]) -> Iterator[None]:
     """While it is open, what is written to `sys.stdout` and `sys.stderr` goes line by line to `tell` instead.
 
-    What other programs write, and C libraries, is not caught. Must be entered where an event loop runs.
+    So does what other programs, and C libraries, write to file descriptor 1; what they write to 2 is not caught. Must
+    be entered where an event loop runs.
 
     Args:
         tell: called on that loop with the lines since the last call, without their ends, whichever threads have printed
@@ -27,9 +33,11 @@ def printed_lines(tell: Callable[[list[str]], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     out, err = _Lines(sys.stdout, loop, tell), _Lines(sys.stderr, loop, tell)
     sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
+    pipe = _Pipe(out)
     try:
         yield
     finally:
+        pipe.close()
         # Whoever keeps one of them writes to what it stood for from now on; whoever has put their own there keeps it.
         if sys.stdout is cast(TextIO, out):
             sys.stdout = out.original
@@ -59,7 +67,7 @@ class _Lines(io.TextIOBase):
         return True
 
     def fileno(self) -> int:
-        """The terminal's, for those who hand it to other programs: what these write is not caught."""
+        """The original's, for those who hand it to other programs."""
         return self.original.fileno()
 
     def reconfigure(self, **_: object) -> None:
@@ -99,6 +107,36 @@ class _Lines(io.TextIOBase):
             begun, self._begun = self._begun, {}
             self._lines += [line.rstrip("\r") for line in begun.values()]
         self._loop.call_soon(self._hand_over, tell)
+
+
+class _Pipe:
+    """Leads file descriptor 1 to a text stream, by a thread."""
+
+    def __init__(self, lines: _Lines) -> None:
+        self._lines = lines
+        self._saved = -1
+        with suppress(OSError):  # there is no descriptor 1 to lead elsewhere
+            self._saved = os.dup(_STDOUT)
+            self._reading, writing = os.pipe()
+            os.dup2(writing, _STDOUT)
+            os.close(writing)
+            self._thread = threading.Thread(target=self._read, name="voicecli-printed", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Restore the descriptor; whoever has inherited the pipe can go on writing to it."""
+        if self._saved >= 0:
+            os.dup2(self._saved, _STDOUT)
+            os.close(self._saved)
+            self._saved = -1
+            self._thread.join(_LAST_LINES_S)
+
+    def _read(self) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        with suppress(OSError, ValueError):  # what it is passed on to is closed
+            while data := os.read(self._reading, _READ_SIZE):
+                self._lines.write(decoder.decode(data))
+        os.close(self._reading)
 
 
 class _Bytes(io.RawIOBase):

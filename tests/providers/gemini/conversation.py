@@ -137,7 +137,7 @@ class Conversation:
 
     @property
     def lines(self) -> list[tuple[str, str]]:
-        """Who said what, as a reader of the transcript sees it."""
+        """The transcript as a reader sees it."""
         return [(turn.role, turn.text) for turn in self.transcript.turns if turn.text]
 
     def check(self) -> None:

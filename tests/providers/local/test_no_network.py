@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -161,10 +162,11 @@ class Watched:
 
 
 @pytest.fixture
-def watched(tmp_path: Path) -> Iterator[Watched]:
-    program = Watched(tmp_path.resolve() / "watched")
-    yield program
-    program.stop()
+def watched() -> Iterator[Watched]:
+    with tempfile.TemporaryDirectory(prefix="watched-") as folder:  # short, as the names of sockets must be
+        program = Watched(Path(folder).resolve() / "watched")
+        yield program
+        program.stop()
 
 
 @dataclass

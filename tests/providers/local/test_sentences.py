@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicecli.providers.local.sentences import SentenceSplitter, speakable
+from voicecli.providers.local.sentences import SentenceSplitter
 
 
 def split(text: str, size: int = 1) -> list[str]:
@@ -76,20 +76,3 @@ def test_the_pieces_are_the_text_whatever_size_it_comes_in(text: str, size: int)
     splitter = SentenceSplitter()
     pieces = [piece for start in range(0, len(text), size) for piece in splitter.push(text[start : start + size])]
     assert "".join(pieces) + splitter.flush() == text
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("**Paris** is _nice_.", "Paris is nice ."),
-        ("- one\n- two", "one two"),
-        ("See [the page](http://example.org/a_b).", "See the page ."),
-        ("# Title", "Title"),
-        ("Great 🎉!", "Great !"),
-        ("It's 5-6 km, isn't it?", "It's 5-6 km, isn't it?"),
-        ("...", ""),
-        ("🎉", ""),
-    ],
-)
-def test_marks_for_the_eye_are_not_spoken(text: str, words: str) -> None:
-    assert speakable(text) == words

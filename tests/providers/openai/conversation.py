@@ -68,7 +68,7 @@ class Conversation:
             self.settle()
 
     def send(self, *commands: Command) -> None:
-        """What is sent reaches the server at once; its answers wait in the inbox."""
+        """Hand the sent messages to the server at once; its answers wait to be read."""
         for command in commands:
             self.codec.send(command)
             self.flush()

@@ -1,4 +1,4 @@
-"""What goes wrong, what it is told as, and what is tried again."""
+"""Errors of the server: how they are told, and which are tried again."""
 
 import pytest
 

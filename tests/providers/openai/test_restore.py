@@ -25,7 +25,7 @@ BY_KEY = RealtimeConfig(vad_mode=VADMode.NONE)
 
 
 def seeds(conversation: Conversation) -> list[tuple[str, str]]:
-    """Who says what in the items that the socket was told of."""
+    """The transcript in the items that the socket was told of."""
     told = []
     for frame in conversation.sent_of("conversation.item.create"):
         item = frame["item"]
@@ -319,7 +319,7 @@ def test_a_reply_that_waits_to_be_asked_for_again_can_be_cancelled() -> None:
 
 
 def known(conversation: Conversation) -> list[tuple[str, str]]:
-    """Who says what in the server's memory."""
+    """The transcript in the server's memory."""
     items = conversation.session.items.values()
     return [(item["role"], item["content"][0].get("text", "")) for item in items if item["type"] == "message"]
 

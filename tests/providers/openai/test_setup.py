@@ -1,4 +1,4 @@
-"""Where the codec connects to, and what it asks of the session."""
+"""The address that the codec connects to, and its request to the session."""
 
 import json
 import subprocess

@@ -4,7 +4,7 @@ from voicecli.errors import AudioFormatError
 
 __all__ = ["READABLE", "unusable"]
 
-READABLE = "Give a WAV, FLAC or OGG file, a WAV in a pipe, or raw PCM16 with its rate (--input-rate, raw_rate)."
+READABLE = "Give WAV, FLAC, OGG or MP3, in a file or a pipe, or raw PCM16 with its rate (--input-rate, raw_rate)."
 """Advice about input that cannot be read."""
 
 

@@ -34,12 +34,21 @@ class WavSink:
         target: a path, or "-" for standard output.
         sample_rate: of what is written, in Hz.
         source: where the conversation's input comes from: its file is refused as target.
+        stdout: the descriptor of standard output.
 
     Raises:
         AudioFormatError: it cannot be written.
     """
 
-    def __init__(self, target: "str | os.PathLike[str]", sample_rate: int, *, source: WavSource | None = None) -> None:
+    def __init__(
+        self,
+        target: "str | os.PathLike[str]",
+        sample_rate: int,
+        *,
+        source: WavSource | None = None,
+        stdout: int = 1,
+    ) -> None:
+        self._stdout = stdout
         self._sample_rate = sample_rate
         self._path = None if target == "-" else os.fspath(target)
         self._name = "standard output" if self._path is None else repr(self._path)
@@ -117,8 +126,8 @@ class WavSink:
     def _check(self) -> os.stat_result | None:
         """Check that it can be written, and leave everything as it was; its status if it is there already."""
         if self._path is None:
-            self._has_size = _can_correct_header(1)
-            return os.fstat(1)
+            self._has_size = _can_correct_header(self._stdout)
+            return os.fstat(self._stdout)
         try:
             status = os.stat(self._path)
         except FileNotFoundError:
@@ -149,7 +158,9 @@ class WavSink:
         if self._error is not None:
             return
         if self._file is None:
-            self._file = FileIO(1, "wb", closefd=False) if self._path is None else _open_untouched(self._path)
+            self._file = (
+                FileIO(self._stdout, "wb", closefd=False) if self._path is None else _open_untouched(self._path)
+            )
             if self._has_size:
                 self._file.truncate(0)
             _write_all(self._file, _header(self._sample_rate, 0 if self._has_size else None))

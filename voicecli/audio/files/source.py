@@ -1,13 +1,14 @@
 """Sound files and pipes as sources of a conversation."""
 
+import logging
 import os
 import stat
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from io import FileIO
 from typing import BinaryIO
 
-from voicecli.audio.files.decoders import Decoder, RawDecoder, SoundFileDecoder
+from voicecli.audio.files.decoders import Decoder, RawDecoder, open_decoder
 from voicecli.audio.files.errors import READABLE, unusable
 from voicecli.audio.pcm import check_rates
 from voicecli.errors import AudioFormatError
@@ -15,13 +16,16 @@ from voicecli.threads import Worker
 
 __all__ = ["WavSource"]
 
+_log = logging.getLogger(__name__)
+
 
 class WavSource:
     """The user's voice from a file or a pipe, as PCM16 mono: an AudioSource, to be iterated once.
 
     Reads the formats of libsndfile: WAV of any sample format, rate and number of channels (mixed to one), also when its
-    header does not know the length; FLAC, OGG and others from files. A file shorter than its header says ends where it
-    ends. Memory stays the same whatever the length, and a pipe in which nothing comes blocks nobody.
+    header does not know the length; FLAC, OGG, MP3 and others. A file shorter than its header says ends where it ends.
+    Memory stays the same whatever the length, and a pipe in which nothing comes blocks nobody. WAV of plain samples is
+    heard out of a pipe as it comes; other formats when they are complete, up to 500 MB.
 
     Args:
         source: a path, "-" for standard input, or a binary stream, which is left open.
@@ -30,11 +34,16 @@ class WavSource:
     Raises:
         AudioFormatError: it cannot be read. A file says so at once, a pipe when it is opened or iterated.
         ConfigurationError: a rate that cannot be.
+
+    Attributes:
+        on_notice: gets code and message of what the user should know of the input, such as that it is cut short, on
+            the loop that iterates; otherwise the log does.
     """
 
     def __init__(self, source: "str | os.PathLike[str] | BinaryIO", *, raw_rate: int | None = None) -> None:
         if raw_rate is not None:
             check_rates(raw_rate)
+        self.on_notice: Callable[[str, str], None] = lambda code, message: _log.warning("%s", message)
         self._raw_rate = raw_rate
         self._path: str | None = None
         self._stream: FileIO | BinaryIO | None = None
@@ -51,10 +60,11 @@ class WavSource:
         else:
             self._name = repr(getattr(source, "name", "the stream"))
             self._stream = source
-            if not source.seekable():
-                self._status = self._check(source.fileno())
-                self._stream = self._owned = FileIO(source.fileno(), closefd=False)
-        self._is_pipe = self._status is not None and not stat.S_ISREG(self._status.st_mode)
+            if not source.seekable() and (descriptor := _descriptor(source)) is not None:
+                self._status = self._check(descriptor)
+                self._stream = self._owned = FileIO(descriptor, closefd=False)
+        is_file = self._status is None or stat.S_ISREG(self._status.st_mode)
+        self._is_pipe = not is_file or (self._stream is not None and not self._stream.seekable())
         self._decoder: Decoder | None = None
         self._closed = False
         self._worker = Worker("file")
@@ -86,9 +96,12 @@ class WavSource:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         await self.open()
         empty = True
+        self._tell_notices()
         while not self._closed and (audio := await self._worker.run(self._read)):
             empty = False
+            self._tell_notices()
             yield audio
+        self._tell_notices()
         if empty and not self._closed:
             raise AudioFormatError(f"{self._name} holds no audio.", advice=READABLE)
 
@@ -103,6 +116,11 @@ class WavSource:
     def is_same_file(self, status: os.stat_result) -> bool:
         """True when it reads the very file with this status."""
         return self._status is not None and not self._is_pipe and os.path.samestat(self._status, status)
+
+    def _tell_notices(self) -> None:
+        notices = self._decoder.notices if self._decoder is not None else []
+        while notices:
+            self.on_notice(*notices.pop(0))
 
     def _check(self, file: str | int) -> os.stat_result:
         try:
@@ -123,7 +141,7 @@ class WavSource:
                     self._stream = self._owned = FileIO(self._path)
                 assert self._stream is not None
                 if self._raw_rate is None:
-                    self._decoder = SoundFileDecoder(self._stream, self._name, is_pipe=self._is_pipe)
+                    self._decoder = open_decoder(self._stream, self._name, is_pipe=self._is_pipe)
                 else:
                     self._decoder = RawDecoder(self._stream, self._name, self._raw_rate)
             except OSError as error:
@@ -150,3 +168,11 @@ class WavSource:
             self._decoder.close()
         if self._owned is not None:
             self._owned.close()
+
+
+def _descriptor(stream: BinaryIO) -> int | None:
+    """The stream's file descriptor; None of one that is made by a program, such as the body of an HTTP response."""
+    try:
+        return stream.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None

@@ -86,7 +86,7 @@ class AdaptiveDelay:
 
 
 class _Rule(NamedTuple):
-    """When to start and to resume, by how much audio waits. In ms of audio.
+    """The waits of audio at which to start and to resume, in ms of audio.
 
     Attributes:
         start_at: what must wait for a reply to start, besides what `_OF_FIRST_CHUNK` and `_PER_ELAPSED_MS` ask.

@@ -44,11 +44,12 @@ from voicecli.pricing import with_cost
 from voicecli.providers.fields import JsonObject, parse_object
 from voicecli.providers.gemini.endpoint import Endpoint
 from voicecli.providers.gemini.errors import NEED_MORE_INPUT, close_error, http_error, turn_end
-from voicecli.providers.gemini.fields import audio_rate, boolean, child, children, data, seconds, text
+from voicecli.providers.gemini.fields import audio_rate, boolean, child, children, data, seconds, text, texts
 from voicecli.providers.gemini.function_calls import FunctionCalls
-from voicecli.providers.gemini.input import INPUT_RATE, WIRE_AUDIO, UserInput, as_json
+from voicecli.providers.gemini.held_commands import HeldCommands
+from voicecli.providers.gemini.input import INPUT_RATE, UserInput, as_json, is_speech
 from voicecli.providers.gemini.models import find_model
-from voicecli.providers.gemini.output import ModelOutput
+from voicecli.providers.gemini.output import ModelOutput, first_unanswered
 from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.providers.gemini.setup import history_turns, notices, setup_message, tool_behavior, voice_name
 from voicecli.providers.gemini.usage import read_usage
@@ -58,8 +59,8 @@ __all__ = ["OUTPUT_RATE", "GeminiCodec"]
 
 OUTPUT_RATE = 24_000
 
-# How much of the user's voice is kept while a function is waited for, in bytes: 30 s.
-_HELD_BYTES = WIRE_AUDIO.size(30_000)
+_WAITS = Notice("waiting_for_input", "The model waits for you to go on.")
+_SEARCHES = "webSearchQueries"
 _TOOL_CANCELLED = "The user has stopped this reply."
 
 
@@ -76,7 +77,7 @@ class GeminiCodec:
         self._events: list[Event | Expiring] = []
         self._history = Transcript(setup.history)
         self._user = UserInput(self._out, setup.config, vertex=endpoint.vertex)
-        self._turns = ModelOutput(self._tell, OUTPUT_RATE, silent=setup.config.output == "text")
+        self._turns = ModelOutput(self._tell, OUTPUT_RATE, server_detects=self._server_detects)
         own = setup.config.own(GeminiSettings)
         behaviors = {tool.name: tool_behavior(tool.name, own, self._model) for tool in setup.tools}
         self._calls = FunctionCalls(behaviors, scheduling=self._model.scheduling)
@@ -88,13 +89,13 @@ class GeminiCodec:
         self._ready = False  # this socket is
         self._ask_again = False
         self._asked_from = 0
-        self._held: list[Command] = []
-        self._held_bytes = self._dropped_bytes = 0
+        self._held = HeldCommands()
         # What the server owes.
         self._owed = False
         self._turn_from: int | None = None  # in the history, the first turn of the user's without a complete answer
         self._answers_writing = False  # the next reply answers nothing that was spoken
         self._answered_to = 0  # in the history, where the last reply began
+        self._model_waits = False  # for the user to go on: it will not answer what was said so far
         self._silent_before = False  # the last socket brought no answer to this either
 
     # -- what the connection asks
@@ -161,25 +162,21 @@ class GeminiCodec:
     def send(self, command: Command) -> None:
         # The server may end the conversation when it hears something while it waits for a function.
         if self._calls.blocking and not isinstance(command, ToolResult | CancelResponse | AnswerApproval):
-            self._hold(command)
+            self._held.put(command)
         else:
             self._perform(command)
 
     def _perform(self, command: Command) -> None:
         match command:
             case AppendAudio(audio):
-                if not self._server_detects and not self._user.speaking:
-                    self._turns.user_turn_begins()
-                elif not self._answers_writing:
-                    self._turns.voiced = True
-                self._user.append(audio)
+                self._append(audio)
             case StartTurn():
                 if not self._server_detects:
                     self._turns.user_turn_begins()
                     self._user.start_turn()
             case EndTurn(input_id):
                 if self._user.end_turn():
-                    self._owed = True
+                    self._owed, self._model_waits = True, False
                     self._asks(input_id)
             case ClearAudio():
                 self._user.clear()
@@ -198,13 +195,22 @@ class GeminiCodec:
             case AnswerApproval():
                 pass  # Gemini runs no tools that ask for approval
 
+    def _append(self, audio: bytes) -> None:
+        if not self._server_detects and not self._user.speaking:
+            self._turns.user_turn_begins()
+        elif not self._answers_writing:
+            self._turns.voiced = True
+        if self._server_detects and not self._turns.user_spoke:
+            self._turns.user_spoke = is_speech(audio)
+        self._user.append(audio)
+
     def _say(self, said: str) -> None:
         self._expect_reply_to_writing()
         self._user.say(said)
 
     def _expect_reply_to_writing(self) -> None:
-        self._answers_writing = self._owed = True
-        self._turns.voiced = False
+        self._answers_writing = self._owed = self._turns.user_spoke = True
+        self._turns.voiced = self._model_waits = False
 
     def _asks(self, input_id: str) -> None:
         if input_id:
@@ -228,26 +234,12 @@ class GeminiCodec:
         self._ask_again_if_possible()
         self._release()
 
-    def _hold(self, command: Command) -> None:
-        self._held.append(command)
-        if isinstance(command, AppendAudio):
-            self._held_bytes += len(command.audio)
-        while self._held_bytes > _HELD_BYTES:
-            oldest = next(index for index, held in enumerate(self._held) if isinstance(held, AppendAudio))
-            dropped = self._held.pop(oldest)
-            assert isinstance(dropped, AppendAudio)
-            self._held_bytes -= len(dropped.audio)
-            self._dropped_bytes += len(dropped.audio)
-
     def _release(self) -> None:
         """Send what waited for a function, unless another one is waited for."""
         while self._held and not self._calls.blocking:
-            self._perform(self._held.pop(0))
-        if not self._held:
-            self._held_bytes = 0
-        if self._dropped_bytes and not self._held:
-            seconds_lost, self._dropped_bytes = WIRE_AUDIO.duration_ms(self._dropped_bytes) / 1000, 0
-            message = f"{seconds_lost:.1f} s of your speech were dropped: a function took too long."
+            self._perform(self._held.pop())
+        if not self._held and (lost_s := self._held.take_dropped_s()):
+            message = f"{lost_s:.1f} s of your speech were dropped: a function took too long."
             self._tell(Notice("audio_dropped", message))
 
     # -- messages
@@ -321,41 +313,58 @@ class GeminiCodec:
             turns.user_may_have_said(said)
         # The words before the sound: both tell of the same moment, and a screen that is late is worse.
         if (words := child(content, "outputTranscription")) is not None:
-            said, finished = text(words, "text"), boolean(words, "finished")
-            if said or finished:
-                self._answers()
-                turns.said(said, finished=finished)
+            self._read_words(text(words, "text"), finished=boolean(words, "finished"), sounds="modelTurn" in content)
         if (turn := child(content, "modelTurn")) is not None:
             self._read_parts(turn)
-        if (grounding := child(content, "groundingMetadata")) is not None:
-            self._read_grounding(grounding)
+        if (grounding := child(content, "groundingMetadata")) is not None and (searched := texts(grounding, _SEARCHES)):
+            self._tell(Notice("web_search", f"Searched the web for: {'; '.join(searched)}."))
         if boolean(content, "generationComplete"):
             turns.generated()
         if boolean(content, "waitingForInput"):
-            self._owed = False
-            self._tell(Notice("waiting_for_input", "The model waits for you to go on."))
+            self._owed, self._model_waits = False, True
+            self._tell(_WAITS)
         self._read_end(content)
+
+    def _read_words(self, said: str, *, finished: bool, sounds: bool) -> None:
+        """Words of a reply; `sounds`: sound of it is beside them."""
+        turns = self._turns
+        due = turns.running or self._owed or sounds
+        if not due and turns.said_late(said):
+            return
+        if said or (finished and turns.running):
+            self._answers()
+            turns.said(said, finished=finished)
 
     def _hear(self, said: str, *, finished: bool) -> None:
         if not said and not (finished and self._turns.hearing):
             return
         unanswered = self._turns.user_said(said, finished=finished)
         if self._server_detects and unanswered and not self._turns.running:
-            self._answers_writing = False
+            self._answers_writing = self._model_waits = False
             self._owed = True
 
     def _read_parts(self, turn: Mapping[str, Any]) -> None:
         for part in children(turn, "parts"):
             blob = child(part, "inlineData")
-            # Texts, thoughts and code are not spoken: the transcript tells what is.
+            if blob is None:
+                self._read_text(part)
             if blob is None or not text(blob, "mimeType").startswith("audio/"):
                 continue
             rate = audio_rate(text(blob, "mimeType"), OUTPUT_RATE)
             if rate != OUTPUT_RATE:
                 raise ProtocolError(f"Gemini sent audio at {rate} Hz instead of {OUTPUT_RATE} Hz.")
-            audio = data(blob, "data")
+            if audio := data(blob, "data"):
+                self._answers()
+                self._turns.sounded(audio)
+
+    def _read_text(self, part: Mapping[str, Any]) -> None:
+        """A text is not spoken: where there is sound, the transcript tells what is. A thought is never shown."""
+        said = text(part, "text")
+        if not said or boolean(part, "thought"):
+            return
+        if self._turns.running or self._owed:
             self._answers()
-            self._turns.sounded(audio)
+            self._turns.wrote(said)
 
     def _answers(self) -> None:
         """Something of a reply came."""
@@ -376,24 +385,19 @@ class GeminiCodec:
         if interaction == "IN_PROGRESS" and not turns.was_interrupted:
             turns.utterance_ends()
             return
-        code = text(content, "turnCompleteReason").removeprefix("TURN_COMPLETE_REASON_")
-        status, reason = turn_end(code)
+        status, reason = turn_end(code := text(content, "turnCompleteReason").removeprefix("TURN_COMPLETE_REASON_"))
         if code == NEED_MORE_INPUT:
-            self._tell(Notice("waiting_for_input", "The model waits for you to go on."))
+            self._tell(_WAITS)
         awaits_tools = self._calls.followed_by_response or turns.ends_with_call
         if not turns.turn_ends(status, reason, owed=self._owed, awaits_tools=awaits_tools):
             # Nothing ended, or a reply that was cut: what the user said meanwhile has yet to be answered.
-            self._owed = self._owed or (self._turn_from is not None and not self._user.speaking)
+            asks = self._turn_from is not None and not self._user.speaking and not self._model_waits
+            self._owed = self._owed or asks
             return
         self._calls.response_ends()
         self._turn_from = self._turn_from if awaits_tools else self._next_turn()
         if not awaits_tools:
             self._owed = self._answers_writing = False
-
-    def _read_grounding(self, grounding: Mapping[str, Any]) -> None:
-        queries = grounding.get("webSearchQueries")
-        if isinstance(queries, list) and (searched := [query for query in queries if isinstance(query, str)]):
-            self._tell(Notice("web_search", f"Searched the web for: {'; '.join(searched)}."))
 
     def _call_functions(self, call: Mapping[str, Any]) -> None:
         answers: list[dict[str, Any]] = []
@@ -413,10 +417,10 @@ class GeminiCodec:
             self._owed = self._owed or not self._turns.muted
 
     def _cancel_calls(self, cancellation: Mapping[str, Any]) -> None:
-        ids = cancellation.get("ids")
-        for wire_id in ids if isinstance(ids, list) else []:
-            if isinstance(wire_id, str) and (call_id := self._calls.cancelled(wire_id)) is not None:
+        for wire_id in texts(cancellation, "ids"):
+            if (call_id := self._calls.cancelled(wire_id)) is not None:
                 self._tell(ToolCallCancelled(call_id))
+                self._turns.call_withdrawn()
         self._release()
 
     def _read_error(self, failure: Mapping[str, Any]) -> None:
@@ -444,7 +448,7 @@ class GeminiCodec:
         if in_words:
             self._user.written()
         if self._ask_again:
-            self._asked_from = self._first_unanswered()
+            self._asked_from = max(self._turn_from or 0, first_unanswered(self._history.turns))
         elif not turns.hearing:
             self._turn_from = self._next_turn()
         turns.forget_line()
@@ -454,12 +458,6 @@ class GeminiCodec:
         """Whether the text is known of what the user waits to have answered."""
         turns = self._history.turns
         return self._turn_from is not None and any(turn.text.strip() for turn in turns[self._turn_from :])
-
-    def _first_unanswered(self) -> int:
-        """In the history, the first turn that no words of a reply have followed."""
-        turns = self._history.turns
-        last = next((index for index in reversed(range(len(turns))) if turns[index].role == "assistant"), -1)
-        return max(self._turn_from or 0, last + 1)
 
     def _turns_told(self) -> list[Turn]:
         """The turns that the server is to know before it hears more."""

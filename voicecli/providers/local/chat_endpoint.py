@@ -1,8 +1,11 @@
 """Language models behind an OpenAI-compatible chat endpoint: Ollama, LM Studio, llama.cpp, vLLM and others."""
 
+import asyncio
 import contextlib
 import ipaddress
-from collections.abc import AsyncGenerator, Iterator, Sequence
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import httpx
@@ -16,11 +19,13 @@ from voicecli.errors import (
     QuotaExceededError,
     RealtimeConnectionError,
 )
-from voicecli.events import Usage
-from voicecli.providers.fields import error_message, parse_object
-from voicecli.providers.local.chat_model import Delta, Finish, Message, ToolCall, tool_json
+from voicecli.events import CONTENT_FILTER, Notice, Usage
+from voicecli.providers.local.chat_chunk import ChunkParts, WholeCharacters, read_chunk, reason_of
+from voicecli.providers.local.chat_model import Delta, Finish, Message, Thought
+from voicecli.providers.local.chat_request import ChatRequests
+from voicecli.providers.local.chat_stream import Ended, not_a_chat_endpoint, read_chunks
 from voicecli.providers.local.settings import LocalSettings
-from voicecli.text import valid_text
+from voicecli.providers.local.tool_call_parts import ToolCallParts
 from voicecli.tools import ToolSchema
 
 __all__ = ["EndpointModel"]
@@ -67,6 +72,8 @@ class EndpointModel:
             auth=(base.username, base.password) if base.userinfo else None,
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(config.response_timeout_s, connect=config.connect_timeout_s),
+            # To load certificates takes 40 ms, and no redirect is followed to where they matter.
+            verify=base.scheme == "https",
             trust_env=not _is_loopback(base.host),  # a proxy cannot reach this machine's own servers
         )
         model = cls(client, config, str(base.copy_with(userinfo=None, query=None)).rstrip("/"))
@@ -81,11 +88,8 @@ class EndpointModel:
         with self._errors_translated():
             response = await self._client.get("models", timeout=self._config.connect_timeout_s)
             if response.status_code in (401, 403):
-                raise self._refused(response.status_code, response.content)
-            try:
-                names = [entry["id"] for entry in response.json()["data"]] if response.is_success else []
-            except (ValueError, LookupError, TypeError):
-                names = []  # not every server lists its models; the first question will tell
+                raise self._refused(response, response.content)
+            names = _model_names(response) if response.is_success else []
         listed = ", ".join(names[:20])
         if self.name:
             # Ollama lists "llama3.2:latest" and also answers to "llama3.2".
@@ -107,60 +111,96 @@ class EndpointModel:
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()
     ) -> AsyncGenerator[Delta, None]:
-        answer = _Answer(self._address)
+        calls = ToolCallParts([tool.name for tool in tools])
+        ended, usage, finish, came = Ended(), Usage(), "", False
+        whole = WholeCharacters()
         with self._errors_translated():
-            async with self._client.stream("POST", "chat/completions", json=self._request(messages, tools)) as response:
-                if response.status_code != 200:
-                    raise self._refused(response.status_code, await response.aread())
-                if "text/event-stream" not in response.headers.get("content-type", ""):
-                    raise ProtocolError(
-                        f"{self._address} does not stream its answers.", advice="Is this an OpenAI-compatible endpoint?"
-                    )
-                async for line in response.aiter_lines():
-                    field, _, data = line.partition(":")
-                    if field != "data":
-                        continue
-                    if data.strip() == "[DONE]":
-                        answer.done = True
-                        break
-                    if text := answer.take(data):
+            async with (
+                self._post(messages, tools) as (response, notices),
+                contextlib.aclosing(read_chunks(response, ended, address=self._address)) as chunks,
+            ):
+                clock = asyncio.get_running_loop()
+                deadline = clock.time() + self._config.response_timeout_s
+                while (chunk := await _next(chunks, deadline)) is not None:
+                    parts = self._parts(chunk)
+                    if parts.reasoned:
+                        yield Thought()
+                    if text := whole.push(parts.text):
                         yield text
-        for delta in answer.end():
-            yield delta
+                    calls.add(parts.calls)
+                    if parts.text or parts.calls or parts.reasoned:
+                        came, deadline = True, clock.time() + self._config.response_timeout_s
+                    usage, finish = parts.usage or usage, parts.finish or finish
+        self._check_end(ended, finish, came=came)
+        for call in calls.calls():
+            yield call
+        if calls.nameless and not calls.calls():
+            raise ProtocolError(f"{self._address} sent a call of a tool without its name.")
+        filtered = finish == CONTENT_FILTER
+        yield Finish(usage, finish == "length" or filtered, CONTENT_FILTER if filtered else "", notices)
 
-    def _request(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> dict[str, Any]:
-        config = self._config
-        request: dict[str, Any] = {
-            "model": self.name,
-            "messages": [message.to_json() for message in messages],
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-        if config.temperature is not None:
-            request["temperature"] = config.temperature
-        if config.max_output_tokens is not None:
-            request["max_tokens"] = config.max_output_tokens
-        if tools:
-            request["tools"] = [tool_json(tool) for tool in tools]
-            named = {"type": "function", "function": {"name": config.tool_choice}}
-            request["tool_choice"] = config.tool_choice if config.tool_choice in _TOOL_CHOICES else named
-        return request
+    @contextlib.asynccontextmanager
+    async def _post(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema]
+    ) -> AsyncIterator[tuple[httpx.Response, tuple[Notice, ...]]]:
+        """The response to the question, and what the user is to know of how it was asked."""
+        while True:
+            body = self._requests.body(messages, tools)
+            async with self._client.stream("POST", "chat/completions", json=body) as response:
+                if response.is_success:
+                    yield response, self._requests.accepted()
+                    return
+                answer = await _beginning(response)
+            refused = self._refused(response, answer)
+            if not self._requests.give_up(body, response.status_code, refused.message):
+                raise refused
+
+    @cached_property
+    def _requests(self) -> ChatRequests:
+        return ChatRequests(self._config, self.name)
+
+    def _parts(self, chunk: dict[str, Any]) -> ChunkParts:
+        if error := chunk.get("error"):
+            raise self._failed(error)
+        try:
+            parts = read_chunk(chunk)
+        except (TypeError, ValueError) as error:
+            raise ProtocolError(f"{self._address} sent an answer in a form of its own.") from error
+        if parts.finish == "error":
+            raise self._failed(chunk)
+        if not (parts.text or parts.calls or parts.finish) and (chunk.get("object") == "error" or "detail" in chunk):
+            raise self._failed(chunk)
+        return parts
+
+    def _failed(self, error: Any) -> RealtimeConnectionError:
+        reason = self._shown(reason_of(error)) or "no reason given"
+        return RealtimeConnectionError(f"{self._address} failed: {reason}.", retryable=True)
+
+    def _check_end(self, ended: Ended, finish: str, *, came: bool) -> None:
+        if finish or ended.by_mark:
+            return
+        if not ended.in_order:
+            raise RealtimeConnectionError(f"{self._address} broke off its answer.", retryable=True)
+        if not came:
+            raise not_a_chat_endpoint(self._address)
 
     @contextlib.contextmanager
-    def _errors_translated(self) -> Any:
+    def _errors_translated(self) -> Iterator[None]:
         try:
             yield
         except httpx.ConnectError as error:
             raise RealtimeConnectionError(
                 f"Nothing answers at {self._address}.", advice="Start that server, or correct --llm.", retryable=True
             ) from error
-        except httpx.TimeoutException as error:
+        except (httpx.TimeoutException, TimeoutError) as error:
             raise RealtimeConnectionError(f"{self._address} took too long to answer.", retryable=True) from error
         except httpx.HTTPError as error:
-            raise RealtimeConnectionError(f"{self._address} broke off: {error}.", retryable=True) from error
+            reason = self._shown(reason_of(str(error))) or type(error).__name__
+            raise RealtimeConnectionError(f"{self._address} broke off: {reason}.", retryable=True) from error
 
-    def _refused(self, status: int, body: bytes) -> RealtimeConnectionError:
-        reason = _shortened(error_message(body))
+    def _refused(self, response: httpx.Response, body: bytes) -> RealtimeConnectionError:
+        status = response.status_code
+        reason = self._shown(_reason(response, body))
         said = f": {reason}" if reason else ""
         if status in (401, 403):
             return AuthenticationError(
@@ -174,15 +214,38 @@ class EndpointModel:
             )
         if status == 429:
             return QuotaExceededError(f"{self._address} has had too many requests{said}.", code="429", retryable=True)
+        if response.has_redirect_location:
+            return RealtimeConnectionError(
+                f"{self._address} leads to another address.", advice="Give that to --llm.", code=str(status)
+            )
         return RealtimeConnectionError(
             f"{self._address} answered with HTTP status {status}{said}.", code=str(status), retryable=status >= 500
         )
+
+    def _shown(self, text: str) -> str:
+        """A server's words, without the key that it may repeat."""
+        authorization = self._client.headers.get("Authorization", "").removeprefix("Bearer ")
+        return text.replace(authorization, "(key)") if authorization else text
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
 
-_TOOL_CHOICES = ("auto", "none", "required")
+_ERROR_BYTES = 65_536
+
+
+def _model_names(response: httpx.Response) -> list[str]:
+    """The models a server lists; not every one does, and then the first question will tell."""
+    try:
+        listed = response.json()
+    except (ValueError, RecursionError):
+        return []
+    if isinstance(listed, dict):
+        listed = listed.get("data") or listed.get("models")
+    if not isinstance(listed, list):
+        return []
+    entries = [entry.get("id") or entry.get("name") if isinstance(entry, dict) else entry for entry in listed]
+    return [entry for entry in entries if isinstance(entry, str) and entry]
 
 
 def _no_address() -> ConfigurationError:
@@ -196,83 +259,25 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _shortened(reason: str) -> str:
-    return reason[:300].rstrip(".")
+async def _next(chunks: AsyncGenerator[dict[str, Any], None], deadline: float) -> dict[str, Any] | None:
+    async with asyncio.timeout_at(deadline):  # signs of life may come for ever
+        return await anext(chunks, None)
 
 
-class _Answer:
-    """Collects a streamed answer from its chunks.
-
-    Attributes:
-        done: whether its end was told.
-    """
-
-    def __init__(self, address: str) -> None:
-        self.done = False
-        self._address = address
-        self._usage = Usage()
-        self._truncated = False
-        self._calls: dict[int, dict[str, str]] = {}
-        self._half_pair = ""  # a high surrogate, whose low one comes with the next chunk
-
-    def take(self, data: str) -> str:
-        """Take a chunk; its text, possibly "".
-
-        Raises:
-            ProtocolError: it is malformed.
-            RealtimeConnectionError: it tells of a failure.
-        """
-        chunk = parse_object(data, self._address)
-        if chunk.get("error"):
-            reason = _shortened(error_message(data))
-            raise RealtimeConnectionError(f"{self._address} failed: {reason}.", retryable=True)
-        try:
-            self._usage = _usage(chunk) or self._usage
-            choice = (chunk.get("choices") or [{}])[0]  # no more than one was asked for
-            delta = choice.get("delta") or {}
-            text = self._paired(str(delta.get("content") or ""))
-            self._collect_calls(delta.get("tool_calls") or [])
-            reason = choice.get("finish_reason")
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise ProtocolError(f"{self._address} sent an answer in a form of its own.") from error
-        if reason:
-            self._truncated, self.done = reason == "length", True
-        return text
-
-    def end(self) -> Iterator[Delta]:
-        """The calls and the end of the answer. Raises RealtimeConnectionError when the answer was broken off."""
-        if not self.done:
-            raise RealtimeConnectionError(f"{self._address} broke off its answer.", retryable=True)
-        for index, call in sorted(self._calls.items()):
-            yield ToolCall(call["id"] or f"call_{index}", call["name"], valid_text(call["arguments"]))
-        yield Finish(self._usage, self._truncated)
-
-    def _paired(self, text: str) -> str:
-        text, self._half_pair = self._half_pair + text, ""
-        if text and "\ud800" <= text[-1] <= "\udbff":
-            text, self._half_pair = text[:-1], text[-1]
-        return valid_text(text)
-
-    def _collect_calls(self, deltas: list[dict[str, Any]]) -> None:
-        calls = self._calls
-        for delta in deltas:
-            index = delta.get("index", len(calls))
-            if index in calls and delta.get("id", calls[index]["id"]) != calls[index]["id"]:
-                index = len(calls)  # some servers number every call 0
-            call = calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
-            function = delta.get("function") or {}
-            call["id"] = delta.get("id") or call["id"]
-            call["name"] = str(function.get("name") or call["name"])
-            call["arguments"] += function.get("arguments") or ""
+async def _beginning(response: httpx.Response) -> bytes:
+    """As much of an error's body as is worth reading."""
+    body = b""
+    async for block in response.aiter_bytes():
+        body += block
+        if len(body) > _ERROR_BYTES:
+            break
+    return body
 
 
-def _usage(chunk: dict[str, Any]) -> Usage | None:
-    counts = chunk.get("usage")
-    if not isinstance(counts, dict):
-        return None
-    details = counts.get("prompt_tokens_details") or {}
-    return Usage(
-        input_text_tokens=int(counts.get("prompt_tokens") or 0),
-        cached_text_tokens=int(details.get("cached_tokens") or 0),
-        output_text_tokens=int(counts.get("completion_tokens") or 0),
-    )
+def _reason(response: httpx.Response, body: bytes) -> str:
+    text = body.decode("utf-8", "replace")
+    try:
+        return reason_of(json.loads(text))
+    except (ValueError, RecursionError):
+        is_page = "html" in response.headers.get("content-type", "") or text.lstrip().startswith("<")
+        return "" if is_page else reason_of(text)

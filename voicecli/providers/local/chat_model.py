@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from voicecli.events import Usage
+from voicecli.events import Notice, Usage
 from voicecli.tools import ToolSchema
 
-__all__ = ["ChatModel", "Delta", "Finish", "Message", "ToolCall", "tool_json"]
+__all__ = ["ChatModel", "Delta", "Finish", "Message", "Thought", "ToolCall", "tool_json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +27,29 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Thought:
+    """Reasoning of the model, which is not for the user."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """End of an answer.
 
     Attributes:
         usage: tokens of the request and the answer.
-        truncated: whether the token limit cut it.
+        truncated: whether a limit cut it.
+        reason: the limit that did; "" is that of the tokens.
+        notices: for the user.
     """
 
     usage: Usage = field(default_factory=Usage)
     truncated: bool = False
+    reason: str = ""
+    notices: tuple[Notice, ...] = ()
 
 
-Delta = str | ToolCall | Finish
-"""A part of a streamed answer: text, a call, or its end."""
+Delta = str | Thought | ToolCall | Finish
+"""A part of a streamed answer: text, a sign of reasoning, a call, or its end."""
 
 
 @dataclass(frozen=True, slots=True)

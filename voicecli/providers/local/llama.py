@@ -15,7 +15,7 @@ import xllamacpp
 
 from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.events import Usage
-from voicecli.providers.local.chat_model import Delta, Finish, Message
+from voicecli.providers.local.chat_model import Delta, Finish, Message, Thought
 from voicecli.providers.local.model_file import BUILT_IN
 from voicecli.threads import Worker
 from voicecli.tools import ToolSchema
@@ -97,6 +97,10 @@ class LlamaModel:
             raise ConfigurationError(
                 f"llm: {path} is no language model that can be loaded.", advice="Give a .gguf file that llama.cpp runs."
             ) from error
+        # The server's loop starts when its constructor has returned. A destructor that comes first waits for it for
+        # ever, and holds Python's lock meanwhile: nothing could bound that. Any answer (20 ms) shows that it runs.
+        with contextlib.suppress(Exception):  # an error is an answer, too
+            self._server.handle_completions({"prompt": "a", "max_tokens": 1})
 
     async def warm_up(self, messages: Sequence[Message]) -> None:
         """Read the constant head once, so that each answer begins sooner."""
@@ -120,6 +124,7 @@ class LlamaModel:
             "messages": [message.to_json() for message in messages],
             "stream": True,
             "return_progress": True,  # calls back while it reads the prompt, too, so that it can be stopped there
+            "chat_template_kwargs": {"enable_thinking": False},  # a silence, where a model's template knows it
             **self._sampling,
         }
         running = asyncio.ensure_future(self._worker.run(lambda: self._generate(request, stop, on_thread)))
@@ -147,7 +152,10 @@ class LlamaModel:
                 on_thread(_failure(chunk["error"].get("message", "no reason given")))
                 return True
             choice = chunk["choices"][0] if chunk.get("choices") else {}
-            if text := choice.get("delta", {}).get("content"):
+            delta = choice.get("delta", {})
+            if delta.get("reasoning_content"):
+                on_thread(Thought())
+            if text := delta.get("content"):
                 on_thread(text)
             if reason := choice.get("finish_reason"):
                 finished = True

@@ -14,6 +14,7 @@ from voicecli.providers.ignored import ignored_setting, ignored_settings
 from voicecli.providers.local.chat_endpoint import EndpointModel
 from voicecli.providers.local.chat_model import ChatModel, Message
 from voicecli.providers.local.engine import LocalConnection
+from voicecli.providers.local.filtered_model import FilteredModel
 from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.memory import Memory
 from voicecli.providers.local.model_file import ensure_model
@@ -60,7 +61,7 @@ async def connect_with(setup: ConversationSetup, llm: str, voice: str, capabilit
             return hearing
 
         async def load_model() -> ChatModel:
-            model = await _load_model(config, llm)
+            model = FilteredModel(await _load_model(config, llm), thinking_timeout_s=config.response_timeout_s)
             loaded.push_async_callback(model.aclose)
             await model.warm_up(_memory(setup, llm, model).messages())
             return model
@@ -142,7 +143,9 @@ def notices_for(setup: ConversationSetup, llm: str, model: ChatModel) -> list[No
         )
     if config.language is not None and config.language.split("-")[0].lower() != "en":
         notices.append(
-            Notice("language_unsupported", f"The offline engine speaks English only, not {config.language!r}.")
+            Notice(
+                "language_unsupported", f"The offline engine hears and speaks English only, not {config.language!r}."
+            )
         )
     notices += ignored_settings(config, lacks(config))
     if config.tool_choice != "auto" and setup.tools and not llm.startswith("http"):

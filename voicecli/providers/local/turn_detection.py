@@ -1,11 +1,11 @@
-"""Where the user's turns begin, pause and end, by the audio's own clock: pure, whatever speed the audio comes at."""
+"""Detection of the user's turns: start, pauses and end, by the audio's own clock, at whatever speed it comes. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from voicecli.pcm16 import PcmFormat
 
-__all__ = ["TurnBegan", "TurnChange", "TurnDetector", "TurnEnded", "TurnHeard", "TurnPaused", "TurnResumed"]
+__all__ = ["EndOfTurn", "PossibleEndOfTurn", "StartOfTurn", "TurnAudio", "TurnChange", "TurnDetector", "TurnResumed"]
 
 _CHUNK_BYTES = 1024  # Silero's: 512 samples at 16000 Hz
 _CHUNK_MS = 32
@@ -20,27 +20,27 @@ _PARTIAL_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class TurnBegan:
-    """A turn begins."""
+class StartOfTurn:
+    """Start of a turn."""
 
 
 @dataclass(frozen=True, slots=True)
-class TurnHeard:
-    """The turn goes on.
+class TurnAudio:
+    """Audio of the turn that goes on.
 
     Attributes:
-        audio: what is new since the last of these, the first time with the pre-roll; about 0.5 s.
+        audio: what is new since the last TurnAudio, the first time with the pre-roll; about 0.5 s.
     """
 
     audio: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class TurnPaused:
-    """Half of the silence that ends a turn has passed: the turn may be over.
+class PossibleEndOfTurn:
+    """Pause in the turn that may be its end: half of the silence that ends a turn has passed.
 
     Attributes:
-        audio: all that was said so far, as in TurnEnded.
+        audio: all that was said so far, as in EndOfTurn.
     """
 
     audio: bytes
@@ -48,12 +48,12 @@ class TurnPaused:
 
 @dataclass(frozen=True, slots=True)
 class TurnResumed:
-    """The pause was only a pause."""
+    """Speech after a pause: the turn goes on."""
 
 
 @dataclass(frozen=True, slots=True)
-class TurnEnded:
-    """The turn is over.
+class EndOfTurn:
+    """End of the turn.
 
     Attributes:
         audio: all that was said, with the pre-roll and half of the silence; empty when nobody spoke.
@@ -62,11 +62,11 @@ class TurnEnded:
     audio: bytes
 
 
-TurnChange = TurnBegan | TurnHeard | TurnPaused | TurnResumed | TurnEnded
+TurnChange = StartOfTurn | TurnAudio | PossibleEndOfTurn | TurnResumed | EndOfTurn
 
 
 class TurnDetector:
-    """Finds turns in PCM16 mono at 16000 Hz.
+    """Detector of turns in PCM16 mono at 16000 Hz.
 
     Args:
         probability: how likely 512 samples are speech, 0 to 1.
@@ -94,7 +94,7 @@ class TurnDetector:
         self._unseen = b""  # less than a chunk
         self._before = bytearray()  # the pre-roll
         self._turn: bytearray | None = None
-        self._told = 0  # bytes of the turn passed on by TurnHeard
+        self._passed_on = 0  # bytes of the turn, by TurnAudio
         self._speech = 0  # chunks of speech in a row
         self._quiet_ms = 0
         self._speech_end: int | None = None  # bytes of the turn up to the end of speech; None while nobody spoke
@@ -106,7 +106,7 @@ class TurnDetector:
         return self._turn is not None
 
     def process(self, audio: bytes) -> list[TurnChange]:
-        """Take audio of any length; what changed in it, in order."""
+        """Process audio of any length; the changes in it, in order."""
         changes: list[TurnChange] = []
         audio = self._unseen + audio
         whole = len(audio) - len(audio) % _CHUNK_BYTES
@@ -116,23 +116,23 @@ class TurnDetector:
         return changes
 
     def begin(self) -> list[TurnChange]:
-        """A turn begins now, whatever is heard."""
+        """Begin a turn now, whatever is heard; no change if there is one."""
         if self._turn is not None:
             return []
         self._turn = self._before if self._automatic else bytearray()
         self._before = bytearray()
-        self._told = self._quiet_ms = 0
+        self._passed_on = self._quiet_ms = 0
         self._speech_end = len(self._turn) if self._automatic else None
         self._paused = False
-        return [TurnBegan()]
+        return [StartOfTurn()]
 
     def end(self) -> list[TurnChange]:
-        """The turn ends now; nothing if there is none."""
+        """End the turn now; no change if there is none."""
         if self._turn is None:
             return []
         self._turn += self._unseen
         self._unseen = b""
-        return [self._ended()]
+        return [self._end_of_turn()]
 
     def clear(self) -> None:
         """Forget the turn and all audio."""
@@ -167,15 +167,15 @@ class TurnDetector:
         changes: list[TurnChange] = []
         if not self._paused and self._quiet_ms >= self._silence_ms / 2:
             self._paused = True
-            changes.append(TurnPaused(self._said(self._turn)))
+            changes.append(PossibleEndOfTurn(self._said(self._turn)))
         if self._automatic and self._quiet_ms >= self._silence_ms:
-            changes.append(self._ended())
+            changes.append(self._end_of_turn())
         return changes
 
-    def _ended(self) -> TurnEnded:
+    def _end_of_turn(self) -> EndOfTurn:
         assert self._turn is not None
         audio, self._turn, self._speech = self._said(self._turn), None, 0
-        return TurnEnded(audio)
+        return EndOfTurn(audio)
 
     def _said(self, turn: bytearray) -> bytes:
         if self._speech_end is None:
@@ -184,8 +184,8 @@ class TurnDetector:
 
     def _partial(self) -> list[TurnChange]:
         assert self._turn is not None
-        if len(self._turn) - self._told < _AUDIO.size(_PARTIAL_MS):
+        if len(self._turn) - self._passed_on < _AUDIO.size(_PARTIAL_MS):
             return []
-        audio = bytes(self._turn[self._told :])
-        self._told = len(self._turn)
-        return [TurnHeard(audio)]
+        audio = bytes(self._turn[self._passed_on :])
+        self._passed_on = len(self._turn)
+        return [TurnAudio(audio)]

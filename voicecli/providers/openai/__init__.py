@@ -4,7 +4,7 @@ from voicecli.config import RealtimeConfig
 from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider
 from voicecli.providers.openai.codec import RATE, OpenAICodec
 from voicecli.providers.openai.endpoint import SETUP_ADVICE, find_endpoint, is_configured
-from voicecli.providers.openai.errors import handshake_error
+from voicecli.providers.openai.errors import Server, handshake_error
 from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES
 from voicecli.providers.openai.settings import OpenAISettings
 from voicecli.providers.openai.setup import lacks
@@ -26,12 +26,13 @@ async def _fetch_models(config: RealtimeConfig) -> list[ModelInfo]:
     from voicecli.providers.http import fetch_json, unreadable
 
     endpoint = find_endpoint(config, DEFAULT_MODEL)
+    server = Server(endpoint.server, endpoint.is_openai)
     listed = await fetch_json(
         endpoint.models_url,
         endpoint.headers,
         timeout_s=config.connect_timeout_s,
         title=_TITLE,
-        refused=handshake_error,
+        refused=lambda status, body: handshake_error(status, body, server),
     )
     try:
         names = [str(model["id"]) for model in listed["data"]]

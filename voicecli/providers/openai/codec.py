@@ -26,9 +26,17 @@ from voicecli.config import VADMode
 from voicecli.errors import ProtocolError, RealtimeConnectionError
 from voicecli.events import ErrorOccurred, Event, Notice, SessionStarted
 from voicecli.ports import ConversationSetup, Expiring
-from voicecli.providers.fields import at, text
+from voicecli.providers.fields import at, identifier, objects, text
 from voicecli.providers.openai.endpoint import find_endpoint
-from voicecli.providers.openai.errors import FATAL, HARMLESS, ServerError, close_error, error_for, handshake_error
+from voicecli.providers.openai.errors import (
+    FATAL,
+    HARMLESS,
+    Server,
+    ServerError,
+    close_error,
+    error_for,
+    handshake_error,
+)
 from voicecli.providers.openai.fields import Frame
 from voicecli.providers.openai.history import recent, text_items
 from voicecli.providers.openai.input import UserInput
@@ -36,20 +44,22 @@ from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE
 from voicecli.providers.openai.output import Replies
 from voicecli.providers.openai.queues import WIRE_AUDIO, Wire
 from voicecli.providers.openai.response_gate import ResponseGate
-from voicecli.providers.openai.setup import session_settings
+from voicecli.providers.openai.setup import chosen_settings, session_settings
 from voicecli.text import valid_text
 from voicecli.transcript import Transcript
 
 __all__ = ["RATE", "OpenAICodec"]
 
 RATE = WIRE_AUDIO.sample_rate
-"""Of the PCM16 audio both ways, in Hz: the only rate the API has."""
+"""The rate of the PCM16 audio both ways, in Hz: the only one the API has."""
 _SESSION_S = 3_600.0
 """A session ends 60 minutes after it began, whatever happens in it."""
+_CONFIRMED_WITHIN_S = 2.0
+"""How long a server takes at most to greet, and then to confirm the settings: both take a round trip."""
 
 
 class OpenAICodec:
-    """One conversation; `voicecli.ports.Codec` says how it is driven.
+    """One conversation; `voicecli.ports.Codec` and `StartsUnconfirmed` say how it is driven.
 
     Raises:
         ConfigurationError: no key, or a setting that cannot be.
@@ -64,13 +74,22 @@ class OpenAICodec:
         detection = self._settings.turn_detection
         self._server_vad = config.vad_mode is VADMode.SERVER
         self._auto_interrupt = bool(detection and detection["interrupt_response"])
-        self._wire = Wire(Transcript(setup.history))
+        server = Server(
+            self._endpoint.server,
+            self._endpoint.is_openai,
+            chosen_settings(config),
+            self._settings.transcription_model or "",
+        )
+        self._wire = Wire(Transcript(setup.history), server)
         self._gate = ResponseGate(self._wire, auto_reply=bool(detection and detection["create_response"]))
         self._user = UserInput(self._wire, self._gate, config, self._settings.transcription_model)
         self._replies = Replies(self._wire, self._gate, self._model)
         self._images: list[Frame] = []
         self._started = False
+        self.confirmed_within_s = _CONFIRMED_WITHIN_S
+        self._greeted = False  # the server has said something on this socket
         self._update_id = ""
+        self._update_late = False
         self._last_error: ServerError | None = None
         self._handlers = self._dispatch_table()
 
@@ -96,6 +115,7 @@ class OpenAICodec:
         self._replies.restart()
         self._user.restart()
         self._gate.restart()
+        self._greeted = self._update_late = False
         self._update_id = ""
         self._last_error = None
 
@@ -137,9 +157,10 @@ class OpenAICodec:
     def receive(self, message: bytes) -> list[Event | Expiring]:
         try:
             frame = json.loads(message.decode())  # of bytes it would guess the encoding
-            kind = frame["type"]
+            kind = frame["type"] if "type" in frame or "error" not in frame else "error"
             if kind != "error":
                 self._last_error = None
+                self._greet()
             if handler := self._handlers.get(kind):
                 handler(frame)
             elif not isinstance(kind, str):
@@ -148,7 +169,24 @@ class OpenAICodec:
             raise
         except Exception as error:
             # The one place that catches malformed input, of which any field may be missing or of any type.
-            raise ProtocolError(f"OpenAI sent a malformed message ({type(error).__name__}).") from error
+            raise ProtocolError(
+                f"{self._wire.server.name} sent a malformed message ({type(error).__name__})."
+            ) from error
+        return self._take_events()
+
+    def start_unconfirmed(self) -> list[Event | Expiring]:
+        if not self._update_id:
+            self._update()  # some servers wait for the client to begin
+        elif self._greeted and not self._update_late:
+            self._update_late = True
+        elif self._greeted and not self._gate.ready:
+            self._begin({})
+            name = self._wire.server.name
+            message = f"{name} does not say that it took the settings: it may speak with another voice, for example."
+            self._wire.events.append(Notice("settings_unconfirmed", message))
+        return self._take_events()
+
+    def _take_events(self) -> list[Event | Expiring]:
         if not self._gate.ready:
             return []  # what the last socket left behind must survive one that breaks before it is ready
         events, self._wire.events = self._wire.events, []
@@ -159,16 +197,15 @@ class OpenAICodec:
         return data
 
     def refused(self, status: int, body: bytes) -> RealtimeConnectionError:
-        return handshake_error(status, body)
+        return handshake_error(status, body, self._wire.server)
 
     def closed(self, code: int, reason: str) -> RealtimeConnectionError:
-        return close_error(code, reason, self._last_error)
+        return close_error(code, reason, self._last_error, self._wire.server)
 
     def _dispatch_table(self) -> dict[str, Callable[[Frame], None]]:
         user, replies = self._user, self._replies
         transcription = "conversation.item.input_audio_transcription"
         table: dict[str, Callable[[Frame], None]] = {
-            "session.created": self._session_created,
             "session.updated": self._session_updated,
             "error": self._error,
             "input_audio_buffer.speech_started": self._speech_started,
@@ -178,8 +215,10 @@ class OpenAICodec:
             f"{transcription}.completed": self._transcript_completed,
             f"{transcription}.failed": user.transcript_failed,
             "conversation.item.added": self._item_added,
+            "conversation.item.done": self._item_added,
             "response.created": self._response_created,
             "response.done": self._response_done,
+            "response.cancelled": self._response_cancelled,
             "response.output_item.added": replies.output_item_added,
             "response.output_item.done": replies.output_item_done,
             "response.output_audio.delta": replies.audio_delta,
@@ -187,6 +226,8 @@ class OpenAICodec:
             "response.output_audio_transcript.done": replies.text_done,
             "response.output_text.delta": replies.text_delta,
             "response.output_text.done": replies.text_done,
+            "response.content_part.done": replies.part_done,
+            "response.function_call_arguments.done": replies.arguments_done,
             "response.mcp_call.completed": replies.mcp_call_over,
             "response.mcp_call.failed": replies.mcp_call_over,
             "mcp_list_tools.failed": self._mcp_list_failed,
@@ -203,9 +244,13 @@ class OpenAICodec:
             table[beta] = table[name]
         return table
 
-    def _session_created(self, frame: Frame) -> None:
-        if self._update_id:
-            return
+    def _greet(self) -> None:
+        """The server is there: it is told the settings."""
+        self._greeted = True
+        if not self._update_id:
+            self._update()
+
+    def _update(self) -> None:
         session = self._settings.session
         if self._user.to_restore and self._server_vad:
             # Turns that are committed again must not be taken apart, nor answered, by the turn detection.
@@ -214,21 +259,25 @@ class OpenAICodec:
         self._update_id = self._wire.queue("session.update", session=session)
 
     def _session_updated(self, frame: Frame) -> None:
-        if self._gate.ready or not self._update_id:
-            return
-        session = at(frame, "session")
+        if not self._gate.ready:
+            self._begin(at(frame, "session"))
+
+    def _begin(self, session: Frame) -> None:
+        """The settings hold: the conversation begins, or goes on; `session` is what the server says of them."""
         self._gate.ready = True
         self._replies.model = text(session, "model") or self._model
         voice = text(at(session, "audio", "output"), "voice")
         spoken = voice or self._voice or DEFAULT_VOICE
         self._wire.events.append(Expiring(_SESSION_S))
         self._wire.events.append(
-            SessionStarted(text(session, "id"), self._replies.model, spoken, RATE, RATE, resumed=self._started)
+            SessionStarted(identifier(session, "id"), self._replies.model, spoken, RATE, RATE, resumed=self._started)
         )
         if not self._started:
             self._wire.events.extend(self._settings.notices)
             if voice and self._voice and voice != self._voice:
-                self._wire.events.append(Notice("setting_ignored", f"OpenAI speaks with the voice {voice} instead."))
+                self._wire.events.append(
+                    Notice("setting_ignored", f"{self._wire.server.name} speaks with the voice {voice} instead.")
+                )
         self._started = True
         self._restore()
 
@@ -264,11 +313,13 @@ class OpenAICodec:
         self._replies.pending_usage += self._user.transcript_completed(frame)
 
     def _item_added(self, frame: Frame) -> None:
-        item = frame["item"]
-        item_id, parts = text(item, "id"), item.get("content")
-        self._wire.unconfirmed.discard(item_id)
-        spoken = any(at(part).get("type") == "input_audio" for part in parts) if isinstance(parts, list) else False
-        if item.get("role") == "user" and spoken:
+        item = at(frame, "item")
+        item_id, role = identifier(item, "id"), text(item, "role")
+        spoken = role == "user" and any(text(part, "type") == "input_audio" for part in objects(item, "content"))
+        # Some servers give what was sent to them a name of their own.
+        sent = (role == "user" and not spoken) or text(item, "type") == "function_call_output"
+        self._wire.confirm(item_id, sent=sent and frame["type"] != "conversation.item.done")
+        if spoken:
             self._user.reserve(item_id)
 
     def _response_created(self, frame: Frame) -> None:
@@ -282,15 +333,20 @@ class OpenAICodec:
         if not self._gate.owed:
             self._images.clear()
 
+    def _response_cancelled(self, frame: Frame) -> None:
+        """Some servers tell a cancelled response by an event of its own."""
+        self._response_done({**frame, "response": {**at(frame, "response"), "status": "cancelled"}})
+
     def _mcp_list_failed(self, frame: Frame) -> None:
         message = "OpenAI could not get the list of tools of an MCP server."
         self._wire.events.append(Notice("mcp_list_failed", message))
 
     def _error(self, frame: Frame) -> None:
-        error = ServerError.parse(frame.get("error"))
+        error = ServerError.of_event(frame)
         self._last_error = error
-        if not self._gate.ready or error.code in FATAL:
-            raise error_for(error)
+        refused_update = bool(self._update_id) and error.event_id == self._update_id
+        if not self._gate.ready or refused_update or error.code in FATAL:
+            raise error_for(error, self._wire.server)
         if error.code == "conversation_already_has_active_response":
             self._gate.already_responding()
         elif error.code == "input_audio_buffer_commit_empty":
@@ -299,4 +355,4 @@ class OpenAICodec:
             if self._gate.creating:
                 self._replies.create_rejected(error)
             else:
-                self._wire.events.append(ErrorOccurred(error_for(error)))
+                self._wire.events.append(ErrorOccurred(error_for(error, self._wire.server)))

@@ -37,6 +37,20 @@ class Endpoint:
     models_url: str
     headers: Mapping[str, str] = field(repr=False)
 
+    @property
+    def is_openai(self) -> bool:
+        """Whether OpenAI itself answers there."""
+        return f".{urlsplit(self.url).hostname}".endswith(".openai.com")
+
+    @property
+    def server(self) -> str:
+        """The server's name for people."""
+        url = urlsplit(self.url)
+        host = url.hostname or ""
+        if self.is_openai:
+            return "OpenAI"
+        return "Azure OpenAI" if host.endswith(_AZURE) else f"{host}:{url.port}" if url.port else host
+
 
 def is_configured() -> bool:
     """Return whether the environment holds a key for OpenAI or Azure."""

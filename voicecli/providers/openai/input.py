@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from voicecli.config import RealtimeConfig, SemanticVAD, VADMode
 from voicecli.events import Notice, SpeechStarted, SpeechStopped, Usage
-from voicecli.providers.fields import text
-from voicecli.providers.openai.errors import ServerError
-from voicecli.providers.openai.fields import Frame, required
+from voicecli.providers.fields import identifier, number, text
+from voicecli.providers.openai.errors import ServerError, transcription_advice
+from voicecli.providers.openai.fields import Frame, delta
 from voicecli.providers.openai.input_audio import UserAudio
 from voicecli.providers.openai.models import transcription_usage
 from voicecli.providers.openai.queues import WIRE_AUDIO, Wire
@@ -60,7 +60,8 @@ class UserInput:
     def _reset(self) -> None:
         self._commits: deque[_Commit] = deque()
         self._finished: set[str] = set()
-        self._renamed: dict[str, str] = {}  # items committed again, and their names in the transcript
+        self._renamed: dict[str, str] = {}  # items committed again or named late, and their names in the transcript
+        self._unnamed: deque[str] = deque()  # utterances that the server has not named
         self._appended = False  # since the last turn or pause
         self._paused = False  # without more audio since; the server may yet report speech in what it has
         self._answer_next = False
@@ -145,21 +146,25 @@ class UserInput:
     # Turns, as the server sees them
 
     def speech_started(self, frame: Frame) -> None:
-        self._gate.speaking = True
-        if isinstance(start := frame.get("audio_start_ms"), int):
+        self._gate.speaking = self._gate.called_for = True
+        if (start := number(frame, "audio_start_ms")) is not None:
             self._audio.speech_started(start)
-        self._wire.events.append(SpeechStarted(text(frame, "item_id") or None))
+        self._wire.events.append(SpeechStarted(identifier(frame, "item_id") or None))
         if self._paused:
             self._end_speech()
 
     def speech_stopped(self, frame: Frame) -> None:
         self._gate.speaking = False
-        if isinstance(end := frame.get("audio_end_ms"), int):
+        if (end := number(frame, "audio_end_ms")) is not None:
             self._audio.speech_stopped(end)
-        self._wire.events.append(SpeechStopped(text(frame, "item_id") or None))
+        self._wire.events.append(SpeechStopped(identifier(frame, "item_id") or None))
 
     def committed(self, frame: Frame) -> None:
-        gate, item_id = self._gate, required(frame, "item_id")
+        gate, item_id = self._gate, identifier(frame, "item_id")
+        gate.called_for = True
+        if not item_id:  # its name may come with its words, or never
+            item_id = self._wire.id("turn")
+            self._unnamed.append(item_id)
         if gate.speaking:  # the server was told to end the turn, and does not report its silence
             gate.speaking = False
             self._wire.events.append(SpeechStopped(item_id))
@@ -193,6 +198,8 @@ class UserInput:
 
     def reserve(self, item_id: str) -> None:
         """Give an utterance its place in the conversation, before the reply to it."""
+        if self._unnamed and item_id and item_id not in self._partial and item_id not in self._finished:
+            self._renamed.setdefault(item_id, self._unnamed.popleft())
         item_id = self._renamed.get(item_id, item_id)
         if item_id and item_id not in self._partial and item_id not in self._finished:
             self._partial[item_id] = ""
@@ -201,14 +208,15 @@ class UserInput:
     def transcript_delta(self, frame: Frame) -> None:
         item_id = self._utterance(frame)
         if item_id in self._partial:
-            self._partial[item_id] += frame["delta"]
+            self._partial[item_id] += delta(frame)
             self._tell(item_id, valid_text(self._partial[item_id]), final=False)
 
     def transcript_completed(self, frame: Frame) -> Usage:
         """Returns what the transcription costs."""
-        item_id, said = self._utterance(frame), required(frame, "transcript")
+        item_id = self._utterance(frame)
         if item_id not in self._partial:
             return Usage()
+        said = text(frame, "transcript") or text(frame, "text") or valid_text(self._partial[item_id])
         self._finish(item_id, said.strip())
         return transcription_usage(frame.get("usage"), self._transcription_model or "")
 
@@ -216,11 +224,15 @@ class UserInput:
         item_id, error = self._utterance(frame), ServerError.parse(frame.get("error"))
         if item_id in self._partial:
             self._finish(item_id, valid_text(self._partial[item_id]))
-            reason = error.message or error.name or "no reason given"
-            self._wire.events.append(Notice("transcription_failed", f"OpenAI could not transcribe a turn: {reason}"))
+            name, reason = self._wire.server.name, error.message or error.name or "no reason given"
+            message = f"{name} could not transcribe a turn: {reason}"
+            if advice := transcription_advice(error, self._wire.server):
+                message = f"{message.rstrip('.')}. {advice}"
+            self._wire.events.append(Notice("transcription_failed", message))
 
     def _utterance(self, frame: Frame) -> str:
-        item_id = required(frame, "item_id")
+        # Without a name it can only be the oldest utterance whose words are awaited.
+        item_id = identifier(frame, "item_id") or next(iter(self._partial), "") or self._wire.id("turn")
         self.reserve(item_id)
         return self._renamed.get(item_id, item_id)
 

@@ -7,13 +7,13 @@ from voicecli.providers.openai.queues import WIRE_AUDIO
 __all__ = ["UserAudio"]
 
 _TURN = WIRE_AUDIO.size(60_000)
-"""How much of a turn is kept; of a longer one the end."""
+"""The most of a turn that is kept; of a longer one the end."""
 _TAIL = WIRE_AUDIO.size(1_000)
-"""How much is kept before the server reports speech: it does so after the onset, and the report may be lost."""
+"""The most that is kept before the server reports speech: it does so after the onset, and the report may be lost."""
 
 
 class UserAudio:
-    """What was appended to the server's audio buffer and is not yet part of the conversation, and the committed
+    """Audio that was appended to the server's buffer and is not yet part of the conversation, and the committed
     turns that nothing else stands for yet: neither a transcript nor a reply.
 
     Args:
@@ -37,7 +37,7 @@ class UserAudio:
 
     @property
     def uncommitted_ms(self) -> float:
-        """How much was appended since the last commit or clear; without turns by the server."""
+        """The audio appended since the last commit or clear, in ms; without turns by the server."""
         return WIRE_AUDIO.duration_ms(self._end - (self._turn or 0))
 
     def append(self, audio: bytes) -> None:

@@ -27,7 +27,7 @@ DEFAULT_VOICE = "marin"
 DEFAULT_TRANSCRIPTION_MODEL = "gpt-transcribe"
 
 PRICES_AS_OF = "2026-10"
-"""When the model pages that these prices are from were read."""
+"""The day on which the model pages that these prices are from were read."""
 
 _LARGE_REASONING = Prices(4.00, 0.40, 24.00, 32.00, 0.40, 64.00, 5.00, 0.50)
 _LARGE = Prices(4.00, 0.40, 16.00, 32.00, 0.40, 64.00, 5.00, 0.50)
@@ -74,7 +74,7 @@ def is_reasoning(model: str) -> bool:
 
 
 def deprecation(model: str) -> str:
-    """When and why the model goes away; "" for one that stays, or is not known."""
+    """Tell when and why the model goes away; "" for one that stays, or is not known."""
     if model.startswith(("gpt-4o-realtime-preview", "gpt-4o-mini-realtime-preview")):
         return "gone with the beta in May 2026; use gpt-realtime-2.1"
     known = _known(model)
@@ -144,4 +144,4 @@ def _known(model: str) -> ModelInfo | None:
 
 def _count(details: Mapping[str, Any], name: str) -> int:
     value = details.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63 else 0

@@ -1,6 +1,6 @@
 """The model's side of the conversation: responses, their audio and words, calls of tools, and interruptions."""
 
-from binascii import a2b_base64
+import json
 from dataclasses import dataclass
 
 from voicecli.commands import CancelResponse, ToolResult
@@ -20,10 +20,10 @@ from voicecli.events import (
     TranscriptUpdate,
     Usage,
 )
-from voicecli.providers.fields import at, text
+from voicecli.providers.fields import at, decoded, identifier, number, objects, text
 from voicecli.providers.heard import heard_by_item
 from voicecli.providers.openai.errors import FATAL, RETRYABLE_RESPONSES, ServerError, error_for
-from voicecli.providers.openai.fields import Frame, required
+from voicecli.providers.openai.fields import Frame, delta
 from voicecli.providers.openai.history import call_items, text_items
 from voicecli.providers.openai.models import response_usage
 from voicecli.providers.openai.output_items import ResponseItem, WireResponse
@@ -36,9 +36,11 @@ __all__ = ["Replies"]
 
 _ITEMS_KEPT = 64
 """Items that can still be cut; no listener is that far behind."""
-_STATUSES: dict[object, ResponseStatus] = {
+_STATUSES: dict[str, ResponseStatus] = {
     "completed": "completed",
     "cancelled": "cancelled",
+    "canceled": "cancelled",
+    "error": "failed",
     "incomplete": "incomplete",
     "failed": "failed",
 }
@@ -86,18 +88,24 @@ class Replies:
 
     def response_created(self, frame: Frame, *, wanted: bool = True) -> None:
         """`wanted`: whether it is welcome; one that we asked for before the user began to speak is not."""
-        gate, response_id = self._gate, required(frame["response"], "id")
+        gate, response_id = self._gate, identifier(at(frame, "response"), "id") or identifier(frame, "response_id")
         if response_id in self._responses or response_id in self._finished:
             return
         mine, gate.creating, gate.expected, gate.blocked = gate.creating, False, False, False
-        response = self._begin(response_id)
+        response = self._begin(response_id or self._wire.id("response"))
+        response.named = bool(response_id)
         response.covers_queue = not self._wire.unconfirmed
         if response.covers_queue:
             gate.wanted = False
         if self._cancel_created or (mine and not wanted):
             response.interrupted = True
-            self._wire.queue_optional("response.cancel", response_id=response_id)
+            self._stop(response)
         self._cancel_created = False
+
+    def _stop(self, response: WireResponse) -> None:
+        """Have the server end the response."""
+        name = {"response_id": response.id} if response.named else {}
+        self._wire.queue_optional("response.cancel", **name)
 
     def _begin(self, response_id: str) -> WireResponse:
         retried, self._retried = self._retried, None
@@ -108,24 +116,36 @@ class Replies:
         else:
             self._wire.events.append(ResponseStarted(response_id, self._wire.take_answered()))
         self._gate.active = self._responses[response_id] = response
+        self._gate.called_for = False
         for old in list(self._items)[:-_ITEMS_KEPT]:
             del self._items[old]
         return response
 
     def _response(self, frame: Frame) -> WireResponse | None:
-        """The response that an event is part of; None for one that is over."""
-        response_id = frame.get("response_id")
-        if not isinstance(response_id, str):
-            raise ProtocolError("OpenAI sent a part of a response without saying of which.")
+        """The response that an event is part of; None for one that is over.
+
+        An event that does not say of which is part of the one under way, or begins one that was called for.
+        """
+        response_id, active = identifier(frame, "response_id"), self._gate.active
+        if not response_id and (active is not None or not self._gate.called_for):
+            return active
         response = self._responses.get(response_id)
-        if response is None and response_id not in self._finished:
-            self.response_created({"response": {"id": response_id}})  # its beginning was never told
-            response = self._responses[response_id]
-        return response
+        if response is not None or response_id in self._finished:
+            return response
+        if active is not None and not active.named:
+            del self._responses[active.id]
+            active.id, active.named = response_id, True
+            self._responses[response_id] = active
+            return active
+        self.response_created({"response": {"id": response_id}})  # its beginning was never told
+        return self._gate.active
 
     def response_done(self, frame: Frame) -> None:
-        body, gate = frame["response"], self._gate
-        response = self._response({"response_id": required(body, "id")})
+        body, gate = at(frame, "response"), self._gate
+        response_id = identifier(body, "id") or identifier(frame, "response_id")
+        if not response_id and gate.active is None:
+            raise ProtocolError(f"{self._wire.server.name} ended a response without saying which.")
+        response = self._response({"response_id": response_id})
         if response is None:
             return
         del self._responses[response.id]
@@ -133,9 +153,9 @@ class Replies:
         response.done, gate.blocked = True, False
         if gate.active is response:
             gate.active = None
-        status = _STATUSES.get(body.get("status"), "completed")
+        status = _STATUSES.get(text(body, "status"), "completed")
         details = at(body, "status_details")
-        error = ServerError.parse(details.get("error"))
+        error = ServerError.parse(details.get("error") or body.get("error"))
         response.usage += response_usage(body.get("usage"), self.model)
         if status == "failed" and self._fails(response, error):
             return
@@ -143,7 +163,7 @@ class Replies:
             self.interrupt(response)
         if response.interrupted:
             status = "cancelled"
-        self._collect(response, body)
+        self._collect(response, body, complete=status == "completed")
         for item in response.items:
             self._finish(item, interrupted=response.interrupted)
         if response.cut_told:
@@ -166,28 +186,28 @@ class Replies:
     def _fails(self, response: WireResponse, error: ServerError) -> bool:
         """Deal with a failed response; whether it is tried again, so that it is not over."""
         if error.name in FATAL:
-            raise error_for(error)
+            raise error_for(error, self._wire.server)
         if error.name in RETRYABLE_RESPONSES and not response.has_content and not response.interrupted:
             self._retries += 1
             if self._retries == 1:
                 # At once, as a codec knows no time: most of these are over by the next attempt.
-                message = f"OpenAI failed to answer ({error.name}) and is asked once more."
+                message = f"{self._wire.server.name} failed to answer ({error.name}) and is asked once more."
                 self._wire.events.append(Notice("response_retried", message))
                 self._retried = response
                 self._gate.want()
                 return True
             if self._retries == 2 and error.name == "server_error":
                 self._retried, self._gate.owed = response, True
-                raise error_for(error)
+                raise error_for(error, self._wire.server)
         self._retries = 0
-        self._wire.events.append(ErrorOccurred(error_for(error)))
+        self._wire.events.append(ErrorOccurred(error_for(error, self._wire.server)))
         return False
 
     def create_rejected(self, error: ServerError) -> None:
         """The server does not want to answer."""
         self._gate.creating = False
         self._gate.answered()
-        self._wire.events.append(ErrorOccurred(error_for(error)))
+        self._wire.events.append(ErrorOccurred(error_for(error, self._wire.server)))
         if self._retried is None:  # the user waits for a reply: it is told as one that failed
             name = self._wire.id("refused")
             self._retried = WireResponse(name, name)
@@ -206,54 +226,78 @@ class Replies:
 
     def _item(self, frame: Frame) -> ResponseItem | None:
         """The message that a delta belongs to, or None when the delta is to be dropped."""
-        item = self._items.get(frame["item_id"])
+        item_id = identifier(frame, "item_id")
+        item = self._items.get(item_id)
         if item is None:
             response = self._response(frame)
             if response is None:
                 return None
-            item = ResponseItem(required(frame, "item_id"), response)
-            self._items[item.id] = item
-            response.items.append(item)
-            if not response.interrupted:
-                self._wire.transcript.apply(TranscriptUpdate("assistant", item.id, "", False))
-                self._gate.answered()
+            item = self._message(response, item_id or response.message_id)
         if item.response.interrupted:
             item.dropped = True
             return None
         return None if item.response.done else item
 
+    def _message(self, response: WireResponse, item_id: str) -> ResponseItem:
+        """The message of a response under that name, or one without a name, which is told as one all the same."""
+        last = response.items[-1] if response.items else None
+        if last is not None and (not item_id or item_id == last.id or not last.named):
+            if item_id and item_id != last.id:
+                self._items[item_id] = last
+            return last
+        item = ResponseItem(item_id or self._wire.id("message"), response, named=bool(item_id))
+        self._items[item.id] = item
+        response.items.append(item)
+        if not response.interrupted:
+            self._wire.transcript.apply(TranscriptUpdate("assistant", item.id, "", False))
+            self._gate.answered()
+        return item
+
     def audio_delta(self, frame: Frame) -> None:
-        item = self._item(frame)
-        if item is None:
-            return
-        audio = item.aligner.push(a2b_base64(frame["delta"]))
-        if audio:
+        sound = decoded(frame.get("delta"))
+        item = self._item(frame) if sound else None
+        if item is not None:
+            self._add_audio(item, sound, _index(frame))
+
+    def _add_audio(self, item: ResponseItem, sound: bytes, index: int) -> None:
+        if audio := item.aligner.push(sound):
             if not item.received:
-                item.spoken, item.content_index = True, _index(frame)
+                item.spoken, item.content_index = True, index
             item.received += len(audio)
             self._wire.events.append(AudioChunk(audio, item.response.public_id, item.id))
 
     def transcript_delta(self, frame: Frame) -> None:
-        item = self._item(frame)
-        if item is not None:
-            item.spoken = True
-            self._add_text(item, frame)
+        self._add_text(frame, spoken=True)
 
     def text_delta(self, frame: Frame) -> None:
-        item = self._item(frame)
-        if item is not None:
-            self._add_text(item, frame)
+        self._add_text(frame, spoken=False)
 
-    def _add_text(self, item: ResponseItem, frame: Frame) -> None:
-        index = _index(frame)
-        item.texts[index] = item.texts.get(index, "") + frame["delta"]
-        self._wire.events.append(TranscriptUpdate("assistant", item.id, item.text, False))
+    def _add_text(self, frame: Frame, *, spoken: bool) -> None:
+        said = delta(frame)
+        item = self._item(frame) if said else None
+        if item is not None:
+            index = _index(frame)
+            item.spoken = item.spoken or spoken
+            item.texts[index] = item.texts.get(index, "") + said
+            self._wire.events.append(TranscriptUpdate("assistant", item.id, item.text, False))
 
     def text_done(self, frame: Frame) -> None:
+        said = text(frame, "text") or text(frame, "transcript")
         item = self._item(frame)
         if item is not None:
-            item.texts[_index(frame)] = required(frame, "text" if "text" in frame else "transcript")
+            if said:
+                index = _index(frame)
+                # An index that is missing in some of the events means no second part.
+                item.texts[index if index in item.texts or len(item.texts) != 1 else next(iter(item.texts))] = said
             self._finish(item, interrupted=False)
+
+    def part_done(self, frame: Frame) -> None:
+        """A part of a message is complete: some servers tell its words only here."""
+        said = _words(at(frame, "part"))
+        item = self._item(frame) if said else None
+        if item is not None and not item.texts:
+            item.texts[_index(frame)] = said
+            self._wire.events.append(TranscriptUpdate("assistant", item.id, item.text, False))
 
     def _finish(self, item: ResponseItem, *, interrupted: bool) -> None:
         final = item.heard, interrupted
@@ -262,50 +306,85 @@ class Replies:
             item.told = final
             self._wire.tell("assistant", item.id, item.heard, final=True, interrupted=interrupted)
 
-    def _collect(self, response: WireResponse, body: Frame) -> None:
+    def _collect(self, response: WireResponse, body: Frame, *, complete: bool) -> None:
         """Take from the finished response what its events did not tell."""
-        output = body.get("output")
-        for entry in output if isinstance(output, list) else []:
-            self._output_item(entry, response)
-            item = self._items.get(text(entry, "id"))
-            if item is not None and not item.texts and not response.interrupted:
-                content = entry.get("content")
-                for index, part in enumerate(content if isinstance(content, list) else []):
-                    if said := text(part, "transcript") or text(part, "text"):
-                        item.texts[index] = said
+        has_words = any(item.texts for item in response.items)
+        for entry in objects(body, "output"):
+            self._output_item(entry, response, complete=complete)
+            if text(entry, "type") == "message" or "content" in entry:
+                self._collect_message(entry, response, has_words=has_words)
+        if complete and not response.interrupted:
+            for item_id, told in response.told_calls.items():
+                if told.get("arguments"):
+                    self._call({"id": item_id, **told}, response)
+
+    def _collect_message(self, entry: Frame, response: WireResponse, *, has_words: bool) -> None:
+        item_id = identifier(entry, "id")
+        is_known = item_id in self._items
+        if response.interrupted or text(entry, "role") not in {"", "assistant"} or (has_words and not is_known):
+            return
+        parts = dict(enumerate(objects(entry, "content")))
+        words = {index: said for index, part in parts.items() if (said := _words(part))}
+        sounds = {index: sound for index, part in parts.items() if (sound := _sound(part))}
+        if said := text(entry, "content"):
+            words = {0: said}
+        if is_known or words or sounds:
+            item = self._items.get(item_id) or self._message(response, item_id)
+            item.texts = item.texts or words
+            if not item.received:
+                for index, sound in sounds.items():
+                    self._add_audio(item, sound, index)
 
     # Calls of tools
 
     def output_item_added(self, frame: Frame) -> None:
-        response, item = self._response(frame), frame["item"]
-        if response is not None and item.get("type") == "mcp_call":
-            item_id = required(item, "id")
-            response.open_mcp_calls.add(item_id)
-            response.calls_tools = True
-            self._mcp_calls[item_id] = response
+        response, item = self._response(frame), at(frame, "item")
+        item_id = identifier(item, "id")
+        if response is None:
+            return
+        match text(item, "type"):
+            case "mcp_call":
+                response.open_mcp_calls.add(item_id)
+                response.calls_tools = True
+                self._mcp_calls[item_id] = response
+            case "function_call":
+                self._tell_call(response, item_id, item)
+            case "message":
+                response.message_id = item_id
 
     def output_item_done(self, frame: Frame) -> None:
         response = self._response(frame)
         if response is not None:
-            self._output_item(frame["item"], response)
+            self._output_item(at(frame, "item"), response)
 
-    def _output_item(self, item: Frame, response: WireResponse) -> None:
-        match item.get("type"):
-            case "function_call" if item.get("status", "completed") == "completed":
-                call_id, name, arguments = required(item, "call_id"), required(item, "name"), text(item, "arguments")
-                if call_id in response.known_calls:
-                    return
-                response.known_calls.add(call_id)
-                response.calls_tools = True
-                response.open_calls.add(call_id)
-                self.calls[call_id] = _Call(name, arguments, response, self._wire.sockets)
-                if not response.interrupted:
-                    self._gate.answered()
-                    request = ToolCallRequest(call_id, name, arguments)
-                    self._wire.transcript.apply(request)
-                    self._wire.events.append(request)
+    def arguments_done(self, frame: Frame) -> None:
+        """A call's arguments are written: whether it is to be made is told by its item, or by the response's end."""
+        response = self._response(frame)
+        if response is not None:
+            self._tell_call(response, identifier(frame, "item_id") or identifier(frame, "call_id"), frame)
+
+    def _tell_call(self, response: WireResponse, item_id: str, told: Frame) -> None:
+        known = response.told_calls.setdefault(item_id, {})
+        for name, value in (
+            ("call_id", identifier(told, "call_id")),
+            ("name", text(told, "name")),
+            ("arguments", _arguments(told)),
+        ):
+            if value:
+                known[name] = value
+
+    def _output_item(self, item: Frame, response: WireResponse, *, complete: bool = True) -> None:
+        match text(item, "type"):
+            case "function_call":
+                # Some servers give no status, or the one it had at its beginning.
+                status = text(item, "status")
+                if status == "completed" or (complete and status in {"", "in_progress"}):
+                    self._call(item, response)
+                else:  # what was told of it may be cut off
+                    response.told_calls.pop(identifier(item, "id"), None)
+                    response.told_calls.pop(identifier(item, "call_id"), None)
             case "mcp_approval_request":
-                approval_id = required(item, "id")
+                approval_id = identifier(item, "id")
                 if approval_id not in self._approvals:
                     self._approvals.add(approval_id)
                     response.asks_approval = True
@@ -315,6 +394,25 @@ class Replies:
                             approval_id, text(item, "name"), text(item, "arguments"), text(item, "server_label")
                         )
                     )
+
+    def _call(self, item: Frame, response: WireResponse) -> None:
+        """A tool is to be called, once, however often the server says so."""
+        item_id = identifier(item, "id")
+        told = response.told_calls.get(item_id, {})
+        call_id = identifier(item, "call_id") or told.get("call_id") or item_id or self._wire.id("call")
+        if call_id in response.known_calls:
+            return
+        name = text(item, "name") or text(at(item, "function"), "name") or told.get("name", "")
+        arguments = _arguments(item) or _arguments(at(item, "function")) or told.get("arguments", "")
+        response.known_calls.add(call_id)
+        response.calls_tools = True
+        response.open_calls.add(call_id)
+        self.calls[call_id] = _Call(name, arguments, response, self._wire.sockets)
+        if not response.interrupted:
+            self._gate.answered()
+            request = ToolCallRequest(call_id, name, arguments)
+            self._wire.transcript.apply(request)
+            self._wire.events.append(request)
 
     def tool_result(self, result: ToolResult) -> None:
         call = self.calls.pop(result.call_id, None)
@@ -340,7 +438,7 @@ class Replies:
         response.calls_tools = False
 
     def mcp_call_over(self, frame: Frame) -> None:
-        item_id = required(frame, "item_id")
+        item_id = identifier(frame, "item_id")
         if item_id in self._mcp_calls_over:
             return
         self._mcp_calls_over.add(item_id)
@@ -388,7 +486,7 @@ class Replies:
         if active is not None and active.public_id == public_id:
             if not active.interrupted:
                 active.interrupted = True
-                self._wire.queue_optional("response.cancel", response_id=active.id)
+                self._stop(active)
             gate.answered()
         elif retried is not None and retried.public_id == public_id:
             if gate.creating:
@@ -397,7 +495,7 @@ class Replies:
                 self.give_up_retry("cancelled", "client_cancelled")
 
     def _cancel_pending(self) -> None:
-        """What was asked for and has not begun is not wanted any more."""
+        """Give up the answers that were asked for and have not begun."""
         gate = self._gate
         if self._retried is None:
             self._cancel_created = gate.creating
@@ -477,5 +575,21 @@ class Replies:
 
 
 def _index(frame: Frame) -> int:
-    index = frame.get("content_index", 0)
-    return index if isinstance(index, int) else 0
+    return number(frame, "content_index") or 0
+
+
+def _words(part: Frame) -> str:
+    return text(part, "transcript") or text(part, "text")
+
+
+def _sound(part: Frame) -> bytes:
+    try:
+        return decoded(part.get("audio"))
+    except ValueError:
+        return b""
+
+
+def _arguments(call: Frame) -> str:
+    """The arguments of a call as JSON, which some servers do not write as a text."""
+    value = call.get("arguments")
+    return json.dumps(value) if isinstance(value, dict | list) else text(call, "arguments")

@@ -19,6 +19,9 @@ class WireResponse:
         id: the server's name for it.
         public_id: the name in events; that of the first attempt when the server failed and was asked again.
         number: which response of the conversation it is.
+        named: whether `id` is the server's; one that names none gets a name here, until it does.
+        message_id: the last message that was announced, to which deltas without an item belong.
+        told_calls: what was told of its tool calls before they were complete, by item.
         known_calls: all its tool calls.
         open_calls: those that wait for their output.
         open_mcp_calls: items of calls that the server itself is making.
@@ -35,7 +38,10 @@ class WireResponse:
     id: str
     public_id: str
     number: int = 0
+    named: bool = True
     items: list["ResponseItem"] = field(default_factory=list)
+    message_id: str = ""
+    told_calls: dict[str, dict[str, str]] = field(default_factory=dict)
     known_calls: set[str] = field(default_factory=set)
     open_calls: set[str] = field(default_factory=set)
     open_mcp_calls: set[str] = field(default_factory=set)
@@ -59,6 +65,7 @@ class ResponseItem:
     """A message of the assistant.
 
     Attributes:
+        named: whether `id` is the server's, which then can be told to cut it.
         texts: what is said, by content part.
         spoken: whether that is the transcript of audio.
         received: bytes of its audio.
@@ -72,6 +79,7 @@ class ResponseItem:
 
     id: str
     response: WireResponse
+    named: bool = True
     texts: dict[int, str] = field(default_factory=dict)
     spoken: bool = False
     received: int = 0

@@ -1,4 +1,4 @@
-"""What goes out to the server and what goes up to the application, and the record of the conversation."""
+"""Queues of messages for the server and of events for the application, and the record of the conversation."""
 
 import json
 from binascii import b2a_base64
@@ -7,6 +7,7 @@ from itertools import count
 from voicecli.events import Event, Role, TranscriptUpdate
 from voicecli.pcm16 import PcmFormat
 from voicecli.ports import Expiring
+from voicecli.providers.openai.errors import OPENAI_ITSELF, Server
 from voicecli.providers.openai.fields import Frame
 from voicecli.transcript import Transcript
 
@@ -22,20 +23,23 @@ class Wire:
     """Two queues, which the parts of the codec share.
 
     Attributes:
+        server: who answers, for errors.
         out: messages for the server.
         events: for the application.
         transcript: the conversation so far; it outlives sockets.
-        unconfirmed: items sent that the server has not confirmed: a reply that begins now knows nothing of them.
+        unconfirmed: items sent that the server has not confirmed, in order: a reply that begins now knows nothing of
+            them.
         optional: events whose refusal means nothing, as what they cancel or cut may just be over.
         asked: ids of the inputs that no response has answered yet, each with the item it became; "" when that is known
             to be part of the conversation.
     """
 
-    def __init__(self, transcript: Transcript) -> None:
+    def __init__(self, transcript: Transcript, server: Server = OPENAI_ITSELF) -> None:
+        self.server = server
         self.transcript = transcript
         self.out: list[bytes] = []
         self.events: list[Event | Expiring] = []
-        self.unconfirmed: set[str] = set()
+        self.unconfirmed: dict[str, None] = {}
         self.optional: set[str] = set()
         self.asked: dict[str, str] = {}
         self.sockets = 0
@@ -68,10 +72,17 @@ class Wire:
         """Add an item to the conversation; `input_id` is the input that it is and that asks for an answer."""
         if not 0 < len(item_id) <= _MAX_ITEM_ID:
             item_id = self.id(f"vc{self.sockets}")
-        self.unconfirmed.add(item_id)
+        self.unconfirmed[item_id] = None
         if input_id:
             self.asked[input_id] = item_id
         self.queue("conversation.item.create", item={"id": item_id, **item})
+
+    def confirm(self, item_id: str, *, sent: bool) -> None:
+        """The server has an item; `sent` says that it may be one of those sent, under a name of the server's own."""
+        if item_id in self.unconfirmed:
+            del self.unconfirmed[item_id]
+        elif sent and self.unconfirmed:
+            del self.unconfirmed[next(iter(self.unconfirmed))]
 
     def take_answered(self) -> tuple[str, ...]:
         """The inputs that a response answers which begins now: those that the server has."""

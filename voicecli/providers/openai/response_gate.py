@@ -1,4 +1,4 @@
-"""When a reply may be asked for: never while one is under way, and once for all that wants one."""
+"""Asks for replies: never while one is under way, and once for all inputs that want one."""
 
 from voicecli.providers.openai.output_items import WireResponse
 from voicecli.providers.openai.queues import Wire
@@ -19,6 +19,7 @@ class ResponseGate:
         expected: whether the server will begin a reply by itself, for a turn that it committed.
         wanted: whether a reply is to be asked for as soon as that is allowed.
         blocked: whether the server says that a response is under way which it never announced.
+        called_for: whether a response may begin that the server does not name: something was said since the last one.
         speaking: whether the server hears the user; a reply would talk over them.
         turn_open: whether the user is in the middle of a turn that the client will end. What was said before is
             answered meanwhile; results of tools wait for the end, as the answer to the turn can speak of them, too.
@@ -38,6 +39,7 @@ class ResponseGate:
         self.expected = False
         self.wanted = False
         self.blocked = False
+        self.called_for = False
         self.speaking = False
         self.turn_open = False
         self._only_tools = False  # whether only results of tools are to be answered
@@ -49,7 +51,7 @@ class ResponseGate:
     def want(self, *, to_tools: bool = False) -> None:
         """Ask for a reply, now or later."""
         self._only_tools = to_tools and (self._only_tools or not self.wanted)
-        self.wanted = self.owed = True
+        self.wanted = self.owed = self.called_for = True
         self.flush()
 
     def flush(self) -> None:

@@ -4,6 +4,7 @@ The update is atomic: one field that the model does not know makes the server re
 only where it is allowed, and what is left out is said as a Notice.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ from voicecli.providers.openai.models import (
 from voicecli.providers.openai.settings import MCPServer, OpenAISettings, Retention
 from voicecli.tools import ToolSchema
 
-__all__ = ["SessionSettings", "lacks", "session_settings", "setting_of"]
+__all__ = ["SessionSettings", "chosen_settings", "lacks", "session_settings", "setting_in", "setting_of"]
 
 JSON = dict[str, Any]
 
@@ -45,7 +46,16 @@ _SETTINGS = {
     "session.tool_choice": "tool_choice",
     "session.tools": "tools",
     "session.model": "model",
+    # Names of the beta, which compatible servers still use.
+    "session.input_audio_transcription.language": "language",
+    "session.input_audio_transcription": "transcription_model",
+    "session.input_audio_noise_reduction": "noise_reduction",
+    "session.turn_detection": "turn_detection",
+    "session.modalities": "output",
+    "session.voice": "voice",
+    "session.speed": "speed",
 }
+_FIELD = re.compile(r"\b(?:session\.)?((?:audio\.(?:in|out)put|input_audio_\w+)(?:\.\w+)*)|\b(session\.\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +129,23 @@ def setting_of(field: str) -> str:
         if field.startswith(prefix):
             return setting
     return field.removeprefix("session.")
+
+
+def setting_in(said: str) -> str:
+    """The name that users know for the first field of a session that an error's words name; "" where they name none."""
+    found = _FIELD.search(said)
+    setting = setting_of(found[2] or f"session.{found[1]}") if found else ""
+    return setting if setting in _SETTINGS.values() else ""
+
+
+def chosen_settings(config: RealtimeConfig) -> frozenset[str]:
+    """The settings, of those that a session has fields for, that were given another value than their default."""
+    held = (config, RealtimeConfig()), (config.own(OpenAISettings), OpenAISettings())
+    return frozenset(
+        name
+        for name in {"tools", *_SETTINGS.values()}
+        if any(getattr(given, name, None) != getattr(usual, name, None) for given, usual in held)
+    ) | {"tools"}
 
 
 def _notices(config: RealtimeConfig, model: str) -> list[Notice]:

@@ -1,10 +1,10 @@
 from tests.providers.local.fakes import is_loud, silence, speech
 from voicecli.providers.local.turn_detection import (
-    TurnBegan,
+    EndOfTurn,
+    StartOfTurn,
+    TurnAudio,
     TurnChange,
     TurnDetector,
-    TurnEnded,
-    TurnHeard,
 )
 
 
@@ -13,7 +13,7 @@ def detector(*, automatic: bool = True) -> TurnDetector:
 
 
 def names(changes: list[TurnChange]) -> list[str]:
-    return [type(change).__name__ for change in changes if not isinstance(change, TurnHeard)]
+    return [type(change).__name__ for change in changes if not isinstance(change, TurnAudio)]
 
 
 def feed(turns: TurnDetector, audio: bytes, size: int = 640) -> list[TurnChange]:
@@ -22,9 +22,9 @@ def feed(turns: TurnDetector, audio: bytes, size: int = 640) -> list[TurnChange]
 
 def test_a_turn_begins_with_speech_and_ends_after_the_silence() -> None:
     changes = feed(detector(), silence(1000) + speech(800) + silence(600))
-    assert names(changes) == ["TurnBegan", "TurnPaused", "TurnEnded"]
+    assert names(changes) == ["StartOfTurn", "PossibleEndOfTurn", "EndOfTurn"]
     ended = changes[-1]
-    assert isinstance(ended, TurnEnded)
+    assert isinstance(ended, EndOfTurn)
     # The pre-roll, the speech, half of the silence; turns are told in steps of 32 ms.
     assert abs(len(ended.audio) / 32 - (480 + 800 + 250)) <= 64
     assert ended.audio[: 32 * 480] == silence(480)
@@ -35,30 +35,30 @@ def test_the_speed_at_which_the_audio_comes_changes_nothing() -> None:
     slowly = feed(detector(), audio, 64)
     at_once = detector().process(audio)
     assert slowly == at_once
-    assert names(at_once).count("TurnEnded") == 2
+    assert names(at_once).count("EndOfTurn") == 2
 
 
 def test_a_pause_is_told_at_half_the_silence_and_taken_back_when_speech_resumes() -> None:
     turns = detector()
-    assert names(feed(turns, speech(500) + silence(240))) == ["TurnBegan"]
-    assert names(feed(turns, silence(60))) == ["TurnPaused"]
+    assert names(feed(turns, speech(500) + silence(240))) == ["StartOfTurn"]
+    assert names(feed(turns, silence(60))) == ["PossibleEndOfTurn"]
     assert names(feed(turns, speech(100))) == ["TurnResumed"]
-    assert names(feed(turns, silence(600))) == ["TurnPaused", "TurnEnded"]
+    assert names(feed(turns, silence(600))) == ["PossibleEndOfTurn", "EndOfTurn"]
 
 
 def test_a_click_neither_starts_a_turn_nor_ends_a_pause() -> None:
     turns = detector()
     assert feed(turns, silence(320) + speech(32) + silence(320)) == []
     assert names(feed(turns, speech(320) + silence(320) + speech(32) + silence(320))) == [
-        "TurnBegan",
-        "TurnPaused",
-        "TurnEnded",
+        "StartOfTurn",
+        "PossibleEndOfTurn",
+        "EndOfTurn",
     ]
 
 
 def test_what_is_heard_is_told_every_half_second_and_is_the_turn() -> None:
     changes = feed(detector(), silence(480) + speech(2000))
-    heard = [change.audio for change in changes if isinstance(change, TurnHeard)]
+    heard = [change.audio for change in changes if isinstance(change, TurnAudio)]
     assert 4 <= len(heard) <= 5
     assert all(len(audio) >= 500 * 32 for audio in heard)
     assert (silence(480) + speech(2000)).startswith(b"".join(heard))
@@ -68,20 +68,20 @@ def test_ending_now_takes_the_last_bytes_too() -> None:
     turns = detector()
     turns.process(speech(400) + b"\x01\x00" * 7)
     (ended,) = turns.end()
-    assert isinstance(ended, TurnEnded)
+    assert isinstance(ended, EndOfTurn)
     assert ended.audio == speech(400) + b"\x01\x00" * 7
     assert turns.end() == []
 
 
 def test_without_automatic_only_the_caller_begins_and_ends_turns() -> None:
     turns = detector(automatic=False)
-    assert turns.begin() == [TurnBegan()]
+    assert turns.begin() == [StartOfTurn()]
     assert turns.begin() == []
     changes = feed(turns, silence(320) + speech(320) + silence(3200))
-    assert names(changes) == ["TurnPaused"]  # once, for the guess
+    assert names(changes) == ["PossibleEndOfTurn"]  # once, for the speculative reply
     assert names(feed(turns, speech(96))) == ["TurnResumed"]
     (ended,) = turns.end()
-    assert isinstance(ended, TurnEnded)
+    assert isinstance(ended, EndOfTurn)
     assert ended.audio == silence(320) + speech(320) + silence(3200) + speech(96)
 
 
@@ -89,20 +89,20 @@ def test_without_automatic_the_silence_around_what_was_said_is_left_out() -> Non
     turns = detector(automatic=False)
     feed(turns, silence(32 * 100) + speech(320) + silence(32 * 100))
     (ended,) = turns.end()
-    assert isinstance(ended, TurnEnded)
+    assert isinstance(ended, EndOfTurn)
     assert ended.audio == silence(480) + speech(320) + silence(250)
     feed(turns, silence(32 * 100))
-    assert turns.end() == [TurnEnded(b"")]
+    assert turns.end() == [EndOfTurn(b"")]
 
 
 def test_without_automatic_audio_begins_a_turn_by_itself() -> None:
     turns = detector(automatic=False)
-    assert names(turns.process(silence(64))) == ["TurnBegan"]
-    assert names(turns.end()) == ["TurnEnded"]
+    assert names(turns.process(silence(64))) == ["StartOfTurn"]
+    assert names(turns.end()) == ["EndOfTurn"]
 
 
 def test_silence_alone_is_no_pause() -> None:
-    assert names(feed(detector(automatic=False), silence(2000))) == ["TurnBegan"]
+    assert names(feed(detector(automatic=False), silence(2000))) == ["StartOfTurn"]
 
 
 def test_clearing_forgets_the_turn() -> None:
@@ -111,4 +111,4 @@ def test_clearing_forgets_the_turn() -> None:
     turns.clear()
     assert not turns.open
     assert turns.end() == []
-    assert names(feed(turns, speech(400) + silence(600))) == ["TurnBegan", "TurnPaused", "TurnEnded"]
+    assert names(feed(turns, speech(400) + silence(600))) == ["StartOfTurn", "PossibleEndOfTurn", "EndOfTurn"]

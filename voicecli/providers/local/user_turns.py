@@ -1,0 +1,214 @@
+"""The user's turns in the offline engine: from the audio to the reply that each is given.
+
+A reply is fast because it is speculative: when half of the silence that ends a turn has passed, the turn is transcribed
+and answered as if it were over. If the silence goes on, the output is released, often with the first sound ready; if
+speech resumes, it is discarded, and nobody will know.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from voicecli.connection.event_queue import EventQueue
+from voicecli.errors import RealtimeError
+from voicecli.events import Event, SpeechStarted, SpeechStopped, TranscriptUpdate
+from voicecli.pcm16 import PcmFormat
+from voicecli.providers.local.awaited_words import AwaitedWords
+from voicecli.providers.local.reply import LocalReply, no_speech
+from voicecli.providers.local.reply_queue import ReplyQueue, StartTask
+from voicecli.providers.local.stt import SpeechToText
+from voicecli.providers.local.turn_detection import (
+    EndOfTurn,
+    PossibleEndOfTurn,
+    StartOfTurn,
+    TurnAudio,
+    TurnChange,
+    TurnDetector,
+    TurnResumed,
+)
+from voicecli.threads import Worker
+
+__all__ = ["UserTurns"]
+
+_log = logging.getLogger(__name__)
+
+# Audio is looked at in pieces of 0.5 s, so that a long command delays neither partials nor an interruption.
+_PIECE_BYTES = PcmFormat(16_000).size(500)
+# A speculative reply costs a transcription of the whole turn: a second for half a minute. Longer turns wait for their
+# end.
+_LONGEST_SPECULATION_BYTES = PcmFormat(16_000).size(20_000)
+
+
+@dataclass(slots=True)
+class _UserTurn:
+    """A turn under way.
+
+    Attributes:
+        is_open: whether it goes on.
+        unseen: audio that the partial transcription has not seen yet.
+        partials: the task of the partial transcription.
+        speculative: the reply that is begun in a pause.
+    """
+
+    item_id: str
+    is_open: bool = True
+    unseen: bytearray = field(default_factory=bytearray)
+    partials: asyncio.Task[None] | None = None
+    speculative: LocalReply | None = None
+
+
+class UserTurns:
+    """Follows the turn under way, transcribes it, and has it answered.
+
+    Args:
+        detector: finds the turns; called on a thread of its own.
+        automatic: whether silence ends a turn, and events tell of its start and end.
+        answered: whether the end of a turn is answered. Otherwise the next `end` is.
+        words: learns of the turns whose words are not known yet.
+        replies: answers them.
+        events: takes what happens.
+        start_task: starts the task of a partial transcription.
+        new_id: makes an id of that kind.
+    """
+
+    def __init__(
+        self,
+        detector: TurnDetector,
+        hearing: SpeechToText,
+        *,
+        automatic: bool,
+        answered: bool,
+        words: AwaitedWords,
+        replies: ReplyQueue,
+        events: EventQueue,
+        start_task: StartTask,
+        new_id: Callable[[str], str],
+    ) -> None:
+        self._detector = detector
+        self._detecting = Worker("vad")
+        self._hearing = hearing
+        self._automatic = automatic
+        self._answered = answered
+        self._words = words
+        self._replies = replies
+        self._events = events
+        self._start_task = start_task
+        self._new_id = new_id
+        self._turn: _UserTurn | None = None
+        self._ended = False  # by silence, since the last `end`
+        self._unanswered = False  # a turn waits for `end`, as turns are not answered by themselves
+
+    async def append(self, audio: bytes) -> None:
+        """Look for turns in PCM16 mono at 16000 Hz."""
+        for start in range(0, len(audio), _PIECE_BYTES):
+            piece = audio[start : start + _PIECE_BYTES]
+            for change in await self._detecting.run(partial(self._detector.process, piece)):
+                self._handle_change(change)
+
+    def begin(self) -> None:
+        """Begin a turn, if none is under way."""
+        for change in self._detector.begin():
+            self._handle_change(change)
+
+    def end(self, input_id: str, *, cancelled: bool) -> None:
+        """End the turn under way, and answer it, or those before it that are unanswered.
+
+        Args:
+            input_id: what the answer names.
+            cancelled: whether the answer is cancelled already.
+        """
+        was_ended, self._ended = self._ended, False
+        changes = self._detector.end()
+        if changes:
+            for change in changes:
+                self._handle_change(change, input_id=input_id, cancelled=cancelled)
+            self._ended = False
+        if self._unanswered:
+            self._unanswered = False
+            self._replies.add(self._replies.new(answers=[input_id], cancelled=cancelled))
+        elif not (changes or was_ended):
+            self._emit(no_speech(input_id))
+
+    def pause(self) -> None:
+        """End the turn when no more audio comes whose silence could end it."""
+        if self._automatic:
+            for change in self._detector.end():
+                self._handle_change(change)
+
+    def clear(self) -> None:
+        """Drop the turn under way: it was no speech."""
+        self._detector.clear()
+        if self._turn is None:
+            return
+        turn, self._turn = self._turn, None
+        turn.is_open = False
+        _discard_speculative(turn)
+        self._words.set_known(turn.item_id)
+        if self._automatic:
+            self._emit(SpeechStopped(turn.item_id))
+            self._emit(no_speech())
+
+    async def aclose(self) -> None:
+        """End the detector's thread."""
+        await self._detecting.aclose()
+
+    def _handle_change(self, change: TurnChange, *, input_id: str = "", cancelled: bool = False) -> None:
+        turn = self._turn
+        match change:
+            case StartOfTurn():
+                self._turn = _UserTurn(self._new_id("user"))
+                self._words.expect(self._turn.item_id)
+                if self._automatic:
+                    self._emit(SpeechStarted(self._turn.item_id))
+            case TurnAudio(audio) if turn is not None:
+                turn.unseen += audio
+                if turn.partials is None or turn.partials.done():
+                    turn.partials = self._start_task(self._transcribe_partially(turn), "partials")
+            case PossibleEndOfTurn(audio) if turn is not None and self._may_speculate(audio):
+                turn.speculative = self._replies.new(audio=audio, user_item=turn.item_id)
+                self._replies.start(turn.speculative)
+            case TurnResumed() if turn is not None:
+                _discard_speculative(turn)
+            case EndOfTurn(audio) if turn is not None:
+                self._finish_turn(turn, audio, input_id, cancelled=cancelled)
+
+    def _may_speculate(self, audio: bytes) -> bool:
+        return self._answered and not self._replies and len(audio) <= _LONGEST_SPECULATION_BYTES
+
+    def _finish_turn(self, turn: _UserTurn, audio: bytes, input_id: str, *, cancelled: bool) -> None:
+        self._turn, turn.is_open, self._ended = None, False, True
+        if self._automatic:
+            self._emit(SpeechStopped(turn.item_id))
+        if turn.speculative is not None and (cancelled or not self._replies.is_current(turn.speculative)):
+            _discard_speculative(turn)
+        reply = turn.speculative or self._replies.new(audio=audio, user_item=turn.item_id, cancelled=cancelled)
+        reply.answers.append(input_id)
+        if not self._answered:
+            reply.wanted, self._unanswered = False, True
+        self._replies.add(reply)
+
+    async def _transcribe_partially(self, turn: _UserTurn) -> None:
+        text = ""
+        while turn.unseen:
+            audio, turn.unseen = bytes(turn.unseen), bytearray()
+            try:
+                heard = await self._hearing.partial(turn.item_id, audio)
+            except RealtimeError as error:
+                _log.warning("No partial transcript: %s", error)
+                return
+            if not turn.is_open:
+                return
+            if heard and heard != text:
+                text = heard
+                self._emit(TranscriptUpdate("user", turn.item_id, text, final=False))
+
+    def _emit(self, event: Event) -> None:
+        self._events.put([event])
+
+
+def _discard_speculative(turn: _UserTurn) -> None:
+    if turn.speculative is not None:
+        turn.speculative.stop()
+        turn.speculative = None
