@@ -71,7 +71,8 @@ def test_more_of_a_reply_that_is_heard_changes_nothing() -> None:
     floor = Floor(RULES)
     chunk, words = AudioChunk(bytes(48_000), "one", "a"), TranscriptUpdate("assistant", "a", "so", final=False)
     seen = []
-    for now, happened in enumerate([STARTED, ResponseStarted("one"), chunk, chunk, words, ResponseDone("one")]):
+    steps: list[Input] = [STARTED, ResponseStarted("one"), chunk, chunk, words, ResponseDone("one")]
+    for now, happened in enumerate(steps):
         floor.apply(happened, now / 10)
         seen.append(floor.changed)
     assert seen == [True, True, True, False, False, True]

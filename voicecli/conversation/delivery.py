@@ -97,6 +97,7 @@ class Audience:
         self._backlog: deque[Event] | None = None if handlers.any() else deque(maxlen=_BACKLOG)
         self._over = False
         self._inputs = 0
+        self._told_before = len(self.transcript.turns)
 
     @property
     def hears_audio(self) -> bool:
@@ -121,7 +122,8 @@ class Audience:
     def collect(self) -> Answer:
         """From now on events make up an answer; nobody will iterate over those before."""
         self._backlog = None
-        self.answer = Answer()
+        before = self.transcript.turns[self._told_before :]  # names are unique in one conversation only
+        self.answer = Answer(others={turn.item_id for turn in before if turn.role == "assistant"})
         return self.answer
 
     def new_input(self) -> str:

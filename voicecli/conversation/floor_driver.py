@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from voicecli.audio import AudioSink, Playhead
-from voicecli.commands import CancelResponse, Command
+from voicecli.commands import CancelResponse, Command, RequestReply
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.conversation.delivery import Audience
 from voicecli.conversation.floor import Floor
 from voicecli.conversation.floor_events import (
     Action,
+    AskAgain,
     CancelPending,
     Cut,
     Deliver,
@@ -78,6 +79,7 @@ class FloorDriver:
         self._realtime = False
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._sending: set[asyncio.Task[None]] = set()
 
     @property
     def player(self) -> AudioSink | None:
@@ -138,6 +140,8 @@ class FloorDriver:
                     self._player.resume()
                 case Cut():
                     commands += self._cut(action, playhead)
+                case AskAgain():
+                    commands.append(RequestReply())
                 case CancelPending():
                     commands.append(CancelResponse())
                 case TurnEnded(at, provisional):
@@ -192,13 +196,16 @@ class FloorDriver:
             return
         for event in self._order.tick(now):
             self._audience.tell(event)
-        self._carry_out(self.floor.tick(now), now)
+        if commands := self._carry_out(self.floor.tick(now), now):
+            sending = self._loop.create_task(self.send(commands), name="voicecli-floor")
+            self._sending.add(sending)
+            sending.add_done_callback(self._sending.discard)
         self.happened.set()
 
     def _noted(self, event: Event, now: float) -> Event:
         """Measure and count an event that is to be told."""
         match event:
-            # The most frequent first: they are nobody else's business.
+            # The most frequent first; the session itself has nothing to do about them.
             case AudioChunk(audio):
                 self.clock.audio(now, len(audio))
                 return event
@@ -228,6 +235,8 @@ class FloorDriver:
         self.over = True
         if self._timer is not None:
             self._timer.cancel()
+        for task in self._sending:
+            task.cancel()
         for event in self._order.release():
             self._audience.tell(event)
 

@@ -273,7 +273,14 @@ class _Lane:
         try:
             while not self._stopped:
                 if self._waiting:
-                    await self._call_next()
+                    try:
+                        await self._call(*self._waiting.popleft()[: self._arity])
+                    except asyncio.CancelledError as error:
+                        if self.task.cancelling():
+                            raise
+                        self._failed(self._hook, self._handler, error)  # something that it awaited was cancelled
+                    except Exception as error:
+                        self._failed(self._hook, self._handler, error)
                     continue
                 self._idle.set()
                 self._resting = self._loop.create_future()
@@ -281,13 +288,3 @@ class _Lane:
         finally:
             self._resting = None
             self._idle.set()
-
-    async def _call_next(self) -> None:
-        try:
-            await self._call(*self._waiting.popleft()[: self._arity])
-        except asyncio.CancelledError as error:
-            if self._stopped or self.task.cancelling():
-                raise
-            self._failed(self._hook, self._handler, error)  # something that it awaited was cancelled
-        except Exception as error:
-            self._failed(self._hook, self._handler, error)
