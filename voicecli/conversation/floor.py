@@ -26,6 +26,7 @@ speech is never hit, however late the news of it comes. Answers that are owed ar
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from voicecli.commands import CancelScope
@@ -447,7 +448,10 @@ class Floor:
         return actions
 
     def _response_done(self, event: ResponseDone, now: float) -> list[Action]:
-        told: list[Action] = [*self._audio_over(AudioDone(event.response_id), now), Deliver(event)]
+        # What the server had finished before it heard of the cut was not completed for whoever listens.
+        cut = self.sound.is_cut(event.response_id) and event.status == "completed"
+        telling = replace(event, status="cancelled") if cut else event
+        told: list[Action] = [*self._audio_over(AudioDone(event.response_id), now), Deliver(telling)]
         self.sound.lasts_until = now
         self.obligations.response_done(
             event.response_id, now, awaits_tools=event.awaits_tools, cancelled=event.status == "cancelled"
