@@ -98,7 +98,7 @@ def _write_json_line(error: Exception, usage: str, status: ExitStatus) -> None:
     Args:
         usage: what is wrong with the command line, if that is.
     """
-    from voicecli.cli.output import JsonLines
+    from voicecli.cli.event_lines import JsonLines
 
     name = "UsageError" if usage else type(error).__name__
     lines = JsonLines(standard_output.own_stdout(), standard_output.started())

@@ -5,9 +5,9 @@ import sys
 
 from voicecli.audio.files.sink import WavSink
 from voicecli.audio.files.source import WavSource
+from voicecli.cli.event_lines import JsonLines, PlainLines
 from voicecli.cli.options import Choices, Devices
 from voicecli.cli.outcome import Outcome
-from voicecli.cli.output import JsonLines, PlainLines
 from voicecli.cli.prepare import prepare
 from voicecli.cli.standard_output import own_descriptor, own_stdout, started
 from voicecli.cli.tool_file import load_tools

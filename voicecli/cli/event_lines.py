@@ -1,4 +1,4 @@
-"""A conversation as lines: JSON for programs, plain words for people."""
+"""Lines for the events of a conversation: JSON for programs, plain words for people."""
 
 import json
 import sys

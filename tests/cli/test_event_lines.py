@@ -8,8 +8,8 @@ import pytest
 
 from tests.cli.screen import Screen
 from voicecli.cli import execute
+from voicecli.cli.event_lines import JsonLines, PlainLines
 from voicecli.cli.options import Choices, Devices
-from voicecli.cli.output import JsonLines, PlainLines
 from voicecli.cli.run import run_live
 from voicecli.config import RealtimeConfig
 from voicecli.events import (
