@@ -1,6 +1,6 @@
 """What a conversation costs, beside a plain loop written by hand for the same server in the same run.
 
-    python -m benchmarks.connection [--rounds 5] [--sessions 300] [--json]
+    python -m benchmarks.connection [--rounds 5] [--sessions 300] [--seconds 15] [--json]
 
 A conversation: 20 ms of audio up 50 times a second; down, 10 times a second, 100 ms of audio and a piece of
 transcript. Both are OpenAI's frames at their real sizes. The server is a process of its own, on another core
@@ -10,8 +10,12 @@ and what programs use: a session, with `send_audio` up and two coroutine handler
 
 * cpu: ms of CPU for a minute of conversation, median of the rounds. The minute is played at 10 times its speed.
 * latency: from the server's write to the program's hands, 20 conversations at their real speed.
-* crowd: the same with many conversations on one core.
+* crowd: the same with many conversations on one core. Latencies and CPU are of the time after the first third: all
+  handshakes at once are not the conversation.
 * memory: resident memory for each of the crowd's conversations.
+
+Audio goes up when it is due, however busy the machine is, so that a run lasts about 4 min, and with `--seconds 5
+--rounds 3` one. On a busy machine only CPU means something.
 """
 
 import argparse
@@ -49,7 +53,7 @@ __all__ = ["main"]
 
 CHUNK = bytes(range(240)) * 4  # 20 ms at 24 kHz
 DELTA_BYTES = 4_800  # 100 ms
-CHUNKS_PER_DELTA = 5
+CHUNKS_PER_S = 50
 CAPABILITIES = Capabilities(input_rate=24_000, output_rate=24_000)
 
 
@@ -171,11 +175,12 @@ async def plain(url: str, seconds: float, speed: float) -> Talked:
     ) as websocket:
 
         async def speak() -> None:
-            for _ in range(round(seconds * 10)):
-                for _ in range(CHUNKS_PER_DELTA):
-                    audio = base64.b64encode(CHUNK).decode()
-                    await websocket.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
-                    await asyncio.sleep(0.02 / speed)
+            due = time.monotonic()
+            for _ in range(round(seconds * CHUNKS_PER_S)):
+                audio = base64.b64encode(CHUNK).decode()
+                await websocket.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
+                due += 1 / CHUNKS_PER_S / speed
+                await asyncio.sleep(due - time.monotonic())
 
         async def listen() -> None:
             text = ""
@@ -206,10 +211,11 @@ async def codec_and_connection(url: str, seconds: float, speed: float) -> Talked
     connection = await WebSocketConnection.open(OpenAICodec(ConversationSetup(config)), CAPABILITIES, config)
 
     async def speak() -> None:
-        for _ in range(round(seconds * 10)):
-            for _ in range(CHUNKS_PER_DELTA):
-                await connection.send(AppendAudio(CHUNK))
-                await asyncio.sleep(0.02 / speed)
+        due = time.monotonic()
+        for _ in range(round(seconds * CHUNKS_PER_S)):
+            await connection.send(AppendAudio(CHUNK))
+            due += 1 / CHUNKS_PER_S / speed
+            await asyncio.sleep(due - time.monotonic())
 
     async def listen() -> None:
         async for event in connection:
@@ -241,11 +247,11 @@ async def session(url: str, seconds: float, speed: float) -> Talked:
         pass
 
     async with voice.connect() as talk:
-        before = time.process_time()
-        for _ in range(round(seconds * 10)):
-            for _ in range(CHUNKS_PER_DELTA):
-                await talk.send_audio(CHUNK)
-                await asyncio.sleep(0.02 / speed)
+        before, due = time.process_time(), time.monotonic()
+        for _ in range(round(seconds * CHUNKS_PER_S)):
+            await talk.send_audio(CHUNK)
+            due += 1 / CHUNKS_PER_S / speed
+            await asyncio.sleep(due - time.monotonic())
         cpu = time.process_time() - before
     return Talked(latencies, cpu)
 
@@ -289,14 +295,14 @@ async def _hold_crowd(talk: Talk, url: str, sessions: int, seconds: float) -> Cr
     await talk(url, 1.0, 10.0)  # loads what is loaded once
     gc.collect()
     memory = _resident_kb()
-    cpu, began = time.process_time(), time.perf_counter()
     talks = [asyncio.create_task(talk(url, seconds, 1.0)) for _ in range(sessions)]
-    await asyncio.sleep(seconds * 0.7)
+    await asyncio.sleep(seconds / 3)
+    cpu, began = time.process_time(), time.perf_counter()
+    await asyncio.sleep(seconds / 2)
+    busy = (time.process_time() - cpu) / (time.perf_counter() - began)
     grown = _resident_kb() - memory
-    # The beginning, with all handshakes at once, is not the conversation.
     talked = [each.latencies for each in await asyncio.gather(*talks)]
     latencies = [late for each in talked for late in each[len(each) // 3 :]]
-    busy = (time.process_time() - cpu) / (time.perf_counter() - began)
     quantiles = statistics.quantiles(latencies, n=20)
     return Crowd(sessions, statistics.median(latencies), quantiles[-1], busy, grown / sessions)
 
@@ -306,7 +312,7 @@ def _resident_kb() -> float:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1000
 
 
-async def measure(url: str, rounds: int, sessions: int) -> dict[str, Any]:
+async def measure(url: str, rounds: int, sessions: int, seconds: float) -> dict[str, Any]:
     clients: dict[str, Talk] = {"plain": plain, "connection": codec_and_connection, "session": session}
     cpu: dict[str, list[float]] = {name: [] for name in clients}
     for talk in clients.values():
@@ -314,15 +320,15 @@ async def measure(url: str, rounds: int, sessions: int) -> dict[str, Any]:
     for _ in range(rounds):
         # In random order: a machine gets faster and slower in the course of a run.
         for name in random.sample(list(clients), len(clients)):
-            cpu[name].append(await _cpu_per_minute(clients[name], url, 30.0))
+            cpu[name].append(await _cpu_per_minute(clients[name], url, seconds * 2))
     return {
         "cpu_s_per_minute": {name: statistics.median(taken) for name, taken in cpu.items()},
         "cpu_ratio": {
             name: statistics.median(ours / theirs for ours, theirs in zip(taken, cpu["plain"], strict=True))
             for name, taken in cpu.items()
         },
-        "at_20": {name: _crowd(talk, url, 20, 10.0) for name, talk in clients.items()},
-        "crowd": {name: _crowd(talk, url, sessions, 15.0) for name, talk in clients.items()},
+        "at_20": {name: _crowd(talk, url, 20, seconds) for name, talk in clients.items()},
+        "crowd": {name: _crowd(talk, url, sessions, seconds) for name, talk in clients.items()},
     }
 
 
@@ -330,6 +336,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sessions", type=int, default=300)
+    parser.add_argument(
+        "--seconds", type=float, default=15.0, help="of each conversation; twice that at ten times the speed"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
@@ -340,7 +349,9 @@ def main() -> int:
     server.start()
     _pin(ours)
     try:
-        found = asyncio.run(measure(f"ws://127.0.0.1:{pipe.recv()}/v1", options.rounds, options.sessions))
+        found = asyncio.run(
+            measure(f"ws://127.0.0.1:{pipe.recv()}/v1", options.rounds, options.sessions, options.seconds)
+        )
     except RealtimeError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -166,7 +166,9 @@ class Watched:
             "microphone": len(self._talk.live._microphone._queue),
             "to the provider": connection._sender.waiting,  # type: ignore[attr-defined]
             "from the provider": connection._events.waiting_bytes,  # type: ignore[attr-defined]
-            "events": sum(each.waiting for each in self._session._audience._subscriptions),
+            "events": sum(
+                each.waiting for held in self._session._audience._subscriptions if (each := held()) is not None
+            ),
             "loudspeaker": round(self._talk.speaker._buffer.depth_ms),
         }
 

@@ -30,6 +30,9 @@ from voicecli.voice import RealtimeVoice
         (RealtimeConfig, {"client_vad": {"engine": "silero"}}, "client_vad: this is a dict.*ClientVAD"),
         (RealtimeConfig, {"reconnect": False}, "reconnect: this is a bool.*Reconnect"),
         (RealtimeConfig, {"headers": [("a", "b")]}, "headers: this is a list"),
+        (RealtimeConfig, {"headers": {1: "b"}}, "headers: this is a int.*Give a str"),
+        (RealtimeConfig, {"headers": {"a": b"b"}}, "headers: this is a bytes.*Give a str"),
+        (MCPServer, {"label": "x", "url": "https://x", "headers": {"a": None}}, "headers: this is a NoneType"),
         (RealtimeConfig, {"tool_choice": None}, "tool_choice: this is a NoneType"),
         (GeminiSettings, {"background_tools": "search"}, "background_tools: this is a str"),
         (OpenAISettings, {"mcp_servers": ("https://x",)}, "mcp_servers: this is a str.*MCPServer"),
@@ -37,6 +40,10 @@ from voicecli.voice import RealtimeVoice
         (RealtimeConfig, {"base_url": "https://"}, "base_url: not a URL"),
         (RealtimeConfig, {"base_url": "ws://[::1/v1"}, "base_url: not a URL"),
         (RealtimeConfig, {"base_url": "http://localhost:99999"}, "base_url: not a URL"),
+        (RealtimeConfig, {"base_url": "http://a b"}, "base_url: not a URL"),
+        (RealtimeConfig, {"base_url": "http://a\0b"}, "base_url: not a URL"),
+        (RealtimeConfig, {"base_url": "http://a..b"}, "base_url: not a URL"),
+        (RealtimeConfig, {"base_url": f"http://{'a' * 64}.org"}, "base_url: not a URL"),
         (ClientVAD, {"engine": "ear"}, "client_vad.engine: 'ear'.*'webrtc', 'silero'"),
         (ServerVAD, {"idle_timeout_ms": 4_999}, "turn_detection.idle_timeout_ms: 4999.*from 5000 to 30000"),
         (SemanticVAD, {"eagerness": "keen"}, "turn_detection.eagerness: 'keen'"),
@@ -55,6 +62,18 @@ from voicecli.voice import RealtimeVoice
 def test_what_cannot_be_is_refused_by_name(make: Any, settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
         make(**settings)
+
+
+@pytest.mark.parametrize("url", ["ws://[::1]:80", "http://bücher.example", "https://a.b.", "HTTP://LOCALHOST/a b?c"])
+def test_addresses_that_can_be_dialled_pass(url: str) -> None:
+    assert RealtimeConfig(base_url=url).base_url == url
+
+
+def test_headers_are_the_settings_own() -> None:
+    headers = {"a": "b"}
+    config = RealtimeConfig(headers=headers)
+    headers["c"] = "d"
+    assert config.headers == {"a": "b"}
 
 
 def test_names_of_turn_detection_will_do() -> None:

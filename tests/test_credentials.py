@@ -26,7 +26,8 @@ def test_headers_that_http_allows_pass(headers: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "headers", [{"X-Key": f"{SECRET}\r\nX-Other: 1"}, {"X-Key": f"{SECRET}\xe9"}, {"": SECRET}, {"X\n": SECRET}]
+    "headers",
+    [{"X-Key": f"{SECRET}\r\nX-Other: 1"}, {"X-Key": f"{SECRET}\xe9"}, {"": SECRET}, {"X\n": SECRET}, {"X Y": SECRET}],
 )
 def test_a_header_that_http_does_not_allow_is_named_without_its_value(headers: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError, match="HTTP does not allow") as caught:

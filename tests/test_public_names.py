@@ -19,7 +19,8 @@ PUBLIC = {
         resample_pcm16
     """,
     "voicecli.commands": """
-        AnswerApproval AppendAudio CancelResponse CancelScope ClearAudio Command EndTurn PauseAudio SendImage SendText
+        AnswerApproval AppendAudio CancelResponse CancelScope ClearAudio Command EndTurn PauseAudio
+        RequestReply SendImage SendText
         StartTurn ToolResult
     """,
     "voicecli.config": """
@@ -27,7 +28,8 @@ PUBLIC = {
         setting
     """,
     "voicecli.errors": """
-        AudioDeviceError AudioFormatError AuthenticationError ConfigurationError ProtocolError QuotaExceededError
+        AudioDeviceError AudioFormatError AuthenticationError ConfigurationError NoSpeechError ProtocolError
+        QuotaExceededError
         RealtimeConnectionError RealtimeError ToolError
     """,
     "voicecli.events": """

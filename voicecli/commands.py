@@ -15,6 +15,7 @@ __all__ = [
     "Command",
     "EndTurn",
     "PauseAudio",
+    "RequestReply",
     "SendImage",
     "SendText",
     "StartTurn",
@@ -118,6 +119,11 @@ class CancelResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestReply:
+    """The model shall answer what it has heard so far: the reply to it was taken back. Only some providers can."""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolResult:
     """The answer of a tool.
 
@@ -151,6 +157,7 @@ Command = (
     | SendText
     | SendImage
     | CancelResponse
+    | RequestReply
     | ToolResult
     | AnswerApproval
 )

@@ -1,10 +1,15 @@
 """Checks of keys and headers before they are sent. Their values are secret: no message repeats them."""
 
+import re
 from collections.abc import Mapping
 
 from voicecli.errors import ConfigurationError
 
 __all__ = ["check_headers", "checked_key", "is_header_text"]
+
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A token of RFC 9110."""
 
 
 def checked_key(key: str, owner: str, *, advice: str = "Copy it again, without quotes or blanks.") -> str:
@@ -28,7 +33,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if not all(isinstance(part, str) for part in (name, value)):
             raise ConfigurationError(f"The header {name!r} is no text.", advice="Give names and values as text.")
-        if not name or not is_header_text(name + value):
+        if not _HEADER_NAME.fullmatch(name) or not is_header_text(value):
             raise ConfigurationError(
                 f"The header {name!r} has characters that HTTP does not allow.",
                 advice="Was a key copied with a line break or a quotation mark?",

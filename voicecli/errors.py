@@ -6,6 +6,7 @@
     ├── RealtimeConnectionError         the provider cannot be reached, or ended the conversation
     │   ├── AuthenticationError         the provider refused the key
     │   └── QuotaExceededError          the account has no credit, or its rate limit is used up
+    ├── NoSpeechError                   there is no speech in the input, hence nothing to answer
     ├── ProtocolError                   the provider sent what its protocol does not allow
     ├── AudioDeviceError                microphone or loudspeaker cannot be used
     └── ToolError                       a tool cannot be offered to the model, or failed
@@ -18,6 +19,7 @@ __all__ = [
     "AudioFormatError",
     "AuthenticationError",
     "ConfigurationError",
+    "NoSpeechError",
     "ProtocolError",
     "QuotaExceededError",
     "RealtimeConnectionError",
@@ -45,6 +47,10 @@ class RealtimeError(Exception):
 
 class ConfigurationError(RealtimeError, ValueError):
     """A setting, argument, key or package is wrong or missing."""
+
+
+class NoSpeechError(RealtimeError):
+    """There is no speech in the input, hence nothing to answer."""
 
 
 class AudioFormatError(RealtimeError, ValueError):

@@ -12,7 +12,7 @@ import enum
 import os
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass
 from typing import Any, ClassVar, Literal, Self, Union
 from urllib.parse import urlsplit
@@ -145,7 +145,10 @@ def check_url(name: str, url: str) -> None:
     """Raises ConfigurationError when that is not the URL of a server; it is not repeated, as it may hold a key."""
     try:
         parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname) and parts.port != 0
+        host = parts.hostname or ""
+        host.encode("idna")  # UnicodeError, a ValueError, for what no name server can be asked
+        valid = parts.scheme in ("http", "https", "ws", "wss") and host != "" and parts.port != 0
+        valid = valid and host.isprintable() and " " not in host
     except ValueError:
         valid = False
     if not valid:
@@ -155,7 +158,8 @@ def check_url(name: str, url: str) -> None:
 
 
 def _checked(name: str, value: object, hint: Any, described: Setting) -> object:
-    """The value as its type wants it: a list becomes a tuple, "client" the member of an enumeration."""
+    """The value as its type wants it: a list becomes a tuple, "client" the member of an enumeration, a mapping a dict
+    of its own."""
     if hint is Any or (value is None and types.NoneType in typing.get_args(hint)):
         return value
     choices = choices_of(hint)
@@ -167,6 +171,12 @@ def _checked(name: str, value: object, hint: Any, described: Setting) -> object:
         if plain is tuple and isinstance(value, tuple | list):
             item = typing.get_args(kind)[0]
             return tuple(_checked(name, each, item, described) for each in value)
+        if plain in (Mapping, dict) and isinstance(value, Mapping):
+            of_key, of_value = typing.get_args(kind) or (Any, Any)
+            return {
+                _checked(name, key, of_key, described): _checked(name, each, of_value, described)
+                for key, each in value.items()
+            }
         if isinstance(plain, type) and issubclass(plain, enum.Enum):
             return _member(name, value, plain)
         if plain in (int, float):

@@ -1,8 +1,10 @@
 """Sound files as people have them: as recorders, streaming writers and crashes leave them, in files and in pipes."""
 
+import asyncio
 import io
 import logging
 import os
+import random
 import struct
 import subprocess
 import sys
@@ -211,11 +213,11 @@ async def test_floats_that_are_loud_stay_as_they_are(tmp_path: Path, way: str) -
 @both_ways
 async def test_what_is_no_number_is_silence_in_its_channel_alone(tmp_path: Path, way: str) -> None:
     samples = np.stack([TONE, TONE], axis=1)
-    samples[100:200, 0], samples[300:310, 1], samples[400] = np.nan, np.inf, -np.inf
+    samples[100:200, 0], samples[300:310, 1], samples[400], samples[500] = np.nan, np.inf, -np.inf, 3e38
     notices: list[str] = []
     _, audio = await heard(floats(samples), way, tmp_path, notices)
-    clean = np.where(np.isfinite(samples), samples, 0).mean(axis=1)
-    assert np.abs(np.frombuffer(audio, "<i2") - clean * 32_768).max() <= 1
+    clean = np.where(np.isfinite(samples), samples, 0).mean(axis=1) * 32_768
+    assert np.abs(np.frombuffer(audio, "<i2") - np.clip(clean, -32_768, 32_767)).max() <= 1
     assert len(notices) == 1
     assert "no numbers" in notices[0]
 
@@ -321,3 +323,28 @@ async def test_without_anybody_to_tell_notices_go_to_the_log(caplog: pytest.LogC
     with caplog.at_level(logging.WARNING):
         await contents(WavSource(io.BytesIO(wav(PCM)[:20_000])))
     assert "cut short" in caplog.text
+
+
+@both_ways
+async def test_whatever_a_header_says_there_is_sound_or_one_clear_error(tmp_path: Path, way: str) -> None:
+    """And soon."""
+    chance = random.Random(way)
+    bases = [
+        riff(JUNK, fmt(), LIST, data(), LIST),
+        floats(TONE),
+        encoded("IMA_ADPCM"),
+        encoded("PCM_24", "WAVEX"),
+        *(encoded(container=container) for container in ("W64", "RF64", "AIFF", "CAF", "AU")),
+    ]
+    ends = {"sound": 0, "error": 0}
+    for _ in range(150):
+        content = bytearray(chance.choice(bases))
+        for _ in range(chance.randint(1, 4)):
+            content[chance.randrange(110)] = chance.choice([0, 1, 255, chance.randrange(256)])
+        try:
+            async with asyncio.timeout(10):
+                await heard(bytes(content), way, tmp_path, [])
+            ends["sound"] += 1
+        except AudioFormatError:
+            ends["error"] += 1
+    assert min(ends.values()) > 20

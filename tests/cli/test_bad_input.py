@@ -36,6 +36,7 @@ CASES = [
     ("empty file", file("x.wav", b""), ["chat", "-i", "x.wav"], 2, r"x\.wav.* is empty"),
     ("truncated header", file("x.wav", WAV[:30]), ["chat", "-i", "x.wav"], 2, r"x\.wav.*"),
     ("header without audio", file("x.wav", NO_FACT), ["chat", "-i", "x.wav"], 2, r"x\.wav.*"),
+    ("a name that is empty", nothing, ["chat", "-i", ""], 2, r"Cannot read .*No such file"),
     ("missing file", nothing, ["chat", "-i", "x.wav"], 2, r"x\.wav.*No such file"),
     ("a directory", lambda folder: (folder / "x.wav").mkdir(), ["chat", "-i", "x.wav"], 2, r"x\.wav.* is a directory"),
     ("output in no folder", nothing, ["chat", "-i", QUESTION, "-o", "no/r.wav"], 2, r"no/r\.wav"),

@@ -1,5 +1,6 @@
 """The command with OpenAI and Gemini on loopback."""
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -16,10 +17,10 @@ from tests.cli.conftest import DATA, Voice, clean_environment, interrupted
 from tests.loopback import gemini_server, openai_server
 from tests.loopback.gemini_server import GeminiServer
 from tests.loopback.openai_server import OpenAIServer
-from voicecli.cli.exit import ExitStatus
 from voicecli.cli.options import Choices
 from voicecli.cli.run import run_conversation
 from voicecli.config import RealtimeConfig
+from voicecli.errors import RealtimeConnectionError
 from voicecli.events import CONNECTION_LOST, ResponseDone, ResponseStarted, ToolCallRequest
 from voicecli.testing import Step, reply, scripted_provider
 
@@ -58,6 +59,24 @@ def test_a_recording_is_answered_by_gemini(voice: Voice, tmp_path: Path) -> None
     assert (tmp_path / "r.wav").stat().st_size > 5_000
 
 
+def test_a_server_may_need_more_silence_than_a_recording_ends_with(voice: Voice) -> None:
+    """It has told of speech, so the answer is waited for."""
+    replies = [openai_server.Reply(text="It is Paris.")]
+    with OpenAIServer.in_thread(replies=replies, hears=["Which city?"], needs_silence_ms=4_500) as server:
+        result = voice("chat", "-i", QUESTION, "--json", "--vad", "server", **openai(server))
+    assert result.code == 0, result.stderr
+    assert finals(result.stdout) == [("user", "Which city?"), ("assistant", "It is Paris.")]
+
+
+@pytest.mark.parametrize("vad", ["client", "server"])
+def test_an_empty_answer_is_none(voice: Voice, vad: str) -> None:
+    with OpenAIServer.in_thread(replies=[openai_server.Reply(text="")]) as server:
+        result = voice("chat", "-i", QUESTION, "--json", "--vad", vad, **openai(server))
+    assert result.code == 4, result.stderr
+    assert "The answer is empty" in result.stderr
+    assert json.loads(result.lines[-1])["exit_code"] == 4
+
+
 def test_several_questions_are_one_conversation(voice: Voice, tmp_path: Path) -> None:
     """And the output holds the answers in their order."""
     texts = ["It is one.", "It is two.", "It is three."]
@@ -70,14 +89,18 @@ def test_several_questions_are_one_conversation(voice: Voice, tmp_path: Path) ->
     assert (tmp_path / "r.wav").read_bytes()[44:] == sound
 
 
-def test_silence_is_no_question(voice: Voice, tmp_path: Path) -> None:
+@pytest.mark.parametrize("vad", ["client", "server"])
+def test_silence_is_no_question(voice: Voice, tmp_path: Path, vad: str) -> None:
     with wave.open(str(tmp_path / "silence.wav"), "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
         file.writeframes(bytes(64_000))
     with OpenAIServer.in_thread() as server:
-        result = voice("chat", "-i", "silence.wav", "--json", **openai(server))
-    assert result.code == 0, result.stderr
+        result = voice("chat", "-i", "silence.wav", "--json", "--vad", vad, **openai(server))
+    assert result.code == 6, result.stderr
+    assert "no speech in the input" in result.stderr
     assert finals(result.stdout) == []
+    last = json.loads(result.lines[-1])
+    assert (last["type"], last["error"], last["exit_code"]) == ("error", "NoSpeechError", 6)
 
 
 def test_half_a_sample_is_no_sound(voice: Voice) -> None:
@@ -272,17 +295,17 @@ def test_a_reply_that_a_lost_connection_cut_is_told_by_the_exit_code(voice: Voic
     assert (tmp_path / "r.wav").stat().st_size > 44
 
 
-@pytest.mark.parametrize(("goes_on", "status"), [(True, ExitStatus.OK), (False, ExitStatus.CONNECTION)])
-def test_what_a_lost_connection_cut_may_go_on_after_a_function(
-    tmp_path: Path, goes_on: bool, status: ExitStatus
-) -> None:
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_what_a_lost_connection_cut_may_go_on_after_a_function(tmp_path: Path, goes_on: bool) -> None:
     """Then the answer is whole."""
     (tmp_path / "tools.py").write_text("def quick() -> str:\n    return 'sunny'\n")
     call: list[Step] = [ToolCallRequest("c", "quick", "{}")] if goes_on else []
     cut = ResponseDone("r1", "incomplete", CONNECTION_LOST, awaits_tools=goes_on)
     provider = scripted_provider([ResponseStarted("r1"), *call, cut], reply("It is sunny."))
     choices = Choices(provider, RealtimeConfig(), tmp_path / "tools.py", vad_given=False)
-    assert run_conversation(choices, "How is the weather?", None, as_json=False, quiet=True) is status
+    broken = pytest.raises(RealtimeConnectionError, match="not complete")
+    with contextlib.nullcontext() if goes_on else broken:
+        run_conversation(choices, "How is the weather?", None, as_json=False, quiet=True)
 
 
 def test_keys_are_refused_by_name(voice: Voice) -> None:

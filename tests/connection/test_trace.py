@@ -15,6 +15,7 @@ from tests.loopback.plain import CAPABILITIES, KEY, PlainCodec
 from tests.support.virtual_time import virtual_time
 from voicecli.commands import EndTurn, SendText
 from voicecli.config import RealtimeConfig
+from voicecli.connection.frame_log import FrameLog
 from voicecli.connection.websocket import WebSocketConnection
 from voicecli.errors import ConfigurationError
 from voicecli.events import (
@@ -123,3 +124,9 @@ async def test_no_log_at_any_level_has_the_key(caplog: pytest.LogCaptureFixture)
     ours = [record for record in caplog.records if record.name.startswith("voicecli")]
     assert ours
     assert not any("Bearer" in record.getMessage() for record in ours)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
+def test_a_name_that_no_file_can_have_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="debug_file: cannot write"):
+        FrameLog(name, [])

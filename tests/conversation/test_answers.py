@@ -290,6 +290,22 @@ async def test_a_question_that_is_cancelled_gives_the_next_one_no_answer(begun: 
 
 
 @virtual_time
+async def test_what_an_earlier_reply_still_says_is_no_part_of_the_answer() -> None:
+    voice, connection = conversation()
+    async with voice.connect() as session:
+        await session.send_text("First?", wait=False)
+        connection.play([ResponseStarted("r1"), TranscriptUpdate("assistant", "old", "One", final=False)])
+        await asyncio.sleep(1)
+        asking = asyncio.create_task(session.ask("Second?"))
+        await asyncio.sleep(1)
+        connection.play([TranscriptUpdate("assistant", "new of r1", "two", final=True), *said("r2", "Three.")])
+        connection.play([TranscriptUpdate("assistant", "old", "One", final=True, interrupted=True)])
+        connection.play([ResponseDone("r1", "cancelled", usage=Usage(output_audio_tokens=7))])
+        response = await asking
+    assert (response.transcript, response.audio, response.usage) == ("Three.", SECOND, Usage())
+
+
+@virtual_time
 async def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_ones() -> None:
     voice, connection = conversation()
     async with voice.connect() as session:

@@ -57,7 +57,8 @@ class OpenAIServer(LoopbackServer):
     Leaving it raises AssertionError if a client broke a rule, unless `forgiving`.
 
     Args:
-        replies, hears, transcribe, late_deltas: as for OpenAISession; the first two go on over connections.
+        replies, hears, transcribe, late_deltas, needs_silence_ms: as for OpenAISession; the first two go on over
+            connections.
         faults: each befalls one connection, in order; a connection after the last one is healthy.
         refuse: HTTP answers to the first connections.
         delay_s: between two frames of a reply.
@@ -75,6 +76,7 @@ class OpenAIServer(LoopbackServer):
         hears: Iterable[str] = (),
         transcribe: str = "reply",
         late_deltas: int = 0,
+        needs_silence_ms: int | None = None,
         faults: Iterable[Fault | None] = (),
         refuse: Iterable[Refuse] = (),
         delay_s: float = 0.0,
@@ -87,6 +89,7 @@ class OpenAIServer(LoopbackServer):
         self.hears = deque(hears)
         self.transcribe = transcribe
         self.late_deltas = late_deltas
+        self.needs_silence_ms = needs_silence_ms
         self.faults = deque(faults)
         self.refuse = deque(refuse)
         self.delay_s = delay_s
@@ -153,6 +156,7 @@ class _Talk:
             hears=server.hears,
             transcribe=server.transcribe,
             late_deltas=server.late_deltas,
+            needs_silence_ms=server.needs_silence_ms,
         )
 
     async def run(self) -> None:

@@ -46,6 +46,7 @@ class OpenAISession:
         transcribe: when transcripts come: "commit", "reply" (after the first sound of it) or "done".
         late_deltas: how many deltas of audio still come after a cancellation.
         ignores: names of client events that are not answered.
+        needs_silence_ms: ends a turn, whatever was configured; None for what was.
 
     Attributes:
         received, sent: all frames.
@@ -62,6 +63,7 @@ class OpenAISession:
         transcribe: str = "reply",
         late_deltas: int = 0,
         ignores: Iterable[str] = (),
+        needs_silence_ms: int | None = None,
     ) -> None:
         self.model = model
         self.replies = replies if isinstance(replies, deque) else deque(replies)
@@ -69,6 +71,7 @@ class OpenAISession:
         self.transcribe = transcribe
         self.late_deltas = late_deltas
         self.ignores = set(ignores)
+        self.needs_silence_ms = needs_silence_ms
         self.received: list[Frame] = []
         self.sent: list[Frame] = []
         self.violations: list[str] = []
@@ -246,7 +249,7 @@ class OpenAISession:
                 yield from self._cancel_active("turn_detected")
             return
         self._silent_ms = 0 if loud else self._silent_ms + 20
-        if self._silent_ms >= detection.get("silence_duration_ms", 600):
+        if self._silent_ms >= (self.needs_silence_ms or detection.get("silence_duration_ms", 600)):
             item_id, _ = self.speech
             yield {"type": "input_audio_buffer.speech_stopped", "audio_end_ms": now_ms, "item_id": item_id}
             yield from self._commit_speech()

@@ -133,7 +133,8 @@ def float32_to_pcm16(samples: npt.ArrayLike) -> bytes:
         raise AudioFormatError(
             f"Samples of type {array.dtype} are not floats.", advice="PCM16 in an int16 array needs only .tobytes()."
         )
-    scaled = np.rint(array.astype(np.float32, copy=False) * np.float32(_FULL_SCALE))
+    # Before they are scaled, which the largest floats do not survive.
+    scaled = np.rint(np.clip(array.astype(np.float32, copy=False), -2, 2) * np.float32(_FULL_SCALE))
     np.nan_to_num(scaled, copy=False, nan=0.0)
     clipped: npt.NDArray[np.int16] = np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1).astype("<i2")
     return clipped.tobytes()

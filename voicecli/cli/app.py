@@ -97,7 +97,7 @@ app = typer.Typer(
     name="voice",
     help="Talk with speech-to-speech models, over the network or offline.",
     epilog="Exit codes: 0 ok, 1 defect, 2 usage, 3 configuration or key, 4 connection or provider, 5 audio device, "
-    "130 Ctrl-C.",
+    "6 no speech in the input, 7 a limit, 130 Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

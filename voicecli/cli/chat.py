@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from voicecli.audio import EchoMode
-from voicecli.cli.exit import ExitStatus
 from voicecli.cli.options import Choices, Devices
 from voicecli.cli.standard_output import own_stdout
 from voicecli.errors import ConfigurationError
@@ -51,7 +50,7 @@ def chat(
             rich_help_panel=_DEVICES,
         ),
     ] = "auto",
-) -> ExitStatus:
+) -> None:
     """Talk with a model, out loud or through files.
 
     Pipes serve without any option: cat question.wav | voice chat > reply.wav
@@ -63,14 +62,14 @@ def chat(
     if live:
         devices = Devices(_device(input_device), _device(output_device), echo)
         run_live(choices, devices, output, as_json=as_json, quiet=quiet)
-        return ExitStatus.OK
+        return
     from voicecli.audio.files.source import WavSource
 
     try:
-        source = WavSource(input_ or "-", raw_rate=input_rate)
+        source = WavSource("-" if input_ is None else input_, raw_rate=input_rate)
     except ConfigurationError as error:
         raise typer.BadParameter(str(error), param_hint="--input-rate") from error
-    return run_conversation(choices.for_recording(), source, output, as_json=as_json, quiet=quiet)
+    run_conversation(choices.for_recording(), source, output, as_json=as_json, quiet=quiet)
 
 
 def send_text(
@@ -80,7 +79,7 @@ def send_text(
     output: Output = None,
     as_json: Json = False,
     quiet: Quiet = False,
-) -> ExitStatus:
+) -> None:
     """Say something in writing; the answer comes as text and sound."""
     if text == "-":
         written = sys.stdin.buffer.read(LONGEST_TEXT + 1)
@@ -96,7 +95,7 @@ def send_text(
     output = _output(output, as_json)
     from voicecli.cli.run import run_conversation
 
-    return run_conversation(choices, text.strip(), output, as_json=as_json, quiet=quiet)
+    run_conversation(choices, text.strip(), output, as_json=as_json, quiet=quiet)
 
 
 def _output(output: str | None, as_json: bool) -> str | None:

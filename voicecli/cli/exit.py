@@ -8,6 +8,7 @@ from voicecli.errors import (
     AudioFormatError,
     AuthenticationError,
     ConfigurationError,
+    NoSpeechError,
     RealtimeError,
     ToolError,
 )
@@ -22,6 +23,7 @@ class ExitStatus(enum.IntEnum):
     """Exit codes of `voice`."""
 
     OK = 0
+    """It worked: what was said was answered."""
     ERROR = 1
     """Anything else: a defect."""
     USAGE = 2
@@ -29,9 +31,13 @@ class ExitStatus(enum.IntEnum):
     CONFIGURATION = 3
     """A key, setting, tool or package is wrong or missing."""
     CONNECTION = 4
-    """The provider cannot be reached, failed, or did not answer."""
+    """The provider cannot be reached, refused, failed, or did not answer."""
     AUDIO = 5
     """Microphone or loudspeaker cannot be used."""
+    NO_SPEECH = 6
+    """There is no speech in the input."""
+    LIMIT = 7
+    """A limit on cost, time or idleness ended the conversation."""
     INTERRUPTED = 130
     """Ctrl-C."""
 
@@ -45,6 +51,8 @@ def status_of(error: Exception) -> ExitStatus:
             return ExitStatus.CONFIGURATION
         case AudioDeviceError():
             return ExitStatus.AUDIO
+        case NoSpeechError():
+            return ExitStatus.NO_SPEECH
         case RealtimeError():
             return ExitStatus.CONNECTION
         case OSError(errno=code) if code in DISK_FULL:

@@ -5,8 +5,8 @@ import sys
 
 from voicecli.audio.files.sink import WavSink
 from voicecli.audio.files.source import WavSource
-from voicecli.cli.exit import ExitStatus, status_of
 from voicecli.cli.options import Choices, Devices
+from voicecli.cli.outcome import Outcome
 from voicecli.cli.output import JsonLines, PlainLines
 from voicecli.cli.prepare import prepare
 from voicecli.cli.standard_output import own_descriptor, own_stdout, started
@@ -14,54 +14,31 @@ from voicecli.cli.tool_file import load_tools
 from voicecli.cli.unused import unused_options
 from voicecli.config import VADMode
 from voicecli.conversation.duplex import Observer, converse
-from voicecli.errors import ConfigurationError, RealtimeError
-from voicecli.events import CONNECTION_LOST, ErrorOccurred, Event, Notice, ResponseDone
+from voicecli.errors import ConfigurationError
+from voicecli.events import Event, Notice
 from voicecli.voice import RealtimeVoice
 
 __all__ = ["run_conversation", "run_live"]
 
 
-class _UnansweredTurns:
-    """Observer of turns that got no complete answer.
-
-    Attributes:
-        status: the exit code because of the last of them; OK without any.
-    """
-
-    def __init__(self) -> None:
-        self.status = ExitStatus.OK
-        self._error: RealtimeError | None = None
-
-    def __call__(self, event: Event) -> None:
-        match event:
-            case ErrorOccurred(error):
-                self._error = error
-            case ResponseDone(status="failed"):
-                self.status = status_of(self._error) if self._error is not None else ExitStatus.CONNECTION
-            case ResponseDone(status="incomplete", reason=reason, awaits_tools=False) if reason == CONNECTION_LOST:
-                self.status = ExitStatus.CONNECTION
-
-
 def run_conversation(
     choices: Choices, source: WavSource | str, output: str | None, *, as_json: bool, quiet: bool
-) -> ExitStatus:
-    """Hold the conversation and return when it is over.
+) -> None:
+    """Hold the conversation and return when it is over and each turn got a complete answer.
 
     Args:
         source: the user's voice, or one turn in writing.
         output: the WAV file for the reply, "-" for standard output, None for nowhere.
 
-    Returns:
-        OK where each turn got a complete answer.
-
     Raises:
-        RealtimeError: as `converse` does, and when something named on the command line cannot be used.
+        RealtimeError: as `converse` and `Outcome.check` do, and when something named on the command line cannot be
+            used.
     """
     voice = _voice(choices)
     # Standard output carries the sound when that is piped on; words then go to standard error.
     words = None if output == "-" else own_stdout()
     lines: list[Observer] = [JsonLines(own_stdout(), started()) if as_json else PlainLines(words, quiet=quiet)]
-    unanswered = _UnansweredTurns()
+    outcome = Outcome(spoken=isinstance(source, WavSource))
     _tell_unused(unused_options(choices, spoken=isinstance(source, WavSource)), lines)
     sink = None
     if output is not None:
@@ -69,8 +46,8 @@ def run_conversation(
         file = source if isinstance(source, WavSource) else None
         sink = WavSink(output, choices.provider.capabilities.output_rate, source=file, stdout=own_descriptor())
     prepare(choices)
-    asyncio.run(_converse(voice, source, sink, [*lines, unanswered]))
-    return unanswered.status
+    asyncio.run(_converse(voice, source, sink, [*lines, outcome]))
+    outcome.check()
 
 
 def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json: bool, quiet: bool) -> None:

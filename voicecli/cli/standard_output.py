@@ -66,6 +66,9 @@ class _Kept:
         if sys.stdout is self._other:
             sys.stdout = self._before
         sys.__stdout__ = self._before_first  # type: ignore[misc]
+        if self.own is not self._before:
+            with contextlib.suppress(OSError):
+                self.own.close()  # else whoever keeps it would write to the next file of that number
         if self.descriptor >= 0:
             os.dup2(self.descriptor, _STDOUT)
             os.close(self.descriptor)

@@ -97,7 +97,7 @@ async def dial(codec: Codec, headers: Mapping[str, str]) -> Socket:
         opened = await dialling
     except InvalidStatus as refusal:
         raise _refused(codec, refusal) from None
-    except (InvalidHandshake, InvalidProxy, OSError, ImportError) as error:
+    except (InvalidHandshake, InvalidProxy, OSError, ImportError, UnicodeError) as error:
         raise _unreachable(place(url), error) from error
     assert isinstance(opened, Socket)
     _keep_kernel_buffer_small(opened)
@@ -167,7 +167,7 @@ def _unreachable(where: str, error: Exception) -> RealtimeConnectionError | Conf
             return unreachable(
                 f"TLS failed ({error.reason or error})", "Check the address: ws:// is without, wss:// with TLS.", "tls"
             )
-        case socket.gaierror():
+        case socket.gaierror() | UnicodeError():
             return unreachable("there is no such host, or no network", "Check the network and the address.")
         case ConnectionRefusedError():
             return unreachable("it refuses connections", "Check that the server runs, and its port.")

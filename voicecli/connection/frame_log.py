@@ -46,9 +46,10 @@ class FrameLog:
     def __init__(self, path: str, secrets: Iterable[str]) -> None:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a zero byte, or half of a character
+            reason = error.strerror if isinstance(error, OSError) else error
             raise ConfigurationError(
-                f"debug_file: cannot write {path!r}: {error.strerror}.", advice="Name a file in a folder of yours."
+                f"debug_file: cannot write {path!r}: {reason}.", advice="Name a file in a folder of yours."
             ) from None
         # Line by line: a trace is read most often after a crash.
         self._file = open(descriptor, "w", encoding="utf-8", buffering=1)  # noqa: SIM115

@@ -8,6 +8,8 @@ Guarantees, beside those of `ports.Connection`:
   dropped. A Notice("audio_dropped") tells it when that begins, and another one how much it was, when it is over;
   silence is dropped without a word. Audio that comes faster than it is spoken is a file or a recording, and loses
   nothing by waiting: there `send()` waits for room, and nothing is dropped.
+* A provider that finds the turns itself hears silence where the audio ends, until it has ended the turn: 100 ms each
+  100 ms, for `response_timeout_s` after a sign of speech, and for 3 s without one.
 * A reader that never waits for the program. Events that are not taken are kept up to 64 MiB (half an hour of
   speech); beyond that the conversation ends with an error instead of eating the memory.
 * A dead line is noticed: nothing heard for 60 s although pings went out every 20 s; nothing heard for 20 s while
@@ -32,8 +34,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from itertools import count
 from typing import Self
 
-from voicecli.commands import Command
-from voicecli.config import RealtimeConfig
+from voicecli.commands import AppendAudio, Command
+from voicecli.config import RealtimeConfig, VADMode
 from voicecli.connection.dial import UNREACHABLE, dial, place
 from voicecli.connection.event_queue import EventQueue
 from voicecli.connection.frame_log import FrameLog
@@ -42,6 +44,7 @@ from voicecli.connection.liveness import Liveness
 from voicecli.connection.redial import RedialPolicy
 from voicecli.connection.secrets import header_secrets, setting_secrets
 from voicecli.connection.sender import Sender
+from voicecli.connection.silence import SilenceFeeder, TurnEndSilence
 from voicecli.connection.socket import Socket
 from voicecli.errors import RealtimeConnectionError, RealtimeError
 from voicecli.events import Event, ResponseDone, SessionEnded
@@ -82,6 +85,9 @@ class WebSocketConnection:
             self._tell,
             self._trace,
         )
+        feeder = SilenceFeeder(self._send_silence, capabilities.input_rate)
+        finds_turns = config.vad_mode is VADMode.SERVER
+        self._turn_end = TurnEndSilence(feeder, config.response_timeout_s, finds_turns=finds_turns)
         self._redial_policy = RedialPolicy(config.reconnect, self._clock)
         self._line: Line | None = None  # the socket in use
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -134,6 +140,11 @@ class WebSocketConnection:
             RealtimeError: the conversation is over.
         """
         await self._sender.send(command)
+        self._turn_end.sent(command)
+
+    async def _send_silence(self, silence: AppendAudio) -> None:
+        if self._line is not None:  # otherwise it would take the place of what the user said
+            await self._sender.send(silence)
 
     async def drain(self) -> None:
         """Return when all commands have been written, or the conversation is over. While disconnected it waits."""
@@ -144,6 +155,7 @@ class WebSocketConnection:
 
     async def aclose(self) -> None:
         """End it; returns within 2.5 s whatever the provider does."""
+        self._turn_end.stop()
         if not self._supervisor.done():
             self._supervisor.cancel()
             await asyncio.wait([self._supervisor], timeout=_CLOSE_TIMEOUT_S)
@@ -180,6 +192,7 @@ class WebSocketConnection:
     def _end(self, over: RealtimeError, error: Exception | None = None, *, last: Event | None = None) -> None:
         """From now on `send()` raises `over`; the iteration ends after `last`, by `error` if there is one."""
         self._sender.end(over)
+        self._turn_end.stop()
         if last is not None:
             self._tell(last)
         self._events.close(error)
@@ -275,6 +288,7 @@ class WebSocketConnection:
         for event in events:
             if isinstance(event, ResponseDone) and event.status == "completed":
                 self._redial_policy.answered()
+            self._turn_end.told(event)
         self._events.put(events, size)
         if self._events.waiting_bytes > _MAX_UNREAD_BYTES:
             raise RealtimeConnectionError(

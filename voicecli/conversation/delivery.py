@@ -29,22 +29,22 @@ class Subscription:
     """One `async for` over a session. One that is left standing ends with an error instead of eating the memory."""
 
     def __init__(self, backlog: Iterable[Event] = ()) -> None:
-        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._waiting = deque(backlog)
         self._failure: RealtimeError | None = None
         self._finished = False
-        for event in backlog:
-            self._queue.put_nowait(event)
+        self._news = asyncio.Event()  # something waits, or it is finished
 
     @property
     def waiting(self) -> int:
         """The number of events that have not been read."""
-        return self._queue.qsize()
+        return len(self._waiting)
 
     def put(self, event: Event) -> None:
         if self._finished:
             return
-        self._queue.put_nowait(event)
-        if self._queue.qsize() >= MOST_WAITING:
+        self._waiting.append(event)
+        self._news.set()
+        if len(self._waiting) >= MOST_WAITING:
             self.finish(
                 RealtimeError(
                     f"{MOST_WAITING} events of the conversation were not read, and later ones are lost.",
@@ -55,19 +55,20 @@ class Subscription:
     def finish(self, failure: RealtimeError | None) -> None:
         if not self._finished:
             self._finished, self._failure = True, failure
-            self._queue.put_nowait(None)
+            self._news.set()
 
     def __aiter__(self) -> "Subscription":
         return self
 
     async def __anext__(self) -> Event:
-        event = await self._queue.get()
-        if event is not None:
-            return event
-        self._queue.put_nowait(None)  # whoever asks again gets the same answer
-        if self._failure is not None:
-            raise self._failure
-        raise StopAsyncIteration
+        while not self._waiting:
+            if self._finished:
+                if self._failure is not None:
+                    raise self._failure
+                raise StopAsyncIteration
+            self._news.clear()
+            await self._news.wait()
+        return self._waiting.popleft()
 
 
 class Audience:
@@ -91,10 +92,12 @@ class Audience:
         self.failure_told = False
         self._handlers = handlers
         self._lanes = HandlerLanes(handlers)
-        self._subscriptions: weakref.WeakSet[Subscription] = weakref.WeakSet()
+        # Those that somebody still holds. Replaced when it changes, so that it can be gone through at any time.
+        self._subscriptions: tuple[weakref.ref[Subscription], ...] = ()
         self._backlog: deque[Event] | None = None if handlers.any() else deque(maxlen=_BACKLOG)
         self._over = False
         self._inputs = 0
+        self._told_before = len(self.transcript.turns)
 
     @property
     def hears_audio(self) -> bool:
@@ -110,7 +113,7 @@ class Audience:
         """A new iteration; the first one gets what was told before it."""
         subscription = Subscription(self._backlog or ())
         self._backlog = None
-        self._subscriptions.add(subscription)
+        self._subscriptions += (weakref.ref(subscription, self._forget),)
         if self._over:
             self.failure_told = True
             subscription.finish(self.failure)
@@ -119,7 +122,8 @@ class Audience:
     def collect(self) -> Answer:
         """From now on events make up an answer; nobody will iterate over those before."""
         self._backlog = None
-        self.answer = Answer()
+        before = self.transcript.turns[self._told_before :]  # names are unique in one conversation only
+        self.answer = Answer(others={turn.item_id for turn in before if turn.role == "assistant"})
         return self.answer
 
     def new_input(self) -> str:
@@ -134,13 +138,14 @@ class Audience:
         """Tell everybody, unless the conversation is over. Never waits."""
         if self._over:
             return
-        self.transcript.apply(event)
+        if not isinstance(event, AudioChunk):
+            self.transcript.apply(event)
         if self.answer is not None:
             self.answer.add(event)
         if self._backlog is not None:
             self._backlog.append(event)
-        if self._subscriptions:  # its iteration is dear
-            for subscription in tuple(self._subscriptions):
+        for held in self._subscriptions:
+            if (subscription := held()) is not None:
                 subscription.put(event)
         match event:
             case AudioChunk(audio):
@@ -156,6 +161,9 @@ class Audience:
             case ErrorOccurred(error):
                 self._lanes.call("error", error)
 
+    def _forget(self, gone: "weakref.ref[Subscription]") -> None:
+        self._subscriptions = tuple(held for held in self._subscriptions if held is not gone)
+
     def discard_audio(self) -> None:
         """Forget the sound that waits for slow handlers."""
         self._lanes.discard("audio")
@@ -168,8 +176,9 @@ class Audience:
             self._lanes.call("error", failure)
         self.tell(last)
         self._over = True
-        for subscription in tuple(self._subscriptions):
-            subscription.finish(failure)
+        for held in self._subscriptions:
+            if (subscription := held()) is not None:
+                subscription.finish(failure)
 
     async def aclose(self) -> None:
         """Let handlers finish."""

@@ -34,6 +34,7 @@ from voicecli.conversation.floor_events import (
     AnswerExpected,
     AnswerRead,
     ApprovalAnswered,
+    AskAgain,
     AudioCleared,
     AudioEnded,
     CancelPending,
@@ -53,6 +54,8 @@ from voicecli.conversation.floor_events import (
 from voicecli.conversation.floor_table import TABLE, Effect, Line, Reply, Signal, User
 from voicecli.conversation.obligations import SIGN_OF_SPEECH_S, Obligations
 from voicecli.conversation.reply_audio import ReplyAudio
+from voicecli.conversation.taken_back import TakenBack
+from voicecli.conversation.utterances import Utterances
 from voicecli.events import (
     ApprovalRequest,
     AssistantState,
@@ -90,8 +93,8 @@ class Floor:
         speech_lag_s: how long after the end of speech it is known, in seconds.
         obligations: the answers that are owed.
         sound: what is heard of the replies.
-        changed: whether what happened last can have changed the state, or brought a deadline nearer; more sound of a
-            reply that is heard already, by far the most frequent, does neither.
+        changed: whether what happened last can have changed the state, or brought a deadline nearer; more sound and
+            words of a reply that is heard already, by far the most frequent, do neither.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -111,6 +114,9 @@ class Floor:
         self._begun_before = 0  # responses that had begun before the voice whose words are awaited
         self._came = False  # something of the response under way has come
         self._plays_until = 0.0  # until when the sound that came of the response under way lasts, played as it comes
+        self._voice_owed = False  # an answer is owed to speech whose end the provider has not told
+        self._utterances = Utterances()
+        self._taken_back = TakenBack()
         self._audio_done: str | None = None  # the response whose AudioDone was told last
         self._approvals: set[str] = set()
         self._thinking_until: float | None = None  # the provider may be working on what was heard here
@@ -125,9 +131,9 @@ class Floor:
             ResponseStarted: self._response_started,
             ResponseDone: self._response_done,
             Notice: self._notice,
-            ToolCallRequest: self._tool_called,
-            ToolCallCancelled: self._tool_cancelled,
-            ApprovalRequest: self._approval_asked,
+            ToolCallRequest: self._tool,
+            ToolCallCancelled: self._tool,
+            ApprovalRequest: self._tool,
             Reconnecting: self._line_lost,
             SessionStarted: self._line_up,
             Heard: self._heard,
@@ -136,11 +142,11 @@ class Floor:
             AudioEnded: self._audio_ended,
             AudioCleared: self._audio_cleared,
             TextSent: self._text_sent,
-            AnswerExpected: self._answer_expected,
-            AnswerRead: self._answer_read,
-            SoundHeard: self._sound_heard,
-            ToolAnswered: self._tool_answered,
-            ApprovalAnswered: self._approval_answered,
+            AnswerExpected: self._noted,
+            AnswerRead: self._noted,
+            SoundHeard: self._noted,
+            ToolAnswered: self._noted,
+            ApprovalAnswered: self._noted,
             Stop: self._stop,
         }
 
@@ -164,7 +170,7 @@ class Floor:
 
     def state(self, now: float) -> StateChanged:
         """The state as the program is told of it."""
-        speaking = self.user in {User.MAYBE, User.SPEAKING}
+        speaking = self.user in (User.MAYBE, User.SPEAKING)
         return StateChanged("speaking" if speaking else "silent", self._assistant(now))
 
     def _assistant(self, now: float) -> AssistantState:
@@ -189,6 +195,7 @@ class Floor:
             self.obligations.possible_until,
             self._words_until,
             self._thinking_until,
+            self._taken_back.ask_at,
             self.sound.playback.ends_at(now),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
@@ -238,7 +245,7 @@ class Floor:
             self.obligations.possible_until = None
         if self._thinking_until is not None and now >= self._thinking_until:
             self._thinking_until = None
-        return actions
+        return [*actions, AskAgain()] if self._taken_back.asks(now) else actions
 
     # -- the user
 
@@ -272,18 +279,31 @@ class Floor:
     def _speech_started(self, event: SpeechStarted, now: float) -> list[Action]:
         self.obligations.sign(now)
         signal = self._voice(now) if self.rules.interrupts else Signal.SPEECH
-        return [Deliver(event), *self._signal(signal, now)]
+        actions = [Deliver(event), *self._signal(signal, now)]
+        if self._audio_is_over and self.rules.server_turns:
+            self._owe_to_voice(now)
+        return actions
 
     def _speech_stopped(self, event: SpeechStopped, now: float) -> list[Action]:
         actions = self._signal(self._silence(), now)
-        if self.rules.server_turns and self.rules.auto_reply and event.is_turn:
-            # A reply that goes on while the user speaks may keep the provider from answering.
-            if self.rules.interrupts or self._responding is None:
-                self.obligations.owe()
-            else:
-                self.obligations.may_owe(now)
+        owed, self._voice_owed = self._voice_owed, False
+        if owed and not event.is_turn:
+            self.obligations.no_speech()
+        elif self.rules.server_turns and self.rules.auto_reply and event.is_turn:
+            if not owed:
+                self._owe_to_voice(now)
+            self._voice_owed = False
             actions.append(TurnEnded(now - self.speech_lag_s, provisional=self._voices > 0))
         return [*actions, Deliver(event)]
+
+    def _owe_to_voice(self, now: float) -> None:
+        """An answer is owed to speech that the provider has heard."""
+        # A reply that goes on while the user speaks may keep the provider from answering.
+        if self.rules.interrupts or self._responding is None:
+            self._voice_owed = True
+            self.obligations.owe()
+        else:
+            self.obligations.may_owe(now)
 
     def _heard(self, heard: Heard, now: float) -> list[Action]:
         if self.rules.server_turns:
@@ -325,6 +345,7 @@ class Floor:
         return self._signal(Signal.SPEECH, now)
 
     def _turn_begins(self, turn: TurnBegins, now: float) -> list[Action]:
+        self._taken_back.user_acts()
         return self._signal(Signal.TURN if turn.by_key else self._voice(now), now)
 
     def _turn_ends(self, turn: TurnEnds, now: float) -> list[Action]:
@@ -334,7 +355,10 @@ class Floor:
         return [*actions, TurnEnded(end, provisional=self._voices > 0)]
 
     def _audio_ended(self, _: AudioEnded, now: float) -> list[Action]:
-        if self.user in {User.MAYBE, User.SPEAKING} or not self.obligations.certain:
+        told = self.rules.reports_speech and self.user is User.SPEAKING
+        if self.rules.server_turns and (told or self._asked_in_words):
+            self._owe_to_voice(now)
+        elif self.user in {User.MAYBE, User.SPEAKING} or not self.obligations.certain:
             self.obligations.may_owe(now)
         return []
 
@@ -349,6 +373,7 @@ class Floor:
             self._await_no_words()
             actions = self._affect(Effect.CUT, now, begun_before=self.sound.begun)
         self.sound.playback.clear(now)
+        self._taken_back.user_acts()
         self.obligations.owe(text.input_id)
         return [*actions, TurnEnded(now, provisional=False)]
 
@@ -358,24 +383,19 @@ class Floor:
         self._thinking_until = None
         return [*actions, CancelPending()] if self.obligations.cancel_pending() else actions
 
-    def _answer_expected(self, expected: AnswerExpected, now: float) -> list[Action]:
-        self.obligations.expect(since=expected.since)
-        return []
-
-    def _answer_read(self, _: AnswerRead, now: float) -> list[Action]:
-        self.sound.playback.clear(now)
-        return []
-
-    def _sound_heard(self, _: SoundHeard, now: float) -> list[Action]:
-        self.sound.playback.sounds(now)
-        return []
-
-    def _tool_answered(self, result: ToolAnswered, now: float) -> list[Action]:
-        self.obligations.call_answered(result.call_id, result.input_id)
-        return []
-
-    def _approval_answered(self, answer: ApprovalAnswered, now: float) -> list[Action]:
-        self._approvals.discard(answer.approval_id)
+    def _noted(self, happened: Input, now: float) -> list[Action]:
+        """What nobody else is told of."""
+        match happened:
+            case AnswerExpected(since):
+                self.obligations.expect(since=since)
+            case AnswerRead():
+                self.sound.playback.clear(now)
+            case SoundHeard():
+                self.sound.playback.sounds(now)
+            case ToolAnswered(call_id, input_id):
+                self.obligations.call_answered(call_id, input_id)
+            case ApprovalAnswered(approval_id):
+                self._approvals.discard(approval_id)
         return []
 
     # -- the reply
@@ -408,24 +428,40 @@ class Floor:
 
     def _audio_over(self, done: AudioDone, now: float) -> list[Action]:
         """All sound of a response has come; it is told once, and not of one that was cut."""
-        if done.response_id == self._audio_done or done.response_id != self.sound.sounding:
+        name = done.response_id
+        if name == self._audio_done or name != self.sound.sounding or self.sound.is_cut(name):
             return []
-        if self.sound.is_cut(done.response_id):
-            return []
-        self._audio_done = done.response_id
+        self._audio_done = name
         return [Deliver(done)]
 
     def _transcript(self, update: TranscriptUpdate, now: float) -> list[Action]:
         actions: list[Action] = []
         if update.role == "assistant":
-            self._came = self._came or bool(update.text)
+            came = self._came or bool(update.text)
+            self.changed, self._came = came != self._came, came
         else:
-            self.obligations.sign(now)
+            self._user_words(update, now)
             if update.text and self._awaits_words:
                 actions = self._signal(Signal.WORDS, now)
             if update.text and self._thinking_until is not None:
                 self._thinking_until = now + self.rules.response_timeout_s
         return [*actions, Deliver(update)]
+
+    def _user_words(self, update: TranscriptUpdate, now: float) -> None:
+        """Words of the user's; those of a new utterance ask for an answer where nothing else tells of speech."""
+        self.obligations.sign(now)
+        self._utterances.words(update)
+        if self._audio_is_over and self._asked_in_words:
+            self._owe_to_voice(now)
+
+    @property
+    def _audio_is_over(self) -> bool:
+        """Whether an answer to what the audio ended with is possible still."""
+        return self.obligations.possible_until is not None and self.obligations.after_speech
+
+    @property
+    def _asked_in_words(self) -> bool:
+        return self._utterances.unanswered and not self.rules.reports_speech
 
     def _interrupted(self, event: Interrupted, now: float) -> list[Action]:
         """The provider interrupted a reply; it is no news when it was cut here already."""
@@ -435,6 +471,9 @@ class Floor:
         if response_id != self._responding and response_id != self.sound.sounding:
             return []  # it is over, and others have begun since
         self._await_no_words()
+        unprovoked = self.user is User.SILENT and not self.rules.server_turns and not self.obligations.pending
+        if unprovoked and response_id == self._responding:
+            self._taken_back.interrupted(response_id)
         scope: CancelScope = "reply" if response_id == self._responding else "playback"
         return self.sound.cut(response_id, scope, now)
 
@@ -445,6 +484,9 @@ class Floor:
         wanted = self.obligations.response_started(event.response_id, event.answers)
         self.sound.begun += 1
         self._came, self._thinking_until = False, None
+        self._voice_owed = False
+        self._utterances.response_started()
+        self._taken_back.response_started()
         actions.append(Deliver(event))
         if not wanted:  # it was given up before it began
             actions += self.sound.cut(event.response_id, "reply", now)
@@ -456,6 +498,8 @@ class Floor:
         self.obligations.response_done(
             event.response_id, now, awaits_tools=event.awaits_tools, cancelled=event.status == "cancelled"
         )
+        if self._taken_back.done(event.response_id, now, cancelled=event.status == "cancelled"):
+            self.obligations.owe()
         return told
 
     def _notice(self, notice: Notice, now: float) -> list[Action]:
@@ -468,17 +512,15 @@ class Floor:
                 actions = self._signal(Signal.NO_WORDS, now) if not self._voices else []
         return [*actions, Deliver(notice)]
 
-    def _tool_called(self, call: ToolCallRequest, now: float) -> list[Action]:
-        self.obligations.call_started(call.call_id)
-        return [Deliver(call)]
-
-    def _tool_cancelled(self, call: ToolCallCancelled, now: float) -> list[Action]:
-        self.obligations.call_cancelled(call.call_id)
-        return [Deliver(call)]
-
-    def _approval_asked(self, request: ApprovalRequest, now: float) -> list[Action]:
-        self._approvals.add(request.approval_id)
-        return [Deliver(request)]
+    def _tool(self, event: ToolCallRequest | ToolCallCancelled | ApprovalRequest, now: float) -> list[Action]:
+        match event:
+            case ToolCallRequest(call_id):
+                self.obligations.call_started(call_id)
+            case ToolCallCancelled(call_id):
+                self.obligations.call_cancelled(call_id)
+            case ApprovalRequest(approval_id):
+                self._approvals.add(approval_id)
+        return [Deliver(event)]
 
     # -- the line
 

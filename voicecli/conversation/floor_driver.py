@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from voicecli.audio import AudioSink, Playhead
-from voicecli.commands import CancelResponse, Command
+from voicecli.commands import CancelResponse, Command, RequestReply
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.conversation.delivery import Audience
 from voicecli.conversation.floor import Floor
 from voicecli.conversation.floor_events import (
     Action,
+    AskAgain,
     CancelPending,
     Cut,
     Deliver,
@@ -46,7 +47,7 @@ class FloorDriver:
 
     Args:
         audience: is told of every event, in order.
-        on_event: called with each event of the provider's before it is told.
+        on_event: called with each event of the provider's, but sound and words, before it is told.
 
     Attributes:
         floor: who speaks, who is owed an answer.
@@ -78,6 +79,7 @@ class FloorDriver:
         self._realtime = False
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._sending: set[asyncio.Task[None]] = set()
 
     @property
     def player(self) -> AudioSink | None:
@@ -111,16 +113,19 @@ class FloorDriver:
 
     async def apply(self, happened: Input, playhead: Playhead | None = None) -> None:
         """Tell the floor of something, and do what it decides: all that is heard or told first, then what is sent."""
+        await self.send(self.take(happened, playhead))
+
+    def take(self, happened: Input, playhead: Playhead | None = None) -> list[Command]:
+        """As `apply`, but returns what is to be sent: for nearly all that happens, nothing."""
         now = self.now
-        commands = self._carry_out(self.floor.apply(happened, now), now, playhead)
+        return self._carry_out(self.floor.apply(happened, now), now, playhead)
+
+    async def send(self, commands: Iterable[Command]) -> None:
+        """Send what the floor decided."""
         for command in commands:
             # If the connection has ended already, what is still to be read from it tells how.
             with contextlib.suppress(RealtimeError):
                 await self._connection.send(command)
-
-    def note(self, happened: Input) -> None:
-        """Tell the floor of something that nobody else is told of."""
-        self._carry_out(self.floor.apply(happened, self.now), self.now)
 
     def _carry_out(self, actions: Iterable[Action], now: float, playhead: Playhead | None = None) -> list[Command]:
         """Do what the floor decided; returns what is to be sent."""
@@ -135,6 +140,8 @@ class FloorDriver:
                     self._player.resume()
                 case Cut():
                     commands += self._cut(action, playhead)
+                case AskAgain():
+                    commands.append(RequestReply())
                 case CancelPending():
                     commands.append(CancelResponse())
                 case TurnEnded(at, provisional):
@@ -143,7 +150,7 @@ class FloorDriver:
                     self.clock.resolve(was_turn)
                 case GaveUp():
                     self._no_answer()
-        if self.floor.changed or self._timer is None:
+        if self.floor.changed or self._order.deadline is not None or self._timer is None:
             self._tell_state(now)
             self._schedule(now)
         return commands
@@ -191,18 +198,25 @@ class FloorDriver:
             return
         for event in self._order.tick(now):
             self._audience.tell(event)
-        self._carry_out(self.floor.tick(now), now)
+        if commands := self._carry_out(self.floor.tick(now), now):
+            sending = self._loop.create_task(self.send(commands), name="voicecli-floor")
+            self._sending.add(sending)
+            sending.add_done_callback(self._sending.discard)
         self.happened.set()
 
     def _noted(self, event: Event, now: float) -> Event:
         """Measure and count an event that is to be told."""
-        self._on_event(event)
         match event:
             # The most frequent first.
             case AudioChunk(audio):
                 self.clock.audio(now, len(audio))
-            case TranscriptUpdate("assistant", text=text) if text:
-                self.clock.text(now)
+                return event
+            case TranscriptUpdate(role, text=text):
+                if text and role == "assistant":
+                    self.clock.text(now)
+                return event
+        self._on_event(event)
+        match event:
             case ResponseStarted():
                 self.clock.response_started(now)
             case ResponseDone(usage=usage, awaits_tools=awaits_tools):
@@ -212,8 +226,11 @@ class FloorDriver:
 
     def tell(self, event: Event) -> None:
         """Tell everybody of an event that the floor need not know of."""
-        for ready in self._order.push(event, self.now):
-            self._audience.tell(ready)
+        if isinstance(event, AudioChunk):  # sound is never held back
+            self._audience.tell(event)
+        else:
+            for ready in self._order.push(event, self.now):
+                self._audience.tell(ready)
         self.happened.set()
 
     def finish(self) -> None:
@@ -221,6 +238,8 @@ class FloorDriver:
         self.over = True
         if self._timer is not None:
             self._timer.cancel()
+        for task in self._sending:
+            task.cancel()
         for event in self._order.release():
             self._audience.tell(event)
 

@@ -11,6 +11,7 @@ __all__ = [
     "AnswerExpected",
     "AnswerRead",
     "ApprovalAnswered",
+    "AskAgain",
     "AudioCleared",
     "AudioEnded",
     "CancelPending",
@@ -238,4 +239,9 @@ class GaveUp:
     """Nothing happened for so long that no answer is expected any more."""
 
 
-Action = Deliver | Pause | Resume | Cut | CancelPending | TurnEnded | ResolveTurn | GaveUp
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """Have the provider answer what it has heard: it took the answer back, and nobody had spoken."""
+
+
+Action = AskAgain | Deliver | Pause | Resume | Cut | CancelPending | TurnEnded | ResolveTurn | GaveUp

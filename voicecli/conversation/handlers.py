@@ -167,8 +167,9 @@ class HandlerLanes:
     def call(self, hook: str, *args: Any) -> None:
         """Have every handler of the hook called with as many of the arguments as it takes. Returns at once."""
         lanes, handlers = self._by_hook[hook], self._handlers.of(hook)
-        for handler in handlers[len(lanes) :]:  # registered since the last call
-            lanes.append(_Lane(hook, handler, positional_arity(handler, len(args)), self._failed))
+        if len(lanes) < len(handlers):  # some were registered since the last call
+            for handler in handlers[len(lanes) :]:
+                lanes.append(_Lane(hook, handler, positional_arity(handler, len(args)), self._failed))
         for lane in lanes:
             lane.put(args)
 
@@ -272,7 +273,14 @@ class _Lane:
         try:
             while not self._stopped:
                 if self._waiting:
-                    await self._call_next()
+                    try:
+                        await self._call(*self._waiting.popleft()[: self._arity])
+                    except asyncio.CancelledError as error:
+                        if self.task.cancelling():
+                            raise
+                        self._failed(self._hook, self._handler, error)  # something that it awaited was cancelled
+                    except Exception as error:
+                        self._failed(self._hook, self._handler, error)
                     continue
                 self._idle.set()
                 self._resting = self._loop.create_future()
@@ -280,13 +288,3 @@ class _Lane:
         finally:
             self._resting = None
             self._idle.set()
-
-    async def _call_next(self) -> None:
-        try:
-            await self._call(*self._waiting.popleft()[: self._arity])
-        except asyncio.CancelledError as error:
-            if self._stopped or self.task.cancelling():
-                raise
-            self._failed(self._hook, self._handler, error)  # something that it awaited was cancelled
-        except Exception as error:
-            self._failed(self._hook, self._handler, error)

@@ -83,31 +83,33 @@ class Answer:
     Attributes:
         inputs: the ids of what was said for it. A response that answers other inputs only, as one that was waited for
             in vain before, is no part of it.
+        others: the items of such responses.
     """
 
     inputs: set[str] = field(default_factory=set)
+    others: set[str] = field(default_factory=set)
     audio: list[bytes] = field(default_factory=list)
     texts: dict[tuple[str, str], str] = field(default_factory=dict)
     done: ResponseDone | None = None
     usage: Usage = field(default_factory=Usage)
     error: RealtimeError | None = None
-    _foreign: set[str] = field(default_factory=set)  # the responses to other inputs, and what they say
-    _is_foreign: bool = False  # the response under way is one
+    _begun: set[str] = field(default_factory=set)  # the responses that make it up
+    _is_foreign: bool = True  # the response under way is another; before one has begun, it is that of an earlier input
 
     def add(self, event: Event) -> None:
         match event:
             case ResponseStarted(response_id, answers):
                 self._is_foreign = bool(answers) and self.inputs.isdisjoint(answers)
-                if self._is_foreign:
-                    self._foreign.add(response_id)
-            case AudioChunk(audio, response_id) if response_id not in self._foreign:
+                if not self._is_foreign:
+                    self._begun.add(response_id)
+            case AudioChunk(audio, response_id) if response_id in self._begun:
                 self.audio.append(audio)
             case TranscriptUpdate(role, item_id, text):
                 if self._is_foreign and role == "assistant" and (role, item_id) not in self.texts:
-                    self._foreign.add(item_id)
-                if item_id not in self._foreign:
+                    self.others.add(item_id)
+                if item_id not in self.others:
                     self.texts[role, item_id] = text
-            case ResponseDone(response_id, usage=usage) if response_id not in self._foreign:
+            case ResponseDone(response_id, usage=usage) if response_id in self._begun:
                 self.done = event
                 self.usage += usage
             case ErrorOccurred(error):

@@ -9,43 +9,17 @@ import asyncio
 import contextlib
 import logging
 import os
-import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal, overload
 
 from voicecli.audio import AudioSink, Playhead
-from voicecli.commands import (
-    AnswerApproval,
-    ClearAudio,
-    Command,
-    EndTurn,
-    PauseAudio,
-    SendImage,
-    SendText,
-    StartTurn,
-    ToolResult,
-)
+from voicecli.commands import AnswerApproval, SendImage
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.arguments import PCM16, Question, check_audio, check_question, check_rate, check_text
-from voicecli.conversation.audio_pieces import PIECE_MS, in_pieces
 from voicecli.conversation.delivery import Audience
 from voicecli.conversation.floor_driver import FloorDriver
-from voicecli.conversation.floor_events import (
-    AnswerExpected,
-    AnswerRead,
-    ApprovalAnswered,
-    AudioCleared,
-    AudioEnded,
-    Heard,
-    SoundHeard,
-    Stop,
-    TextSent,
-    ToolAnswered,
-    TurnBegins,
-    TurnEnds,
-)
+from voicecli.conversation.floor_events import AnswerRead, ApprovalAnswered, SoundHeard, Stop
 from voicecli.conversation.handlers import Handlers
 from voicecli.conversation.images import Picture, read_picture
 from voicecli.conversation.response import Response
@@ -57,22 +31,15 @@ from voicecli.events import (
     Reconnecting,
     SessionEnded,
     SessionStarted,
-    SpeechStarted,
-    SpeechStopped,
     StateChanged,
     ToolCallCancelled,
     ToolCallRequest,
-    TranscriptUpdate,
     Usage,
 )
-from voicecli.pcm16 import PcmFormat
 from voicecli.ports import Connection
 from voicecli.threads import run_in_thread
 from voicecli.tools import Tool
 from voicecli.transcript import Turn
-
-if TYPE_CHECKING:
-    from voicecli.conversation.user_audio import AudioStep
 
 __all__ = ["VoiceSession"]
 
@@ -91,24 +58,22 @@ class VoiceSession:
         handlers: Handlers | None = None,
         history: Sequence[Turn] = (),
     ) -> None:
-        from voicecli.conversation.user_audio import AudioInput
+        from voicecli.conversation.user_input import UserInput  # with numpy, which `import voicecli` does without
 
-        capabilities = connection.capabilities
         self._connection = connection
         self._config = config
         handlers = handlers or Handlers()
         self._audience = Audience(handlers, history)
         self._driver = FloorDriver(connection, config, self._audience, self._act_on)
+        self._input = UserInput(connection, config, self._driver, self._audience.new_input, self._check_open)
         self._calls = ToolCalls(
             tools or {},
             handlers.of("tool_call"),
             timeout_s=config.tool_timeout_s,
-            answer=self._answer_call,
+            answer=self._input.tool_result,
             tell=self._audience.tell,
         )
-        self._input = AudioInput(config, capabilities.input_rate, listens=not capabilities.reports_speech)
         self._answer_lock = asyncio.Lock()
-        self._sending = asyncio.Lock()  # what the user's audio comes to is sent in the order in which it was found
         self._reader: asyncio.Task[None] | None = None
         self._end = SessionEnded("closed")
 
@@ -238,19 +203,13 @@ class VoiceSession:
         waits = wait if wait is not None else not self._audience.hears_audio
         check_audio(audio, whole=waits)
         rate = check_rate(sample_rate) if sample_rate is not None else self.input_rate
-        if isinstance(audio, AsyncIterable):
-            pieces = audio
-        else:
+        if not isinstance(audio, AsyncIterable):
             audio = bytes(audio)
-            if not waits and len(audio) <= 2 * PcmFormat(rate).size(PIECE_MS):  # from a microphone: not to be held up
-                await self._perform(lambda: self._input.audio(audio, rate))
-                return None
-            pieces = in_pieces(audio, rate)
         if not waits:
-            await self._stream(pieces, rate)
+            await self._input.audio(audio, rate)
             return None
         async with self._answer_lock:
-            return await self._ask(self._utterance(pieces, rate))
+            return await self._ask(self._input.utterance(audio, rate))
 
     @overload
     async def send_text(self, text: str, *, wait: Literal[True]) -> Response: ...
@@ -265,10 +224,10 @@ class VoiceSession:
         """
         check_text(text)
         if not (wait if wait is not None else not self._audience.hears_audio):
-            await self._say(text)
+            await self._input.text(text)
             return None
         async with self._answer_lock:
-            return await self._ask(self._say(text))
+            return await self._ask(self._input.text(text))
 
     async def send_image(self, image: Picture, *, mime_type: str | None = None) -> None:
         """Show a PNG or JPEG, given as its bytes or path; the next turn can speak of it.
@@ -281,26 +240,22 @@ class VoiceSession:
                 "This provider takes no pictures.", advice="`voice list-providers --json` tells which do."
             )
         data, kind = await run_in_thread(read_picture, image, mime_type)
-        await self._send(SendImage(data, kind))
+        await self._input.send(SendImage(data, kind))
 
     async def end_turn(self) -> None:
-        """The user has finished: have the model answer. Without effect when nothing was said since the last turn."""
-        await self._perform(self._input.end, by_silence=False)
+        """End the user's turn, and have the model answer. Without effect when nothing was said since the last turn."""
+        await self._input.end_turn()
 
     async def clear_audio(self) -> None:
         """Forget what was said since the turn began."""
-        async with self._sending:
-            self._input.reset()
-            await self._driver.apply(AudioCleared())
-            await self._send(ClearAudio())
+        await self._input.clear_audio()
 
     async def pause_audio(self) -> None:
-        """No audio will come for a while: the microphone is muted, or lost.
+        """Say that no audio will come for a while: the microphone is muted, or lost.
 
         Ends a turn that silence would have ended, and lets a reply go on that was paused by the mere suspicion of one.
         """
-        await self._perform(self._input.pause, by_silence=False)
-        await self._send(PauseAudio())
+        await self._input.pause_audio()
 
     async def interrupt(self, playhead: Playhead | None = None) -> None:
         """Stop the reply. Without effect when there is none.
@@ -312,16 +267,16 @@ class VoiceSession:
 
     async def approve(self, approval_id: str, approve: bool = True) -> None:
         """Answer an ApprovalRequest."""
-        await self._send(AnswerApproval(approval_id, approve))
+        await self._input.send(AnswerApproval(approval_id, approve))
         await self._driver.apply(ApprovalAnswered(approval_id))
 
     def sound_heard(self) -> int | None:
-        """Whoever plays the reply says that its first sound has just become audible.
+        """Note that the reply's first sound has just become audible; called by whoever plays it.
 
         Returns:
             How long the user waited for it, in ms; None when it answers no turn.
         """
-        self._driver.note(SoundHeard())
+        self._driver.take(SoundHeard())
         return self._driver.clock.heard(self._driver.now)
 
     async def drain(self) -> None:
@@ -339,8 +294,7 @@ class VoiceSession:
         driver.waiting += 1
         try:
             while self.awaiting_reply and driver.gave_up == gave_up:
-                if driver.over:
-                    self._raise_over()
+                self._check_open()
                 driver.happened.clear()
                 await driver.happened.wait()  # the floor's deadlines end it, and those of tools and words
         finally:
@@ -379,32 +333,7 @@ class VoiceSession:
             self._audience.failure_told = True
             raise self._audience.failure
 
-    # -- inside: from the program to the connection
-
-    async def _utterance(self, pieces: AsyncIterable[bytes], rate: int) -> None:
-        answered = self._driver.floor.obligations.answered
-        self._input.begin_utterance()
-        try:
-            await self._stream(pieces, rate)
-            await self.end_turn()
-        except BaseException:
-            with contextlib.suppress(RealtimeError):
-                await self.clear_audio()  # half an utterance is no turn, and no beginning of the next
-            raise
-        # If the utterance ends in silence, the answer may have come already.
-        await self._driver.apply(AnswerExpected(since=answered))
-
-    async def _stream(self, pieces: AsyncIterable[bytes], rate: int) -> None:
-        """Send audio as fast as the connection takes it."""
-        async for piece in pieces:
-            await self._perform(partial(self._input.audio, piece, rate))
-            await self._connection.drain()
-
-    async def _say(self, text: str) -> None:
-        command = SendText(text, f"text_{uuid.uuid4().hex[:12]}", self._audience.new_input())
-        await self._driver.apply(TextSent(command.input_id))
-        await self._send(command)
-        self._driver.tell(TranscriptUpdate("user", command.item_id, text, final=True))
+    # -- inside: an answer that is awaited
 
     async def _ask(self, say: Coroutine[Any, Any, None]) -> Response:
         answer = self._audience.collect()
@@ -416,38 +345,13 @@ class VoiceSession:
             raise
         finally:
             self._audience.answer = None
-            self._driver.note(AnswerRead())
+            self._driver.take(AnswerRead())
         return answer.response(self.output_rate)
 
-    async def _perform(self, find: "Callable[[], Iterable[AudioStep]]", *, by_silence: bool = True) -> None:
-        """Send and tell what `find` returns; `by_silence` says how a turn that ends now was found to end."""
-        server = self._config.vad_mode is VADMode.SERVER
-        async with self._sending:
-            for step in find():
-                match step:
-                    case SpeechStarted() | SpeechStopped():
-                        await self._driver.apply(Heard(step, by_silence))
-                        continue
-                    case StartTurn():
-                        await self._driver.apply(TurnBegins(by_key=self._config.vad_mode is VADMode.NONE))
-                    case EndTurn():
-                        step = EndTurn(self._audience.new_input())
-                        await self._driver.apply(AudioEnded() if server else TurnEnds(step.input_id, by_silence))
-                await self._send(step)
-        if self._driver.over:
-            self._raise_over()
-
-    async def _answer_call(self, result: ToolResult) -> None:
-        result = replace(result, input_id=self._audience.new_input())
-        await self._driver.apply(ToolAnswered(result.call_id, result.input_id))
-        await self._send(result)
-
-    async def _send(self, command: Command) -> None:
-        if self._driver.over:
-            self._raise_over()
-        await self._connection.send(command)
-
-    def _raise_over(self) -> None:
+    def _check_open(self) -> None:
+        """Raise what ended the conversation, if it is over."""
+        if not self._driver.over:
+            return
         if self._audience.failure is not None:
             self._audience.failure_told = True
             raise self._audience.failure
@@ -460,10 +364,10 @@ class VoiceSession:
         failure: RealtimeError | None = None
         try:
             async for event in self._connection:
-                if isinstance(event, SessionEnded):  # told by _finish, after everything else
-                    self._end = event
-                    continue
-                await self._driver.apply(event)
+                if isinstance(event, SessionEnded):
+                    self._end = event  # told by _finish, after everything else
+                elif commands := self._driver.take(event):
+                    await self._driver.send(commands)
                 if isinstance(event, ApprovalRequest) and self._audience.only_waits:
                     with contextlib.suppress(RealtimeError):
                         await self.approve(event.approval_id, False)

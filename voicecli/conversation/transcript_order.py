@@ -35,9 +35,11 @@ class TranscriptOrder:
             case TranscriptUpdate("user", item_id, final=final):
                 (self._open.discard if final else self._open.add)(item_id)
                 return [event, *self.release()] if not self._open else [event]
+            case _ if not self._open and not self._held:
+                return [event]
             case TranscriptUpdate("assistant", item_id, interrupted=True) if not self._holds(item_id):
                 return [event]  # the user's open words are those that cut it
-            case TranscriptUpdate("assistant") | ResponseDone() if self._open or self._held:
+            case TranscriptUpdate("assistant") | ResponseDone():
                 self._held.append(event)
                 self.deadline = self.deadline or now + TRANSCRIPT_WAIT_S
                 return []

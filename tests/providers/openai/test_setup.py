@@ -15,6 +15,7 @@ from voicecli.errors import ConfigurationError, RealtimeConnectionError
 from voicecli.events import Notice
 from voicecli.ports import ConversationSetup
 from voicecli.providers.openai import OPENAI, OpenAICodec
+from voicecli.providers.openai.endpoint import find_endpoint
 from voicecli.providers.openai.settings import MCPServer, OpenAISettings, Retention
 
 EVERYTHING = config_of(
@@ -67,6 +68,10 @@ def session(config: RealtimeConfig) -> dict[str, Any]:
 )
 def test_the_address(base_url: str | None, url: str) -> None:
     assert codec(RealtimeConfig(model="m", base_url=base_url)).url == url
+
+
+def test_the_name_of_a_model_that_is_no_text_can_be_sent() -> None:
+    assert find_endpoint(RealtimeConfig(api_key="sk-test-0123456789"), "a\ud800").url.endswith("?model=a%EF%BF%BD")
 
 
 def test_the_address_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,16 @@ import pytest
 from tests.loopback.openai_script import Reply, tone
 from tests.providers.openai.conversation import Conversation
 from tests.support.settings import config_of
-from voicecli.commands import AppendAudio, ClearAudio, EndTurn, PauseAudio, SendImage, SendText, StartTurn
+from voicecli.commands import (
+    AppendAudio,
+    CancelResponse,
+    ClearAudio,
+    EndTurn,
+    PauseAudio,
+    SendImage,
+    SendText,
+    StartTurn,
+)
 from voicecli.config import RealtimeConfig, SemanticVAD, ServerVAD, VADMode
 from voicecli.events import (
     AudioChunk,
@@ -70,6 +79,25 @@ def test_the_user_stands_before_the_reply_whenever_the_transcript_comes(transcri
     assert conversation.said("user") == ["One?", "Three?"]
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_turn_that_ends_before_the_answer_to_the_last_one_begins_is_answered_too(cancelled: bool) -> None:
+    conversation = Conversation(
+        RealtimeConfig(vad_mode=VADMode.CLIENT), replies=[Reply(text="One."), Reply(text="Two.")]
+    )
+    for input_id in ("first", "second"):
+        conversation.send(StartTurn())
+        speak(conversation)
+        conversation.send(EndTurn(input_id))
+    while not (started := conversation.all(ResponseStarted)):
+        conversation.give(conversation.inbox.popleft())
+    if cancelled:
+        conversation.send(CancelResponse(started[0].response_id))
+    conversation.settle()
+    assert [event.answers for event in conversation.all(ResponseStarted)] == [("first",), ("second",)]
+    assert [event.status for event in conversation.all(ResponseDone)][1:] == ["completed"]
+    assert len(conversation.sent_of("response.create")) == 2
+
+
 def test_transcripts_out_of_order() -> None:
     conversation = Conversation()
     for item_id in ("a", "b"):
@@ -110,25 +138,17 @@ def test_without_transcription_nobody_is_told_of_the_users_words() -> None:
     assert {update.role for update in conversation.all(TranscriptUpdate)} == {"assistant"}
 
 
-def test_end_turn_makes_the_server_hear_the_end() -> None:
+def test_silence_ends_the_turn_and_comes_in_no_burst() -> None:
     conversation = Conversation(RealtimeConfig(turn_detection=ServerVAD(silence_duration_ms=700)))
     speak(conversation)
+    appended = len(conversation.sent_of("input_audio_buffer.append"))
     conversation.send(EndTurn())
+    assert len(conversation.sent_of("input_audio_buffer.append")) == appended
+    conversation.send(SILENCE)
     conversation.settle()
     assert conversation.all(SpeechStopped)
     assert conversation.all(ResponseDone)
     assert not conversation.sent_of("input_audio_buffer.commit")
-
-
-def test_a_muted_microphone_ends_the_turn_once() -> None:
-    conversation = Conversation()
-    speak(conversation)
-    conversation.send(PauseAudio())
-    appended = len(conversation.sent_of("input_audio_buffer.append"))
-    conversation.send(PauseAudio(), EndTurn())
-    conversation.settle()
-    assert len(conversation.sent_of("input_audio_buffer.append")) == appended
-    assert len(conversation.all(ResponseDone)) == 1
 
 
 def test_semantic_turn_detection_is_ended_by_a_commit() -> None:
@@ -160,7 +180,7 @@ def test_turns_that_the_server_leaves_unanswered_are_answered_on_end_turn() -> N
     conversation.settle()
     assert len(conversation.all(ResponseDone)) == 1
     speak(conversation)
-    conversation.send(EndTurn())
+    conversation.send(EndTurn(), SILENCE)
     conversation.settle()
     assert len(conversation.all(ResponseDone)) == 2
 

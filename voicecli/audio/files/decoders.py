@@ -31,6 +31,7 @@ _LARGEST = 0xFFFFFFFF  # bytes: beyond, a WAV header cannot tell the size, and l
 _MPEG_TAGS = (0x50, 0x55)  # MPEG sound in a WAV file
 _MOST_LACKING = 0.01  # of the length that is told, before a file counts as cut short: some encoders round
 _FLOATS = ("FLOAT", "DOUBLE")
+_BEYOND_ANY = 1e6  # where 1 is full scale: channels of the largest floats could not be mixed
 
 
 class Decoder(Protocol):
@@ -134,7 +135,7 @@ class _Mono:
                 self._notices.append(("input_damaged", told))
         if samples.size and np.abs(samples).max() > 1:
             self.learn_scale(samples)
-        return samples / np.float32(self._scale or 1)
+        return np.clip(samples / np.float32(self._scale or 1), -_BEYOND_ANY, _BEYOND_ANY)
 
 
 class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # it ships no type information

@@ -22,6 +22,7 @@ from voicecli.commands import (
     Command,
     EndTurn,
     PauseAudio,
+    RequestReply,
     SendImage,
     SendText,
     StartTurn,
@@ -192,8 +193,8 @@ class GeminiCodec:
                 self._cancel(command)
             case ToolResult():
                 self._answer_call(command)
-            case AnswerApproval():
-                pass  # Gemini runs no tools that ask for approval
+            case AnswerApproval() | RequestReply():
+                pass  # Gemini runs no tools that ask for approval, and answers activities only
 
     def _append(self, audio: bytes) -> None:
         if not self._server_detects and not self._user.speaking:

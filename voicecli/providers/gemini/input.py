@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from voicecli.commands import SendImage
-from voicecli.config import RealtimeConfig, ServerVAD, VADMode
+from voicecli.config import RealtimeConfig, VADMode
 from voicecli.pcm16 import PcmFormat, peak
 
 __all__ = ["INPUT_RATE", "WIRE_AUDIO", "UserInput", "as_json", "is_speech"]
@@ -21,10 +21,6 @@ _AUDIO_TAIL = b'"}}}'
 _ACTIVITY_START = b'{"realtimeInput":{"activityStart":{}}}'
 _ACTIVITY_END = b'{"realtimeInput":{"activityEnd":{}}}'
 _AUDIO_STREAM_END = b'{"realtimeInput":{"audioStreamEnd":true}}'
-# Silence beyond what ends a turn, so that the server's detection cannot miss its end.
-_SILENCE_MARGIN_MS = 300
-# Where the settings say nothing of the silence that ends a turn, this ends it.
-_LONG_SILENCE_MS = 1_000
 # How much of a turn is kept; of a longer one the end.
 _KEPT_BYTES = WIRE_AUDIO.size(30_000)
 # Quieter sound is no speech into a microphone: 1.5% of full scale.
@@ -49,9 +45,6 @@ class UserInput:
         self._out = out
         self._server_detects = config.vad_mode is VADMode.SERVER
         self._vertex = vertex
-        detection = config.turn_detection
-        ends = detection.silence_duration_ms if isinstance(detection, ServerVAD) else _LONG_SILENCE_MS
-        self._silence = WIRE_AUDIO.silence(ends + _SILENCE_MARGIN_MS)
         self._activity = False
         self._stream_open = False
         self._voiced = False  # audio came since the turn began
@@ -87,7 +80,6 @@ class UserInput:
         if not self._voiced:
             return False  # an activityEnd by itself can swallow the next utterance
         if self._server_detects:
-            self._send(self._silence)
             self._end_stream()
         else:
             self._end_activity()
@@ -102,8 +94,6 @@ class UserInput:
 
     def pause(self) -> None:
         """No audio comes for a while: have the server work on what it has. Later audio opens the stream again."""
-        if self._server_detects and self._stream_open and self._vertex:
-            self._send(self._silence)
         self._end_stream()
 
     def say(self, said: str) -> None:

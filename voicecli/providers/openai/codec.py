@@ -17,6 +17,7 @@ from voicecli.commands import (
     Command,
     EndTurn,
     PauseAudio,
+    RequestReply,
     SendImage,
     SendText,
     StartTurn,
@@ -139,6 +140,8 @@ class OpenAICodec:
                 self._user.end_turn(input_id)
             case PauseAudio():
                 self._user.pause()
+            case RequestReply():
+                self._gate.want()
             case ClearAudio():
                 self._user.clear()
                 self._gate.turn_open = False

@@ -9,6 +9,7 @@ from voicecli.config import RealtimeConfig, check_url
 from voicecli.credentials import checked_key
 from voicecli.errors import ConfigurationError
 from voicecli.providers.openai.settings import OpenAISettings
+from voicecli.text import valid_text
 
 __all__ = ["SETUP_ADVICE", "Endpoint", "find_endpoint", "is_configured"]
 
@@ -80,9 +81,10 @@ def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
         raise ConfigurationError("OPENAI_API_KEY is not set.", advice=SETUP_ADVICE)
     path = _path(url.path.rstrip("/"), azure=azure)
     query = dict(parse_qsl(url.query, keep_blank_values=True))
+    with_model = {"model": valid_text(model)} | query
     scheme = _SECURE[url.scheme]
     return Endpoint(
-        url=urlunsplit((scheme.replace("http", "ws"), url.netloc, path, urlencode({"model": model} | query), "")),
+        url=urlunsplit((scheme.replace("http", "ws"), url.netloc, path, urlencode(with_model), "")),
         models_url=urlunsplit((scheme, url.netloc, path.removesuffix("/realtime") + "/models", urlencode(query), "")),
         headers=_headers(config, key, azure=azure),
     )

@@ -19,8 +19,6 @@ __all__ = ["UserInput"]
 
 _MIN_COMMIT_MS = 100
 """The server refuses to commit less."""
-_SILENCE_MARGIN_MS = 300
-"""Silence beyond `silence_duration_ms` that makes the server's detector sure that the turn is over."""
 _PIECE = WIRE_AUDIO.size(1_000)
 """Audio sent again goes out in pieces of a second: an event may hold 15 MiB at most."""
 
@@ -30,12 +28,14 @@ class _Commit:
     """A commit by the client that is not confirmed yet.
 
     Attributes:
+        event_id: of the commit.
         item_id: the item of an earlier socket that it restores.
         wants_reply: whether a reply is to be asked for once it is confirmed.
         input_id: of the EndTurn.
     """
 
     audio: bytes
+    event_id: str
     item_id: str = ""
     wants_reply: bool = False
     input_id: str = ""
@@ -120,32 +120,31 @@ class UserInput:
         self._wire.queue_optional("input_audio_buffer.clear")
 
     def _end_speech(self) -> None:
-        """Make the server's turn detection end the turn now, if there is one."""
-        if self._detection is None or not self._appended:
-            return
-        if isinstance(self._detection, SemanticVAD):
+        """End the turn now where the server would take long to make up its mind about the silence that follows."""
+        if isinstance(self._detection, SemanticVAD) and self._appended:
             self._commit(wants_reply=True)
-        else:
-            self.append(WIRE_AUDIO.silence(self._detection.silence_duration_ms + _SILENCE_MARGIN_MS))
         self._appended = False
 
     def _commit(self, *, wants_reply: bool = False, input_id: str = "") -> None:
         # A commit of an empty buffer is refused, and then nothing was to be said.
-        self._commits.append(_Commit(self._audio.commit(), wants_reply=wants_reply, input_id=input_id))
-        self._wire.queue_optional("input_audio_buffer.commit")
+        event_id = self._wire.queue_commit()
+        self._commits.append(_Commit(self._audio.commit(), event_id, wants_reply=wants_reply, input_id=input_id))
 
     def commit_rejected(self) -> None:
         if self._commits:
             self._commit_over(self._commits.popleft())
 
     def _commit_over(self, commit: _Commit) -> None:
-        """The reply that is asked for now answers it."""
+        """The reply that is asked for now answers it, and so does one that begins now."""
+        self._wire.open_commits.discard(commit.event_id)
         if commit.input_id:
             self._wire.asked[commit.input_id] = ""
 
     # Turns, as the server sees them
 
     def speech_started(self, frame: Frame) -> None:
+        if self._detection is None:
+            return  # the turns are found here, though some servers go on looking for them
         self._gate.speaking = self._gate.called_for = True
         if (start := number(frame, "audio_start_ms")) is not None:
             self._audio.speech_started(start)
@@ -154,6 +153,8 @@ class UserInput:
             self._end_speech()
 
     def speech_stopped(self, frame: Frame) -> None:
+        if self._detection is None:
+            return
         self._gate.speaking = False
         if (end := number(frame, "audio_end_ms")) is not None:
             self._audio.speech_stopped(end)
@@ -278,8 +279,7 @@ class UserInput:
             return False
         for piece in _pieces(audio):
             self._wire.append_audio(piece)
-        self._commits.append(_Commit(audio, item_id))
-        self._wire.queue_optional("input_audio_buffer.commit")
+        self._commits.append(_Commit(audio, self._wire.queue_commit(), item_id))
         return True
 
     def commit_rest_again(self) -> None:

@@ -94,7 +94,7 @@ class Replies:
         mine, gate.creating, gate.expected, gate.blocked = gate.creating, False, False, False
         response = self._begin(response_id or self._wire.id("response"))
         response.named = bool(response_id)
-        response.covers_queue = not self._wire.unconfirmed
+        response.covers_queue = not (self._wire.unconfirmed or self._wire.open_commits)
         if response.covers_queue:
             gate.wanted = False
         if self._cancel_created or (mine and not wanted):

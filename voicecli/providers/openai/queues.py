@@ -29,6 +29,7 @@ class Wire:
         transcript: the conversation so far; it outlives sockets.
         unconfirmed: items sent that the server has not confirmed, in order: a reply that begins now knows nothing of
             them.
+        open_commits: commits of audio of which the same is true, by the ids of their events.
         optional: events whose refusal means nothing, as what they cancel or cut may just be over.
         asked: ids of the inputs that no response has answered yet, each with the item it became; "" when that is known
             to be part of the conversation.
@@ -40,6 +41,7 @@ class Wire:
         self.out: list[bytes] = []
         self.events: list[Event | Expiring] = []
         self.unconfirmed: dict[str, None] = {}
+        self.open_commits: set[str] = set()
         self.optional: set[str] = set()
         self.asked: dict[str, str] = {}
         self.sockets = 0
@@ -50,6 +52,7 @@ class Wire:
         self.sockets += 1
         self.out.clear()
         self.unconfirmed.clear()
+        self.open_commits.clear()
         self.optional.clear()
 
     def id(self, prefix: str) -> str:
@@ -63,6 +66,13 @@ class Wire:
 
     def queue_optional(self, kind: str, **fields: object) -> None:
         self.optional.add(self.queue(kind, **fields))
+
+    def queue_commit(self) -> str:
+        """Queue the end of a turn; returns the event's id, in `open_commits` until it is confirmed or refused."""
+        event_id = self.queue("input_audio_buffer.commit")
+        self.optional.add(event_id)
+        self.open_commits.add(event_id)
+        return event_id
 
     def append_audio(self, audio: bytes) -> None:
         # By far the most frequent event: a template costs a fraction of json.dumps.

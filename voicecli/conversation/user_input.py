@@ -1,0 +1,142 @@
+"""Input of a session on its way to the connection: audio, text and results of tools, each told to the floor first."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterable, Callable, Iterable
+from dataclasses import replace
+from functools import partial
+
+from voicecli.commands import ClearAudio, Command, EndTurn, PauseAudio, SendText, StartTurn, ToolResult
+from voicecli.config import RealtimeConfig, VADMode
+from voicecli.conversation.audio_pieces import PIECE_MS, in_pieces
+from voicecli.conversation.floor_driver import FloorDriver
+from voicecli.conversation.floor_events import (
+    AnswerExpected,
+    AudioCleared,
+    AudioEnded,
+    Heard,
+    TextSent,
+    ToolAnswered,
+    TurnBegins,
+    TurnEnds,
+)
+from voicecli.conversation.user_audio import AudioInput, AudioStep
+from voicecli.errors import RealtimeError
+from voicecli.events import SpeechStarted, SpeechStopped, TranscriptUpdate
+from voicecli.pcm16 import PcmFormat
+from voicecli.ports import Connection
+
+__all__ = ["UserInput"]
+
+
+class UserInput:
+    """Sends what is said to the model, under ids of its own, and tells the floor.
+
+    Args:
+        new_id: makes the id of an input that asks for an answer.
+        check_open: raises RealtimeError when the conversation is over.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        config: RealtimeConfig,
+        driver: FloorDriver,
+        new_id: Callable[[], str],
+        check_open: Callable[[], None],
+    ) -> None:
+        capabilities = connection.capabilities
+        self._connection = connection
+        self._mode = config.vad_mode
+        self._driver = driver
+        self._new_id = new_id
+        self._check_open = check_open
+        self._audio = AudioInput(config, capabilities.input_rate, listens=not capabilities.reports_speech)
+        self._sending = asyncio.Lock()  # what the user's audio comes to is sent in the order in which it was found
+
+    @property
+    def open(self) -> bool:
+        """Whether audio was sent that `end_turn` would end the turn of."""
+        return self._audio.open
+
+    def listen(self, listens: bool) -> None:
+        """Tell of the user's speech, or do not, although the provider finds the turns."""
+        self._audio.listen(listens)
+
+    async def send(self, command: Command) -> None:
+        """Send a command of which the floor need not know."""
+        self._check_open()
+        await self._connection.send(command)
+
+    async def audio(self, audio: bytes | AsyncIterable[bytes], rate: int) -> None:
+        """Send PCM16 mono of `rate` Hz: a chunk from a microphone at once, more as fast as the connection takes it."""
+        if isinstance(audio, bytes) and len(audio) <= 2 * PcmFormat(rate).size(PIECE_MS):
+            await self._perform(partial(self._audio.audio, audio, rate))
+        else:
+            await self._stream(audio, rate)
+
+    async def utterance(self, audio: bytes | AsyncIterable[bytes], rate: int) -> None:
+        """Send PCM16 mono of `rate` Hz as one whole turn, and have it answered."""
+        answered = self._driver.floor.obligations.answered
+        self._audio.begin_utterance()
+        try:
+            await self._stream(audio, rate)
+            await self.end_turn()
+        except BaseException:
+            with contextlib.suppress(RealtimeError):
+                await self.clear_audio()  # half an utterance is no turn, and no beginning of the next
+            raise
+        # If the utterance ends in silence, the answer may have come already.
+        await self._driver.apply(AnswerExpected(since=answered))
+
+    async def end_turn(self) -> None:
+        """End the turn under way, if anything was said."""
+        await self._perform(self._audio.end, by_silence=False)
+
+    async def clear_audio(self) -> None:
+        """Forget what was said since the turn began."""
+        async with self._sending:
+            self._audio.reset()
+            await self._driver.apply(AudioCleared())
+            await self.send(ClearAudio())
+
+    async def pause_audio(self) -> None:
+        """End what silence would have ended, as no audio comes for a while."""
+        await self._perform(self._audio.pause, by_silence=False)
+        await self.send(PauseAudio())
+
+    async def text(self, text: str) -> None:
+        """Send what the user writes."""
+        command = SendText(text, f"text_{uuid.uuid4().hex[:12]}", self._new_id())
+        await self._driver.apply(TextSent(command.input_id))
+        await self.send(command)
+        self._driver.tell(TranscriptUpdate("user", command.item_id, text, final=True))
+
+    async def tool_result(self, result: ToolResult) -> None:
+        """Send the result of a call."""
+        result = replace(result, input_id=self._new_id())
+        await self._driver.apply(ToolAnswered(result.call_id, result.input_id))
+        await self.send(result)
+
+    async def _stream(self, audio: bytes | AsyncIterable[bytes], rate: int) -> None:
+        async for piece in in_pieces(audio, rate) if isinstance(audio, bytes) else audio:
+            await self._perform(partial(self._audio.audio, piece, rate))
+            await self._connection.drain()
+
+    async def _perform(self, find: Callable[[], Iterable[AudioStep]], *, by_silence: bool = True) -> None:
+        """Send and tell what `find` returns; `by_silence` says how a turn that ends now was found to end."""
+        server = self._mode is VADMode.SERVER
+        async with self._sending:
+            for step in find():
+                match step:
+                    case SpeechStarted() | SpeechStopped():
+                        await self._driver.apply(Heard(step, by_silence))
+                        continue
+                    case StartTurn():
+                        await self._driver.apply(TurnBegins(by_key=self._mode is VADMode.NONE))
+                    case EndTurn():
+                        step = EndTurn(self._new_id())
+                        await self._driver.apply(AudioEnded() if server else TurnEnds(step.input_id, by_silence))
+                await self.send(step)
+        self._check_open()
