@@ -113,9 +113,9 @@ class LooseOpenAI:
         ids = {"response_id": response_id, "item_id": item_id, "content_index": 0}
         part = {"type": "audio", "transcript": "It is three."}
         message = {"id": item_id, "type": "message", "role": "assistant", "status": "completed"}
-        item = {**message, "content": [{"type": "output_audio", "transcript": "It is three."}]}
+        item: Frame = {**message, "content": [{"type": "output_audio", "transcript": "It is three."}]}
         sound = base64.b64encode(bytes(range(1, 241)) * 20).decode()
-        frames = [
+        frames: list[Frame] = [
             {"type": "response.output_item.added", "response_id": response_id, "item": {**message, "content": []}},
             {"type": "response.output_audio_transcript.delta", **ids, "delta": "It is"},
             {"type": "response.output_audio.delta", **ids, "delta": sound},
@@ -130,10 +130,10 @@ class LooseOpenAI:
     def _call(self, response_id: str) -> tuple[list[Frame], dict[str, Any]]:
         ids = {"response_id": response_id, "item_id": "item_call"}
         call = {"call_id": "call_1", "name": self.tool, "arguments": '{"number": 3}'}
-        item = {"id": "item_call", "type": "function_call", **call}
+        item: Frame = {"id": "item_call", "type": "function_call", **call}
         begun = {**item, "status": "in_progress", "arguments": ""}
-        finished = {**item, "status": "completed"}
-        frames = [
+        finished: Frame = {**item, "status": "completed"}
+        frames: list[Frame] = [
             {"type": "response.output_item.added", "response_id": response_id, "item": begun},
             {"type": "response.function_call_arguments.done", **ids, **call},
             {"type": "response.output_item.done", "response_id": response_id, "item": finished},
