@@ -1,6 +1,7 @@
 """The public names of the package, its imports, and their cost."""
 
 import ast
+import functools
 import subprocess
 import sys
 import tomllib
@@ -144,7 +145,8 @@ def room(module: str) -> str:
     return "vocabulary" if first in VOCABULARY else first
 
 
-def imports(path: Path) -> set[str]:
+@functools.cache
+def imports(path: Path) -> frozenset[str]:
     """The imports anywhere in a module, by full name; those for type checkers alone do not count."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
@@ -163,7 +165,7 @@ def imports(path: Path) -> set[str]:
             found.update(
                 f"{node.module}.{alias.name}" for alias in node.names if (folder / f"{alias.name}.py").exists()
             )
-    return found
+    return frozenset(found)
 
 
 def name_of(path: Path) -> str:

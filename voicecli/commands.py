@@ -48,7 +48,8 @@ class AppendAudio:
 class EndTurn:
     """The user has finished; the model shall answer.
 
-    With VADMode.SERVER it makes the provider's own turn detection end the turn now.
+    With VADMode.SERVER no more audio follows for now, and the provider's own turn detection ends the turn: a codec says
+    what hastens that; the silence that it needs to hear is sent by the connection (`connection.silence`).
 
     Attributes:
         input_id: names this input in `ResponseStarted.answers`; "" when nobody asks.

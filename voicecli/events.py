@@ -204,7 +204,10 @@ class AudioChunk:
 
 @dataclass(frozen=True, slots=True)
 class AudioDone:
-    """All sound of the reply has come, though not all of its words may have. Not told of one that was cut off."""
+    """All sound of the reply has come, though not all of its words may have. Not told of one that was cut off.
+
+    A connection tells it where its provider does; otherwise it is told with the ResponseDone.
+    """
 
     response_id: str
 

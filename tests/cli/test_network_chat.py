@@ -40,6 +40,12 @@ def finals(stdout: bytes) -> list[tuple[str, str]]:
     return [(line["role"], line["text"]) for line in lines if line["type"] == "transcript" and line["final"]]
 
 
+def write_silence(path: Path) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(64_000))
+
+
 @pytest.mark.parametrize("vad", ["client", "none"])
 def test_a_recording_is_answered_by_openai(voice: Voice, tmp_path: Path, vad: str) -> None:
     replies = [openai_server.Reply(text="It is Paris.")]
@@ -68,6 +74,16 @@ def test_a_server_may_need_more_silence_than_a_recording_ends_with(voice: Voice)
     assert finals(result.stdout) == [("user", "Which city?"), ("assistant", "It is Paris.")]
 
 
+@pytest.mark.parametrize("speech", [True, False])
+def test_a_recording_that_gemini_finds_the_turns_in(voice: Voice, tmp_path: Path, speech: bool) -> None:
+    write_silence(tmp_path / "silence.wav")
+    source = QUESTION if speech else "silence.wav"
+    with GeminiServer.in_thread(replies=[gemini_server.Reply(text="It is Paris.")], hears=["Which city?"]) as server:
+        result = voice("chat", "-i", source, "--json", "--vad", "server", **gemini(server))
+    assert result.code == (0 if speech else 6), result.stderr
+    assert finals(result.stdout) == ([("user", "Which city?"), ("assistant", "It is Paris.")] if speech else [])
+
+
 @pytest.mark.parametrize("vad", ["client", "server"])
 def test_an_empty_answer_is_none(voice: Voice, vad: str) -> None:
     with OpenAIServer.in_thread(replies=[openai_server.Reply(text="")]) as server:
@@ -91,9 +107,7 @@ def test_several_questions_are_one_conversation(voice: Voice, tmp_path: Path) ->
 
 @pytest.mark.parametrize("vad", ["client", "server"])
 def test_silence_is_no_question(voice: Voice, tmp_path: Path, vad: str) -> None:
-    with wave.open(str(tmp_path / "silence.wav"), "wb") as file:
-        file.setparams((1, 2, 16_000, 0, "NONE", ""))
-        file.writeframes(bytes(64_000))
+    write_silence(tmp_path / "silence.wav")
     with OpenAIServer.in_thread() as server:
         result = voice("chat", "-i", "silence.wav", "--json", "--vad", vad, **openai(server))
     assert result.code == 6, result.stderr

@@ -33,6 +33,16 @@ def test_each_input_waits_for_the_response_that_names_it() -> None:
     assert not owed.certain
 
 
+def test_a_turn_that_the_provider_found_may_be_called_no_speech_by_the_input_that_ended_it() -> None:
+    owed = Obligations()
+    owed.owe()
+    owed.no_speech("input_1")
+    assert not owed.certain
+    owed.owe("a")
+    owed.no_speech("b")
+    assert owed.certain
+
+
 def test_the_end_of_a_cut_reply_answers_no_later_turn() -> None:
     """It is told when the next turn has ended already."""
     owed = Obligations()

@@ -74,13 +74,14 @@ from voicecli.events import (
     ToolCallRequest,
     TranscriptUpdate,
 )
-from voicecli.pcm16 import PcmFormat
 
 __all__ = ["LATE_WORDS_S", "Floor"]
 
 LATE_WORDS_S = 3.0
 """The time for which words still belong to a voice that paused a reply, after the silence that let it go on: some
 providers tell words later than silence is noticed here."""
+_TOLD = (ToolCallRequest, ToolCallCancelled, ApprovalRequest)
+_NOTED = (*_TOLD, AnswerExpected, AnswerRead, SoundHeard, ToolAnswered, ApprovalAnswered)
 _NO_ANSWER = frozenset({"no_speech", "waiting_for_input"})
 """Notices that a turn will not be answered."""
 
@@ -105,7 +106,6 @@ class Floor:
         self.changed = True
         self.obligations = Obligations()
         self.sound = ReplyAudio(rules.output_rate)
-        self._sound_format = PcmFormat(rules.output_rate)
         self._started = False
         self._voices = 0  # whose words are not known
         self._overheard = False  # a voice that the provider has not told of paused the reply
@@ -113,11 +113,9 @@ class Floor:
         self._spoken_over: str | None = None  # the response that was being made when the user was last heard here
         self._begun_before = 0  # responses that had begun before the voice whose words are awaited
         self._came = False  # something of the response under way has come
-        self._plays_until = 0.0  # until when the sound that came of the response under way lasts, played as it comes
         self._voice_owed = False  # an answer is owed to speech whose end the provider has not told
-        self._utterances = Utterances()
+        self._utterances = Utterances(speech_is_told=rules.reports_speech)
         self._taken_back = TakenBack()
-        self._audio_done: str | None = None  # the response whose AudioDone was told last
         self._approvals: set[str] = set()
         self._thinking_until: float | None = None  # the provider may be working on what was heard here
         self._quiet_since = 0.0  # when something happened last
@@ -131,23 +129,16 @@ class Floor:
             ResponseStarted: self._response_started,
             ResponseDone: self._response_done,
             Notice: self._notice,
-            ToolCallRequest: self._tool,
-            ToolCallCancelled: self._tool,
-            ApprovalRequest: self._tool,
             Reconnecting: self._line_lost,
             SessionStarted: self._line_up,
             Heard: self._heard,
             TurnBegins: self._turn_begins,
             TurnEnds: self._turn_ends,
             AudioEnded: self._audio_ended,
-            AudioCleared: self._audio_cleared,
+            AudioCleared: lambda _, now: self._signal(Signal.RESET, now),
             TextSent: self._text_sent,
-            AnswerExpected: self._noted,
-            AnswerRead: self._noted,
-            SoundHeard: self._noted,
-            ToolAnswered: self._noted,
-            ApprovalAnswered: self._noted,
             Stop: self._stop,
+            **dict.fromkeys(_NOTED, self._noted),
         }
 
     # -- what is known
@@ -206,8 +197,8 @@ class Floor:
         if not waits or self.line is Line.AWAY:
             return None
         # Some providers tell the end of a response only when it would have been played.
-        plays_until = self._plays_until if self._responding is not None else 0.0
-        return max(self._quiet_since, plays_until) + self.rules.response_timeout_s
+        lasts_until = self.sound.lasts_until if self._responding is not None else 0.0
+        return max(self._quiet_since, lasts_until) + self.rules.response_timeout_s
 
     @property
     def _pause_deadline(self) -> float | None:
@@ -280,20 +271,19 @@ class Floor:
         self.obligations.sign(now)
         signal = self._voice(now) if self.rules.interrupts else Signal.SPEECH
         actions = [Deliver(event), *self._signal(signal, now)]
-        if self._audio_is_over and self.rules.server_turns:
+        if self.obligations.may_follow_speech and self.rules.server_turns:
             self._owe_to_voice(now)
         return actions
 
     def _speech_stopped(self, event: SpeechStopped, now: float) -> list[Action]:
         actions = self._signal(self._silence(), now)
-        owed, self._voice_owed = self._voice_owed, False
-        if owed and not event.is_turn:
+        if self._voice_owed and not event.is_turn:
             self.obligations.no_speech()
         elif self.rules.server_turns and self.rules.auto_reply and event.is_turn:
-            if not owed:
+            if not self._voice_owed:
                 self._owe_to_voice(now)
-            self._voice_owed = False
             actions.append(TurnEnded(now - self.speech_lag_s, provisional=self._voices > 0))
+        self._voice_owed = False
         return [*actions, Deliver(event)]
 
     def _owe_to_voice(self, now: float) -> None:
@@ -356,14 +346,11 @@ class Floor:
 
     def _audio_ended(self, _: AudioEnded, now: float) -> list[Action]:
         told = self.rules.reports_speech and self.user is User.SPEAKING
-        if self.rules.server_turns and (told or self._asked_in_words):
+        if self.rules.server_turns and (told or self._utterances.unanswered):
             self._owe_to_voice(now)
         elif self.user in {User.MAYBE, User.SPEAKING} or not self.obligations.certain:
             self.obligations.may_owe(now)
         return []
-
-    def _audio_cleared(self, _: AudioCleared, now: float) -> list[Action]:
-        return self._signal(Signal.RESET, now)
 
     def _text_sent(self, text: TextSent, now: float) -> list[Action]:
         # What is being heard is not the answer to this. That something is being heard is only certain when somebody
@@ -382,21 +369,6 @@ class Floor:
         actions = self._affect(Effect.CUT, now, begun_before=self.sound.begun, is_heard=stop.is_heard)
         self._thinking_until = None
         return [*actions, CancelPending()] if self.obligations.cancel_pending() else actions
-
-    def _noted(self, happened: Input, now: float) -> list[Action]:
-        """What nobody else is told of."""
-        match happened:
-            case AnswerExpected(since):
-                self.obligations.expect(since=since)
-            case AnswerRead():
-                self.sound.playback.clear(now)
-            case SoundHeard():
-                self.sound.playback.sounds(now)
-            case ToolAnswered(call_id, input_id):
-                self.obligations.call_answered(call_id, input_id)
-            case ApprovalAnswered(approval_id):
-                self._approvals.discard(approval_id)
-        return []
 
     # -- the reply
 
@@ -418,21 +390,16 @@ class Floor:
     def _audio(self, chunk: AudioChunk, now: float) -> list[Action]:
         if self.sound.is_cut(chunk.response_id):
             return []  # it was on its way when the reply was cut
-        self._plays_until = max(self._plays_until, now) + self._sound_format.duration_ms(len(chunk.audio)) / 1000
         if not self.rules.wants_sound:
+            self.sound.count(chunk, now)
             return []
         self.changed = not self._came or self.sound.playback.is_heard(now)
-        self._came, self._audio_done = True, None
+        self._came = True
         self.sound.add(chunk, now)
         return [Deliver(chunk)]
 
     def _audio_over(self, done: AudioDone, now: float) -> list[Action]:
-        """All sound of a response has come; it is told once, and not of one that was cut."""
-        name = done.response_id
-        if name == self._audio_done or name != self.sound.sounding or self.sound.is_cut(name):
-            return []
-        self._audio_done = name
-        return [Deliver(done)]
+        return [Deliver(done)] if self.sound.is_whole(done.response_id) else []
 
     def _transcript(self, update: TranscriptUpdate, now: float) -> list[Action]:
         actions: list[Action] = []
@@ -440,28 +407,15 @@ class Floor:
             came = self._came or bool(update.text)
             self.changed, self._came = came != self._came, came
         else:
-            self._user_words(update, now)
+            self.obligations.sign(now)
+            self._utterances.words(update)
+            if self.obligations.may_follow_speech and self._utterances.unanswered:
+                self._owe_to_voice(now)
             if update.text and self._awaits_words:
                 actions = self._signal(Signal.WORDS, now)
             if update.text and self._thinking_until is not None:
                 self._thinking_until = now + self.rules.response_timeout_s
         return [*actions, Deliver(update)]
-
-    def _user_words(self, update: TranscriptUpdate, now: float) -> None:
-        """Words of the user's; those of a new utterance ask for an answer where nothing else tells of speech."""
-        self.obligations.sign(now)
-        self._utterances.words(update)
-        if self._audio_is_over and self._asked_in_words:
-            self._owe_to_voice(now)
-
-    @property
-    def _audio_is_over(self) -> bool:
-        """Whether an answer to what the audio ended with is possible still."""
-        return self.obligations.possible_until is not None and self.obligations.after_speech
-
-    @property
-    def _asked_in_words(self) -> bool:
-        return self._utterances.unanswered and not self.rules.reports_speech
 
     def _interrupted(self, event: Interrupted, now: float) -> list[Action]:
         """The provider interrupted a reply; it is no news when it was cut here already."""
@@ -472,9 +426,9 @@ class Floor:
             return []  # it is over, and others have begun since
         self._await_no_words()
         unprovoked = self.user is User.SILENT and not self.rules.server_turns and not self.obligations.pending
-        if unprovoked and response_id == self._responding:
-            self._taken_back.interrupted(response_id)
         scope: CancelScope = "reply" if response_id == self._responding else "playback"
+        if unprovoked and scope == "reply":
+            self._taken_back.interrupted(response_id)
         return self.sound.cut(response_id, scope, now)
 
     def _response_started(self, event: ResponseStarted, now: float) -> list[Action]:
@@ -494,7 +448,7 @@ class Floor:
 
     def _response_done(self, event: ResponseDone, now: float) -> list[Action]:
         told: list[Action] = [*self._audio_over(AudioDone(event.response_id), now), Deliver(event)]
-        self._plays_until = now
+        self.sound.lasts_until = now
         self.obligations.response_done(
             event.response_id, now, awaits_tools=event.awaits_tools, cancelled=event.status == "cancelled"
         )
@@ -512,15 +466,26 @@ class Floor:
                 actions = self._signal(Signal.NO_WORDS, now) if not self._voices else []
         return [*actions, Deliver(notice)]
 
-    def _tool(self, event: ToolCallRequest | ToolCallCancelled | ApprovalRequest, now: float) -> list[Action]:
-        match event:
+    def _noted(self, happened: Input, now: float) -> list[Action]:
+        """Calls of tools, which are told, and what nobody else is told of."""
+        match happened:
             case ToolCallRequest(call_id):
                 self.obligations.call_started(call_id)
             case ToolCallCancelled(call_id):
                 self.obligations.call_cancelled(call_id)
             case ApprovalRequest(approval_id):
                 self._approvals.add(approval_id)
-        return [Deliver(event)]
+            case ToolAnswered(call_id, input_id):
+                self.obligations.call_answered(call_id, input_id)
+            case ApprovalAnswered(approval_id):
+                self._approvals.discard(approval_id)
+            case AnswerExpected(since):
+                self.obligations.expect(since=since)
+            case AnswerRead():
+                self.sound.playback.clear(now)
+            case SoundHeard():
+                self.sound.playback.sounds(now)
+        return [Deliver(happened)] if isinstance(happened, _TOLD) else []
 
     # -- the line
 

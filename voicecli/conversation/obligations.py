@@ -62,6 +62,11 @@ class Obligations:
         return self.pending or self.responding is not None
 
     @property
+    def may_follow_speech(self) -> bool:
+        """Whether an answer to what the user may have said is possible."""
+        return self.possible_until is not None and self.after_speech
+
+    @property
     def tools_running(self) -> bool:
         """Whether the model waits for a tool of the program's."""
         return bool(self._open_calls)
@@ -159,11 +164,13 @@ class Obligations:
     def no_speech(self, input_id: str = "") -> None:
         """The provider found nothing to answer in a turn."""
         self.possible_until = None
-        if input_id:
-            self._owed.pop(input_id, None)
-        elif self._owed:
-            found = (key for key, kind in self._owed.items() if kind is _Kind.FOUND)
-            del self._owed[next(found, next(iter(self._owed)))]
+        found = next((key for key, kind in self._owed.items() if kind is _Kind.FOUND), None)
+        if input_id in self._owed:
+            del self._owed[input_id]
+        elif found is not None:  # the provider found that turn, whatever ended it
+            del self._owed[found]
+        elif self._owed and not input_id:
+            del self._owed[next(iter(self._owed))]
 
     def cancel_pending(self) -> bool:
         """The answers that are owed and have not begun are given up; whether there are any."""

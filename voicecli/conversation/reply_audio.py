@@ -6,6 +6,7 @@ from voicecli.commands import CancelScope
 from voicecli.conversation.floor_events import Action, Cut, Pause, ResolveTurn, Resume
 from voicecli.conversation.playback_estimate import PlaybackEstimate
 from voicecli.events import AudioChunk
+from voicecli.pcm16 import PcmFormat
 
 __all__ = ["ReplyAudio"]
 
@@ -22,6 +23,7 @@ class ReplyAudio:
         paused: whether the sound is held up.
         begun: how many responses have begun.
         sounding: the response whose sound came last.
+        lasts_until: until when what came of the response under way lasts, played as it comes, whoever plays it.
     """
 
     def __init__(self, output_rate: int) -> None:
@@ -30,6 +32,9 @@ class ReplyAudio:
         self.paused = False
         self.begun = 0
         self.sounding: str | None = None
+        self.lasts_until = 0.0
+        self._format = PcmFormat(output_rate)
+        self._whole: str | None = None  # the response of which the end of the sound was told last
         self._sounding_number = 0
         self._cut: OrderedDict[str, None] = OrderedDict()
 
@@ -37,8 +42,21 @@ class ReplyAudio:
         """Whether the response was cut: what still comes of it is not heard."""
         return response_id in self._cut
 
+    def count(self, chunk: AudioChunk, now: float) -> None:
+        """More sound of a response came, which nobody wants to hear."""
+        self.lasts_until = max(self.lasts_until, now) + self._format.duration_ms(len(chunk.audio)) / 1000
+
+    def is_whole(self, response_id: str) -> bool:
+        """All sound of a response has come; whether that is news: it is told once, and not of one that was cut."""
+        if response_id == self._whole or response_id != self.sounding or self.is_cut(response_id):
+            return False
+        self._whole = response_id
+        return True
+
     def add(self, chunk: AudioChunk, now: float) -> None:
         """More sound of a response came."""
+        self.count(chunk, now)
+        self._whole = None
         if chunk.response_id != self.sounding:
             self.sounding, self._sounding_number = chunk.response_id, self.begun
         self.playback.add(chunk.audio, chunk.item_id, now)

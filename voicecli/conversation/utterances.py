@@ -11,12 +11,16 @@ _KEPT = 64
 class Utterances:
     """Tells a new utterance from late words of one that has its answer. Pure.
 
+    Args:
+        speech_is_told: whether the provider tells of speech; then words ask for nothing.
+
     Attributes:
         unanswered: whether words came of an utterance that no response has followed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, speech_is_told: bool) -> None:
         self.unanswered = False
+        self._speech_is_told = speech_is_told
         self._responses = 0
         self._begun: dict[str, int] = {}  # utterances, and how many responses had begun when they were first told
 
@@ -25,7 +29,8 @@ class Utterances:
         begun = self._begun.setdefault(update.item_id, self._responses)
         while len(self._begun) > _KEPT:
             del self._begun[next(iter(self._begun))]
-        self.unanswered = self.unanswered or (bool(update.text) and begun == self._responses)
+        if update.text and begun == self._responses and not self._speech_is_told:
+            self.unanswered = True
 
     def response_started(self) -> None:
         """A response begins: it answers what was said so far."""

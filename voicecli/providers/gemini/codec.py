@@ -284,8 +284,7 @@ class GeminiCodec:
             # Held by the server until the user's next turn; completed, it would be answered.
             self._queue({"clientContent": {"turns": turns, "turnComplete": False}})
         name, voice = self._model.info.name, voice_name(self._config)
-        session_id = text(done, "sessionId")
-        self._tell(SessionStarted(session_id, name, voice, INPUT_RATE, OUTPUT_RATE, resumed))
+        self._tell(SessionStarted(text(done, "sessionId"), name, voice, INPUT_RATE, OUTPUT_RATE, resumed))
         if not resumed:
             for notice in notices(self._config, self._model):
                 self._tell(notice)
