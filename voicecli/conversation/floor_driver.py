@@ -191,7 +191,9 @@ class FloorDriver:
         self._timer = self._loop.call_at(deadline, self._tick)
 
     def _tick(self) -> None:
-        self._timer, now = None, self.now
+        # A loop runs a timer up to its clock's resolution early: what is due then has run out.
+        now = max(self.now, self._timer.when()) if self._timer is not None else self.now
+        self._timer = None
         if self.over:
             return
         for event in self._order.tick(now):

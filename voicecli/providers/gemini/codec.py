@@ -10,7 +10,6 @@ told in writing.
 There is no message that cancels a reply: a cancelled one is muted here until the server's turn is over.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,10 +41,10 @@ from voicecli.events import (
 )
 from voicecli.ports import ConversationSetup, Expiring
 from voicecli.pricing import with_cost
-from voicecli.providers.fields import JsonObject, parse_object
+from voicecli.providers.fields import JsonObject
 from voicecli.providers.gemini.endpoint import Endpoint
 from voicecli.providers.gemini.errors import NEED_MORE_INPUT, close_error, http_error, turn_end
-from voicecli.providers.gemini.fields import audio_rate, boolean, child, children, data, seconds, text, texts
+from voicecli.providers.gemini.fields import arguments, boolean, child, children, parse, seconds, sound, text, texts
 from voicecli.providers.gemini.function_calls import FunctionCalls
 from voicecli.providers.gemini.held_commands import HeldCommands
 from voicecli.providers.gemini.input import INPUT_RATE, UserInput, as_json, is_speech
@@ -247,7 +246,7 @@ class GeminiCodec:
 
     def receive(self, message: bytes) -> list[Event | Expiring]:
         try:
-            self._receive(parse_object(message, "Gemini"))
+            self._receive(parse(message))
         except (ValueError, RecursionError) as error:
             raise ProtocolError(f"Gemini sent a malformed message ({type(error).__name__}).") from error
         # After a ProtocolError, what was understood of the message comes with the next one.
@@ -255,22 +254,21 @@ class GeminiCodec:
         return events
 
     def _receive(self, message: JsonObject) -> None:
-        if (done := child(message, "setupComplete")) is not None:
-            self._set_up(done)
-        if (update := child(message, "sessionResumptionUpdate")) is not None:
-            self._keep_handle(update)
-        if (metadata := child(message, "usageMetadata")) is not None:
-            self._turns.usage += with_cost(read_usage(metadata), self._model.info.prices)
-        if (content := child(message, "serverContent")) is not None:
-            self._read_content(content)
-        if (call := child(message, "toolCall")) is not None:
-            self._call_functions(call)
-        if (cancellation := child(message, "toolCallCancellation")) is not None:
-            self._cancel_calls(cancellation)
-        if (going := child(message, "goAway")) is not None:
-            self._events.append(Expiring(seconds(going, "timeLeft")))
-        if (failure := child(message, "error")) is not None:
-            self._read_error(failure)
+        for name, read in (
+            ("setupComplete", self._set_up),
+            ("sessionResumptionUpdate", self._keep_handle),
+            ("usageMetadata", self._turns_cost),
+            ("serverContent", self._read_content),
+            ("toolCall", self._call_functions),
+            ("toolCallCancellation", self._cancel_calls),
+            ("goAway", lambda going: self._events.append(Expiring(seconds(going, "timeLeft")))),
+            ("error", self._read_error),
+        ):
+            if (body := child(message, name)) is not None:
+                read(body)
+
+    def _turns_cost(self, metadata: Mapping[str, Any]) -> None:
+        self._turns.usage += with_cost(read_usage(metadata), self._model.info.prices)
 
     def _set_up(self, done: Mapping[str, Any]) -> None:
         if self._ready:
@@ -348,12 +346,7 @@ class GeminiCodec:
             blob = child(part, "inlineData")
             if blob is None:
                 self._read_text(part)
-            if blob is None or not text(blob, "mimeType").startswith("audio/"):
-                continue
-            rate = audio_rate(text(blob, "mimeType"), OUTPUT_RATE)
-            if rate != OUTPUT_RATE:
-                raise ProtocolError(f"Gemini sent audio at {rate} Hz instead of {OUTPUT_RATE} Hz.")
-            if audio := data(blob, "data"):
+            elif audio := sound(blob, OUTPUT_RATE):
                 self._answers()
                 self._turns.sounded(audio)
 
@@ -407,7 +400,7 @@ class GeminiCodec:
                 answers.append(self._calls.refused(wire_id, name, _TOOL_CANCELLED))
                 continue
             self._answers()
-            known = self._calls.requested(wire_id, name, json.dumps(child(function, "args") or {}))
+            known = self._calls.requested(wire_id, name, arguments(function))
             if isinstance(known, ToolCallRequest):
                 self._tell(known)
             elif known is not None:

@@ -278,8 +278,9 @@ class Replies:
         if item is not None:
             index = _index(frame)
             item.spoken = item.spoken or spoken
-            item.texts[index] = item.texts.get(index, "") + said
-            self._wire.events.append(TranscriptUpdate("assistant", item.id, item.text, False))
+            if index not in item.complete:
+                item.texts[index] = item.texts.get(index, "") + said
+                self._wire.events.append(TranscriptUpdate("assistant", item.id, item.text, False))
 
     def text_done(self, frame: Frame) -> None:
         said = text(frame, "text") or text(frame, "transcript")
@@ -287,8 +288,10 @@ class Replies:
         if item is not None:
             if said:
                 index = _index(frame)
-                # An index that is missing in some of the events means no second part.
-                item.texts[index if index in item.texts or len(item.texts) != 1 else next(iter(item.texts))] = said
+                if index not in item.texts and len(item.texts) == 1:
+                    index = next(iter(item.texts))  # an index that is missing in some events means no second part
+                item.texts[index] = said
+                item.complete.add(index)
             self._finish(item, interrupted=False)
 
     def part_done(self, frame: Frame) -> None:

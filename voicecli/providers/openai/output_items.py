@@ -67,6 +67,7 @@ class ResponseItem:
     Attributes:
         named: whether `id` is the server's, which then can be told to cut it.
         texts: what is said, by content part.
+        complete: the parts whose text is final, whatever of it comes late.
         spoken: whether that is the transcript of audio.
         received: bytes of its audio.
         aligner: cuts its audio at whole samples.
@@ -81,6 +82,7 @@ class ResponseItem:
     response: WireResponse
     named: bool = True
     texts: dict[int, str] = field(default_factory=dict)
+    complete: set[int] = field(default_factory=set)
     spoken: bool = False
     received: int = 0
     aligner: SampleAligner = field(default_factory=SampleAligner)
