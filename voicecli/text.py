@@ -1,9 +1,18 @@
-"""Text that can be encoded: repairs what JSON, and the names of files, may hold beside it."""
+"""Text that can be encoded, whatever JSON and the names of files hold beside it; and errors in words."""
 
-__all__ = ["LONGEST_TEXT", "is_valid_text", "valid_text"]
+__all__ = ["LONGEST_TEXT", "described", "is_valid_text", "valid_text"]
 
 LONGEST_TEXT = 1_000_000
 """Characters that may be said at once: a quarter of a million tokens, more than any speech-to-speech model holds."""
+
+
+def described(error: BaseException) -> str:
+    """An error in words, even one that cannot tell them itself."""
+    try:
+        words = str(error)
+    except Exception:
+        words = ""
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def valid_text(text: str) -> str:

@@ -92,3 +92,11 @@ def test_the_entry_point_of_the_recipe_is_the_one_that_is_installed() -> None:
 def test_the_check_of_the_recipe(site: dict[str, str]) -> None:
     done = subprocess.run([sys.executable, "-c", CHECK], capture_output=True, env=clean_environment(**site))
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_what_a_broken_one_says_does_not_steer_the_terminal(voice: Voice, tmp_path: Path) -> None:
+    install(tmp_path, "voicecli-rude", {"rude": "raise OSError('\\x1b[2J\\nbye')"}, rude="rude:X")
+    for command in (["list-providers"], ["list-models", "rude"]):
+        told = voice(*command, PYTHONPATH=f"{ROOT}:{tmp_path}").stderr
+        assert "\x1b" not in told
+        assert "OSError: \\x1b[2J" in told

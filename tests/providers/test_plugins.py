@@ -28,12 +28,17 @@ def make(name, **changes):
 BROKEN = {
     "import missing_library": "ModuleNotFoundError: No module named 'missing_library'",
     "raise OSError('no licence')": "OSError: no licence",
-    "raise SystemExit(3)": "SystemExit: 3",
+    "raise SystemExit(3)": "SystemExit: 3.",
+    "class Odd(BaseException): ...\nraise Odd('x')": "Odd: x.",
+    "class Odd(Exception):\n    def __str__(self): raise ValueError\nraise Odd": "cannot be used: Odd.",
     "x = 1": "AttributeError",
     "PROVIDER = object()": "this is a object, not a voicecli.providers.Provider",
     f"{PROVIDER}\nPROVIDER = make('other')": "it calls itself 'other'",
     f"{PROVIDER}\nPROVIDER = make('broken', settings=dict)": "its settings are no class of ProviderSettings",
     f"{PROVIDER}\nPROVIDER = make('broken', models=('m',))": "its models are no ModelInfos",
+    f"{PROVIDER}\nPROVIDER = make('broken', title=None)": "its title, default model, default voice or advice",
+    f"{PROVIDER}\nPROVIDER = make('broken', capabilities=None)": "its capabilities are no Capabilities",
+    f"{PROVIDER}\nPROVIDER = make('broken', connect=None)": "its connect is no function",
     f"{PROVIDER}\nPROVIDER = make('broken', is_configured=lambda: 1 / 0)": "ZeroDivisionError",
     f"{PROVIDER}\nPROVIDER = make('broken', lacks=lambda config: None)": "TypeError",
 }
@@ -43,10 +48,10 @@ BROKEN = {
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A directory in which packages are installed."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    before = set(sys.modules)
     yield tmp_path
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    for name, module in list(sys.modules.items()):
+        if str(tmp_path) in (getattr(module, "__file__", None) or ""):
+            del sys.modules[name]
 
 
 def test_a_provider_of_a_package_is_found_by_name(site: Path) -> None:
@@ -97,6 +102,12 @@ def test_a_broken_one_is_told_and_breaks_nothing_else(site: Path, source: str, w
     with pytest.raises(ConfigurationError, match="'broken' of the package voicecli-broken cannot be used") as caught:
         find_provider("broken")
     assert caught.value.advice == "Update the package, or uninstall it."
+
+
+def test_what_one_prints_goes_to_standard_error(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    install(site, "voicecli-parrot", {"voicecli_parrot": f"print('squawk')\n{PARROT}"}, parrot="voicecli_parrot:PARROT")
+    assert RealtimeVoice.list_providers()[-1] == "parrot"
+    assert capsys.readouterr() == ("", "squawk\n")
 
 
 def test_a_name_that_is_taken_is_told(site: Path) -> None:

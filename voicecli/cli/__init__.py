@@ -122,6 +122,10 @@ def _report(error: Exception) -> None:
 
 
 def _say(message: str, advice: str) -> None:
+    from voicecli.terminal.printable import printable
+
+    # Part of it may be a server's words, or a package's.
+    message, advice = ("\n".join(map(printable, text.splitlines())) for text in (message, advice))
     _complain(f"voice: {message}\n" + (f"  {advice}\n" if advice else ""))
 
 

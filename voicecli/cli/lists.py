@@ -10,6 +10,7 @@ from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
 from voicecli.ports import ModelInfo, Provider
 from voicecli.providers import PROVIDERS, all_providers, find_provider
+from voicecli.terminal.printable import printable
 
 __all__ = ["JsonOption", "list_models", "list_providers", "list_voices"]
 
@@ -82,7 +83,7 @@ def list_voices(provider: ProviderArgument = None, as_json: JsonOption = False) 
 
 def _providers(name: str | None) -> Sequence[Provider]:
     if not name:
-        return all_providers(lambda message: typer.echo(f"voice: {message}", err=True))
+        return all_providers(lambda message: typer.echo(f"voice: {printable(message)}", err=True))
     try:
         return (find_provider(name),)
     except ConfigurationError as error:

@@ -205,7 +205,7 @@ class FloorDriver:
     def _noted(self, event: Event, now: float) -> Event:
         """Measure and count an event that is to be told."""
         match event:
-            # The most frequent first.
+            # The most frequent first; the session itself has nothing to do about them.
             case AudioChunk(audio):
                 self.clock.audio(now, len(audio))
                 return event
@@ -213,13 +213,12 @@ class FloorDriver:
                 if text and role == "assistant":
                     self.clock.text(now)
                 return event
-        self._on_event(event)
-        match event:
             case ResponseStarted():
                 self.clock.response_started(now)
             case ResponseDone(usage=usage, awaits_tools=awaits_tools):
                 self.usage += usage
-                return replace(event, metrics=self.clock.done(now, awaits_tools=awaits_tools))
+                event = replace(event, metrics=self.clock.done(now, awaits_tools=awaits_tools))
+        self._on_event(event)
         return event
 
     def tell(self, event: Event) -> None:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.events import Role
+from voicecli.text import described
 from voicecli.threads import run_in_thread
 
 __all__ = [
@@ -28,7 +29,6 @@ __all__ = [
     "ToolCallHandler",
     "TranscriptHandler",
     "call_handler",
-    "described",
     "positional_arity",
 ]
 
@@ -116,15 +116,6 @@ def _check_handler(hook: str, handler: Handler) -> None:
 async def call_handler(handler: Handler, *args: Any) -> Any:
     """Call a handler: a coroutine function on the event loop, a plain one in a thread, where it may block."""
     return await (handler(*args) if _is_coroutine_function(handler) else _call_in_thread(handler, *args))
-
-
-def described(error: BaseException) -> str:
-    """An error in words, even one that cannot tell them itself."""
-    try:
-        words = str(error)
-    except Exception:
-        words = ""
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def _is_coroutine_function(handler: Handler) -> bool:

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from voicecli.commands import ToolResult
-from voicecli.conversation.handlers import Handler, call_handler, described
+from voicecli.conversation.handlers import Handler, call_handler
 from voicecli.errors import RealtimeError, ToolError
 from voicecli.events import ErrorOccurred, Event, ToolCallFinished, ToolCallRequest
+from voicecli.text import described
 from voicecli.tools import Tool, output_text
 
 __all__ = ["ToolCalls"]

@@ -4,13 +4,16 @@ One is loaded when it is asked for by name, or when all providers are listed, an
 wrong with one is told, and keeps nothing else from working.
 """
 
+import contextlib
+import sys
 import warnings
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from voicecli.config import ProviderSettings, RealtimeConfig
 from voicecli.errors import ConfigurationError
-from voicecli.ports import ModelInfo, Provider, VoiceInfo
+from voicecli.ports import Capabilities, ModelInfo, Provider, VoiceInfo
+from voicecli.text import described
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -70,10 +73,13 @@ def _entry_points() -> "tuple[EntryPoint, ...]":
 
 def _load(point: "EntryPoint") -> Provider:
     try:
-        provider = point.load()
-        _check(point.name, provider)
-    except (Exception, SystemExit) as error:
-        raise _broken(point, f"{type(error).__name__}: {error}") from error
+        with contextlib.redirect_stdout(sys.stderr):  # what it prints was not asked for
+            provider = point.load()
+            _check(point.name, provider)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise _broken(point, f"{described(error).rstrip('.')}.") from error
     assert isinstance(provider, Provider)
     return provider
 
@@ -84,6 +90,13 @@ def _check(name: str, provider: object) -> None:
         raise TypeError(f"this is a {type(provider).__name__}, not a voicecli.providers.Provider")
     if name not in (provider.name, *provider.aliases):
         raise ValueError(f"it calls itself {provider.name!r}")
+    texts = (provider.title, provider.default_model, provider.default_voice, provider.setup_advice)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("its title, default model, default voice or advice is no text")
+    if not isinstance(provider.capabilities, Capabilities):
+        raise TypeError("its capabilities are no Capabilities")
+    if not callable(provider.connect):
+        raise TypeError("its connect is no function")
     if not issubclass(provider.settings, ProviderSettings):
         raise TypeError("its settings are no class of ProviderSettings")
     if not all(isinstance(model, ModelInfo) for model in provider.models):
