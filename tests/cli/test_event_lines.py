@@ -120,3 +120,15 @@ def test_without_the_view_nobody_can_push_to_talk(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
     assert execute(["chat", "-p", "openai", "--vad", "none", "--json"]) == 2
     assert "--vad: only the live view has a key to talk with. Choose server or client" in capsys.readouterr().err
+
+
+def test_of_words_that_come_after_the_others_only_those_are_written() -> None:
+    observer = PlainLines(stream := io.StringIO())
+    for text in ("It is", "It is Paris.", "It is Paris."):
+        observer(TranscriptUpdate("assistant", "i", text, final=True))
+    observer(TranscriptUpdate("assistant", "j", "It is Paris. Again.", final=True))
+    assert stream.getvalue().splitlines() == [
+        "Assistant: It is",
+        "Assistant: … Paris.",
+        "Assistant: It is Paris. Again.",
+    ]

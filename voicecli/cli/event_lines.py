@@ -117,6 +117,7 @@ class PlainLines:
         self._live = live
         self._listening = False
         self._summary = ConversationSummary()
+        self._last = TranscriptUpdate("assistant", "", "", final=True)  # that was written
 
     def __call__(self, event: Event) -> None:
         self._summary.apply(event)
@@ -128,11 +129,21 @@ class PlainLines:
             stream.write(printable(line) + "\n")
             stream.flush()
 
+    def _said(self, update: TranscriptUpdate) -> str:
+        """What somebody said; of words that come after the others only those."""
+        last, self._last = self._last, update
+        speaker, text, before = "You" if update.role == "user" else "Assistant", update.text.strip(), last.text.strip()
+        if before and (update.role, update.item_id) == (last.role, last.item_id) and text.startswith(before):
+            rest = text.removeprefix(before).strip()
+            if not rest:
+                return ""
+            text = f"… {rest}"
+        return f"{speaker}: {text}{' …' if update.interrupted else ''}"
+
     def _line(self, event: Event) -> str:
         match event:
-            case TranscriptUpdate(role, text=text, final=True, interrupted=interrupted) if text.strip():
-                speaker = "You" if role == "user" else "Assistant"
-                return f"{speaker}: {text.strip()}{' …' if interrupted else ''}"
+            case TranscriptUpdate(final=True, text=text) if text.strip():
+                return self._said(event)
             case ErrorOccurred(error):
                 return f"Error: {error}"
             case _ if self._quiet:
