@@ -46,6 +46,7 @@ from voicecli.providers.openai.output import Replies
 from voicecli.providers.openai.queues import WIRE_AUDIO, Wire
 from voicecli.providers.openai.response_gate import ResponseGate
 from voicecli.providers.openai.setup import chosen_settings, session_settings
+from voicecli.providers.openai.tool_calls import ToolCalls
 from voicecli.text import valid_text
 from voicecli.transcript import Transcript
 
@@ -84,7 +85,8 @@ class OpenAICodec:
         self._wire = Wire(Transcript(setup.history), server)
         self._gate = ResponseGate(self._wire, auto_reply=bool(detection and detection["create_response"]))
         self._user = UserInput(self._wire, self._gate, config, self._settings.transcription_model)
-        self._replies = Replies(self._wire, self._gate, self._model)
+        self._calls = ToolCalls(self._wire, self._gate)
+        self._replies = Replies(self._wire, self._gate, self._calls, self._model)
         self._images: list[Frame] = []
         self._started = False
         self.confirmed_within_s = _CONFIRMED_WITHIN_S
@@ -109,7 +111,7 @@ class OpenAICodec:
     @property
     def busy(self) -> bool:
         gate = self._gate
-        return gate.awaiting_reply or gate.wanted or gate.speaking or self._user.turn_open or bool(self._replies.calls)
+        return gate.awaiting_reply or gate.wanted or gate.speaking or self._user.turn_open or self._calls.pending
 
     def open(self) -> None:
         self._wire.restart()
@@ -125,7 +127,7 @@ class OpenAICodec:
             case AppendAudio(audio):
                 self._user.append(audio)
             case ToolResult():
-                self._replies.tool_result(command)
+                self._calls.result(command)
             case SendText(said, item_id, input_id):
                 self._wire.transcript.apply(command)
                 content = [{"type": "input_text", "text": valid_text(said)}]
@@ -231,8 +233,8 @@ class OpenAICodec:
             "response.output_text.done": replies.text_done,
             "response.content_part.done": replies.part_done,
             "response.function_call_arguments.done": replies.arguments_done,
-            "response.mcp_call.completed": replies.mcp_call_over,
-            "response.mcp_call.failed": replies.mcp_call_over,
+            "response.mcp_call.completed": self._calls.mcp_call_over,
+            "response.mcp_call.failed": self._calls.mcp_call_over,
             "mcp_list_tools.failed": self._mcp_list_failed,
         }
         # Names of the beta, which compatible servers still use.

@@ -1,13 +1,9 @@
-"""The model's side of the conversation: responses, their audio and words, calls of tools, and interruptions."""
+"""The model's side of the conversation: responses, their audio and words, and interruptions."""
 
-import json
-from dataclasses import dataclass
-
-from voicecli.commands import CancelResponse, ToolResult
+from voicecli.commands import CancelResponse
 from voicecli.errors import ProtocolError
 from voicecli.events import (
     CONNECTION_LOST,
-    ApprovalRequest,
     AudioChunk,
     ErrorOccurred,
     Interrupted,
@@ -15,8 +11,6 @@ from voicecli.events import (
     ResponseDone,
     ResponseStarted,
     ResponseStatus,
-    ToolCallCancelled,
-    ToolCallRequest,
     TranscriptUpdate,
     Usage,
 )
@@ -24,12 +18,12 @@ from voicecli.providers.fields import at, decoded, identifier, number, objects, 
 from voicecli.providers.heard import heard_by_item
 from voicecli.providers.openai.errors import FATAL, RETRYABLE_RESPONSES, ServerError, error_for
 from voicecli.providers.openai.fields import Frame, delta
-from voicecli.providers.openai.history import call_items, text_items
+from voicecli.providers.openai.history import text_items
 from voicecli.providers.openai.models import response_usage
 from voicecli.providers.openai.output_items import ResponseItem, WireResponse
 from voicecli.providers.openai.queues import Wire
 from voicecli.providers.openai.response_gate import ResponseGate
-from voicecli.text import valid_text
+from voicecli.providers.openai.tool_calls import ToolCalls
 from voicecli.transcript import Turn
 
 __all__ = ["Replies"]
@@ -44,15 +38,6 @@ _STATUSES: dict[str, ResponseStatus] = {
     "incomplete": "incomplete",
     "failed": "failed",
 }
-_CANCELLED = "Cancelled: the user interrupted."
-
-
-@dataclass(slots=True)
-class _Call:
-    name: str
-    arguments: str
-    response: WireResponse
-    socket: int
 
 
 class Replies:
@@ -61,15 +46,14 @@ class Replies:
     Attributes:
         model: whose prices count.
         pending_usage: what is to be added to the usage of the next response.
-        calls: tool calls without output; they outlive sockets.
     """
 
-    def __init__(self, wire: Wire, gate: ResponseGate, model: str) -> None:
+    def __init__(self, wire: Wire, gate: ResponseGate, calls: ToolCalls, model: str) -> None:
         self._wire = wire
         self._gate = gate
+        self._calls = calls
         self.model = model
         self.pending_usage = Usage()
-        self.calls: dict[str, _Call] = {}
         self._retried: WireResponse | None = None  # the next response continues this one, under its name
         self._retries = 0
         self._begun = 0
@@ -79,9 +63,6 @@ class Replies:
     def _reset(self) -> None:
         self._responses: dict[str, WireResponse] = {}
         self._finished: set[str] = set()
-        self._mcp_calls: dict[str, WireResponse] = {}
-        self._mcp_calls_over: set[str] = set()
-        self._approvals: set[str] = set()
         self._cancel_created = False
 
     # Responses
@@ -170,13 +151,13 @@ class Replies:
             self._forget_dropped(response)
         awaits_tools = (response.calls_tools or response.asks_approval) and not response.interrupted
         if response.interrupted:
-            self._cancel_calls(response)
+            self._calls.cancel(response)
         gate.answered()
         if status != "failed":
             self._retries = 0
         reason = "" if status == "completed" else text(details, "reason") or error.name
         self._end(response, status, reason, awaits_tools=awaits_tools)
-        self._continue(response)
+        self._calls.continue_reply(response)
         gate.flush()
 
     def _end(self, response: WireResponse, status: ResponseStatus, reason: str, *, awaits_tools: bool = False) -> None:
@@ -313,13 +294,11 @@ class Replies:
         """Take from the finished response what its events did not tell."""
         has_words = any(item.texts for item in response.items)
         for entry in objects(body, "output"):
-            self._output_item(entry, response, complete=complete)
+            self._calls.item_done(entry, response, complete=complete)
             if text(entry, "type") == "message" or "content" in entry:
                 self._collect_message(entry, response, has_words=has_words)
         if complete and not response.interrupted:
-            for item_id, told in response.told_calls.items():
-                if told.get("arguments"):
-                    self._call({"id": item_id, **told}, response)
+            self._calls.call_told(response)
 
     def _collect_message(self, entry: Frame, response: WireResponse, *, has_words: bool) -> None:
         item_id = identifier(entry, "id")
@@ -342,121 +321,23 @@ class Replies:
 
     def output_item_added(self, frame: Frame) -> None:
         response, item = self._response(frame), at(frame, "item")
-        item_id = identifier(item, "id")
         if response is None:
             return
-        match text(item, "type"):
-            case "mcp_call":
-                response.open_mcp_calls.add(item_id)
-                response.calls_tools = True
-                self._mcp_calls[item_id] = response
-            case "function_call":
-                self._tell_call(response, item_id, item)
-            case "message":
-                response.message_id = item_id
+        if text(item, "type") == "message":
+            response.message_id = identifier(item, "id")
+        else:
+            self._calls.item_added(item, response)
 
     def output_item_done(self, frame: Frame) -> None:
         response = self._response(frame)
         if response is not None:
-            self._output_item(at(frame, "item"), response)
+            self._calls.item_done(at(frame, "item"), response)
 
     def arguments_done(self, frame: Frame) -> None:
         """A call's arguments are written: whether it is to be made is told by its item, or by the response's end."""
         response = self._response(frame)
         if response is not None:
-            self._tell_call(response, identifier(frame, "item_id") or identifier(frame, "call_id"), frame)
-
-    def _tell_call(self, response: WireResponse, item_id: str, told: Frame) -> None:
-        known = response.told_calls.setdefault(item_id, {})
-        for name, value in (
-            ("call_id", identifier(told, "call_id")),
-            ("name", text(told, "name")),
-            ("arguments", _arguments(told)),
-        ):
-            if value:
-                known[name] = value
-
-    def _output_item(self, item: Frame, response: WireResponse, *, complete: bool = True) -> None:
-        match text(item, "type"):
-            case "function_call":
-                # Some servers give no status, or the one it had at its beginning.
-                status = text(item, "status")
-                if status == "completed" or (complete and status in {"", "in_progress"}):
-                    self._call(item, response)
-                else:  # what was told of it may be cut off
-                    response.told_calls.pop(identifier(item, "id"), None)
-                    response.told_calls.pop(identifier(item, "call_id"), None)
-            case "mcp_approval_request":
-                approval_id = identifier(item, "id")
-                if approval_id not in self._approvals:
-                    self._approvals.add(approval_id)
-                    response.asks_approval = True
-                    self._gate.answered()
-                    self._wire.events.append(
-                        ApprovalRequest(
-                            approval_id, text(item, "name"), text(item, "arguments"), text(item, "server_label")
-                        )
-                    )
-
-    def _call(self, item: Frame, response: WireResponse) -> None:
-        """A tool is to be called, once, however often the server says so."""
-        item_id = identifier(item, "id")
-        told = response.told_calls.get(item_id, {})
-        call_id = identifier(item, "call_id") or told.get("call_id") or item_id or self._wire.id("call")
-        if call_id in response.known_calls:
-            return
-        name = text(item, "name") or text(at(item, "function"), "name") or told.get("name", "")
-        arguments = _arguments(item) or _arguments(at(item, "function")) or told.get("arguments", "")
-        response.known_calls.add(call_id)
-        response.calls_tools = True
-        response.open_calls.add(call_id)
-        self.calls[call_id] = _Call(name, arguments, response, self._wire.sockets)
-        if not response.interrupted:
-            self._gate.answered()
-            request = ToolCallRequest(call_id, name, arguments)
-            self._wire.transcript.apply(request)
-            self._wire.events.append(request)
-
-    def tool_result(self, result: ToolResult) -> None:
-        call = self.calls.pop(result.call_id, None)
-        if call is None:
-            return
-        self._wire.transcript.apply(result)
-        output = valid_text(result.output)
-        items = call_items(result.call_id, call.name, call.arguments, output)
-        for item in items[1:] if call.socket == self._wire.sockets else items:
-            asks = item["type"] == "function_call_output"
-            self._wire.create_item(item, input_id=result.input_id if asks else "")
-        call.response.open_calls.discard(result.call_id)
-        self._continue(call.response)
-
-    def _cancel_calls(self, response: WireResponse) -> None:
-        """Nobody wants the results of a reply that was cut off, but no call may stay without output."""
-        for call_id in sorted(response.open_calls):
-            del self.calls[call_id]
-            self._wire.transcript.apply(ToolResult(call_id, _CANCELLED))
-            self._wire.create_item({"type": "function_call_output", "call_id": call_id, "output": _CANCELLED})
-            self._wire.events.append(ToolCallCancelled(call_id))
-        response.open_calls.clear()
-        response.calls_tools = False
-
-    def mcp_call_over(self, frame: Frame) -> None:
-        item_id = identifier(frame, "item_id")
-        if item_id in self._mcp_calls_over:
-            return
-        self._mcp_calls_over.add(item_id)
-        response = self._mcp_calls.pop(item_id, None)
-        if response is None:  # it ran after its response, because it had to be approved
-            self._gate.want()
-        else:
-            response.open_mcp_calls.discard(item_id)
-            self._continue(response)
-
-    def _continue(self, response: WireResponse) -> None:
-        """One reply to all results of a response, once it is over and all of them are there."""
-        if response.done and response.calls_tools and not response.open_calls and not response.open_mcp_calls:
-            response.calls_tools = False
-            self._gate.want(to_tools=True)
+            self._calls.note(response, identifier(frame, "item_id") or identifier(frame, "call_id"), frame)
 
     # Interruption
 
@@ -574,6 +455,7 @@ class Replies:
                 response.calls_tools, self._gate.owed = False, True
         for item in self._items.values():
             item.written = ""
+        self._calls.restart()
         self._reset()
 
 
@@ -590,9 +472,3 @@ def _sound(part: Frame) -> bytes:
         return decoded(part.get("audio"))
     except ValueError:
         return b""
-
-
-def _arguments(call: Frame) -> str:
-    """The arguments of a call as JSON, which some servers do not write as a text."""
-    value = call.get("arguments")
-    return json.dumps(value) if isinstance(value, dict | list) else text(call, "arguments")
