@@ -8,7 +8,9 @@ from functools import partial
 from tests.loopback.loose import Frame, LooseServer, as_json
 from tests.support.codec_connection import CodecConnection
 from tests.support.virtual_time import run_without_io
-from voicecli.config import RealtimeConfig
+from voicecli.commands import Command
+from voicecli.config import RealtimeConfig, VADMode
+from voicecli.connection.silence import SilenceFeeder, TurnEndSilence
 from voicecli.conversation.response import Response
 from voicecli.conversation.session import VoiceSession
 from voicecli.errors import ProtocolError, RealtimeConnectionError, RealtimeError
@@ -25,8 +27,11 @@ CONNECT_TIMEOUT_S = 10.0
 class LooseConnection(CodecConnection):
     """Carries a codec's messages to a loose server and back, each on its own, a moment later."""
 
-    def __init__(self, codec: Codec, capabilities: Capabilities, server: LooseServer) -> None:
+    def __init__(self, codec: Codec, capabilities: Capabilities, server: LooseServer, config: RealtimeConfig) -> None:
         super().__init__(codec, capabilities)
+        feeder = SilenceFeeder(super().send, capabilities.input_rate)
+        finds_turns = config.vad_mode is VADMode.SERVER
+        self._turn_end = TurnEndSilence(feeder, config.response_timeout_s, finds_turns=finds_turns)
         self._server = server
         self._coming: asyncio.Queue[Frame] = asyncio.Queue()
         self._before: list[Event] = []
@@ -59,6 +64,10 @@ class LooseConnection(CodecConnection):
         except TimeoutError:
             assert isinstance(codec, StartsUnconfirmed)
             self._take(codec.start_unconfirmed)
+
+    async def send(self, command: Command) -> None:
+        await super().send(command)
+        self._turn_end.sent(command)
 
     def flush(self) -> list[Frame]:
         sent = super().flush()
@@ -95,9 +104,12 @@ class LooseConnection(CodecConnection):
             events.remove(starts[0])
             events.insert(0, starts[0])
             self._started.set()
+        for event in events:
+            self._turn_end.told(event)
         self._inbox.put(events)
 
     async def aclose(self) -> None:
+        self._turn_end.stop()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -124,7 +136,7 @@ def outcome_of(
     """The answer to a question, or the error in place of it. Whatever else is raised is a defect."""
 
     async def talk() -> Response:
-        connection = LooseConnection(codec, capabilities, server)
+        connection = LooseConnection(codec, capabilities, server, config)
         session = VoiceSession(connection, config, tools=tools)
         try:
             await connection.begin()

@@ -4,11 +4,13 @@ import pytest
 
 from tests.loopback.openai_script import Reply
 from tests.providers.openai.conversation import Conversation
+from tests.support.settings import config_of
 from voicecli.commands import SendText
 from voicecli.errors import AuthenticationError, ProtocolError, QuotaExceededError, RealtimeConnectionError
 from voicecli.events import CONTENT_FILTER, OUTPUT_LIMIT, ErrorOccurred, Event, Notice, ResponseDone, ResponseStarted
 from voicecli.ports import Expiring
 from voicecli.providers.openai.errors import close_error, handshake_error
+from voicecli.providers.openai.settings import OpenAISettings
 
 GOOD = Reply(text="Here I am.")
 
@@ -224,3 +226,35 @@ def test_every_close_comes_with_advice(code: int) -> None:
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 407, 429, 500, 503])
 def test_every_refusal_comes_with_advice(status: int) -> None:
     assert handshake_error(status, b"").advice
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "advice"),
+    [
+        ({}, {"param": "session.audio.output.voice"}, "Choose a voice that this server has"),
+        ({}, {"param": "session.voice"}, "Choose a voice that this server has"),
+        ({}, {"message": "Unknown parameter: 'session.audio.output.voice'."}, "Choose a voice that this server has"),
+        ({"voice": "cedar"}, {"param": "session.audio.output.voice"}, "Leave 'voice' out"),
+        ({}, {"param": "session.audio.input.turn_detection.type"}, "--vad client"),
+        ({}, {"param": "session.audio.input.transcription.model", "code": "model_not_found"}, '"none"'),
+        ({}, {"message": "There is no model gpt-transcribe."}, "--transcription-model"),
+        ({"transcription_model": "hear-1"}, {"message": "hear-1 is not supported."}, "--transcription-model"),
+        ({}, {"message": "No such model.", "code": "model_not_found"}, "Choose a model that 127.0.0.1:9 has"),
+    ],
+)
+def test_advice_is_about_what_was_chosen(given: dict[str, str], error: dict[str, str], advice: str) -> None:
+    config = config_of(OpenAISettings, api_key="sk-test-0123456789", base_url="http://127.0.0.1:9", **given)
+    conversation = Conversation(config, start=False)
+    with pytest.raises(RealtimeConnectionError) as caught:
+        conversation.give({"type": "error", "error": {"type": "invalid_request_error", "message": "No.", **error}})
+    assert advice in caught.value.advice
+    assert "127.0.0.1:9" in caught.value.message
+
+
+def test_a_transcription_model_that_is_missing_comes_with_advice() -> None:
+    conversation = Conversation()
+    kind = "conversation.item.input_audio_transcription.failed"
+    error = {"code": "model_not_found", "message": "There is no model gpt-transcribe."}
+    conversation.give({"type": kind, "item_id": "i", "error": error})
+    (notice,) = conversation.all(Notice)
+    assert "--transcription-model" in notice.message
