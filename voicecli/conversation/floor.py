@@ -26,7 +26,6 @@ speech is never hit, however late the news of it comes. Answers that are owed ar
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from voicecli.commands import CancelScope
@@ -79,8 +78,7 @@ from voicecli.events import (
 __all__ = ["LATE_WORDS_S", "Floor"]
 
 LATE_WORDS_S = 3.0
-"""The time for which words still belong to a voice that paused a reply, after the silence that let it go on: some
-providers tell words later than silence is noticed here."""
+"""The time after a silence in which words still belong to the voice before it: some providers tell words late."""
 _TOLD = (ToolCallRequest, ToolCallCancelled, ApprovalRequest)
 _NOTED = (*_TOLD, AnswerExpected, AnswerRead, SoundHeard, ToolAnswered, ApprovalAnswered)
 _NO_ANSWER = frozenset({"no_speech", "waiting_for_input"})
@@ -448,10 +446,7 @@ class Floor:
         return actions
 
     def _response_done(self, event: ResponseDone, now: float) -> list[Action]:
-        # What the server had finished before it heard of the cut was not completed for whoever listens.
-        cut = self.sound.is_cut(event.response_id) and event.status == "completed"
-        telling = replace(event, status="cancelled") if cut else event
-        told: list[Action] = [*self._audio_over(AudioDone(event.response_id), now), Deliver(telling)]
+        told = [*self._audio_over(AudioDone(event.response_id), now), Deliver(self.sound.as_heard(event))]
         self.sound.lasts_until = now
         self.obligations.response_done(
             event.response_id, now, awaits_tools=event.awaits_tools, cancelled=event.status == "cancelled"

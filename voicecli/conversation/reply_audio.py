@@ -1,11 +1,12 @@
 """The sound of the replies: which response sounds, whether its sound is held up, and which were cut."""
 
 from collections import OrderedDict
+from dataclasses import replace
 
 from voicecli.commands import CancelScope
 from voicecli.conversation.floor_events import Action, Cut, Pause, ResolveTurn, Resume
 from voicecli.conversation.playback_estimate import PlaybackEstimate
-from voicecli.events import AudioChunk
+from voicecli.events import AudioChunk, ResponseDone
 from voicecli.pcm16 import PcmFormat
 
 __all__ = ["ReplyAudio"]
@@ -41,6 +42,11 @@ class ReplyAudio:
     def is_cut(self, response_id: str) -> bool:
         """Whether the response was cut: what still comes of it is not heard."""
         return response_id in self._cut
+
+    def as_heard(self, done: ResponseDone) -> ResponseDone:
+        """The end of a response for a listener: one that was cut is not completed, though the server says so."""
+        cut = self.is_cut(done.response_id) and done.status == "completed"
+        return replace(done, status="cancelled") if cut else done
 
     def count(self, chunk: AudioChunk, now: float) -> None:
         """More sound of a response came, which nobody wants to hear."""

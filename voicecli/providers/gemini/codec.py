@@ -44,8 +44,8 @@ from voicecli.pricing import with_cost
 from voicecli.providers.fields import JsonObject
 from voicecli.providers.gemini.endpoint import Endpoint
 from voicecli.providers.gemini.errors import NEED_MORE_INPUT, close_error, http_error, turn_end
-from voicecli.providers.gemini.fields import arguments, boolean, child, children, parse, seconds, sound, text, texts
-from voicecli.providers.gemini.function_calls import FunctionCalls
+from voicecli.providers.gemini.fields import boolean, child, children, parse, seconds, sound, text, texts
+from voicecli.providers.gemini.function_calls import FunctionCalls, read_calls
 from voicecli.providers.gemini.held_commands import HeldCommands
 from voicecli.providers.gemini.input import INPUT_RATE, UserInput, as_json, is_speech
 from voicecli.providers.gemini.models import find_model
@@ -392,15 +392,14 @@ class GeminiCodec:
         if not awaits_tools:
             self._owed = self._answers_writing = False
 
-    def _call_functions(self, call: Mapping[str, Any]) -> None:
+    def _call_functions(self, message: Mapping[str, Any]) -> None:
         answers: list[dict[str, Any]] = []
-        for function in children(call, "functionCalls"):
-            wire_id, name = text(function, "id"), text(function, "name")
+        for call in read_calls(message):
             if not self._turns.calls_function():
-                answers.append(self._calls.refused(wire_id, name, _TOOL_CANCELLED))
+                answers.append(self._calls.refused(call, _TOOL_CANCELLED))
                 continue
             self._answers()
-            known = self._calls.requested(wire_id, name, arguments(function))
+            known = self._calls.requested(call)
             if isinstance(known, ToolCallRequest):
                 self._tell(known)
             elif known is not None:

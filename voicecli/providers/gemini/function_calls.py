@@ -1,4 +1,4 @@
-"""The function calls of a Gemini conversation: which are pending, which were answered, over several sockets."""
+"""The function calls of a Gemini conversation: read from its messages, and kept, pending or answered, over sockets."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -7,15 +7,38 @@ from typing import Any
 
 from voicecli.commands import ToolResult
 from voicecli.events import ToolCallRequest
+from voicecli.providers.gemini.fields import arguments, children, text
 from voicecli.providers.gemini.models import ToolBehavior
 
-__all__ = ["FunctionCalls"]
+__all__ = ["FunctionCall", "FunctionCalls", "read_calls"]
 
 # A larger result closes the socket with 1007.
 _MAX_RESULT_CHARACTERS = 40_000
 _CLIPPED = " [the rest is left out]"
 # Answered calls that are remembered, in case the server asks again after a resumption.
 _REMEMBERED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """A call as the server sends it.
+
+    Attributes:
+        wire_id: the server's name for it; "" where it gave none.
+        arguments: JSON.
+    """
+
+    wire_id: str
+    name: str
+    arguments: str
+
+
+def read_calls(message: Mapping[str, Any]) -> list[FunctionCall]:
+    """The calls in a `toolCall` message. Raises ProtocolError where a field is of a wrong type."""
+    return [
+        FunctionCall(text(call, "id"), text(call, "name"), arguments(call))
+        for call in children(message, "functionCalls")
+    ]
 
 
 @dataclass(slots=True)
@@ -65,27 +88,27 @@ class FunctionCalls:
     def response_ends(self) -> None:
         self._made_aside = False
 
-    def requested(self, wire_id: str, name: str, arguments: str) -> ToolCallRequest | dict[str, Any] | None:
+    def requested(self, call: FunctionCall) -> ToolCallRequest | dict[str, Any] | None:
         """The server calls a function.
 
         Returns:
             what the program is to be asked, or the functionResponse that was sent before when the server repeats
             itself, or None when the program is working on it.
         """
-        if wire_id in self._pending:
+        if call.wire_id in self._pending:
             return None
-        if wire_id in self._answered:
-            return self._answered[wire_id]
+        if call.wire_id in self._answered:
+            return self._answered[call.wire_id]
         self._made += 1
-        call = _Call(wire_id, name, self._behaviors.get(name))
-        self._made_aside = self._made_aside or call.behavior == "NON_BLOCKING"
-        call_id = wire_id or f"call-{self._made}"
-        self._pending[call_id] = call
-        return ToolCallRequest(call_id, name, arguments)
+        pending = _Call(call.wire_id, call.name, self._behaviors.get(call.name))
+        self._made_aside = self._made_aside or pending.behavior == "NON_BLOCKING"
+        call_id = call.wire_id or f"call-{self._made}"
+        self._pending[call_id] = pending
+        return ToolCallRequest(call_id, call.name, call.arguments)
 
-    def refused(self, wire_id: str, name: str, why: str) -> dict[str, Any]:
+    def refused(self, call: FunctionCall, why: str) -> dict[str, Any]:
         """The functionResponse that answers a call without running it."""
-        return self._response(_Call(wire_id, name, None), ToolResult(wire_id, why, is_error=True))
+        return self._response(_Call(call.wire_id, call.name, None), ToolResult(call.wire_id, why, is_error=True))
 
     def answered(self, result: ToolResult) -> dict[str, Any] | None:
         """The functionResponse for a result; None when this socket's server does not wait for it."""
