@@ -284,7 +284,7 @@ def closed_port() -> int:
         (
             {"faults": [openai_server.Fault(stage="idle", close=1000, reason="why")] * 9},
             4,
-            "closed the conversation: why.\n",
+            " closed the conversation: why.\n",
         ),
         ({"faults": [openai_server.Fault(stage="mid_response", close=4000, reason="why")] * 9}, 4, "why"),
         ({"replies": [openai_server.Reply(fails_with="invalid_prompt")]}, 4, "It failed: invalid_prompt"),
