@@ -353,6 +353,16 @@ def test_after_a_stop_it_listens_at_once_although_the_provider_is_not_done() -> 
     assert talk.floor.awaits_reply(talk.now), "its end is still to come"
 
 
+def test_after_a_stop_no_words_are_waited_for() -> None:
+    floor = Floor(replace(RULES, words_first=True, server_turns=False))
+    for happened in (STARTED, TurnBegins(by_key=False), Heard(SpeechStopped())):
+        floor.apply(happened, 0)
+    assert floor.user is User.UNRESOLVED
+    floor.apply(Stop(), 1)
+    assert floor.user is User.SILENT
+    assert floor.next_deadline(1) is None
+
+
 def test_before_the_start_and_between_two_sockets() -> None:
     assert Floor(RULES).state(0.0).assistant == "connecting"
     talk = Talk()

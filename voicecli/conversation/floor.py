@@ -81,8 +81,7 @@ LATE_WORDS_S = 3.0
 """The time after a silence in which words still belong to the voice before it: some providers tell words late."""
 _TOLD = (ToolCallRequest, ToolCallCancelled, ApprovalRequest)
 _NOTED = (*_TOLD, AnswerExpected, AnswerRead, SoundHeard, ToolAnswered, ApprovalAnswered)
-_NO_ANSWER = frozenset({"no_speech", "waiting_for_input"})
-"""Notices that a turn will not be answered."""
+_NO_ANSWER = frozenset({"no_speech", "waiting_for_input"})  # notices that a turn will not be answered
 
 
 class Floor:
@@ -247,9 +246,8 @@ class Floor:
         self.user, effect = TABLE[self.user][signal]
         if signal in {Signal.WORDS, Signal.TURN, Signal.CUT_IN, Signal.DEADLINE, Signal.RESET}:
             self._await_no_words()
-        return self._affect(
-            effect, now, begun_before=self._begun_before if signal is Signal.WORDS else self.sound.begun
-        )
+        begun_before = self._begun_before if signal is Signal.WORDS else self.sound.begun
+        return self._affect(effect, now, begun_before=begun_before)
 
     @property
     def _awaits_words(self) -> bool:
@@ -366,6 +364,8 @@ class Floor:
     def _stop(self, stop: Stop, now: float) -> list[Action]:
         self._await_no_words()
         actions = self._affect(Effect.CUT, now, begun_before=self.sound.begun, is_heard=stop.is_heard)
+        if self.user is User.UNRESOLVED:  # nobody waits for the words any more
+            actions += self._signal(Signal.RESET, now)
         self._thinking_until = None
         return [*actions, CancelPending()] if self.obligations.cancel_pending() else actions
 
