@@ -357,9 +357,10 @@ def test_after_a_stop_no_words_are_waited_for() -> None:
     floor = Floor(replace(RULES, words_first=True, server_turns=False))
     for happened in (STARTED, TurnBegins(by_key=False), Heard(SpeechStopped())):
         floor.apply(happened, 0)
-    assert floor.user is User.UNRESOLVED
+    states = [floor.user]
     floor.apply(Stop(), 1)
-    assert floor.user is User.SILENT
+    states.append(floor.user)
+    assert states == [User.UNRESOLVED, User.SILENT]
     assert floor.next_deadline(1) is None
 
 
