@@ -136,7 +136,7 @@ class Watched:
         self._sent: int | None = None
         self._send, session._connection.send = session._connection.send, self._sending  # type: ignore[method-assign]
         driver = session._driver
-        self._apply, driver.apply = driver.apply, self._applying  # type: ignore[method-assign]
+        self._take, driver.take = driver.take, self._taking  # type: ignore[method-assign]
 
     async def _sending(self, command: Command) -> None:
         await self._send(command)
@@ -151,14 +151,14 @@ class Watched:
         if index < len(self.clock.captured_at):
             self._figures.up.append((time.monotonic() - self.clock.captured_at[index]) * 1000)
 
-    async def _applying(self, happened: Input, playhead: Playhead | None = None) -> None:
+    def _taking(self, happened: Input, playhead: Playhead | None = None) -> list[Command]:
         match happened:
             case SpeechStarted() | Heard(SpeechStarted()):
                 self.noticed_at = time.monotonic()
             case AudioChunk() if not self.first_audio_at:
                 self.first_audio_at = time.monotonic()
                 self.clock.first_sound_at = 0.0
-        await self._apply(happened, playhead)
+        return self._take(happened, playhead)
 
     def queues(self) -> dict[str, int]:
         connection = self._session._connection
