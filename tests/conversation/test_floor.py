@@ -353,6 +353,14 @@ def test_after_a_stop_it_listens_at_once_although_the_provider_is_not_done() -> 
     assert talk.floor.awaits_reply(talk.now), "its end is still to come"
 
 
+def test_a_reply_that_was_cut_is_not_completed_though_the_server_says_so() -> None:
+    floor = Floor(RULES)
+    for happened in (STARTED, ResponseStarted("one"), AudioChunk(SOUND, "one", "a"), Stop()):
+        floor.apply(happened, 0)
+    done = ResponseDone("one", status="completed")
+    assert Deliver(replace(done, status="cancelled")) in floor.apply(done, 1)
+
+
 def test_after_a_stop_no_words_are_waited_for() -> None:
     floor = Floor(replace(RULES, words_first=True, server_turns=False))
     for happened in (STARTED, TurnBegins(by_key=False), Heard(SpeechStopped())):
