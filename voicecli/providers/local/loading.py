@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from voicecli.audio.speech_to_text import Moonshine, SpeechToText
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.events import Notice
 from voicecli.ports import Capabilities, ConversationSetup
@@ -19,7 +20,6 @@ from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.memory import Memory
 from voicecli.providers.local.model_file import ensure_model
 from voicecli.providers.local.setup import lacks
-from voicecli.providers.local.stt import Moonshine, SpeechToText
 from voicecli.providers.local.tts import Piper, TextToSpeech
 from voicecli.providers.local.turn_detection import TurnDetector
 from voicecli.telemetry import without_telemetry

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from voicecli.audio.speech_to_text import SpeechToText
 from voicecli.commands import CancelResponse, SendText, ToolResult
 from voicecli.connection.event_queue import EventQueue
 from voicecli.errors import RealtimeError
@@ -28,7 +29,6 @@ from voicecli.providers.local.memory import Memory
 from voicecli.providers.local.reply import LocalReply, no_speech
 from voicecli.providers.local.speech_output import Outcome, utter
 from voicecli.providers.local.spoken_replies import Spoken, SpokenReplies
-from voicecli.providers.local.stt import SpeechToText
 from voicecli.providers.local.tts import TextToSpeech
 from voicecli.tools import ToolSchema
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from voicecli.audio.speech_to_text import SpeechToText
 from voicecli.connection.event_queue import EventQueue
 from voicecli.errors import RealtimeError
 from voicecli.events import Event, SpeechStarted, SpeechStopped, TranscriptUpdate
@@ -18,7 +19,6 @@ from voicecli.pcm16 import PcmFormat
 from voicecli.providers.local.awaited_words import AwaitedWords
 from voicecli.providers.local.reply import LocalReply, no_speech
 from voicecli.providers.local.reply_queue import ReplyQueue, StartTask
-from voicecli.providers.local.stt import SpeechToText
 from voicecli.providers.local.turn_detection import (
     EndOfTurn,
     PossibleEndOfTurn,
