@@ -265,7 +265,8 @@ class ReplyQueue:
 
     def _say(self, reply: LocalReply, text: str, audio: bytes) -> None:
         reply.spoken.add(text, audio)
-        self._emit(TranscriptUpdate("assistant", reply.item_id, reply.spoken.text, final=False))
+        if text:
+            self._emit(TranscriptUpdate("assistant", reply.item_id, reply.spoken.text, final=False))
         if audio:
             self._emit(AudioChunk(audio, reply.response_id, reply.item_id))
 

@@ -12,8 +12,11 @@ _CHUNK_MS = 32
 _AUDIO = PcmFormat(16_000)
 # Speech for this long starts a turn: shorter is a click or a cough.
 _ONSET_CHUNKS = 3
-# Speech for this long ends a pause.
+# Speech for this long ends a pause, once half of the silence that ends a turn has passed.
 _RESUME_CHUNKS = 2
+# Pauses within a turn that are longer than this are hardly more than those longer than 250 ms (16 and 12, 5 and 5, 16
+# and 13 in three recordings of people), so that a guess so early is seldom wasted.
+_GUESS_MS = 96
 # Inside a turn less certainty will do, so that soft endings of words are not taken for silence.
 _HYSTERESIS = 0.15
 _PARTIAL_MS = 500
@@ -37,10 +40,10 @@ class TurnAudio:
 
 @dataclass(frozen=True, slots=True)
 class PossibleEndOfTurn:
-    """Pause in the turn that may be its end: half of the silence that ends a turn has passed.
+    """Pause in the turn that may be its end: 96 ms of silence, or half of that which ends a turn, have passed.
 
     Attributes:
-        audio: all that was said so far, as in EndOfTurn.
+        audio: all that was said so far, as in EndOfTurn, with the silence so far.
         pause: its number, for `TurnDetector.set_silence`.
     """
 
@@ -165,7 +168,7 @@ class TurnDetector:
     def _continue(self, chunk: bytes) -> list[TurnChange]:
         assert self._turn is not None
         self._turn += chunk
-        if self._speech >= (_RESUME_CHUNKS if self._paused else 1):
+        if self._speech >= (_RESUME_CHUNKS if self._quiet_ms >= self._silence_ms / 2 else 1):
             self._speech_end, self._quiet_ms = len(self._turn), 0
             resumed: list[TurnChange] = [TurnResumed()] if self._paused else []
             self._paused = False
@@ -175,7 +178,7 @@ class TurnDetector:
             return []
         self._quiet_ms += _CHUNK_MS
         changes: list[TurnChange] = []
-        if not self._paused and self._quiet_ms >= self._silence_ms / 2:
+        if not self._paused and self._quiet_ms >= min(_GUESS_MS, self._silence_ms / 2):
             self._paused = True
             self._pauses += 1
             changes.append(PossibleEndOfTurn(self._said(self._turn), self._pauses))

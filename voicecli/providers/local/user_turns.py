@@ -1,8 +1,8 @@
 """The user's turns in the offline engine: from the audio to the reply that each is given.
 
-A reply is fast because it is speculative: when half of the silence that ends a turn has passed, the turn is transcribed
-and answered as if it were over. If the silence goes on, the output is released, often with the first sound ready; if
-speech resumes, it is discarded, and nobody will know.
+A reply is fast because it is speculative: after a tenth of a second of silence the turn is transcribed and answered as
+if it were over. If the silence goes on, the output is released, often with the first sound ready; if speech resumes, it
+is discarded, and nobody will know.
 """
 
 import asyncio
