@@ -120,10 +120,10 @@ MAY_KNOW: dict[str, set[str]] = {
 """The folders and doors above the vocabulary, and which others each may import from besides it."""
 
 AT_HOME = {
-    "httpx": {"providers.local.chat_endpoint", "providers.local.chat_stream"},
+    "httpx": {f"providers.local.{name}" for name in ("chat_endpoint", "chat_stream", "prompt_templates")},
     "httpx_sse": {"providers.local.chat_stream"},
     "markdown_it": {"providers.local.spoken_text"},
-    "onnxruntime": {"providers.local.voice_graph"},
+    "onnxruntime": {"audio.smart_turn", "providers.local.voice_graph"},
     "piper": {"providers.local.tts"},
     "rich": {
         *("cli.prepare", "cli.table", "terminal.fit", "terminal.live_view"),

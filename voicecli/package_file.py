@@ -19,9 +19,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-import platformdirs
-
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
 
 __all__ = ["PackageFile", "Progress", "cache_dir", "ensure_file"]
@@ -66,8 +63,11 @@ class PackageFile:
 
 def cache_dir() -> Path:
     """The directory of files that can be fetched or made again; the variable VOICECLI_CACHE names another one."""
-    chosen = os.environ.get("VOICECLI_CACHE")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("voicecli", appauthor=False)
+    if chosen := os.environ.get("VOICECLI_CACHE"):
+        return Path(chosen).expanduser()
+    import platformdirs  # of the extras that have something to cache
+
+    return platformdirs.user_cache_path("voicecli", appauthor=False)
 
 
 def ensure_file(file: PackageFile, progress: Progress | None = None, *, stop: threading.Event | None = None) -> Path:
@@ -135,6 +135,8 @@ def _remove_folder(path: Path) -> None:
 
 @contextmanager
 def _locked(path: Path, file: PackageFile, stop: threading.Event | None) -> Iterator[None]:
+    import filelock  # of the extras that fetch something
+
     lock = filelock.FileLock(path)
     while True:
         try:

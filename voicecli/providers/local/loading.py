@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from voicecli.audio.smart_turn import SmartTurn
 from voicecli.audio.speech_to_text import Moonshine, SpeechToText
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.events import Notice
@@ -23,7 +24,7 @@ from voicecli.providers.local.pauses import PauseLengths
 from voicecli.providers.local.setup import lacks
 from voicecli.providers.local.tts import Piper, TextToSpeech
 from voicecli.providers.local.turn_detection import TurnDetector
-from voicecli.providers.local.turn_model import SentenceEndModel, SentenceEnds, TurnModel, WordModel
+from voicecli.providers.local.turn_model import SentenceEndModel, SentenceEnds, SoundModel, TurnModel, WordModel
 from voicecli.telemetry import without_telemetry
 from voicecli.threads import Worker
 
@@ -91,7 +92,8 @@ async def connect_with(setup: ConversationSetup, llm: str, voice: str, capabilit
             await asyncio.wait(tasks)  # what one of them has still loaded is on the stack, and closed with it
         model = model_task.result()
         detector = _detector(config)
-        turn_model = await _turn_model(config, sentence_ends)
+        if (turn_model := await _turn_model(config, sentence_ends)) is not None:
+            loaded.push_async_callback(turn_model.aclose)
         connection = LocalConnection(
             setup,
             capabilities=replace(capabilities, tools=model.tools),
@@ -131,6 +133,8 @@ def _memory(setup: ConversationSetup, llm: str, model: ChatModel) -> Memory:
 async def _turn_model(config: RealtimeConfig, sentence_ends: SentenceEnds | None) -> TurnModel | None:
     if config.vad_mode is not VADMode.SERVER or config.turn_model == "silence":
         return None
+    if config.turn_model == "smart-turn":
+        return SoundModel(await SmartTurn.load())
     if config.turn_model == "words" or sentence_ends is None:
         return WordModel()
     return SentenceEndModel(sentence_ends)
