@@ -1,12 +1,14 @@
 """The offline engine's own settings."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from voicecli.config import ProviderSettings, setting
 
-__all__ = ["BUILT_IN", "LocalSettings"]
+__all__ = ["BUILT_IN", "Backchannels", "LocalSettings"]
 
 BUILT_IN = "smollm2"
+Backchannels = Literal["words", "wide", "off"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +20,9 @@ class LocalSettings(ProviderSettings):
             endpoint; not shown, as that may hold a key.
         llm_model: the model's name at that endpoint; None takes the only one it has.
         llm_api_key: a key for that endpoint, where it needs one. Never shown.
+        backchannels: what the user may say while a reply is spoken without interrupting it, as it only shows that they
+            listen: "words" knows the usual ones ("mm-hm", "okay, yeah"); "wide" takes all short remarks that neither
+            command nor ask, and now and then one that was meant; "off" none. After a question they are answers.
     """
 
     llm: str = setting(
@@ -30,3 +35,8 @@ class LocalSettings(ProviderSettings):
         None, metavar="NAME", help="The model's name at that URL; a key for it goes into VOICE_LLM_API_KEY."
     )
     llm_api_key: str | None = setting(None, secret=True)
+    backchannels: Backchannels = setting(
+        "words",
+        metavar="WHICH",
+        help='What shows that you listen ("mm-hm") and does not stop a reply: words, wide (short remarks) or off.',
+    )
