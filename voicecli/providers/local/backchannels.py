@@ -18,8 +18,9 @@ _LONGEST = 3  # words: "yeah, yeah, right"
 _COMMANDS = frozenset(
     plain_words(
         """actually again another but cancel continue enough excuse faster go hang hello help hey hold later listen
-        louder more next no nope not pause please quiet quieter repeat shut skip slower sorry start stop tell thanks thank
-        that's wait what what's when where which who whose why how can could do does is are should would"""
+        louder more next no nope not pause please quiet quieter repeat shut skip slower sorry start stop tell
+        thanks thank that's wait what what's when where which who whose why how can could do does is are should
+        would"""
     )
 )
 _SHORT_WORDS, _SHORT_MS = 2, 750
