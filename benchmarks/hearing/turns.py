@@ -75,12 +75,14 @@ async def _measure(each: int, *, smart_turn: bool, show: bool) -> None:
     )
     print(f"{'taken for complete at once':<36}{'complete':>10}{'going on':>10}{'ms':>8}")
     judged = {"silence (before)": [_SILENCE_MS] * len(samples)}
-    for name, turn_model, before in (
+    rows: list[tuple[str, TurnModel, list[Message]]] = [
         ("words", WordModel(), head),
         ("llm (now)", SentenceEndModel(model), head),
         ("llm (now), after two turns", SentenceEndModel(model), head + history),
-        *([("smart-turn", SoundModel(await SmartTurn.load()), head)] if smart_turn else []),
-    ):
+    ]
+    if smart_turn:
+        rows.append(("smart-turn", SoundModel(await SmartTurn.load()), head))
+    for name, turn_model, before in rows:
         judged[name] = await _judge(name, turn_model, before, samples, show=show)
         await turn_model.aclose()
     await model.aclose()

@@ -64,6 +64,6 @@ async def test_the_model_hears_whether_a_sentence_is_over(speech: bytes) -> None
     model = await SmartTurn.load()
     try:
         assert await model.is_finished(speech + bytes(32 * 200))
-        assert isinstance(await model.is_finished(speech[: len(speech) // 4 * 2], 16_000), bool)
+        assert not await model.is_finished(speech[:32_000])  # within a word
     finally:
         await model.aclose()

@@ -7,7 +7,6 @@ import pytest
 
 from tests.conversation.scripted import conversation, until
 from voicecli import ConfigurationError, RealtimeConfig, RealtimeError, VADMode
-from voicecli.audio import smart_turn
 from voicecli.audio.smart_turn import SmartTurn
 from voicecli.commands import AppendAudio, EndTurn
 from voicecli.conversation.turn_models import turn_model_unused
@@ -23,7 +22,7 @@ class Listens:
     """In place of the model: says the next of `verdicts`."""
 
     def __init__(self, *verdicts: bool | Exception) -> None:
-        self.verdicts = list(verdicts)
+        self.verdicts: list[bool | Exception] = list(verdicts)
         self.heard: list[tuple[bytes, int]] = []
         self.closed = False
 
@@ -60,7 +59,7 @@ def ends(commands: list[Any]) -> int:
 
 
 async def test_a_pause_of_somebody_who_has_not_finished_may_last_longer(listens: Listens, speech: bytes) -> None:
-    listens.verdicts = [False] * 9 + [True]
+    listens.verdicts += [False] * 9
     voice, connection = conversation(reply("Yes."), config=SMART)
     async with voice.connect() as session:
         session.realtime = True
@@ -82,7 +81,7 @@ async def test_a_pause_of_somebody_who_has_not_finished_may_last_longer(listens:
 async def test_who_has_finished_waits_no_longer_than_without_the_model(
     listens: Listens, speech: bytes, verdict: bool | Exception
 ) -> None:
-    listens.verdicts = [verdict] * 9
+    listens.verdicts += [verdict] * 9
     voice, connection = conversation(reply("Yes."), config=SMART)
     async with voice.connect() as session:
         session.realtime = True
@@ -102,7 +101,7 @@ async def test_recordings_and_whole_utterances_are_not_listened_to(listens: List
 
 
 async def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smart_turn.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     voice, connection = conversation(config=SMART)
     with pytest.raises(ConfigurationError, match=r"smart-turn.*onnxruntime.*pip install \"voicecli\[turn\]\""):
         async with voice.connect():
