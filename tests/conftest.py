@@ -1,6 +1,8 @@
+import itertools
 import os
 import signal
 import sys
+import tempfile
 import wave
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Nor on what this user has set, nor on the keys that this user keeps.
+_SETTINGS = tempfile.TemporaryDirectory(prefix="voicecli-settings-")
+os.environ["VOICECLI_CONFIG"] = _SETTINGS.name
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
+_COUNT = itertools.count()
+for _name in [name for name in os.environ if name.startswith("VOICE_")]:
+    del os.environ[_name]
+
+
 def _group(nodeid: str) -> str | None:
     return next((group for group, paths in _GROUPS.items() if nodeid.startswith(paths)), None)
 
@@ -55,6 +66,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let tests that only calculate give way to those that play and record, which run beside them in real time."""
     if hasattr(item.config, "workerinput") and sys.platform != "win32" and _group(item.nodeid) != "sound":
         os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), _GIVING_WAY))
+
+
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test has settings and keys of its own: none, until it writes some."""
+    monkeypatch.setenv("VOICECLI_CONFIG", str(Path(_SETTINGS.name, f"{next(_COUNT)}")))
 
 
 @pytest.fixture(scope="session")

@@ -179,6 +179,7 @@ class RealtimeConfig(Settings):
     """Everything that can be chosen about a conversation with any provider; every field has a working default.
 
     Attributes:
+        provider: the name of the one that a RealtimeVoice takes which is given none; None leaves it to that.
         model, voice: None takes the provider's default. Unknown names are passed on, as providers add new ones.
         system_prompt: who the model is to be.
         language: what is spoken, as a code such as "en" or "pt-BR"; helps the transcription.
@@ -202,6 +203,7 @@ class RealtimeConfig(Settings):
         provider_settings: what only the chosen provider has, in its own class; None takes its defaults.
     """
 
+    provider: str | None = setting(None, option="")
     model: str | None = setting(None, metavar="NAME", help="See list-models.")
     voice: str | None = setting(None, metavar="NAME", help="See list-voices.")
     system_prompt: str | None = setting(None, option="system", metavar="TEXT", help="The system prompt.")
@@ -299,6 +301,28 @@ class RealtimeConfig(Settings):
             return given
         right = "This one has none of its own." if kind is ProviderSettings else f"Give {kind.__name__}."
         raise ConfigurationError(f"provider_settings: {type(given).__name__} are another provider's.", advice=right)
+
+    @classmethod
+    def from_settings(cls, *, provider: str | None = None, profile: str | None = None) -> "RealtimeConfig":
+        """The settings that the `voice` command has: from the user's settings file, and the variables VOICE_<NAME>.
+
+            voice = RealtimeVoice(config=RealtimeConfig.from_settings(profile="work"))
+
+        A profile comes before the environment, which comes before the rest of the file.
+
+        Args:
+            provider: whose settings they are to be; None takes the one that they choose, else the first configured.
+            profile: a table [profiles.NAME] of the file; None takes VOICE_PROFILE.
+
+        Raises:
+            ConfigurationError: there is no such profile or provider, or something in the file or the environment is
+                wrong; it says where.
+        """
+        # The door to what stands above the vocabulary, opened only by those who ask.
+        from voicecli.providers import PROVIDERS, all_providers, choose_provider, find_provider
+        from voicecli.settings.loading import load_config
+
+        return load_config(PROVIDERS, find_provider, choose_provider, all_providers, provider=provider, profile=profile)
 
     @classmethod
     def _unknown(cls, name: str, value: object) -> ConfigurationError:

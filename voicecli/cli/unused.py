@@ -24,7 +24,7 @@ def unused_options(
         reasons |= _of_turns(choices) | _of_devices(live=live, output=output)
     if choices.tools is None:
         reasons["tool_timeout"] = "without --tools"
-    return [
+    return [*choices.notes] + [
         f"{_option(choices, name)} has no effect {reason}." for name, reason in reasons.items() if name in choices.given
     ]
 
