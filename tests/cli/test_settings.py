@@ -6,6 +6,7 @@ import os
 import sys
 import typing
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,9 @@ def test_options_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setenv("VOICE_SPEED", "1.2")
     monkeypatch.setenv("VOICE_LANGUAGE", "de")
-    both = {"language": "de", "system_prompt": "file", "output": "text", "vad_mode": VADMode.NONE}
-    assert config_of_line(monkeypatch) == RealtimeConfig(speed=1.2, **both)
-    assert config_of_line(monkeypatch, "--profile", "work") == RealtimeConfig(speed=1.1, **both)
+    made = RealtimeConfig(speed=1.2, language="de", system_prompt="file", output="text", vad_mode=VADMode.NONE)
+    assert config_of_line(monkeypatch) == made
+    assert config_of_line(monkeypatch, "--profile", "work") == replace(made, speed=1.1)
     given = ["--profile", "work", "--speed", "1.3", "--language", "fr", "--no-text-only", "--vad", "client"]
     assert config_of_line(monkeypatch, *given) == RealtimeConfig(
         speed=1.3, language="fr", system_prompt="file", vad_mode=VADMode.CLIENT
