@@ -88,6 +88,7 @@ LOCAL = Provider(
     voices=(VoiceInfo("joe", note="American English, public domain"),),
     is_configured=lambda: not _missing(),
     setup_advice=_INSTALL,
+    key_variables=("VOICE_LLM_API_KEY",),
     settings=LocalSettings,
     lacks=lacks,
     connect=_connect,
