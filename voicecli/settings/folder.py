@@ -3,7 +3,6 @@
 import contextlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +73,8 @@ def write_bytes(path: Path, content: bytes, *, private: bool = False) -> None:
     Raises:
         ConfigurationError: it cannot be written, and is as it was.
     """
+    import tempfile  # not worth its time to those who only read
+
     try:
         path = path.resolve()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
