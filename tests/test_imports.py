@@ -136,7 +136,8 @@ AT_HOME = {
     "sounddevice": {"audio.devices.portaudio"},
     "soundfile": {"audio.files.decoders"},
     "typer": {
-        *("cli", "cli.app", "cli.chat", "cli.devices", "cli.lists", "cli.options", "cli.setting_options", "cli.table"),
+        *("cli", "cli.app", "cli.chat", "cli.config", "cli.devices", "cli.keys", "cli.lists", "cli.options"),
+        *("cli.setting_options", "cli.setup", "cli.table"),
     },
     "keyring": {"settings.keyring_store"},
     "tomlkit": {"settings.edit"},

@@ -1,10 +1,8 @@
 """Settings of the user, in a clean home: options come before the profile, the environment and the file."""
 
-import inspect
 import json
 import os
 import sys
-import typing
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +12,11 @@ import pytest
 from tests.cli.conftest import Result, Voice
 from tests.cli.test_options import config_of_line
 from tests.loopback.openai_server import KEY, OpenAIServer
-from voicecli.cli import ExitStatus, chat, execute, options
+from voicecli.cli import ExitStatus, execute
 from voicecli.cli.app import load_command
+from voicecli.cli.chat import chat
 from voicecli.cli.layers import own_entries
+from voicecli.cli.options import conversation_parameters
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.providers import PROVIDERS
 from voicecli.settings.entries import COMMAND_ENTRIES, entries_of
@@ -33,12 +33,7 @@ def write(text: str) -> Path:
 
 
 def test_each_option_of_chat_can_be_set() -> None:
-    parameters = {}
-    for function in (chat.chat, options._conversation):
-        hints = typing.get_type_hints(function, include_extras=True)
-        for name, parameter in inspect.signature(function).parameters.items():
-            if name in hints and name != "choices":
-                parameters[name] = parameter.replace(annotation=hints[name])
+    parameters = conversation_parameters(chat)
     own = {entry.name for entry in own_entries(parameters).values()}
     assert own == COMMAND_ENTRIES, "the names that the library knows"
     offered = {

@@ -19,7 +19,14 @@ from voicecli.settings.layers import Chosen, chosen_values
 from voicecli.settings.loading import PROVIDER, TAKEN, check_file
 from voicecli.settings.options import setting_options
 
-__all__ = ["Layers", "declared_names", "own_entries", "provider_of_settings"]
+__all__ = [
+    "Layers",
+    "check_settings",
+    "declared_names",
+    "own_entries",
+    "provider_of_settings",
+    "unknown_settings",
+]
 
 
 class Layers:
@@ -57,18 +64,29 @@ class Layers:
                 raise
             self.notes.append(f"The settings file has no effect: {error}")
             file = SettingsFile()
-        check_file(file, entries, _of_all)
-        self.notes += self._unknown(entries)
+        check_settings(file, entries)
+        self.notes += unknown_settings(entries, self._providers)
         chosen = chosen_values(entries, file, os.environ, profile)
         return {name: chosen[entry.name] for name, entry in self._entries.items() if entry.name in chosen}
 
-    def _unknown(self, entries: Sequence[Entry]) -> list[str]:
-        known = {f"VOICE_{name.replace('-', '_').upper()}" for name in COMMAND_ENTRIES}
-        unknown = unknown_variables(entries, os.environ, known | set(secret_variables(self._providers)))
-        if unknown and plugin_names():
-            known |= {entry.variable for entry in _of_all()} | set(secret_variables(_all()))
-            unknown = unknown_variables(entries, os.environ, known)
-        return unknown
+
+def check_settings(file: SettingsFile, entries: Sequence[Entry]) -> None:
+    """Check all that is in the file; what only providers of packages have, may be there, too.
+
+    Raises:
+        ConfigurationError: something is wrong; it says where.
+    """
+    check_file(file, entries, _of_all)
+
+
+def unknown_settings(entries: Sequence[Entry], providers: Sequence[Provider]) -> list[str]:
+    """A sentence for each variable of the environment that looks like a setting and is none."""
+    known = {f"VOICE_{name.replace('-', '_').upper()}" for name in COMMAND_ENTRIES}
+    unknown = unknown_variables(entries, os.environ, known | set(secret_variables(providers)))
+    if unknown and plugin_names():
+        known |= {entry.variable for entry in _of_all()} | set(secret_variables(_all()))
+        unknown = unknown_variables(entries, os.environ, known)
+    return unknown
 
 
 def own_entries(parameters: Mapping[str, inspect.Parameter]) -> dict[str, Entry]:

@@ -27,7 +27,14 @@ from voicecli.settings.layers import Chosen
 from voicecli.settings.loading import TAKEN
 from voicecli.settings.options import Option, make_config, setting_options
 
-__all__ = ["Choices", "Devices", "chosen_plugin", "named_by_options", "with_conversation_options"]
+__all__ = [
+    "Choices",
+    "Devices",
+    "chosen_plugin",
+    "conversation_parameters",
+    "named_by_options",
+    "with_conversation_options",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +107,7 @@ def with_conversation_options(
     Args:
         providers: those whose own settings have options.
     """
-    parameters = dict(inspect.signature(command).parameters)
-    parameters.pop("choices")
-    hints = typing.get_type_hints(command, include_extras=True) | typing.get_type_hints(
-        _conversation, include_extras=True
-    )
-    fixed = {name: parameter.replace(annotation=hints[name]) for name, parameter in parameters.items()}
-    for name, parameter in inspect.signature(_conversation).parameters.items():
-        fixed[name] = parameter.replace(annotation=hints[name])
+    fixed = conversation_parameters(command)
     options = setting_options(providers, taken=_option_names(fixed) | TAKEN)
     made = [parameter for option in options for parameter in option_parameters(option)]
     own = own_entries(fixed)
@@ -151,11 +151,22 @@ def with_conversation_options(
             return command(choices=choices, **values)
 
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    all_ = [parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in (*fixed.values(), *made, *off)]
+    parameters = [each.replace(kind=each.KEYWORD_ONLY) for each in (*fixed.values(), *made, *off)]
     # Typer reads both.
-    wrapper.__annotations__ = {"ctx": typer.Context} | {each.name: each.annotation for each in all_}
-    wrapper.__signature__ = inspect.Signature([context, *all_])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {"ctx": typer.Context} | {each.name: each.annotation for each in parameters}
+    wrapper.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
     return wrapper
+
+
+def conversation_parameters(command: Callable[..., object]) -> dict[str, inspect.Parameter]:
+    """A conversation's parameters that no setting is made of: the command's own, and then those that each has."""
+    hints = typing.get_type_hints(command, include_extras=True) | typing.get_type_hints(
+        _conversation, include_extras=True
+    )
+    parameters = inspect.signature(command).parameters | inspect.signature(_conversation).parameters
+    return {
+        name: parameter.replace(annotation=hints[name]) for name, parameter in parameters.items() if name != "choices"
+    }
 
 
 def chosen_plugin(command: Any, arguments: Sequence[str]) -> Provider | None:

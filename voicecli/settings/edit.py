@@ -33,7 +33,7 @@ def change_entries(changes: Mapping[str, Any], profile: str = "") -> list[str]:
         table = _table(document, profile, make=any(value is not None for value in changes.values()))
         missing = [name for name, value in changes.items() if not _change(table, name, value)]
         if profile and table is not None and not table:
-            del document[PROFILES][profile]  # type: ignore[union-attr]
+            del document[PROFILES][profile]
         changed = tomlkit.dumps(document).encode()
         SettingsFile.of(path, changed)  # nothing is written that could not be read again
         if changed != content:

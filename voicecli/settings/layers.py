@@ -32,6 +32,15 @@ class Chosen:
             return self.entry.variable
         return self.file.place(self.profile, self.entry.name)
 
+    @property
+    def short_place(self) -> str:
+        """The variable; or the profile or the file, and the line."""
+        if self.source == "environment":
+            return self.entry.variable
+        line = self.file.line(self.profile, self.entry.name)
+        where = f"--profile {self.profile}" if self.profile else self.file.path.name if self.file.path else ""
+        return f"{where}, line {line}" if line else where
+
 
 def chosen_values(
     entries: Sequence[Entry], file: SettingsFile, environ: Mapping[str, str], profile: str | None = None

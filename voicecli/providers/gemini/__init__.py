@@ -71,6 +71,7 @@ GEMINI = Provider(
     is_configured=lambda: is_configured(os.environ),
     setup_advice=KEY_ADVICE,
     key_variables=KEY_VARIABLES,
+    key_url="https://aistudio.google.com/apikey",
     settings=GeminiSettings,
     lacks=lacks,
     connect=_connect,

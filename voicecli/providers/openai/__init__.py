@@ -56,6 +56,7 @@ OPENAI = Provider(
     is_configured=is_configured,
     setup_advice=SETUP_ADVICE,
     key_variables=KEY_VARIABLES,
+    key_url="https://platform.openai.com/api-keys",
     settings=OpenAISettings,
     lacks=lacks,
     connect=_connect,
