@@ -120,7 +120,7 @@ MAY_KNOW: dict[str, set[str]] = {
 """The folders and doors above the vocabulary, and which others each may import from besides it."""
 
 AT_HOME = {
-    "httpx": {"providers.local.chat_endpoint", "providers.local.chat_stream"},
+    "httpx": {f"providers.local.{name}" for name in ("chat_endpoint", "chat_stream", "server_search")},
     "httpx_sse": {"providers.local.chat_stream"},
     "markdown_it": {"providers.local.spoken_text"},
     "onnxruntime": {"providers.local.voice_graph"},

@@ -30,10 +30,21 @@ _INSTALL = 'Run: pip install "voicecli[local]"'
 
 
 def _prepare(config: RealtimeConfig, progress: Callable[[int, int], None]) -> None:
-    if not _missing() and chosen_llm(config) == BUILT_IN:
-        from voicecli.providers.local.model_file import ensure_model
+    if _missing():
+        return
+    llm = chosen_llm(config)
+    if llm not in (None, BUILT_IN):
+        return
+    from voicecli.providers.local.model_file import ensure_model, is_there
 
-        ensure_model(progress)
+    if llm is None and not is_there():
+        import asyncio
+
+        from voicecli.providers.local.server_search import find_servers
+
+        if asyncio.run(find_servers()):
+            return
+    ensure_model(progress)
 
 
 def _missing() -> list[str]:

@@ -6,7 +6,7 @@ from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
 from voicecli.providers.local.settings import BUILT_IN, LocalSettings
 
-__all__ = ["chosen_llm", "lacks"]
+__all__ = ["chosen_llm", "is_url", "lacks"]
 
 _URL = ("http://", "https://")
 _WHAT_THERE_IS = f'Use "{BUILT_IN}" (built in), the path of a .gguf file, or the URL of an OpenAI-compatible endpoint.'
@@ -23,19 +23,25 @@ _LACKS = {
 _ENDPOINTS = "only a model behind a URL has it"
 
 
-def chosen_llm(config: RealtimeConfig) -> str:
+def is_url(llm: str) -> bool:
+    """True for the URL of an endpoint."""
+    return llm.startswith(_URL)
+
+
+def chosen_llm(config: RealtimeConfig) -> str | None:
     """The language model that `config` asks for: "smollm2", the path of a .gguf file, or an endpoint's URL.
 
-    It may be named in `llm` or in `model`.
+    It may be named in `llm` or in `model`. None if it is named nowhere: then a server on this machine is looked for.
 
     Raises:
         ConfigurationError: it is none of these, or the file does not exist.
     """
     own = config.own(LocalSettings)
     name, field = own.llm, "llm"
-    if config.model not in (None, BUILT_IN) and not (name.startswith(_URL) and own.llm_model in (None, config.model)):
-        name, field = str(config.model), "model"
-    if name == BUILT_IN or name.startswith(_URL):
+    model_of_endpoint = name is not None and is_url(name) and own.llm_model in (None, config.model)
+    if config.model is not None and (name is None or config.model != BUILT_IN) and not model_of_endpoint:
+        name, field = config.model, "model"
+    if name is None or name == BUILT_IN or is_url(name):
         return name
     path = Path(name).expanduser()
     if path.suffix != ".gguf":
@@ -47,6 +53,6 @@ def chosen_llm(config: RealtimeConfig) -> str:
 
 def lacks(config: RealtimeConfig) -> dict[str, str]:
     """The settings that the engine, or its language model, does not have, and why."""
-    if config.own(LocalSettings).llm.startswith(_URL) or (config.model or "").startswith(_URL):
+    if any(name is not None and is_url(name) for name in (config.own(LocalSettings).llm, config.model)):
         return {name: why for name, why in _LACKS.items() if name != "reasoning_effort"}
     return _LACKS | {"llm_model": _ENDPOINTS, "llm_api_key": _ENDPOINTS}
