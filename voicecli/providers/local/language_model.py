@@ -32,12 +32,14 @@ class LanguageModel:
     """A language model that is loaded and can answer.
 
     Attributes:
+        unfiltered: the model below the filter of its answers.
         llm: "smollm2", the path of a .gguf file, or an endpoint's URL.
         setup: the conversation's, with the settings that lead to this model.
         notices: about how it was chosen.
     """
 
     model: ChatModel
+    unfiltered: ChatModel
     llm: str
     setup: ConversationSetup
     notices: tuple[Notice, ...] = ()
@@ -118,7 +120,7 @@ async def _load(setup: ConversationSetup, llm: str) -> LanguageModel:
         opened.push_async_callback(model.aclose)
         await model.warm_up(memory_for(setup, llm, model).messages())
         opened.pop_all()
-        return LanguageModel(model, llm, setup, notices)
+        return LanguageModel(model, inner, llm, setup, notices)
 
 
 async def _open(config: RealtimeConfig, llm: str) -> tuple[ChatModel, tuple[Notice, ...]]:

