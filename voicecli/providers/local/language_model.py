@@ -12,6 +12,8 @@ from voicecli.events import Notice
 from voicecli.ports import ConversationSetup
 from voicecli.providers.local.chat_endpoint import EndpointModel
 from voicecli.providers.local.chat_model import ChatModel, Message
+from voicecli.providers.local.downloads.catalogue import known
+from voicecli.providers.local.downloads.store import checked_path
 from voicecli.providers.local.filtered_model import FilteredModel
 from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.memory import Memory
@@ -19,7 +21,7 @@ from voicecli.providers.local.model_file import ensure_model
 from voicecli.providers.local.server_search import LocalServer, find_servers
 from voicecli.providers.local.settings import BUILT_IN, LocalSettings
 from voicecli.providers.local.setup import is_url
-from voicecli.threads import Worker
+from voicecli.threads import Worker, run_in_thread
 
 __all__ = ["LanguageModel", "load_language_model", "memory_for"]
 
@@ -33,7 +35,7 @@ class LanguageModel:
 
     Attributes:
         unfiltered: the model below the filter of its answers.
-        llm: "smollm2", the path of a .gguf file, or an endpoint's URL.
+        llm: "smollm2", the name of a download, the path of a .gguf file, or an endpoint's URL.
         setup: the conversation's, with the settings that lead to this model.
         notices: about how it was chosen.
     """
@@ -128,7 +130,9 @@ async def _open(config: RealtimeConfig, llm: str) -> tuple[ChatModel, tuple[Noti
         endpoint = await EndpointModel.connect(llm, config)
         return endpoint, endpoint.notices
     path = Path(llm)
-    if llm == BUILT_IN:
+    if (download := known(llm, "language model")) is not None:
+        path = await run_in_thread(checked_path, download)
+    elif llm == BUILT_IN:
         fetching, stop = Worker("fetch"), threading.Event()
         try:
             path = await fetching.run(partial(ensure_model, stop=stop))

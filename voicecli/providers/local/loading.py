@@ -16,9 +16,10 @@ from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.pauses import PauseLengths
 from voicecli.providers.local.settings import BUILT_IN
 from voicecli.providers.local.setup import is_url, lacks
-from voicecli.providers.local.tts import Piper, TextToSpeech
+from voicecli.providers.local.tts import TextToSpeech
 from voicecli.providers.local.turn_detection import TurnDetector
 from voicecli.providers.local.turn_model import SentenceEndModel, SentenceEnds, TurnModel, WordModel
+from voicecli.providers.local.voices import load_voice
 from voicecli.telemetry import without_telemetry
 
 with without_telemetry():
@@ -31,7 +32,7 @@ _PRE_ROLL_MS = 480
 
 _TINY_MODEL = (
     "The built-in language model is tiny and often wrong. "
-    "For a better one: --llm http://localhost:11434/v1 --llm-model NAME (Ollama), or --llm PATH.gguf"
+    "For a better one: voice models pull qwen3-1.7b, then --llm qwen3-1.7b; or start Ollama, or give --llm PATH.gguf"
 )
 
 
@@ -41,8 +42,9 @@ async def connect_with(
     """Load everything and begin.
 
     Args:
-        llm: "smollm2", the path of a .gguf file, or an endpoint's URL; None for the model of a server on this machine,
-            or else the built-in one.
+        llm: "smollm2", the name of a download, the path of a .gguf file, or an endpoint's URL; None for the model of a
+            server on this machine, or else the built-in one.
+        voice: "joe", the name of a download, or the path of an .onnx file.
         capabilities: of the engine with a model that calls tools.
 
     Raises:
@@ -64,7 +66,7 @@ async def connect_with(
         async def load_speech() -> TextToSpeech | None:
             if config.output == "text":
                 return None
-            speech = await Piper.load(speed=config.speed or 1.0)
+            speech = await load_voice(voice, speed=config.speed or 1.0)
             loaded.push_async_callback(speech.aclose)
             return speech
 

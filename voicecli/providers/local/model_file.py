@@ -3,7 +3,8 @@
 import threading
 from pathlib import Path
 
-from voicecli.package_file import PackageFile, Progress, cache_dir, ensure_file
+from voicecli.package_file import PackageFile, Progress, ensure_file
+from voicecli.user_folders import cache_dir
 
 __all__ = ["BUILT_IN", "ensure_model", "is_there"]
 

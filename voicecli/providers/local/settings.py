@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 from voicecli.config import ProviderSettings, setting
 
-__all__ = ["BUILT_IN", "LocalSettings"]
+__all__ = ["BUILT_IN", "VOICE", "LocalSettings"]
 
 BUILT_IN = "smollm2"
+"""The language model that needs no server and no choice."""
+VOICE = "joe"
+"""The voice that is installed with the engine."""
 
 
 @dataclass(frozen=True, kw_only=True)
