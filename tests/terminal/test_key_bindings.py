@@ -24,6 +24,9 @@ class Recorder:
     def talk(self, talking: bool) -> None:
         self.calls.append(f"talk {talking}")
 
+    def wake(self) -> None:
+        self.calls.append("wake")
+
     def interrupt(self) -> None:
         self.calls.append("interrupt")
 

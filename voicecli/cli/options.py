@@ -22,7 +22,7 @@ from voicecli.ports import Provider
 from voicecli.providers import PROVIDERS, choose_provider, find_provider, is_built_in
 from voicecli.providers.plugins import load_plugin
 
-__all__ = ["Choices", "Devices", "chosen_plugin", "named_by_options", "with_conversation_options"]
+__all__ = ["Choices", "Devices", "Sleep", "chosen_plugin", "named_by_options", "with_conversation_options"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,19 @@ class Devices:
     microphone: str | int | None = None
     speaker: str | int | None = None
     echo: EchoMode = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Sleep between conversations.
+
+    Attributes:
+        wake_word: begins one.
+        after_s: how long neither side speaks before it ends, in seconds.
+    """
+
+    wake_word: str
+    after_s: float
 
 
 def _conversation(
