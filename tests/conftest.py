@@ -20,7 +20,11 @@ _GIVING_WAY = 5
 
 _GROUPS = {
     "sound": ("tests/live/", "tests/audio/devices/test_endpoints.py", "tests/audio/devices/test_listing.py"),
-    "models": ("tests/providers/local/test_local.py", "tests/cli/test_local_chat.py"),
+    "models": (
+        "tests/audio/wake/test_real_words.py",
+        "tests/providers/local/test_local.py",
+        "tests/cli/test_local_chat.py",
+    ),
     "network": ("tests/providers/local/test_no_network.py",),
 }
 """Tests that share a sound server, models, or a long conversation. With `-n`, one worker runs each of these groups."""

@@ -255,7 +255,9 @@ class LiveConversation:
     # -- inside
 
     async def _converse(self, voice: RealtimeVoice, history: Sequence[Turn] = ()) -> None:
-        observers = self._observers if self._sleeper is None else [*self._observers, self._sleeper]
+        observers = list(self._observers)
+        if self._sleeper is not None:
+            observers.append(self._sleeper)
         async with voice.connect(history=history) as session:
             self._session = session
             await converse(session, self._input, self._sink, observers)
