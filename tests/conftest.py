@@ -24,6 +24,7 @@ _GROUPS = {
         "tests/audio/wake/test_real_words.py",
         "tests/providers/local/test_local.py",
         "tests/cli/test_local_chat.py",
+        "tests/cli/test_sleep.py",
     ),
     "network": ("tests/providers/local/test_no_network.py",),
 }
