@@ -23,8 +23,8 @@ _GIVING_WAY = 5
 _GROUPS = {
     "sound": ("tests/live/", "tests/audio/devices/test_endpoints.py", "tests/audio/devices/test_listing.py"),
     "models": (
+        *("tests/audio/wake/test_real_words.py", "tests/cli/test_local_chat.py", "tests/cli/test_sleep.py"),
         *("tests/providers/local/test_local.py", "tests/providers/local/test_language_model.py"),
-        "tests/cli/test_local_chat.py",
     ),
     "network": ("tests/providers/local/test_no_network.py",),
 }

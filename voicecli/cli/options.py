@@ -30,6 +30,7 @@ from voicecli.settings.options import Option, make_config, setting_options
 __all__ = [
     "Choices",
     "Devices",
+    "Sleep",
     "chosen_plugin",
     "conversation_parameters",
     "named_by_options",
@@ -71,6 +72,19 @@ class Devices:
     microphone: str | int | None = None
     speaker: str | int | None = None
     echo: EchoMode = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Sleep between conversations.
+
+    Attributes:
+        wake_word: begins one.
+        after_s: how long neither side speaks before it ends, in seconds.
+    """
+
+    wake_word: str
+    after_s: float
 
 
 def _conversation(

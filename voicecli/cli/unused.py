@@ -22,6 +22,8 @@ def unused_options(
     reasons = {name: f"with {chosen}, only with {owners}" for name, owners in choices.foreign.items()}
     if spoken:
         reasons |= _of_turns(choices) | _of_devices(live=live, output=output)
+    if "wake" not in choices.given:
+        reasons["sleep_after"] = "without --wake"
     if choices.tools is None:
         reasons["tool_timeout"] = "without --tools"
     return [*choices.notes] + [
