@@ -135,7 +135,7 @@ AT_HOME = {
     "httpx_sse": {"providers.local.chat_stream"},
     "huggingface_hub": {"providers.local.downloads.hub"},
     "markdown_it": {"providers.local.spoken_text"},
-    "onnxruntime": {"providers.local.voice_graph"},
+    "onnxruntime": {"audio.smart_turn", "providers.local.voice_graph"},
     "piper": {"providers.local.tts", "providers.local.voices"},
     "rich": {
         *("cli.progress_bar", "cli.table", "terminal.fit", "terminal.live_view"),

@@ -34,6 +34,10 @@ TurnModel = Literal["auto", "silence", "llm", "words", "smart-turn"]
 Sensitivity = Literal["low", "high"]
 VADEngine = Literal["webrtc", "silero"]
 
+LONGER_PAUSE_MS = 1000
+"""What a pause in the middle of a sentence may last beyond the silence that ends a turn, in ms. Pauses of people who
+look for a word are rarely longer than the default's 1.5 s together."""
+
 _TURNS = "Turns"
 _ANSWER = "Model and answer"
 _CONNECTION = "Connection"

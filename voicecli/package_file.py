@@ -130,6 +130,7 @@ def _remove_folder(path: Path) -> None:
 
 @contextmanager
 def _locked(path: Path, file: PackageFile, stop: threading.Event | None) -> Iterator[None]:
+
     lock = filelock.FileLock(path)
     while True:
         try:

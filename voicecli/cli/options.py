@@ -59,10 +59,9 @@ class Choices:
     notes: Sequence[str] = ()
 
     def for_recording(self) -> "Choices":
-        """A recording goes in as fast as it is taken, which only turns found here can follow."""
-        if self.vad_given:
-            return self
-        return replace(self, config=replace(self.config, vad_mode=VADMode.CLIENT))
+        """A recording goes in as fast as it is taken, which only turns found here can follow, by their silences."""
+        config = replace(self.config, turn_model="silence")
+        return replace(self, config=config if self.vad_given else replace(config, vad_mode=VADMode.CLIENT))
 
 
 @dataclass(frozen=True, slots=True)
