@@ -44,9 +44,11 @@ class PossibleEndOfTurn:
 
     Attributes:
         audio: all that was said so far, as in EndOfTurn, with the silence so far.
+        pause: its number, for `TurnDetector.set_silence`.
     """
 
     audio: bytes
+    pause: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,11 @@ class EndOfTurn:
 
     Attributes:
         audio: all that was said, with the pre-roll and half of the silence; empty when nobody spoke.
+        silence_ms: the silence that ended it, in ms; None where `TurnDetector.end` did.
     """
 
     audio: bytes
+    silence_ms: int | None = None
 
 
 TurnChange = StartOfTurn | TurnAudio | PossibleEndOfTurn | TurnResumed | EndOfTurn
@@ -75,7 +79,7 @@ class TurnDetector:
         probability: how likely 512 samples are speech, 0 to 1.
         automatic: whether silence ends a turn and speech starts one. Otherwise a turn is all audio until `end`;
             pauses are told all the same.
-        silence_ms: silence that ends a turn.
+        silence_ms: silence that ends a turn, unless `set_silence` says otherwise.
         pre_roll_ms: audio from before the onset that belongs to the turn.
         threshold: the probability from which on it is speech.
     """
@@ -102,6 +106,8 @@ class TurnDetector:
         self._quiet_ms = 0
         self._speech_end: int | None = None  # bytes of the turn up to the end of speech; None while nobody spoke
         self._paused = False
+        self._pauses = 0
+        self._silence_of_pause = (0, 0)  # the number of a pause, and the silence that ends the turn in it
 
     @property
     def open(self) -> bool:
@@ -137,6 +143,10 @@ class TurnDetector:
         self._unseen = b""
         return [self._end_of_turn()]
 
+    def set_silence(self, pause: int, silence_ms: int) -> None:
+        """Let another silence end the turn in this pause, if it still lasts. Any thread may call it."""
+        self._silence_of_pause = (pause, silence_ms)
+
     def clear(self) -> None:
         """Forget the turn and all audio."""
         self._turn = None
@@ -170,15 +180,19 @@ class TurnDetector:
         changes: list[TurnChange] = []
         if not self._paused and self._quiet_ms >= min(_GUESS_MS, self._silence_ms / 2):
             self._paused = True
-            changes.append(PossibleEndOfTurn(self._said(self._turn)))
-        if self._automatic and self._quiet_ms >= self._silence_ms:
-            changes.append(self._end_of_turn())
+            self._pauses += 1
+            changes.append(PossibleEndOfTurn(self._said(self._turn), self._pauses))
+        pause, silence_ms = self._silence_of_pause
+        if not (self._paused and pause == self._pauses):
+            silence_ms = self._silence_ms
+        if self._automatic and self._quiet_ms >= silence_ms:
+            changes.append(self._end_of_turn(self._quiet_ms))
         return changes
 
-    def _end_of_turn(self) -> EndOfTurn:
+    def _end_of_turn(self, silence_ms: int | None = None) -> EndOfTurn:
         assert self._turn is not None
         audio, self._turn, self._speech = self._said(self._turn), None, 0
-        return EndOfTurn(audio)
+        return EndOfTurn(audio, silence_ms)
 
     def _said(self, turn: bytearray) -> bytes:
         if self._speech_end is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from voicecli.errors import RealtimeError
-from voicecli.providers.local.model_file import cache_dir
+from voicecli.package_file import cache_dir
 from voicecli.providers.local.voice_parts import split_voice
 from voicecli.telemetry import without_telemetry
 
