@@ -22,9 +22,11 @@ def unused_options(
     reasons = {name: f"with {chosen}, only with {owners}" for name, owners in choices.foreign.items()}
     if spoken:
         reasons |= _of_turns(choices) | _of_devices(live=live, output=output)
+    if "wake" not in choices.given:
+        reasons["sleep_after"] = "without --wake"
     if choices.tools is None:
         reasons["tool_timeout"] = "without --tools"
-    return [
+    return [*choices.notes] + [
         f"{_option(choices, name)} has no effect {reason}." for name, reason in reasons.items() if name in choices.given
     ]
 

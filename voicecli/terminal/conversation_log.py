@@ -120,6 +120,11 @@ class ConversationLog:
             replies[-1].interrupted = True
         self._responding, self._finished = False, True
 
+    def go_on(self) -> None:
+        """Another session begins, after `finish`."""
+        self._finished = self._cut_by_end = False
+        self._scrollback.forget_names()
+
     @property
     def partial(self) -> Utterance | None:
         """The words being said, as far as known."""
