@@ -1,16 +1,17 @@
 """Turns that end by the sound of the voice where the session finds them, and the setting where it has no effect."""
 
 import asyncio
+import importlib.util
 from typing import Any
 
 import pytest
 
-from tests.conversation.scripted import conversation, until
+from tests.conversation.scripted import collect, conversation, until
 from voicecli import ConfigurationError, RealtimeConfig, RealtimeError, VADMode
 from voicecli.audio.smart_turn import SmartTurn
 from voicecli.commands import AppendAudio, EndTurn
 from voicecli.conversation.turn_models import turn_model_unused
-from voicecli.events import Notice
+from voicecli.events import Notice, ResponseDone
 from voicecli.ports import Capabilities
 from voicecli.testing import reply
 
@@ -89,6 +90,20 @@ async def test_who_has_finished_waits_no_longer_than_without_the_model(
         assert ends(connection.commands) == 1
 
 
+async def test_the_latency_counts_from_the_end_of_speech(listens: Listens, speech: bytes) -> None:
+    listens.verdicts += [False] * 9
+    voice, _ = conversation(reply("Yes."), config=SMART)
+    async with voice.connect() as session:
+        session.realtime = True
+        events = asyncio.create_task(collect(session))
+        await asyncio.sleep(0)
+        await say(session, speech + bytes(32 * 1700))
+        await session.wait_for_reply()
+    (done,) = [event for event in await events if isinstance(event, ResponseDone)]
+    assert done.metrics.first_audio_ms is not None
+    assert done.metrics.first_audio_ms >= 1500
+
+
 async def test_recordings_and_whole_utterances_are_not_listened_to(listens: Listens, speech: bytes) -> None:
     voice, connection = conversation(reply("Yes."), reply("Yes."), config=SMART)
     async with voice.connect() as session:
@@ -101,9 +116,10 @@ async def test_recordings_and_whole_utterances_are_not_listened_to(listens: List
 
 
 async def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "onnxruntime" else find_spec(name))
     voice, connection = conversation(config=SMART)
-    with pytest.raises(ConfigurationError, match=r"smart-turn.*onnxruntime.*pip install \"voicecli\[turn\]\""):
+    with pytest.raises(ConfigurationError, match=r"smart-turn.*onnxruntime.*install.*voicecli\[.*turn"):
         async with voice.connect():
             pass
     assert connection.commands == []
