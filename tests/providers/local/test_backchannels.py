@@ -101,6 +101,33 @@ async def test_a_sign_of_listening_is_remembered_and_not_answered() -> None:
     assert model.asked[1] == [("user", "Go on."), ("assistant", LONG), ("user", "Mm-hm. Next.")]
 
 
+class Murmurs(FakeHearing):
+    """Hears "Okay" first, and what comes after it later."""
+
+    async def partial(self, utterance: str, audio: bytes) -> str:
+        self.partials.append((utterance, audio))
+        return "Okay" if len(self.partials) == 1 else "Okay but why"
+
+
+async def test_words_that_may_be_one_are_told_when_more_have_come() -> None:
+    hearing = Murmurs(["Okay, but why?"])
+    async with conversation(FakeModel([[LONG], ["So."]]), hearing, FakeSpeech()) as (connection, events):
+        await connection.send(SendText("Go on."))
+        await events.until_seen(ResponseDone)
+        await say(connection, silence(480) + speech(300))
+        while not hearing.partials:
+            await asyncio.sleep(0.001)
+        await say(connection, speech(100))
+        assert not any(isinstance(event, TranscriptUpdate) and event.role == "user" for event in events.seen)
+        await say(connection, speech(600))
+        await events.until(
+            lambda: any(isinstance(event, TranscriptUpdate) and event.text == "Okay but why" for event in events.seen)
+        )
+        await say(connection, silence(600))
+        await events.until_seen(ResponseDone, 2)
+    assert finals(events.seen, "user") == ["Okay, but why?"]
+
+
 @pytest.mark.parametrize(
     ("reply", "rule", "realtime"), [("Do you like tea?", "words", True), (LONG, "off", True), (LONG, "words", False)]
 )
