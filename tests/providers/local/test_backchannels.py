@@ -35,6 +35,12 @@ def test_the_usual_signs_of_listening(text: str) -> None:
     assert not may_become_backchannel(text, "off")
 
 
+def test_of_two_words_it_is_not_known_yet() -> None:
+    assert may_become_backchannel("Up", "words")
+    assert may_become_backchannel("", "words")
+    assert not may_become_backchannel("Up and down", "words")
+
+
 @pytest.mark.parametrize(
     "text", ["Stop.", "No.", "Wait.", "Okay, stop.", "What?", "Right, but why?", "Tell me more.", ""]
 )
