@@ -176,6 +176,18 @@ async def test_it_is_told_at_once_and_remembered_behind_the_reply_that_is_still_
     assert model.asked[1] == [("user", "Go on."), ("assistant", LONG), ("user", "Okay. Next.")]
 
 
+async def test_a_reply_whose_next_words_are_still_being_made_goes_on() -> None:
+    never = asyncio.Event()
+    model = FakeModel([["So. ", never]])
+    async with conversation(model, FakeHearing(["Okay."])) as (connection, events):  # in writing: nothing is heard
+        await connection.send(SendText("Go on."))
+        await events.until(lambda: any(isinstance(event, TranscriptUpdate) and event.text for event in events.seen))
+        await say(connection, speech(300) + silence(600))
+        await events.until(lambda: finals(events.seen, "user") == ["Okay."])
+        assert codes(events.seen) == ["backchannel"]
+    assert not model.answers
+
+
 @pytest.mark.parametrize("mode", [VADMode.CLIENT, VADMode.NONE])
 async def test_whoever_ends_a_turn_by_a_key_is_answered(mode: VADMode) -> None:
     config = RealtimeConfig(vad_mode=mode)
