@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from voicecli.errors import RealtimeError
+from voicecli.install import reinstall_command
 from voicecli.telemetry import without_telemetry
 from voicecli.threads import Worker
 
@@ -69,7 +70,7 @@ class Moonshine:
             await worker.aclose()
             raise RealtimeError(
                 f"The speech recognition cannot be loaded from {model}: {error}",
-                advice='Install it anew: pip install --force-reinstall --no-deps "moonshine-voice==0.0.73"',
+                advice=f"Install it anew: {reinstall_command('moonshine-voice==0.0.73')}",
             ) from error
         except BaseException:
             await worker.aclose()

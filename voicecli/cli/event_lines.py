@@ -165,8 +165,8 @@ class PlainLines:
                 return f"Tool: {name} {'failed' if is_error else 'answered'}: {output}"
             case Reconnecting(attempt, delay_s, reason):
                 return f"Reconnecting ({attempt}) in {delay_s:.1f} s: {reason}"
-            case Notice(message=message):
-                return f"Note: {message}"
+            case Notice(code, message):
+                return f"Note: {message}" if code != "backchannel" else ""
             case ResponseDone(status="failed" | "incomplete", reason=reason):
                 return f"Note: the answer is not complete: {reason_words(reason)}"
             case _:
