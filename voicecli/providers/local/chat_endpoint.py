@@ -27,6 +27,8 @@ from voicecli.providers.local.chat_stream import Ended, not_a_chat_endpoint, rea
 from voicecli.providers.local.server_models import ServerModels, best_first, look_at, model_names
 from voicecli.providers.local.settings import LocalSettings
 from voicecli.providers.local.tool_call_parts import ToolCallParts
+from voicecli.settings.keys import stored_key
+from voicecli.threads import run_in_thread
 from voicecli.tools import ToolSchema
 
 __all__ = ["EndpointModel"]
@@ -72,7 +74,11 @@ class EndpointModel:
                 "llm: the URL has a query, which is not supported.",
                 advice="Give it up to the `?` or `#`; a key goes into llm_api_key (VOICE_LLM_API_KEY).",
             )
-        key = config.own(LocalSettings).llm_api_key
+        own = config.own(LocalSettings)
+        # A stored key goes only where the user has sent us, and not to whatever answers on this machine.
+        key = own.llm_api_key
+        if not key and url in (own.llm, config.model):
+            key = await run_in_thread(stored_key, "local")
         if key:
             key = checked_key(key, "the endpoint", advice="Set llm_api_key (VOICE_LLM_API_KEY) to one it knows.")
         client = httpx.AsyncClient(

