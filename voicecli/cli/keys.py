@@ -1,6 +1,7 @@
 """`voice keys`: keys of providers, stored and removed. None is ever an argument, and none is ever shown."""
 
 import getpass
+import importlib.util
 import os
 import re
 import sys
@@ -44,18 +45,18 @@ def set_(ctx: typer.Context, provider: ProviderName) -> None:
 
 @subcommand(keys, "list")
 def list_(as_json: JsonOption = False) -> None:
-    """Show for which providers there is a key, and where; never the key."""
+    """Show for which providers there is a key, and where; never the key. That of the environment comes first."""
     stored = stored_keys()
     rows = [
         {
             "provider": provider.name,
-            "key": _variable(provider) or stored.get(provider.name, ""),
             "stored in": stored.get(provider.name, ""),
+            "environment": _variable(provider),
             "variables": ", ".join(provider.key_variables),
         }
         for provider in _takers()
     ]
-    show_table(("provider", "key", "stored in", "variables"), rows, as_json)
+    show_table(("provider", "stored in", "environment", "variables"), rows, as_json)
     if unsafe_permissions():
         typer.echo(f"voice: Others may read {keys_path()}: chmod 600 {keys_path()}", err=True)
 
@@ -105,8 +106,9 @@ def told_where(provider: Provider, place: str, why: str) -> str:
     """A sentence about where a key is stored."""
     if place == "keyring":
         return f"The key for {provider.title} is stored in the system's keyring."
-    reason = f" (not in the system's keyring: {why})" if why else ""
-    return f"The key for {provider.title} is stored in {keys_path()}, which only you may read{reason}."
+    # Without the package nobody has asked for a keyring.
+    reason = f" The system's keyring did not take it: {why}." if why and importlib.util.find_spec("keyring") else ""
+    return f"The key for {provider.title} is stored in {keys_path()}, which only you may read.{reason}"
 
 
 def _key_from_input() -> str:

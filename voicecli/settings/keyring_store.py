@@ -65,4 +65,5 @@ def _asked(call: Callable[[], _T]) -> _T:
     except KeyringError:
         raise
     except Exception as error:  # its backends raise what they like, and might repeat what they were given
-        raise KeyringError(f"{type(error).__name__}") from None
+        name = type(error).__name__
+        raise KeyringError("there is none" if name == "NoKeyringError" else name) from None

@@ -94,7 +94,7 @@ def store_key(name: str, key: str) -> tuple[Place, str]:
     """Store a key, in place of the one before.
 
     Returns:
-        Where it is now, and why it is not in the keyring; "" if it is, or if the package is not installed.
+        Where it is now, and why it is not in the keyring; "" if it is.
 
     Raises:
         ConfigurationError: it cannot be stored, and all is as it was.
