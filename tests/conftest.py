@@ -22,7 +22,10 @@ _GIVING_WAY = 5
 
 _GROUPS = {
     "sound": ("tests/live/", "tests/audio/devices/test_endpoints.py", "tests/audio/devices/test_listing.py"),
-    "models": ("tests/providers/local/test_local.py", "tests/cli/test_local_chat.py"),
+    "models": (
+        *("tests/audio/wake/test_real_words.py", "tests/cli/test_local_chat.py", "tests/cli/test_sleep.py"),
+        *("tests/providers/local/test_local.py", "tests/providers/local/test_language_model.py"),
+    ),
     "network": ("tests/providers/local/test_no_network.py",),
 }
 """Tests that share a sound server, models, or a long conversation. With `-n`, one worker runs each of these groups."""
@@ -33,6 +36,9 @@ hypothesis.settings.load_profile("tests")
 
 # As the engine does before it loads its models, and for the same reason; some tests load them without it.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+# No test, nor a program that one starts, meets a server with language models that happens to run on this machine.
+os.environ["VOICECLI_LLM_PORTS"] = ""
 
 # Whoever runs this in the background, as by `nohup` or `&`, may have it ignore Ctrl-C, and programs inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

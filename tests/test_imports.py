@@ -17,6 +17,7 @@ HEAVY = {
     "fastapi",
     "google",
     "httpx",
+    "huggingface_hub",
     "moonshine_voice",
     "numpy",
     "onnxruntime",
@@ -50,6 +51,9 @@ def loaded_after(code: str) -> set[str]:
         "from voicecli.cli import execute; execute(['list-providers'])",
         "from voicecli.cli import execute; execute(['list-models', 'openai'])",
         "from voicecli.cli import execute; execute(['list-voices', '--json'])",
+        "from voicecli.cli import execute; execute(['models', 'list'])",
+        "from voicecli.cli import execute; execute(['cache', 'path'])",
+        "from voicecli.providers.local.downloads.catalogue import names; names()",
     ],
 )
 def test_nothing_heavy_is_loaded(code: str) -> None:
@@ -101,7 +105,7 @@ def test_the_list_of_commands_says_what_each_says_itself() -> None:
 
 VOCABULARY = {
     *("_version", "commands", "config", "credentials", "errors", "events", "package_file", "pcm16", "ports"),
-    *("pricing", "setting_fields", "telemetry", "text", "threads", "tools", "transcript"),
+    *("pricing", "setting_fields", "telemetry", "text", "threads", "tools", "transcript", "user_folders"),
 }
 """Modules at the top of the package that import nothing but each other. (`__init__` loads names when they are used.)"""
 
@@ -124,20 +128,24 @@ DOORS = {"config": {"providers", "settings"}}
 """Modules of the vocabulary with a function that looks above it, only when it is called; which is no circle."""
 
 AT_HOME = {
-    "httpx": {"providers.local.chat_endpoint", "providers.local.chat_stream"},
+    "httpx": {
+        f"providers.local.{name}" for name in ("chat_endpoint", "chat_stream", "prompt_templates", "server_search")
+    },
+    "httpx2": {"providers.local.downloads.hub"},
     "httpx_sse": {"providers.local.chat_stream"},
+    "huggingface_hub": {"providers.local.downloads.hub"},
     "markdown_it": {"providers.local.spoken_text"},
-    "onnxruntime": {"providers.local.voice_graph"},
-    "piper": {"providers.local.tts"},
+    "onnxruntime": {"audio.smart_turn", "providers.local.voice_graph"},
+    "piper": {"providers.local.tts", "providers.local.voices"},
     "rich": {
-        *("cli.prepare", "cli.table", "terminal.fit", "terminal.live_view"),
+        *("cli.progress_bar", "cli.table", "terminal.fit", "terminal.live_view"),
         *("terminal.render_entry", "terminal.render_footer", "terminal.render_status"),
     },
     "sounddevice": {"audio.devices.portaudio"},
     "soundfile": {"audio.files.decoders"},
     "typer": {
-        *("cli", "cli.app", "cli.chat", "cli.config", "cli.devices", "cli.keys", "cli.lists", "cli.options"),
-        *("cli.setting_options", "cli.setup", "cli.table"),
+        *("cli", "cli.app", "cli.cache", "cli.chat", "cli.config", "cli.devices", "cli.group", "cli.keys", "cli.lists"),
+        *("cli.models", "cli.options", "cli.setting_options", "cli.setup", "cli.table"),
     },
     "keyring": {"settings.keyring_store"},
     "tomlkit": {"settings.edit"},

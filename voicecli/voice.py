@@ -138,19 +138,26 @@ class RealtimeVoice:
                 ended by a failure of which neither a handler nor a call has been told.
         """
         from voicecli.conversation.session import VoiceSession
+        from voicecli.conversation.turn_models import load_turn_model
 
         history = _turns(history)
         schemas = tuple(tool.schema for tool in self._tools.values())
-        connection: Connection = await self._provider.connect(
-            ConversationSetup(self._config, tools=schemas, history=history)
-        )
-        try:
-            session = VoiceSession(
-                connection, self._config, tools=self._tools, handlers=self._handlers, history=history
+        async with contextlib.AsyncExitStack() as opened:
+            if (turn_model := await load_turn_model(self._config)) is not None:
+                opened.push_async_callback(turn_model.aclose)
+            connection: Connection = await self._provider.connect(
+                ConversationSetup(self._config, tools=schemas, history=history)
             )
-        except BaseException:
-            await connection.aclose()
-            raise
+            opened.push_async_callback(connection.aclose)
+            session = VoiceSession(
+                connection,
+                self._config,
+                tools=self._tools,
+                handlers=self._handlers,
+                history=history,
+                turn_model=turn_model,
+            )
+            opened.pop_all()  # the session closes them from now on
         try:
             await session.start()
             yield session

@@ -47,8 +47,12 @@ class Moonshine:
         self._utterance = ""
 
     @classmethod
-    async def load(cls) -> "Moonshine":
-        """Load the model: about 0.5 s, 200 MB."""
+    async def load(cls, *, max_tokens_per_second: float | None = None) -> "Moonshine":
+        """Load the model: about 0.5 s, 200 MB.
+
+        Args:
+            max_tokens_per_second: of audio; no more words are made of it. Half of the time goes into them.
+        """
         worker = Worker("stt")
         options = {
             "return_audio_data": "false",  # it is ours already
@@ -57,6 +61,8 @@ class Moonshine:
             # the breath before the first word for a word ("You It was the best of times").
             "vad_threshold": "0",
         }
+        if max_tokens_per_second is not None:
+            options["max_tokens_per_second"] = str(max_tokens_per_second)
         model = str(get_model_path("tiny-en"))
         try:
             return cls(worker, await worker.run(lambda: Transcriber(model, ModelArch.TINY, options=options)))

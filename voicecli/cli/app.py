@@ -28,6 +28,8 @@ COMMANDS = {
     "list-providers": ("lists", "Show the providers, and which are set up."),
     "list-models": ("lists", "Show the models of a provider, or of all."),
     "list-voices": ("lists", "Show the voices of a provider, or of all."),
+    "models": ("models", "Download language models and voices for the offline engine."),
+    "cache": ("cache", "Show or clear the files that can be fetched or made again."),
 }
 """Name -> the module it is in, and the first line of its help."""
 
@@ -39,7 +41,7 @@ def load_command(name: str, plugin: "Provider | None" = None) -> Any:
         plugin: a provider that a package brings, whose options a conversation is to have, too.
     """
     function = getattr(import_module(f"voicecli.cli.{COMMANDS[name][0]}"), name.replace("-", "_"))
-    if isinstance(function, typer.Typer):
+    if isinstance(function, typer.Typer):  # it has commands of its own
         return typer.main.get_command(function)
     if "choices" in inspect.signature(function).parameters:
         from voicecli.cli.options import with_conversation_options

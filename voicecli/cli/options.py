@@ -30,6 +30,7 @@ from voicecli.settings.options import Option, make_config, setting_options
 __all__ = [
     "Choices",
     "Devices",
+    "Sleep",
     "chosen_plugin",
     "conversation_parameters",
     "named_by_options",
@@ -58,10 +59,9 @@ class Choices:
     notes: Sequence[str] = ()
 
     def for_recording(self) -> "Choices":
-        """A recording goes in as fast as it is taken, which only turns found here can follow."""
-        if self.vad_given:
-            return self
-        return replace(self, config=replace(self.config, vad_mode=VADMode.CLIENT))
+        """A recording goes in as fast as it is taken, which only turns found here can follow, by their silences."""
+        config = replace(self.config, turn_model="silence")
+        return replace(self, config=config if self.vad_given else replace(config, vad_mode=VADMode.CLIENT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,19 @@ class Devices:
     microphone: str | int | None = None
     speaker: str | int | None = None
     echo: EchoMode = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Sleep between conversations.
+
+    Attributes:
+        wake_word: begins one.
+        after_s: how long neither side speaks before it ends, in seconds.
+    """
+
+    wake_word: str
+    after_s: float
 
 
 def _conversation(
