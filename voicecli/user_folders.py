@@ -1,11 +1,11 @@
-"""The user's folders: of what can be fetched or made again, and of what was downloaded on request."""
+"""The user's folders: of settings, of what can be fetched or made again, and of what was downloaded on request."""
 
 import os
 from pathlib import Path
 
 from voicecli.errors import ConfigurationError
 
-__all__ = ["cache_dir", "models_dir"]
+__all__ = ["cache_dir", "config_dir", "models_dir"]
 
 
 def cache_dir() -> Path:
@@ -17,6 +17,17 @@ def cache_dir() -> Path:
     import platformdirs
 
     return _folder("VOICECLI_CACHE", platformdirs.user_cache_path("voicecli", appauthor=False))
+
+
+def config_dir() -> Path:
+    """The directory of settings and stored keys; the variable VOICECLI_CONFIG names another one.
+
+    Raises:
+        ConfigurationError: the user has no home directory to have it in.
+    """
+    import platformdirs
+
+    return _folder("VOICECLI_CONFIG", platformdirs.user_config_path("voicecli", appauthor=False))
 
 
 def models_dir() -> Path:

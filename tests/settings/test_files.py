@@ -15,8 +15,9 @@ from tests.conftest import ROOT
 from voicecli import ConfigurationError
 from voicecli.settings.edit import change_entries
 from voicecli.settings.file import SettingsFile, settings_path
-from voicecli.settings.folder import config_dir, find_config_dir, read_bytes, write_bytes
+from voicecli.settings.folder import find_config_dir, read_bytes, write_bytes
 from voicecli.settings.keys import has_key, store_key, stored_key
+from voicecli.user_folders import config_dir
 
 OLD = "# mine\nsilence_ms = 500 # half a second\n\n[profiles.work]\nspeed = 1 # slow\n"
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from voicecli.cli.app import command_group, subcommand
 from voicecli.cli.chat import chat
+from voicecli.cli.group import command_group
 from voicecli.cli.layers import check_settings, own_entries, unknown_settings
 from voicecli.cli.lists import JsonOption
 from voicecli.cli.options import conversation_parameters
@@ -30,7 +30,7 @@ from voicecli.terminal.printable import printable
 
 __all__ = ["config"]
 
-config = command_group("config")
+config = command_group("Show and change the settings.")
 
 Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="That of [profiles.NAME].")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="An option of chat, without the dashes in front.")]
@@ -47,7 +47,7 @@ _NEW = """\
 """
 
 
-@subcommand(config, "show")
+@config.command("show")
 def show(
     profile: Profile = None,
     everything: Annotated[bool, typer.Option("--all", help="Also what has its default.")] = False,
@@ -69,7 +69,7 @@ def show(
         typer.echo("Nothing is set. `voice config set NAME VALUE` does it, and `voice setup` asks.", err=True)
 
 
-@subcommand(config, "set")
+@config.command("set")
 def set_(
     name: Name,
     values: Annotated[list[str], typer.Argument(metavar="VALUE...", help="The value; several where it is a list.")],
@@ -82,20 +82,20 @@ def set_(
     typer.echo(f"{entry.name} = {entry.presented(value)}  ({settings_path()}{_in(profile)})", err=True)
 
 
-@subcommand(config, "unset")
+@config.command("unset")
 def unset(name: Name, profile: Profile = None) -> None:
     """Let an option have its default again."""
     if change_entries({spelled(name): None}, profile or ""):
         raise typer.BadParameter(f"{spelled(name)} is not set in {settings_path()}{_in(profile)}", param_hint="NAME")
 
 
-@subcommand(config, "path")
+@config.command("path")
 def path() -> None:
     """Write the path of the settings file, whether or not it is there."""
     typer.echo(str(settings_path()))
 
 
-@subcommand(config, "edit")
+@config.command("edit")
 def edit() -> None:
     """Open the settings file in the editor that VISUAL or EDITOR names, and check it afterwards."""
     file = settings_path()

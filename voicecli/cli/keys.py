@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from voicecli.cli.app import command_group, subcommand
+from voicecli.cli.group import command_group
 from voicecli.cli.lists import JsonOption
 from voicecli.cli.table import show_table
 from voicecli.credentials import checked_key
@@ -20,14 +20,14 @@ from voicecli.settings.keys import keys_path, remove_key, store_key, stored_keys
 
 __all__ = ["ask_for_key", "clean_key", "keys", "told_where"]
 
-keys = command_group("keys")
+keys = command_group("Store and remove keys of providers.")
 
 ProviderName = Annotated[str, typer.Argument(metavar="PROVIDER", help="Whose key: openai, gemini, local ...")]
 _LONGEST = 10_000  # bytes
 _NAMED = re.compile(r"(?:export\s+)?[A-Z][A-Z_]*=")
 
 
-@subcommand(keys, "set", allow_extra_args=True)
+@keys.command("set", context_settings={"allow_extra_args": True})
 def set_(ctx: typer.Context, provider: ProviderName) -> None:
     """Store a key: you are asked for it, or it comes from standard input. One of the environment comes before it."""
     chosen = _provider(provider)
@@ -43,7 +43,7 @@ def set_(ctx: typer.Context, provider: ProviderName) -> None:
         typer.echo(f"The variable {variable} is set, too, and comes first.", err=True)
 
 
-@subcommand(keys, "list")
+@keys.command("list")
 def list_(as_json: JsonOption = False) -> None:
     """Show for which providers there is a key, and where; never the key. That of the environment comes first."""
     stored = stored_keys()
@@ -61,7 +61,7 @@ def list_(as_json: JsonOption = False) -> None:
         typer.echo(f"voice: Others may read {keys_path()}: chmod 600 {keys_path()}", err=True)
 
 
-@subcommand(keys, "remove")
+@keys.command("remove")
 def remove(provider: ProviderName) -> None:
     """Remove a stored key."""
     chosen = _provider(provider)
@@ -73,7 +73,7 @@ def remove(provider: ProviderName) -> None:
         typer.echo(f"The variable {variable} is still set.", err=True)
 
 
-@subcommand(keys, "path")
+@keys.command("path")
 def path(provider: Annotated[str | None, typer.Argument(metavar="[PROVIDER]", help="Whose key.")] = None) -> None:
     """Write the path of the file that tells which keys there are, and holds those that no keyring took."""
     if provider is not None and stored_keys().get(_provider(provider).name) == "keyring":

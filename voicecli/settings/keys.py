@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 from voicecli.errors import ConfigurationError
 from voicecli.settings import keyring_store
-from voicecli.settings.folder import config_dir, exclusively, find_config_dir, read_bytes, write_bytes
+from voicecli.settings.folder import exclusively, find_config_dir, read_bytes, write_bytes
 from voicecli.settings.keyring_store import KeyringError
+from voicecli.user_folders import config_dir
 
 __all__ = [
     "Place",
