@@ -27,6 +27,7 @@ from voicecli.settings.layers import Chosen, chosen_values
 from voicecli.settings.loading import PROVIDER, TAKEN
 from voicecli.settings.options import make_config, setting_options
 from voicecli.terminal.printable import printable
+from voicecli.text import is_valid_text
 
 __all__ = ["config"]
 
@@ -147,8 +148,10 @@ def _entry(name: str) -> Entry:
 def _value(entry: Entry, values: Sequence[str]) -> Any:
     """The value as the file is to hold it; checked as a conversation would."""
     try:
+        if not all(map(is_valid_text, values)) and not entry.is_file:
+            raise typer.BadParameter("this is not UTF-8 text", param_hint="VALUE")
         if entry.several:
-            value: Any = list(values)
+            value: Any = entry.checked(list(values))
         elif len(values) == 1:
             value = entry.read(values[0])
         else:
@@ -164,8 +167,14 @@ def _value(entry: Entry, values: Sequence[str]) -> Any:
         raise typer.BadParameter(
             f"{wrong if colon else error.message} {error.advice}", param_hint=entry.name
         ) from error
-    # Here it is looked for beside the user, in the file beside that.
-    return str(Path(value).absolute()) if entry.is_file and value != "-" else value
+    if not entry.is_file:
+        return value
+    # Here it is looked for where the user is, in the file beside that.
+    return [_absolute(item) for item in value] if isinstance(value, list) else _absolute(value)
+
+
+def _absolute(name: str) -> str:
+    return name if name == "-" else str(Path(name).absolute())
 
 
 def _providers() -> list[Provider]:

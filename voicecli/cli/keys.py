@@ -98,7 +98,8 @@ def clean_key(text: str, provider: Provider) -> str:
     """
     key = _NAMED.sub("", text.strip(), count=1).strip("\"'").removeprefix("Bearer ").strip()
     if not key:
-        raise ConfigurationError("No key was given. Nothing was changed.", advice=provider.setup_advice)
+        where = f"You get one at {provider.key_url}" if provider.key_url else ""
+        raise ConfigurationError("No key was given. Nothing was changed.", advice=where)
     return checked_key(key, provider.title)
 
 
@@ -113,13 +114,10 @@ def told_where(provider: Provider, place: str, why: str) -> str:
 
 def _key_from_input() -> str:
     given = sys.stdin.buffer.read(_LONGEST + 1)
-    try:
-        text = given.decode("utf-8-sig").strip()
-    except UnicodeDecodeError:
-        text = "\n"
-    if len(given) > _LONGEST or len(text.splitlines()) > 1:
+    lines = given.decode("utf-8-sig", errors="replace").strip().splitlines()
+    if len(given) > _LONGEST or len(lines) > 1 or any("\ufffd" in line for line in lines):
         raise ConfigurationError("Standard input is no key. Nothing was changed.", advice="Give one line with the key.")
-    return text
+    return "".join(lines)
 
 
 def _provider(name: str) -> Provider:
