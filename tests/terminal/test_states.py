@@ -246,9 +246,9 @@ def test_awake_it_shows_the_conversation_again() -> None:
         words.append(stage.view.state_words)
     assert words == ["Connecting", "Connecting", "Listening", "Listening", "Asleep"]
     stage.view.end_asked()
-    assert stage.view.state is State.ENDING
+    assert stage.view.state_words == "Ending"
     stage.view.finish()
-    assert stage.view.state is State.ENDED
+    assert stage.view.state_words == "Ended"
     assert stage.view.summary()
 
 
