@@ -2,15 +2,18 @@
 
 import json
 import os
+import re
+import shlex
 import stat
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Voice
+from tests.cli.conftest import ROOT, Voice
 from tests.cli.screen import screen_of
 from tests.loopback.openai_server import KEY, OpenAIServer
 from voicecli.cli import ExitStatus, execute
+from voicecli.config import RealtimeConfig
 
 PROFILE = "[profiles.work]\n"
 
@@ -139,3 +142,15 @@ def test_a_new_user_sets_what_the_next_conversation_takes(voice: Voice, tmp_path
             said = voice("send-text", "Hi", "--json", *options, **server_and_key, **home)
             assert said.code == 0, said.stderr
             assert [line["model"] for line in map(json.loads, said.lines) if "model" in line] == [model]
+
+
+def test_what_the_page_on_settings_shows_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+    (example,) = re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    write(example)
+    monkeypatch.setenv("EDITOR", "true")
+    commands = re.findall(r"^voice (config .*)$", page, re.MULTILINE)
+    assert len(commands) == 6
+    for command in commands:
+        assert execute(shlex.split(command)) == 0, command
+    assert RealtimeConfig.from_settings(provider="openai", profile="work").voice == "cedar"
