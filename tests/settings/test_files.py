@@ -91,6 +91,13 @@ def test_ctrl_c_leaves_nothing_half_written(monkeypatch: pytest.MonkeyPatch, pat
     assert sorted(os.listdir(path.parent)) == [".lock", "config.toml"]
 
 
+def test_what_a_killed_process_left_is_removed(path: Path) -> None:
+    left = path.parent / ".unfinished-1"
+    left.write_text("sk-1")
+    change_entries({"speed": 1.2})
+    assert not left.exists()
+
+
 def test_processes_that_write_at_once_lose_nothing(path: Path) -> None:
     script = "import sys; from voicecli.settings.edit import change_entries; change_entries({sys.argv[1]: 1.0})"
     names = ["speed", "temperature", "vad-threshold", "tool-timeout"]

@@ -16,6 +16,7 @@ from voicecli.credentials import checked_key
 from voicecli.errors import ConfigurationError
 from voicecli.ports import Provider
 from voicecli.providers import all_providers, find_provider
+from voicecli.settings.keyring_store import NO_KEYRING
 from voicecli.settings.keys import keys_path, remove_key, store_key, stored_keys, unsafe_permissions
 
 __all__ = ["ask_for_key", "clean_key", "keys", "told_where"]
@@ -107,8 +108,9 @@ def told_where(provider: Provider, place: str, why: str) -> str:
     """A sentence about where a key is stored."""
     if place == "keyring":
         return f"The key for {provider.title} is stored in the system's keyring."
-    # Without the package nobody has asked for a keyring.
-    reason = f" The system's keyring did not take it: {why}." if why and importlib.util.find_spec("keyring") else ""
+    # Without the package, or on a system without a keyring, nobody expects it there.
+    expected = why not in ("", NO_KEYRING) and importlib.util.find_spec("keyring") is not None
+    reason = f" The system's keyring did not take it: {why}." if expected else ""
     return f"The key for {provider.title} is stored in {keys_path()}, which only you may read.{reason}"
 
 

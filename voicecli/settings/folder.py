@@ -12,6 +12,7 @@ from voicecli.user_folders import config_dir
 __all__ = ["exclusively", "find_config_dir", "read_bytes", "write_bytes"]
 
 _LARGEST = 1_000_000  # bytes; a file of settings has some hundred
+_UNFINISHED = ".unfinished-"
 _LOCK_S = 5.0  # another process writes for some ms
 
 
@@ -61,7 +62,7 @@ def write_bytes(path: Path, content: bytes, *, private: bool = False) -> None:
     try:
         path = path.resolve()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor, name = tempfile.mkstemp(prefix=".unfinished-", dir=path.parent)  # with permissions 0600
+        descriptor, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=path.parent)  # with permissions 0600
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
@@ -102,6 +103,9 @@ def exclusively() -> Iterator[Path]:
     except OSError as error:
         raise _unwritable(folder, error) from error
     try:
+        for leftover in folder.glob(f"{_UNFINISHED}*"):  # of a process that was killed
+            with contextlib.suppress(OSError):
+                leftover.unlink()
         yield folder
     finally:
         lock.release()

@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from voicecli.threads import TooLateError, call_within
 
-__all__ = ["KeyringError", "keep", "look_up", "remove"]
+__all__ = ["NO_KEYRING", "KeyringError", "keep", "look_up", "remove"]
 
+NO_KEYRING = "there is none"
 _SERVICE = "voicecli"
 _LONGEST_S = 2.0
 _T = TypeVar("_T")
@@ -66,4 +67,4 @@ def _asked(call: Callable[[], _T]) -> _T:
         raise
     except Exception as error:  # its backends raise what they like, and might repeat what they were given
         name = type(error).__name__
-        raise KeyringError("there is none" if name == "NoKeyringError" else name) from None
+        raise KeyringError(NO_KEYRING if name == "NoKeyringError" else name) from None
