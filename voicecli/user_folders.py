@@ -1,6 +1,8 @@
 """The user's folders: of settings, of what can be fetched or made again, and of what was downloaded on request."""
 
+import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from voicecli.errors import ConfigurationError
@@ -16,7 +18,7 @@ def cache_dir() -> Path:
     """
     import platformdirs
 
-    return _folder("VOICECLI_CACHE", platformdirs.user_cache_path("voicecli", appauthor=False))
+    return _folder("VOICECLI_CACHE", lambda: platformdirs.user_cache_path("voicecli", appauthor=False))
 
 
 def config_dir() -> Path:
@@ -27,7 +29,7 @@ def config_dir() -> Path:
     """
     import platformdirs
 
-    return _folder("VOICECLI_CONFIG", platformdirs.user_config_path("voicecli", appauthor=False))
+    return _folder("VOICECLI_CONFIG", lambda: platformdirs.user_config_path("voicecli", appauthor=False))
 
 
 def models_dir() -> Path:
@@ -38,18 +40,17 @@ def models_dir() -> Path:
     """
     import platformdirs
 
-    return _folder("VOICECLI_MODELS", platformdirs.user_data_path("voicecli", appauthor=False) / "models")
+    return _folder("VOICECLI_MODELS", lambda: platformdirs.user_data_path("voicecli", appauthor=False) / "models")
 
 
-def _folder(variable: str, usual: Path) -> Path:
+def _folder(variable: str, usual: Callable[[], Path]) -> Path:
     chosen = os.environ.get(variable)
-    try:
-        path = Path(chosen).expanduser().absolute() if chosen else usual
-    except RuntimeError:  # "~" of nobody
-        path = usual
-    if not path.is_absolute():  # "~", where nobody knows whose home that is
+    path = Path()
+    with contextlib.suppress(RuntimeError):  # nobody knows whose home "~" is; earlier platformdirs leave it there
+        path = Path(chosen).expanduser().absolute() if chosen else usual()
+    if not path.is_absolute():
         raise ConfigurationError(
-            f"There is no place for files of voicecli: {variable} is not set, and this user has no home directory.",
+            f"There is no place for files of voicecli: {variable} names none, and this user has no home directory.",
             advice=f"Set HOME, or name a directory in the variable {variable}.",
         )
     return path

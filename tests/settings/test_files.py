@@ -17,7 +17,7 @@ from voicecli.settings.edit import change_entries
 from voicecli.settings.file import SettingsFile, settings_path
 from voicecli.settings.folder import find_config_dir, read_bytes, write_bytes
 from voicecli.settings.keys import has_key, store_key, stored_key
-from voicecli.user_folders import config_dir
+from voicecli.user_folders import cache_dir, config_dir, models_dir
 
 OLD = "# mine\nsilence_ms = 500 # half a second\n\n[profiles.work]\nspeed = 1 # slow\n"
 
@@ -153,13 +153,22 @@ def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     def nobody(_: int) -> NoReturn:
         raise KeyError
 
-    for name in ("VOICECLI_CONFIG", "HOME", "XDG_CONFIG_HOME"):
+    for name in ("CONFIG", "CACHE", "MODELS"):
+        monkeypatch.setenv(f"VOICECLI_{name}", "")
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", nobody)
     assert find_config_dir() is None
     assert SettingsFile.read().tables == {"": {}}
     assert not has_key("openai")
-    for call in (config_dir, settings_path, lambda: change_entries({"speed": 1.2}), lambda: store_key("openai", "k")):
+    for call in (
+        config_dir,
+        cache_dir,
+        models_dir,
+        settings_path,
+        lambda: change_entries({"speed": 1.2}),
+        lambda: store_key("openai", "k"),
+    ):
         with pytest.raises(ConfigurationError, match=r"no home directory\. Set HOME, or name a directory"):
             call()
 
