@@ -16,7 +16,7 @@ from voicecli.audio import EchoMode
 from voicecli.cli.exit import ExitStatus
 from voicecli.cli.layers import Layers, declared_names, own_entries, provider_of_settings
 from voicecli.cli.setting_options import option_parameters, switched_off
-from voicecli.cli.standard_output import keep
+from voicecli.cli.standard_output import expect_json_lines, keep
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.ports import Provider
@@ -145,6 +145,8 @@ def with_conversation_options(
                     values[name] = chosen[name].value
                 else:
                     chosen.pop(name, None)
+            if values.get("as_json"):
+                expect_json_lines()
             for_options = {parameter.name: values.pop(parameter.name) for parameter in made}
             provider = _provider(values.pop("provider"))
             tools = values.pop("tools")
