@@ -111,8 +111,7 @@ def advise(quality: RecordingQuality, echo: ChirpEcho | None) -> list[str]:
         advice.append("The microphone does not hear the loudspeaker: right for headphones; else turn it up.")
     elif echo.gain_db > _LOUD_ECHO_DB:
         advice.append(
-            'The microphone hears the loudspeaker: keep echo cancellation on (pip install "voicecli[aec]"), '
-            "or use headphones."
+            "The microphone hears the loudspeaker: keep echo cancellation on (--echo auto), or use headphones."
         )
     if echo is not None and echo.delay_ms > _LONG_MS:
         advice.append("Sound takes long through these devices: answers will seem slower. Wireless ones often do that.")

@@ -91,7 +91,9 @@ class LiveConversation:
         self.view = ViewModel(push_to_talk=push_to_talk)
         # Where no loudspeaker plays there is no echo.
         mode = devices.echo if sink is None else "off"
-        self._echo: EchoControl = make_echo_control(mode, capabilities.input_rate, capabilities.output_rate)
+        self._echo: EchoControl = make_echo_control(
+            mode, capabilities.input_rate, capabilities.output_rate, auto_gain_control=devices.auto_gain_control
+        )
         self._microphone = Microphone(
             capabilities.input_rate, device=devices.microphone, echo=self._echo, on_notice=self._notice
         )
