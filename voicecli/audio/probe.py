@@ -104,7 +104,9 @@ def advise(quality: RecordingQuality, echo: ChirpEcho | None) -> list[str]:
     if quality.clipped > 0.001:
         advice.append("Your voice is cut off at the top: lower the microphone's level, or move away from it.")
     elif quality.level < _TOO_SOFT_DBFS:
-        advice.append("Your voice is very soft: raise the microphone's level, or move closer.")
+        advice.append(
+            "Your voice is very soft: raise the microphone's level, or move closer; or try --auto-gain-control."
+        )
     elif quality.level - quality.noise_floor < _SPEECH_OVER_NOISE_DB:
         advice.append("Your voice hardly stands out from the noise (did you speak?): try --vad-engine silero.")
     if echo is None:

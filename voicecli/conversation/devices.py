@@ -68,9 +68,7 @@ async def open_devices(
             pausing.add(task)
             task.add_done_callback(pausing.discard)
 
-    control = make_echo_control(
-        echo, session.input_rate, session.output_rate, auto_gain_control=auto_gain_control
-    )
+    control = make_echo_control(echo, session.input_rate, session.output_rate, auto_gain_control=auto_gain_control)
     source = Microphone(session.input_rate, device=microphone, echo=control, on_notice=notice)
     sink = Speaker(
         session.output_rate, device=speaker, echo=control, on_notice=notice, on_sound=lambda: _heard(session)

@@ -52,8 +52,8 @@ class EchoCanceller:
     def __init__(self, sample_rate: int, render_rate: int) -> None:
         # WebRTC takes both streams at one rate.
         rate = processing_rate(sample_rate)
-        self._processing = WebRTCProcessing(rate)
         self._rate = rate
+        self._processing = self._new_processing()
         self._from_render = Resampler(render_rate, rate)
         self._from_capture = Resampler(sample_rate, rate)
         self._to_capture = Resampler(rate, sample_rate)
@@ -101,7 +101,7 @@ class EchoCanceller:
                 if not self._moving_ms:
                     # By itself it would take 1 to 6 s to find the echo, and let it through meanwhile (measured). A new
                     # one takes 0.3 s, and 5 ms to be made.
-                    self._processing = WebRTCProcessing(self._rate)
+                    self._processing = self._new_processing()
                     self._skipped_ms = self._learnable_ms
             for rendered, captured in self._pairs.take():
                 cleaned.append(self._cancel(rendered, captured))
@@ -110,6 +110,9 @@ class EchoCanceller:
 
     def discontinuity(self) -> None:
         self._discontinuity = True
+
+    def _new_processing(self) -> WebRTCProcessing:
+        return WebRTCProcessing(self._rate)
 
     def _cancel(self, rendered: bytes, captured: bytes) -> bytes:
         residual = self._processing.process(rendered, captured)

@@ -55,8 +55,8 @@ class FrameCutter:
 class FaintNoise:
     """Noise at -70 dBFS (10 steps of 16 bits), to stand in for sound that is taken out.
 
-    Digital silence would not do: whatever follows it, webrtcvad takes for a voice (94 times in 6 minutes of residual echo
-    in a hard room, against 11; measured).
+    Digital silence would not do: whatever follows it, webrtcvad takes for a voice (94 times in 6 minutes of residual
+    echo in a hard room, against 11; measured).
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""WebRTC's audio processing: echo cancellation, noise suppression, gain control. Its package is loaded when it is used."""
+"""WebRTC's audio processing: echo cancellation, noise suppression, gain control. Its package is loaded when used."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from voicecli.errors import ConfigurationError
 
 __all__ = ["GainEstimator", "WebRTCProcessing", "processing_rate"]
 
-# WebRTC works at 16, 32 or 48 kHz and resamples 24 kHz by itself. At rates that have no whole number of samples in 10 ms
-# the package cancels worse, or aborts the whole process (seen with 11025 Hz).
+# WebRTC works at 16, 32 or 48 kHz, and its package brings 24 kHz to that. At rates without a whole number of samples in
+# 10 ms it cancels worse, and with gain control it aborts the whole process (seen with 11025 and 22050 Hz).
 _RATES = (16_000, 24_000, 32_000, 48_000)
 _NS_LEVEL = 1  # 12 dB: 18 and 21 dB silence no more echo, and notice an interruption 15 ms later (measured)
 _MAX_GAIN_DB = 20.0
