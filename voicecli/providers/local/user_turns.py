@@ -32,6 +32,7 @@ from voicecli.providers.local.turn_detection import (
     TurnResumed,
 )
 from voicecli.providers.local.turn_model import Pause
+from voicecli.providers.local.words import without_ending
 from voicecli.threads import Worker
 
 __all__ = ["UserTurns"]
@@ -268,6 +269,8 @@ class UserTurns:
             if heard and heard != text:
                 text = heard
                 self._emit(TranscriptUpdate("user", turn.item_id, text, final=False))
+                if self._answered and turn.speculative is None:
+                    await self._replies.read_ahead(without_ending(text), turn.item_id)
 
     def _emit(self, event: Event) -> None:
         self._events.put([event])
