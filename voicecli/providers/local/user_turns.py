@@ -239,7 +239,8 @@ class UserTurns:
     def _finish_turn(self, turn: _UserTurn, change: EndOfTurn, input_id: str, *, cancelled: bool) -> None:
         self._turn, turn.is_open, self._ended = None, False, True
         if self._automatic:
-            self._emit(SpeechStopped(turn.item_id))
+            varies = self._realtime and self._pauses is not None
+            self._emit(SpeechStopped(turn.item_id, silence_ms=change.silence_ms if varies else None))
         if turn.speculative is not None and (cancelled or not self._replies.is_current(turn.speculative)):
             _discard_speculative(turn)
         reply = turn.speculative
