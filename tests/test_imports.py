@@ -101,7 +101,7 @@ def test_the_list_of_commands_says_what_each_says_itself() -> None:
 
 VOCABULARY = {
     *("_version", "commands", "config", "credentials", "errors", "events", "pcm16", "ports", "pricing"),
-    *("setting_fields", "telemetry", "text", "threads", "tools", "transcript"),
+    *("setting_fields", "telemetry", "text", "text_files", "threads", "tools", "transcript"),
 }
 """Modules at the top of the package that import nothing but each other. (`__init__` loads names when they are used.)"""
 
@@ -132,7 +132,8 @@ AT_HOME = {
     "sounddevice": {"audio.devices.portaudio"},
     "soundfile": {"audio.files.decoders"},
     "typer": {
-        *("cli", "cli.app", "cli.chat", "cli.devices", "cli.lists", "cli.options", "cli.setting_options", "cli.table"),
+        *("cli", "cli.app", "cli.chat", "cli.destinations", "cli.devices", "cli.inputs", "cli.lists", "cli.options"),
+        *("cli.setting_options", "cli.table"),
     },
     "websockets": {f"connection.{name}" for name in ("dial", "line", "liveness", "sender", "socket")},
 }

@@ -389,9 +389,9 @@ class TestWriting:
         source = WavSource(path)
         for target in (path, link):
             with pytest.raises(AudioFormatError, match="is the input"):
-                WavSink(target, RATE, source=source)
+                WavSink(target, RATE, sources=[source])
         assert path.read_bytes() == wav(PCM)
-        await WavSink(tmp_path / "reply.wav", RATE, source=source).aclose()
+        await WavSink(tmp_path / "reply.wav", RATE, sources=[source]).aclose()
         await source.aclose()
 
     async def test_a_named_pipe_gets_a_header_of_unknown_length(self, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.ports import Provider
 from voicecli.providers import PROVIDERS, choose_provider, find_provider, is_built_in
 from voicecli.providers.plugins import load_plugin
+from voicecli.text_files import read_text_file
 
 __all__ = ["Choices", "Devices", "chosen_plugin", "named_by_options", "with_conversation_options"]
 
@@ -72,6 +73,9 @@ def _conversation(
             "that is set up without it.",
         ),
     ] = None,
+    system_file: Annotated[
+        Path | None, typer.Option(help="The file that holds the system prompt.", metavar="FILE")
+    ] = None,
     tools: Annotated[
         Path | None, typer.Option(help="Offer this Python file's public functions to the model.", metavar="FILE.py")
     ] = None,
@@ -107,6 +111,8 @@ def with_conversation_options(
         with named_by_options(ctx, options):
             given = frozenset(name for name in ctx.params if _source(ctx, name) == "COMMANDLINE")
             for_options = {parameter.name: values.pop(parameter.name) for parameter in made}
+            if (file := values.pop("system_file")) is not None:
+                for_options["system"] = _system_prompt(file, "system" in given)
             provider = _provider(values.pop("provider"))
             choices = Choices(
                 provider,
@@ -199,6 +205,17 @@ def _option_names(parameters: Mapping[str, inspect.Parameter]) -> set[str]:
         for name in getattr(option, "param_decls", None) or ()
     }
     return {*parameters, *declared, "help"}
+
+
+def _system_prompt(file: Path, text_given: bool) -> str:
+    """The text of --system-file, as --system would take it."""
+    if text_given:
+        raise typer.BadParameter("give either this or --system", param_hint="--system-file")
+    try:
+        text = read_text_file(str(file))
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error), param_hint="--system-file") from error
+    return f"@{text}" if text.startswith("@") else text
 
 
 def _provider(name: str | None) -> Provider:

@@ -75,6 +75,7 @@ class Option:
         written = _written(self.name)
         option = typer.Option(
             f"{written}/--no-{written[2:]}" if self._switches_both_ways() else written,
+            *([f"-{described.short}"] if described.short else []),
             help=self._help(),
             metavar=described.metavar,
             show_default=self._shown_default(),
