@@ -140,8 +140,7 @@ class PlainLines:
                     _write(self._words, "\n".join(map(printable, said.splitlines())))
             case _ if line := self._line(event):
                 after_ctrl_c = isinstance(event, SessionEnded) and sys.stderr.isatty()  # most often ^C stands there
-                with contextlib.suppress(OSError):  # what nobody can read keeps nothing else from going on
-                    _write(None, "\n" * after_ctrl_c + printable(line))
+                _write(None, "\n" * after_ctrl_c + printable(line))
 
     def _said(self, update: TranscriptUpdate) -> str:
         """What somebody said; of words that come after the others only those."""
@@ -180,9 +179,13 @@ class PlainLines:
 
 
 def _write(stream: TextIO | None, text: str) -> None:
-    stream = stream or sys.stderr  # it moves while a device is open
-    stream.write(f"{text}\n")
-    stream.flush()
+    if stream is not None:
+        stream.write(f"{text}\n")
+        stream.flush()
+        return
+    with contextlib.suppress(OSError):  # what nobody can read there keeps nothing else from going on
+        sys.stderr.write(f"{text}\n")  # it moves while a device is open
+        sys.stderr.flush()
 
 
 def _error(error: RealtimeError) -> dict[str, str]:

@@ -138,12 +138,13 @@ def _open(name: str) -> Input:
         if head and not is_sound(head):
             head += read_fully(stream.read, LONGEST_TEXT + 1 - len(head))
             if looks_like_text(head):
+                stream.close()
                 return _words(head, shown)
         if stream.seekable():
             stream.seek(0)
     except OSError as error:
         raise unusable("read", shown, error) from error
-    return WavSource("-" if name == "-" else stream, head=head)
+    return WavSource("-" if name == "-" else stream, head=head, closes=name != "-")
 
 
 def _open_file(name: str) -> Input:

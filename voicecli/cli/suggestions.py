@@ -70,9 +70,7 @@ def option_hint(option: str, known: Collection[str]) -> str:
         known: the command's options.
     """
     if option in _KEYS:
-        return (
-            "A key is no option, as others can see it there: `voice list-providers` tells which variable it goes into."
-        )
+        return "A key is no option, as others can see those: it comes from the environment."
     near = _meant(option, _OPTIONS, known) or next(iter(difflib.get_close_matches(option, known, 1, 0.75)), "")
     return f"Did you mean {near}?" if near else ""
 
@@ -83,8 +81,12 @@ def misplaced_option_hint(option: str, known: Mapping[str, Collection[str]]) -> 
     Args:
         known: the options of each command that has it.
     """
-    having = [command for command, options in known.items() if option in options]
-    return f"It goes with this command: voice {having[0]} {option}" if having else ""
+    meant = {
+        command: option if option in options else _meant(option, _OPTIONS, options)
+        for command, options in known.items()
+    }
+    having = [(command, name) for command, name in meant.items() if name]
+    return f"It goes with this command: voice {' '.join(having[0])}" if having else ""
 
 
 def command_hint(word: str, commands: Collection[str]) -> str:

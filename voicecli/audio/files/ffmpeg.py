@@ -29,7 +29,6 @@ _CONTAINERS = (
     "wav,webm,wv"
 )
 """Names of ffmpeg's demuxers, besides whose it opens nothing."""
-_STALLED_S = 30.0  # without a byte: it decodes hundreds of times faster than sound passes
 _ENDING_S = 5.0  # for a process whose output has ended
 _LONGEST_REASON = 200  # characters
 
@@ -62,14 +61,24 @@ class FfmpegDecoder:
         stream: can seek; used where there is no path.
         name: of the stream, for people.
         path: of the file.
+        stalled_s: how long it may give nothing, in seconds, before it is ended.
 
     Raises:
         AudioFormatError: there is no sound in it that ffmpeg knows.
         OSError: the program cannot be started, or there is no room for a copy of the stream.
     """
 
-    def __init__(self, program: str, stream: "FileIO | BinaryIO", name: str, path: str | None) -> None:
+    def __init__(
+        self,
+        program: str,
+        stream: "FileIO | BinaryIO",
+        name: str,
+        path: str | None,
+        *,
+        stalled_s: float = 30.0,  # it decodes hundreds of times faster than sound passes
+    ) -> None:
         self._name = name
+        self._stalled_s = stalled_s
         self._closing = contextlib.ExitStack()
         self._over = threading.Event()
         self._reads = 0
@@ -143,7 +152,7 @@ class FfmpegDecoder:
     def _watch(self) -> None:
         """End a program that gives nothing, so that whoever reads gets on."""
         before = -1
-        while not self._over.wait(_STALLED_S):
+        while not self._over.wait(self._stalled_s):
             if self._reading and self._reads == before:
                 self._process.kill()
             before = self._reads

@@ -33,6 +33,7 @@ class WavSource:
         source: a path, "-" for standard input, or a binary stream, which is left open.
         raw_rate: the input is PCM16 little-endian mono without header, at this rate in Hz.
         head: what has been read of a pipe already: all of it, or its first 12 bytes.
+        closes: whether a stream is closed with the source.
 
     Raises:
         AudioFormatError: it cannot be read. A file says so at once, a pipe when it is opened or iterated.
@@ -45,13 +46,19 @@ class WavSource:
     """
 
     def __init__(
-        self, source: "str | os.PathLike[str] | BinaryIO", *, raw_rate: int | None = None, head: bytes = b""
+        self,
+        source: "str | os.PathLike[str] | BinaryIO",
+        *,
+        raw_rate: int | None = None,
+        head: bytes = b"",
+        closes: bool = False,
     ) -> None:
         if raw_rate is not None:
             check_rates(raw_rate)
         self.on_notice: Callable[[str, str], None] = lambda code, message: _log.warning("%s", message)
         self._raw_rate = raw_rate
         self._head = head
+        self._closes = source if closes and not isinstance(source, str | os.PathLike) else None
         self._path: str | None = None
         self._stream: FileIO | BinaryIO | None = None
         self._owned: FileIO | None = None  # to be closed with the source
@@ -177,6 +184,8 @@ class WavSource:
             self._decoder.close()
         if self._owned is not None:
             self._owned.close()
+        if self._closes is not None:
+            self._closes.close()
 
 
 def _descriptor(stream: BinaryIO) -> int | None:
