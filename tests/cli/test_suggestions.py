@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["chat", "--mic", "1"], "Did you mean --input-device?"),
         (["send-text", "Hi", "--mic", "1"], "voice chat --input-device"),
         (["chat", "--modle", "x"], "Did you mean --model?"),
-        (["chat", "--api-key", "sk-1"], "comes from the environment"),
+        (["chat", "--api-key", "sk-1"], "`voice keys set` stores it"),
         (["send-text", "-i", "q1.wav"], "voice chat -i"),
         (["chat", "q1.wav"], "voice chat -i q1.wav"),
         (["chat", "Hello", "there"], 'voice send-text "Hello there"'),

@@ -130,7 +130,7 @@ async def test_several_sources_follow_each_other_when_the_reply_has_been_heard(s
     sink = Slow()
     connection = ScriptedConnection([reply(f"Answer {n}.", response_id=f"r{n}", audio=bytes([n, 0])) for n in range(3)])
     config = RealtimeConfig(vad_mode=VADMode.CLIENT)
-    sources = [ListSource(chunks(speech)), "And in writing?", ListSource(chunks(speech))]
+    sources: list[ListSource | str] = [ListSource(chunks(speech)), "And in writing?", ListSource(chunks(speech))]
     async with RealtimeVoice(scripted_provider(connection=connection), config=config).connect() as session:
         await converse(session, iter(sources), sink)
     turns = [type(command) for command in connection.commands if not isinstance(command, AppendAudio)]

@@ -1,9 +1,9 @@
 """An event loop whose clock jumps over waiting: backoff and timeouts take no real time, sockets are real.
 
-Hardly anything but the timers moves the clock: however busy the machine is, work takes no time. When nothing is ready for 2 ms,
-both ends of every loopback connection are waiting for the clock (the kernel delivers on loopback at once, and both ends
-live in this loop), so the clock goes on to the next timer; at once where nobody else can wake the loop, since it has no
-socket and no thread has been started.
+Hardly anything but the timers moves the clock: however busy the machine is, work takes no time. When nothing is ready
+for 2 ms, both ends of every loopback connection are waiting for the clock (the kernel delivers on loopback at once, and
+both ends live in this loop), so the clock goes on to the next timer; at once where nobody else can wake the loop, since
+it has no socket and no thread has been started.
 """
 
 import asyncio

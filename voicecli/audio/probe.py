@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voicecli.audio.pcm import SILENCE_DBFS, float32_to_pcm16, level
+from voicecli.install import install_command
 from voicecli.pcm16 import PcmFormat
 
 __all__ = ["ChirpEcho", "RecordingQuality", "advise", "chirp", "find_chirp", "measure_recording"]
@@ -111,7 +112,7 @@ def advise(quality: RecordingQuality, echo: ChirpEcho | None) -> list[str]:
         advice.append("The microphone does not hear the loudspeaker: right for headphones; else turn it up.")
     elif echo.gain_db > _LOUD_ECHO_DB:
         advice.append(
-            'The microphone hears the loudspeaker: keep echo cancellation on (pip install "voicecli[aec]"), '
+            f"The microphone hears the loudspeaker: keep echo cancellation on ({install_command('aec')}), "
             "or use headphones."
         )
     if echo is not None and echo.delay_ms > _LONG_MS:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from voicecli.audio import EchoMode
-from voicecli.cli.options import Choices, Devices
+from voicecli.cli.options import Choices, Devices, Sleep
 from voicecli.cli.standard_output import own_stdout
 from voicecli.errors import ConfigurationError
 
@@ -60,6 +60,25 @@ def chat(
             rich_help_panel=_DEVICES,
         ),
     ] = "auto",
+    wake: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORD",
+            help="Begin asleep, with nothing connected, until this is said: any word (with voicecli[local]), or alexa, "
+            "hey_jarvis, hey_mycroft, okay_nabu (with voicecli[wake]).",
+            rich_help_panel=_DEVICES,
+        ),
+    ] = None,
+    sleep_after: Annotated[
+        float,
+        typer.Option(
+            min=5,
+            max=86_400,
+            metavar="SECONDS",
+            help="With --wake: fall asleep again when nobody has spoken for so long.",
+            rich_help_panel=_DEVICES,
+        ),
+    ] = 60,
 ) -> None:
     """Talk with a model, out loud or through files.
 
@@ -71,10 +90,12 @@ def chat(
     text_only = choices.config.output == "text"
     to_terminal = own_stdout().isatty()
     speaker = _device(output_device)
-    if not input_ and sys.stdin.isatty():
+    live = not input_ and sys.stdin.isatty()
+    sleep = _sleep(wake, sleep_after, live=live)
+    if live:
         output = sound_destination(True, to_terminal, output, as_json=as_json, text_only=text_only)
         devices = Devices(_device(input_device), speaker, echo)
-        run_live(choices, devices, output, as_json=as_json, quiet=quiet)
+        run_live(choices, devices, output, as_json=as_json, quiet=quiet, sleep=sleep)
         return
     from voicecli.cli.inputs import open_inputs
 
@@ -99,7 +120,7 @@ def send_text(
     text: Annotated[
         str | None,
         typer.Argument(
-            help="What to say: words, @FILE, or - for standard input, which is joined to words.", metavar="TEXT"
+            metavar="TEXT", help="What to say, or @FILE. What standard input holds is added to it, or said alone."
         ),
     ] = None,
     *,
@@ -110,7 +131,7 @@ def send_text(
     play: Play = None,
     output_device: OutputDevice = None,
 ) -> None:
-    """Say something in writing; the answer comes as text, and is heard where somebody listens.
+    """Say something in writing; the answer comes as text, and is played in a terminal.
 
     Pipes serve, too: cat notes.txt | voice send-text "Summarise this:"
     """
@@ -128,6 +149,24 @@ def send_text(
         play=play,
     )
     run_conversation(choices, [written_text(text)], destinations, _device(output_device))
+
+
+def _sleep(wake_word: str | None, after_s: float, *, live: bool) -> Sleep | None:
+    """The sleep between conversations, as told.
+
+    Raises:
+        ConfigurationError: there is none in a recording, or this word cannot be listened for.
+    """
+    if wake_word is None:
+        return None
+    if not live:
+        raise ConfigurationError(
+            "wake: a recording, or a pipe, needs no wake word.",
+            advice=f"Run `voice chat --wake {wake_word}` in a terminal, or leave out --wake.",
+        )
+    from voicecli.audio.wake.wake_word import check_wake_word
+
+    return Sleep(str(check_wake_word(wake_word)), after_s)
 
 
 def _device(name: str | None) -> str | int | None:

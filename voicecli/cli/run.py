@@ -13,7 +13,7 @@ from voicecli.cli.destinations import Destinations
 from voicecli.cli.event_lines import JsonLines, PlainLines
 from voicecli.cli.inputs import Input
 from voicecli.cli.lasting_lines import LastingLines
-from voicecli.cli.options import Choices, Devices
+from voicecli.cli.options import Choices, Devices, Sleep
 from voicecli.cli.outcome import Outcome
 from voicecli.cli.prepare import prepare
 from voicecli.cli.reply_sound import ReplySound
@@ -67,11 +67,14 @@ def run_conversation(
         raise failure
 
 
-def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json: bool, quiet: bool) -> None:
+def run_live(
+    choices: Choices, devices: Devices, output: str | None, *, as_json: bool, quiet: bool, sleep: Sleep | None = None
+) -> None:
     """Hold a live conversation and return when it is over.
 
     Args:
         output: where the reply's sound goes instead of the loudspeaker, "-" for standard output; or None.
+        sleep: has it begin asleep, and sleep between conversations.
 
     Raises:
         RealtimeError: a device cannot be used, or as `run_conversation` does; or nobody could end a turn.
@@ -98,7 +101,7 @@ def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json:
     if output is not None:
         sound = ReplySound(capabilities.output_rate)
         sound.add(WavSink(output, capabilities.output_rate, stdout=own_descriptor()))
-    interrupted = asyncio.run(talk(voice, capabilities, devices, lines, sink=sound))
+    interrupted = asyncio.run(talk(voice, capabilities, devices, lines, sink=sound, sleep=sleep))
     if sound is not None and sound.failure is not None:
         raise sound.failure
     if interrupted:

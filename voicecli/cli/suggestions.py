@@ -51,7 +51,11 @@ _COMMANDS = {
     "send-text": "ask say prompt text send write query question tell message complete",
     "list-devices": "devices device microphones speakers audio-devices list",
     "list-providers": "providers provider backends",
-    "list-models": "models model",
+    "list-models": "model",
+    "models": "pull download gguf",
+    "setup": "init configure wizard onboard install",
+    "keys": "key auth login credentials",
+    "config": "settings preferences configuration",
     "list-voices": "voices",
     "test-audio": "test doctor check diagnose mic-test",
     "--version": "version",
@@ -70,7 +74,7 @@ def option_hint(option: str, known: Collection[str]) -> str:
         known: the command's options.
     """
     if option in _KEYS:
-        return "A key is no option, as others can see those: it comes from the environment."
+        return "A key is no option, as others can see those: `voice keys set` stores it."
     near = _meant(option, _OPTIONS, known) or next(iter(difflib.get_close_matches(option, known, 1, 0.75)), "")
     return f"Did you mean {near}?" if near else ""
 

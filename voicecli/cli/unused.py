@@ -27,9 +27,11 @@ def unused_options(
         reasons |= _of_turns(choices)
     if choices.config.output == "text" and "output" not in choices.provider.lacks(choices.config):
         reasons |= dict.fromkeys(("output", "play"), "with --text-only")
+    if "wake" not in choices.given:
+        reasons["sleep_after"] = "without --wake"
     if choices.tools is None:
         reasons["tool_timeout"] = "without --tools"
-    return [
+    return [*choices.notes] + [
         f"{_option(choices, name)} has no effect {reason}." for name, reason in reasons.items() if name in choices.given
     ]
 
@@ -64,7 +66,7 @@ def _of_devices(*, spoken: bool, live: bool, destinations: Destinations) -> dict
         if destinations.sound is not None:  # then no loudspeaker plays, which could be heard by the microphone
             reasons |= dict.fromkeys(("output_device", "echo"), "where the sound does not go to a loudspeaker")
         return reasons
-    reasons = dict.fromkeys(("input_device", "echo"), "with a recording" if spoken else "with text")
+    reasons = dict.fromkeys(("input_device", "echo", "turn_model"), "with a recording" if spoken else "with text")
     if not destinations.aloud:
         reasons["output_device"] = "where the answer is not played"
     return reasons

@@ -13,6 +13,8 @@ def key_hints(view: ViewModel) -> list[tuple[str, str]]:
     if view.editor is not None:
         return [("enter", "send"), ("esc", "cancel")]
     hints = [("y", "allow"), ("n", "refuse")] if view.approvals else []
+    if view.asleep and not view.push_to_talk:
+        hints.append(("space", "wake"))
     if view.push_to_talk:
         hints.append(("space", "send" if view.talking else "talk"))
     hints.append(("m", "unmute" if view.microphone_muted else "mute"))
@@ -29,6 +31,8 @@ def key_help(view: ViewModel) -> str:
     lines = ["y  allow what is asked\nn  refuse it"] if view.approvals else []
     if view.push_to_talk:
         lines.append("space  talk: tap to begin and tap to send, or hold; unmutes the microphone")
+    if view.wake_word:
+        lines.append("space or Enter  wake it; it also wakes for a line you type")
     lines.append("m  mute the microphone")
     if view.has_speaker:
         lines.append("s  mute the speaker")

@@ -38,6 +38,8 @@ def _top_line(view: ViewModel, width: int, glyphs: Glyphs) -> Text:
         return _typed_line(view.editor, width, glyphs)
     if view.approvals:
         return Text(_question(view.approvals[0], width, glyphs), style="bold yellow")
+    if view.asleep:
+        return Text(head(_how_to_wake(view), width, glyphs), style="dim")
     if tools := view.running_tools:
         run, seconds = tools[-1], f" {view.clock() - tools[-1].since:.0f} s"
         call = head(call_words(run.name, run.arguments), max(width - len(seconds), 1), glyphs)
@@ -46,6 +48,11 @@ def _top_line(view: ViewModel, width: int, glyphs: Glyphs) -> Text:
         label = f"{SPEAKERS[partial.role][0]}: " if width >= _NARROW else ""
         return Text(label + tail(printable(partial.text.strip()), width - len(label), glyphs), style="dim")
     return Text("")
+
+
+def _how_to_wake(view: ViewModel) -> str:
+    key = f"press Space to {'talk' if view.push_to_talk else 'wake it'}"
+    return f"The microphone is muted: {key}" if view.microphone_muted else f'Say "{view.wake_word}", or {key}'
 
 
 def _question(request: ApprovalRequest, width: int, glyphs: Glyphs) -> str:

@@ -47,6 +47,13 @@ class Scrollback:
         entry = self._slots.setdefault(key, _Slot(Utterance(role))).entry
         return entry if isinstance(entry, Utterance) else None
 
+    def forget_names(self) -> None:
+        """Another session begins, which may name its utterances as the one before did."""
+        self._printed.clear()
+        slots = list(self._slots.values())
+        self._slots = {("", str(self._added + number)): slot for number, slot in enumerate(slots, 1)}
+        self._added += len(slots)
+
     def reserve_user(self) -> None:
         """Keep a place for words of the user's that were said and are still to come, unless some are open.
 

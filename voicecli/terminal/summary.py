@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from voicecli.events import (
+    Awake,
     Event,
     Reconnecting,
     ResponseDone,
@@ -62,6 +63,8 @@ class ConversationSummary:
                 self.reconnects += 1
             case SessionEnded():
                 self.finish()
+            case Awake():
+                self._responding = self._awaits_tools = self._answered = self._finished = False
 
     def turn_ended(self) -> None:
         """The user has finished; latencies from now on are those of another turn."""

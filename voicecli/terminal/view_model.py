@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from voicecli.events import (
     ApprovalRequest,
+    Asleep,
     AssistantState,
+    Awake,
     Event,
     Reconnecting,
     ResponseDone,
@@ -43,6 +45,8 @@ class State(enum.Enum):
     ASKING = "Asking"
     """Until the user has answered an ApprovalRequest."""
     MUTED = "Muted"
+    ASLEEP = "Asleep"
+    """Nothing is connected until the wake word is said, or a key pressed."""
     RECONNECTING = "Reconnecting"
     ENDING = "Ending"
     ENDED = "Ended"
@@ -75,6 +79,7 @@ class ViewModel:
 
     Args:
         push_to_talk: whether a key opens and ends the user's turns (VADMode.NONE).
+        wake_word: what begins a conversation, between which it sleeps; "" for one conversation, begun at once.
         clock: tells the time in seconds, monotonic.
 
     Attributes:
@@ -83,10 +88,14 @@ class ViewModel:
         talking: whether the talk key holds the user's turn open.
         editor: the line being typed, or None.
         approvals: tools of the provider's that wait for the user's leave, oldest first.
+        asleep: whether the wake word is listened for, and nothing is connected.
     """
 
-    def __init__(self, *, push_to_talk: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, push_to_talk: bool = False, wake_word: str = "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.push_to_talk = push_to_talk
+        self.wake_word = wake_word
         self.clock = clock
         self.audio = AudioStatus()
         self.microphone_muted = False
@@ -94,6 +103,7 @@ class ViewModel:
         self.talking = False
         self.editor: LineEditor | None = None
         self.approvals: list[ApprovalRequest] = []
+        self.asleep = False
         self._log = ConversationLog()
         self._summary = ConversationSummary(clock)
         self._user: UserState = "silent"
@@ -129,8 +139,13 @@ class ViewModel:
                 if self._attempt:
                     self._log.remark("note", "Connected again.", now)
                 self._started, self._attempt = True, 0
-            case SessionEnded():
+            case SessionEnded() if not self.wake_word:
                 self.finish()
+            case Asleep():
+                self._fall_asleep()
+            case Awake():
+                self.asleep, self._assistant = False, "connecting"
+                self._log.go_on()
 
     def set_talking(self, talking: bool) -> None:
         """The talk key opened or ended the user's turn."""
@@ -191,6 +206,8 @@ class ViewModel:
         assistant = self._assistant
         if self._ended or self._ending:
             return State.ENDED if self._ended else State.ENDING
+        if self.asleep:
+            return State.ASLEEP
         if assistant in {"connecting", "reconnecting"}:
             return State.CONNECTING if assistant == "connecting" else State.RECONNECTING
         if (self.talking or self._user == "speaking") and not self.microphone_muted:
@@ -255,6 +272,11 @@ class ViewModel:
                 self.approvals.clear()
                 self._log.remark("note", "What was asked cannot be answered any more.", now)
         self._attempt = event.attempt
+
+    def _fall_asleep(self) -> None:
+        self.asleep, self._user, self._thinking_since, self._attempt = True, "silent", None, 0
+        self._log.finish(playing=self.audio.playing)
+        self.approvals.clear()
 
     def _restart_thinking(self) -> None:
         if self._thinking_since is not None:

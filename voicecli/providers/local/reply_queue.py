@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from voicecli.audio.speech_to_text import SpeechToText
 from voicecli.commands import CancelResponse, SendText, ToolResult
 from voicecli.connection.event_queue import EventQueue
 from voicecli.errors import RealtimeError
@@ -17,19 +18,22 @@ from voicecli.events import (
     AudioChunk,
     ErrorOccurred,
     Event,
+    Notice,
     ResponseDone,
     ToolCallCancelled,
     ToolCallRequest,
     TranscriptUpdate,
 )
+from voicecli.pcm16 import PcmFormat
 from voicecli.providers.local.awaited_words import AwaitedWords
 from voicecli.providers.local.chat_model import ChatModel, Message
+from voicecli.providers.local.heard_reply import HeardReply
 from voicecli.providers.local.memory import Memory
 from voicecli.providers.local.reply import LocalReply, no_speech
 from voicecli.providers.local.speech_output import Outcome, utter
 from voicecli.providers.local.spoken_replies import Spoken, SpokenReplies
-from voicecli.providers.local.stt import SpeechToText
 from voicecli.providers.local.tts import TextToSpeech
+from voicecli.providers.local.turn_model import Pause
 from voicecli.tools import ToolSchema
 
 __all__ = ["ReplyQueue", "StartTask"]
@@ -53,6 +57,9 @@ class ReplyQueue:
         events: takes what happens.
         start_task: starts the task of a reply.
         new_id: makes an id of that kind.
+
+    Attributes:
+        heard: what the user hears of the replies.
     """
 
     def __init__(
@@ -83,6 +90,7 @@ class ReplyQueue:
         self._new_id = new_id
         self._queue: list[LocalReply] = []  # oldest first
         self._spoken = SpokenReplies()
+        self.heard = HeardReply(asyncio.get_running_loop().time)
         self._pending_calls: list[str] = []  # calls of tools without a result
         self._tool_inputs: list[str] = []  # inputs: the results that are not answered yet
 
@@ -146,6 +154,7 @@ class ReplyQueue:
 
     def cancel(self, command: CancelResponse) -> None:
         """Stop the reply that is named, and remember of each reply what was heard."""
+        self.heard.stop()
         heard = self._spoken.heard(command)
         named = [reply for reply in self._queue if reply.started and reply.response_id == command.response_id]
         stopped = self._stop(named, heard) if command.scope == "reply" else []
@@ -184,7 +193,12 @@ class ReplyQueue:
             reply.text = await self._hearing.transcribe(reply.audio) if reply.audio else ""
             reply.audio = None
             if not reply.text:
+                if reply.on_words is not None:
+                    await reply.on_words(Pause("", ()))
                 reply.output.do(partial(self._drop_speechless, reply))
+                return
+            if reply.is_backchannel is not None and reply.is_backchannel(reply.text):
+                await self._note_backchannel(reply)
                 return
             # By its words whoever plays the last reply knows that it is interrupted, and says how much of it was heard.
             # The model must know, too.
@@ -198,6 +212,8 @@ class ReplyQueue:
         user = Message("user", reply.text, reply.user_item) if reply.text else None
         messages = self._memory.messages(then=user)
         reply.memory_version = self._memory.version
+        if reply.on_words is not None:
+            await reply.on_words(Pause(reply.text, messages))
         if user is not None:
             reply.output.do(partial(self._remember_user, user))
         if not reply.wanted:
@@ -210,8 +226,25 @@ class ReplyQueue:
         )
         reply.output.do(partial(self._complete, reply, outcome))
 
+    async def _note_backchannel(self, reply: LocalReply) -> None:
+        """Remember a sign of listening, behind the reply during which it was given, which goes on."""
+        reply.output.do(partial(self._tell_backchannel, reply))
+        if reply.previous is not None:
+            await asyncio.wait([reply.previous])
+        reply.output.do(partial(self._memory.add, Message("user", reply.text, reply.user_item)))
+
+    def _tell_backchannel(self, reply: LocalReply) -> None:
+        self._queue.remove(reply)
+        self.heard.resume()
+        self._emit(
+            Notice("backchannel", "Taken for a sign of listening, and not answered.", "".join(reply.answers[:1]))
+        )
+        self._words.set_known(reply.user_item)
+        self._emit(TranscriptUpdate("user", reply.user_item, reply.text, final=True))
+
     def _drop_speechless(self, reply: LocalReply) -> None:
         self._queue.remove(reply)
+        self.heard.resume()
         self._emit(no_speech(*reply.answers[:1]))
         self._words.set_known(reply.user_item)
 
@@ -260,7 +293,9 @@ class ReplyQueue:
 
     def _say(self, reply: LocalReply, text: str, audio: bytes) -> None:
         reply.spoken.add(text, audio)
-        self._emit(TranscriptUpdate("assistant", reply.item_id, reply.spoken.text, final=False))
+        if text:
+            self._emit(TranscriptUpdate("assistant", reply.item_id, reply.spoken.text, final=False))
+        self.heard.add(reply.spoken.text, PcmFormat(self._output_rate).duration_ms(len(audio)))
         if audio:
             self._emit(AudioChunk(audio, reply.response_id, reply.item_id))
 
