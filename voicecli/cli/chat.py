@@ -79,6 +79,14 @@ def chat(
             rich_help_panel=_DEVICES,
         ),
     ] = 60,
+    auto_gain_control: Annotated[
+        bool,
+        typer.Option(
+            "--auto-gain-control",
+            help="Make a very soft voice louder, by up to 20 dB, while nothing is played.",
+            rich_help_panel=_DEVICES,
+        ),
+    ] = False,
 ) -> None:
     """Talk with a model, out loud or through files.
 
@@ -94,7 +102,7 @@ def chat(
     sleep = _sleep(wake, sleep_after, live=live)
     if live:
         output = sound_destination(True, to_terminal, output, as_json=as_json, text_only=text_only)
-        devices = Devices(_device(input_device), speaker, echo)
+        devices = Devices(_device(input_device), speaker, echo, auto_gain_control)
         run_live(choices, devices, output, as_json=as_json, quiet=quiet, sleep=sleep)
         return
     from voicecli.cli.inputs import open_inputs

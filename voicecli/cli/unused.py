@@ -66,7 +66,9 @@ def _of_devices(*, spoken: bool, live: bool, destinations: Destinations) -> dict
         if destinations.sound is not None:  # then no loudspeaker plays, which could be heard by the microphone
             reasons |= dict.fromkeys(("output_device", "echo"), "where the sound does not go to a loudspeaker")
         return reasons
-    reasons = dict.fromkeys(("input_device", "echo", "turn_model"), "with a recording" if spoken else "with text")
+    reasons = dict.fromkeys(
+        ("input_device", "echo", "auto_gain_control", "turn_model"), "with a recording" if spoken else "with text"
+    )
     if not destinations.aloud:
         reasons["output_device"] = "where the answer is not played"
     return reasons
