@@ -253,7 +253,8 @@ class LiveConversation:
     # -- inside
 
     def _echo_control(self) -> EchoControl:
-        return make_echo_control(self._echo_mode, self._capabilities.input_rate, self._capabilities.output_rate)
+        rates = self._capabilities.input_rate, self._capabilities.output_rate
+        return make_echo_control(self._echo_mode, *rates, auto_gain_control=self._devices.auto_gain_control)
 
     def _loudspeaker(self) -> Speaker:
         return Speaker(
