@@ -105,7 +105,7 @@ async def test_a_spoken_question_is_answered_by_speech(models: Models) -> None:
     assert events.seen[0] == SessionStarted("", "smollm2", "joe", 16_000, 22_050)
     notices = [event for event in events.seen if isinstance(event, Notice)]
     assert [notice.code for notice in notices] == ["tiny_model"]
-    assert "--llm http://localhost:11434/v1" in notices[0].message
+    assert "voice models pull qwen3-1.7b" in notices[0].message
     assert "\n" not in notices[0].message
     assert said(events, "user") == ["What is the capital of France?"]
     (reply,) = said(events, "assistant")
