@@ -5,7 +5,7 @@ from pathlib import Path
 
 from voicecli.errors import ConfigurationError
 
-__all__ = ["cache_dir", "models_dir"]
+__all__ = ["cache_dir", "config_dir", "models_dir"]
 
 
 def cache_dir() -> Path:
@@ -15,6 +15,15 @@ def cache_dir() -> Path:
         ConfigurationError: the user has no home directory to have it in.
     """
     return _folder("VOICECLI_CACHE", "user_cache_path")
+
+
+def config_dir() -> Path:
+    """The directory of settings and stored keys; the variable VOICECLI_CONFIG names another one.
+
+    Raises:
+        ConfigurationError: the user has no home directory to have it in.
+    """
+    return _folder("VOICECLI_CONFIG", "user_config_path")
 
 
 def models_dir() -> Path:

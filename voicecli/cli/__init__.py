@@ -65,7 +65,7 @@ def _execute(args: Sequence[str] | None) -> int:
     except Exception as error:
         status = status_of(error)
         is_usage = isinstance(error, click_exception)
-        if _wants_json_lines(sys.argv[1:] if args is None else args):
+        if standard_output.json_lines_expected() or _wants_json_lines(sys.argv[1:] if args is None else args):
             message = error.format_message() if is_usage else ""  # type: ignore[attr-defined]
             _write_json_line(error, message, status)
         if is_usage:

@@ -1,7 +1,6 @@
 """The commands, put together. A command's module is imported when it runs: `voice --help` imports none."""
 
 import inspect
-from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from voicecli.text import is_valid_text
 if TYPE_CHECKING:
     from voicecli.ports import Provider
 
-__all__ = ["COMMANDS", "app", "command_group", "load_command", "subcommand"]
+__all__ = ["COMMANDS", "app", "load_command"]
 
 COMMANDS = {
     "chat": ("chat", "Talk with a model, out loud or through files."),
@@ -53,27 +52,6 @@ def load_command(name: str, plugin: "Provider | None" = None) -> Any:
     )
     single.command(name, cls=_Command)(function)
     return typer.main.get_command(single)
-
-
-def command_group(name: str) -> typer.Typer:
-    """A command that has commands of its own; `subcommand` adds them."""
-    return typer.Typer(
-        name=name,
-        help=COMMANDS[name][1],
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-
-
-def subcommand(group: typer.Typer, name: str, **settings: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add a function to a command as one of its own.
-
-    Args:
-        settings: of its context.
-    """
-    return group.command(name, cls=_Command, context_settings=settings)
 
 
 class _Command(TyperCommand):

@@ -16,7 +16,7 @@ from voicecli.audio import EchoMode
 from voicecli.cli.exit import ExitStatus
 from voicecli.cli.layers import Layers, declared_names, own_entries, provider_of_settings
 from voicecli.cli.setting_options import option_parameters, switched_off
-from voicecli.cli.standard_output import keep
+from voicecli.cli.standard_output import expect_json_lines, keep
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.ports import Provider
@@ -66,11 +66,12 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """Devices, by number or a part of their name, and the measure against echo."""
+    """Devices, by number or a part of their name, and what is done about echo and soft voices."""
 
     microphone: str | int | None = None
     speaker: str | int | None = None
     echo: EchoMode = "auto"
+    auto_gain_control: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,8 @@ def with_conversation_options(
                     values[name] = chosen[name].value
                 else:
                     chosen.pop(name, None)
+            if values.get("as_json"):
+                expect_json_lines()
             for_options = {parameter.name: values.pop(parameter.name) for parameter in made}
             provider = _provider(values.pop("provider"))
             tools = values.pop("tools")

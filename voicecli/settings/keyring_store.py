@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from voicecli.threads import TooLateError, call_within
 
-__all__ = ["KeyringError", "keep", "look_up", "remove"]
+__all__ = ["NO_KEYRING", "KeyringError", "keep", "look_up", "remove"]
 
+NO_KEYRING = "there is none"
 _SERVICE = "voicecli"
 _LONGEST_S = 2.0
 _T = TypeVar("_T")
@@ -65,4 +66,5 @@ def _asked(call: Callable[[], _T]) -> _T:
     except KeyringError:
         raise
     except Exception as error:  # its backends raise what they like, and might repeat what they were given
-        raise KeyringError(f"{type(error).__name__}") from None
+        name = type(error).__name__
+        raise KeyringError(NO_KEYRING if name == "NoKeyringError" else name) from None

@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 from voicecli.errors import ConfigurationError
 from voicecli.settings import keyring_store
-from voicecli.settings.folder import config_dir, exclusively, find_config_dir, read_bytes, write_bytes
+from voicecli.settings.folder import exclusively, find_config_dir, read_bytes, write_bytes
 from voicecli.settings.keyring_store import KeyringError
+from voicecli.user_folders import config_dir
 
 __all__ = [
     "Place",
@@ -94,7 +95,7 @@ def store_key(name: str, key: str) -> tuple[Place, str]:
     """Store a key, in place of the one before.
 
     Returns:
-        Where it is now, and why it is not in the keyring; "" if it is, or if the package is not installed.
+        Where it is now, and why it is not in the keyring; "" if it is.
 
     Raises:
         ConfigurationError: it cannot be stored, and all is as it was.

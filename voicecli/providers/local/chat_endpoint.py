@@ -149,6 +149,9 @@ class EndpointModel:
 
         return await look_at(fetch, listing)
 
+    async def read_ahead(self, messages: Sequence[Message]) -> None:
+        """Nothing: it would be a question to be paid for."""
+
     async def warm_up(self, messages: Sequence[Message]) -> None:
         """Let a server that loads models when they are needed load this one, and read the constant head.
 

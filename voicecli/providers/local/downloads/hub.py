@@ -17,6 +17,7 @@ from typing import Any
 
 from voicecli._version import __version__
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
+from voicecli.install import install_command
 from voicecli.providers.local.downloads.catalogue import Download
 from voicecli.providers.local.downloads.store import (
     PARTIAL,
@@ -169,7 +170,7 @@ class _Hub:
                 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
         except ImportError as error:
             raise ConfigurationError(
-                "Downloads need the package huggingface_hub.", advice='Run: pip install "voicecli[hub]"'
+                "Downloads need the package huggingface_hub.", advice=f"Run: {install_command('hub')}"
             ) from error
         self._library: Any = huggingface_hub
         self._tools: Any = utils
