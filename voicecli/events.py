@@ -168,10 +168,12 @@ class SpeechStopped:
 
     Attributes:
         is_turn: False where it proved too short for a turn: nothing will answer it.
+        silence_ms: the silence that ended it, in ms, where that differs from turn to turn and is known.
     """
 
     item_id: str | None = None
     is_turn: bool = True
+    silence_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

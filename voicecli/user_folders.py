@@ -1,8 +1,6 @@
-"""The user's folders: of settings, of what can be fetched or made again, and of what was downloaded on request."""
+"""The user's folders: of what can be fetched or made again, and of what was downloaded on request."""
 
-import contextlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from voicecli.errors import ConfigurationError
@@ -16,9 +14,7 @@ def cache_dir() -> Path:
     Raises:
         ConfigurationError: the user has no home directory to have it in.
     """
-    import platformdirs
-
-    return _folder("VOICECLI_CACHE", lambda: platformdirs.user_cache_path("voicecli", appauthor=False))
+    return _folder("VOICECLI_CACHE", "user_cache_path")
 
 
 def config_dir() -> Path:
@@ -27,9 +23,7 @@ def config_dir() -> Path:
     Raises:
         ConfigurationError: the user has no home directory to have it in.
     """
-    import platformdirs
-
-    return _folder("VOICECLI_CONFIG", lambda: platformdirs.user_config_path("voicecli", appauthor=False))
+    return _folder("VOICECLI_CONFIG", "user_config_path")
 
 
 def models_dir() -> Path:
@@ -38,19 +32,22 @@ def models_dir() -> Path:
     Raises:
         ConfigurationError: the user has no home directory to have it in.
     """
+    return _folder("VOICECLI_MODELS", "user_data_path", "models")
+
+
+def _folder(variable: str, kind: str, *below: str) -> Path:
     import platformdirs
 
-    return _folder("VOICECLI_MODELS", lambda: platformdirs.user_data_path("voicecli", appauthor=False) / "models")
-
-
-def _folder(variable: str, usual: Callable[[], Path]) -> Path:
     chosen = os.environ.get(variable)
-    path = Path()
-    with contextlib.suppress(RuntimeError):  # nobody knows whose home "~" is; earlier platformdirs leave it there
-        path = Path(chosen).expanduser().absolute() if chosen else usual()
-    if not path.is_absolute():
-        raise ConfigurationError(
-            f"There is no place for files of voicecli: {variable} names none, and this user has no home directory.",
-            advice=f"Set HOME, or name a directory in the variable {variable}.",
-        )
-    return path
+    try:
+        if chosen:
+            return Path(chosen).expanduser().absolute()
+        usual: Path = getattr(platformdirs, kind)("voicecli", appauthor=False)
+        if usual.is_absolute():  # "~" is not, where nobody knows whose home that is
+            return usual.joinpath(*below)
+    except RuntimeError:  # the same, told otherwise
+        pass
+    raise ConfigurationError(
+        "There is no place for voicecli's files: this user has no home directory.",
+        advice=f"Set HOME, or name a directory in the variable {variable}.",
+    )

@@ -50,6 +50,7 @@ def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
     [
         (f"-i {QUESTION} --input-device 1", ["--input-device has no effect with a recording."]),
         (f"-i {QUESTION} --echo off", ["--echo has no effect with a recording."]),
+        (f"-i {QUESTION} --turn-model words", ["--turn-model has no effect with a recording."]),
         ("-o reply.wav --echo aec", ["--echo has no effect where the sound does not go to a loudspeaker."]),
         ("--input-rate 16000", ["--input-rate has no effect without --input."]),
         ("--vad-engine silero", ["--vad-engine has no effect with --vad server, but while the connection is lost."]),

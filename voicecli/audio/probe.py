@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from voicecli.audio.pcm import SILENCE_DBFS, float32_to_pcm16, level
-from voicecli.install import install_command
 from voicecli.pcm16 import PcmFormat
 
 __all__ = ["ChirpEcho", "RecordingQuality", "advise", "chirp", "find_chirp", "measure_recording"]
@@ -105,15 +104,16 @@ def advise(quality: RecordingQuality, echo: ChirpEcho | None) -> list[str]:
     if quality.clipped > 0.001:
         advice.append("Your voice is cut off at the top: lower the microphone's level, or move away from it.")
     elif quality.level < _TOO_SOFT_DBFS:
-        advice.append("Your voice is very soft: raise the microphone's level, or move closer.")
+        advice.append(
+            "Your voice is very soft: raise the microphone's level, or move closer; or try --auto-gain-control."
+        )
     elif quality.level - quality.noise_floor < _SPEECH_OVER_NOISE_DB:
         advice.append("Your voice hardly stands out from the noise (did you speak?): try --vad-engine silero.")
     if echo is None:
         advice.append("The microphone does not hear the loudspeaker: right for headphones; else turn it up.")
     elif echo.gain_db > _LOUD_ECHO_DB:
         advice.append(
-            f"The microphone hears the loudspeaker: keep echo cancellation on ({install_command('aec')}), "
-            "or use headphones."
+            "The microphone hears the loudspeaker: keep echo cancellation on (--echo auto), or use headphones."
         )
     if echo is not None and echo.delay_ms > _LONG_MS:
         advice.append("Sound takes long through these devices: answers will seem slower. Wireless ones often do that.")

@@ -34,7 +34,7 @@ MODEL = PackageFile(
 LISTENS_S = 8
 """How much of the speech, up to its end, it listens to, in seconds."""
 _FINISHED = 0.5
-_PACKAGES = ("onnxruntime", "filelock", "platformdirs", "pip")
+_PACKAGES = ("onnxruntime", "pip")
 
 
 class SmartTurn:

@@ -69,6 +69,14 @@ def chat(
             rich_help_panel=_DEVICES,
         ),
     ] = 60,
+    auto_gain_control: Annotated[
+        bool,
+        typer.Option(
+            "--auto-gain-control",
+            help="Make a very soft voice louder, by up to 20 dB, while nothing is played.",
+            rich_help_panel=_DEVICES,
+        ),
+    ] = False,
 ) -> None:
     """Talk with a model, out loud or through files.
 
@@ -80,7 +88,7 @@ def chat(
     from voicecli.cli.run import run_conversation, run_live
 
     if live:
-        devices = Devices(_device(input_device), _device(output_device), echo)
+        devices = Devices(_device(input_device), _device(output_device), echo, auto_gain_control)
         run_live(choices, devices, output, as_json=as_json, quiet=quiet, sleep=sleep)
         return
     from voicecli.audio.files.source import WavSource

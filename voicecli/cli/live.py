@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from voicecli.audio import AudioSink
+from voicecli.audio import AudioSink, EchoMode
 from voicecli.audio.devices.microphone import Microphone
 from voicecli.audio.devices.speaker import Speaker
 from voicecli.audio.devices.stderr_guard import quiet_stderr
@@ -22,7 +22,7 @@ from voicecli.cli.standard_output import columns, own_stdout
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.duplex import Observer, converse
 from voicecli.conversation.session import VoiceSession
-from voicecli.errors import AudioDeviceError, AuthenticationError, ConfigurationError, RealtimeError
+from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeError
 from voicecli.events import ErrorOccurred, Event, Notice
 from voicecli.ports import Capabilities
 from voicecli.terminal.live_view import LiveView
@@ -39,6 +39,8 @@ _MUTE_AFTER_S = 1.5
 # What is on its way from the device when the talk key is let go belongs to the turn: a block and a chunk, besides its
 # latency.
 _POST_ROLL_S = 0.03
+# What the microphone yields at once. Asleep nothing is in a hurry, and each chunk wakes the event loop.
+_CHUNK_MS, _CHUNK_ASLEEP_MS = 20, 100
 
 
 async def talk(
@@ -103,21 +105,17 @@ class LiveConversation:
     ) -> None:
         push_to_talk = config.vad_mode is VADMode.NONE
         self.view = ViewModel(push_to_talk=push_to_talk, wake_word=sleep.wake_word if sleep else "")
+        self._capabilities = capabilities
+        self._devices = devices
         # Where no loudspeaker plays there is no echo.
-        mode = devices.echo if sink is None else "off"
-        self._echo: EchoControl = make_echo_control(mode, capabilities.input_rate, capabilities.output_rate)
+        self._echo_mode: EchoMode = devices.echo if sink is None else "off"
+        self._echo = self._echo_control()
         self._microphone = Microphone(
             capabilities.input_rate, device=devices.microphone, echo=self._echo, on_notice=self._notice
         )
         self._speaker: Speaker | None = None
         if sink is None:
-            sink = self._speaker = Speaker(
-                capabilities.output_rate,
-                device=devices.speaker,
-                echo=self._echo,
-                on_notice=self._notice,
-                on_sound=self._sound_heard,
-            )
+            sink = self._speaker = self._loudspeaker()
         self._sink = sink
         self._microphone_meter = Meter(capabilities.input_rate)
         self._speaker_meter = Meter(capabilities.output_rate)
@@ -254,6 +252,19 @@ class LiveConversation:
 
     # -- inside
 
+    def _echo_control(self) -> EchoControl:
+        rates = self._capabilities.input_rate, self._capabilities.output_rate
+        return make_echo_control(self._echo_mode, *rates, auto_gain_control=self._devices.auto_gain_control)
+
+    def _loudspeaker(self) -> Speaker:
+        return Speaker(
+            self._capabilities.output_rate,
+            device=self._devices.speaker,
+            echo=self._echo,
+            on_notice=self._notice,
+            on_sound=self._sound_heard,
+        )
+
     async def _converse(self, voice: RealtimeVoice, history: Sequence[Turn] = ()) -> None:
         observers = list(self._observers)
         if self._sleeper is not None:
@@ -265,17 +276,38 @@ class LiveConversation:
     async def _sleep_and_converse(self, voice: RealtimeVoice, sleeper: Sleeper) -> None:
         """Hold a conversation whenever it is woken, each with the history of those before."""
         history: Sequence[Turn] = ()
-        while not self._ending and await sleeper.sleep():
+        while not self._ending:
+            await self._rest()
+            if not await sleeper.sleep():
+                return
             try:
+                await self._rouse()
                 await self._converse(voice, history)
-            except (AudioDeviceError, AuthenticationError, ConfigurationError):
+            except (AuthenticationError, ConfigurationError):
                 raise  # it would fail again whenever it is woken
             except RealtimeError as error:
                 self._tell(ErrorOccurred(error))
             session, self._session = self._session, None
             if session is not None:
                 history = session.history
-            self._sink.clear()
+
+    async def _rest(self) -> None:
+        """Asleep nothing plays: the loudspeaker is closed, and no echo taken out. That is half of what sound costs."""
+        self._sink.clear()
+        if self._speaker is not None:
+            await self._speaker.aclose()
+        self._microphone.echo, self._microphone.chunk_ms = None, _CHUNK_ASLEEP_MS
+
+    async def _rouse(self) -> None:
+        """Take the loudspeaker again. Raises AudioDeviceError."""
+        self._microphone.chunk_ms = _CHUNK_MS
+        if self._speaker is None:
+            return
+        self._echo = self._microphone.echo = self._echo_control()
+        muted = self._speaker.muted
+        self._sink = self._speaker = self._loudspeaker()
+        self._speaker.muted = muted
+        await self._speaker.open()
 
     def _fall_asleep(self) -> None:
         if self._session is not None:

@@ -66,11 +66,12 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """Devices, by number or a part of their name, and the measure against echo."""
+    """Devices, by number or a part of their name, and what is done about echo and soft voices."""
 
     microphone: str | int | None = None
     speaker: str | int | None = None
     echo: EchoMode = "auto"
+    auto_gain_control: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,9 @@ def _of_turns(choices: Choices) -> dict[str, str]:
 
 def _of_devices(*, live: bool, output: str | None) -> dict[str, str]:
     if not live:
-        return dict.fromkeys(("input_device", "output_device", "echo", "turn_model"), "with a recording")
+        return dict.fromkeys(
+            ("input_device", "output_device", "echo", "auto_gain_control", "turn_model"), "with a recording"
+        )
     reasons = {"input_rate": "without --input"}
     if output is not None:  # then no loudspeaker plays, which could be heard by the microphone
         reasons |= dict.fromkeys(("output_device", "echo"), "where the sound does not go to a loudspeaker")

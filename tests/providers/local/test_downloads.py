@@ -73,6 +73,9 @@ def test_a_voice_is_its_model_its_description_and_its_card(hub: HubServer, folde
 
 def test_no_token_and_nothing_of_this_machine_is_sent(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret0123456789")
+    monkeypatch.setenv("AI_AGENT", "parrot")
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)  # as a program of one's own may have loaded it
     pull(MODEL)
     assert hub.seen
     for seen in hub.seen:

@@ -41,6 +41,14 @@ async def test_of_several_models_the_loaded_one_is_taken_and_named() -> None:
         await model.aclose()
 
 
+async def test_the_models_name_may_stand_where_other_providers_have_it() -> None:
+    with LLMServer("Ollama", [Model("gemma"), Model("qwen3", loaded=True)]).running() as server:
+        for settings in ({"llm_model": "gemma"}, {"llm": server.url, "model": "gemma"}):
+            model = await connected(server, **settings)
+            assert (model.name, model.notices) == ("gemma", ())
+            await model.aclose()
+
+
 async def test_the_only_model_needs_no_word() -> None:
     with LLMServer("LM Studio", [Model("qwen3")]).running() as server:
         model = await connected(server)

@@ -137,6 +137,11 @@ class ReplyQueue:
         """Tell whether a speculative reply still answers the conversation as it is."""
         return not self._queue and reply.memory_version in (None, self._memory.version)
 
+    async def read_ahead(self, words: str, user_item: str) -> None:
+        """Let the model read what the user has said so far, unless it is busy."""
+        if not self._queue:
+            await self._model.read_ahead(self._memory.messages(then=Message("user", words, user_item)))
+
     def answer_text(self, command: SendText, *, cancelled: bool) -> None:
         """Answer what the user wrote, and with it what they said so far."""
         reply = self.new(text=command.text, user_item=command.item_id, answers=[command.input_id], cancelled=cancelled)
