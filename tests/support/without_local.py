@@ -16,5 +16,5 @@ def _find_others(name: str, *rest: Any) -> ModuleSpec | None:
 
 
 if __name__ == "__main__":
-    PathFinder.find_spec = _find_others  # type: ignore[method-assign]
+    PathFinder.find_spec = _find_others  # type: ignore[method-assign, assignment]
     main()
