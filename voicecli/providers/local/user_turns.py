@@ -181,7 +181,7 @@ class UserTurns:
         match change:
             case StartOfTurn():
                 heard = self._replies.heard
-                self._turn = _UserTurn(self._new_id("user"), over_reply=heard.is_heard and not heard.asks)
+                self._turn = _UserTurn(self._new_id("user"), over_reply=self._replies.talks and not heard.asks)
                 heard.pause()
                 self._words.expect(self._turn.item_id)
                 if self._automatic:
