@@ -35,8 +35,8 @@ PUBLIC = {
     "voicecli.events": """
         CONNECTION_LOST CONTENT_FILTER INVALID_TOOL_CALL OUTPUT_LIMIT RETRIES_EXHAUSTED ApprovalRequest Asleep
         AssistantState AudioChunk AudioDone Awake ErrorOccurred Event Interrupted Notice Reconnecting ResponseDone
-        ResponseStarted ResponseStatus Role SessionEnded SessionStarted SpeechStarted SpeechStopped StateChanged ToolCallCancelled
-        ToolCallFinished ToolCallRequest TranscriptUpdate TurnMetrics Usage UserState
+        ResponseStarted ResponseStatus Role SessionEnded SessionStarted SpeechStarted SpeechStopped StateChanged
+        ToolCallCancelled ToolCallFinished ToolCallRequest TranscriptUpdate TurnMetrics Usage UserState
     """,
     "voicecli.providers": """
         PROVIDERS BrokenProviderWarning Capabilities Codec Connection ConversationSetup GeminiSettings
