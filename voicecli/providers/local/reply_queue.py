@@ -246,7 +246,9 @@ class ReplyQueue:
     def _tell_backchannel(self, reply: LocalReply) -> None:
         self._queue.remove(reply)
         self.heard.resume()
-        self._emit(Notice("backchannel", "Taken for a sign of listening, and not answered.", *reply.answers[:1]))
+        self._emit(
+            Notice("backchannel", "Taken for a sign of listening, and not answered.", "".join(reply.answers[:1]))
+        )
         self._words.set_known(reply.user_item)
         self._emit(TranscriptUpdate("user", reply.user_item, reply.text, final=True))
 
