@@ -98,6 +98,11 @@ class ReplyQueue:
         """Tell whether a reply is in the queue."""
         return bool(self._queue)
 
+    @property
+    def talks(self) -> bool:
+        """Whether a reply is heard, or more of it is being made."""
+        return self.heard.is_heard or any(reply.spoken.text for reply in self._queue if reply.started)
+
     def new(
         self,
         *,
