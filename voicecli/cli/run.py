@@ -49,7 +49,7 @@ def run_conversation(
     recordings = [each for each in inputs if isinstance(each, WavSource)]
     rate = choices.provider.capabilities.output_rate
     alone = destinations.sound is None and not destinations.aloud
-    lines = LastingLines(_lines(destinations, typed=not recordings), alone=alone)
+    lines = LastingLines(_lines(destinations, [each for each in inputs if isinstance(each, str)]), alone=alone)
     _tell_unused(unused_options(choices, spoken=bool(recordings), destinations=destinations), [lines])
     sound = ReplySound(rate)
     if destinations.sound is not None:
@@ -108,7 +108,7 @@ def run_live(
         raise KeyboardInterrupt
 
 
-def _lines(destinations: Destinations, *, typed: bool) -> Observer:
+def _lines(destinations: Destinations, typed: Sequence[str]) -> Observer:
     if destinations.as_json:
         return JsonLines(own_stdout(), started())
     words = own_stdout() if destinations.sound != "-" else None
