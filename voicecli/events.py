@@ -352,11 +352,13 @@ class Notice:
         code: stable and short, for programs: "transcription_failed", "audio_dropped", "model_deprecated" ...
         message: for people.
         input_id: the `EndTurn` that it is about, where it is about one.
+        daily: whether a person need not be told more than once a day.
     """
 
     code: str
     message: str
     input_id: str = ""
+    daily: bool = False
 
 
 @dataclass(frozen=True, slots=True)

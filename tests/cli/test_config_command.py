@@ -122,7 +122,11 @@ def test_edit_opens_the_editor_and_checks_afterwards(
     assert "sped: there is no such setting.\n  Did you mean speed?" in capsys.readouterr().err
     assert path().read_text().startswith("# Settings of voicecli")
     assert path().read_text().endswith("\nsped = 1\n")
-    for command, told in (("false", "ended with 1"), ("/none/such", "cannot be started: No such file")):
+    for command, told in (
+        ("false", "ended with 1"),
+        ("/none/such", "cannot be started: No such file"),
+        ("'vi", "cannot be started"),
+    ):
         monkeypatch.setenv("EDITOR", command)
         assert execute(["config", "edit"]) == ExitStatus.CONFIGURATION
         assert told in capsys.readouterr().err

@@ -140,7 +140,8 @@ def _complain(text: str) -> None:
     if sys.stderr.isatty():
         # A word that is wider than the terminal, most often an address, is left whole for whoever copies it.
         text = "".join(f"{line}\n" for long in text.splitlines() for line in _wrapped(long, _columns()))
-    sys.stderr.write(text)
+    with contextlib.suppress(OSError):  # it has no room, or nobody reads it: the exit code is left
+        sys.stderr.write(text)
 
 
 def _wrapped(line: str, width: int) -> list[str]:

@@ -106,9 +106,9 @@ def edit() -> None:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ("notepad" if os.name == "nt" else "vi")
     try:
         status = subprocess.run([*_words(editor), str(file)]).returncode
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter for quotation marks without an end
         raise ConfigurationError(
-            f"The editor {editor!r} cannot be started: {error.strerror}.",
+            f"The editor {editor!r} cannot be started: {getattr(error, 'strerror', None) or error}.",
             advice=f"Name one in the variable EDITOR, or edit the file yourself: {file}",
         ) from error
     if status:

@@ -15,8 +15,10 @@ from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.echo.control import EchoControl, make_echo_control
 from voicecli.audio.meter import Meter
 from voicecli.audio.wake.wake_word import WakeWord
+from voicecli.cli.daily_notices import once_a_day
 from voicecli.cli.live_input import LiveInput
 from voicecli.cli.options import Devices, Sleep
+from voicecli.cli.reply_sound import ReplySound
 from voicecli.cli.sleeper import Sleeper
 from voicecli.cli.standard_output import columns, own_stdout
 from voicecli.config import RealtimeConfig, VADMode
@@ -49,7 +51,7 @@ async def talk(
     devices: Devices,
     observers: list[Observer],
     *,
-    sink: AudioSink | None,
+    sink: ReplySound | None,
     sleep: Sleep | None = None,
 ) -> bool:
     """Hold a live conversation until the user or the provider ends it.
@@ -66,6 +68,8 @@ async def talk(
         RealtimeError: a device cannot be used, or the conversation failed.
     """
     live = LiveConversation(voice.config, capabilities, devices, sink=sink, sleep=sleep)
+    if sink is not None:
+        sink.on_failure = live.tell_failure
     view = live.view
     try:
         with quiet_stderr():  # sound libraries complain on the terminal, which belongs to the conversation
@@ -76,7 +80,7 @@ async def talk(
             try:
                 async with LiveView(view, live, audio=live.audio, stdin=sys.stdin, stdout=own_stdout()) as shown:
                     with printed_lines(lambda lines: view.apply(Notice("printed", "\n".join(lines)))):
-                        await live.hold(voice, [view.apply])
+                        await live.hold(voice, [once_a_day(view.apply)])
             finally:
                 if summary := view.summary():
                     own_stdout().write(textwrap.fill(summary, columns()) + "\n")
@@ -359,6 +363,10 @@ class LiveConversation:
             self._tell(ErrorOccurred(error))
         else:
             _log.error("A key's work failed", exc_info=error)
+
+    def tell_failure(self, error: RealtimeError) -> None:
+        """Tell of something that failed, without which the conversation goes on."""
+        self._tell(ErrorOccurred(error))
 
     def _notice(self, code: str, message: str) -> None:
         self._tell(Notice(code, message))

@@ -26,6 +26,7 @@ from voicecli.settings.entries import entries_of
 from voicecli.settings.layers import Chosen
 from voicecli.settings.loading import TAKEN
 from voicecli.settings.options import Option, make_config, setting_options
+from voicecli.text_files import read_text_file
 
 __all__ = [
     "Choices",
@@ -100,6 +101,9 @@ def _conversation(
             "that is set up without it.",
         ),
     ] = None,
+    system_file: Annotated[
+        Path | None, typer.Option(help="The file that holds the system prompt.", metavar="FILE")
+    ] = None,
     profile: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Take the settings of [profiles.NAME] in the settings file; see `config`."),
@@ -149,6 +153,9 @@ def with_conversation_options(
             if values.get("as_json"):
                 expect_json_lines()
             for_options = {parameter.name: values.pop(parameter.name) for parameter in made}
+            file = values.pop("system_file")
+            if file and ("system_file" in given or "system" not in given):
+                for_options["system"] = _system_prompt(file, text_given="system" in given)
             provider = _provider(values.pop("provider"))
             tools = values.pop("tools")
             choices = Choices(
@@ -258,6 +265,17 @@ def _option_names(parameters: Mapping[str, inspect.Parameter]) -> set[str]:
         for name in declared_names(option)
     }
     return {*parameters, *declared, "help"}
+
+
+def _system_prompt(file: Path | str, *, text_given: bool) -> str:
+    """The text of --system-file, as --system would take it."""
+    if text_given:
+        raise typer.BadParameter("give either this or --system", param_hint="--system-file")
+    try:
+        text = read_text_file(str(file))
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error), param_hint="--system-file") from error
+    return f"@{text}" if text.startswith("@") else text
 
 
 def _provider(name: str | None) -> Provider:

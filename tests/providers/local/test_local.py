@@ -34,7 +34,7 @@ from voicecli.events import (
 )
 from voicecli.ports import Connection, ConversationSetup
 from voicecli.providers.local import LOCAL
-from voicecli.providers.local.chat_model import Message
+from voicecli.providers.local.chat_model import Finish, Message
 from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.settings import LocalSettings
 from voicecli.providers.local.turn_detection import EndOfTurn, TurnDetector
@@ -237,6 +237,20 @@ async def test_a_stopped_generation_makes_room_for_the_next(model_path: Path) ->
         assert loop.time() - stopped < 3
     finally:
         await model.aclose()
+
+
+async def test_what_was_read_ahead_is_not_read_again(models: Models) -> None:
+    async def unread(ahead: str, question: str) -> int:
+        """Tokens of the question that are left to read for the answer."""
+        await models.model.read_ahead([HEAD, Message("user", ahead)])
+        async for delta in models.model.stream([HEAD, Message("user", question)]):
+            if isinstance(delta, Finish):
+                return delta.usage.input_text_tokens - delta.usage.cached_text_tokens
+        raise AssertionError("no end")
+
+    other = await unread("Hello", "What is the capital of France?")
+    begun = await unread("Where do penguins", "Where do penguins live?")
+    assert 1 <= begun <= other - 3
 
 
 async def test_a_conversation_too_long_for_the_model_is_an_error(models: Models) -> None:

@@ -45,7 +45,7 @@ class OpeningFinder:
         self._opening_size = _AUDIO.size(_PRE_ROLL_MS + opening_ms)
         self._engine = engine
         self._frame_size = _AUDIO.size(engine.frame_ms)
-        settings = ClientVAD(hangover_ms=_PAUSE_MS, pre_roll_ms=_PRE_ROLL_MS)
+        settings = ClientVAD(engine="webrtc", hangover_ms=_PAUSE_MS, pre_roll_ms=_PRE_ROLL_MS)
         self._vad = VoiceActivityDetector(settings, _AUDIO.sample_rate)
         self._silence_bytes = 0  # since the last utterance
         self._begin()

@@ -150,7 +150,7 @@ def notices_for(setup: ConversationSetup, llm: str, model: ChatModel) -> list[No
     config = setup.config
     notices = []
     if llm == BUILT_IN:
-        notices.append(Notice("tiny_model", _TINY_MODEL))
+        notices.append(Notice("tiny_model", _TINY_MODEL, daily=True))
     if setup.tools and not model.tools:
         notices.append(
             Notice("tools_unsupported", f"{model.name} cannot call tools here; an endpoint's model can: --llm URL")
