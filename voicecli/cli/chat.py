@@ -54,8 +54,8 @@ def chat(
         str | None,
         typer.Option(
             metavar="WORD",
-            help="Begin asleep, with nothing connected, until this is said: any word (with voicecli[local]), or alexa, "
-            "hey_jarvis, hey_mycroft, okay_nabu (with voicecli[wake]).",
+            help="Begin asleep, with nothing connected, until this is said: any word (with the extra local), or alexa, "
+            "hey_jarvis, hey_mycroft, okay_nabu (with the extra wake).",
             rich_help_panel=_DEVICES,
         ),
     ] = None,
@@ -84,12 +84,16 @@ def chat(
     """
     live = input_ is None and sys.stdin.isatty()
     output = _output(output, as_json)
-    sleep = _sleep(wake, sleep_after, live=live)
+    if "wake" in choices.given and not live:
+        raise ConfigurationError(
+            "wake: a recording, or a pipe, needs no wake word.",
+            advice=f"Run `voice chat --wake {wake}` in a terminal, or leave out --wake.",
+        )
     from voicecli.cli.run import run_conversation, run_live
 
     if live:
         devices = Devices(_device(input_device), _device(output_device), echo, auto_gain_control)
-        run_live(choices, devices, output, as_json=as_json, quiet=quiet, sleep=sleep)
+        run_live(choices, devices, output, as_json=as_json, quiet=quiet, sleep=_sleep(wake, sleep_after))
         return
     from voicecli.audio.files.source import WavSource
 
@@ -138,19 +142,10 @@ def _output(output: str | None, as_json: bool) -> str | None:
     return output
 
 
-def _sleep(wake_word: str | None, after_s: float, *, live: bool) -> Sleep | None:
-    """The sleep between conversations, as told.
-
-    Raises:
-        ConfigurationError: there is none in a recording, or this word cannot be listened for.
-    """
-    if wake_word is None:
+def _sleep(wake_word: str | None, after_s: float) -> Sleep | None:
+    """The sleep between conversations. Raises ConfigurationError for a word that cannot be listened for."""
+    if not wake_word:  # "" turns off what settings turn on
         return None
-    if not live:
-        raise ConfigurationError(
-            "wake: a recording, or a pipe, needs no wake word.",
-            advice=f"Run `voice chat --wake {wake_word}` in a terminal, or leave out --wake.",
-        )
     from voicecli.audio.wake.wake_word import check_wake_word
 
     return Sleep(str(check_wake_word(wake_word)), after_s)

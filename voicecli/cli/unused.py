@@ -9,7 +9,7 @@ _DETECTION = ("eagerness", "vad_threshold", "start_sensitivity", "end_sensitivit
 
 
 def unused_options(
-    choices: Choices, *, spoken: bool = True, live: bool = False, output: str | None = None
+    choices: Choices, *, spoken: bool = True, live: bool = False, output: str | None = None, sleeps: bool = False
 ) -> list[str]:
     """A sentence for each of them. What the provider lacks of the common settings it tells by itself.
 
@@ -17,13 +17,12 @@ def unused_options(
         spoken: whether the user speaks at all, rather than write.
         live: whether the user speaks into a microphone, rather than in a recording.
         output: the file that gets the reply's sound.
+        sleeps: whether it sleeps until a word is said.
     """
     chosen = choices.provider.name
     reasons = {name: f"with {chosen}, only with {owners}" for name, owners in choices.foreign.items()}
     if spoken:
-        reasons |= _of_turns(choices) | _of_devices(live=live, output=output)
-    if "wake" not in choices.given:
-        reasons["sleep_after"] = "without --wake"
+        reasons |= _of_turns(choices) | _of_devices(live=live, output=output, sleeps=sleeps)
     if choices.tools is None:
         reasons["tool_timeout"] = "without --tools"
     return [*choices.notes] + [
@@ -55,12 +54,13 @@ def _of_turns(choices: Choices) -> dict[str, str]:
     return reasons
 
 
-def _of_devices(*, live: bool, output: str | None) -> dict[str, str]:
+def _of_devices(*, live: bool, output: str | None, sleeps: bool) -> dict[str, str]:
     if not live:
-        return dict.fromkeys(
-            ("input_device", "output_device", "echo", "auto_gain_control", "turn_model"), "with a recording"
-        )
+        without = ("input_device", "output_device", "echo", "auto_gain_control", "turn_model", "sleep_after")
+        return dict.fromkeys(without, "with a recording")
     reasons = {"input_rate": "without --input"}
+    if not sleeps:
+        reasons["sleep_after"] = "without --wake"
     if output is not None:  # then no loudspeaker plays, which could be heard by the microphone
         reasons |= dict.fromkeys(("output_device", "echo"), "where the sound does not go to a loudspeaker")
     return reasons
