@@ -95,7 +95,8 @@ def run_live(
             "vad_mode: only the live view has a key to talk with.", advice="Choose server or client, or show the view."
         )
     # Before the view takes the terminal.
-    _tell_unused(unused_options(choices, live=True, destinations=Destinations(output)), lines or [PlainLines(None)])
+    unused = unused_options(choices, live=True, destinations=Destinations(output), sleeps=sleep is not None)
+    _tell_unused(unused, lines or [PlainLines(None)])
     prepare(choices)
     sound: ReplySound | None = None
     if output is not None:

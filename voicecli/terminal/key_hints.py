@@ -32,7 +32,7 @@ def key_help(view: ViewModel) -> str:
     if view.push_to_talk:
         lines.append("space  talk: tap to begin and tap to send, or hold; unmutes the microphone")
     if view.wake_word:
-        lines.append("space or Enter  wake it; it also wakes for a line you type")
+        lines.append(f"{'' if view.push_to_talk else 'space or '}Enter  wake it; it also wakes for a line you type")
     lines.append("m  mute the microphone")
     if view.has_speaker:
         lines.append("s  mute the speaker")
