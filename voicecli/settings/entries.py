@@ -20,8 +20,8 @@ __all__ = ["COMMAND_ENTRIES", "Entry", "entries_of", "nearest", "secret_variable
 
 COMMAND_ENTRIES = frozenset(
     {
-        *("echo", "input", "input-device", "input-rate", "json", "output", "output-device", "play", "provider"),
-        *("quiet", "sleep-after", "system-file", "tools", "wake"),
+        *("auto-gain-control", "echo", "input", "input-device", "input-rate", "json", "output", "output-device"),
+        *("play", "provider", "quiet", "sleep-after", "system-file", "tools", "wake"),
     }
 )
 """Entries for the options of `voice chat` that no setting is made of; what they may be, the command knows."""
