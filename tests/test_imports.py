@@ -127,7 +127,7 @@ AT_HOME = {
     "piper": {"providers.local.tts"},
     "rich": {
         *("cli.prepare", "cli.table", "terminal.fit", "terminal.live_view"),
-        *("terminal.render_entry", "terminal.render_footer", "terminal.render_status"),
+        *("terminal.render_entry", "terminal.render_footer", "terminal.render_running", "terminal.render_status"),
     },
     "sounddevice": {"audio.devices.portaudio"},
     "soundfile": {"audio.files.decoders"},

@@ -88,9 +88,9 @@ class JsonLines:
                 return {"type": "interrupted", **asdict(event)}
             case ResponseDone():
                 return {"type": "response_done", **asdict(event)}
-            case Reconnecting(attempt, delay_s, reason):
-                delay_ms = round(delay_s * 1000)
-                return {"type": "reconnecting", "attempt": attempt, "delay_ms": delay_ms, "reason": reason}
+            case Reconnecting(attempt, delay_s, reason, attempts):
+                wait = {"delay_ms": round(delay_s * 1000), "reason": reason}
+                return {"type": "reconnecting", "attempt": attempt, "attempts": attempts, **wait}
             case Notice():
                 return {"type": "notice", **asdict(event)}
             case ErrorOccurred(error):
@@ -157,8 +157,9 @@ class PlainLines:
                 return f"Tool: {name} {arguments}"
             case ToolCallFinished(name=name, output=output, is_error=is_error):
                 return f"Tool: {name} {'failed' if is_error else 'answered'}: {output}"
-            case Reconnecting(attempt, delay_s, reason):
-                return f"Reconnecting ({attempt}) in {delay_s:.1f} s: {reason}"
+            case Reconnecting(attempt, delay_s, reason, attempts):
+                number = f"{attempt}/{attempts}" if attempts else f"{attempt}"
+                return f"Reconnecting {number} in {delay_s:.1f} s: {reason}"
             case Notice(message=message):
                 return f"Note: {message}"
             case ResponseDone(status="failed" | "incomplete", reason=reason):

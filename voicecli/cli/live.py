@@ -9,7 +9,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from voicecli.audio import AudioSink
+from voicecli.audio.devices.listing import Kind
 from voicecli.audio.devices.microphone import Microphone
+from voicecli.audio.devices.sound_server import real_names
 from voicecli.audio.devices.speaker import Speaker
 from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.echo.control import EchoControl, make_echo_control
@@ -22,7 +24,7 @@ from voicecli.conversation.duplex import Observer, converse
 from voicecli.conversation.session import VoiceSession
 from voicecli.errors import RealtimeError
 from voicecli.events import ErrorOccurred, Event, Notice
-from voicecli.ports import Capabilities
+from voicecli.ports import Capabilities, Provider
 from voicecli.terminal.live_view import LiveView
 from voicecli.terminal.output_capture import printed_lines
 from voicecli.terminal.view_model import AudioStatus, ViewModel
@@ -40,7 +42,7 @@ _POST_ROLL_S = 0.03
 
 async def talk(
     voice: RealtimeVoice,
-    capabilities: Capabilities,
+    provider: Provider,
     devices: Devices,
     observers: list[Observer],
     *,
@@ -58,7 +60,7 @@ async def talk(
     Raises:
         RealtimeError: a device cannot be used, or the conversation failed.
     """
-    live = LiveConversation(voice.config, capabilities, devices, sink=sink)
+    live = LiveConversation(voice.config, provider.capabilities, devices, provider=provider.title, sink=sink)
     view = live.view
     try:
         with quiet_stderr():  # sound libraries complain on the terminal, which belongs to the conversation
@@ -82,13 +84,24 @@ class LiveConversation:
     """Microphone, loudspeaker and session of a live conversation; keys act on it (`Controls`).
 
     Recording begins with `open()`: what is said while the provider is dialled is not lost.
+
+    Args:
+        provider: its title, which the view shows.
+        sink: takes the reply's sound instead of the loudspeaker.
     """
 
     def __init__(
-        self, config: RealtimeConfig, capabilities: Capabilities, devices: Devices, *, sink: AudioSink | None = None
+        self,
+        config: RealtimeConfig,
+        capabilities: Capabilities,
+        devices: Devices,
+        *,
+        provider: str = "",
+        sink: AudioSink | None = None,
     ) -> None:
         push_to_talk = config.vad_mode is VADMode.NONE
-        self.view = ViewModel(push_to_talk=push_to_talk)
+        self.view = ViewModel(push_to_talk=push_to_talk, provider=provider, speaks=config.output == "audio")
+        self._real_names: dict[Kind, str] = {}  # of devices that stand for a sound server's
         # Where no loudspeaker plays there is no echo.
         mode = devices.echo if sink is None else "off"
         self._echo: EchoControl = make_echo_control(mode, capabilities.input_rate, capabilities.output_rate)
@@ -121,6 +134,7 @@ class LiveConversation:
         await self._microphone.open()
         if self._speaker is not None:
             await self._speaker.open()
+        await self._ask_names()
 
     async def hold(self, voice: RealtimeVoice, observers: list[Observer]) -> None:
         """Connect and converse, until the end."""
@@ -154,12 +168,15 @@ class LiveConversation:
         self._microphone_meter.feed(self._microphone.latest)
         if speaker is not None:
             self._speaker_meter.feed(speaker.latest)
+        playhead = speaker.playhead if speaker is not None else None
         return AudioStatus(
-            microphone=self._microphone.device,
-            speaker=speaker.device if speaker else "",
+            microphone=self._real_names.get("input", self._microphone.device),
+            speaker=self._real_names.get("output", speaker.device) if speaker else "",
             microphone_bands=self._microphone_meter.bands,
             speaker_bands=self._speaker_meter.bands if speaker else (),
-            playing=speaker is not None and speaker.playhead is not None,
+            playing=playhead is not None,
+            playing_item=playhead.item_id if playhead else "",
+            played_ms=playhead.played_ms if playhead else 0,
             echo=self._echo.active,
             underruns=speaker.stats.underruns if speaker else 0,
         )
@@ -215,6 +232,13 @@ class LiveConversation:
 
     # -- inside
 
+    async def _ask_names(self) -> None:
+        """Find out what the devices are called that PortAudio knows as "default"."""
+        used: dict[Kind, str] = {"input": self._microphone.device}
+        if self._speaker is not None:
+            used["output"] = self._speaker.device
+        self._real_names = await real_names(used)
+
     async def _converse(self, voice: RealtimeVoice) -> None:
         async with voice.connect() as session:
             self._session = session
@@ -269,6 +293,8 @@ class LiveConversation:
 
     def _notice(self, code: str, message: str) -> None:
         self._tell(Notice(code, message))
+        if code.endswith(("_changed", "_back")):
+            self._spawn(self._ask_names())
         if code == "microphone_lost":
             self._in_order(self._pause_audio)  # whoever was speaking into it neither goes on nor falls silent
 

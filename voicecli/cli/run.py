@@ -64,7 +64,6 @@ def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json:
     from voicecli.terminal.live_view import can_show
 
     voice = _voice(choices)
-    capabilities = choices.provider.capabilities
     lines: list[Observer] = []
     if as_json:
         lines = [JsonLines(own_stdout(), started())]
@@ -79,8 +78,8 @@ def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json:
     prepare(choices)
     sink = None
     if output is not None:
-        sink = WavSink(output, capabilities.output_rate, stdout=own_descriptor())
-    interrupted = asyncio.run(talk(voice, capabilities, devices, lines, sink=sink))
+        sink = WavSink(output, choices.provider.capabilities.output_rate, stdout=own_descriptor())
+    interrupted = asyncio.run(talk(voice, choices.provider, devices, lines, sink=sink))
     if interrupted:
         raise KeyboardInterrupt
 

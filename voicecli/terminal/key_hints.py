@@ -20,7 +20,7 @@ def key_hints(view: ViewModel) -> list[tuple[str, str]]:
         hints.append(("i", "interrupt"))
     hints += [("t", "type"), ("q", "end")]
     if view.has_speaker:
-        hints.append(("s", "sound on" if view.speaker_muted else "silence"))
+        hints.append(("s", "speaker on" if view.speaker_muted else "speaker off"))
     return [*hints, ("?", "help")]
 
 
@@ -31,7 +31,10 @@ def key_help(view: ViewModel) -> str:
         lines.append("space  talk: tap to begin and tap to send, or hold; unmutes the microphone")
     lines.append("m  mute the microphone")
     if view.has_speaker:
-        lines.append("s  mute the speaker")
-    lines += ["i or Esc  interrupt the reply", "t  type a line while voice goes on: Enter sends it, Esc drops it"]
+        lines.append("s  speaker off, or on again")
+    lines += [
+        "i or Esc  interrupt the reply",
+        "t  type a line while voice goes on: Enter sends, Esc drops, Ctrl-C clears it",
+    ]
     lines.append("q or Ctrl-C  end; Ctrl-C twice ends at once")
     return "\n".join(lines)
