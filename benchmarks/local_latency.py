@@ -66,7 +66,7 @@ async def speak(texts: tuple[str, ...]) -> list[bytes]:
 
     voice = await Piper.load()
     try:
-        spoken = [np.frombuffer(await voice.speak(text), "<i2") for text in texts]
+        spoken = [np.frombuffer(b"".join([sound async for sound in voice.speak(text)]), "<i2") for text in texts]
     finally:
         await voice.aclose()
     return [soxr.resample(samples, 22_050, 16_000).tobytes() for samples in spoken]

@@ -100,8 +100,8 @@ def test_the_list_of_commands_says_what_each_says_itself() -> None:
 
 
 VOCABULARY = {
-    *("_version", "commands", "config", "credentials", "errors", "events", "pcm16", "ports", "pricing"),
-    *("setting_fields", "telemetry", "text", "threads", "tools", "transcript"),
+    *("_version", "commands", "config", "credentials", "errors", "events", "package_file", "pcm16", "ports"),
+    *("pricing", "setting_fields", "telemetry", "text", "threads", "tools", "transcript"),
 }
 """Modules at the top of the package that import nothing but each other. (`__init__` loads names when they are used.)"""
 

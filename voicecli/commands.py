@@ -36,9 +36,11 @@ class AppendAudio:
 
     Attributes:
         audio: PCM16 little-endian mono at the provider's `Capabilities.input_rate`; an even number of bytes.
+        realtime: whether it is sent as it is spoken, rather than of a recording.
     """
 
     audio: bytes
+    realtime: bool = False
 
     def __repr__(self) -> str:
         return f"AppendAudio(audio=<{len(self.audio)} bytes>)"

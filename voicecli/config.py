@@ -30,6 +30,7 @@ __all__ = [
 Effort = Literal["minimal", "low", "medium", "high", "xhigh"]
 Eagerness = Literal["low", "medium", "high", "auto"]
 Output = Literal["audio", "text"]
+TurnModel = Literal["auto", "silence", "llm", "words", "smart-turn"]
 Sensitivity = Literal["low", "high"]
 VADEngine = Literal["webrtc", "silero"]
 
@@ -185,6 +186,11 @@ class RealtimeConfig(Settings):
         vad_mode: who finds the turns.
         client_vad: settings for VADMode.CLIENT.
         turn_detection: settings for VADMode.SERVER.
+        turn_model: what tells a pause from the end of a turn while the user speaks; a pause in the middle of a sentence
+            may then last a second longer than the silence that ends a turn. "llm" asks the language model whether the
+            sentence is complete, "words" looks at the last word (English): both where the words are known in time.
+            "smart-turn" goes by the sound (extra `turn`), and serves VADMode.CLIENT with all providers. "silence" takes
+            all pauses alike, as is done in recordings whatever this says; so does "auto" where there are no words.
         output: "text" asks for an answer without sound, where the model can.
         temperature: 0 to 2.
         max_output_tokens: per answer.
@@ -216,6 +222,12 @@ class RealtimeConfig(Settings):
     )
     client_vad: ClientVAD = setting(ClientVAD())
     turn_detection: ServerVAD | SemanticVAD = setting(ServerVAD())
+    turn_model: TurnModel = setting(
+        "auto",
+        metavar="HOW",
+        group=_TURNS,
+        help="What tells a pause from a turn's end, live: auto, silence, smart-turn; offline also llm or words.",
+    )
     output: Output = setting("audio", option="text-only", value="text", group=_ANSWER, help="Answer in writing.")
     temperature: float | None = setting(None, between=(0, 2), group=_ANSWER, help="0 to 2.")
     max_output_tokens: int | None = setting(None, between=(1, 65_536), group=_ANSWER, help="For each answer.")

@@ -50,6 +50,7 @@ class Capabilities:
         words_first: whether it tells a turn's words, or by the notice "no_speech" that there are none, before anything
             comes of the turn, and neither stops a reply by itself, nor drops one to come or begins it before it knows
             the words: then a noise costs the user nothing of a reply.
+        turn_models: what of `RealtimeConfig.turn_model` it follows when it finds the turns (VADMode.SERVER).
     """
 
     input_rate: int
@@ -58,6 +59,7 @@ class Capabilities:
     tools: bool = True
     reports_speech: bool = True
     words_first: bool = False
+    turn_models: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

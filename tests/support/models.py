@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:  # nobody waits for these libraries who needs no models
+    from voicecli.audio.speech_to_text import Moonshine
     from voicecli.providers.local.llama import LlamaModel
-    from voicecli.providers.local.stt import Moonshine
     from voicecli.providers.local.tts import Piper
 
 __all__ = ["Models", "model_path", "models", "shared_models"]
@@ -32,8 +32,8 @@ def model_path() -> Path:
 
 @pytest.fixture(scope="session")
 def models(model_path: Path) -> Iterator[Models]:
+    from voicecli.audio.speech_to_text import Moonshine
     from voicecli.providers.local.llama import LlamaModel
-    from voicecli.providers.local.stt import Moonshine
     from voicecli.providers.local.tts import Piper
 
     async def load() -> Models:

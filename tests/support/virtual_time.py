@@ -1,17 +1,15 @@
 """An event loop whose clock jumps over waiting: backoff and timeouts take no real time, sockets are real.
 
-When nothing is ready for 2 ms, both ends of every loopback connection are waiting for the clock (the kernel delivers on
-loopback at once, and both ends live in this loop), so the clock goes on to the next timer.
-
-Where nobody else can wake the loop, since it has no socket and no thread has been started, nothing but the timers moves
-the clock: however busy the machine is, work takes no time.
+Hardly anything but the timers moves the clock: however busy the machine is, work takes no time. When nothing is ready
+for 2 ms, both ends of every loopback connection are waiting for the clock (the kernel delivers on loopback at once, and
+both ends live in this loop), so the clock goes on to the next timer; at once where nobody else can wake the loop, since
+it has no socket and no thread has been started.
 """
 
 import asyncio
 import functools
 import selectors
 import threading
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,28 +19,26 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _GRACE_S = 0.002
+_TURN_S = 1e-6
+"""How long a turn of the loop takes where sockets are: a round trip of no time would look like none."""
 
 
 class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self._threads = set(threading.enumerate())
-        self._now, self._looked_at, self._stands = 0.0, time.monotonic(), False
-
-    @property
-    def now(self) -> float:
+        self.now = 0.0
         """The time by the clock, in seconds."""
-        return self._now if self._stands else self._now + time.monotonic() - self._looked_at
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        self._now, self._looked_at = self.now, time.monotonic()
-        self._stands = self._alone
-        grace_s = 0.0 if self._stands else _GRACE_S
-        if timeout is None or timeout <= grace_s:
+        alone = self._alone
+        if not alone:
+            self.now += _TURN_S
+        if timeout is None or timeout <= 0:
             return super().select(timeout)
-        ready = super().select(grace_s)
+        ready = super().select(0.0 if alone else _GRACE_S)
         if not ready:
-            self._now += timeout - grace_s
+            self.now += timeout
         return ready
 
     @property

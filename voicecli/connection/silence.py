@@ -51,7 +51,8 @@ class SilenceFeeder:
         time = asyncio.get_running_loop().time
         due = time()
         with contextlib.suppress(RealtimeError):
-            while time() < self._until:
+            # Half a piece: sums of tenths are not exact.
+            while time() < self._until - _PIECE_S / 2:
                 # Where the loop was busy, what should have been sent meanwhile is left out.
                 due = max(due + _PIECE_S, time())
                 await asyncio.sleep(due - time())

@@ -27,9 +27,13 @@ class AudioInput:
         config: who finds the turns, and how.
         rate: of the audio the provider takes, in Hz.
         listens: as `listen` says.
+
+    Attributes:
+        realtime: whether the audio comes as it is spoken.
     """
 
     def __init__(self, config: RealtimeConfig, rate: int, *, listens: bool = False) -> None:
+        self.realtime = False
         self._mode = config.vad_mode
         self._vad = config.client_vad
         self._rate = rate
@@ -98,7 +102,7 @@ class AudioInput:
         start: list[AudioStep] = [] if self._open or self._mode is VADMode.SERVER else [StartTurn()]
         self._open = True
         heard = self._listened(self._listener.process(audio)) if self._listener is not None else []
-        return [*heard, *start, AppendAudio(audio)]
+        return [*heard, *start, AppendAudio(audio, self.realtime)]
 
     def _end_listening(self) -> list[AudioStep]:
         """No silence follows what a listener hears."""
@@ -126,9 +130,9 @@ class AudioInput:
                     if not self._open:
                         steps.append(StartTurn())
                     self._open = True
-                    steps.append(AppendAudio(audio))
+                    steps.append(AppendAudio(audio, self.realtime))
                 case SegmentAudio(audio):
-                    steps.append(AppendAudio(audio))
+                    steps.append(AppendAudio(audio, self.realtime))
                 case SegmentEnded() if self._one_utterance:
                     pass  # a pause; `end` ends it
                 case SegmentEnded():

@@ -128,6 +128,7 @@ class UserInput:
         """Send and tell what `find` returns; `by_silence` says how a turn that ends now was found to end."""
         server = self._mode is VADMode.SERVER
         async with self._sending:
+            self._audio.realtime = self._driver.realtime
             for step in find():
                 match step:
                     case SpeechStarted() | SpeechStopped():

@@ -121,17 +121,18 @@ class FakeModel:
 
 
 class FakeSpeech:
-    """100 ms of sound for each character. Waits for `may_speak`."""
+    """100 ms of sound for each character, in two pieces. Waits for `may_speak`."""
 
     def __init__(self) -> None:
         self.spoken: list[str] = []
         self.may_speak = asyncio.Event()
         self.may_speak.set()
 
-    async def speak(self, text: str) -> bytes:
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         self.spoken.append(text)
         await self.may_speak.wait()
-        return b"\x02\x00" * (2205 * len(text))
+        yield b"\x02\x00" * 1102
+        yield b"\x02\x00" * (2205 * len(text) - 1102)
 
     async def aclose(self) -> None:
         return

@@ -28,6 +28,13 @@ def test_what_was_heard_is_cut_at_a_word_of_the_piece_that_was_playing(played_ms
     assert spoken("One two. ", "Three four.").heard(played_ms) == heard
 
 
+def test_sound_that_follows_belongs_to_the_text_before() -> None:
+    reply = spoken("One two three four. ", "", "Five.")
+    assert reply.heard(1000) == "One two"
+    assert reply.heard(2500) == "One two three four."
+    assert reply.text == "One two three four. Five."
+
+
 def test_a_reply_after_the_one_that_was_playing_was_not_heard_at_all() -> None:
     replies = remembered("One two.", "Three four.")
     assert replies.heard(CancelResponse("response_1", "item_0", 500)) == {"item_0": "One", "item_1": ""}

@@ -1,6 +1,7 @@
 from tests.providers.local.fakes import is_loud, silence, speech
 from voicecli.providers.local.turn_detection import (
     EndOfTurn,
+    PossibleEndOfTurn,
     StartOfTurn,
     TurnAudio,
     TurnChange,
@@ -38,12 +39,38 @@ def test_the_speed_at_which_the_audio_comes_changes_nothing() -> None:
     assert names(at_once).count("EndOfTurn") == 2
 
 
-def test_a_pause_is_told_at_half_the_silence_and_taken_back_when_speech_resumes() -> None:
+def test_a_pause_is_told_after_a_tenth_of_a_second_and_taken_back_when_speech_resumes() -> None:
     turns = detector()
-    assert names(feed(turns, speech(500) + silence(240))) == ["StartOfTurn"]
+    assert names(feed(turns, speech(500) + silence(80))) == ["StartOfTurn"]
     assert names(feed(turns, silence(60))) == ["PossibleEndOfTurn"]
     assert names(feed(turns, speech(100))) == ["TurnResumed"]
     assert names(feed(turns, silence(600))) == ["PossibleEndOfTurn", "EndOfTurn"]
+
+
+def test_a_turn_that_ends_after_little_silence_is_guessed_at_half_of_it() -> None:
+    turns = TurnDetector(is_loud, automatic=True, silence_ms=100, pre_roll_ms=480)
+    changes = feed(turns, speech(480) + silence(64))
+    assert names(changes) == ["StartOfTurn", "PossibleEndOfTurn"]
+    assert names(feed(turns, silence(64))) == ["EndOfTurn"]
+
+
+def test_a_guess_hears_what_was_said_and_the_silence_so_far() -> None:
+    guess = next(
+        change for change in feed(detector(), speech(480) + silence(600)) if isinstance(change, PossibleEndOfTurn)
+    )
+    assert guess.audio == speech(480) + silence(96)
+
+
+def test_a_short_sound_early_in_a_pause_is_speech_and_later_a_click() -> None:
+    """As before guesses came so early: turns do not depend on them."""
+    turns = detector()
+    feed(turns, speech(480) + silence(160))
+    assert names(feed(turns, speech(32))) == ["TurnResumed"]
+    changes = feed(turns, silence(320) + speech(32) + silence(192))
+    assert names(changes) == ["PossibleEndOfTurn", "EndOfTurn"]
+    ended = changes[-1]
+    assert isinstance(ended, EndOfTurn)
+    assert ended.audio == speech(480) + silence(160) + speech(32) + silence(250)
 
 
 def test_a_click_neither_starts_a_turn_nor_ends_a_pause() -> None:

@@ -69,7 +69,14 @@ LOCAL = Provider(
     name="local",
     title="Offline engine",
     # Moonshine listens at 16000 Hz, the voice joe speaks at 22050 Hz.
-    capabilities=Capabilities(input_rate=16_000, output_rate=22_050, images=False, tools=True, words_first=True),
+    capabilities=Capabilities(
+        input_rate=16_000,
+        output_rate=22_050,
+        images=False,
+        tools=True,
+        words_first=True,
+        turn_models=frozenset({"silence", "llm", "words", "smart-turn"}),
+    ),
     default_model=BUILT_IN,
     default_voice="joe",
     models=(

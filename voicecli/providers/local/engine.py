@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
 
+from voicecli.audio.speech_to_text import SpeechToText
 from voicecli.commands import (
     AppendAudio,
     CancelResponse,
@@ -27,8 +28,8 @@ from voicecli.ports import Capabilities, ConversationSetup
 from voicecli.providers.local.awaited_words import AwaitedWords
 from voicecli.providers.local.chat_model import ChatModel
 from voicecli.providers.local.memory import Memory
+from voicecli.providers.local.pauses import PauseLengths
 from voicecli.providers.local.reply_queue import ReplyQueue
-from voicecli.providers.local.stt import SpeechToText
 from voicecli.providers.local.tts import TextToSpeech
 from voicecli.providers.local.turn_detection import TurnDetector
 from voicecli.providers.local.user_turns import UserTurns
@@ -43,6 +44,7 @@ class LocalConnection:
         capabilities: rates, and whether the model calls tools.
         speech: None answers in text only.
         detector: finds the user's turns; called on a thread of its own.
+        pauses: sets how long pauses last in them; None: all are alike.
         notices: told once, after SessionStarted.
     """
 
@@ -57,6 +59,7 @@ class LocalConnection:
         speech: TextToSpeech | None,
         memory: Memory,
         detector: TurnDetector,
+        pauses: PauseLengths | None = None,
         notices: Sequence[Notice] = (),
     ) -> None:
         vad = setup.config.turn_detection
@@ -92,6 +95,7 @@ class LocalConnection:
             hearing,
             automatic=automatic,
             answered=not automatic or vad.create_response,
+            pauses=pauses,
             words=words,
             replies=self._replies,
             events=self._events,
@@ -162,8 +166,8 @@ class LocalConnection:
     async def _dispatch(self, command: Command, *, cancelled: bool) -> None:
         """Carry out a command; `cancelled` ones were sent before a CancelResponse for what was pending."""
         match command:
-            case AppendAudio(audio):
-                await self._turns.append(audio)
+            case AppendAudio(audio, realtime):
+                await self._turns.append(audio, realtime=realtime)
             case StartTurn():
                 self._turns.begin()
             case EndTurn(input_id):

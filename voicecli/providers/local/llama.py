@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import secrets
 import shutil
@@ -17,6 +18,7 @@ from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.events import Usage
 from voicecli.providers.local.chat_model import Delta, Finish, Message, Thought
 from voicecli.providers.local.model_file import BUILT_IN
+from voicecli.providers.local.prompt_templates import PromptTemplates
 from voicecli.threads import Worker
 from voicecli.tools import ToolSchema
 
@@ -24,6 +26,10 @@ __all__ = ["LlamaModel"]
 
 # Small batches: a generation is stopped between two of them, and one takes up to 0.5 s.
 _BATCH_TOKENS = 64
+
+# What can come after a sentence is among the likeliest of its next tokens, or too unlikely to count.
+_PROBABLE_TOKENS = 50
+_SENTENCE_ENDS = ("", ".", "?", "!")
 
 # SmolLM2 drifts into essays without them. Of eleven pairs tried, these made it remember best what it was told.
 _EXAMPLES = (
@@ -51,6 +57,7 @@ class LlamaModel:
         self._worker = worker
         self._folder = ""
         self._server: Any = None
+        self._templates: PromptTemplates | None = None
         self._sampling = {
             # Greedy decoding: a small model that samples talks nonsense.
             "temperature": temperature or 0.0,
@@ -85,7 +92,8 @@ class LlamaModel:
         params.verbosity = -1
         params.use_jinja = True
         # The library serves HTTP whether one wants it or not: nobody else shall be able to use it.
-        params.api_keys = [secrets.token_urlsafe(24)]
+        key = secrets.token_urlsafe(24)
+        params.api_keys = [key]
         if os.name == "posix":
             self._folder = _short_private_folder()
             params.hostnames = [f"{self._folder}/llm.sock"]
@@ -101,6 +109,7 @@ class LlamaModel:
         # ever, and holds Python's lock meanwhile: nothing could bound that. Any answer (20 ms) shows that it runs.
         with contextlib.suppress(Exception):  # an error is an answer, too
             self._server.handle_completions({"prompt": "a", "max_tokens": 1})
+        self._templates = PromptTemplates(self._server.listening_address, key)
 
     async def warm_up(self, messages: Sequence[Message]) -> None:
         """Read the constant head once, so that each answer begins sooner."""
@@ -140,6 +149,27 @@ class LlamaModel:
             stop.set()
             running.cancel()
 
+    async def end_chance(self, messages: Sequence[Message]) -> float | None:
+        """The chance, 0 to 1, that the last message ends where it does; None where the template hides that.
+
+        10 ms where the last answer or score began with the same messages; reading other ones anew takes as long as for
+        an answer. The answer to the messages then finds them read.
+        """
+        return await self._worker.run(lambda: self._end_chance([message.to_json() for message in messages]))
+
+    def _end_chance(self, messages: list[dict[str, Any]]) -> float | None:
+        if self._templates is None or (prompt := self._templates.open_prompt(messages)) is None:
+            return None
+        request = {"prompt": prompt, "max_tokens": 1, "temperature": 0.0, "n_probs": _PROBABLE_TOKENS}
+        try:
+            answer = self._server.handle_completions(request)
+            tokens = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+            # A token that ends the message has no text.
+            ends = [token["logprob"] for token in tokens if token["token"].strip()[:2] in _SENTENCE_ENDS]
+        except Exception as error:  # the library documents none
+            raise _failure(str(error)) from error
+        return float(sum(map(math.exp, ends)))
+
     def _generate(self, request: dict[str, Any], stop: threading.Event, on_thread: Any) -> None:
         finished = False
 
@@ -174,6 +204,8 @@ class LlamaModel:
 
     async def aclose(self) -> None:
         def release() -> None:
+            if self._templates is not None:
+                self._templates.close()
             self._server = None  # its destructor ends its threads
             if self._folder:
                 shutil.rmtree(self._folder, ignore_errors=True)

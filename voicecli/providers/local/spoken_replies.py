@@ -32,9 +32,14 @@ class Spoken:
         return self._text.strip()
 
     def add(self, text: str, audio: bytes) -> None:
-        """Add a piece of the text, with its PCM16 sound."""
+        """Add a piece of the text with the beginning of its PCM16 sound, or with "" what follows of that."""
+        duration_ms = int(self._format.duration_ms(len(audio)))
+        if not text and self._pieces:
+            text, before_ms = self._pieces.pop()
+            self._pieces.append((text, before_ms + duration_ms))
+            return
         self._text += text
-        self._pieces.append((text, int(self._format.duration_ms(len(audio)))))
+        self._pieces.append((text, duration_ms))
 
     def heard(self, played_ms: int) -> str:
         """The words that `played_ms` of the sound hold, cut at the last whole one."""

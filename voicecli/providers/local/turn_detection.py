@@ -12,8 +12,11 @@ _CHUNK_MS = 32
 _AUDIO = PcmFormat(16_000)
 # Speech for this long starts a turn: shorter is a click or a cough.
 _ONSET_CHUNKS = 3
-# Speech for this long ends a pause.
+# Speech for this long ends a pause, once half of the silence that ends a turn has passed.
 _RESUME_CHUNKS = 2
+# Pauses within a turn that are longer than this are hardly more than those longer than 250 ms (16 and 12, 5 and 5, 16
+# and 13 in three recordings of people), so that a guess so early is seldom wasted.
+_GUESS_MS = 96
 # Inside a turn less certainty will do, so that soft endings of words are not taken for silence.
 _HYSTERESIS = 0.15
 _PARTIAL_MS = 500
@@ -37,13 +40,15 @@ class TurnAudio:
 
 @dataclass(frozen=True, slots=True)
 class PossibleEndOfTurn:
-    """Pause in the turn that may be its end: half of the silence that ends a turn has passed.
+    """Pause in the turn that may be its end: 96 ms of silence, or half of that which ends a turn, have passed.
 
     Attributes:
-        audio: all that was said so far, as in EndOfTurn.
+        audio: all that was said so far, as in EndOfTurn, with the silence so far.
+        pause: its number, for `TurnDetector.set_silence`.
     """
 
     audio: bytes
+    pause: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +62,11 @@ class EndOfTurn:
 
     Attributes:
         audio: all that was said, with the pre-roll and half of the silence; empty when nobody spoke.
+        silence_ms: the silence that ended it, in ms; None where `TurnDetector.end` did.
     """
 
     audio: bytes
+    silence_ms: int | None = None
 
 
 TurnChange = StartOfTurn | TurnAudio | PossibleEndOfTurn | TurnResumed | EndOfTurn
@@ -72,7 +79,7 @@ class TurnDetector:
         probability: how likely 512 samples are speech, 0 to 1.
         automatic: whether silence ends a turn and speech starts one. Otherwise a turn is all audio until `end`;
             pauses are told all the same.
-        silence_ms: silence that ends a turn.
+        silence_ms: silence that ends a turn, unless `set_silence` says otherwise.
         pre_roll_ms: audio from before the onset that belongs to the turn.
         threshold: the probability from which on it is speech.
     """
@@ -99,6 +106,8 @@ class TurnDetector:
         self._quiet_ms = 0
         self._speech_end: int | None = None  # bytes of the turn up to the end of speech; None while nobody spoke
         self._paused = False
+        self._pauses = 0
+        self._silence_of_pause = (0, 0)  # the number of a pause, and the silence that ends the turn in it
 
     @property
     def open(self) -> bool:
@@ -134,6 +143,10 @@ class TurnDetector:
         self._unseen = b""
         return [self._end_of_turn()]
 
+    def set_silence(self, pause: int, silence_ms: int) -> None:
+        """Let another silence end the turn in this pause, if it still lasts. Any thread may call it."""
+        self._silence_of_pause = (pause, silence_ms)
+
     def clear(self) -> None:
         """Forget the turn and all audio."""
         self._turn = None
@@ -155,7 +168,7 @@ class TurnDetector:
     def _continue(self, chunk: bytes) -> list[TurnChange]:
         assert self._turn is not None
         self._turn += chunk
-        if self._speech >= (_RESUME_CHUNKS if self._paused else 1):
+        if self._speech >= (_RESUME_CHUNKS if self._quiet_ms >= self._silence_ms / 2 else 1):
             self._speech_end, self._quiet_ms = len(self._turn), 0
             resumed: list[TurnChange] = [TurnResumed()] if self._paused else []
             self._paused = False
@@ -165,17 +178,21 @@ class TurnDetector:
             return []
         self._quiet_ms += _CHUNK_MS
         changes: list[TurnChange] = []
-        if not self._paused and self._quiet_ms >= self._silence_ms / 2:
+        if not self._paused and self._quiet_ms >= min(_GUESS_MS, self._silence_ms / 2):
             self._paused = True
-            changes.append(PossibleEndOfTurn(self._said(self._turn)))
-        if self._automatic and self._quiet_ms >= self._silence_ms:
-            changes.append(self._end_of_turn())
+            self._pauses += 1
+            changes.append(PossibleEndOfTurn(self._said(self._turn), self._pauses))
+        pause, silence_ms = self._silence_of_pause
+        if not (self._paused and pause == self._pauses):
+            silence_ms = self._silence_ms
+        if self._automatic and self._quiet_ms >= silence_ms:
+            changes.append(self._end_of_turn(self._quiet_ms))
         return changes
 
-    def _end_of_turn(self) -> EndOfTurn:
+    def _end_of_turn(self, silence_ms: int | None = None) -> EndOfTurn:
         assert self._turn is not None
         audio, self._turn, self._speech = self._said(self._turn), None, 0
-        return EndOfTurn(audio)
+        return EndOfTurn(audio, silence_ms)
 
     def _said(self, turn: bytearray) -> bytes:
         if self._speech_end is None:

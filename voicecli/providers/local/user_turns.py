@@ -1,8 +1,8 @@
 """The user's turns in the offline engine: from the audio to the reply that each is given.
 
-A reply is fast because it is speculative: when half of the silence that ends a turn has passed, the turn is transcribed
-and answered as if it were over. If the silence goes on, the output is released, often with the first sound ready; if
-speech resumes, it is discarded, and nobody will know.
+A reply is fast because it is speculative: after a tenth of a second of silence the turn is transcribed and answered as
+if it were over. If the silence goes on, the output is released, often with the first sound ready; if speech resumes, it
+is discarded, and nobody will know.
 """
 
 import asyncio
@@ -11,14 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from voicecli.audio.speech_to_text import SpeechToText
 from voicecli.connection.event_queue import EventQueue
 from voicecli.errors import RealtimeError
 from voicecli.events import Event, SpeechStarted, SpeechStopped, TranscriptUpdate
 from voicecli.pcm16 import PcmFormat
 from voicecli.providers.local.awaited_words import AwaitedWords
+from voicecli.providers.local.pauses import PauseLengths
 from voicecli.providers.local.reply import LocalReply, no_speech
 from voicecli.providers.local.reply_queue import ReplyQueue, StartTask
-from voicecli.providers.local.stt import SpeechToText
 from voicecli.providers.local.turn_detection import (
     EndOfTurn,
     PossibleEndOfTurn,
@@ -28,6 +29,7 @@ from voicecli.providers.local.turn_detection import (
     TurnDetector,
     TurnResumed,
 )
+from voicecli.providers.local.turn_model import Pause
 from voicecli.threads import Worker
 
 __all__ = ["UserTurns"]
@@ -39,6 +41,8 @@ _PIECE_BYTES = PcmFormat(16_000).size(500)
 # A speculative reply costs a transcription of the whole turn: a second for half a minute. Longer turns wait for their
 # end.
 _LONGEST_SPECULATION_BYTES = PcmFormat(16_000).size(20_000)
+# Whether the sentence goes on is known by its end.
+_LAST_WORDS_BYTES = PcmFormat(16_000).size(5_000)
 
 
 @dataclass(slots=True)
@@ -66,6 +70,7 @@ class UserTurns:
         detector: finds the turns; called on a thread of its own.
         automatic: whether silence ends a turn, and events tell of its start and end.
         answered: whether the end of a turn is answered. Otherwise the next `end` is.
+        pauses: sets how long pauses last in what is said in real time; None: all are alike.
         words: learns of the turns whose words are not known yet.
         replies: answers them.
         events: takes what happens.
@@ -80,6 +85,7 @@ class UserTurns:
         *,
         automatic: bool,
         answered: bool,
+        pauses: PauseLengths | None,
         words: AwaitedWords,
         replies: ReplyQueue,
         events: EventQueue,
@@ -91,6 +97,8 @@ class UserTurns:
         self._hearing = hearing
         self._automatic = automatic
         self._answered = answered
+        self._pauses = pauses if automatic else None
+        self._realtime = False
         self._words = words
         self._replies = replies
         self._events = events
@@ -100,8 +108,9 @@ class UserTurns:
         self._ended = False  # by silence, since the last `end`
         self._unanswered = False  # a turn waits for `end`, as turns are not answered by themselves
 
-    async def append(self, audio: bytes) -> None:
-        """Look for turns in PCM16 mono at 16000 Hz."""
+    async def append(self, audio: bytes, *, realtime: bool = False) -> None:
+        """Look for turns in PCM16 mono at 16000 Hz; `realtime` says whether it is sent as it is spoken."""
+        self._realtime = realtime
         for start in range(0, len(audio), _PIECE_BYTES):
             piece = audio[start : start + _PIECE_BYTES]
             for change in await self._detecting.run(partial(self._detector.process, piece)):
@@ -151,8 +160,10 @@ class UserTurns:
             self._emit(no_speech())
 
     async def aclose(self) -> None:
-        """End the detector's thread."""
+        """End the detector's thread, and the model of turns."""
         await self._detecting.aclose()
+        if self._pauses is not None:
+            await self._pauses.aclose()
 
     def _handle_change(self, change: TurnChange, *, input_id: str = "", cancelled: bool = False) -> None:
         turn = self._turn
@@ -166,13 +177,35 @@ class UserTurns:
                 turn.unseen += audio
                 if turn.partials is None or turn.partials.done():
                     turn.partials = self._start_task(self._transcribe_partially(turn), "partials")
-            case PossibleEndOfTurn(audio) if turn is not None and self._may_speculate(audio):
-                turn.speculative = self._replies.new(audio=audio, user_item=turn.item_id)
-                self._replies.start(turn.speculative)
+            case PossibleEndOfTurn(audio, pause) if turn is not None:
+                self._begin_pause(turn, audio, pause)
             case TurnResumed() if turn is not None:
                 _discard_speculative(turn)
             case EndOfTurn(audio) if turn is not None:
                 self._finish_turn(turn, audio, input_id, cancelled=cancelled)
+
+    def _begin_pause(self, turn: _UserTurn, audio: bytes, pause: int) -> None:
+        pauses = self._pauses if self._realtime else None
+        if self._may_speculate(audio):
+            turn.speculative = self._replies.new(audio=audio, user_item=turn.item_id)
+            if pauses is not None and pauses.needs_words:
+                pauses.begin(pause)
+                turn.speculative.on_words = partial(pauses.decide, pause)
+            self._replies.start(turn.speculative)
+        elif pauses is not None and pauses.needs_words:
+            pauses.begin(pause)
+            self._start_task(self._decide_by_last_words(pauses, pause, audio[-_LAST_WORDS_BYTES:]), "pause")
+        if pauses is not None and not pauses.needs_words:
+            pauses.begin(pause)
+            self._start_task(pauses.decide(pause, Pause(audio=audio)), "pause")
+
+    async def _decide_by_last_words(self, pauses: PauseLengths, pause: int, audio: bytes) -> None:
+        try:
+            text = await self._hearing.transcribe(audio)
+        except RealtimeError as error:
+            _log.warning("The words before a pause are not known: %s", error)
+            text = ""
+        await pauses.decide(pause, Pause(text))
 
     def _may_speculate(self, audio: bytes) -> bool:
         return self._answered and not self._replies and len(audio) <= _LONGEST_SPECULATION_BYTES

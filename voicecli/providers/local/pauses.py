@@ -1,0 +1,48 @@
+"""Pauses in the user's turns: how long each may last, by what was said before it."""
+
+from collections.abc import Callable
+
+from voicecli.providers.local.turn_model import Pause, TurnModel
+
+__all__ = ["PauseLengths"]
+
+# What a pause in the middle of a sentence may last beyond the silence that ends a turn. Pauses of people who look for a
+# word are rarely longer than the default's 1.5 s together.
+_GOING_ON_MS = 1000
+
+
+class PauseLengths:
+    """Sets the silence that ends the turn in the pause under way.
+
+    Until it is known whether the sentence goes on, the longer silence holds: the answer, which needs the words too,
+    could not begin sooner.
+
+    Args:
+        model: tells whether a turn is complete.
+        silence_ms: that ends a complete turn.
+        set_silence: sets it for the pause of that number, as `TurnDetector.set_silence`.
+    """
+
+    def __init__(self, model: TurnModel, silence_ms: int, set_silence: Callable[[int, int], None]) -> None:
+        self._model = model
+        self._silence_ms = silence_ms
+        self._set_silence = set_silence
+
+    @property
+    def needs_words(self) -> bool:
+        """Whether `decide` is called with words; otherwise with sound."""
+        return self._model.needs_words
+
+    def begin(self, pause: int) -> None:
+        """A pause has begun; `decide` will be called."""
+        self._set_silence(pause, self._silence_ms + _GOING_ON_MS)
+
+    async def decide(self, pause: int, said: Pause) -> None:
+        """Decide by what was said before the pause. Without words it was noise, which ends a turn as ever."""
+        is_noise = self.needs_words and not said.text
+        if is_noise or await self._model.is_complete(said):
+            self._set_silence(pause, self._silence_ms)
+
+    async def aclose(self) -> None:
+        """Release the model."""
+        await self._model.aclose()

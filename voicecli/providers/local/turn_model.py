@@ -1,0 +1,123 @@
+"""Models of where a turn ends: is what the user has said so far complete, or does the sentence go on?"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from voicecli.errors import RealtimeError
+from voicecli.providers.local.chat_model import Message
+from voicecli.providers.local.words import plain_words, without_ending
+
+__all__ = ["Pause", "SentenceEndModel", "SentenceEnds", "TurnModel", "WordModel", "hangs"]
+
+_log = logging.getLogger(__name__)
+
+# The chance from which on a sentence counts as complete: with it, a model as small as the built-in one takes nearly all
+# complete sentences for complete, and a tenth of those that go on (benchmarks/hearing_turns.py).
+_COMPLETE = 0.05
+
+# After these, English goes on.
+_HANGING = frozenset(
+    plain_words(
+        """a an the and or but nor so because since if unless until while whereas although though that which whose than
+        as my your our their this these those every each of into onto between per via is are was were am been being has
+        have had does did will would shall should could may might must i we he she they i'm i'll i'd i've we're we'll
+        you're you'll they're he's she's it's that's there's let's um uh er erm uhm umm hmm very really quite just maybe
+        perhaps when where what how who"""
+    )
+)
+# After these too, but in a question, which may end in them: "Where are you from?"
+_HANGING_IN_STATEMENTS = frozenset(plain_words("to in on at by for from with without about like do can be not you"))
+_QUESTION_WORDS = frozenset(
+    plain_words("what what's who who's whom where where's which when how why do does did are is can")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What the user has said before a pause.
+
+    Attributes:
+        text: their words; "" for a model that needs none, and where there are none.
+        messages: the conversation, these words last; empty where it is not known.
+        audio: the turn so far, PCM16 mono at 16000 Hz; empty for a model that needs words.
+    """
+
+    text: str = ""
+    messages: Sequence[Message] = ()
+    audio: bytes = b""
+
+
+class TurnModel(Protocol):
+    """Tells whether a turn is complete.
+
+    Attributes:
+        needs_words: whether it goes by the words; otherwise by the sound.
+    """
+
+    @property
+    def needs_words(self) -> bool: ...
+    async def is_complete(self, pause: Pause) -> bool: ...
+    async def aclose(self) -> None:
+        """Release the model."""
+
+
+class SentenceEnds(Protocol):
+    """A language model that knows where sentences end."""
+
+    async def end_chance(self, messages: Sequence[Message]) -> float | None:
+        """The chance, 0 to 1, that the last message ends where it does; None where the model cannot tell.
+
+        Raises:
+            RealtimeError: it fails.
+        """
+
+
+class WordModel:
+    """Takes a turn for complete unless its last word hangs: and, to, um, the ... English only."""
+
+    needs_words = True
+
+    async def is_complete(self, pause: Pause) -> bool:
+        return not hangs(pause.text)
+
+    async def aclose(self) -> None:
+        return
+
+
+class SentenceEndModel:
+    """Asks a language model how likely the sentence ends here; the last word, where it cannot tell.
+
+    Args:
+        model: closed by its owner.
+    """
+
+    needs_words = True
+
+    def __init__(self, model: SentenceEnds) -> None:
+        self._model = model
+
+    async def is_complete(self, pause: Pause) -> bool:
+        chance = await self._chance(pause.messages) if pause.messages else None
+        return not hangs(pause.text) if chance is None else chance > _COMPLETE
+
+    async def aclose(self) -> None:
+        return
+
+    async def _chance(self, messages: Sequence[Message]) -> float | None:
+        *before, said = messages
+        try:
+            return await self._model.end_chance([*before, replace(said, text=without_ending(said.text))])
+        except RealtimeError as error:
+            _log.warning("The language model cannot tell whether the sentence ends: %s", error)
+            return None
+
+
+def hangs(text: str) -> bool:
+    """Whether the last word is one after which English goes on."""
+    words = plain_words(text)
+    if not words:
+        return False
+    asks = words[0] in _QUESTION_WORDS
+    return words[-1] in _HANGING or (words[-1] in _HANGING_IN_STATEMENTS and not asks)
