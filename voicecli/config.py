@@ -162,7 +162,14 @@ class Reconnect(Settings, prefix="reconnect"):
     )
     first_delay_s: float = setting(0.5, between=(0, 60), option="")
     max_delay_s: float = setting(8.0, between=(0, 600), option="")
-    audio_buffer_s: float = setting(5.0, between=(0, 60), option="")
+    audio_buffer_s: float = setting(
+        5.0,
+        between=(0, 60),
+        option="keep-speech",
+        metavar="SECONDS",
+        group=_CONNECTION,
+        help="How much of what you say is kept while the connection is lost: the newest.",
+    )
 
 
 def _header(text: str) -> tuple[str, str]:

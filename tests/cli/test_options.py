@@ -57,6 +57,7 @@ def test_the_help_shows_each_option_whole_in_80_columns(voice: Voice, name: str)
         ("--connect-timeout", "0", "from 0.01 to 3600"),
         ("--response-timeout", "0", "from 0.01 to 3600"),
         ("--reconnects", "-1", "from 0 to 1000"),
+        ("--keep-speech", "61", "from 0 to 60"),
         ("--base-url", "localhost:80", "not a URL. It looks like https://host/path"),
         ("--model", "", "an empty name"),
     ],
@@ -160,7 +161,7 @@ def config_of_line(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Realtime
         ("", RealtimeConfig()),
         ("-p gemini", RealtimeConfig()),
         (
-            "--system Hi --vad client --text-only --speed 1.2 --effort low --header A:b --header C:d --reconnects 2",
+            "--system Hi --vad client --text-only --speed 1.2 --effort low --header A:b --header C:d --reconnects 2 --keep-speech 20",
             RealtimeConfig(
                 system_prompt="Hi",
                 vad_mode=VADMode.CLIENT,
@@ -168,7 +169,7 @@ def config_of_line(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Realtime
                 speed=1.2,
                 reasoning_effort="low",
                 headers={"A": "b", "C": "d"},
-                reconnect=Reconnect(attempts=2),
+                reconnect=Reconnect(attempts=2, audio_buffer_s=20),
             ),
         ),
         (
