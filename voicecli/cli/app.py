@@ -1,6 +1,7 @@
 """The commands, put together. A command's module is imported when it runs: `voice --help` imports none."""
 
 import inspect
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -44,10 +45,36 @@ def load_command(name: str, plugin: "Provider | None" = None) -> Any:
         add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
     )
     single.command(name, cls=_Command)(function)
-    return typer.main.get_command(single)
+    command = typer.main.get_command(single)
+    if hasattr(function, "rare"):
+        command.rare, command.variables = function.rare, function.variables  # type: ignore[attr-defined]
+    return command
 
 
 class _Command(TyperCommand):
+    """A command whose help shows the options that people use, and with --help-all the others.
+
+    Attributes:
+        rare: the parameters that only --help-all shows.
+    """
+
+    rare: frozenset[str] = frozenset()
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        parameters: list[Any] = super().get_params(ctx)
+        return [*parameters, self._help_all] if self.rare else parameters
+
+    @cached_property
+    def _help_all(self) -> Any:
+        from voicecli.cli.help import help_all_option
+
+        return help_all_option()
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from voicecli.cli.help import command_help
+
+        formatter.write(command_help(self, ctx, everything=False))
+
     def invoke(self, ctx: Any) -> Any:
         for parameter in self.params:
             value = ctx.params.get(parameter.name)

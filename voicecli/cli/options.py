@@ -6,7 +6,7 @@ import re
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ from voicecli.audio import EchoMode
 from voicecli.cli.exit import ExitStatus
 from voicecli.cli.setting_options import Option, make_config, setting_options
 from voicecli.cli.standard_output import keep
-from voicecli.config import RealtimeConfig, VADMode
+from voicecli.config import RealtimeConfig, Setting, VADMode
 from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.ports import Provider
 from voicecli.providers import PROVIDERS, choose_provider, find_provider, is_built_in
@@ -127,6 +127,8 @@ def with_conversation_options(
     # Typer reads both.
     wrapper.__annotations__ = {"ctx": typer.Context} | {each.name: each.annotation for each in parameters}
     wrapper.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
+    wrapper.rare = frozenset(option.name for option in options if not _is_common(option))  # type: ignore[attr-defined]
+    wrapper.variables = list(_variables(providers))  # type: ignore[attr-defined]
     return wrapper
 
 
@@ -182,6 +184,25 @@ def named_by_options(ctx: typer.Context, options: Sequence[Option] = ()) -> Iter
             raise typer.BadParameter(f"{wrong} {error.advice}".strip(), param_hint=option.opts[0]) from error
         name = option.envvar if source == "ENVIRONMENT" else option.opts[0]
         raise ConfigurationError(f"{name}: {wrong}", advice=error.advice) from error
+
+
+def _is_common(option: Option) -> bool:
+    """True for an option that many people use, and for all of a provider's that was installed and is named."""
+    return any(
+        target.described.common or (target.owner is not None and not is_built_in(target.owner.name))
+        for target in option.targets
+    )
+
+
+def _variables(providers: Sequence[Provider]) -> Iterator[tuple[str, str]]:
+    """Environment variables of the conversation, and what they are for: the providers' keys first."""
+    for provider in providers:
+        yield from provider.variables
+    for provider in providers:
+        for own in fields(provider.settings):
+            described = Setting.of(own)
+            if described is not None and described.secret:
+                yield f"VOICE_{own.name.upper()}", f"{described.help} ({provider.name})".strip()
 
 
 def _source(ctx: typer.Context, name: str | None) -> str:

@@ -69,6 +69,10 @@ GEMINI = Provider(
     voices=VOICES,
     is_configured=lambda: is_configured(os.environ),
     setup_advice=KEY_ADVICE,
+    variables=(
+        ("GEMINI_API_KEY", "The key for Gemini; GOOGLE_API_KEY will do, too."),
+        ("GOOGLE_GENAI_USE_VERTEXAI", "true for Vertex AI, with GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION."),
+    ),
     settings=GeminiSettings,
     lacks=lacks,
     connect=_connect,

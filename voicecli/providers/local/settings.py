@@ -24,9 +24,10 @@ class LocalSettings(ProviderSettings):
         "smollm2",
         shown=False,
         metavar="WHAT",
+        common=True,
         help="smollm2, a .gguf file, or the URL of an OpenAI-compatible endpoint.",
     )
     llm_model: str | None = setting(
         None, metavar="NAME", help="The model's name at that URL; a key for it goes into VOICE_LLM_API_KEY."
     )
-    llm_api_key: str | None = setting(None, secret=True)
+    llm_api_key: str | None = setting(None, secret=True, help="A key for the server of --llm.")

@@ -52,6 +52,11 @@ OPENAI = Provider(
     voices=VOICES,
     is_configured=is_configured,
     setup_advice=SETUP_ADVICE,
+    variables=(
+        ("OPENAI_API_KEY", "The key for OpenAI."),
+        ("OPENAI_BASE_URL", "A compatible server."),
+        ("AZURE_OPENAI_API_KEY", "The key for Azure, with AZURE_OPENAI_ENDPOINT."),
+    ),
     settings=OpenAISettings,
     lacks=lacks,
     connect=_connect,
