@@ -132,8 +132,8 @@ AT_HOME = {
     "sounddevice": {"audio.devices.portaudio"},
     "soundfile": {"audio.files.decoders"},
     "typer": {
-        *("cli", "cli.app", "cli.chat", "cli.devices", "cli.help", "cli.lists"),
-        *("cli.options", "cli.setting_options", "cli.table"),
+        *("cli", "cli.app", "cli.chat", "cli.completion", "cli.completion_scripts", "cli.devices", "cli.help"),
+        *("cli.lists", "cli.options", "cli.setting_options", "cli.table"),
     },
     "websockets": {f"connection.{name}" for name in ("dial", "line", "liveness", "sender", "socket")},
 }

@@ -92,6 +92,16 @@ class _Command(TyperCommand):
 
 
 class _Commands(TyperGroup):
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        # They take a word after them, or none, which options cannot.
+        name, _, shell = args[0].partition("=") if args else ("", "", "")
+        if name in _COMPLETION_OPTIONS:
+            from voicecli.cli.completion_scripts import run_option
+
+            run_option(name, shell or next(iter(args[1:2]), None))
+            raise typer.Exit
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
@@ -112,6 +122,8 @@ class _Commands(TyperGroup):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         super().format_options(ctx, formatter)
+        with formatter.section("Completion"):
+            formatter.write_dl([(f"{name} [SHELL]", text) for name, text in _COMPLETION_OPTIONS.items()])
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
@@ -132,6 +144,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+_COMPLETION_OPTIONS = {
+    "--install-completion": "Have this shell complete commands, options and their values, or the one that is named.",
+    "--show-completion": "Print the script for that.",
+}
 
 
 def _version(value: bool) -> None:

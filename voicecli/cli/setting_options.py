@@ -58,6 +58,15 @@ class Option:
         """The providers whose own setting it is; none for a common one."""
         return [target.owner for target in self.targets if target.owner is not None]
 
+    @property
+    def choices(self) -> list[str]:
+        """The values that it can have, where they are listed."""
+        values = choices_of(self._first.hint)
+        for kind in alternatives(self._first.hint):
+            if isinstance(kind, type) and issubclass(kind, enum.Enum):
+                values = (*values, *(member.value for member in kind))
+        return [str(value) for value in values]
+
     def value(self, given: Any) -> Any:
         """The setting. Raises ConfigurationError."""
         described = self._first.described
