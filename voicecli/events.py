@@ -23,9 +23,11 @@ __all__ = [
     "OUTPUT_LIMIT",
     "RETRIES_EXHAUSTED",
     "ApprovalRequest",
+    "Asleep",
     "AssistantState",
     "AudioChunk",
     "AudioDone",
+    "Awake",
     "ErrorOccurred",
     "Event",
     "Interrupted",
@@ -377,6 +379,26 @@ class SessionEnded:
     close_code: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Asleep:
+    """No conversation goes on, and none is connected: a wake word is listened for on this machine.
+
+    Told by who listens for it, as Awake is; a session tells neither.
+
+    Attributes:
+        wake_word: the words that begin one.
+    """
+
+    wake_word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Awake:
+    """A conversation begins, or goes on: the wake word was said, or a key pressed."""
+
+    by: Literal["word", "key"]
+
+
 Event = (
     SessionStarted
     | SpeechStarted
@@ -396,4 +418,6 @@ Event = (
     | Notice
     | ErrorOccurred
     | SessionEnded
+    | Asleep
+    | Awake
 )

@@ -203,7 +203,9 @@ class Provider:
             sensitivities instead"}`. A setting that was chosen all the same gets the notice "setting_ignored".
         is_configured: whether its key is set, or its packages are installed; reads no network.
         setup_advice: what to do when it is not.
-        variables: names of environment variables that it reads, and what each is for: its keys first.
+        key_variables: variables of the environment that hold its key, in the order in which they are looked at; a key
+            stored by `voice keys` comes after them. () where it takes none.
+        key_url: the page on which one gets a key; "" where it works without.
         connect: begins a conversation; returns when the provider is ready. Raises RealtimeError.
         fetch_models: asks the provider which models there are (`list-models --live`), or None.
         prepare: fetches what the first conversation needs, telling (bytes so far, bytes in all) meanwhile; blocks.
@@ -221,7 +223,8 @@ class Provider:
     setup_advice: str
     connect: Callable[[ConversationSetup], Awaitable[Connection]] = field(repr=False)
     aliases: tuple[str, ...] = ()
-    variables: tuple[tuple[str, str], ...] = ()
+    key_variables: tuple[str, ...] = ()
+    key_url: str = ""
     settings: type[ProviderSettings] = ProviderSettings
     lacks: Callable[[RealtimeConfig], Mapping[str, str]] = field(default=_lacks_nothing, repr=False)
     fetch_models: Callable[[RealtimeConfig], Coroutine[None, None, list[ModelInfo]]] | None = field(

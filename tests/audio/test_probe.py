@@ -54,7 +54,7 @@ def test_a_recording_is_measured() -> None:
         (RecordingQuality(-96, -96, 0, silent=True), None, "Level", "fail", "muted"),
         (RecordingQuality(-5, -50, 0.02, silent=False), ChirpEcho(60, -50), "Cut off", "warn", "lower"),
         (RecordingQuality(-55, -80, 0, silent=False), ChirpEcho(60, -50), "Level", "warn", "very soft"),
-        (RecordingQuality(-30, -35, 0, silent=False), ChirpEcho(60, -50), "Noise", "warn", "silero"),
+        (RecordingQuality(-30, -35, 0, silent=False), ChirpEcho(60, -50), "Noise", "warn", "stands out"),
     ],
 )
 def test_each_figure_has_a_verdict_and_a_fix(
@@ -70,8 +70,10 @@ def test_each_figure_has_a_verdict_and_a_fix(
 def test_nothing_is_advised_that_is_installed() -> None:
     noisy = RecordingQuality(-30, -35, 0, silent=False)
     for there in (True, False):
-        told = " ".join(check.fix for check in judge(noisy, ChirpEcho(60, -10), 60, cancels=there, silero=there))
-        assert ("pip install" in told) is not there
+        told = " ".join(
+            check.fix for check in judge(noisy, ChirpEcho(60, -10), 60, starts=1, cancels=there, silero=there)
+        )
+        assert ("voicecli[silero]" in told) is not there
         assert ("headphones" in told) is not there
 
 

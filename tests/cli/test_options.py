@@ -14,10 +14,10 @@ from voicecli.audio.vad_engines import make_engine
 from voicecli.cli import ExitStatus, execute
 from voicecli.cli.app import COMMANDS, load_command
 from voicecli.cli.options import Choices
-from voicecli.cli.setting_options import setting_options
 from voicecli.config import ClientVAD, RealtimeConfig, Reconnect, SemanticVAD, ServerVAD, Setting, VADMode
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
 from voicecli.providers import PROVIDERS
+from voicecli.settings.options import setting_options
 
 
 @pytest.fixture(autouse=True)

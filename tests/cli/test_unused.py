@@ -61,11 +61,13 @@ def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
             ["--vad-threshold has no effect with --eagerness.", "--silence-ms has no effect with --eagerness."],
         ),
         ("--tool-timeout 9", ["--tool-timeout has no effect without --tools."]),
+        ("--sleep-after 90", ["--sleep-after has no effect without --wake."]),
         ("-p openai --google-search", ["--google-search has no effect with openai, only with gemini."]),
         ("-p local --project p", ["--project has no effect with local, only with openai, gemini."]),
         ("-p gemini --openai-mcp x", ["--openai-mcp has no effect with gemini, only with openai."]),
         # These have an effect.
         ("--input-device 1 -o reply.wav", []),
+        ("--wake alexa --sleep-after 90", []),
         (f"-i {QUESTION} --vad-engine silero --silence-ms 900 --min-speech-ms 99 --input-rate 8000", []),
         ("--vad client --vad-engine silero --silence-ms 900 --min-speech-ms 99", []),
         ("-p gemini --vad-engine silero --silence-ms 900 --min-speech-ms 99", []),

@@ -76,6 +76,9 @@ class Demo:
     def talk(self, talking: bool) -> None:
         self._note(f"talking {talking}")
 
+    def wake(self) -> None:
+        self._note("woken")
+
     def interrupt(self) -> None:
         self._note("interrupted")
 

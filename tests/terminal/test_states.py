@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from tests.terminal.stage import DEVICES, STARTED, Stage, now, user
+from tests.terminal.stage import DEVICES, STARTED, Stage, assistant, now, user
 from voicecli.events import (
     ApprovalRequest,
+    Asleep,
     AssistantState,
     AudioChunk,
+    Awake,
     Event,
     Interrupted,
     Notice,
@@ -212,3 +214,64 @@ def test_the_keys_shown_are_those_that_do_something_now() -> None:
     assert talk.hints().startswith("space talk  ")
     talk.view.set_talking(True)
     assert talk.hints().startswith("space send  ")
+
+
+def asleep(*, push_to_talk: bool = False) -> Stage:
+    """A view that sleeps, after a conversation."""
+    stage = Stage()
+    stage.view = ViewModel(push_to_talk=push_to_talk, wake_word="computer", clock=lambda: stage.now)
+    stage.happen(Asleep("computer"), Awake("word"), STARTED, now("listening"))
+    stage.happen(user("What time is it?"), SessionEnded("closed"), Asleep("computer"))
+    return stage
+
+
+def test_asleep_it_says_so_and_how_to_wake_it() -> None:
+    stage = asleep()
+    stage.view.audio = DEVICES
+    assert stage.view.state is State.ASLEEP
+    top, _, status, keys = stage.footer(80)
+    assert top == 'Say "computer", or press Space to wake it'
+    assert status.startswith("● Asleep  ")
+    assert keys.startswith("space wake  m mute")
+    stage.view.microphone_muted = True
+    assert stage.footer(80)[0] == "The microphone is muted: press Space to wake it"
+    assert asleep(push_to_talk=True).footer(80)[0] == 'Say "computer", or press Space to talk'
+    assert "wake it" in key_help(stage.view)
+    assert "wake" not in key_help(Stage().view)
+
+
+def test_awake_it_shows_the_conversation_again() -> None:
+    stage = asleep()
+    stage.scrolled()
+    words = []
+    for event in (Awake("key"), STARTED, now("listening"), SessionEnded("closed"), Asleep("computer")):
+        stage.happen(event)
+        words.append(stage.view.state_words)
+    assert words == ["Connecting", "Connecting", "Listening", "Listening", "Asleep"]
+    stage.view.end_asked()
+    assert stage.view.state_words == "Ending"
+    stage.view.finish()
+    assert stage.view.state_words == "Ended"
+    assert stage.view.summary()
+
+
+def test_what_was_open_is_printed_when_it_falls_asleep() -> None:
+    stage = asleep()
+    stage.happen(Awake("word"), STARTED, ResponseStarted("r"), assistant("It is", final=False))
+    stage.happen(ToolCallRequest("c", "clock", "{}"), ApprovalRequest("a", "f", "{}", "s"))
+    stage.happen(SessionEnded("closed"), Asleep("computer"))
+    assert stage.view.approvals == []
+    assert stage.view.running_tools == []
+    assert any("It is" in line for line in stage.scrolled())
+
+
+def test_the_next_session_may_name_its_words_as_the_one_before_did() -> None:
+    stage = asleep()
+    assert any("What time is it?" in line for line in stage.scrolled())
+    stage.happen(Awake("word"), STARTED, user("And tomorrow?"), SessionEnded("closed"), Asleep("computer"))
+    assert any("And tomorrow?" in line for line in stage.scrolled())
+    stage.happen(Awake("word"), STARTED, user("First"))
+    stage.happen(SessionEnded("closed"), Asleep("computer"), Awake("word"), STARTED, user("Second"))
+    printed = "".join(stage.scrolled())
+    assert "First" in printed
+    assert "Second" in printed

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from voicecli.audio.background import advise_on_noise
 from voicecli.audio.pcm import SILENCE_DBFS, float32_to_pcm16, level
 from voicecli.pcm16 import PcmFormat
 
@@ -24,7 +25,6 @@ _EDGE_S = 0.02
 
 _TOO_SOFT_DBFS = -45.0
 _MOST_CLIPPED = 0.001
-_SPEECH_OVER_NOISE_DB = 15.0
 _LOUD_ECHO_DB = -40.0  # softer than that, the providers' own turn detection does not mind
 _LONG_MS = 200.0
 
@@ -113,12 +113,19 @@ def find_chirp(heard: bytes, sample_rate: int) -> ChirpEcho | None:
 
 
 def judge(
-    quality: RecordingQuality, echo: ChirpEcho | None, round_trip_ms: float | None, *, cancels: bool, silero: bool
+    quality: RecordingQuality,
+    echo: ChirpEcho | None,
+    round_trip_ms: float | None,
+    *,
+    starts: int = 0,
+    cancels: bool,
+    silero: bool,
 ) -> list[Check]:
     """Judge what was measured: a check for each figure.
 
     Args:
         round_trip_ms: from writing sound for the loudspeaker until it is read from the microphone.
+        starts: how often sound in which nobody spoke was taken for speech.
         cancels: whether echo is cancelled here.
         silero: whether turn detection for noisy rooms is installed.
     """
@@ -132,7 +139,7 @@ def judge(
                 "choose another with --input-device.",
             )
         ]
-    checks = [_judge_level(quality), _judge_noise(quality, silero=silero), _judge_clipping(quality)]
+    checks = [_judge_level(quality), _judge_noise(quality, starts, silero=silero), _judge_clipping(quality)]
     return [*checks, _judge_echo(echo, cancels=cancels), *_judge_delay(echo, round_trip_ms)]
 
 
@@ -143,12 +150,12 @@ def _judge_level(quality: RecordingQuality) -> Check:
     return Check("Level", value)
 
 
-def _judge_noise(quality: RecordingQuality, *, silero: bool) -> Check:
+def _judge_noise(quality: RecordingQuality, starts: int, *, silero: bool) -> Check:
     value = f"{quality.noise_floor:.0f} dB of full scale"
-    if quality.level < _TOO_SOFT_DBFS or quality.level - quality.noise_floor >= _SPEECH_OVER_NOISE_DB:
-        return Check("Noise", value)
-    how = "try --vad-engine silero" if silero else 'pip install "voicecli[silero]" and --vad-engine silero help'
-    return Check("Noise", value, "warn", f"Your voice hardly stands out from the noise (did you speak?): {how}.")
+    if quality.level < _TOO_SOFT_DBFS and not starts:
+        return Check("Noise", value)  # of a voice that is too soft it is told already
+    fix = advise_on_noise(quality.level, quality.noise_floor, starts, silero=silero)
+    return Check("Noise", value, "warn" if fix else "ok", fix)
 
 
 def _judge_clipping(quality: RecordingQuality) -> Check:

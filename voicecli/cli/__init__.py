@@ -51,6 +51,12 @@ def _execute(args: Sequence[str] | None) -> int:
     _prepare_streams()
     try:
         try:
+            if not (sys.argv[1:] if args is None else args) and sys.stdin.isatty() and sys.stdout.isatty():
+                from voicecli.cli.welcome import first_command
+
+                args = first_command()
+                if not args:
+                    return ExitStatus.OK
             # Without standalone mode typer returns what `typer.Exit` carries instead of exiting by itself.
             status = app(args, standalone_mode=False)
         finally:

@@ -1,6 +1,7 @@
 """The commands, put together. A command's module is imported when it runs: `voice --help` imports none."""
 
 import inspect
+from collections.abc import Callable
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -15,16 +16,21 @@ from voicecli.text import is_valid_text
 if TYPE_CHECKING:
     from voicecli.ports import Provider
 
-__all__ = ["COMMANDS", "app", "load_command"]
+__all__ = ["COMMANDS", "app", "command_group", "load_command", "subcommand"]
 
 COMMANDS = {
     "chat": ("chat", "Talk with a model, out loud or through files."),
     "send-text": ("chat", "Say something in writing; the answer comes as text and sound."),
+    "setup": ("setup", "Choose who answers, store the key, and try the microphone: three questions."),
+    "config": ("config", "Show and change the settings."),
+    "keys": ("keys", "Store and remove keys of providers."),
     "list-devices": ("devices", "Show microphones and loudspeakers, and which are used when none is chosen."),
     "test-audio": ("devices", "Record 3 seconds, play them back, measure the echo, and say what could be better."),
     "list-providers": ("lists", "Show the providers, and which are set up."),
     "list-models": ("lists", "Show the models of a provider, or of all."),
     "list-voices": ("lists", "Show the voices of a provider, or of all."),
+    "models": ("models", "Download language models and voices for the offline engine."),
+    "cache": ("cache", "Show or clear the files that can be fetched or made again."),
 }
 """Name -> the module it is in, and the first line of its help."""
 
@@ -36,6 +42,8 @@ def load_command(name: str, plugin: "Provider | None" = None) -> Any:
         plugin: a provider that a package brings, whose options a conversation is to have, too.
     """
     function = getattr(import_module(f"voicecli.cli.{COMMANDS[name][0]}"), name.replace("-", "_"))
+    if isinstance(function, typer.Typer):  # it has commands of its own
+        return typer.main.get_command(function)
     if "choices" in inspect.signature(function).parameters:
         from voicecli.cli.options import with_conversation_options
         from voicecli.providers import PROVIDERS
@@ -49,6 +57,28 @@ def load_command(name: str, plugin: "Provider | None" = None) -> Any:
     if hasattr(function, "rare"):
         command.rare, command.variables = function.rare, function.variables  # type: ignore[attr-defined]
     return command
+
+
+def command_group(name: str) -> typer.Typer:
+    """A command that has commands of its own; `subcommand` adds them."""
+    return typer.Typer(
+        name=name,
+        help=COMMANDS[name][1],
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def subcommand(group: typer.Typer, name: str, **settings: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add a function to a command as one of its own.
+
+    Args:
+        settings: of its context.
+    """
+    return group.command(name, cls=_Command, context_settings=settings)
 
 
 class _Command(TyperCommand):

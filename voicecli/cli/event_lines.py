@@ -9,6 +9,8 @@ from typing import Any, TextIO
 from voicecli.errors import RealtimeError
 from voicecli.events import (
     ApprovalRequest,
+    Asleep,
+    Awake,
     ErrorOccurred,
     Event,
     Interrupted,
@@ -30,6 +32,20 @@ from voicecli.terminal.summary import ConversationSummary
 from voicecli.text import valid_text
 
 __all__ = ["JsonLines", "PlainLines"]
+
+_WHOLE: dict[type[Event], str] = {
+    ApprovalRequest: "approval_request",
+    Asleep: "asleep",
+    Awake: "awake",
+    Interrupted: "interrupted",
+    Notice: "notice",
+    ResponseDone: "response_done",
+    SessionStarted: "session_started",
+    StateChanged: "state",
+    ToolCallFinished: "tool_result",
+    ToolCallRequest: "tool_call",
+}
+"""Types of the events that are told with all their fields."""
 
 
 class JsonLines:
@@ -67,32 +83,18 @@ class JsonLines:
         self._stream.flush()
 
     def _line(self, event: Event) -> dict[str, Any] | None:
+        if (name := _WHOLE.get(type(event))) is not None:
+            return {"type": name, **asdict(event)}
         match event:
-            case SessionStarted():
-                return {"type": "session_started", **asdict(event)}
-            case StateChanged():
-                return {"type": "state", **asdict(event)}
             case SpeechStarted():
                 return {"type": "speech_started"}
             case SpeechStopped():
                 return {"type": "speech_stopped"}
             case TranscriptUpdate(text=text, final=final) if text or final:
                 return {"type": "transcript", **asdict(event)}
-            case ToolCallRequest():
-                return {"type": "tool_call", **asdict(event)}
-            case ToolCallFinished():
-                return {"type": "tool_result", **asdict(event)}
-            case ApprovalRequest():
-                return {"type": "approval_request", **asdict(event)}
-            case Interrupted():
-                return {"type": "interrupted", **asdict(event)}
-            case ResponseDone():
-                return {"type": "response_done", **asdict(event)}
             case Reconnecting(attempt, delay_s, reason, attempts):
                 wait = {"delay_ms": round(delay_s * 1000), "reason": reason}
                 return {"type": "reconnecting", "attempt": attempt, "attempts": attempts, **wait}
-            case Notice():
-                return {"type": "notice", **asdict(event)}
             case ErrorOccurred(error):
                 return {"type": "error", **_error(error), "fatal": False}
             case SessionEnded():
@@ -153,6 +155,10 @@ class PlainLines:
                 return "Listening. Ctrl-C ends."
             case SessionEnded() if self._live:
                 return self._summary.line()
+            case Asleep(wake_word):
+                return f'Asleep. Say "{wake_word}" to wake it; Ctrl-C ends.'
+            case Awake():
+                return "Awake."
             case ToolCallRequest(name=name, arguments=arguments):
                 return f"Tool: {name} {arguments}"
             case ToolCallFinished(name=name, output=output, is_error=is_error):
@@ -160,8 +166,8 @@ class PlainLines:
             case Reconnecting(attempt, delay_s, reason, attempts):
                 number = f"{attempt}/{attempts}" if attempts else f"{attempt}"
                 return f"Reconnecting {number} in {delay_s:.1f} s: {reason}"
-            case Notice(message=message):
-                return f"Note: {message}"
+            case Notice(code, message):
+                return f"Note: {message}" if code != "backchannel" else ""
             case ResponseDone(status="failed" | "incomplete", reason=reason):
                 return f"Note: the answer is not complete: {reason_words(reason)}"
             case _:

@@ -5,7 +5,7 @@ import functools
 import logging
 import sys
 import textwrap
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from voicecli.audio import AudioSink
@@ -16,18 +16,21 @@ from voicecli.audio.devices.speaker import Speaker
 from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.echo.control import EchoControl, make_echo_control
 from voicecli.audio.meter import Meter
+from voicecli.audio.wake.wake_word import WakeWord
 from voicecli.cli.live_input import LiveInput
-from voicecli.cli.options import Devices
+from voicecli.cli.options import Devices, Sleep
+from voicecli.cli.sleeper import Sleeper
 from voicecli.cli.standard_output import columns, own_stdout
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.duplex import Observer, converse
 from voicecli.conversation.session import VoiceSession
-from voicecli.errors import RealtimeError
+from voicecli.errors import AudioDeviceError, AuthenticationError, ConfigurationError, RealtimeError
 from voicecli.events import ErrorOccurred, Event, Notice
 from voicecli.ports import Capabilities, Provider
 from voicecli.terminal.live_view import LiveView
 from voicecli.terminal.output_capture import printed_lines
 from voicecli.terminal.view_model import AudioStatus, ViewModel
+from voicecli.transcript import Turn
 from voicecli.voice import RealtimeVoice
 
 __all__ = ["LiveConversation", "talk"]
@@ -47,12 +50,14 @@ async def talk(
     observers: list[Observer],
     *,
     sink: AudioSink | None,
+    sleep: Sleep | None = None,
 ) -> bool:
     """Hold a live conversation until the user or the provider ends it.
 
     Args:
         observers: they tell what happens; without any it is drawn, on a terminal that can show it.
         sink: takes the reply's sound instead of the loudspeaker.
+        sleep: has it begin asleep, and sleep between conversations.
 
     Returns:
         Whether the user ended it by Ctrl-C.
@@ -60,7 +65,9 @@ async def talk(
     Raises:
         RealtimeError: a device cannot be used, or the conversation failed.
     """
-    live = LiveConversation(voice.config, provider.capabilities, devices, provider=provider.title, sink=sink)
+    live = LiveConversation(
+        voice.config, provider.capabilities, devices, provider=provider.title, sink=sink, sleep=sleep
+    )
     view = live.view
     try:
         with quiet_stderr():  # sound libraries complain on the terminal, which belongs to the conversation
@@ -85,6 +92,9 @@ class LiveConversation:
 
     Recording begins with `open()`: what is said while the provider is dialled is not lost.
 
+    With `sleep` it is one session after the other: each begins when it is woken, with what was said before, and ends
+    when it falls asleep.
+
     Args:
         provider: its title, which the view shows.
         sink: takes the reply's sound instead of the loudspeaker.
@@ -98,9 +108,15 @@ class LiveConversation:
         *,
         provider: str = "",
         sink: AudioSink | None = None,
+        sleep: Sleep | None = None,
     ) -> None:
         push_to_talk = config.vad_mode is VADMode.NONE
-        self.view = ViewModel(push_to_talk=push_to_talk, provider=provider, speaks=config.output == "audio")
+        self.view = ViewModel(
+            push_to_talk=push_to_talk,
+            wake_word=sleep.wake_word if sleep else "",
+            provider=provider,
+            speaks=config.output == "audio",
+        )
         self._real_names: dict[Kind, str] = {}  # of devices that stand for a sound server's
         # Where no loudspeaker plays there is no echo.
         mode = devices.echo if sink is None else "off"
@@ -123,6 +139,9 @@ class LiveConversation:
         self._input = LiveInput(self._microphone, is_open=not push_to_talk)
         self._mute_timer: asyncio.TimerHandle | None = None
         self._release_timer: asyncio.TimerHandle | None = None
+        self._sleep = sleep
+        self._wake_word: WakeWord | None = None
+        self._sleeper: Sleeper | None = None
         self._session: VoiceSession | None = None
         self._conversation: asyncio.Task[None] | None = None
         self._ending = False
@@ -130,7 +149,17 @@ class LiveConversation:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Take the devices. Raises AudioDeviceError."""
+        """Take the devices, and load what hears the wake word.
+
+        Raises:
+            AudioDeviceError: a device cannot be used.
+            RealtimeError: the wake word cannot be listened for.
+        """
+        if self._sleep is not None:
+            self._wake_word = await WakeWord.load(self._sleep.wake_word, self._microphone.sample_rate)
+            self._sleeper = Sleeper(
+                self._wake_word, self._sleep.after_s, self._input, tell=self._tell, fall_asleep=self._fall_asleep
+            )
         await self._microphone.open()
         if self._speaker is not None:
             await self._speaker.open()
@@ -139,7 +168,8 @@ class LiveConversation:
     async def hold(self, voice: RealtimeVoice, observers: list[Observer]) -> None:
         """Connect and converse, until the end."""
         self._observers = observers
-        self._conversation = asyncio.create_task(self._converse(voice), name="voicecli-live")
+        life = self._converse(voice) if self._sleeper is None else self._sleep_and_converse(voice, self._sleeper)
+        self._conversation = asyncio.create_task(life, name="voicecli-live")
         try:
             await self._conversation
         except asyncio.CancelledError:
@@ -159,8 +189,12 @@ class LiveConversation:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        if self._sleeper is not None:
+            self._sleeper.close()
         # At once: a driver that hangs takes its time for each.
         await asyncio.gather(self._microphone.aclose(), self._sink.aclose())
+        if self._wake_word is not None:
+            await self._wake_word.aclose()
 
     def audio(self) -> AudioStatus:
         """Names, levels and activity of the devices now."""
@@ -199,6 +233,8 @@ class LiveConversation:
     def talk(self, talking: bool) -> None:
         if self._release_timer is not None:
             self._end_talk()
+        if self._sleeper is not None:
+            self._sleeper.talk(talking)
         if talking:
             self.interrupt()
             self._input.open()
@@ -210,7 +246,12 @@ class LiveConversation:
         if self._session is not None:
             self._spawn(self._session.interrupt())
 
+    def wake(self) -> None:
+        if self._sleeper is not None:
+            self._sleeper.wake()
+
     def say(self, text: str) -> None:
+        self.wake()
         work = functools.partial(self._say, text)
         if self._session is not None:
             self._spawn(work())
@@ -239,10 +280,32 @@ class LiveConversation:
             used["output"] = self._speaker.device
         self._real_names = await real_names(used)
 
-    async def _converse(self, voice: RealtimeVoice) -> None:
-        async with voice.connect() as session:
+    async def _converse(self, voice: RealtimeVoice, history: Sequence[Turn] = ()) -> None:
+        observers = list(self._observers)
+        if self._sleeper is not None:
+            observers.append(self._sleeper)
+        async with voice.connect(history=history) as session:
             self._session = session
-            await converse(session, self._input, self._sink, self._observers)
+            await converse(session, self._input, self._sink, observers)
+
+    async def _sleep_and_converse(self, voice: RealtimeVoice, sleeper: Sleeper) -> None:
+        """Hold a conversation whenever it is woken, each with the history of those before."""
+        history: Sequence[Turn] = ()
+        while not self._ending and await sleeper.sleep():
+            try:
+                await self._converse(voice, history)
+            except (AudioDeviceError, AuthenticationError, ConfigurationError):
+                raise  # it would fail again whenever it is woken
+            except RealtimeError as error:
+                self._tell(ErrorOccurred(error))
+            session, self._session = self._session, None
+            if session is not None:
+                history = session.history
+            self._sink.clear()
+
+    def _fall_asleep(self) -> None:
+        if self._session is not None:
+            self._spawn(self._session.aclose())
 
     async def _say(self, text: str) -> None:
         if self._session is not None:

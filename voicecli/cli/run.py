@@ -6,7 +6,7 @@ import sys
 from voicecli.audio.files.sink import WavSink
 from voicecli.audio.files.source import WavSource
 from voicecli.cli.event_lines import JsonLines, PlainLines
-from voicecli.cli.options import Choices, Devices
+from voicecli.cli.options import Choices, Devices, Sleep
 from voicecli.cli.outcome import Outcome
 from voicecli.cli.prepare import prepare
 from voicecli.cli.standard_output import own_descriptor, own_stdout, started
@@ -50,11 +50,14 @@ def run_conversation(
     outcome.check()
 
 
-def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json: bool, quiet: bool) -> None:
+def run_live(
+    choices: Choices, devices: Devices, output: str | None, *, as_json: bool, quiet: bool, sleep: Sleep | None = None
+) -> None:
     """Hold a live conversation and return when it is over.
 
     Args:
         output: where the reply's sound goes instead of the loudspeaker, as for `run_conversation`; or None.
+        sleep: has it begin asleep, and sleep between conversations.
 
     Raises:
         RealtimeError: a device cannot be used, or as `run_conversation` does; or nobody could end a turn.
@@ -79,7 +82,7 @@ def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json:
     sink = None
     if output is not None:
         sink = WavSink(output, choices.provider.capabilities.output_rate, stdout=own_descriptor())
-    interrupted = asyncio.run(talk(voice, choices.provider, devices, lines, sink=sink))
+    interrupted = asyncio.run(talk(voice, choices.provider, devices, lines, sink=sink, sleep=sleep))
     if interrupted:
         raise KeyboardInterrupt
 

@@ -22,9 +22,11 @@ def unused_options(
     reasons = {name: f"with {chosen}, only with {owners}" for name, owners in choices.foreign.items()}
     if spoken:
         reasons |= _of_turns(choices) | _of_devices(live=live, output=output)
+    if "wake" not in choices.given:
+        reasons["sleep_after"] = "without --wake"
     if choices.tools is None:
         reasons["tool_timeout"] = "without --tools"
-    return [
+    return [*choices.notes] + [
         f"{_option(choices, name)} has no effect {reason}." for name, reason in reasons.items() if name in choices.given
     ]
 
@@ -55,7 +57,7 @@ def _of_turns(choices: Choices) -> dict[str, str]:
 
 def _of_devices(*, live: bool, output: str | None) -> dict[str, str]:
     if not live:
-        return dict.fromkeys(("input_device", "output_device", "echo"), "with a recording")
+        return dict.fromkeys(("input_device", "output_device", "echo", "turn_model"), "with a recording")
     reasons = {"input_rate": "without --input"}
     if output is not None:  # then no loudspeaker plays, which could be heard by the microphone
         reasons |= dict.fromkeys(("output_device", "echo"), "where the sound does not go to a loudspeaker")

@@ -72,16 +72,20 @@ class ConversationLog:
                 self._scrollback.finish_tool(call_id, "cancelled", now)
             case ApprovalRequest(_, name, arguments, server):
                 self._scrollback.add(ApprovalQuestion(name, arguments, server), now, at_once=True)
-            case Notice(code, message):
-                if code == "no_speech":
-                    self._scrollback.release_user()
-                self.remark("note", message, now)
+            case Notice():
+                self._note(event, now)
             case ErrorOccurred(error):
                 self.remark("error", f"Error: {error}", now)
 
     def remark(self, kind: RemarkKind, text: str, now: float, *, at_once: bool = False) -> None:
         """Add a remark: behind the words it follows, or `at_once`."""
         self._scrollback.add(Remark(kind, text), now, at_once=at_once)
+
+    def _note(self, notice: Notice, now: float) -> None:
+        if notice.code == "no_speech":
+            self._scrollback.release_user()
+        if notice.code != "backchannel":  # its words say it all
+            self.remark("note", notice.message, now)
 
     def turn_began(self) -> None:
         """The user begins a turn."""
@@ -115,6 +119,11 @@ class ConversationLog:
         if replies and (self._cut_by_end or self._responding or playing):
             replies[-1].interrupted = True
         self._responding, self._finished = False, True
+
+    def go_on(self) -> None:
+        """Another session begins, after `finish`."""
+        self._finished = self._cut_by_end = False
+        self._scrollback.forget_names()
 
     @property
     def running(self) -> list[Utterance]:

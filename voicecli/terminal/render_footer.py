@@ -90,10 +90,17 @@ def _tool_lines(view: ViewModel, width: int, glyphs: Glyphs) -> list[Text]:
 
 
 def _question_lines(view: ViewModel, width: int, glyphs: Glyphs) -> list[Text]:
-    """The oldest question to the user."""
+    """The oldest question to the user; asleep, how to wake it."""
+    if view.asleep:
+        return [Text(head(_how_to_wake(view), width, glyphs), style="dim")]
     if not view.approvals:
         return []
     return [Text(_question(view.approvals[0], width, glyphs), style="bold yellow")]
+
+
+def _how_to_wake(view: ViewModel) -> str:
+    key = f"press Space to {'talk' if view.push_to_talk else 'wake it'}"
+    return f"The microphone is muted: {key}" if view.microphone_muted else f'Say "{view.wake_word}", or {key}'
 
 
 def _question(request: ApprovalRequest, width: int, glyphs: Glyphs) -> str:

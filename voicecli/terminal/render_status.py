@@ -26,6 +26,7 @@ _STATE_STYLES = {
     State.SPEAKING: "green",
     State.ASKING: "yellow",
     State.MUTED: "red",
+    State.ASLEEP: "blue",
     State.RECONNECTING: "yellow",
     State.ENDING: "dim",
     State.ENDED: "dim",

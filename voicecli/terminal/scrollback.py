@@ -54,6 +54,13 @@ class Scrollback:
         entry.item_id = item_id
         return entry
 
+    def forget_names(self) -> None:
+        """Another session begins, which may name its utterances as the one before did."""
+        self._printed.clear()
+        slots = list(self._slots.values())
+        self._slots = {("", str(self._added + number)): slot for number, slot in enumerate(slots, 1)}
+        self._added += len(slots)
+
     def reserve_user(self) -> None:
         """Keep a place for words of the user's that were said and are still to come, unless some are open.
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from voicecli.events import (
+    Awake,
     Event,
     Reconnecting,
     ResponseDone,
@@ -72,6 +73,8 @@ class ConversationSummary:
                 self._lost = False
             case SessionEnded():
                 self.finish()
+            case Awake():
+                self._responding = self._awaits_tools = self._answered = self._finished = False
 
     def turn_ended(self) -> None:
         """The user has finished; latencies from now on are those of another turn."""

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 
 from voicecli.events import (
     ApprovalRequest,
+    Asleep,
     AssistantState,
+    Awake,
     Event,
     Reconnecting,
     ResponseDone,
@@ -44,6 +46,8 @@ class State(enum.Enum):
     ASKING = "Asking"
     """Until the user has answered an ApprovalRequest."""
     MUTED = "Muted"
+    ASLEEP = "Asleep"
+    """Nothing is connected until the wake word is said, or a key pressed."""
     RECONNECTING = "Reconnecting"
     ENDING = "Ending"
     ENDED = "Ended"
@@ -79,6 +83,7 @@ class ViewModel:
 
     Args:
         push_to_talk: whether a key opens and ends the user's turns (VADMode.NONE).
+        wake_word: what begins a conversation, between which it sleeps; "" for one conversation, begun at once.
         provider: its title, for the first line; "" for no such line.
         speaks: whether replies have sound.
         clock: tells the time in seconds, monotonic.
@@ -89,17 +94,20 @@ class ViewModel:
         talking: whether the talk key holds the user's turn open.
         editor: the line being typed, or None.
         approvals: tools of the provider's that wait for the user's leave, oldest first.
+        asleep: whether the wake word is listened for, and nothing is connected.
     """
 
     def __init__(
         self,
         *,
         push_to_talk: bool = False,
+        wake_word: str = "",
         provider: str = "",
         speaks: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.push_to_talk = push_to_talk
+        self.wake_word = wake_word
         self._provider = provider
         self._speaks = speaks
         self.clock = clock
@@ -109,6 +117,7 @@ class ViewModel:
         self.talking = False
         self.editor: LineEditor | None = None
         self.approvals: list[ApprovalRequest] = []
+        self.asleep = False
         self._log = ConversationLog()
         self._heard = HeardReply()
         self._header: Header | None = None  # until it is printed
@@ -150,8 +159,13 @@ class ViewModel:
                 if self._provider and not self._started:
                     self._header = Header(self._provider, event.model, event.voice)
                 self._started, self._reconnecting = True, None
-            case SessionEnded():
+            case SessionEnded() if not self.wake_word:
                 self.finish()
+            case Asleep():
+                self._fall_asleep()
+            case Awake():
+                self.asleep, self._assistant = False, "connecting"
+                self._log.go_on()
 
     def set_talking(self, talking: bool) -> None:
         """The talk key opened or ended the user's turn."""
@@ -212,6 +226,8 @@ class ViewModel:
         assistant = self._assistant
         if self._ended or self._ending:
             return State.ENDED if self._ended else State.ENDING
+        if self.asleep:
+            return State.ASLEEP
         if assistant in {"connecting", "reconnecting"}:
             return State.CONNECTING if assistant == "connecting" else State.RECONNECTING
         if (self.talking or self._user == "speaking") and not self.microphone_muted:
@@ -315,7 +331,12 @@ class ViewModel:
 
     @property
     def _is_answering(self) -> bool:
-        return self._assistant in {"thinking", "speaking"} and not self._ended
+        return self._assistant in {"thinking", "speaking"} and not (self._ended or self.asleep)
+
+    def _fall_asleep(self) -> None:
+        self.asleep, self._user, self._thinking_since, self._reconnecting = True, "silent", None, None
+        self._log.finish(playing=self.audio.playing)
+        self.approvals.clear()
 
     def _restart_thinking(self) -> None:
         if self._thinking_since is not None:

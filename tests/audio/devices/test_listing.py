@@ -51,6 +51,7 @@ def test_the_test_measures_what_is_there(sound_server: SoundServer, speech: byte
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program,
     ):
         assert program.stderr is not None
+        assert "Be quiet for 2 seconds" in program.stderr.readline()
         assert "Speak for 3 seconds" in program.stderr.readline()
         sound_server.say(speech, 16_000)
         output, errors = program.communicate(timeout=60)

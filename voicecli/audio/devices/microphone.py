@@ -5,7 +5,7 @@ Audio thread and event loop meet in a bounded queue. Everything else that the ca
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import numpy as np
@@ -125,7 +125,7 @@ class Microphone:
         self._queue.append(b"")
         self._arrived.set()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         await self.open()
         while True:
             while self._queue:

@@ -9,6 +9,7 @@ from voicecli.audio.echo.detection import EchoDetector
 from voicecli.audio.echo.framing import ECHO_TAIL_MS, FRAME_MS, HOLD_MS, LEARNABLE_DBFS, FrameCutter, RenderLevel
 from voicecli.audio.pcm import Resampler, level
 from voicecli.errors import ConfigurationError
+from voicecli.install import install_command
 from voicecli.pcm16 import SAMPLE_BYTES
 
 __all__ = ["EchoCanceller"]
@@ -46,7 +47,7 @@ class EchoCanceller:
         except (ImportError, OSError) as error:  # OSError: its library does not load here
             raise ConfigurationError(
                 f"Echo cancellation needs the package livekit ({error}).",
-                advice='Run: pip install "voicecli[aec]", or choose --echo gate.',
+                advice=f"Run: {install_command('aec')}, or choose --echo gate.",
             ) from error
         self._make_processing = functools.partial(AudioProcessingModule, echo_cancellation=True, high_pass_filter=True)
         self._processing = self._make_processing()

@@ -2,13 +2,10 @@
 
 from collections.abc import Callable
 
+from voicecli.config import LONGER_PAUSE_MS
 from voicecli.providers.local.turn_model import Pause, TurnModel
 
 __all__ = ["PauseLengths"]
-
-# What a pause in the middle of a sentence may last beyond the silence that ends a turn. Pauses of people who look for a
-# word are rarely longer than the default's 1.5 s together.
-_GOING_ON_MS = 1000
 
 
 class PauseLengths:
@@ -35,7 +32,7 @@ class PauseLengths:
 
     def begin(self, pause: int) -> None:
         """A pause has begun; `decide` will be called."""
-        self._set_silence(pause, self._silence_ms + _GOING_ON_MS)
+        self._set_silence(pause, self._silence_ms + LONGER_PAUSE_MS)
 
     async def decide(self, pause: int, said: Pause) -> None:
         """Decide by what was said before the pause. Without words it was noise, which ends a turn as ever."""

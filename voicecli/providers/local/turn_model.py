@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from voicecli.audio.smart_turn import SmartTurn
 from voicecli.errors import RealtimeError
 from voicecli.providers.local.chat_model import Message
 from voicecli.providers.local.words import plain_words, without_ending
 
-__all__ = ["Pause", "SentenceEndModel", "SentenceEnds", "TurnModel", "WordModel", "hangs"]
+__all__ = ["Pause", "SentenceEndModel", "SentenceEnds", "SoundModel", "TurnModel", "WordModel", "hangs"]
 
 _log = logging.getLogger(__name__)
 
@@ -112,6 +113,25 @@ class SentenceEndModel:
         except RealtimeError as error:
             _log.warning("The language model cannot tell whether the sentence ends: %s", error)
             return None
+
+
+class SoundModel:
+    """Goes by the sound of the voice. Closes the model."""
+
+    needs_words = False
+
+    def __init__(self, model: SmartTurn) -> None:
+        self._model = model
+
+    async def is_complete(self, pause: Pause) -> bool:
+        try:
+            return await self._model.is_finished(pause.audio)
+        except RealtimeError as error:
+            _log.warning("A pause is taken for the end of a turn: %s", error)
+            return True
+
+    async def aclose(self) -> None:
+        await self._model.aclose()
 
 
 def hangs(text: str) -> bool:
