@@ -107,6 +107,34 @@ def test_an_interruption_keeps_what_was_heard_until_it_is_told() -> None:
     assert parts(stage) == ("one two three four five", "six seven eight nine ten")
 
 
+def test_a_reply_that_falls_silent_before_its_end_waits_for_why() -> None:
+    """The loudspeaker stops first, and then it is told that the reply was cut."""
+    stage = speaking(chunk(10), AudioDone("r"), assistant(WORDS), ResponseDone("r"))
+    plays(stage, 5_000)
+    assert stage.scrolled() == []
+    stage.view.audio = DEVICES
+    assert stage.scrolled() == []
+    stage.happen(Interrupted("r", "a1"), now("listening"), assistant("one two", interrupted=True))
+    assert stage.scrolled() == ["● Assistant", "  one two …"]
+
+
+def test_a_reply_whose_end_is_not_told_is_printed_all_the_same() -> None:
+    stage = speaking(chunk(10), AudioDone("r"), assistant(WORDS), ResponseDone("r"))
+    plays(stage, 5_000)
+    assert stage.scrolled() == []
+    stage.view.audio = DEVICES
+    stage.now = 2.1
+    assert stage.scrolled() == ["● Assistant", f"  {WORDS}"]
+
+
+def test_a_reply_that_was_heard_to_its_end_is_printed_at_once() -> None:
+    stage = speaking(chunk(10), AudioDone("r"), assistant(WORDS), ResponseDone("r"))
+    plays(stage, 9_900)
+    assert stage.scrolled() == []
+    stage.view.audio = DEVICES
+    assert stage.scrolled() == ["● Assistant", f"  {WORDS}"]
+
+
 def test_the_second_part_of_a_reply_is_heard_after_the_first() -> None:
     stage = speaking(chunk(10), assistant("And more.", item_id="a2"), chunk(2, "a2"), AudioDone("r"))
     plays(stage, 5_000)

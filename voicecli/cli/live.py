@@ -355,11 +355,17 @@ class LiveConversation:
             _log.error("A key's work failed", exc_info=error)
 
     def _notice(self, code: str, message: str) -> None:
-        self._tell(Notice(code, message))
+        self._tell(Notice(code, self._with_real_name(code, message)))
         if code.endswith(("_changed", "_back")):
             self._spawn(self._ask_names())
         if code == "microphone_lost":
             self._in_order(self._pause_audio)  # whoever was speaking into it neither goes on nor falls silent
+
+    def _with_real_name(self, code: str, message: str) -> str:
+        """The message about a device, with the name that the view shows it by."""
+        kind: Kind = "input" if code.startswith("microphone") else "output"
+        device = self._microphone.device if kind == "input" else (self._speaker.device if self._speaker else "")
+        return message.replace(repr(device), repr(self._real_names.get(kind, device)))
 
     def _tell(self, event: Event) -> None:
         for observer in self._observers:

@@ -11,6 +11,8 @@ __all__ = ["HeardReply"]
 # While a reply is being made its words can be ahead of its sound: speech is about 15 characters a second (150 words a
 # minute), so that it is taken to last at least this long for each of them.
 _CHARACTER_MS = 66
+# Sound that ends so long before its end was cut: pictures, which look at it, are 80 ms apart.
+_CUT_MS = 500
 
 
 @dataclass(slots=True)
@@ -21,12 +23,14 @@ class _Item:
         received_ms: the length of its audio so far, in ms.
         complete: whether no more of it comes.
         heard: how many characters of its text were heard; does not shrink.
+        played_ms: how much of its audio was heard when that was last asked; None before.
     """
 
     response_id: str
     received_ms: float = 0.0
     complete: bool = False
     heard: int = 0
+    played_ms: int | None = None
 
 
 class HeardReply:
@@ -57,6 +61,17 @@ class HeardReply:
         """The item was printed."""
         self._items.pop(item_id, None)
 
+    def listen(self, playing: str, played_ms: int) -> None:
+        """Take into account what the loudspeaker plays now; as `heard`."""
+        if (item := self._items.get(playing)) is not None:
+            item.played_ms = played_ms
+
+    @property
+    def breaks_off(self) -> bool:
+        """True when the sound heard last did not come to its end: if nothing plays any more, it was cut."""
+        begun = [item for item in self._items.values() if item.played_ms is not None]
+        return bool(begun) and begun[-1].received_ms - (begun[-1].played_ms or 0) > _CUT_MS
+
     def heard(self, item_id: str, text: str, playing: str, played_ms: int) -> str:
         """The beginning of the item's text that was heard.
 
@@ -70,7 +85,9 @@ class HeardReply:
         if item_id == playing:
             total_ms = round(item.received_ms if item.complete else max(item.received_ms, len(text) * _CHARACTER_MS))
             item.heard = max(item.heard, len(heard_text(text, played_ms, total_ms)))
-        elif not self._cut and (self._is_before(item_id, playing) if playing else item.complete):
+        elif not self._cut and (
+            self._is_before(item_id, playing) if playing else item.complete and not self.breaks_off
+        ):
             item.heard = len(text)
         return text[: item.heard]
 

@@ -33,6 +33,9 @@ from voicecli.terminal.summary import ConversationSummary
 __all__ = ["AudioStatus", "State", "ViewModel"]
 
 
+_CUT_TOLD_S = 2.0  # from the silence until it is told that the reply was cut; else it is as the provider has it
+
+
 class State(enum.Enum):
     """The state of the conversation, in one word or two."""
 
@@ -120,6 +123,7 @@ class ViewModel:
         self.asleep = False
         self._log = ConversationLog()
         self._heard = HeardReply()
+        self._played_at = -math.inf  # when a reply was last heard
         self._header: Header | None = None  # until it is printed
         self._summary = ConversationSummary(clock)
         self._user: UserState = "silent"
@@ -297,7 +301,13 @@ class ViewModel:
 
     def take_entries(self) -> list[Entry]:
         """Entries for the scrollback that have been completed since the last call, in order. Each comes once."""
-        entries = self._log.take(self.clock(), playing=self.audio.playing, answering=self._is_answering)
+        now, audio = self.clock(), self.audio
+        self._heard.listen(audio.playing_item, audio.played_ms)
+        if audio.playing:
+            self._played_at = now
+        # A reply falls silent before it is told that, and where, it was cut.
+        playing = audio.playing or (now - self._played_at < _CUT_TOLD_S and self._heard.breaks_off)
+        entries = self._log.take(now, playing=playing, answering=self._is_answering)
         for entry in entries:
             if isinstance(entry, Utterance):
                 self._heard.forget(entry.item_id)
