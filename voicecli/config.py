@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 from voicecli.credentials import is_header_text
 from voicecli.errors import ConfigurationError
 from voicecli.setting_fields import ProviderSettings, Setting, Settings, check_url, setting
+from voicecli.text_files import text_or_file
 
 __all__ = [
     "ClientVAD",
@@ -191,6 +192,13 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def _system_prompt(text: str) -> str:
+    try:
+        return text_or_file(text)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"system_prompt: {error.message}", advice=error.advice) from error
+
+
 @dataclass(frozen=True, kw_only=True)
 class RealtimeConfig(Settings):
     """Everything that can be chosen about a conversation with any provider; every field has a working default.
@@ -226,9 +234,17 @@ class RealtimeConfig(Settings):
     """
 
     provider: str | None = setting(None, option="")
-    model: str | None = setting(None, metavar="NAME", common=True, help="See list-models.")
+    model: str | None = setting(None, short="m", metavar="NAME", common=True, help="See list-models.")
     voice: str | None = setting(None, metavar="NAME", common=True, help="See list-voices.")
-    system_prompt: str | None = setting(None, option="system", metavar="TEXT", common=True, help="The system prompt.")
+    system_prompt: str | None = setting(
+        None,
+        option="system",
+        short="s",
+        metavar="TEXT",
+        common=True,
+        parse=_system_prompt,
+        help="The system prompt, or @FILE.",
+    )
     language: str | None = setting(None, metavar="CODE", common=True, help="What is spoken: en, pt-BR ...")
     vad_mode: VADMode = setting(
         VADMode.SERVER,

@@ -168,10 +168,12 @@ class SpeechStopped:
 
     Attributes:
         is_turn: False where it proved too short for a turn: nothing will answer it.
+        silence_ms: the silence that ended it, in ms, where that differs from turn to turn and is known.
     """
 
     item_id: str | None = None
     is_turn: bool = True
+    silence_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,11 +354,13 @@ class Notice:
         code: stable and short, for programs: "transcription_failed", "audio_dropped", "model_deprecated" ...
         message: for people.
         input_id: the `EndTurn` that it is about, where it is about one.
+        daily: whether a person need not be told more than once a day.
     """
 
     code: str
     message: str
     input_id: str = ""
+    daily: bool = False
 
 
 @dataclass(frozen=True, slots=True)

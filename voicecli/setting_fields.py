@@ -31,6 +31,7 @@ class Setting:
     Attributes:
         help: what it does, as a sentence.
         option: the command's option for it, without the dashes in front; None to name it as its field, "" for none.
+        short: the option's other name, a letter; "" for none.
         metavar: how the help calls its value.
         group: the heading it stands under; "" for the first. A provider's own settings stand under its title.
         between: the least and the greatest value.
@@ -44,6 +45,7 @@ class Setting:
 
     help: str = ""
     option: str | None = None
+    short: str = ""
     metavar: str | None = None
     group: str = ""
     between: tuple[float, float] | None = None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from voicecli.errors import ConfigurationError
 
-__all__ = ["cache_dir", "models_dir"]
+__all__ = ["cache_dir", "config_dir", "models_dir"]
 
 
 def cache_dir() -> Path:
@@ -14,9 +14,16 @@ def cache_dir() -> Path:
     Raises:
         ConfigurationError: the user has no home directory to have it in.
     """
-    import platformdirs
+    return _folder("VOICECLI_CACHE", "user_cache_path")
 
-    return _folder("VOICECLI_CACHE", platformdirs.user_cache_path("voicecli", appauthor=False))
+
+def config_dir() -> Path:
+    """The directory of settings and stored keys; the variable VOICECLI_CONFIG names another one.
+
+    Raises:
+        ConfigurationError: the user has no home directory to have it in.
+    """
+    return _folder("VOICECLI_CONFIG", "user_config_path")
 
 
 def models_dir() -> Path:
@@ -25,20 +32,22 @@ def models_dir() -> Path:
     Raises:
         ConfigurationError: the user has no home directory to have it in.
     """
+    return _folder("VOICECLI_MODELS", "user_data_path", "models")
+
+
+def _folder(variable: str, kind: str, *below: str) -> Path:
     import platformdirs
 
-    return _folder("VOICECLI_MODELS", platformdirs.user_data_path("voicecli", appauthor=False) / "models")
-
-
-def _folder(variable: str, usual: Path) -> Path:
     chosen = os.environ.get(variable)
     try:
-        path = Path(chosen).expanduser().absolute() if chosen else usual
-    except RuntimeError:  # "~" of nobody
-        path = usual
-    if not path.is_absolute():  # "~", where nobody knows whose home that is
-        raise ConfigurationError(
-            f"There is no place for files of voicecli: {variable} is not set, and this user has no home directory.",
-            advice=f"Set HOME, or name a directory in the variable {variable}.",
-        )
-    return path
+        if chosen:
+            return Path(chosen).expanduser().absolute()
+        usual: Path = getattr(platformdirs, kind)("voicecli", appauthor=False)
+        if usual.is_absolute():  # "~" is not, where nobody knows whose home that is
+            return usual.joinpath(*below)
+    except RuntimeError:  # the same, told otherwise
+        pass
+    raise ConfigurationError(
+        "There is no place for voicecli's files: this user has no home directory.",
+        advice=f"Set HOME, or name a directory in the variable {variable}.",
+    )

@@ -171,6 +171,7 @@ class RealtimeVoice:
         microphone: str | int | None = None,
         speaker: str | int | None = None,
         echo: "EchoMode" = "auto",
+        auto_gain_control: bool = False,
         history: Sequence[Turn] = (),
         observers: Iterable[Callable[[Event], None]] = (),
     ) -> None:
@@ -180,7 +181,7 @@ class RealtimeVoice:
         step, for a program that needs the session.
 
         Args:
-            microphone, speaker, echo: as for `open_devices`.
+            microphone, speaker, echo, auto_gain_control: as for `open_devices`.
             history: as for `connect`.
             observers: called with every event, also with the devices' notices; they must not block.
 
@@ -200,7 +201,14 @@ class RealtimeVoice:
         told = tuple(observers)
         async with (
             self.connect(history=history) as session,
-            open_devices(session, microphone=microphone, speaker=speaker, echo=echo, observers=told) as devices,
+            open_devices(
+                session,
+                microphone=microphone,
+                speaker=speaker,
+                echo=echo,
+                auto_gain_control=auto_gain_control,
+                observers=told,
+            ) as devices,
         ):
             await converse(session, devices.microphone, devices.speaker, told)
 

@@ -19,17 +19,19 @@ from itertools import cycle, islice
 from benchmarks.sounds.levels import pcm16
 from benchmarks.sounds.speech import pause, say, voices
 from benchmarks.sounds.turn_texts import COMPLETE, GOING_ON, HISTORY
+from voicecli.audio.smart_turn import SmartTurn
 from voicecli.audio.speech_to_text import Moonshine
 from voicecli.providers.local.chat_model import Message
 from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.model_file import ensure_model
-from voicecli.providers.local.turn_model import Pause, SentenceEndModel, TurnModel, WordModel
+from voicecli.providers.local.pauses import longer_ms
+from voicecli.providers.local.turn_model import Pause, SentenceEndModel, SoundModel, TurnModel, WordModel
 
 __all__ = ["add_arguments", "run"]
 
 _RATE = 16_000
 _SIGMA = 0.6
-_SILENCE_MS, _LONGER_MS = 500, 1500  # what the engine waits by default, after a complete sentence and otherwise
+_SILENCE_MS = 500  # that ends a turn by default
 _PRE_ROLL_S, _SILENCE_S = 0.48, 0.25  # around the speech, when the recognizer gets it
 _SYSTEM = Message("system", "You are a friendly voice assistant. Your answers are spoken, so keep them short.")
 
@@ -50,14 +52,15 @@ class Sample:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--voices", type=int, default=4, help="for each sentence, of those there are")
+    parser.add_argument("--smart-turn", action="store_true", help="measure it too; its file is fetched")
     parser.add_argument("--show", action="store_true", help="print what was judged wrongly")
 
 
 def run(options: argparse.Namespace) -> None:
-    asyncio.run(_measure(options.voices, show=options.show))
+    asyncio.run(_measure(options.voices, smart_turn=options.smart_turn, show=options.show))
 
 
-async def _measure(each: int, *, show: bool) -> None:
+async def _measure(each: int, *, smart_turn: bool, show: bool) -> None:
     samples = _samples(each)
     hearing = await Moonshine.load()
     for sample in samples:
@@ -70,20 +73,24 @@ async def _measure(each: int, *, show: bool) -> None:
     print(
         f"{len(samples)} samples, {len(voices())} voices: {complete} complete, {len(samples) - complete} that go on\n"
     )
-    print(f"{'judged complete':<36}{'complete':>10}{'going on':>10}{'ms':>8}")
-    judged = {"silence (before)": [True] * len(samples)}
-    for name, turn_model, before in (
+    print(f"{'taken for complete at once':<36}{'complete':>10}{'going on':>10}{'ms':>8}")
+    judged = {"silence (before)": [_SILENCE_MS] * len(samples)}
+    rows: list[tuple[str, TurnModel, list[Message]]] = [
         ("words", WordModel(), head),
-        ("llm", SentenceEndModel(model), head),
-        ("llm, after two turns (now)", SentenceEndModel(model), head + history),
-    ):
+        ("llm (now)", SentenceEndModel(model), head),
+        ("llm (now), after two turns", SentenceEndModel(model), head + history),
+    ]
+    if smart_turn:
+        rows.append(("smart-turn", SoundModel(await SmartTurn.load()), head))
+    for name, turn_model, before in rows:
         judged[name] = await _judge(name, turn_model, before, samples, show=show)
+        await turn_model.aclose()
     await model.aclose()
     print(
         f"\n{'false cut-offs, median of the pauses':<36}{'400 ms':>10}{'600 ms':>10}{'median':>10}{'mean':>10}  delay"
     )
-    for name, verdicts in judged.items():
-        _print_policy(name, samples, verdicts)
+    for name, waits in judged.items():
+        _print_policy(name, samples, waits)
 
 
 def _samples(each: int) -> list[Sample]:
@@ -106,25 +113,26 @@ def _around(spoken: bytes) -> bytes:
 
 async def _judge(
     name: str, model: TurnModel, before: Sequence[Message], samples: Sequence[Sample], *, show: bool
-) -> list[bool]:
-    verdicts, times = [], []
+) -> list[int]:
+    waits, times = [], []
     for sample in samples:
         said = Pause(sample.text, [*before, Message("user", sample.text)] if sample.text else (), sample.audio)
         begun = time.perf_counter()
-        verdicts.append(await model.is_complete(said))
+        waits.append(_SILENCE_MS + longer_ms(await model.end_chance(said)))
         times.append(time.perf_counter() - begun)
-        if show and verdicts[-1] != sample.complete:
-            print(f"    {'goes on' if sample.complete else 'complete'}: {sample.text}")
+        if show and (waits[-1] == _SILENCE_MS) != sample.complete:
+            print(f"    {waits[-1]:5} ms after: {sample.text}")
     shares = [
-        statistics.fmean(verdict for verdict, sample in zip(verdicts, samples, strict=True) if sample.complete == kind)
+        statistics.fmean(
+            wait == _SILENCE_MS for wait, sample in zip(waits, samples, strict=True) if sample.complete == kind
+        )
         for kind in (True, False)
     ]
     print(f"{name:<36}{shares[0]:>10.2f}{shares[1]:>10.2f}{1000 * statistics.median(times):>8.1f}")
-    return verdicts
+    return waits
 
 
-def _print_policy(name: str, samples: Sequence[Sample], verdicts: Sequence[bool]) -> None:
-    waits = [_SILENCE_MS if verdict else _LONGER_MS for verdict in verdicts]
+def _print_policy(name: str, samples: Sequence[Sample], waits: Sequence[int]) -> None:
     cut = [
         statistics.fmean(
             _longer(median, wait) for wait, sample in zip(waits, samples, strict=True) if not sample.complete

@@ -68,8 +68,8 @@ def test_a_provider_of_the_environment_has_its_options(voice: Voice, site: dict[
     arguments = ["chat", "-i", QUESTION, "-o", "reply.wav", "--times", "2", "--temperature", "1", "--google-search"]
     result = voice(*arguments, VOICE_PROVIDER="parrot", **site)
     assert result.code == 0, result.stderr
-    assert "Note: temperature is left out: a parrot stays cool." in result.lines
-    assert "Note: --google-search has no effect with parrot, only with gemini." in result.lines
+    assert "Note: temperature is left out: a parrot stays cool." in result.stderr
+    assert "Note: --google-search has no effect with parrot, only with gemini." in result.stderr
     with wave.open(str(tmp_path / "reply.wav")) as reply, wave.open(QUESTION) as question:
         said, heard = (each.getnframes() / each.getframerate() for each in (reply, question))
         assert said > heard

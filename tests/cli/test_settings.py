@@ -79,6 +79,17 @@ def test_what_the_file_says_wrong_is_told_by_its_line(
     assert "Invalid value for --profile: there is no profile 'work'" in capsys.readouterr().err
 
 
+def test_json_lines_that_settings_ask_for_tell_failures_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VOICE_JSON", "1")
+    arguments = ["chat", "-p", "local", "-i", "none.wav"]
+    assert execute(arguments) == ExitStatus.USAGE
+    assert json.loads(capsys.readouterr().out)["error"] == "AudioFormatError"
+    assert execute([*arguments, "--no-json"]) == ExitStatus.USAGE
+    assert capsys.readouterr().out == ""
+
+
 class TestInACleanHome:
     @pytest.fixture
     def server(self) -> Iterator[OpenAIServer]:

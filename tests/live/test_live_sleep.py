@@ -150,11 +150,11 @@ async def test_asleep_nothing_is_connected_and_what_is_heard_is_forgotten() -> N
 async def test_the_wake_word_begins_a_conversation_with_what_was_said_with_it() -> None:
     async with sleeping() as bed:
         await bed.hear(1, 5_000)
-        await bed.hear(2, 480)
-        await bed.hear(WORD, 20)
+        await bed.hear(2, 400)
+        await bed.hear(WORD, 100)
         await bed.hear(3, 2_000)  # while the provider is dialled, and on
         assert bed.course == ["asleep", "word", "started"]
-        assert bed.sent_ms() == {2: 480, WORD: 20, 3: 2_000}
+        assert bed.sent_ms() == {2: 400, WORD: 100, 3: 2_000}
         await asyncio.sleep(1)
     assert bed.course == ["asleep", "word", "started", "ended"]
 
@@ -162,7 +162,7 @@ async def test_the_wake_word_begins_a_conversation_with_what_was_said_with_it() 
 @virtual_time
 async def test_it_falls_asleep_when_nobody_speaks_and_goes_on_when_it_is_woken() -> None:
     async with sleeping(script=[reply("It is three.", user="What time is it?")]) as bed:
-        await bed.hear(WORD, 20)
+        await bed.hear(WORD, 100)
         await asyncio.sleep(1)
         bed.live.say("What time is it?")
         await asyncio.sleep(SLEEP_AFTER_S - 2)
@@ -170,7 +170,7 @@ async def test_it_falls_asleep_when_nobody_speaks_and_goes_on_when_it_is_woken()
         await asyncio.sleep(4)
         assert bed.course == ["asleep", "word", "started", "ended", "asleep"]
         await bed.hear(1, 5_000)
-        await bed.hear(WORD, 20)
+        await bed.hear(WORD, 100)
         await asyncio.sleep(1)
         assert bed.course[5:] == ["word", "started"]
         texts = [(turn.role, turn.text) for turn in bed.histories[1]]
@@ -184,7 +184,7 @@ def test_it_does_not_fall_asleep_while_somebody_speaks_or_is_owed_an_answer(busy
     @virtual_time
     async def talk() -> None:
         async with sleeping() as bed:
-            await bed.hear(WORD, 20)
+            await bed.hear(WORD, 100)
             await asyncio.sleep(1)
             assert bed.live._sleeper is not None
             bed.live._sleeper(busy)
@@ -241,7 +241,7 @@ async def test_the_talk_key_wakes_it_and_its_turn_is_whole() -> None:
 @virtual_time
 async def test_with_push_to_talk_the_wake_word_connects_and_sends_nothing() -> None:
     async with sleeping(VADMode.NONE) as bed:
-        await bed.hear(WORD, 20)
+        await bed.hear(WORD, 100)
         await bed.hear(1, 2_000)
         assert bed.course == ["asleep", "word", "started"]
         assert bed.connections[0].audio == b""
@@ -254,7 +254,7 @@ async def test_a_muted_microphone_does_not_wake_it_and_is_unmuted_asleep() -> No
         await bed.hear(WORD, 4_000)
         assert bed.course == ["asleep"]
         bed.live.mute_microphone(False)
-        await bed.hear(WORD, 20)
+        await bed.hear(WORD, 100)
         await bed.hear(3, 1_000)
         assert bed.course == ["asleep", "word", "started"]
         assert bed.sent_ms()[3] == 1_000
@@ -266,7 +266,7 @@ async def test_a_microphone_that_is_lost_and_back_is_listened_to() -> None:
         bed.live._notice("microphone_lost", "It has stopped.")
         await asyncio.sleep(1)
         bed.live._notice("microphone_back", "It is back.")
-        await bed.hear(WORD, 20)
+        await bed.hear(WORD, 100)
         await asyncio.sleep(1)
         assert bed.course == ["asleep", "word", "started"]
         assert [event.code for event in bed.events if isinstance(event, Notice)] == [
@@ -278,7 +278,7 @@ async def test_a_microphone_that_is_lost_and_back_is_listened_to() -> None:
 @virtual_time
 async def test_it_ends_while_it_is_dialled() -> None:
     async with sleeping() as bed:
-        await bed.hear(WORD, 20)
+        await bed.hear(WORD, 100)
         assert bed.course == ["asleep", "word"]
         bed.live.end()
         async with asyncio.timeout(1):
@@ -289,10 +289,10 @@ async def test_it_ends_while_it_is_dialled() -> None:
 @virtual_time
 async def test_a_provider_that_cannot_be_reached_is_told_and_it_sleeps_on() -> None:
     async with sleeping(failures=[RealtimeConnectionError("The network is gone.")]) as bed:
-        await bed.hear(WORD, 20)
+        await bed.hear(WORD, 100)
         await asyncio.sleep(1)
         assert bed.course == ["asleep", "word", "error", "asleep"]
-        await bed.hear(WORD, 20)
+        await bed.hear(WORD, 100)
         await asyncio.sleep(1)
         assert bed.course[4:] == ["word", "started"]
 
@@ -300,7 +300,7 @@ async def test_a_provider_that_cannot_be_reached_is_told_and_it_sleeps_on() -> N
 @virtual_time
 async def test_a_conversation_that_fails_is_told_and_its_history_goes_on() -> None:
     async with sleeping() as bed:
-        await bed.hear(WORD, 20)
+        await bed.hear(WORD, 100)
         await asyncio.sleep(1)
         bed.connections[0].play([ResponseStarted("r"), *reply("One.")[1:2], RealtimeConnectionError("It broke.")])
         await asyncio.sleep(1)
@@ -311,6 +311,6 @@ async def test_a_conversation_that_fails_is_told_and_its_history_goes_on() -> No
 async def test_a_wrong_key_ends_it() -> None:
     with pytest.raises(AuthenticationError, match="wrong key"):
         async with sleeping(failures=[AuthenticationError("This is a wrong key.")]) as bed:
-            await bed.hear(WORD, 20)
+            await bed.hear(WORD, 100)
             await asyncio.sleep(1)
             assert bed.holding.done()

@@ -2,6 +2,7 @@
 
 from voicecli.audio.vad import SpeechDetected, VoiceActivityDetector
 from voicecli.config import ClientVAD
+from voicecli.install import install_command
 
 __all__ = ["advise_on_noise", "false_starts"]
 
@@ -42,7 +43,7 @@ def advise_on_noise(voice_dbfs: float, noise_dbfs: float, starts: int, *, silero
         else "Your voice hardly stands out from the noise (did you speak?)"
     )
     if not silero:
-        return f'{what}: pip install "voicecli[silero]" finds turns in noise; no option is needed.'
+        return f"{what}: {install_command('silero')} finds turns in noise; no option is needed."
     if starts:
         return f"{what}, as other voices are: use a headset, or push to talk (--vad none)."
     return f"{what}: move closer to the microphone, or use a headset."

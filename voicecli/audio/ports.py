@@ -9,8 +9,9 @@ __all__ = ["AudioSink", "AudioSource", "EchoMode", "Playhead"]
 EchoMode = Literal["auto", "aec", "gate", "half-duplex", "off"]
 """Echo control, which keeps the model from hearing itself.
 
-"aec" cancels the echo, "gate" passes only what is louder than it, "half-duplex" mutes the microphone while the
-assistant is heard, "off" is for headphones; "auto" takes "aec" where its package is installed, else "gate".
+"aec" cancels the echo and suppresses noise, "gate" passes only what is louder than the echo, "half-duplex" mutes the
+microphone while the assistant is heard, "off" is for headphones; "auto" takes "aec", or "gate" on platforms that have
+no package for it.
 """
 
 

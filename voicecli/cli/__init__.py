@@ -71,7 +71,7 @@ def _execute(args: Sequence[str] | None) -> int:
     except Exception as error:
         status = status_of(error)
         is_usage = isinstance(error, click_exception)
-        if _wants_json_lines(sys.argv[1:] if args is None else args):
+        if standard_output.json_lines_expected() or _wants_json_lines(sys.argv[1:] if args is None else args):
             message = error.format_message() if is_usage else ""  # type: ignore[attr-defined]
             _write_json_line(error, message, status)
         if is_usage:
@@ -146,7 +146,8 @@ def _complain(text: str) -> None:
     if sys.stderr.isatty():
         # A word that is wider than the terminal, most often an address, is left whole for whoever copies it.
         text = "".join(f"{line}\n" for long in text.splitlines() for line in _wrapped(long, _columns()))
-    sys.stderr.write(text)
+    with contextlib.suppress(OSError):  # it has no room, or nobody reads it: the exit code is left
+        sys.stderr.write(text)
 
 
 def _wrapped(line: str, width: int) -> list[str]:

@@ -1,7 +1,6 @@
 """The commands, put together. A command's module is imported when it runs: `voice --help` imports none."""
 
 import inspect
-from collections.abc import Callable
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,11 @@ from voicecli.text import is_valid_text
 if TYPE_CHECKING:
     from voicecli.ports import Provider
 
-__all__ = ["COMMANDS", "app", "command_group", "load_command", "subcommand"]
+__all__ = ["COMMANDS", "app", "load_command"]
 
 COMMANDS = {
     "chat": ("chat", "Talk with a model, out loud or through files."),
-    "send-text": ("chat", "Say something in writing; the answer comes as text and sound."),
+    "send-text": ("chat", "Say something in writing; the answer comes as text, and is played in a terminal."),
     "setup": ("setup", "Choose who answers, store the key, and try the microphone: three questions."),
     "config": ("config", "Show and change the settings."),
     "keys": ("keys", "Store and remove keys of providers."),
@@ -59,26 +58,8 @@ def load_command(name: str, plugin: "Provider | None" = None) -> Any:
     return command
 
 
-def command_group(name: str) -> typer.Typer:
-    """A command that has commands of its own; `subcommand` adds them."""
-    return typer.Typer(
-        name=name,
-        help=COMMANDS[name][1],
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-
-
-def subcommand(group: typer.Typer, name: str, **settings: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add a function to a command as one of its own.
-
-    Args:
-        settings: of its context.
-    """
-    return group.command(name, cls=_Command, context_settings=settings)
+# Typer's copy of click is private; its public class leads to what all errors of a command line are.
+_UsageError: Any = typer.BadParameter.__mro__[1]
 
 
 class _Command(TyperCommand):
@@ -105,6 +86,23 @@ class _Command(TyperCommand):
 
         formatter.write(command_help(self, ctx, everything=False))
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except _UsageError as error:
+            from voicecli.cli.suggestions import misplaced_option_hint, option_hint, stray_argument_hint
+
+            if option := getattr(error, "option_name", "") if hasattr(error, "possibilities") else "":
+                others = {name: _options_of(load_command(name)) for name in COMMANDS if name != self.name}
+                hint = option_hint(option, _options_of(self)) or misplaced_option_hint(option, others)
+                _add_hint(error, f"No such option: {option}.", hint)
+            elif "unexpected extra argument" in error.message:
+                words = [word for word in given if word in error.message]
+                message = f"{self.name} takes no argument {' '.join(words)!r}."
+                _add_hint(error, message, stray_argument_hint(words, self.name or ""))
+            raise
+
     def invoke(self, ctx: Any) -> Any:
         for parameter in self.params:
             value = ctx.params.get(parameter.name)
@@ -121,8 +119,25 @@ class _Command(TyperCommand):
         return super().invoke(ctx)
 
 
+def _options_of(command: Any) -> list[str]:
+    """Its options, as they are written."""
+    shown = [each for each in command.params if not getattr(each, "hidden", False)]
+    return [name for each in shown for name in (*each.opts, *each.secondary_opts) if name.startswith("-")]
+
+
+def _add_hint(error: Any, message: str, hint: str) -> None:
+    error.message = f"{message} {hint}".strip()
+    error.possibilities = None  # the parser's own guesses go by letters alone
+
+
 class _Commands(TyperGroup):
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
         # They take a word after them, or none, which options cannot.
         name, _, shell = args[0].partition("=") if args else ("", "", "")
         if name in _COMPLETION_OPTIONS:
@@ -130,15 +145,22 @@ class _Commands(TyperGroup):
 
             run_option(name, shell or next(iter(args[1:2]), None))
             raise typer.Exit
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except _UsageError as error:
+            if option := getattr(error, "option_name", "") if hasattr(error, "possibilities") else "":
+                from voicecli.cli.suggestions import misplaced_option_hint, option_hint
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        return load_command(cmd_name) if cmd_name in COMMANDS else None
+                known = {name: _options_of(load_command(name)) for name in COMMANDS}
+                hint = misplaced_option_hint(option, known) or option_hint(option, _options_of(self))
+                _add_hint(error, f"No such option: {option}.", hint)
+            raise
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from voicecli.cli.suggestions import command_hint
+
+            ctx.fail(f"There is no command {args[0]!r}. {command_hint(args[0], COMMANDS)}")
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None and any(parameter.name == "provider" for parameter in command.get_params(ctx)):
             from voicecli.cli.options import chosen_plugin
@@ -190,6 +212,6 @@ def _version(value: bool) -> None:
 
 @app.callback(invoke_without_command=False)
 def _root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+    version: bool = typer.Option(False, "--version", "-V", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:
     pass

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from voicecli.cli.app import command_group, subcommand
 from voicecli.cli.chat import chat
+from voicecli.cli.group import command_group
 from voicecli.cli.layers import check_settings, own_entries, unknown_settings
 from voicecli.cli.lists import JsonOption
 from voicecli.cli.options import conversation_parameters
@@ -27,10 +27,11 @@ from voicecli.settings.layers import Chosen, chosen_values
 from voicecli.settings.loading import PROVIDER, TAKEN
 from voicecli.settings.options import make_config, setting_options
 from voicecli.terminal.printable import printable
+from voicecli.text import is_valid_text
 
 __all__ = ["config"]
 
-config = command_group("config")
+config = command_group("Show and change the settings.")
 
 Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="That of [profiles.NAME].")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="An option of chat, without the dashes in front.")]
@@ -47,7 +48,7 @@ _NEW = """\
 """
 
 
-@subcommand(config, "show")
+@config.command("show")
 def show(
     profile: Profile = None,
     everything: Annotated[bool, typer.Option("--all", help="Also what has its default.")] = False,
@@ -69,7 +70,7 @@ def show(
         typer.echo("Nothing is set. `voice config set NAME VALUE` does it, and `voice setup` asks.", err=True)
 
 
-@subcommand(config, "set")
+@config.command("set")
 def set_(
     name: Name,
     values: Annotated[list[str], typer.Argument(metavar="VALUE...", help="The value; several where it is a list.")],
@@ -82,20 +83,20 @@ def set_(
     typer.echo(f"{entry.name} = {entry.presented(value)}  ({settings_path()}{_in(profile)})", err=True)
 
 
-@subcommand(config, "unset")
+@config.command("unset")
 def unset(name: Name, profile: Profile = None) -> None:
     """Let an option have its default again."""
     if change_entries({spelled(name): None}, profile or ""):
         raise typer.BadParameter(f"{spelled(name)} is not set in {settings_path()}{_in(profile)}", param_hint="NAME")
 
 
-@subcommand(config, "path")
+@config.command("path")
 def path() -> None:
     """Write the path of the settings file, whether or not it is there."""
     typer.echo(str(settings_path()))
 
 
-@subcommand(config, "edit")
+@config.command("edit")
 def edit() -> None:
     """Open the settings file in the editor that VISUAL or EDITOR names, and check it afterwards."""
     file = settings_path()
@@ -105,9 +106,9 @@ def edit() -> None:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ("notepad" if os.name == "nt" else "vi")
     try:
         status = subprocess.run([*_words(editor), str(file)]).returncode
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter for quotation marks without an end
         raise ConfigurationError(
-            f"The editor {editor!r} cannot be started: {error.strerror}.",
+            f"The editor {editor!r} cannot be started: {getattr(error, 'strerror', None) or error}.",
             advice=f"Name one in the variable EDITOR, or edit the file yourself: {file}",
         ) from error
     if status:
@@ -147,8 +148,10 @@ def _entry(name: str) -> Entry:
 def _value(entry: Entry, values: Sequence[str]) -> Any:
     """The value as the file is to hold it; checked as a conversation would."""
     try:
+        if not all(map(is_valid_text, values)) and not entry.is_file:
+            raise typer.BadParameter("this is not UTF-8 text", param_hint="VALUE")
         if entry.several:
-            value: Any = list(values)
+            value: Any = entry.checked(list(values))
         elif len(values) == 1:
             value = entry.read(values[0])
         else:
@@ -164,8 +167,14 @@ def _value(entry: Entry, values: Sequence[str]) -> Any:
         raise typer.BadParameter(
             f"{wrong if colon else error.message} {error.advice}", param_hint=entry.name
         ) from error
-    # Here it is looked for beside the user, in the file beside that.
-    return str(Path(value).absolute()) if entry.is_file and value != "-" else value
+    if not entry.is_file:
+        return value
+    # Here it is looked for where the user is, in the file beside that.
+    return [_absolute(item) for item in value] if isinstance(value, list) else _absolute(value)
+
+
+def _absolute(name: str) -> str:
+    return name if name == "-" else str(Path(name).absolute())
 
 
 def _providers() -> list[Provider]:

@@ -1,5 +1,6 @@
 """Lines for the events of a conversation: JSON for programs, plain words for people."""
 
+import contextlib
 import json
 import sys
 import time
@@ -105,31 +106,43 @@ class JsonLines:
 
 
 class PlainLines:
-    """A line for each finished utterance and each thing worth knowing.
+    """A line for each finished utterance, and on standard error one for each thing worth knowing.
 
     Args:
-        stream: takes the lines; None for whatever standard error is then, which moves while a device is open.
+        words: takes what is said; None for standard error.
+        bare: whether of that only the reply's words are written, without names.
         quiet: whether only what is said, and errors, are written.
         live: whether somebody sits there and speaks: is told when to begin and how to end, and what it came to.
+        typed: whether the user's words came in writing: they are not written again.
     """
 
-    def __init__(self, stream: TextIO | None, *, quiet: bool = False, live: bool = False) -> None:
-        self._stream = stream
+    def __init__(
+        self,
+        words: TextIO | None,
+        *,
+        bare: bool = False,
+        quiet: bool = False,
+        live: bool = False,
+        typed: bool = False,
+    ) -> None:
+        self._words = words
+        self._bare = bare
         self._quiet = quiet
         self._live = live
+        self._unheard = ("user",) if bare or typed else ()
         self._listening = False
         self._summary = ConversationSummary()
         self._last = TranscriptUpdate("assistant", "", "", final=True)  # that was written
 
     def __call__(self, event: Event) -> None:
         self._summary.apply(event)
-        line = self._line(event)
-        if line:
-            stream = self._stream or sys.stderr
-            if isinstance(event, SessionEnded) and stream.isatty():
-                stream.write("\n")  # most often ^C stands there
-            stream.write(printable(line) + "\n")
-            stream.flush()
+        match event:
+            case TranscriptUpdate(role, text=text, final=True) if text.strip() and role not in self._unheard:
+                if said := self._said(event):
+                    _write(self._words, "\n".join(map(printable, said.splitlines())))
+            case _ if line := self._line(event):
+                after_ctrl_c = isinstance(event, SessionEnded) and sys.stderr.isatty()  # most often ^C stands there
+                _write(None, "\n" * after_ctrl_c + printable(line))
 
     def _said(self, update: TranscriptUpdate) -> str:
         """What somebody said; of words that come after the others only those."""
@@ -139,13 +152,11 @@ class PlainLines:
             rest = text.removeprefix(before).strip()
             if not rest:
                 return ""
-            text = f"… {rest}"
-        return f"{speaker}: {text}{' …' if update.interrupted else ''}"
+            text = rest if self._bare else f"… {rest}"
+        return text if self._bare else f"{speaker}: {text}{' …' if update.interrupted else ''}"
 
     def _line(self, event: Event) -> str:
         match event:
-            case TranscriptUpdate(final=True, text=text) if text.strip():
-                return self._said(event)
             case ErrorOccurred(error):
                 return f"Error: {error}"
             case _ if self._quiet:
@@ -172,6 +183,16 @@ class PlainLines:
                 return f"Note: the answer is not complete: {reason_words(reason)}"
             case _:
                 return ""
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is not None:
+        stream.write(f"{text}\n")
+        stream.flush()
+        return
+    with contextlib.suppress(OSError):  # what nobody can read there keeps nothing else from going on
+        sys.stderr.write(f"{text}\n")  # it moves while a device is open
+        sys.stderr.flush()
 
 
 def _error(error: RealtimeError) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """`voice keys`: keys of providers, stored and removed. None is ever an argument, and none is ever shown."""
 
 import getpass
+import importlib.util
 import os
 import re
 import sys
@@ -8,25 +9,26 @@ from typing import Annotated
 
 import typer
 
-from voicecli.cli.app import command_group, subcommand
+from voicecli.cli.group import command_group
 from voicecli.cli.lists import JsonOption
 from voicecli.cli.table import show_table
 from voicecli.credentials import checked_key
 from voicecli.errors import ConfigurationError
 from voicecli.ports import Provider
 from voicecli.providers import all_providers, find_provider
+from voicecli.settings.keyring_store import NO_KEYRING
 from voicecli.settings.keys import keys_path, remove_key, store_key, stored_keys, unsafe_permissions
 
 __all__ = ["ask_for_key", "clean_key", "keys", "told_where"]
 
-keys = command_group("keys")
+keys = command_group("Store and remove keys of providers.")
 
 ProviderName = Annotated[str, typer.Argument(metavar="PROVIDER", help="Whose key: openai, gemini, local ...")]
 _LONGEST = 10_000  # bytes
 _NAMED = re.compile(r"(?:export\s+)?[A-Z][A-Z_]*=")
 
 
-@subcommand(keys, "set", allow_extra_args=True)
+@keys.command("set", context_settings={"allow_extra_args": True})
 def set_(ctx: typer.Context, provider: ProviderName) -> None:
     """Store a key: you are asked for it, or it comes from standard input. One of the environment comes before it."""
     chosen = _provider(provider)
@@ -42,25 +44,25 @@ def set_(ctx: typer.Context, provider: ProviderName) -> None:
         typer.echo(f"The variable {variable} is set, too, and comes first.", err=True)
 
 
-@subcommand(keys, "list")
+@keys.command("list")
 def list_(as_json: JsonOption = False) -> None:
-    """Show for which providers there is a key, and where; never the key."""
+    """Show for which providers there is a key, and where; never the key. That of the environment comes first."""
     stored = stored_keys()
     rows = [
         {
             "provider": provider.name,
-            "key": _variable(provider) or stored.get(provider.name, ""),
             "stored in": stored.get(provider.name, ""),
+            "environment": _variable(provider),
             "variables": ", ".join(provider.key_variables),
         }
         for provider in _takers()
     ]
-    show_table(("provider", "key", "stored in", "variables"), rows, as_json)
+    show_table(("provider", "stored in", "environment", "variables"), rows, as_json)
     if unsafe_permissions():
         typer.echo(f"voice: Others may read {keys_path()}: chmod 600 {keys_path()}", err=True)
 
 
-@subcommand(keys, "remove")
+@keys.command("remove")
 def remove(provider: ProviderName) -> None:
     """Remove a stored key."""
     chosen = _provider(provider)
@@ -72,7 +74,7 @@ def remove(provider: ProviderName) -> None:
         typer.echo(f"The variable {variable} is still set.", err=True)
 
 
-@subcommand(keys, "path")
+@keys.command("path")
 def path(provider: Annotated[str | None, typer.Argument(metavar="[PROVIDER]", help="Whose key.")] = None) -> None:
     """Write the path of the file that tells which keys there are, and holds those that no keyring took."""
     if provider is not None and stored_keys().get(_provider(provider).name) == "keyring":
@@ -97,7 +99,8 @@ def clean_key(text: str, provider: Provider) -> str:
     """
     key = _NAMED.sub("", text.strip(), count=1).strip("\"'").removeprefix("Bearer ").strip()
     if not key:
-        raise ConfigurationError("No key was given. Nothing was changed.", advice=provider.setup_advice)
+        where = f"You get one at {provider.key_url}" if provider.key_url else ""
+        raise ConfigurationError("No key was given. Nothing was changed.", advice=where)
     return checked_key(key, provider.title)
 
 
@@ -105,19 +108,18 @@ def told_where(provider: Provider, place: str, why: str) -> str:
     """A sentence about where a key is stored."""
     if place == "keyring":
         return f"The key for {provider.title} is stored in the system's keyring."
-    reason = f" (not in the system's keyring: {why})" if why else ""
-    return f"The key for {provider.title} is stored in {keys_path()}, which only you may read{reason}."
+    # Without the package, or on a system without a keyring, nobody expects it there.
+    expected = why not in ("", NO_KEYRING) and importlib.util.find_spec("keyring") is not None
+    reason = f" The system's keyring did not take it: {why}." if expected else ""
+    return f"The key for {provider.title} is stored in {keys_path()}, which only you may read.{reason}"
 
 
 def _key_from_input() -> str:
     given = sys.stdin.buffer.read(_LONGEST + 1)
-    try:
-        text = given.decode("utf-8-sig").strip()
-    except UnicodeDecodeError:
-        text = "\n"
-    if len(given) > _LONGEST or len(text.splitlines()) > 1:
+    lines = given.decode("utf-8-sig", errors="replace").strip().splitlines()
+    if len(given) > _LONGEST or len(lines) > 1 or any("\ufffd" in line for line in lines):
         raise ConfigurationError("Standard input is no key. Nothing was changed.", advice="Give one line with the key.")
-    return text
+    return "".join(lines)
 
 
 def _provider(name: str) -> Provider:

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from voicecli.audio import AudioSink
+from voicecli.audio import AudioSink, EchoMode
 from voicecli.audio.devices.listing import Kind
 from voicecli.audio.devices.microphone import Microphone
 from voicecli.audio.devices.sound_server import real_names
@@ -17,14 +17,16 @@ from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.echo.control import EchoControl, make_echo_control
 from voicecli.audio.meter import Meter
 from voicecli.audio.wake.wake_word import WakeWord
+from voicecli.cli.daily_notices import once_a_day
 from voicecli.cli.live_input import LiveInput
 from voicecli.cli.options import Devices, Sleep
+from voicecli.cli.reply_sound import ReplySound
 from voicecli.cli.sleeper import Sleeper
 from voicecli.cli.standard_output import columns, own_stdout
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.duplex import Observer, converse
 from voicecli.conversation.session import VoiceSession
-from voicecli.errors import AudioDeviceError, AuthenticationError, ConfigurationError, RealtimeError
+from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeError
 from voicecli.events import ErrorOccurred, Event, Notice
 from voicecli.ports import Capabilities, Provider
 from voicecli.terminal.live_view import LiveView
@@ -41,6 +43,8 @@ _MUTE_AFTER_S = 1.5
 # What is on its way from the device when the talk key is let go belongs to the turn: a block and a chunk, besides its
 # latency.
 _POST_ROLL_S = 0.03
+# What the microphone yields at once. Asleep nothing is in a hurry, and each chunk wakes the event loop.
+_CHUNK_MS, _CHUNK_ASLEEP_MS = 20, 100
 
 
 async def talk(
@@ -49,7 +53,7 @@ async def talk(
     devices: Devices,
     observers: list[Observer],
     *,
-    sink: AudioSink | None,
+    sink: ReplySound | None,
     sleep: Sleep | None = None,
 ) -> bool:
     """Hold a live conversation until the user or the provider ends it.
@@ -68,6 +72,8 @@ async def talk(
     live = LiveConversation(
         voice.config, provider.capabilities, devices, provider=provider.title, sink=sink, sleep=sleep
     )
+    if sink is not None:
+        sink.on_failure = live.tell_failure
     view = live.view
     try:
         with quiet_stderr():  # sound libraries complain on the terminal, which belongs to the conversation
@@ -78,7 +84,7 @@ async def talk(
             try:
                 async with LiveView(view, live, audio=live.audio, stdin=sys.stdin, stdout=own_stdout()) as shown:
                     with printed_lines(lambda lines: view.apply(Notice("printed", "\n".join(lines)))):
-                        await live.hold(voice, [view.apply])
+                        await live.hold(voice, [once_a_day(view.apply)])
             finally:
                 if summary := view.summary():
                     own_stdout().write(textwrap.fill(summary, columns()) + "\n")
@@ -117,22 +123,18 @@ class LiveConversation:
             provider=provider,
             speaks=config.output == "audio",
         )
+        self._capabilities = capabilities
+        self._devices = devices
         self._real_names: dict[Kind, str] = {}  # of devices that stand for a sound server's
         # Where no loudspeaker plays there is no echo.
-        mode = devices.echo if sink is None else "off"
-        self._echo: EchoControl = make_echo_control(mode, capabilities.input_rate, capabilities.output_rate)
+        self._echo_mode: EchoMode = devices.echo if sink is None else "off"
+        self._echo = self._echo_control()
         self._microphone = Microphone(
             capabilities.input_rate, device=devices.microphone, echo=self._echo, on_notice=self._notice
         )
         self._speaker: Speaker | None = None
         if sink is None:
-            sink = self._speaker = Speaker(
-                capabilities.output_rate,
-                device=devices.speaker,
-                echo=self._echo,
-                on_notice=self._notice,
-                on_sound=self._sound_heard,
-            )
+            sink = self._speaker = self._loudspeaker()
         self._sink = sink
         self._microphone_meter = Meter(capabilities.input_rate)
         self._speaker_meter = Meter(capabilities.output_rate)
@@ -280,6 +282,19 @@ class LiveConversation:
             used["output"] = self._speaker.device
         self._real_names = await real_names(used)
 
+    def _echo_control(self) -> EchoControl:
+        rates = self._capabilities.input_rate, self._capabilities.output_rate
+        return make_echo_control(self._echo_mode, *rates, auto_gain_control=self._devices.auto_gain_control)
+
+    def _loudspeaker(self) -> Speaker:
+        return Speaker(
+            self._capabilities.output_rate,
+            device=self._devices.speaker,
+            echo=self._echo,
+            on_notice=self._notice,
+            on_sound=self._sound_heard,
+        )
+
     async def _converse(self, voice: RealtimeVoice, history: Sequence[Turn] = ()) -> None:
         observers = list(self._observers)
         if self._sleeper is not None:
@@ -291,17 +306,38 @@ class LiveConversation:
     async def _sleep_and_converse(self, voice: RealtimeVoice, sleeper: Sleeper) -> None:
         """Hold a conversation whenever it is woken, each with the history of those before."""
         history: Sequence[Turn] = ()
-        while not self._ending and await sleeper.sleep():
+        while not self._ending:
+            await self._rest()
+            if not await sleeper.sleep():
+                return
             try:
+                await self._rouse()
                 await self._converse(voice, history)
-            except (AudioDeviceError, AuthenticationError, ConfigurationError):
+            except (AuthenticationError, ConfigurationError):
                 raise  # it would fail again whenever it is woken
             except RealtimeError as error:
                 self._tell(ErrorOccurred(error))
             session, self._session = self._session, None
             if session is not None:
                 history = session.history
-            self._sink.clear()
+
+    async def _rest(self) -> None:
+        """Asleep nothing plays: the loudspeaker is closed, and no echo taken out. That is half of what sound costs."""
+        self._sink.clear()
+        if self._speaker is not None:
+            await self._speaker.aclose()
+        self._microphone.echo, self._microphone.chunk_ms = None, _CHUNK_ASLEEP_MS
+
+    async def _rouse(self) -> None:
+        """Take the loudspeaker again. Raises AudioDeviceError."""
+        self._microphone.chunk_ms = _CHUNK_MS
+        if self._speaker is None:
+            return
+        self._echo = self._microphone.echo = self._echo_control()
+        muted = self._speaker.muted
+        self._sink = self._speaker = self._loudspeaker()
+        self._speaker.muted = muted
+        await self._speaker.open()
 
     def _fall_asleep(self) -> None:
         if self._session is not None:
@@ -353,6 +389,10 @@ class LiveConversation:
             self._tell(ErrorOccurred(error))
         else:
             _log.error("A key's work failed", exc_info=error)
+
+    def tell_failure(self, error: RealtimeError) -> None:
+        """Tell of something that failed, without which the conversation goes on."""
+        self._tell(ErrorOccurred(error))
 
     def _notice(self, code: str, message: str) -> None:
         self._tell(Notice(code, self._with_real_name(code, message)))

@@ -16,7 +16,7 @@ from voicecli.audio import EchoMode
 from voicecli.cli.exit import ExitStatus
 from voicecli.cli.layers import Layers, declared_names, own_entries, provider_of_settings
 from voicecli.cli.setting_options import option_parameters, switched_off
-from voicecli.cli.standard_output import keep
+from voicecli.cli.standard_output import expect_json_lines, keep
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.ports import Provider
@@ -26,6 +26,7 @@ from voicecli.settings.entries import entries_of
 from voicecli.settings.layers import Chosen
 from voicecli.settings.loading import TAKEN
 from voicecli.settings.options import Option, make_config, setting_options
+from voicecli.text_files import read_text_file
 
 __all__ = [
     "Choices",
@@ -66,11 +67,12 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """Devices, by number or a part of their name, and the measure against echo."""
+    """Devices, by number or a part of their name, and what is done about echo and soft voices."""
 
     microphone: str | int | None = None
     speaker: str | int | None = None
     echo: EchoMode = "auto"
+    auto_gain_control: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,9 @@ def _conversation(
             help=f"{', '.join(provider.name for provider in PROVIDERS)}, or one that is installed; the first of these "
             "that is set up without it.",
         ),
+    ] = None,
+    system_file: Annotated[
+        Path | None, typer.Option(help="The file that holds the system prompt.", metavar="FILE")
     ] = None,
     profile: Annotated[
         str | None,
@@ -145,7 +150,12 @@ def with_conversation_options(
                     values[name] = chosen[name].value
                 else:
                     chosen.pop(name, None)
+            if values.get("as_json"):
+                expect_json_lines()
             for_options = {parameter.name: values.pop(parameter.name) for parameter in made}
+            file = values.pop("system_file")
+            if file and ("system_file" in given or "system" not in given):
+                for_options["system"] = _system_prompt(file, text_given="system" in given)
             provider = _provider(values.pop("provider"))
             tools = values.pop("tools")
             choices = Choices(
@@ -275,6 +285,17 @@ def _option_names(parameters: Mapping[str, inspect.Parameter]) -> set[str]:
         for name in declared_names(option)
     }
     return {*parameters, *declared, "help"}
+
+
+def _system_prompt(file: Path | str, *, text_given: bool) -> str:
+    """The text of --system-file, as --system would take it."""
+    if text_given:
+        raise typer.BadParameter("give either this or --system", param_hint="--system-file")
+    try:
+        text = read_text_file(str(file))
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error), param_hint="--system-file") from error
+    return f"@{text}" if text.startswith("@") else text
 
 
 def _provider(name: str | None) -> Provider:

@@ -39,6 +39,7 @@ async def open_devices(
     microphone: str | int | None = None,
     speaker: str | int | None = None,
     echo: EchoMode = "auto",
+    auto_gain_control: bool = False,
     observers: Iterable[Observer] = (),
 ) -> AsyncIterator[Devices]:
     """Open microphone and loudspeaker for a session, to `converse` through them; they are closed with the block.
@@ -49,6 +50,7 @@ async def open_devices(
     Args:
         microphone, speaker: a device's number or a part of its name; None for the default.
         echo: what keeps the model from hearing itself: "auto", "aec", "gate", "half-duplex" or "off" (headphones).
+        auto_gain_control: whether a very soft voice is made louder, by up to 20 dB, while no reply is heard.
         observers: called with a Notice when a device is lost, back, or another one, as Microphone and Speaker tell.
 
     Raises:
@@ -66,7 +68,7 @@ async def open_devices(
             pausing.add(task)
             task.add_done_callback(pausing.discard)
 
-    control = make_echo_control(echo, session.input_rate, session.output_rate)
+    control = make_echo_control(echo, session.input_rate, session.output_rate, auto_gain_control=auto_gain_control)
     source = Microphone(session.input_rate, device=microphone, echo=control, on_notice=notice)
     sink = Speaker(
         session.output_rate, device=speaker, echo=control, on_notice=notice, on_sound=lambda: _heard(session)

@@ -172,9 +172,10 @@ class AudioInput:
                     steps.append(AppendAudio(audio, self.realtime))
                 case SegmentEnded() if self._one_utterance:
                     pass  # a pause; `end` ends it
-                case SegmentEnded():
+                case SegmentEnded(silence_ms):
                     self._open = False
-                    steps += [SpeechStopped(), EndTurn()]
+                    varies = self.realtime and self._kept_bytes > 0
+                    steps += [SpeechStopped(silence_ms=silence_ms if varies else None), EndTurn()]
                 case SegmentDropped():
                     if not self._open:
                         steps.append(SpeechStopped(is_turn=False))

@@ -19,7 +19,10 @@ from voicecli.text import is_valid_text
 __all__ = ["COMMAND_ENTRIES", "Entry", "entries_of", "nearest", "secret_variables", "spelled"]
 
 COMMAND_ENTRIES = frozenset(
-    {"echo", "input", "input-device", "input-rate", "json", "output", "output-device", "provider", "quiet", "tools"}
+    {
+        *("echo", "input", "input-device", "input-rate", "json", "output", "output-device", "play", "provider"),
+        *("quiet", "sleep-after", "system-file", "tools", "wake"),
+    }
 )
 """Entries for the options of `voice chat` that no setting is made of; what they may be, the command knows."""
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from voicecli.errors import ConfigurationError
 from voicecli.settings.entries import Entry, nearest, spelled
-from voicecli.settings.folder import config_dir, find_config_dir, read_bytes
+from voicecli.settings.folder import find_config_dir, read_bytes
+from voicecli.user_folders import config_dir
 
 __all__ = ["PROFILES", "SettingsFile", "UnreadableFileError", "settings_path"]
 

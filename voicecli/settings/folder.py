@@ -7,37 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from voicecli.errors import ConfigurationError
+from voicecli.user_folders import config_dir
 
-__all__ = ["config_dir", "exclusively", "find_config_dir", "read_bytes", "write_bytes"]
+__all__ = ["exclusively", "find_config_dir", "read_bytes", "write_bytes"]
 
-VARIABLE = "VOICECLI_CONFIG"
 _LARGEST = 1_000_000  # bytes; a file of settings has some hundred
+_UNFINISHED = ".unfinished-"
 _LOCK_S = 5.0  # another process writes for some ms
 
 
 def find_config_dir() -> Path | None:
-    """The directory, whether or not it exists; VOICECLI_CONFIG names another one. None where the user has no home."""
-    import platformdirs
-
-    chosen = os.environ.get(VARIABLE)
+    """The user's configuration directory, whether or not it exists; None where the user has no home."""
     try:
-        path = Path(chosen).expanduser() if chosen else platformdirs.user_config_path("voicecli", appauthor=False)
-    except RuntimeError:  # "~" of nobody
+        return config_dir()
+    except ConfigurationError:
         return None
-    if chosen:
-        return path.absolute()
-    return path if path.is_absolute() else None
-
-
-def config_dir() -> Path:
-    """The directory, for those who cannot do without. Raises ConfigurationError where the user has no home."""
-    path = find_config_dir()
-    if path is None:
-        raise ConfigurationError(
-            "There is no place for settings: this user has no home directory.",
-            advice=f"Set HOME, or name a directory in the variable {VARIABLE}.",
-        )
-    return path
 
 
 def read_bytes(path: Path) -> bytes | None:
@@ -78,7 +62,7 @@ def write_bytes(path: Path, content: bytes, *, private: bool = False) -> None:
     try:
         path = path.resolve()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor, name = tempfile.mkstemp(prefix=".unfinished-", dir=path.parent)  # with permissions 0600
+        descriptor, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=path.parent)  # with permissions 0600
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
@@ -119,6 +103,9 @@ def exclusively() -> Iterator[Path]:
     except OSError as error:
         raise _unwritable(folder, error) from error
     try:
+        for leftover in folder.glob(f"{_UNFINISHED}*"):  # of a process that was killed
+            with contextlib.suppress(OSError):
+                leftover.unlink()
         yield folder
     finally:
         lock.release()
@@ -128,5 +115,5 @@ def _unwritable(path: Path, error: Exception) -> ConfigurationError:
     why = getattr(error, "strerror", None) or error
     return ConfigurationError(
         f"{path} cannot be written: {why}. Nothing was changed.",
-        advice=f"Make room and check its permissions, or name another directory in the variable {VARIABLE}.",
+        advice="Make room and check its permissions, or name another directory in the variable VOICECLI_CONFIG.",
     )

@@ -6,10 +6,12 @@ A keyring may ask the user for a password, or wait for a service that never answ
 from collections.abc import Callable
 from typing import TypeVar
 
+from voicecli.install import install_command
 from voicecli.threads import TooLateError, call_within
 
-__all__ = ["KeyringError", "keep", "look_up", "remove"]
+__all__ = ["NO_KEYRING", "KeyringError", "keep", "look_up", "remove"]
 
+NO_KEYRING = "there is none"
 _SERVICE = "voicecli"
 _LONGEST_S = 2.0
 _T = TypeVar("_T")
@@ -61,8 +63,9 @@ def _asked(call: Callable[[], _T]) -> _T:
     except TooLateError:
         raise KeyringError(f"it does not answer within {_LONGEST_S:.0f} seconds") from None
     except ImportError:
-        raise KeyringError("the package keyring is not installed") from None
+        raise KeyringError(f"the package keyring is not installed ({install_command('keyring')})") from None
     except KeyringError:
         raise
     except Exception as error:  # its backends raise what they like, and might repeat what they were given
-        raise KeyringError(f"{type(error).__name__}") from None
+        name = type(error).__name__
+        raise KeyringError(NO_KEYRING if name == "NoKeyringError" else name) from None

@@ -4,6 +4,7 @@ The file, keys.json, tells which keys there are, so that nobody asks the keyring
 keyring took. Only its owner may read it.
 """
 
+import contextlib
 import json
 import os
 import stat
@@ -13,8 +14,9 @@ from typing import Any, Literal
 
 from voicecli.errors import ConfigurationError
 from voicecli.settings import keyring_store
-from voicecli.settings.folder import config_dir, exclusively, find_config_dir, read_bytes, write_bytes
+from voicecli.settings.folder import exclusively, find_config_dir, read_bytes, write_bytes
 from voicecli.settings.keyring_store import KeyringError
+from voicecli.user_folders import config_dir
 
 __all__ = [
     "Place",
@@ -31,6 +33,7 @@ __all__ = [
 
 Place = Literal["keyring", "file"]
 _NAME = "keys.json"
+_IN_KEYRING = {"keyring": True}
 
 
 def find_key(name: str, variables: Iterable[str]) -> str | None:
@@ -94,7 +97,7 @@ def store_key(name: str, key: str) -> tuple[Place, str]:
     """Store a key, in place of the one before.
 
     Returns:
-        Where it is now, and why it is not in the keyring; "" if it is, or if the package is not installed.
+        Where it is now, and why it is not in the keyring; "" if it is.
 
     Raises:
         ConfigurationError: it cannot be stored, and all is as it was.
@@ -102,15 +105,19 @@ def store_key(name: str, key: str) -> tuple[Place, str]:
     with exclusively() as folder:
         path = folder / _NAME
         kept = _read(path)
-        why = ""
         try:
             keyring_store.keep(name, key)
-            kept[name] = {"keyring": True}
         except KeyringError as error:
-            why = str(error)
-            kept[name] = {"key": key}
-        _write(path, kept)
-    return ("file" if "key" in kept[name] else "keyring"), why
+            _write(path, kept | {name: {"key": key}})
+            return "file", str(error)
+        if kept.get(name) != _IN_KEYRING:
+            try:
+                _write(path, kept | {name: _IN_KEYRING})
+            except ConfigurationError:
+                with contextlib.suppress(KeyringError):
+                    keyring_store.remove(name)
+                raise
+    return "keyring", ""
 
 
 def remove_key(name: str) -> Place | None:

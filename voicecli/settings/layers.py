@@ -1,7 +1,7 @@
 """Where each setting comes from: the profile that was chosen, the environment, the file; the first that has it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from voicecli.settings.entries import Entry
@@ -20,7 +20,7 @@ class Chosen:
     """
 
     entry: Entry
-    value: Any
+    value: Any = field(repr=False)  # it may be a secret
     source: Literal["profile", "environment", "file"]
     file: SettingsFile
     profile: str = ""

@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import itertools
 import os
 import sys
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from voicecli.terminal.view_model import AudioStatus, ViewModel
 __all__ = ["LiveView", "can_show"]
 
 _FRAME_S = 1 / 12  # smooth to the eye, and far below 1% of a core
+_FRAMES_ASLEEP = 12  # of which one is drawn: nothing is to be seen but that the microphone lives
 _LAST_FRAMES = 24  # how long a slow terminal may take for the last picture: 2 s
 _WIDEST = 1_000  # columns: lines longer than this are hard to read anyway
 _RESIZING_S = 0.5  # a window that is dragged changes its size many times a second
@@ -157,9 +159,10 @@ class LiveView:
         return max(width * 2 // 3, 1), 1
 
     async def _draw_on(self) -> None:
-        while True:
+        for frame in itertools.count():
             self._commands.tick()
-            self.draw()
+            if frame % _FRAMES_ASLEEP == 0 or not self._view.asleep:
+                self.draw()
             await asyncio.sleep(_FRAME_S)
 
     def _press(self, key: Key) -> None:

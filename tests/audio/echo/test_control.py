@@ -17,6 +17,8 @@ from voicecli.errors import ConfigurationError
 RATE = 16_000
 FRAME = RATE // 100
 Floats = npt.NDArray[np.float32]
+FAINT_DB = -68.0
+"""Above the noise that stands in for an echo, for 20 ms of it."""
 
 
 def noise(seconds: float, dbfs: float, seed: int) -> Floats:
@@ -83,10 +85,10 @@ def test_only_the_user_interrupts(gain_db: float, speech: bytes) -> None:
     assert triggers[0] - onset < 0.6
 
 
-def test_the_canceller_is_silent_while_it_learns() -> None:
+def test_the_canceller_lets_nothing_through_while_it_learns() -> None:
     played = noise(2, -20, seed=1)
     left = through(make_echo_control("aec", RATE), played, echo_of(played, 80, 0))
-    assert not left[: RATE * 45 // 100].any()
+    assert loudest_db(left[: RATE * 45 // 100]) < FAINT_DB
 
 
 def loudest_db(samples: Floats) -> float:
@@ -197,7 +199,7 @@ def test_what_the_canceller_leaves_softly_is_taken_for_no_voice() -> None:
     soft = noise(6, -58, seed=7)
     heard[2 * RATE :] += soft[2 * RATE :]
     left = through(make_echo_control("aec", RATE), played, heard)
-    assert not left[2 * RATE + RATE // 2 : 4 * RATE].any()
+    assert loudest_db(left[2 * RATE + RATE // 2 : 4 * RATE]) < FAINT_DB
     assert db(left[5 * RATE :]) > -70
 
 
@@ -332,16 +334,15 @@ def test_it_says_what_it_does(mode: EchoMode) -> None:
 
 def test_auto_takes_the_canceller_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert make_echo_control("auto", RATE).active == "aec"
-    # Other packages of the same publisher bring a part of it.
-    monkeypatch.setitem(sys.modules, "livekit.rtc", None)
+    monkeypatch.setitem(sys.modules, "pywebrtc_audio", None)
     assert make_echo_control("auto", RATE).active == "gate"
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "livekit.rtc", None)
-    with pytest.raises(ConfigurationError, match="livekit") as caught:
+    monkeypatch.setitem(sys.modules, "pywebrtc_audio", None)
+    with pytest.raises(ConfigurationError, match="pywebrtc-audio") as caught:
         make_echo_control("aec", RATE)
-    assert "voicecli[aec]" in caught.value.advice
+    assert "--echo gate" in caught.value.advice
 
 
 def test_an_unknown_mode_is_refused() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from voicecli.audio.wake.openings import OpeningFinder
+from voicecli.audio.wake.openings import Opening, OpeningFinder
 
 RATE = 16_000
 CHUNK = 640
@@ -32,7 +32,7 @@ def silence(seconds: float) -> bytes:
     return bytes(noise.astype("<i2").tobytes())
 
 
-def openings(audio: bytes, engine: Engine, opening_ms: int = 1_000) -> list[tuple[float, bytes]]:
+def openings(audio: bytes, engine: Engine, opening_ms: int = 1_000) -> list[tuple[float, Opening]]:
     """Each with the second at which it was complete."""
     finder = OpeningFinder(engine, opening_ms)
     return [
@@ -46,8 +46,9 @@ def test_an_utterance_has_one_opening_with_its_first_word(speech: bytes) -> None
     engine = Engine()
     audio = silence(2) + speech + silence(1)
     [(at, opening)] = openings(audio, engine)
-    assert len(opening) == pytest.approx(1.3 * RATE * 2, abs=1_024)
-    begin = audio.index(opening) / 2 / RATE
+    assert len(opening.audio) == pytest.approx(1.3 * RATE * 2, abs=1_024)
+    assert opening.after_ms == pytest.approx(2_000, abs=300)
+    begin = audio.index(opening.audio) / 2 / RATE
     assert 1.6 < begin < 2.3
     assert at < begin + 1.4
     assert engine.frames < 20, "the better engine listens until it is sure"
@@ -56,12 +57,13 @@ def test_an_utterance_has_one_opening_with_its_first_word(speech: bytes) -> None
 def test_one_that_is_shorter_is_complete_when_it_ends(speech: bytes) -> None:
     [(at, opening)] = openings(silence(1) + speech[: RATE // 10 * 8] + silence(2), Engine())
     assert at < 2.0
-    assert speech[RATE // 5 : RATE // 2] in opening
+    assert speech[RATE // 5 : RATE // 2] in opening.audio
 
 
 def test_a_pause_begins_another_one(speech: bytes) -> None:
     word = speech[: RATE // 10 * 8]
-    assert len(openings(silence(1) + word + silence(0.5) + word + silence(1), Engine())) == 2
+    [_, (_, second)] = openings(silence(1) + word + silence(0.5) + word + silence(1), Engine())
+    assert second.after_ms == pytest.approx(500, abs=150)
 
 
 def test_in_a_silent_room_the_better_engine_has_nothing_to_do() -> None:

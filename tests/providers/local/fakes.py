@@ -92,9 +92,13 @@ class FakeModel:
         self.asked: list[list[tuple[str, str]]] = []
         self.offered: list[Sequence[ToolSchema]] = []
         self.streaming = 0
+        self.read: list[list[tuple[str, str]]] = []
 
     async def warm_up(self, messages: Sequence[Message]) -> None:
         return
+
+    async def read_ahead(self, messages: Sequence[Message]) -> None:
+        self.read.append([(message.role, message.text) for message in messages if message.role != "system"])
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()

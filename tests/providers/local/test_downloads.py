@@ -73,6 +73,9 @@ def test_a_voice_is_its_model_its_description_and_its_card(hub: HubServer, folde
 
 def test_no_token_and_nothing_of_this_machine_is_sent(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret0123456789")
+    monkeypatch.setenv("AI_AGENT", "parrot")
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)  # as a program of one's own may have loaded it
     pull(MODEL)
     assert hub.seen
     for seen in hub.seen:
@@ -173,6 +176,10 @@ def test_no_hub_and_a_hub_without_the_file(hub: HubServer, monkeypatch: pytest.M
     with pytest.raises(RealtimeConnectionError, match=r"127\.0\.0\.1:9 cannot be reached") as caught:
         pull(MODEL)
     assert "hunter2" not in str(caught.value)
+    for wrong in ("hub.example", "http://", "ftp://hub.example"):
+        monkeypatch.setenv("HF_ENDPOINT", wrong)
+        with pytest.raises(ConfigurationError, match="HF_ENDPOINT: this is no URL"):
+            pull(MODEL)
 
 
 def test_a_folder_that_cannot_be_written(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from voicecli.errors import RealtimeError
 from voicecli.events import Notice, ResponseDone
 from voicecli.ports import Connection
 from voicecli.providers.local.chat_model import Finish, Message
+from voicecli.providers.local.pauses import longer_ms
 from voicecli.providers.local.turn_model import Pause, SentenceEndModel, WordModel, hangs
 
 
@@ -55,16 +56,24 @@ def paused(text: str) -> Pause:
 
 async def test_the_language_model_is_asked_without_the_marks_that_the_recognizer_guessed() -> None:
     model = SentenceEndModel(Ends({"How old is it": 0.9, "I like the old": 0.001}))
-    assert await model.is_complete(paused("How old is it,"))
-    assert not await model.is_complete(paused("I like the old."))
+    assert await model.end_chance(paused("How old is it,")) == 0.9
+    assert await model.end_chance(paused("I like the old.")) == 0.001
+
+
+async def test_the_language_model_is_not_asked_where_the_last_word_shows_that_the_sentence_goes_on() -> None:
+    assert await SentenceEndModel(Ends({"A table for": 0.9})).end_chance(paused("A table for.")) == 0
 
 
 async def test_the_last_word_decides_where_the_language_model_cannot_tell() -> None:
     model = SentenceEndModel(Ends({"Go to the": None, "Go home": None}))
-    assert not await model.is_complete(paused("Go to the"))
-    assert await model.is_complete(paused("Go home"))
-    assert await model.is_complete(paused("Another text"))  # it fails
-    assert not await model.is_complete(Pause("Longer than can be asked about, and"))
+    assert await model.end_chance(paused("Go to the")) == 0
+    assert await model.end_chance(paused("Go home")) == 1
+    assert await model.end_chance(paused("Another text")) == 1  # it fails
+    assert await model.end_chance(Pause("Longer than can be asked about, and")) == 0
+
+
+def test_the_likelier_the_end_the_shorter_the_pause() -> None:
+    assert [longer_ms(chance) for chance in (1, 0.5, 0.1, 0.01, 0)] == [0, 0, 300, 1000, 1000]
 
 
 async def test_the_built_in_model_knows_where_sentences_end_and_need_not_read_them_again(models: Models) -> None:
@@ -164,8 +173,8 @@ class Listens:
 
     needs_words = False
 
-    async def is_complete(self, pause: Pause) -> bool:
-        return len(pause.audio) > 32 * 2000
+    async def end_chance(self, pause: Pause) -> float:
+        return float(len(pause.audio) > 32 * 2000)
 
     async def aclose(self) -> None:
         return

@@ -1,37 +1,37 @@
 """Acoustic echo cancellation: WebRTC's canceller, kept aligned, and switched off where there is no echo."""
 
-import functools
-from collections.abc import Callable
-from typing import Any
-
 from voicecli.audio.echo.alignment import FramePairs
 from voicecli.audio.echo.detection import EchoDetector
-from voicecli.audio.echo.framing import ECHO_TAIL_MS, FRAME_MS, HOLD_MS, LEARNABLE_DBFS, FrameCutter, RenderLevel
-from voicecli.audio.pcm import Resampler, level
-from voicecli.errors import ConfigurationError
-from voicecli.install import install_command
-from voicecli.pcm16 import SAMPLE_BYTES
+from voicecli.audio.echo.framing import (
+    ECHO_TAIL_MS,
+    FRAME_MS,
+    LEARNABLE_DBFS,
+    FaintNoise,
+    FrameCutter,
+    RenderLevel,
+)
+from voicecli.audio.echo.residual import NearEndDetector
+from voicecli.audio.echo.webrtc import WebRTCProcessing, processing_rate
+from voicecli.audio.pcm import Resampler
 
 __all__ = ["EchoCanceller"]
 
 # The canceller lets half a second of echo through before it has converged (measured), of sound that is loud enough to
 # learn from.
 _CONVERGENCE_MS = 500
-# Softer than this, what is left during a reply is residual echo: a detector that hears digital silence otherwise takes
-# even -55 dBFS for a voice (seen in the second after a discontinuity).
-_RESIDUAL_DBFS = -45.0
 _QUIET_MS = 1_000  # longer than the pauses within a reply
 
 
 class EchoCanceller:
-    """Subtracts the echo, so that the user can speak into the reply: WebRTC's canceller, of the extra "aec".
+    """Subtracts the echo, so that the user can speak into the reply: WebRTC's canceller and noise suppressor.
 
     Where no echo is detected, as with headphones, it subtracts nothing: before it has converged it cannot tell the
     user's first words from an echo, and would take much of them out (for 0.8 to 1.2 s, measured).
 
-    While it converges, in the first half second of sound, it returns silence; and again, for 0.4 s longer, after a
-    discontinuity, which moves the echo. Takes 0.14 ms for 10 ms of audio, and adds up to 10 ms where pieces are not
-    whole multiples of that, and up to 100 ms while the render stream comes late.
+    What is left of an echo is replaced by faint noise. While it converges, in the first half second of sound, so is
+    everything; and again, for 0.4 s longer, after a discontinuity, which moves the echo. Adds up to 10 ms where pieces
+    are not whole multiples of that, up to 100 ms while the render stream comes late, and 5 ms at rates that WebRTC does
+    not take.
 
     Args:
         sample_rate: of the capture stream, in Hz.
@@ -42,29 +42,22 @@ class EchoCanceller:
     """
 
     def __init__(self, sample_rate: int, render_rate: int) -> None:
-        try:
-            from livekit.rtc import AudioFrame, AudioProcessingModule
-        except (ImportError, OSError) as error:  # OSError: its library does not load here
-            raise ConfigurationError(
-                f"Echo cancellation needs the package livekit ({error}).",
-                advice=f"Run: {install_command('aec')}, or choose --echo gate.",
-            ) from error
-        self._make_processing = functools.partial(AudioProcessingModule, echo_cancellation=True, high_pass_filter=True)
-        self._processing = self._make_processing()
-        self._make_frame: Callable[[bytearray, int], Any] = lambda pcm, rate: AudioFrame(
-            pcm, rate, 1, len(pcm) // SAMPLE_BYTES
-        )
-        # A frame must be a whole number of samples: 22 050 Hz cut to 220 of them would drift away from its echo.
-        is_whole = render_rate * FRAME_MS % 1000 == 0
-        self._resampler = None if is_whole else Resampler(render_rate, sample_rate)
-        self._render = FrameCutter(render_rate if is_whole else sample_rate)
-        self._capture = FrameCutter(sample_rate)
+        # WebRTC takes both streams at one rate.
+        rate = processing_rate(sample_rate)
+        self._rate = rate
+        self._processing = self._new_processing()
+        self._from_render = Resampler(render_rate, rate)
+        self._from_capture = Resampler(sample_rate, rate)
+        self._to_capture = Resampler(rate, sample_rate)
+        self._render = FrameCutter(rate)
+        self._capture = FrameCutter(rate)
         self._level = RenderLevel()
+        self._near_end = NearEndDetector()
+        self._faint_noise = FaintNoise()
         self._pairs = FramePairs(bytes(self._render.size))
-        self._detector = EchoDetector(self._render.sample_rate, sample_rate)
+        self._detector = EchoDetector(rate, rate)
         self._learnable_ms = 0  # rendered; written by the render thread, what follows by the capture thread
         self._skipped_ms = 0  # of that, rendered before the present canceller began to converge
-        self._near_end_ms = 0  # for so long what is left counts as near-end speech, not as residual echo
         self._moving_ms = 0  # until the echo has surely moved, and a new canceller begins to converge
         self._discontinuity = False  # written by either
 
@@ -81,16 +74,14 @@ class EchoCanceller:
         return self._level.peak > LEARNABLE_DBFS and not has_converged
 
     def render(self, audio: bytes) -> None:
-        if self._resampler is not None:
-            audio = self._resampler.process(audio)
-        for frame in self._render.cut(audio):
+        for frame in self._render.cut(self._from_render.process(audio)):
             if self._level.rendered(frame) > LEARNABLE_DBFS:
                 self._learnable_ms += FRAME_MS
             self._pairs.rendered(frame)
 
     def capture(self, audio: bytes) -> bytes:
-        cleaned: list[bytes | bytearray] = []
-        for frame in self._capture.cut(audio):
+        cleaned: list[bytes] = []
+        for frame in self._capture.cut(self._from_capture.process(audio)):
             has_moved = self._pairs.captured(frame, quiet=self._level.quiet_ms >= _QUIET_MS)
             if has_moved:
                 self._detector.reset()  # perhaps a device was opened again, or another one
@@ -101,25 +92,31 @@ class EchoCanceller:
                 if not self._moving_ms:
                     # By itself it would take 1 to 6 s to find the echo, and let it through meanwhile (measured). A new
                     # one takes 0.3 s, and 5 ms to be made.
-                    self._processing = self._make_processing()
+                    self._processing = self._new_processing()
                     self._skipped_ms = self._learnable_ms
-            cleaned += map(self._cancel, self._pairs.take())
+            for rendered, captured in self._pairs.take():
+                cleaned.append(self._cancel(rendered, captured))
             self._level.captured()
-        return b"".join(cleaned)
+        return self._to_capture.process(b"".join(cleaned))
 
     def discontinuity(self) -> None:
         self._discontinuity = True
 
-    def _cancel(self, pair: tuple[bytes, bytes]) -> bytes | bytearray:
-        rendered, captured = pair
-        residual = bytearray(captured)
-        self._processing.process_reverse_stream(self._make_frame(bytearray(rendered), self._render.sample_rate))
-        self._processing.process_stream(self._make_frame(residual, self._capture.sample_rate))
+    def _new_processing(self) -> WebRTCProcessing:
+        return WebRTCProcessing(self._rate)
+
+    def _cancel(self, rendered: bytes, captured: bytes) -> bytes:
+        residual = self._processing.process(rendered, captured)
         self._detector.pair(rendered, captured)
         if self._detector.no_echo:
             return captured
         if not self._level.may_echo:
+            self._near_end.pause()
             return residual
-        is_near_end = level(bytes(residual)) > _RESIDUAL_DBFS
-        self._near_end_ms = HOLD_MS if is_near_end else max(0, self._near_end_ms - FRAME_MS)
-        return residual if self._near_end_ms and not self.suppressing else bytes(len(residual))
+        is_near_end = self._near_end.process(residual, captured)
+        return residual if is_near_end and not self.suppressing else self._filler(captured)
+
+    def _filler(self, captured: bytes) -> bytes:
+        """What stands in for residual echo."""
+        # Exact silence comes from a microphone that is off, which must be seen.
+        return self._faint_noise.take(len(captured)) if captured.strip(b"\0") else captured

@@ -10,6 +10,7 @@ Pure: no clock, no device. Audio is PCM16 mono, in pieces of any length.
 from typing import Protocol
 
 from voicecli.audio.echo.canceller import EchoCanceller
+from voicecli.audio.echo.gain import AutoGainControl
 from voicecli.audio.echo.gate import EchoGate, HalfDuplex
 from voicecli.audio.ports import EchoMode
 from voicecli.errors import ConfigurationError
@@ -23,7 +24,7 @@ class EchoControl(Protocol):
     Attributes:
         active: what it does, in a word for the user: "aec", "gate", "half-duplex" or "off"; "none" where "aec" detects
             no echo.
-        suppressing: whether it replaces what is captured by silence just now.
+        suppressing: whether it replaces what is captured, by silence or faint noise, just now.
     """
 
     @property
@@ -40,18 +41,26 @@ class EchoControl(Protocol):
         """Know that a device has lost sound, which moves the echo. On any audio thread."""
 
 
-def make_echo_control(mode: EchoMode, sample_rate: int, render_rate: int | None = None) -> EchoControl:
+def make_echo_control(
+    mode: EchoMode, sample_rate: int, render_rate: int | None = None, *, auto_gain_control: bool = False
+) -> EchoControl:
     """Make the echo control of a mode.
 
     Args:
         mode: "auto" takes the canceller where its package is installed, else the gate.
         sample_rate: of the capture stream, in Hz.
         render_rate: of the render stream, in Hz; None: the same.
+        auto_gain_control: whether a soft voice is made louder, by up to 20 dB, while nothing is played.
 
     Raises:
-        ConfigurationError: an unknown mode, or "aec" without its package.
+        ConfigurationError: an unknown mode, or "aec" or gain control without their package.
     """
     render_rate = render_rate or sample_rate
+    control = _make(mode, sample_rate, render_rate)
+    return AutoGainControl(control, sample_rate, render_rate) if auto_gain_control else control
+
+
+def _make(mode: EchoMode, sample_rate: int, render_rate: int) -> EchoControl:
     match mode:
         case "auto":
             try:

@@ -7,6 +7,7 @@ from voicecli.audio.pcm import Resampler
 from voicecli.audio.wake.words import TRAINED, Phrase, parse_phrase
 from voicecli.config import ClientVAD
 from voicecli.errors import ConfigurationError
+from voicecli.install import install_command
 from voicecli.pcm16 import PcmFormat
 
 __all__ = ["Detector", "WakeWord", "check_wake_word"]
@@ -110,7 +111,7 @@ def check_wake_word(phrase: str) -> Phrase:
         other = "" if parsed.trained else f' (or "voicecli[wake]", and take one of {", ".join(TRAINED)})'
         raise ConfigurationError(
             f"wake: {phrase!r} needs packages that are not installed: {', '.join(missing)}.",
-            advice=f'Run: pip install "voicecli[{extra}]"{other}',
+            advice=f"Run: {install_command(extra)}{other}",
         ) from ModuleNotFoundError(", ".join(missing))
     return parsed
 

@@ -26,6 +26,7 @@ from voicecli.providers.local.chat_request import ChatRequests, for_ollama
 from voicecli.providers.local.chat_stream import Ended, not_a_chat_endpoint, read_chunks
 from voicecli.providers.local.server_models import ServerModels, best_first, look_at, model_names
 from voicecli.providers.local.settings import LocalSettings
+from voicecli.providers.local.setup import model_at_endpoint
 from voicecli.providers.local.tool_call_parts import ToolCallParts
 from voicecli.settings.keys import stored_key
 from voicecli.threads import run_in_thread
@@ -43,7 +44,7 @@ class EndpointModel:
     context_tokens = 8192
 
     def __init__(self, client: httpx.AsyncClient, config: RealtimeConfig, address: str) -> None:
-        self.name = config.own(LocalSettings).llm_model or ""
+        self.name = model_at_endpoint(config) or ""
         self.notices: tuple[Notice, ...] = ()  # for the user, about the choice of the model
         self._client = client
         self._config = config
@@ -147,6 +148,9 @@ class EndpointModel:
                 return None
 
         return await look_at(fetch, listing)
+
+    async def read_ahead(self, messages: Sequence[Message]) -> None:
+        """Nothing: it would be a question to be paid for."""
 
     async def warm_up(self, messages: Sequence[Message]) -> None:
         """Let a server that loads models when they are needed load this one, and read the constant head.

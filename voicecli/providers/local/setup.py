@@ -7,7 +7,7 @@ from voicecli.errors import ConfigurationError
 from voicecli.providers.local.downloads.catalogue import Download, known, names
 from voicecli.providers.local.settings import BUILT_IN, VOICE, LocalSettings
 
-__all__ = ["chosen_llm", "chosen_voice", "is_url", "lacks"]
+__all__ = ["chosen_llm", "chosen_voice", "is_url", "lacks", "model_at_endpoint"]
 
 _URL = ("http://", "https://")
 _WHAT_THERE_IS = (
@@ -56,6 +56,13 @@ def chosen_llm(config: RealtimeConfig) -> str | None:
     if not path.is_file():
         raise ConfigurationError(f"{field}: there is no file {name}.", advice=_WHAT_THERE_IS)
     return str(path)
+
+
+def model_at_endpoint(config: RealtimeConfig) -> str | None:
+    """The model that is wanted of an endpoint, named in `llm_model` or in `model`; None if any will do."""
+    own = config.own(LocalSettings)
+    named = config.model if config.model != BUILT_IN and own.llm is not None and is_url(own.llm) else None
+    return own.llm_model or named
 
 
 def chosen_voice(config: RealtimeConfig) -> str:

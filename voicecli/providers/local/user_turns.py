@@ -32,6 +32,7 @@ from voicecli.providers.local.turn_detection import (
     TurnResumed,
 )
 from voicecli.providers.local.turn_model import Pause
+from voicecli.providers.local.words import without_ending
 from voicecli.threads import Worker
 
 __all__ = ["UserTurns"]
@@ -180,7 +181,7 @@ class UserTurns:
         match change:
             case StartOfTurn():
                 heard = self._replies.heard
-                self._turn = _UserTurn(self._new_id("user"), over_reply=heard.is_heard and not heard.asks)
+                self._turn = _UserTurn(self._new_id("user"), over_reply=self._replies.talks and not heard.asks)
                 heard.pause()
                 self._words.expect(self._turn.item_id)
                 if self._automatic:
@@ -238,7 +239,8 @@ class UserTurns:
     def _finish_turn(self, turn: _UserTurn, change: EndOfTurn, input_id: str, *, cancelled: bool) -> None:
         self._turn, turn.is_open, self._ended = None, False, True
         if self._automatic:
-            self._emit(SpeechStopped(turn.item_id))
+            varies = self._realtime and self._pauses is not None
+            self._emit(SpeechStopped(turn.item_id, silence_ms=change.silence_ms if varies else None))
         if turn.speculative is not None and (cancelled or not self._replies.is_current(turn.speculative)):
             _discard_speculative(turn)
         reply = turn.speculative
@@ -267,6 +269,8 @@ class UserTurns:
             if heard and heard != text:
                 text = heard
                 self._emit(TranscriptUpdate("user", turn.item_id, text, final=False))
+                if self._answered and turn.speculative is None:
+                    await self._replies.read_ahead(without_ending(text), turn.item_id)
 
     def _emit(self, event: Event) -> None:
         self._events.put([event])

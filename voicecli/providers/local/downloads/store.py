@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import filelock
-
 from voicecli.errors import ConfigurationError
 from voicecli.providers.local.downloads.catalogue import Download
 from voicecli.user_folders import models_dir
@@ -140,6 +138,8 @@ def locked(download: Download, *, wait: bool = True, waiting: Callable[[], None]
     Raises:
         ConfigurationError: another process holds it.
     """
+    import filelock
+
     lock = filelock.FileLock(models_dir() / f".{download.name}.lock")
     try:
         lock.acquire(timeout=0)
