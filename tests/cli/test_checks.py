@@ -33,3 +33,10 @@ def test_in_a_pipe_each_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1] == "1 thing could be better."
     show_checks(CHECKS[:1])
     assert capsys.readouterr().out.splitlines()[-1] == "All is well."
+    show_checks([Check("Level", "silence", "fail", "Is it muted?")])
+    assert capsys.readouterr().out.splitlines() == [
+        "fail  Level  silence",
+        "      Is it muted?",
+        "",
+        "It does not work like this.",
+    ]

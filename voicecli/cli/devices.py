@@ -100,8 +100,10 @@ def show_checks(checks: Sequence["Check"]) -> None:
         typer.echo(f"{verdict}  {check.name.ljust(names)}  {value}")
         for line in textwrap.wrap(check.fix, width, initial_indent=_INDENT, subsequent_indent=_INDENT):
             typer.echo(line)
-    bad = sum(check.verdict != "ok" for check in checks)
-    typer.echo(f"\n{bad} thing{'' if bad == 1 else 's'} could be better." if bad else "\nAll is well.")
+    bad = [check for check in checks if check.verdict != "ok"]
+    better = f"{len(bad)} thing{'' if len(bad) == 1 else 's'} could be better."
+    fails = any(check.verdict == "fail" for check in bad)
+    typer.echo(f"\n{'It does not work like this.' if fails else better if bad else 'All is well.'}")
 
 
 async def _measure(input_device: str | None, output_device: str | None) -> "tuple[dict[str, Any], list[Check]]":
