@@ -36,11 +36,27 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 _INDENT = " " * len("warn  ")
 _DEVICE_TIMEOUT_S = 5.0  # with a device that delivers nothing: by then it was opened anew several times
 
+
+def _given_or_set(parameter: typer.CallbackParam, value: str | None) -> str | None:
+    """The device of the command line, else that of the settings."""
+    if value is not None:
+        return value
+    from voicecli.cli.layers import device_of_settings
+
+    return device_of_settings((parameter.name or "").replace("_", "-"))
+
+
 InputDevice = Annotated[
-    str | None, typer.Option("--input-device", metavar="NAME|NUMBER", help="The microphone; see list-devices.")
+    str | None,
+    typer.Option(
+        "--input-device", metavar="NAME|NUMBER", callback=_given_or_set, help="The microphone; see list-devices."
+    ),
 ]
 OutputDevice = Annotated[
-    str | None, typer.Option("--output-device", metavar="NAME|NUMBER", help="The loudspeaker; see list-devices.")
+    str | None,
+    typer.Option(
+        "--output-device", metavar="NAME|NUMBER", callback=_given_or_set, help="The loudspeaker; see list-devices."
+    ),
 ]
 
 
