@@ -94,9 +94,9 @@ class JsonLines:
                 return {"type": "speech_stopped"}
             case TranscriptUpdate(text=text, final=final) if text or final:
                 return {"type": "transcript", **asdict(event)}
-            case Reconnecting(attempt, delay_s, reason):
-                delay_ms = round(delay_s * 1000)
-                return {"type": "reconnecting", "attempt": attempt, "delay_ms": delay_ms, "reason": reason}
+            case Reconnecting(attempt, delay_s, reason, attempts):
+                wait = {"delay_ms": round(delay_s * 1000), "reason": reason}
+                return {"type": "reconnecting", "attempt": attempt, "attempts": attempts, **wait}
             case ErrorOccurred(error):
                 return {"type": "error", **_error(error), "fatal": False}
             case SessionEnded():
@@ -176,8 +176,9 @@ class PlainLines:
                 return f"Tool: {name} {arguments}"
             case ToolCallFinished(name=name, output=output, is_error=is_error):
                 return f"Tool: {name} {'failed' if is_error else 'answered'}: {output}"
-            case Reconnecting(attempt, delay_s, reason):
-                return f"Reconnecting ({attempt}) in {delay_s:.1f} s: {reason}"
+            case Reconnecting(attempt, delay_s, reason, attempts):
+                number = f"{attempt}/{attempts}" if attempts else f"{attempt}"
+                return f"Reconnecting {number} in {delay_s:.1f} s: {reason}"
             case Notice(code, message):
                 return f"Note: {message}" if code != "backchannel" else ""
             case ResponseDone(status="failed" | "incomplete", reason=reason):

@@ -84,7 +84,6 @@ def run_live(
     from voicecli.terminal.live_view import can_show
 
     voice = _voice(choices)
-    capabilities = choices.provider.capabilities
     lines: list[Observer] = []
     if as_json:
         lines = [JsonLines(own_stdout(), started())]
@@ -100,9 +99,10 @@ def run_live(
     prepare(choices)
     sound: ReplySound | None = None
     if output is not None:
-        sound = ReplySound(capabilities.output_rate)
-        sound.add(WavSink(output, capabilities.output_rate, stdout=own_descriptor()))
-    interrupted = asyncio.run(talk(voice, capabilities, devices, lines, sink=sound, sleep=sleep))
+        rate = choices.provider.capabilities.output_rate
+        sound = ReplySound(rate)
+        sound.add(WavSink(output, rate, stdout=own_descriptor()))
+    interrupted = asyncio.run(talk(voice, choices.provider, devices, lines, sink=sound, sleep=sleep))
     if sound is not None and sound.failure is not None:
         raise sound.failure
     if interrupted:

@@ -116,6 +116,15 @@ class Option:
             text = f"{text} One of {', '.join(untold)}.".strip()
         return _noted(text, self._first.note)
 
+    @property
+    def choices(self) -> list[str]:
+        """The values that it can have, where they are listed."""
+        values = choices_of(self._first.hint)
+        for kind in alternatives(self._first.hint):
+            if isinstance(kind, type) and issubclass(kind, enum.Enum):
+                values = (*values, *(member.value for member in kind))
+        return [str(value) for value in values]
+
     def value(self, given: Any) -> Any:
         """The setting. Raises ConfigurationError."""
         if self.described.value is not None:
