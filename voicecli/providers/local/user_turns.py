@@ -1,8 +1,8 @@
 """The user's turns in the offline engine: from the audio to the reply that each is given.
 
-A reply is fast because it is speculative: after a tenth of a second of silence the turn is transcribed and answered as
-if it were over. If the silence goes on, the output is released, often with the first sound ready; if speech resumes, it
-is discarded, and nobody will know.
+A reply is fast because it is speculative: after a tenth of a second of silence (in recordings, half of that which ends
+a turn) the turn is transcribed and answered as if it were over. If the silence goes on, the output is released, often
+with the first sound ready; if speech resumes, it is discarded, and nobody will know.
 """
 
 import asyncio
@@ -123,7 +123,7 @@ class UserTurns:
         self._realtime = realtime
         for start in range(0, len(audio), _PIECE_BYTES):
             piece = audio[start : start + _PIECE_BYTES]
-            for change in await self._detecting.run(partial(self._detector.process, piece)):
+            for change in await self._detecting.run(partial(self._detector.process, piece, realtime=realtime)):
                 self._handle_change(change)
 
     def begin(self) -> None:
