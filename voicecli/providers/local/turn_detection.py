@@ -157,7 +157,7 @@ class TurnDetector:
         return [self._end_of_turn()]
 
     def set_silence(self, pause: int, silence_ms: int) -> None:
-        """Let another silence end the turn in this pause, if it is the latest and still lasts. Any thread may call it."""
+        """Let another silence end the turn in this pause, if it is the latest and lasts. Any thread may call it."""
         if pause >= self._silence_of_pause[0]:  # what is decided late of an earlier one says nothing of this one
             self._silence_of_pause = (pause, silence_ms)
 
