@@ -221,3 +221,23 @@ async def test_the_reply_is_paused_meanwhile_and_goes_on() -> None:
     assert not session.awaiting_reply
     assert [turn.text for turn in session.history] == ["Go on.", LONG, "Mm-hm."]
     await session.aclose()
+
+
+async def test_it_is_answered_when_the_reply_is_over_that_an_earlier_turn_paused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever plays it found nothing to cut any more: it was heard to its end."""
+    later, loop = 0.0, asyncio.get_running_loop()
+    time = loop.time
+    monkeypatch.setattr(loop, "time", lambda: time() + later)
+    model = FakeModel([["One."], ["Two."], ["Three."]])
+    hearing = FakeHearing(["And now?", "Okay."])
+    async with conversation(model, hearing, FakeSpeech()) as (connection, events):
+        await connection.send(SendText("Go on."))
+        await events.until_seen(ResponseDone)
+        await say(connection, speech(300) + silence(600))  # it is thought to be heard still
+        await events.until_seen(ResponseDone, 2)
+        later = 60.0
+        await say(connection, speech(300) + silence(600))
+        await events.until(lambda: events.of(Notice) or len(events.of(ResponseDone)) == 3)
+    assert finals(events.seen) == ["One.", "Two.", "Three."]

@@ -24,7 +24,7 @@ class HeardReply:
     @property
     def is_heard(self) -> bool:
         """Whether something of a reply is still to be heard."""
-        return (self._paused_at or self._clock()) < self._until
+        return (self._clock() if self._paused_at is None else self._paused_at) < self._until
 
     @property
     def asks(self) -> bool:
