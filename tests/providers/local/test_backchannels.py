@@ -134,6 +134,21 @@ async def test_words_that_may_be_one_are_told_when_more_have_come() -> None:
     assert finals(events.seen, "user") == ["Okay, but why?"]
 
 
+async def test_what_has_cut_the_reply_is_answered_whatever_it_becomes() -> None:
+    hearing = Murmurs(["Okay."])
+    async with conversation(FakeModel([[LONG], ["So."]]), hearing, FakeSpeech()) as (connection, events):
+        await connection.send(SendText("Go on."))
+        await events.until_seen(ResponseDone)
+        await say(connection, silence(480) + speech(1200))
+        await events.until(
+            lambda: any(isinstance(event, TranscriptUpdate) and event.text == "Okay but why" for event in events.seen)
+        )
+        await say(connection, silence(600))
+        await events.until(lambda: events.of(Notice) or len(events.of(ResponseDone)) == 2)
+    assert codes(events.seen) == []
+    assert finals(events.seen) == [LONG, "So."]
+
+
 @pytest.mark.parametrize(
     ("reply", "rule", "realtime"), [("Do you like tea?", "words", True), (LONG, "off", True), (LONG, "words", False)]
 )

@@ -58,7 +58,8 @@ class _UserTurn:
         is_open: whether it goes on.
         unseen: audio that the partial transcription has not seen yet.
         partials: the task of the partial transcription.
-        over_reply: whether a reply that does not end in a question was heard when the turn began.
+        over_reply: whether a reply that does not end in a question was heard when the turn began, and goes on as far as
+            the engine knows.
         speculative: the reply that is begun in a pause.
     """
 
@@ -203,7 +204,7 @@ class UserTurns:
         if self._may_speculate(audio):
             turn.speculative = self._replies.new(audio=audio, user_item=turn.item_id)
             if self._may_be_backchannel(turn):
-                turn.speculative.is_backchannel = partial(self._is_backchannel, change)
+                turn.speculative.is_backchannel = partial(self._is_backchannel, turn, change)
             if pauses is not None and pauses.needs_words:
                 pauses.begin(pause)
                 turn.speculative.on_words = partial(pauses.decide, pause)
@@ -229,12 +230,13 @@ class UserTurns:
     def _may_be_backchannel(self, turn: _UserTurn) -> bool:
         return turn.over_reply and self._realtime and self._backchannels != "off"
 
-    def _is_backchannel(self, change: PossibleEndOfTurn | EndOfTurn, text: str) -> bool:
+    def _is_backchannel(self, turn: _UserTurn, change: PossibleEndOfTurn | EndOfTurn, text: str) -> bool:
         """Whether what was said is no turn; then the reply it was said over need not wait for all of the silence."""
-        found = is_backchannel(text, change.speech_ms, self._backchannels)
-        if found and isinstance(change, PossibleEndOfTurn):
+        # Words that are none are told, and cut the reply: whatever the turn becomes, it is answered.
+        turn.over_reply = turn.over_reply and is_backchannel(text, change.speech_ms, self._backchannels)
+        if turn.over_reply and isinstance(change, PossibleEndOfTurn):
             self._detector.set_silence(change.pause, _AFTER_BACKCHANNEL_MS)
-        return found
+        return turn.over_reply
 
     def _finish_turn(self, turn: _UserTurn, change: EndOfTurn, input_id: str, *, cancelled: bool) -> None:
         self._turn, turn.is_open, self._ended = None, False, True
@@ -247,7 +249,7 @@ class UserTurns:
         if reply is None:
             reply = self._replies.new(audio=change.audio, user_item=turn.item_id, cancelled=cancelled)
             if self._may_be_backchannel(turn):
-                reply.is_backchannel = partial(self._is_backchannel, change)
+                reply.is_backchannel = partial(self._is_backchannel, turn, change)
         reply.answers.append(input_id)
         if not self._answered:
             reply.wanted, self._unanswered = False, True
@@ -269,7 +271,7 @@ class UserTurns:
             if self._may_be_backchannel(turn) and may_become_backchannel(heard, self._backchannels):
                 continue  # words stop the reply
             if heard and heard != text:
-                text = heard
+                text, turn.over_reply = heard, False
                 self._emit(TranscriptUpdate("user", turn.item_id, text, final=False))
                 if self._answered and turn.speculative is None:
                     await self._replies.read_ahead(without_ending(text), turn.item_id)
