@@ -15,6 +15,8 @@ from tests.live.test_live_keys import CHUNK_MS, RATE, Sink, Stream
 from tests.support.virtual_time import virtual_time
 from voicecli.audio import AudioSink, EchoMode, WakeWord
 from voicecli.audio.devices.opening import DeviceFormat
+from voicecli.audio.devices.speaker import Speaker
+from voicecli.audio.playout.jitter_buffer import JitterStats
 from voicecli.cli.live import LiveConversation
 from voicecli.cli.options import Devices, Sleep
 from voicecli.commands import Command, EndTurn, SendText, StartTurn
@@ -352,3 +354,18 @@ async def test_asleep_the_loudspeaker_is_closed_and_no_echo_is_taken_out() -> No
             await asyncio.sleep(2 * SLEEP_AFTER_S)
             assert open_now == {"input"}
             assert microphone.echo is None
+
+
+@virtual_time
+async def test_underruns_of_loudspeakers_that_were_closed_are_counted_on() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Speaker, "stats", JitterStats(underruns=1))
+        async with sleeping() as bed:
+            counts = []
+            for _ in range(2):
+                await bed.hear(WORD, 100)
+                await asyncio.sleep(1)
+                counts.append(bed.live.audio().underruns)
+                await asyncio.sleep(2 * SLEEP_AFTER_S)
+            assert counts == [2, 3]
+            assert bed.live.audio().underruns == 3

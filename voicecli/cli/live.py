@@ -133,6 +133,7 @@ class LiveConversation:
             capabilities.input_rate, device=devices.microphone, echo=self._echo, on_notice=self._notice
         )
         self._speaker: Speaker | None = None
+        self._underruns_before = 0  # of loudspeakers that were closed while it slept
         if sink is None:
             sink = self._speaker = self._loudspeaker()
         self._sink = sink
@@ -214,7 +215,7 @@ class LiveConversation:
             playing_item=playhead.item_id if playhead else "",
             played_ms=playhead.played_ms if playhead else 0,
             echo=self._echo.active,
-            underruns=speaker.stats.underruns if speaker else 0,
+            underruns=self._underruns_before + (speaker.stats.underruns if speaker else 0),
         )
 
     # -- Controls
@@ -335,6 +336,7 @@ class LiveConversation:
             return
         self._echo = self._microphone.echo = self._echo_control()
         muted = self._speaker.muted
+        self._underruns_before += self._speaker.stats.underruns
         self._sink = self._speaker = self._loudspeaker()
         self._speaker.muted = muted
         await self._speaker.open()
