@@ -313,6 +313,7 @@ class ReplyQueue:
 
     def _complete(self, reply: LocalReply, outcome: Outcome) -> None:
         self._queue.remove(reply)
+        reply.spoken.finish()
         text = reply.spoken.text
         calls = tuple(replace(call, call_id=call.call_id or self._new_id("call")) for call in outcome.calls)
         if text:
