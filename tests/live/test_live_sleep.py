@@ -229,6 +229,16 @@ async def test_a_line_that_is_typed_wakes_it_and_is_sent() -> None:
 
 
 @virtual_time
+async def test_a_line_that_woke_it_in_vain_is_told() -> None:
+    async with sleeping(sink=Sink(), failures=[RealtimeConnectionError("The network is gone.")]) as bed:
+        bed.live.say("Buy milk.")
+        await bed.hear(1, 1_000)
+        assert bed.course == ["asleep", "key", "error", "asleep", "error"]
+        *_, told = (event for event in bed.events if isinstance(event, ErrorOccurred))
+        assert "Buy milk." in told.error.message
+
+
+@virtual_time
 async def test_the_talk_key_wakes_it_and_its_turn_is_whole() -> None:
     async with sleeping(VADMode.NONE, [reply("Yes.")], sink=Sink()) as bed:
         await bed.hear(1, 1_000)

@@ -26,7 +26,7 @@ from voicecli.cli.standard_output import columns, own_stdout
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.duplex import Observer, converse
 from voicecli.conversation.session import VoiceSession
-from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeError
+from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.events import ErrorOccurred, Event, Notice
 from voicecli.ports import Capabilities, Provider
 from voicecli.terminal.live_view import LiveView
@@ -346,8 +346,9 @@ class LiveConversation:
             self._spawn(self._session.aclose())
 
     async def _say(self, text: str) -> None:
-        if self._session is not None:
-            await self._session.send_text(text, wait=False)
+        if self._session is None:  # it was woken for this, and the provider does not answer
+            raise RealtimeConnectionError(f"Not connected: {text!r} was not sent.", advice="Write it again.")
+        await self._session.send_text(text, wait=False)
 
     def _end_talk(self) -> None:
         if self._release_timer is not None:
