@@ -42,6 +42,7 @@ INSTALL, COMMANDS, DEVELOP = blocks("sh")
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     shutil.copy(DATA / "question.wav", tmp_path)
+    (tmp_path / "notes.txt").write_text("Buy milk.")
     return tmp_path
 
 

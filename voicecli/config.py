@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 from voicecli.credentials import is_header_text
 from voicecli.errors import ConfigurationError
 from voicecli.setting_fields import ProviderSettings, Setting, Settings, check_url, setting
+from voicecli.text_files import text_or_file
 
 __all__ = [
     "ClientVAD",
@@ -171,7 +172,14 @@ class Reconnect(Settings, prefix="reconnect"):
     )
     first_delay_s: float = setting(0.5, between=(0, 60), option="")
     max_delay_s: float = setting(8.0, between=(0, 600), option="")
-    audio_buffer_s: float = setting(5.0, between=(0, 60), option="")
+    audio_buffer_s: float = setting(
+        5.0,
+        between=(0, 60),
+        option="keep-speech",
+        metavar="SECONDS",
+        group=_CONNECTION,
+        help="How much of what you say is kept while the connection is lost: the newest.",
+    )
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -182,6 +190,13 @@ def _header(text: str) -> tuple[str, str]:
     if not is_header_text(text):
         raise ConfigurationError("headers: this has characters that HTTP does not allow.")
     return name.strip(), value.strip()
+
+
+def _system_prompt(text: str) -> str:
+    try:
+        return text_or_file(text)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"system_prompt: {error.message}", advice=error.advice) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,14 +234,23 @@ class RealtimeConfig(Settings):
     """
 
     provider: str | None = setting(None, option="")
-    model: str | None = setting(None, metavar="NAME", help="See list-models.")
-    voice: str | None = setting(None, metavar="NAME", help="See list-voices.")
-    system_prompt: str | None = setting(None, option="system", metavar="TEXT", help="The system prompt.")
-    language: str | None = setting(None, metavar="CODE", help="What is spoken: en, pt-BR ...")
+    model: str | None = setting(None, short="m", metavar="NAME", common=True, help="See list-models.")
+    voice: str | None = setting(None, metavar="NAME", common=True, help="See list-voices.")
+    system_prompt: str | None = setting(
+        None,
+        option="system",
+        short="s",
+        metavar="TEXT",
+        common=True,
+        parse=_system_prompt,
+        help="The system prompt, or @FILE.",
+    )
+    language: str | None = setting(None, metavar="CODE", common=True, help="What is spoken: en, pt-BR ...")
     vad_mode: VADMode = setting(
         VADMode.SERVER,
         option="vad",
         metavar="WHO",
+        common=True,
         group=_TURNS,
         help="Who finds the turns: server (the provider), client (this program; the default "
         "for recordings) or none (live: you push a key to talk).",
@@ -239,13 +263,18 @@ class RealtimeConfig(Settings):
         group=_TURNS,
         help="What tells a pause from a turn's end, live: auto, silence, smart-turn; offline also llm or words.",
     )
-    output: Output = setting("audio", option="text-only", value="text", group=_ANSWER, help="Answer in writing.")
+    output: Output = setting(
+        "audio", option="text-only", value="text", group=_ANSWER, common=True, help="Answer in writing."
+    )
     temperature: float | None = setting(None, between=(0, 2), group=_ANSWER, help="0 to 2.")
     max_output_tokens: int | None = setting(None, between=(1, 65_536), group=_ANSWER, help="For each answer.")
-    speed: float | None = setting(None, between=(0.25, 1.5), group=_ANSWER, help="Of the voice, 0.25 to 1.5.")
+    speed: float | None = setting(
+        None, between=(0.25, 1.5), group=_ANSWER, common=True, help="Of the voice, 0.25 to 1.5."
+    )
     reasoning_effort: Effort | None = setting(
         None,
         option="effort",
+        common=True,
         metavar="LEVEL",
         group=_ANSWER,
         help="How long the model may think: minimal, low, medium, high or xhigh.",

@@ -337,11 +337,13 @@ class Reconnecting:
         attempt: 1 for the first.
         delay_s: how long it waits before this attempt, in seconds.
         reason: why the connection was lost.
+        attempts: how many are made at most; 0 where that is not known.
     """
 
     attempt: int
     delay_s: float
     reason: str
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,11 +354,13 @@ class Notice:
         code: stable and short, for programs: "transcription_failed", "audio_dropped", "model_deprecated" ...
         message: for people.
         input_id: the `EndTurn` that it is about, where it is about one.
+        daily: whether a person need not be told more than once a day.
     """
 
     code: str
     message: str
     input_id: str = ""
+    daily: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from voicecli.audio.echo.canceller import EchoCanceller
 from voicecli.audio.echo.control import EchoControl, NoEchoControl, make_echo_control
+from voicecli.audio.echo.framing import FRAME_MS, HOLD_MS
+from voicecli.audio.echo.residual import NearEndDetector
 from voicecli.audio.pcm import level
 
 __all__ = ["VARIANTS", "Variant", "available"]
@@ -29,14 +31,29 @@ class _LiveKit:
         return bytes(residual)
 
 
+class _ByLevel(NearEndDetector):
+    """What is left is judged by its level alone."""
+
+    def __init__(self) -> None:
+        self._hold_ms = 0
+
+    def process(self, residual: bytes, captured: bytes) -> bool:
+        self._hold_ms = HOLD_MS if level(residual) > -45.0 else max(0, self._hold_ms - FRAME_MS)
+        return self._hold_ms > 0
+
+    def pause(self) -> None:
+        return
+
+
 class _Before(EchoCanceller):
-    """The canceller as it was: what is left of an echo is judged by its level alone, and replaced by digital zeros."""
+    """The canceller as it was: what is left of an echo is replaced by digital zeros."""
+
+    def __init__(self, sample_rate: int, render_rate: int) -> None:
+        super().__init__(sample_rate, render_rate)
+        self._near_end = _ByLevel()
 
     def _new_processing(self) -> _LiveKit:  # type: ignore[override]
         return _LiveKit(self._rate)
-
-    def _is_voice(self, residual: bytes, captured: bytes) -> bool:
-        return level(residual) > -45.0
 
     def _filler(self, captured: bytes) -> bytes:
         return bytes(len(captured))

@@ -1,7 +1,7 @@
 """Turns found in noise: a keyboard, babble and music, by each engine of voice activity detection.
 
 Noise alone tells the false turns; twenty short sentences of several voices in it tell which are missed, and after which
-the turn does not end, as the noise goes on. Levels: the speech without its pauses to the noise as it sounds (the
+the turn ends late or never, as the noise goes on. Levels: the speech without its pauses to the noise as it sounds (the
 keyboard's: its loud moments). The user sits in the ordinary room of `rooms`; the microphone hisses at -65 dBFS.
 """
 
@@ -29,10 +29,11 @@ __all__ = ["add_arguments", "run"]
 _RATE = 16_000
 _CHUNK_BYTES = 640  # 20 ms
 _SPEECH_DBFS = -26.0
+_SOFT_DBFS = -52.0
 _HISS_DBFS = -65.0
 _EVERY_S = 5.0  # a sentence
 _LATE_S = 1.0  # after the end of the speech: half a second of it is the silence that ends a turn
-_AUDIBLE = 0.003
+_AUDIBLE = 0.05  # of the loudest sample: what is softer is the room
 
 Detect = Callable[[bytes], list[bool]]
 """Takes 20 ms; True for each turn that begins, False for each that ends."""
@@ -61,37 +62,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    spoken = sentences(options.sentences)
-    quiet = np.zeros(round(options.alone * _RATE), np.float32)
-    for noise, snr in [(None, 0.0), *((name, snr) for name in NOISES for snr in options.snr)]:
-        print(f"{noise} at {snr:g} dB" if noise else "no noise")
-        alone, under = quiet, pause(_EVERY_S * (len(spoken) + 1), _RATE)
+    for title, noise, snr, voice_dbfs in [
+        ("no noise", None, 0.0, _SPEECH_DBFS),
+        (f"no noise, soft voices ({_SOFT_DBFS:g} dBFS)", None, 0.0, _SOFT_DBFS),
+        *((f"{name} at {snr:g} dB", NOISES[name], snr, _SPEECH_DBFS) for name in NOISES for snr in options.snr),
+    ]:
+        print(title)
+        spoken = sentences(options.sentences, voice_dbfs)
+        alone, under = pause(options.alone, _RATE), pause(_EVERY_S * (len(spoken) + 1), _RATE)
         if noise is not None:
-            made = at_noise_level(NOISES[noise](max(quiet.size, under.size) / _RATE, _RATE), _SPEECH_DBFS - snr)
-            alone, under = made[: quiet.size], made[: under.size]
+            # Its loud moments count: a keyboard is silent most of the time.
+            made = at_speech_level(noise(max(alone.size, under.size) / _RATE, _RATE), _RATE, voice_dbfs - snr)
+            alone, under = made[: alone.size], made[: under.size]
         heard = mixed(under, *(((number + 1) * _EVERY_S, one) for number, one in enumerate(spoken)), rate=_RATE)
         for name, make in ENGINES.items():
-            false = find(make(), alone)
-            found = find(make(), heard)
-            print(f"  {name:<28}{row(false, found, spoken, options.alone)}", flush=True)
+            false, found = find(make(), alone), find(make(), heard)
+            print(f"  {name:<26}{row(false, found, spoken, options.alone)}", flush=True)
 
 
-def sentences(count: int) -> list[Samples]:
-    """Short sentences in several voices, as they sound in the room."""
+def sentences(count: int, dbfs: float) -> list[Samples]:
+    """Short sentences in several voices, as they sound in the room, at this level."""
     texts, speakers = (*QUESTIONS, *INTERRUPTIONS), voices()
     response = ORDINARY.voice(_RATE)
-    return [
-        reverberate(
-            at_speech_level(say(texts[number % len(texts)], speakers[number % len(speakers)], _RATE), _RATE, -26),
-            response,
-        )
-        for number in range(count)
-    ]
-
-
-def at_noise_level(noise: Samples, dbfs: float) -> Samples:
-    """The noise at this level: its loud moments, as a keyboard is silent most of the time."""
-    return at_speech_level(noise, _RATE, dbfs)
+    spoken = [say(texts[number % len(texts)], speakers[number % len(speakers)], _RATE) for number in range(count)]
+    return [reverberate(at_speech_level(one, _RATE, dbfs), response) for one in spoken]
 
 
 def find(detect: Detect, samples: Samples) -> Found:
@@ -116,18 +110,18 @@ def row(false: Found, found: Found, spoken: list[Samples], alone_s: float) -> st
     missed, late, delays = 0, 0, []
     for number, sentence in enumerate(spoken):
         begin = (number + 1) * _EVERY_S
-        end = begin + float(np.flatnonzero(np.abs(sentence) > _AUDIBLE)[-1]) / _RATE
+        end = begin + float(np.flatnonzero(np.abs(sentence) > _AUDIBLE * np.abs(sentence).max())[-1]) / _RATE
         during = [turn for turn in found.turns if turn.begin < end and turn.end > begin]
         if not during:
             missed += 1
             continue
-        delay = during[-1].end - end
-        delays.append(delay)
-        late += delay > _LATE_S
+        delays.append(during[-1].end - end)
+        late += delays[-1] > _LATE_S
     delay = statistics.median(delays) if delays else float("inf")
+    taken = sum(min(turn.end, alone_s) - turn.begin for turn in false.turns) / alone_s
     return (
-        f"{len(false.turns) / alone_s * 60:5.1f} false turns a minute, {missed:2d} of {len(spoken)} missed, "
-        f"{late:2d} ended late (median {delay:.2f} s), CPU {found.cpu * 1000:5.1f} ms a second"
+        f"{len(false.turns) / alone_s * 60:5.1f} false turns a minute ({taken:4.0%} of the time), {missed:2d} of "
+        f"{len(spoken)} missed, {late:2d} end late (median {delay:5.2f} s), CPU {found.cpu * 1000:4.1f} ms a second"
     )
 
 

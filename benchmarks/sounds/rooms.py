@@ -1,5 +1,6 @@
 """Simulated rooms: impulse responses by image sources, and the figures that describe them, computed from those."""
 
+import math
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -8,11 +9,12 @@ import soxr
 
 from benchmarks.sounds.kept import Samples, kept
 
-__all__ = ["DRY", "HARD", "ORDINARY", "ROOMS", "Figures", "Room", "describe", "measure", "reverberate"]
+__all__ = ["BARE", "DRY", "HARD", "ORDINARY", "ROOMS", "Figures", "Room", "describe", "measure", "reverberate"]
 
 _RATE = 48_000  # of the simulation; responses at other rates are resampled from it
 _MAX_ORDER = 60  # of reflections: some 0.8 s in these rooms
-_DIRECT_S = 0.0025  # around the peak: what counts as direct sound
+_LEAD_S = 0.001  # before the direct sound in a response: the simulation's filters ring
+_DIRECT_S = 0.0025  # after it: what counts as direct sound
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Room:
     def _response(self, source: tuple[float, float, float], rate: int) -> Samples:
         if self.size is None:
             return np.ones(1, np.float32)
-        key = f"room 2 {version('pyroomacoustics')} {self!r} {source} {rate}"
+        key = f"room 3 {version('pyroomacoustics')} {self!r} {source} {rate}"
         return kept(key, lambda: self._simulated(source, rate))
 
     def _simulated(self, source: tuple[float, float, float], rate: int) -> Samples:
@@ -63,7 +65,9 @@ class Room:
         room.add_microphone(list(self.microphone))
         room.compute_rir()
         response = np.asarray(room.rir[0][0], np.float64)
-        response = response[max(0, int(np.argmax(np.abs(response))) - 48) :]
+        travel = math.dist(source, self.microphone) / pyroomacoustics.constants.get("c") * _RATE
+        lag = pyroomacoustics.constants.get("frac_delay_length") // 2
+        response = response[max(0, round(travel) + lag - round(_LEAD_S * _RATE)) :]
         resampled: Samples = soxr.resample(response / np.abs(response).max(), _RATE, rate, quality="VHQ")
         return resampled
 
@@ -72,7 +76,7 @@ class Room:
 # of tiles only.
 DRY = Room("dry")
 ORDINARY = Room("ordinary", (5.0, 4.0, 2.6), 0.35, (2.55, 2.1, 0.8), (2.2, 1.8, 0.8), (3.0, 2.3, 1.1))
-HARD = Room("hard", (4.5, 3.5, 2.6), 0.68, (2.3, 1.9, 0.8), (0.7, 1.4, 0.9), (2.5, 2.0, 1.1))
+HARD = Room("hard", (4.5, 3.5, 2.6), 0.6, (2.0, 1.6, 1.0), (3.3, 2.2, 1.1), (2.5, 2.0, 1.1))
 BARE = Room("bare", (4.5, 3.5, 2.6), 0.8, (2.1, 1.7, 0.8), (1.0, 1.2, 0.9), (2.5, 2.0, 1.1))
 ROOMS = {room.name: room for room in (DRY, ORDINARY, HARD, BARE)}
 
@@ -83,7 +87,7 @@ class Figures:
 
     Attributes:
         reverberation_s: RT60, three times the time from -5 to -25 dB of the decay (T20, ISO 3382), in seconds.
-        direct_db: energy within 2.5 ms of the peak to the energy after it (direct-to-reverberant ratio), in dB.
+        direct_db: energy of the first 2.5 ms to the energy after them (direct-to-reverberant ratio), in dB.
     """
 
     reverberation_s: float
@@ -93,7 +97,7 @@ class Figures:
 def measure(response: Samples, rate: int) -> Figures:
     """The figures of an impulse response at a rate in Hz."""
     energy = response.astype(np.float64) ** 2
-    direct_end = int(np.argmax(energy)) + round(_DIRECT_S * rate)
+    direct_end = round((_LEAD_S + _DIRECT_S) * rate)
     reverberant = float(energy[direct_end:].sum())
     if reverberant == 0:
         return Figures(0.0, float("inf"))

@@ -66,6 +66,7 @@ def test_show_says_so_when_nothing_is_set(monkeypatch: pytest.MonkeyPatch, capsy
         (["provider", "google"], 'provider = "gemini"'),
         (["header", "A: b", "C: d"], 'header = ["A: b", "C: d"]'),
         (["tools", "t.py"], f'tools = "{Path.cwd() / "t.py"}"'),
+        (["system", "@LICENSE"], f'system = "@{Path.cwd() / "LICENSE"}"'),
         (["input-device", "3"], 'input-device = "3"'),
         (["truncation", "0.8"], 'truncation = "0.8"'),
     ],
@@ -122,7 +123,11 @@ def test_edit_opens_the_editor_and_checks_afterwards(
     assert "sped: there is no such setting.\n  Did you mean speed?" in capsys.readouterr().err
     assert path().read_text().startswith("# Settings of voicecli")
     assert path().read_text().endswith("\nsped = 1\n")
-    for command, told in (("false", "ended with 1"), ("/none/such", "cannot be started: No such file")):
+    for command, told in (
+        ("false", "ended with 1"),
+        ("/none/such", "cannot be started: No such file"),
+        ("'vi", "cannot be started"),
+    ):
         monkeypatch.setenv("EDITOR", command)
         assert execute(["config", "edit"]) == ExitStatus.CONFIGURATION
         assert told in capsys.readouterr().err

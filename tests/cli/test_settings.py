@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -18,6 +19,7 @@ from voicecli.cli.chat import chat
 from voicecli.cli.layers import own_entries
 from voicecli.cli.options import conversation_parameters
 from voicecli.config import RealtimeConfig, VADMode
+from voicecli.errors import AudioDeviceError
 from voicecli.providers import PROVIDERS
 from voicecli.settings.entries import COMMAND_ENTRIES, entries_of
 from voicecli.settings.loading import TAKEN
@@ -61,6 +63,18 @@ def test_options_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert config_of_line(monkeypatch).speed == 1.1
 
 
+def test_a_system_prompt_comes_from_the_first_place_that_has_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "long.txt").write_text("from a file")
+    write(f"system-file = '{tmp_path / 'long.txt'}'\n[profiles.short]\nsystem = 'short'\n")
+    assert config_of_line(monkeypatch).system_prompt == "from a file"
+    assert config_of_line(monkeypatch, "--system", "given").system_prompt == "given"
+    assert config_of_line(monkeypatch, "--profile", "short").system_prompt == "short"
+    given = ["--profile", "short", "--system-file", str(tmp_path / "long.txt")]
+    assert config_of_line(monkeypatch, *given).system_prompt == "from a file"
+
+
 def test_what_the_file_says_wrong_is_told_by_its_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,6 +91,25 @@ def test_what_the_file_says_wrong_is_told_by_its_line(
     write("")
     assert execute(["chat", "-i", "x.wav", "--profile", "work"]) == ExitStatus.USAGE
     assert "Invalid value for --profile: there is no profile 'work'" in capsys.readouterr().err
+
+
+def test_the_audio_test_takes_the_devices_that_are_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried: list[tuple[str | None, str | None]] = []
+
+    async def measure(*devices: str | None) -> NoReturn:
+        tried.append(devices)  # type: ignore[arg-type]
+        raise AudioDeviceError("Enough.")
+
+    monkeypatch.setattr("voicecli.cli.devices._measure", measure)
+    write("input-device = 3\noutput-device = 'file'\n")
+    monkeypatch.setenv("VOICE_OUTPUT_DEVICE", "environment")
+    assert execute(["test-audio"]) == execute(["test-audio", "--output-device", "option"]) == ExitStatus.AUDIO
+    assert tried == [("3", "environment"), ("3", "option")]
+    write("input-device = true")
+    assert execute(["test-audio"]) == ExitStatus.CONFIGURATION
+    assert "line 1: input-device: True is not possible." in capsys.readouterr().err
 
 
 def test_json_lines_that_settings_ask_for_tell_failures_too(

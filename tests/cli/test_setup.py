@@ -108,13 +108,24 @@ def test_without_a_terminal_nothing_is_asked(capsys: pytest.CaptureFixture[str],
     assert "Commands:" in (alone.stdout.decode() + alone.stderr)
 
 
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (
+            "AudioDeviceError('No microphone was found.', advice='Connect one.')",
+            "No microphone was found. Connect one.",
+        ),
+        ("typer.Exit(5)", "Another one: voice config set input-device NAME"),
+    ],
+)
 def test_a_microphone_that_fails_keeps_nobody_from_going_on(
-    terminal: Tmux, home: dict[str, str], tmp_path: Path
+    terminal: Tmux, home: dict[str, str], tmp_path: Path, failure: str, told: str
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(
+        "import typer\n"
         "import voicecli.cli.devices as devices\n"
         "from voicecli.errors import AudioDeviceError\n"
-        "def fail(*_, **__): raise AudioDeviceError('No microphone was found.', advice='Connect one.')\n"
+        f"def fail(*_, **__): raise {failure}\n"
         "devices.test_audio = fail\n"
     )
     home["PYTHONPATH"] = f"{ROOT}:{tmp_path}"
@@ -125,7 +136,7 @@ def test_a_microphone_that_fails_keeps_nobody_from_going_on(
     terminal.keys("Enter")
     terminal.wait_for("Try it now?")
     terminal.keys("Enter")
-    told = terminal.wait_for("status 0")
-    assert "No microphone was found. Connect one." in told
-    assert "What is missing is the key: voice keys set openai" in told
+    screen = terminal.wait_for("status 0")
+    assert told in screen
+    assert "What is missing is the key: voice keys set openai" in screen
     assert files(home)["config.toml"].read_text() == 'provider = "openai"\n'

@@ -90,7 +90,7 @@ def test_a_missing_package_is_told_with_the_command(
     assert f'Run: pip install "voicecli[{extra}]"' in error
 
 
-def test_programs_and_people_are_told_of_sleep() -> None:
+def test_programs_and_people_are_told_of_sleep(capsys: pytest.CaptureFixture[str]) -> None:
     events = (Asleep("computer"), Awake("word"))
     as_json = JsonLines(stream := io.StringIO())
     for event in events:
@@ -100,7 +100,7 @@ def test_programs_and_people_are_told_of_sleep() -> None:
         {"type": "asleep", "wake_word": "computer"},
         {"type": "awake", "by": "word"},
     ]
-    plain = PlainLines(stream := io.StringIO(), live=True)
+    plain = PlainLines(io.StringIO(), live=True)
     for event in events:
         plain(event)
-    assert stream.getvalue().splitlines() == ['Asleep. Say "computer" to wake it; Ctrl-C ends.', "Awake."]
+    assert capsys.readouterr().err.splitlines() == ['Asleep. Say "computer" to wake it; Ctrl-C ends.', "Awake."]

@@ -1,5 +1,6 @@
 """Stored keys: where they are kept, and what happens when they cannot be."""
 
+import errno
 import json
 import os
 import stat
@@ -14,7 +15,7 @@ from keyring.backends.fail import Keyring as FailKeyring
 
 from tests.conftest import ROOT
 from tests.support.keyrings import FileKeyring, HangingKeyring, PretendingKeyring
-from voicecli import ConfigurationError
+from voicecli import ConfigurationError, RealtimeVoice
 from voicecli.config import RealtimeConfig
 from voicecli.providers import PROVIDERS, choose_provider
 from voicecli.providers.gemini.endpoint import find_endpoint as find_gemini
@@ -110,6 +111,33 @@ def test_a_key_that_the_keyring_does_not_give_is_told(use: Use) -> None:
     ):
         remove_key("openai")
     assert has_key("openai"), "which nobody asked the keyring for"
+
+
+def test_a_key_that_cannot_be_told_of_does_not_stay_in_the_keyring(use: Use, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    use(FileKeyring)
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(ConfigurationError, match=r"No space left on device\. Nothing was changed\."):
+        store_key("openai", KEY)
+    assert KEY not in Path(os.environ["TEST_KEYRING"]).read_text()
+    assert stored_keys() == {}
+
+
+def test_without_the_package_it_is_said_how_to_get_it(use: Use, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(FileKeyring)
+    store_key("openai", KEY)
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(ConfigurationError, match=r"the package keyring is not installed \(.*voicecli\[keyring\]"):
+        stored_key("openai")
+    assert store_key("openai", KEY)[0] == "file"
+
+
+def test_a_stored_key_makes_its_provider_one_that_is_set_up() -> None:
+    store_key("gemini", "g-1")
+    assert choose_provider().name == RealtimeVoice().provider == "gemini"
+    assert "gemini" in RealtimeVoice.list_configured_providers()
 
 
 @pytest.mark.parametrize("content", ['{"openai": {"key": "sk-stored', "[]", '{"openai": "sk-stored"}', "\x00", "{" * 9])

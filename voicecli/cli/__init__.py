@@ -16,6 +16,12 @@ __all__ = ["ExitStatus", "execute", "main"]
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command and exit."""
+    if shell := os.environ.get("_VOICE_COMPLETION"):
+        from voicecli.cli.completion import complete
+
+        sys.stdout.write(complete(sys.argv[1:] if args is None else args, shell))
+        sys.stdout.flush()
+        sys.exit(0)
     # Standard output is not given back: what ends with the process may still write to it.
     status = _execute(args)
     sound = sys.modules.get("voicecli.audio.devices.portaudio")
@@ -140,7 +146,8 @@ def _complain(text: str) -> None:
     if sys.stderr.isatty():
         # A word that is wider than the terminal, most often an address, is left whole for whoever copies it.
         text = "".join(f"{line}\n" for long in text.splitlines() for line in _wrapped(long, _columns()))
-    sys.stderr.write(text)
+    with contextlib.suppress(OSError):  # it has no room, or nobody reads it: the exit code is left
+        sys.stderr.write(text)
 
 
 def _wrapped(line: str, width: int) -> list[str]:

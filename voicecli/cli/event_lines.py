@@ -1,8 +1,10 @@
 """Lines for the events of a conversation: JSON for programs, plain words for people."""
 
+import contextlib
 import json
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any, TextIO
 
@@ -92,9 +94,9 @@ class JsonLines:
                 return {"type": "speech_stopped"}
             case TranscriptUpdate(text=text, final=final) if text or final:
                 return {"type": "transcript", **asdict(event)}
-            case Reconnecting(attempt, delay_s, reason):
-                delay_ms = round(delay_s * 1000)
-                return {"type": "reconnecting", "attempt": attempt, "delay_ms": delay_ms, "reason": reason}
+            case Reconnecting(attempt, delay_s, reason, attempts):
+                wait = {"delay_ms": round(delay_s * 1000), "reason": reason}
+                return {"type": "reconnecting", "attempt": attempt, "attempts": attempts, **wait}
             case ErrorOccurred(error):
                 return {"type": "error", **_error(error), "fatal": False}
             case SessionEnded():
@@ -105,31 +107,44 @@ class JsonLines:
 
 
 class PlainLines:
-    """A line for each finished utterance and each thing worth knowing.
+    """A line for each finished utterance, and on standard error one for each thing worth knowing.
 
     Args:
-        stream: takes the lines; None for whatever standard error is then, which moves while a device is open.
+        words: takes what is said; None for standard error.
+        bare: whether of that only the reply's words are written, without names.
         quiet: whether only what is said, and errors, are written.
         live: whether somebody sits there and speaks: is told when to begin and how to end, and what it came to.
+        typed: what the user said in writing: it is not written again.
     """
 
-    def __init__(self, stream: TextIO | None, *, quiet: bool = False, live: bool = False) -> None:
-        self._stream = stream
+    def __init__(
+        self,
+        words: TextIO | None,
+        *,
+        bare: bool = False,
+        quiet: bool = False,
+        live: bool = False,
+        typed: Collection[str] = (),
+    ) -> None:
+        self._words = words
+        self._bare = bare
         self._quiet = quiet
         self._live = live
+        self._typed = frozenset(text.strip() for text in typed)
         self._listening = False
         self._summary = ConversationSummary()
         self._last = TranscriptUpdate("assistant", "", "", final=True)  # that was written
 
     def __call__(self, event: Event) -> None:
         self._summary.apply(event)
-        line = self._line(event)
-        if line:
-            stream = self._stream or sys.stderr
-            if isinstance(event, SessionEnded) and stream.isatty():
-                stream.write("\n")  # most often ^C stands there
-            stream.write(printable(line) + "\n")
-            stream.flush()
+        match event:
+            case TranscriptUpdate(role, text=text, final=True) if text.strip():
+                known = role == "user" and (self._bare or text.strip() in self._typed)
+                if not known and (said := self._said(event)):
+                    _write(self._words, "\n".join(map(printable, said.splitlines())))
+            case _ if line := self._line(event):
+                after_ctrl_c = isinstance(event, SessionEnded) and sys.stderr.isatty()  # most often ^C stands there
+                _write(None, "\n" * after_ctrl_c + printable(line))
 
     def _said(self, update: TranscriptUpdate) -> str:
         """What somebody said; of words that come after the others only those."""
@@ -139,13 +154,11 @@ class PlainLines:
             rest = text.removeprefix(before).strip()
             if not rest:
                 return ""
-            text = f"… {rest}"
-        return f"{speaker}: {text}{' …' if update.interrupted else ''}"
+            text = rest if self._bare else f"… {rest}"
+        return text if self._bare else f"{speaker}: {text}{' …' if update.interrupted else ''}"
 
     def _line(self, event: Event) -> str:
         match event:
-            case TranscriptUpdate(final=True, text=text) if text.strip():
-                return self._said(event)
             case ErrorOccurred(error):
                 return f"Error: {error}"
             case _ if self._quiet:
@@ -163,14 +176,25 @@ class PlainLines:
                 return f"Tool: {name} {arguments}"
             case ToolCallFinished(name=name, output=output, is_error=is_error):
                 return f"Tool: {name} {'failed' if is_error else 'answered'}: {output}"
-            case Reconnecting(attempt, delay_s, reason):
-                return f"Reconnecting ({attempt}) in {delay_s:.1f} s: {reason}"
+            case Reconnecting(attempt, delay_s, reason, attempts):
+                number = f"{attempt}/{attempts}" if attempts else f"{attempt}"
+                return f"Reconnecting {number} in {delay_s:.1f} s: {reason}"
             case Notice(code, message):
                 return f"Note: {message}" if code != "backchannel" else ""
             case ResponseDone(status="failed" | "incomplete", reason=reason):
                 return f"Note: the answer is not complete: {reason_words(reason)}"
             case _:
                 return ""
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is not None:
+        stream.write(f"{text}\n")
+        stream.flush()
+        return
+    with contextlib.suppress(OSError):  # what nobody can read there keeps nothing else from going on
+        sys.stderr.write(f"{text}\n")  # it moves while a device is open
+        sys.stderr.flush()
 
 
 def _error(error: RealtimeError) -> dict[str, str]:

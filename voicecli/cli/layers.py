@@ -23,6 +23,7 @@ __all__ = [
     "Layers",
     "check_settings",
     "declared_names",
+    "device_of_settings",
     "own_entries",
     "provider_of_settings",
     "unknown_settings",
@@ -101,6 +102,20 @@ def own_entries(parameters: Mapping[str, inspect.Parameter]) -> dict[str, Entry]
         for entry in _own_entry(name, parameter)
         if entry.name in COMMAND_ENTRIES
     }
+
+
+def device_of_settings(name: str) -> str | None:
+    """The device that profile, environment or file choose; None where they choose none.
+
+    Args:
+        name: "input-device" or "output-device".
+
+    Raises:
+        ConfigurationError: they cannot be read, or have something else there.
+    """
+    entry = Entry(name, str, number_too=True)
+    chosen = chosen_values([entry], SettingsFile.read(), os.environ, os.environ.get(PROFILE_VARIABLE))
+    return chosen[name].value if name in chosen else None
 
 
 def provider_of_settings(profile: str | None) -> str | None:

@@ -17,6 +17,7 @@ def option_parameters(option: Option) -> Iterator[inspect.Parameter]:
     name = written(option.name)
     declared = typer.Option(
         f"{name}/--no-{name[2:]}" if option.switches_both_ways else name,
+        *([f"-{described.short}"] if described.short else []),
         help=option.help,
         metavar=described.metavar,
         show_default=_shown_default(option),

@@ -13,6 +13,7 @@ import typer
 
 from voicecli.cli.devices import test_audio
 from voicecli.cli.keys import ask_for_key, clean_key, told_where
+from voicecli.cli.layers import device_of_settings
 from voicecli.cli.standard_output import columns
 from voicecli.config import RealtimeConfig
 from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeError
@@ -143,7 +144,9 @@ def _try_microphone() -> None:
     if not typer.confirm("  Try it now? You speak, and hear yourself.", default=True):
         return
     try:
-        test_audio()
+        test_audio(device_of_settings("input-device"), device_of_settings("output-device"))
+    except typer.Exit:  # it has told what is wrong
+        _say("Another one: voice config set input-device NAME (voice list-devices).", indent=2)
     except RealtimeError as error:
         _say(printable(f"{error.message} {error.advice}"), indent=2)
         _say("Text and recordings work without: voice send-text, voice chat --input FILE.", indent=2)

@@ -6,6 +6,7 @@ A keyring may ask the user for a password, or wait for a service that never answ
 from collections.abc import Callable
 from typing import TypeVar
 
+from voicecli.install import install_command
 from voicecli.threads import TooLateError, call_within
 
 __all__ = ["NO_KEYRING", "KeyringError", "keep", "look_up", "remove"]
@@ -62,7 +63,7 @@ def _asked(call: Callable[[], _T]) -> _T:
     except TooLateError:
         raise KeyringError(f"it does not answer within {_LONGEST_S:.0f} seconds") from None
     except ImportError:
-        raise KeyringError("the package keyring is not installed") from None
+        raise KeyringError(f"the package keyring is not installed ({install_command('keyring')})") from None
     except KeyringError:
         raise
     except Exception as error:  # its backends raise what they like, and might repeat what they were given

@@ -4,6 +4,7 @@ The file, keys.json, tells which keys there are, so that nobody asks the keyring
 keyring took. Only its owner may read it.
 """
 
+import contextlib
 import json
 import os
 import stat
@@ -100,18 +101,23 @@ def store_key(name: str, key: str) -> tuple[Place, str]:
     Raises:
         ConfigurationError: it cannot be stored, and all is as it was.
     """
-    with exclusively() as folder:
-        path = folder / _NAME
-        kept = _read(path)
-        why = ""
-        try:
-            keyring_store.keep(name, key)
-            kept[name] = {"keyring": True}
-        except KeyringError as error:
-            why = str(error)
-            kept[name] = {"key": key}
-        _write(path, kept)
-    return ("file" if "key" in kept[name] else "keyring"), why
+    there = stored_keys().get(name)
+    # Before the lock, for which others wait less long than this may last.
+    why = ""
+    try:
+        keyring_store.keep(name, key)
+    except KeyringError as error:
+        why = str(error)
+    try:
+        with exclusively() as folder:
+            path = folder / _NAME
+            _write(path, _read(path) | {name: {"key": key} if why else {"keyring": True}})
+    except ConfigurationError:
+        if not why and there != "keyring":
+            with contextlib.suppress(KeyringError):
+                keyring_store.remove(name)
+        raise
+    return ("file" if why else "keyring"), why
 
 
 def remove_key(name: str) -> Place | None:

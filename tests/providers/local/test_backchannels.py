@@ -35,6 +35,12 @@ def test_the_usual_signs_of_listening(text: str) -> None:
     assert not may_become_backchannel(text, "off")
 
 
+def test_of_two_words_it_is_not_known_yet() -> None:
+    assert may_become_backchannel("Up", "words")
+    assert may_become_backchannel("", "words")
+    assert not may_become_backchannel("Up and down", "words")
+
+
 @pytest.mark.parametrize(
     "text", ["Stop.", "No.", "Wait.", "Okay, stop.", "What?", "Right, but why?", "Tell me more.", ""]
 )
@@ -168,6 +174,18 @@ async def test_it_is_told_at_once_and_remembered_behind_the_reply_that_is_still_
         await connection.send(SendText("Next."))
         await events.until_seen(ResponseDone, 2)
     assert model.asked[1] == [("user", "Go on."), ("assistant", LONG), ("user", "Okay. Next.")]
+
+
+async def test_a_reply_whose_next_words_are_still_being_made_goes_on() -> None:
+    never = asyncio.Event()
+    model = FakeModel([["So. ", never]])
+    async with conversation(model, FakeHearing(["Okay."])) as (connection, events):  # in writing: nothing is heard
+        await connection.send(SendText("Go on."))
+        await events.until(lambda: any(isinstance(event, TranscriptUpdate) and event.text for event in events.seen))
+        await say(connection, speech(300) + silence(600))
+        await events.until(lambda: finals(events.seen, "user") == ["Okay."])
+        assert codes(events.seen) == ["backchannel"]
+    assert not model.answers
 
 
 @pytest.mark.parametrize("mode", [VADMode.CLIENT, VADMode.NONE])

@@ -176,6 +176,10 @@ def test_no_hub_and_a_hub_without_the_file(hub: HubServer, monkeypatch: pytest.M
     with pytest.raises(RealtimeConnectionError, match=r"127\.0\.0\.1:9 cannot be reached") as caught:
         pull(MODEL)
     assert "hunter2" not in str(caught.value)
+    for wrong in ("hub.example", "http://", "ftp://hub.example"):
+        monkeypatch.setenv("HF_ENDPOINT", wrong)
+        with pytest.raises(ConfigurationError, match="HF_ENDPOINT: this is no URL"):
+            pull(MODEL)
 
 
 def test_a_folder_that_cannot_be_written(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 
 from tests.loopback.llm_server import LLMServer, Model
+from tests.providers.local.fakes import Events
 from tests.support.settings import config_of
+from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError, RealtimeConnectionError, RealtimeError
-from voicecli.events import Usage
+from voicecli.events import Notice, SessionStarted, Usage
 from voicecli.ports import ConversationSetup
+from voicecli.providers.local import LOCAL
 from voicecli.providers.local.chat_endpoint import EndpointModel
 from voicecli.providers.local.chat_model import Delta, Finish, Message, Thought, ToolCall
 from voicecli.providers.local.language_model import LanguageModel, load_language_model
+from voicecli.providers.local.server_search import find_servers
 from voicecli.providers.local.settings import LocalSettings
 
 ASK = [Message("system", "Be brief."), Message("user", "What is the capital of France?")]
@@ -170,7 +174,8 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 async def loaded(**settings: Any) -> LanguageModel:
-    language = await load_language_model(ConversationSetup(config_of(LocalSettings, **settings)), None)
+    setup = ConversationSetup(config_of(LocalSettings, **settings))
+    language = await load_language_model(setup, None, await find_servers())
     await language.model.aclose()
     return language
 
@@ -238,6 +243,23 @@ async def test_where_all_fail_the_built_in_model_answers(serving: Any) -> None:
 async def test_the_built_in_model_can_be_forced(serving: Any) -> None:
     server = LLMServer("Ollama", [Model("qwen3", loaded=True)])
     serving(server)
-    language = await load_language_model(ConversationSetup(config_of(LocalSettings, llm="smollm2")), "smollm2")
-    assert language.model.name == "smollm2"
+    connection = await LOCAL.connect(ConversationSetup(config_of(LocalSettings, llm="smollm2")))
+    events = Events(connection)
+    await connection.aclose()
+    await events.until_over()
+    assert isinstance(events.seen[0], SessionStarted)
+    assert events.seen[0].model == "smollm2"
     assert server.requests == []
+
+
+@pytest.mark.usefixtures("shared_models")
+async def test_a_conversation_is_held_with_the_server_that_is_found(serving: Any) -> None:
+    server = LLMServer("Ollama", [Model("qwen3", loaded=True)])
+    serving(server)
+    connection = await LOCAL.connect(ConversationSetup(RealtimeConfig()))
+    events = Events(connection)
+    await connection.aclose()
+    await events.until_over()
+    assert isinstance(events.seen[0], SessionStarted)
+    assert events.seen[0].model == "qwen3"
+    assert [event.code for event in events.seen if isinstance(event, Notice)] == ["language_model"]

@@ -1,6 +1,7 @@
 """The user's turns, and the replies that are begun before a turn is over."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -58,6 +59,28 @@ async def speak_for(connection: LocalConnection, seconds: int) -> None:
         await connection.send(AppendAudio(speech(500)))
         await connection.drain()
         await asyncio.sleep(0.001)
+
+
+async def test_a_slow_recogniser_is_free_half_of_the_time_while_the_user_speaks() -> None:
+    class Slow(FakeHearing):
+        def __init__(self) -> None:
+            super().__init__(["all of it"])
+            self.times: list[tuple[float, float]] = []
+
+        async def partial(self, utterance: str, audio: bytes) -> str:
+            clock = asyncio.get_running_loop().time
+            begun = clock()
+            await asyncio.sleep(0.05)
+            self.times.append((begun, clock()))
+            return await super().partial(utterance, audio)
+
+    async with conversation(FakeModel([["Ok."]]), hearing := Slow()) as (connection, events):
+        while len(hearing.times) < 3:
+            await speak_for(connection, 1)
+        await connection.send(EndTurn())
+        await events.until_seen(ResponseDone)
+    for (begun, over), (next_begun, _) in pairwise(hearing.times):
+        assert next_begun - over >= 0.9 * (over - begun)
 
 
 async def test_the_model_reads_what_the_user_says_while_they_speak() -> None:

@@ -1,32 +1,24 @@
 """Acoustic echo cancellation: WebRTC's canceller, kept aligned, and switched off where there is no echo."""
 
-from collections import deque
-
 from voicecli.audio.echo.alignment import FramePairs
 from voicecli.audio.echo.detection import EchoDetector
 from voicecli.audio.echo.framing import (
     ECHO_TAIL_MS,
     FRAME_MS,
-    HOLD_MS,
     LEARNABLE_DBFS,
     FaintNoise,
     FrameCutter,
     RenderLevel,
 )
+from voicecli.audio.echo.residual import NearEndDetector
 from voicecli.audio.echo.webrtc import WebRTCProcessing, processing_rate
-from voicecli.audio.pcm import Resampler, level
+from voicecli.audio.pcm import Resampler
 
 __all__ = ["EchoCanceller"]
 
 # The canceller lets half a second of echo through before it has converged (measured), of sound that is loud enough to
 # learn from.
 _CONVERGENCE_MS = 500
-# What is left during a reply is a voice where it is louder than this, and not much softer than what was captured within
-# the time that an echo takes; otherwise residual echo. In a hard room (RT60 0.7 s, direct sound 9 dB below the
-# reverberation) the residue of an echo is 16 dB or more below it all but always, the voice of a user who is as loud as
-# the echo hardly ever (measured).
-_RESIDUAL_DBFS = -45.0
-_RESIDUAL_DB = -16.0
 _QUIET_MS = 1_000  # longer than the pauses within a reply
 
 
@@ -60,13 +52,12 @@ class EchoCanceller:
         self._render = FrameCutter(rate)
         self._capture = FrameCutter(rate)
         self._level = RenderLevel()
-        self._captured_levels = deque[float](maxlen=ECHO_TAIL_MS // FRAME_MS)
+        self._near_end = NearEndDetector()
         self._faint_noise = FaintNoise()
         self._pairs = FramePairs(bytes(self._render.size))
         self._detector = EchoDetector(rate, rate)
         self._learnable_ms = 0  # rendered; written by the render thread, what follows by the capture thread
         self._skipped_ms = 0  # of that, rendered before the present canceller began to converge
-        self._near_end_ms = 0  # for so long what is left counts as near-end speech, not as residual echo
         self._moving_ms = 0  # until the echo has surely moved, and a new canceller begins to converge
         self._discontinuity = False  # written by either
 
@@ -120,15 +111,10 @@ class EchoCanceller:
         if self._detector.no_echo:
             return captured
         if not self._level.may_echo:
-            self._captured_levels.clear()
+            self._near_end.pause()
             return residual
-        self._near_end_ms = HOLD_MS if self._is_voice(residual, captured) else max(0, self._near_end_ms - FRAME_MS)
-        return residual if self._near_end_ms and not self.suppressing else self._filler(captured)
-
-    def _is_voice(self, residual: bytes, captured: bytes) -> bool:
-        """Whether what is left of a frame is near-end speech, not residual echo."""
-        self._captured_levels.append(level(captured))
-        return level(residual) > max(_RESIDUAL_DBFS, max(self._captured_levels) + _RESIDUAL_DB)
+        is_near_end = self._near_end.process(residual, captured)
+        return residual if is_near_end and not self.suppressing else self._filler(captured)
 
     def _filler(self, captured: bytes) -> bytes:
         """What stands in for residual echo."""

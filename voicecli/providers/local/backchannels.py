@@ -44,11 +44,12 @@ def is_backchannel(text: str, speech_ms: int, rule: Backchannels) -> bool:
 
 
 def may_become_backchannel(text: str, rule: Backchannels) -> bool:
-    """Whether words that may go on could still be one, so that nothing is to come of them yet."""
+    """Whether words that may go on could still be one, so that nothing is to come of them yet.
+
+    Two words or less could: of the beginning of an "okay" recognizers make all kinds of words.
+    """
     words = plain_words(text)
-    if rule == "off":
-        return False
-    return _all_listed(words) or (rule == "wide" and len(words) <= _SHORT_WORDS and not _COMMANDS.intersection(words))
+    return rule != "off" and (len(words) <= _SHORT_WORDS or _all_listed(words))
 
 
 def _all_listed(words: list[str]) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from voicecli.providers.local.filtered_model import FilteredModel
 from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.memory import Memory
 from voicecli.providers.local.model_file import ensure_model
-from voicecli.providers.local.server_search import LocalServer, find_servers
+from voicecli.providers.local.server_search import LocalServer
 from voicecli.providers.local.settings import BUILT_IN, LocalSettings
 from voicecli.providers.local.setup import is_url
 from voicecli.threads import Worker, run_in_thread
@@ -47,11 +48,14 @@ class LanguageModel:
     notices: tuple[Notice, ...] = ()
 
 
-async def load_language_model(setup: ConversationSetup, llm: str | None) -> LanguageModel:
+async def load_language_model(
+    setup: ConversationSetup, llm: str | None, servers: Sequence[LocalServer] = ()
+) -> LanguageModel:
     """Load the model and warm it up.
 
     Args:
-        llm: as of LanguageModel; None for the model of a server on this machine, or else the built-in one.
+        llm: as of LanguageModel; None for the model of one of `servers`, or else the built-in one.
+        servers: those on this machine, the best first.
 
     Raises:
         RealtimeError: it cannot be loaded, fetched or reached, or cannot answer.
@@ -60,7 +64,7 @@ async def load_language_model(setup: ConversationSetup, llm: str | None) -> Lang
         return await _load(setup, llm)
     own = setup.config.own(LocalSettings)
     notices: list[Notice] = []
-    for server in _with_model(await find_servers(), own.llm_model):
+    for server in _with_model(servers, own.llm_model):
         found = replace(
             own,
             llm=server.url,
@@ -91,7 +95,7 @@ def memory_for(setup: ConversationSetup, llm: str, model: ChatModel) -> Memory:
     return Memory(head, setup.history, context_tokens=model.context_tokens)
 
 
-def _with_model(servers: list[LocalServer], name: str | None) -> list[LocalServer]:
+def _with_model(servers: Sequence[LocalServer], name: str | None) -> Sequence[LocalServer]:
     """The servers that have the model of this name, with it alone; all of them if it is None.
 
     Raises:

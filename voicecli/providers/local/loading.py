@@ -15,6 +15,7 @@ from voicecli.providers.local.engine import LocalConnection
 from voicecli.providers.local.language_model import LanguageModel, load_language_model, memory_for
 from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.pauses import PauseLengths
+from voicecli.providers.local.server_search import find_servers
 from voicecli.providers.local.settings import BUILT_IN
 from voicecli.providers.local.setup import is_url, lacks
 from voicecli.providers.local.tts import TextToSpeech
@@ -52,6 +53,8 @@ async def connect_with(
         RealtimeError: something cannot be loaded, fetched or reached.
     """
     config = setup.config
+    # Before all else: what loads meanwhile would take of the little time that servers have to answer.
+    servers = await find_servers() if llm is None else []
     async with AsyncExitStack() as loaded:
 
         async def load_hearing() -> SpeechToText:
@@ -60,7 +63,7 @@ async def connect_with(
             return hearing
 
         async def load_model() -> LanguageModel:
-            language = await load_language_model(setup, llm)
+            language = await load_language_model(setup, llm, servers)
             loaded.push_async_callback(language.model.aclose)
             return language
 
@@ -147,7 +150,7 @@ def notices_for(setup: ConversationSetup, llm: str, model: ChatModel) -> list[No
     config = setup.config
     notices = []
     if llm == BUILT_IN:
-        notices.append(Notice("tiny_model", _TINY_MODEL))
+        notices.append(Notice("tiny_model", _TINY_MODEL, daily=True))
     if setup.tools and not model.tools:
         notices.append(
             Notice("tools_unsupported", f"{model.name} cannot call tools here; an endpoint's model can: --llm URL")

@@ -98,6 +98,11 @@ class ReplyQueue:
         """Tell whether a reply is in the queue."""
         return bool(self._queue)
 
+    @property
+    def talks(self) -> bool:
+        """Whether a reply is heard, or more of it is being made."""
+        return self.heard.is_heard or any(reply.spoken.text for reply in self._queue if reply.started)
+
     def new(
         self,
         *,
@@ -241,7 +246,9 @@ class ReplyQueue:
     def _tell_backchannel(self, reply: LocalReply) -> None:
         self._queue.remove(reply)
         self.heard.resume()
-        self._emit(Notice("backchannel", "Taken for a sign of listening, and not answered.", *reply.answers[:1]))
+        self._emit(
+            Notice("backchannel", "Taken for a sign of listening, and not answered.", "".join(reply.answers[:1]))
+        )
         self._words.set_known(reply.user_item)
         self._emit(TranscriptUpdate("user", reply.user_item, reply.text, final=True))
 

@@ -6,12 +6,12 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from typing import Any
-
-import httpx
 
 from voicecli.errors import ConfigurationError
 from voicecli.providers.local.server_models import look_at
+from voicecli.threads import run_in_thread
 
 __all__ = ["LocalServer", "addresses", "find_servers", "search_limit"]
 
@@ -87,7 +87,7 @@ async def find_servers(where: Sequence[str] | None = None, *, limit_s: float | N
 
     Args:
         where: "HOST:PORT" each; those of `addresses` if None.
-        limit_s: in all; that of `search_limit` if None. What has not answered by then counts as not there.
+        limit_s: for all of it; that of `search_limit` if None. What has not answered by then counts as not there.
 
     Raises:
         ConfigurationError: a variable that says where or how long to look is wrong.
@@ -96,22 +96,20 @@ async def find_servers(where: Sequence[str] | None = None, *, limit_s: float | N
     limit_s = search_limit() if limit_s is None else limit_s
     if not where:
         return []
-    timeout = httpx.Timeout(limit_s)
-    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=timeout) as client:
-        tasks = [asyncio.create_task(_ask(client, address)) for address in where]
-        try:
-            await asyncio.wait(tasks, timeout=limit_s)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+    tasks = [asyncio.create_task(_ask(address, limit_s)) for address in where]
+    try:
+        await asyncio.wait(tasks, timeout=limit_s)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
     servers = [task.result() for task in tasks if not task.cancelled()]
     return sorted((server for server in servers if server is not None), key=lambda server: not server.loaded)
 
 
-async def _ask(client: httpx.AsyncClient, address: str) -> LocalServer | None:
+async def _ask(address: str, limit_s: float) -> LocalServer | None:
     async def fetch(path: str) -> Any:
-        return await _json(client, f"http://{address}/{path}")
+        return await run_in_thread(_json, address, f"/{path}", limit_s)
 
     found = await look_at(fetch)
     if found is None or not found.names:
@@ -119,19 +117,20 @@ async def _ask(client: httpx.AsyncClient, address: str) -> LocalServer | None:
     return LocalServer(found.title, f"http://{address}/v1", found.names, found.loaded)
 
 
-async def _json(client: httpx.AsyncClient, url: str) -> Any:
-    body = b""
+def _json(address: str, path: str, limit_s: float) -> Any:
+    """The JSON there; None if there is none. Blocks, for as long as something comes."""
+    host, _, port = address.rpartition(":")
+    # Python's own client: it starts ten times faster than httpx, and knows neither proxies nor redirects.
+    connection = HTTPConnection(host.strip("[]"), int(port), timeout=limit_s)
     try:
-        async with client.stream("GET", url) as response:
-            if response.status_code != 200:
-                return None
-            async for block in response.aiter_bytes():
-                body += block
-                if len(body) > _MOST_BYTES:
-                    return None
-        return json.loads(body)
-    except (httpx.HTTPError, ValueError, RecursionError):
+        connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read(_MOST_BYTES + 1) if response.status == 200 else b""
+        return json.loads(body) if len(body) <= _MOST_BYTES else None
+    except (OSError, HTTPException, ValueError, RecursionError):
         return None
+    finally:
+        connection.close()
 
 
 def _ollama(environment: Mapping[str, str]) -> str:

@@ -181,7 +181,7 @@ class UserTurns:
         match change:
             case StartOfTurn():
                 heard = self._replies.heard
-                self._turn = _UserTurn(self._new_id("user"), over_reply=heard.is_heard and not heard.asks)
+                self._turn = _UserTurn(self._new_id("user"), over_reply=self._replies.talks and not heard.asks)
                 heard.pause()
                 self._words.expect(self._turn.item_id)
                 if self._automatic:
@@ -255,8 +255,10 @@ class UserTurns:
 
     async def _transcribe_partially(self, turn: _UserTurn) -> None:
         text = ""
+        clock = asyncio.get_running_loop().time
         while turn.unseen:
             audio, turn.unseen = bytes(turn.unseen), bytearray()
+            begun = clock()
             try:
                 heard = await self._hearing.partial(turn.item_id, audio)
             except RealtimeError as error:
@@ -271,6 +273,9 @@ class UserTurns:
                 self._emit(TranscriptUpdate("user", turn.item_id, text, final=False))
                 if self._answered and turn.speculative is None:
                     await self._replies.read_ahead(without_ending(text), turn.item_id)
+            # In a long turn this takes longer than new audio does to come: half of the time the recogniser stays free
+            # for the turn's end, which would have to wait.
+            await asyncio.sleep(clock() - begun)
 
     def _emit(self, event: Event) -> None:
         self._events.put([event])

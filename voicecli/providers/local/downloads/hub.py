@@ -37,6 +37,7 @@ __all__ = ["Progress", "pull"]
 
 Progress = Callable[[int, int], None]
 
+_HUB = "https://huggingface.co"
 _CONNECT_S, _READ_S = 10.0, 30.0
 _PAUSES_S = (0.5, 2.0, 8.0)  # before each further attempt, while nothing comes
 _SPARE = 64 << 20  # bytes that a download leaves free
@@ -204,8 +205,10 @@ class _Hub:
         return commit or "", remotes
 
     def _url(self, download: Download, path: str, revision: str) -> str:
-        # The library looks at the variable only once.
-        endpoint = os.environ.get("HF_ENDPOINT") or None
+        # The library looks at the variable only once, and takes what it holds for a URL.
+        endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or _HUB
+        if not endpoint.startswith(("http://", "https://")) or not _host(endpoint):
+            raise ConfigurationError("HF_ENDPOINT: this is no URL.", advice=f"Give one such as {_HUB}, or unset it.")
         return str(self._library.hf_hub_url(download.repo, path, revision=revision, endpoint=endpoint))
 
     def read(

@@ -1,0 +1,48 @@
+"""Near-end speech, told from what is left of an echo after cancellation. Pure: no clock, no device."""
+
+from collections import deque
+
+from voicecli.audio.echo.framing import ECHO_TAIL_MS, FRAME_MS, HOLD_MS
+from voicecli.audio.pcm import level
+
+__all__ = ["NearEndDetector"]
+
+# Softer than this, what is left during a reply is residual echo.
+_LEAST_DBFS = -45.0
+# What is left is compared with the loudest that was captured within the time an echo takes. In ordinary rooms a residue
+# is 40 dB below that; in a hard one (RT60 0.6 s and more, direct sound 9 dB below the reverberation) up to 10 dB, and
+# always somewhere else. So its usual height is learnt: what 3 in 200 frames exceed. A voice must be 10 dB above it; one
+# that is as loud as the echo is 9 dB below the loudest or above that, soon after it begins (simulated).
+_MARGIN_DB = 10.0
+_HIGHEST_DB = -9.0
+_LOWEST_DB = -30.0
+_RISE_DB, _FALL_DB = 1.0, 0.015
+
+
+class NearEndDetector:
+    """Decides for each frame of 10 ms, while an echo may be captured, whether the user is heard in it."""
+
+    def __init__(self) -> None:
+        self._captured = deque[float](maxlen=ECHO_TAIL_MS // FRAME_MS)  # levels, in dBFS
+        self._residue_db = _HIGHEST_DB - _MARGIN_DB  # the usual height of the residue, to the loudest captured
+        self._hold_ms = 0
+
+    def process(self, residual: bytes, captured: bytes) -> bool:
+        """Take what was captured and what is left of it, PCM16 mono; whether that is near-end speech, or was lately."""
+        self._captured.append(level(captured))
+        loudest = max(self._captured)
+        height_db = level(residual) - loudest
+        least_db = min(max(self._residue_db + _MARGIN_DB, _LOWEST_DB), _HIGHEST_DB)
+        if height_db > max(_LEAST_DBFS - loudest, least_db):
+            self._hold_ms = HOLD_MS
+            return True
+        self._hold_ms = max(0, self._hold_ms - FRAME_MS)
+        if not self._hold_ms and loudest > _LEAST_DBFS:
+            change_db = _RISE_DB if height_db > self._residue_db else -_FALL_DB
+            self._residue_db = min(max(self._residue_db + change_db, _LOWEST_DB - _MARGIN_DB), _HIGHEST_DB - _MARGIN_DB)
+        return self._hold_ms > 0
+
+    def pause(self) -> None:
+        """No echo can be captured for now: what was captured until now says nothing of the next."""
+        self._captured.clear()
+        self._hold_ms = 0
