@@ -140,14 +140,14 @@ AT_HOME = {
     "piper": {"providers.local.tts", "providers.local.voices"},
     "rich": {
         *("cli.progress_bar", "cli.table", "terminal.fit", "terminal.live_view"),
-        *("terminal.render_entry", "terminal.render_footer", "terminal.render_status"),
+        *("terminal.render_entry", "terminal.render_footer", "terminal.render_running", "terminal.render_status"),
     },
     "sounddevice": {"audio.devices.portaudio"},
     "soundfile": {"audio.files.decoders"},
     "typer": {
-        *("cli", "cli.app", "cli.cache", "cli.chat", "cli.config", "cli.destinations", "cli.devices", "cli.group"),
-        *("cli.inputs", "cli.keys", "cli.lists", "cli.models", "cli.options", "cli.setting_options", "cli.setup"),
-        "cli.table",
+        *("cli", "cli.app", "cli.cache", "cli.chat", "cli.completion", "cli.completion_scripts", "cli.config"),
+        *("cli.destinations", "cli.devices", "cli.group", "cli.help", "cli.inputs", "cli.keys", "cli.lists"),
+        *("cli.models", "cli.options", "cli.setting_options", "cli.setup", "cli.table"),
     },
     "keyring": {"settings.keyring_store"},
     "tomlkit": {"settings.edit"},

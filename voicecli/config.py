@@ -172,7 +172,14 @@ class Reconnect(Settings, prefix="reconnect"):
     )
     first_delay_s: float = setting(0.5, between=(0, 60), option="")
     max_delay_s: float = setting(8.0, between=(0, 600), option="")
-    audio_buffer_s: float = setting(5.0, between=(0, 60), option="")
+    audio_buffer_s: float = setting(
+        5.0,
+        between=(0, 60),
+        option="keep-speech",
+        metavar="SECONDS",
+        group=_CONNECTION,
+        help="How much of what you say is kept while the connection is lost: the newest.",
+    )
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -227,16 +234,23 @@ class RealtimeConfig(Settings):
     """
 
     provider: str | None = setting(None, option="")
-    model: str | None = setting(None, short="m", metavar="NAME", help="See list-models.")
-    voice: str | None = setting(None, metavar="NAME", help="See list-voices.")
+    model: str | None = setting(None, short="m", metavar="NAME", common=True, help="See list-models.")
+    voice: str | None = setting(None, metavar="NAME", common=True, help="See list-voices.")
     system_prompt: str | None = setting(
-        None, option="system", short="s", metavar="TEXT", parse=_system_prompt, help="The system prompt, or @FILE."
+        None,
+        option="system",
+        short="s",
+        metavar="TEXT",
+        common=True,
+        parse=_system_prompt,
+        help="The system prompt, or @FILE.",
     )
-    language: str | None = setting(None, metavar="CODE", help="What is spoken: en, pt-BR ...")
+    language: str | None = setting(None, metavar="CODE", common=True, help="What is spoken: en, pt-BR ...")
     vad_mode: VADMode = setting(
         VADMode.SERVER,
         option="vad",
         metavar="WHO",
+        common=True,
         group=_TURNS,
         help="Who finds the turns: server (the provider), client (this program; the default "
         "for recordings) or none (live: you push a key to talk).",
@@ -249,13 +263,18 @@ class RealtimeConfig(Settings):
         group=_TURNS,
         help="What tells a pause from a turn's end, live: auto, silence, smart-turn; offline also llm or words.",
     )
-    output: Output = setting("audio", option="text-only", value="text", group=_ANSWER, help="Answer in writing.")
+    output: Output = setting(
+        "audio", option="text-only", value="text", group=_ANSWER, common=True, help="Answer in writing."
+    )
     temperature: float | None = setting(None, between=(0, 2), group=_ANSWER, help="0 to 2.")
     max_output_tokens: int | None = setting(None, between=(1, 65_536), group=_ANSWER, help="For each answer.")
-    speed: float | None = setting(None, between=(0.25, 1.5), group=_ANSWER, help="Of the voice, 0.25 to 1.5.")
+    speed: float | None = setting(
+        None, between=(0.25, 1.5), group=_ANSWER, common=True, help="Of the voice, 0.25 to 1.5."
+    )
     reasoning_effort: Effort | None = setting(
         None,
         option="effort",
+        common=True,
         metavar="LEVEL",
         group=_ANSWER,
         help="How long the model may think: minimal, low, medium, high or xhigh.",

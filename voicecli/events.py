@@ -337,11 +337,13 @@ class Reconnecting:
         attempt: 1 for the first.
         delay_s: how long it waits before this attempt, in seconds.
         reason: why the connection was lost.
+        attempts: how many are made at most; 0 where that is not known.
     """
 
     attempt: int
     delay_s: float
     reason: str
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,8 @@ CONVERSATION: list[Event] = [
     TranscriptUpdate("user", "1", "How is it?", True),
     ResponseDone("a", usage=Usage(cost_usd=0.01), metrics=TurnMetrics(first_audio_ms=400), awaits_tools=True),
     ResponseDone("b", usage=Usage(cost_usd=0.02), metrics=TurnMetrics(first_audio_ms=300, first_heard_ms=600)),
-    Reconnecting(1, 0.5, "It broke."),
-    Reconnecting(2, 0.5, "It broke."),
+    Reconnecting(1, 0.5, "It broke.", 6),
+    Reconnecting(2, 0.5, "It broke.", 6),
     STARTED,
     SessionEnded("closed"),
 ]
@@ -52,8 +52,8 @@ def test_a_live_conversation_has_a_first_and_a_last_line(capsys: pytest.CaptureF
     assert words.getvalue() == "You: How is it?\n"
     first, *notes, last = capsys.readouterr().err.splitlines()
     assert first == "Listening. Ctrl-C ends."
-    assert notes == [f"Reconnecting ({attempt}) in 0.5 s: It broke." for attempt in (1, 2)]
-    assert last == "1 turn in 0 s, latency median 600 ms, worst 600 ms, 1 reconnect, $0.0300"
+    assert notes == [f"Reconnecting {attempt}/6 in 0.5 s: It broke." for attempt in (1, 2)]
+    assert last == "1 turn in 0 s, latency median 600 ms, worst 600 ms, 1 reconnect in 2 attempts, $0.0300"
 
 
 def test_a_program_is_told_each_state_in_its_order() -> None:
@@ -112,8 +112,11 @@ def test_bare_words_are_the_replys_alone_and_keep_their_lines(capsys: pytest.Cap
 
 
 def test_what_was_typed_is_not_written_again() -> None:
-    play(PlainLines(words := io.StringIO(), typed=True))
+    observer = PlainLines(words := io.StringIO(), typed=["How is it?\n"])
+    play(observer)
     assert words.getvalue() == ""
+    observer(TranscriptUpdate("user", "2", "And now?", True))
+    assert words.getvalue() == "You: And now?\n"
 
 
 @pytest.mark.parametrize(

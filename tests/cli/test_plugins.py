@@ -38,7 +38,7 @@ def test_lists_show_it_and_tell_what_is_broken(voice: Voice, site: dict[str, str
 
 def test_its_settings_are_options_when_it_is_named(voice: Voice, site: dict[str, str]) -> None:
     shown = voice("chat", "--help", "-p", "parrot", COLUMNS="80", **site).stdout.decode()
-    assert "─ Parrot ─" in shown
+    assert "\nParrot\n" in shown
     assert "How often it says it, 1 to 5." in shown
     assert "--times" not in voice("chat", "--help", COLUMNS="80", **site).stdout.decode()
     said = voice("send-text", "Hello!", "--provider", "parrot", "--times", "3", "--json", **site)

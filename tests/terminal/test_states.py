@@ -27,7 +27,7 @@ from voicecli.terminal.key_hints import key_help
 from voicecli.terminal.line_editor import LineEditor
 from voicecli.terminal.view_model import State, ViewModel
 
-GONE = Reconnecting(1, 0.5, "gone")
+GONE = Reconnecting(1, 4.0, "gone", 6)
 
 
 def test_each_state_has_its_words() -> None:
@@ -52,7 +52,9 @@ def test_each_state_has_its_words() -> None:
     stage.view.microphone_muted = True
     then()
     then(now("reconnecting"), GONE)
-    then(Reconnecting(2, 1.0, "gone"))
+    then(Reconnecting(2, 8.0, "gone", 6))
+    stage.now += 8.0
+    then()
     stage.view.microphone_muted = False
     then(replace(STARTED, resumed=True), now("listening"))
     then(SessionEnded("closed"))
@@ -67,8 +69,9 @@ def test_each_state_has_its_words() -> None:
         "Hearing you",
         "Listening",
         "Muted",
-        "Reconnecting 1",
-        "Reconnecting 2",
+        "Reconnecting 1/6, next in 4 s",
+        "Reconnecting 2/6, next in 8 s",
+        "Reconnecting 2/6",
         "Listening",
         "Ended",
     ]
@@ -105,7 +108,7 @@ def test_an_interruption_shows_although_the_response_is_not_over() -> None:
     stage = Stage(ResponseStarted("r"), AudioChunk(b"", "r", "a1"), now("speaking"), playing=True)
     stage.happen(Interrupted("r", "a1"), now("listening"))
     assert stage.view.state_words == "Listening"
-    assert "i interrupt" not in stage.footer()[2]
+    assert "i interrupt" not in stage.hints()
 
 
 def test_the_time_of_a_thought_begins_with_the_last_turn() -> None:
@@ -188,29 +191,29 @@ def test_an_answer_that_is_given_up_is_told_with_the_tool_that_still_runs() -> N
 def test_the_keys_shown_are_those_that_do_something_now() -> None:
     stage = Stage()
     stage.view.speaker_muted = True
-    assert [line.rstrip() for line in stage.footer()[1:]] == ["● Listening", "m mute  t type  q end  ? help"], (
+    assert [stage.status().rstrip(), stage.hints()] == ["● Listening", "m mute  t type  q end  ? help"], (
         "there is no loudspeaker"
     )
     assert "speaker" not in key_help(stage.view)
     stage.view.speaker_muted = False
     stage.view.audio = DEVICES
-    assert stage.footer()[2] == "m mute  t type  q end  s silence  ? help"
+    assert stage.hints() == "m mute  t type  q end  s speaker off  ? help"
     stage.view.microphone_muted = stage.view.speaker_muted = True
-    assert stage.footer()[2] == "m unmute  t type  q end  s sound on  ? help"
+    assert stage.hints() == "m unmute  t type  q end  s speaker on  ? help"
     stage.happen(now("thinking"))
-    assert "i interrupt" in stage.footer()[2]
+    assert "i interrupt" in stage.hints()
     stage.happen(ApprovalRequest("a", "search", '{"q": "x"}', "web\x1b"))
-    assert stage.footer()[0] == "Allow search q=x on web\\x1b?"
-    assert stage.footer()[2].startswith("y allow  n refuse  m ")
+    assert stage.said() == ["Allow search q=x on web\\x1b?"]
+    assert stage.hints().startswith("y allow  n refuse  m ")
     assert key_help(stage.view).startswith("y  allow what is asked\nn  refuse it\n")
     stage.view.editor = LineEditor()
-    assert stage.footer()[2] == "enter send  esc cancel"
+    assert stage.hints() == "enter send  esc cancel"
     stage.view.end_asked()
-    assert stage.footer()[1:] == [stage.footer()[1], ""]
+    assert stage.hints() == ""
     talk = Stage(push_to_talk=True)
-    assert talk.footer()[2].startswith("space talk  ")
+    assert talk.hints().startswith("space talk  ")
     talk.view.set_talking(True)
-    assert talk.footer()[2].startswith("space send  ")
+    assert talk.hints().startswith("space send  ")
 
 
 def asleep(*, push_to_talk: bool = False) -> Stage:
@@ -226,7 +229,7 @@ def test_asleep_it_says_so_and_how_to_wake_it() -> None:
     stage = asleep()
     stage.view.audio = DEVICES
     assert stage.view.state is State.ASLEEP
-    top, status, keys = stage.footer(80)
+    top, _, status, keys = stage.footer(80)
     assert top == 'Say "computer", or press Space to wake it'
     assert status.startswith("● Asleep  ")
     assert keys.startswith("space wake  m mute")

@@ -16,6 +16,12 @@ __all__ = ["ExitStatus", "execute", "main"]
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command and exit."""
+    if shell := os.environ.get("_VOICE_COMPLETION"):
+        from voicecli.cli.completion import complete
+
+        sys.stdout.write(complete(sys.argv[1:] if args is None else args, shell))
+        sys.stdout.flush()
+        sys.exit(0)
     # Standard output is not given back: what ends with the process may still write to it.
     status = _execute(args)
     sound = sys.modules.get("voicecli.audio.devices.portaudio")

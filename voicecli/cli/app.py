@@ -1,6 +1,7 @@
 """The commands, put together. A command's module is imported when it runs: `voice --help` imports none."""
 
 import inspect
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,10 @@ def load_command(name: str, plugin: "Provider | None" = None) -> Any:
         add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
     )
     single.command(name, cls=_Command)(function)
-    return typer.main.get_command(single)
+    command = typer.main.get_command(single)
+    if hasattr(function, "rare"):
+        command.rare, command.variables = function.rare, function.variables  # type: ignore[attr-defined]
+    return command
 
 
 # Typer's copy of click is private; its public class leads to what all errors of a command line are.
@@ -59,6 +63,29 @@ _UsageError: Any = typer.BadParameter.__mro__[1]
 
 
 class _Command(TyperCommand):
+    """A command whose help shows the options that people use, and with --help-all the others.
+
+    Attributes:
+        rare: the parameters that only --help-all shows.
+    """
+
+    rare: frozenset[str] = frozenset()
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        parameters: list[Any] = super().get_params(ctx)
+        return [*parameters, self._help_all] if self.rare else parameters
+
+    @cached_property
+    def _help_all(self) -> Any:
+        from voicecli.cli.help import help_all_option
+
+        return help_all_option()
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from voicecli.cli.help import command_help
+
+        formatter.write(command_help(self, ctx, everything=False))
+
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         given = list(args)
         try:
@@ -111,6 +138,13 @@ class _Commands(TyperGroup):
         return load_command(cmd_name) if cmd_name in COMMANDS else None
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        # They take a word after them, or none, which options cannot.
+        name, _, shell = args[0].partition("=") if args else ("", "", "")
+        if name in _COMPLETION_OPTIONS:
+            from voicecli.cli.completion_scripts import run_option
+
+            run_option(name, shell or next(iter(args[1:2]), None))
+            raise typer.Exit
         try:
             return super().parse_args(ctx, args)
         except _UsageError as error:
@@ -140,6 +174,8 @@ class _Commands(TyperGroup):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         super().format_options(ctx, formatter)
+        with formatter.section("Completion"):
+            formatter.write_dl([(f"{name} [SHELL]", text) for name, text in _COMPLETION_OPTIONS.items()])
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
@@ -160,6 +196,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+_COMPLETION_OPTIONS = {
+    "--install-completion": "Have this shell complete commands, options and their values, or the one that is named.",
+    "--show-completion": "Print the script for that.",
+}
 
 
 def _version(value: bool) -> None:

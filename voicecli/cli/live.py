@@ -9,7 +9,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from voicecli.audio import AudioSink, EchoMode
+from voicecli.audio.devices.listing import Kind
 from voicecli.audio.devices.microphone import Microphone
+from voicecli.audio.devices.sound_server import real_names
 from voicecli.audio.devices.speaker import Speaker
 from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.echo.control import EchoControl, make_echo_control
@@ -26,7 +28,7 @@ from voicecli.conversation.duplex import Observer, converse
 from voicecli.conversation.session import VoiceSession
 from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeError
 from voicecli.events import ErrorOccurred, Event, Notice
-from voicecli.ports import Capabilities
+from voicecli.ports import Capabilities, Provider
 from voicecli.terminal.live_view import LiveView
 from voicecli.terminal.output_capture import printed_lines
 from voicecli.terminal.view_model import AudioStatus, ViewModel
@@ -47,7 +49,7 @@ _CHUNK_MS, _CHUNK_ASLEEP_MS = 20, 100
 
 async def talk(
     voice: RealtimeVoice,
-    capabilities: Capabilities,
+    provider: Provider,
     devices: Devices,
     observers: list[Observer],
     *,
@@ -67,7 +69,9 @@ async def talk(
     Raises:
         RealtimeError: a device cannot be used, or the conversation failed.
     """
-    live = LiveConversation(voice.config, capabilities, devices, sink=sink, sleep=sleep)
+    live = LiveConversation(
+        voice.config, provider.capabilities, devices, provider=provider.title, sink=sink, sleep=sleep
+    )
     if sink is not None:
         sink.on_failure = live.tell_failure
     view = live.view
@@ -96,6 +100,10 @@ class LiveConversation:
 
     With `sleep` it is one session after the other: each begins when it is woken, with what was said before, and ends
     when it falls asleep.
+
+    Args:
+        provider: its title, which the view shows.
+        sink: takes the reply's sound instead of the loudspeaker.
     """
 
     def __init__(
@@ -104,13 +112,20 @@ class LiveConversation:
         capabilities: Capabilities,
         devices: Devices,
         *,
+        provider: str = "",
         sink: AudioSink | None = None,
         sleep: Sleep | None = None,
     ) -> None:
         push_to_talk = config.vad_mode is VADMode.NONE
-        self.view = ViewModel(push_to_talk=push_to_talk, wake_word=sleep.wake_word if sleep else "")
+        self.view = ViewModel(
+            push_to_talk=push_to_talk,
+            wake_word=sleep.wake_word if sleep else "",
+            provider=provider,
+            speaks=config.output == "audio",
+        )
         self._capabilities = capabilities
         self._devices = devices
+        self._real_names: dict[Kind, str] = {}  # of devices that stand for a sound server's
         # Where no loudspeaker plays there is no echo.
         self._echo_mode: EchoMode = devices.echo if sink is None else "off"
         self._echo = self._echo_control()
@@ -150,6 +165,7 @@ class LiveConversation:
         await self._microphone.open()
         if self._speaker is not None:
             await self._speaker.open()
+        await self._ask_names()
 
     async def hold(self, voice: RealtimeVoice, observers: list[Observer]) -> None:
         """Connect and converse, until the end."""
@@ -188,12 +204,15 @@ class LiveConversation:
         self._microphone_meter.feed(self._microphone.latest)
         if speaker is not None:
             self._speaker_meter.feed(speaker.latest)
+        playhead = speaker.playhead if speaker is not None else None
         return AudioStatus(
-            microphone=self._microphone.device,
-            speaker=speaker.device if speaker else "",
+            microphone=self._real_names.get("input", self._microphone.device),
+            speaker=self._real_names.get("output", speaker.device) if speaker else "",
             microphone_bands=self._microphone_meter.bands,
             speaker_bands=self._speaker_meter.bands if speaker else (),
-            playing=speaker is not None and speaker.playhead is not None,
+            playing=playhead is not None,
+            playing_item=playhead.item_id if playhead else "",
+            played_ms=playhead.played_ms if playhead else 0,
             echo=self._echo.active,
             underruns=speaker.stats.underruns if speaker else 0,
         )
@@ -255,6 +274,13 @@ class LiveConversation:
         self._spawn(self._microphone.aclose())
 
     # -- inside
+
+    async def _ask_names(self) -> None:
+        """Find out what the devices are called that PortAudio knows as "default"."""
+        used: dict[Kind, str] = {"input": self._microphone.device}
+        if self._speaker is not None:
+            used["output"] = self._speaker.device
+        self._real_names = await real_names(used)
 
     def _echo_control(self) -> EchoControl:
         rates = self._capabilities.input_rate, self._capabilities.output_rate
@@ -369,9 +395,17 @@ class LiveConversation:
         self._tell(ErrorOccurred(error))
 
     def _notice(self, code: str, message: str) -> None:
-        self._tell(Notice(code, message))
+        self._tell(Notice(code, self._with_real_name(code, message)))
+        if code.endswith(("_changed", "_back")):
+            self._spawn(self._ask_names())
         if code == "microphone_lost":
             self._in_order(self._pause_audio)  # whoever was speaking into it neither goes on nor falls silent
+
+    def _with_real_name(self, code: str, message: str) -> str:
+        """The message about a device, with the name that the view shows it by."""
+        kind: Kind = "input" if code.startswith("microphone") else "output"
+        device = self._microphone.device if kind == "input" else (self._speaker.device if self._speaker else "")
+        return message.replace(repr(device), repr(self._real_names.get(kind, device)))
 
     def _tell(self, event: Event) -> None:
         for observer in self._observers:

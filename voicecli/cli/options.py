@@ -4,7 +4,7 @@ import functools
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -154,7 +154,7 @@ def with_conversation_options(
                 expect_json_lines()
             for_options = {parameter.name: values.pop(parameter.name) for parameter in made}
             file = values.pop("system_file")
-            if file and ("system_file" in given or "system" not in given):
+            if file and _rank("system_file", given, chosen) <= _rank("system", given, chosen):
                 for_options["system"] = _system_prompt(file, text_given="system" in given)
             provider = _provider(values.pop("provider"))
             tools = values.pop("tools")
@@ -178,6 +178,8 @@ def with_conversation_options(
     # Typer reads both.
     wrapper.__annotations__ = {"ctx": typer.Context} | {each.name: each.annotation for each in parameters}
     wrapper.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
+    wrapper.rare = frozenset(option.name for option in options if not _is_common(option))  # type: ignore[attr-defined]
+    wrapper.variables = list(_variables(providers))  # type: ignore[attr-defined]
     return wrapper
 
 
@@ -248,6 +250,31 @@ def named_by_options(
         elsewhere = (chosen or {}).get(option.name or "")
         name = elsewhere.place if elsewhere else option.opts[0]
         raise ConfigurationError(f"{name}: {wrong}", advice=error.advice) from error
+
+
+def _rank(name: str, given: Collection[str], chosen: Mapping[str, Chosen]) -> int:
+    """The place that a parameter's value has among those that decide: 0 comes first."""
+    if name in given:
+        return 0
+    return 1 + ("profile", "environment", "file").index(chosen[name].source) if name in chosen else 4
+
+
+def _is_common(option: Option) -> bool:
+    """True for an option that many people use, and for all of a provider's that was installed and is named."""
+    return any(
+        target.described.common or (target.owner is not None and not is_built_in(target.owner.name))
+        for target in option.targets
+    )
+
+
+def _variables(providers: Sequence[Provider]) -> Iterator[tuple[str, str]]:
+    """Environment variables of the conversation, and what they are for: the providers' keys first."""
+    for provider in providers:
+        if provider.key_variables:
+            name, *others = provider.key_variables
+            also = f" (or {', '.join(others)})" if others else ""
+            yield name, f"The key for {provider.name}{also}; `voice keys set {provider.name}` stores one."
+    yield "VOICE_...", "Any option: VOICE_MODEL for --model. `voice config show` tells what is set."
 
 
 def _source(ctx: typer.Context, name: str | None) -> str:

@@ -49,7 +49,7 @@ def run_conversation(
     recordings = [each for each in inputs if isinstance(each, WavSource)]
     rate = choices.provider.capabilities.output_rate
     alone = destinations.sound is None and not destinations.aloud
-    lines = LastingLines(_lines(destinations, typed=not recordings), alone=alone)
+    lines = LastingLines(_lines(destinations, [each for each in inputs if isinstance(each, str)]), alone=alone)
     _tell_unused(unused_options(choices, spoken=bool(recordings), destinations=destinations), [lines])
     sound = ReplySound(rate)
     if destinations.sound is not None:
@@ -84,7 +84,6 @@ def run_live(
     from voicecli.terminal.live_view import can_show
 
     voice = _voice(choices)
-    capabilities = choices.provider.capabilities
     lines: list[Observer] = []
     if as_json:
         lines = [JsonLines(own_stdout(), started())]
@@ -95,20 +94,22 @@ def run_live(
             "vad_mode: only the live view has a key to talk with.", advice="Choose server or client, or show the view."
         )
     # Before the view takes the terminal.
-    _tell_unused(unused_options(choices, live=True, destinations=Destinations(output)), lines or [PlainLines(None)])
+    unused = unused_options(choices, live=True, destinations=Destinations(output), sleeps=sleep is not None)
+    _tell_unused(unused, lines or [PlainLines(None)])
     prepare(choices)
     sound: ReplySound | None = None
     if output is not None:
-        sound = ReplySound(capabilities.output_rate)
-        sound.add(WavSink(output, capabilities.output_rate, stdout=own_descriptor()))
-    interrupted = asyncio.run(talk(voice, capabilities, devices, lines, sink=sound, sleep=sleep))
+        rate = choices.provider.capabilities.output_rate
+        sound = ReplySound(rate)
+        sound.add(WavSink(output, rate, stdout=own_descriptor()))
+    interrupted = asyncio.run(talk(voice, choices.provider, devices, lines, sink=sound, sleep=sleep))
     if sound is not None and sound.failure is not None:
         raise sound.failure
     if interrupted:
         raise KeyboardInterrupt
 
 
-def _lines(destinations: Destinations, *, typed: bool) -> Observer:
+def _lines(destinations: Destinations, typed: Sequence[str]) -> Observer:
     if destinations.as_json:
         return JsonLines(own_stdout(), started())
     words = own_stdout() if destinations.sound != "-" else None

@@ -116,6 +116,11 @@ class KeyCommands:
         self._view.end_asked()
         self._controls.end()
 
+    def clear_line(self) -> None:
+        """Ctrl-C while a line is being typed: clear it, or leave it when it is empty."""
+        editor = self._view.editor
+        self._view.editor = LineEditor() if editor is not None and editor.text else None
+
     def _follow_push(self) -> None:
         if self._push.talking == self._view.talking:
             return

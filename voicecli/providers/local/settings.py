@@ -33,6 +33,7 @@ class LocalSettings(ProviderSettings):
         None,
         shown=False,
         metavar="WHAT",
+        common=True,
         help="smollm2 (built in), a model that was pulled, a .gguf file, or the URL of an OpenAI-compatible endpoint. "
         "Without it: a server on this machine (Ollama, LM Studio, llama.cpp), or else smollm2.",
     )
