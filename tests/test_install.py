@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from voicecli import install
-from voicecli.install import install_command, reinstall_command, upgrade_command
+from voicecli.install import install_command, package_command, reinstall_command, upgrade_command
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def advice() -> list[str]:
     wanted = [install_command("local"), reinstall_command("voicecli[local]"), reinstall_command("piper==1")]
-    return [*wanted, upgrade_command()]
+    return [*wanted, upgrade_command(), package_command("a>=1")]
 
 
 def test_pip(prefix: Path) -> None:
@@ -32,6 +32,7 @@ def test_pip(prefix: Path) -> None:
         'pip install --force-reinstall "voicecli[local]"',
         'pip install --force-reinstall --no-deps "piper==1"',
         "pip install --upgrade voicecli",
+        'pip install "a>=1"',
     ]
 
 
@@ -43,6 +44,7 @@ def test_uv_without_pip(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         'uv pip install --reinstall "voicecli[local]"',
         'uv pip install --reinstall --no-deps "piper==1"',
         "uv pip install --upgrade voicecli",
+        'uv pip install "a>=1"',
     ]
 
 
@@ -54,6 +56,7 @@ def test_pipx_with_an_extra(prefix: Path) -> None:
         'pipx runpip voicecli install --force-reinstall "voicecli[local]"',
         'pipx runpip voicecli install --force-reinstall --no-deps "piper==1"',
         "pipx upgrade voicecli",
+        'pipx inject voicecli "a>=1"',
     ]
 
 
@@ -64,6 +67,7 @@ def test_uv_tool_with_an_extra(prefix: Path) -> None:
         'uv tool install --reinstall-package voicecli "voicecli[aec]"',
         'uv tool install --reinstall-package piper "voicecli[aec]"',
         "uv tool upgrade voicecli",
+        'uv tool install --with "a>=1" "voicecli[aec]"',
     ]
 
 

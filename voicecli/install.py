@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-__all__ = ["install_command", "reinstall_command", "upgrade_command"]
+__all__ = ["install_command", "package_command", "reinstall_command", "upgrade_command"]
 
 _NAME = "voicecli"
 _EXTRAS = re.compile(r"^voicecli\[([\w\s,.-]+)\]")
@@ -23,6 +23,18 @@ def install_command(*extras: str) -> str:
         "uv tool": f"uv tool install {wanted}",
         "uv": f"uv pip install {wanted}",
         "pip": f"pip install {wanted}",
+    }[way]
+
+
+def package_command(requirement: str) -> str:
+    """The command that adds a package which no extra names."""
+    way, there = _installed()
+    own = f"{_NAME}[{','.join(there)}]" if there else _NAME
+    return {
+        "pipx": f'pipx inject {_NAME} "{requirement}"',
+        "uv tool": f'uv tool install --with "{requirement}" "{own}"',
+        "uv": f'uv pip install "{requirement}"',
+        "pip": f'pip install "{requirement}"',
     }[way]
 
 

@@ -47,9 +47,9 @@ class Capabilities:
         images: whether it takes pictures.
         tools: whether its model can call functions.
         reports_speech: whether it tells when the user's speech starts and stops; otherwise the session listens for it.
-        words_first: whether it tells a turn's words, or by the notice "no_speech" that there are none, before anything
-            comes of the turn, and neither stops a reply by itself, nor drops one to come or begins it before it knows
-            the words: then a noise costs the user nothing of a reply.
+        words_first: whether it tells a turn's words, or by the notice "no_speech" that there are none (by "backchannel"
+            that they ask for nothing), before anything comes of the turn, and neither stops a reply by itself, nor
+            drops one to come or begins it before it knows the words: then a noise costs the user nothing of a reply.
         turn_models: what of `RealtimeConfig.turn_model` it follows when it finds the turns (VADMode.SERVER).
     """
 

@@ -66,6 +66,7 @@ def test_show_says_so_when_nothing_is_set(monkeypatch: pytest.MonkeyPatch, capsy
         (["provider", "google"], 'provider = "gemini"'),
         (["header", "A: b", "C: d"], 'header = ["A: b", "C: d"]'),
         (["tools", "t.py"], f'tools = "{Path.cwd() / "t.py"}"'),
+        (["system", "@LICENSE"], f'system = "@{Path.cwd() / "LICENSE"}"'),
         (["input-device", "3"], 'input-device = "3"'),
         (["truncation", "0.8"], 'truncation = "0.8"'),
     ],

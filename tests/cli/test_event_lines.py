@@ -112,8 +112,11 @@ def test_bare_words_are_the_replys_alone_and_keep_their_lines(capsys: pytest.Cap
 
 
 def test_what_was_typed_is_not_written_again() -> None:
-    play(PlainLines(words := io.StringIO(), typed=True))
+    observer = PlainLines(words := io.StringIO(), typed=["How is it?\n"])
+    play(observer)
     assert words.getvalue() == ""
+    observer(TranscriptUpdate("user", "2", "And now?", True))
+    assert words.getvalue() == "You: And now?\n"
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.cli.conftest import Result, Voice
-from tests.loopback.llm_server import Kind, LLMServer, Model
+from tests.loopback.llm_server import LLMServer, Model
 
 
 def ask(voice: Voice, tmp_path: Path, server: LLMServer, *options: str) -> Result:
@@ -26,9 +24,8 @@ def test_it_is_taken_and_named_and_nothing_is_fetched(voice: Voice, tmp_path: Pa
     assert {body["model"] for body in server.questions} == {"qwen3:4b"}
 
 
-@pytest.mark.parametrize("kind", ["proxy", "page"])
-def test_a_strange_server_hears_no_word(voice: Voice, tmp_path: Path, kind: Kind) -> None:
-    with LLMServer(kind, [Model("gpt-5", loaded=True)]).running() as server:
+def test_a_strange_server_hears_no_word(voice: Voice, tmp_path: Path) -> None:
+    with LLMServer("proxy", [Model("gpt-5", loaded=True)]).running() as server:
         result = ask(voice, tmp_path, server)
     assert result.code == 4
     assert "The built-in language model could not be fetched" in result.stderr

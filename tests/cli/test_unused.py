@@ -39,8 +39,8 @@ def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
         spoken = not isinstance(inputs[0], str)
         found.append(unused_options(choices, spoken=spoken, destinations=destinations))
 
-    def live(choices: Choices, devices: object, output: str | None, **_: object) -> None:
-        found.append(unused_options(choices, live=True, destinations=Destinations(output)))
+    def live(choices: Choices, devices: object, output: str | None, *, sleep: object, **_: object) -> None:
+        found.append(unused_options(choices, live=True, destinations=Destinations(output), sleeps=sleep is not None))
 
     monkeypatch.setattr("voicecli.cli.run.run_conversation", recorded)
     monkeypatch.setattr("voicecli.cli.run.run_live", live)
@@ -74,6 +74,7 @@ def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
             ["--vad-threshold has no effect with --eagerness.", "--silence-ms has no effect with --eagerness."],
         ),
         ("--tool-timeout 9", ["--tool-timeout has no effect without --tools."]),
+        (f"-i {QUESTION} --sleep-after 90", ["--sleep-after has no effect with a recording."]),
         ("--sleep-after 90", ["--sleep-after has no effect without --wake."]),
         ("-p openai --google-search", ["--google-search has no effect with openai, only with gemini."]),
         ("-p local --project p", ["--project has no effect with local, only with openai, gemini."]),

@@ -1,14 +1,17 @@
 """`voice chat --wake`: what it takes, and what is told where it cannot be."""
 
+import asyncio
 import importlib.util
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.conftest import DATA
 from tests.cli.screen import Screen
+from voicecli.audio.files.source import WavSource
 from voicecli.cli import execute
 from voicecli.cli.event_lines import JsonLines, PlainLines
 from voicecli.cli.options import Sleep
@@ -35,6 +38,7 @@ def sleep_of(monkeypatch: pytest.MonkeyPatch, *options: str) -> Sleep | None:
 
 def test_it_sleeps_only_when_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sleep_of(monkeypatch) is None
+    assert sleep_of(monkeypatch, "--wake", "") is None
     assert sleep_of(monkeypatch, "--wake", "Computer") == Sleep("computer", 60)
     assert sleep_of(monkeypatch, "--wake", "hey_jarvis", "--sleep-after", "90") == Sleep("hey jarvis", 90)
 
@@ -57,6 +61,19 @@ def test_a_pipe_needs_no_wake_word(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setattr("sys.stdin", io.StringIO())
     assert execute(["chat", "-p", "openai", "--wake", "computer"]) == 2
     assert "--wake: a recording, or a pipe, needs no wake word" in capsys.readouterr().err
+
+
+def test_a_wake_word_of_the_settings_is_not_for_recordings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VOICECLI_CONFIG", str(tmp_path))
+    (tmp_path / "config.toml").write_text('wake = "computer"\n')
+    assert sleep_of(monkeypatch) == Sleep("computer", 60)
+    assert sleep_of(monkeypatch, "--wake", "") is None
+
+    def recorded(_: object, source: WavSource, *__: object, **___: object) -> None:
+        asyncio.run(source.aclose())
+
+    monkeypatch.setattr("voicecli.cli.run.run_conversation", recorded)
+    assert execute(["chat", "-p", "openai", "-i", str(DATA / "question.wav")]) == 0
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from tests.live.test_live_keys import CHUNK_MS, RATE, Sink, Stream
 from tests.support.virtual_time import virtual_time
-from voicecli.audio import WakeWord
+from voicecli.audio import AudioSink, EchoMode, WakeWord
 from voicecli.audio.devices.opening import DeviceFormat
 from voicecli.cli.live import LiveConversation
 from voicecli.cli.options import Devices, Sleep
@@ -105,9 +105,13 @@ class Bed:
 
 @contextlib.asynccontextmanager
 async def sleeping(
-    vad_mode: VADMode = VADMode.SERVER, script: Sequence[Any] = (), failures: Sequence[RealtimeError] = ()
+    vad_mode: VADMode = VADMode.SERVER,
+    script: Sequence[Any] = (),
+    failures: Sequence[RealtimeError] = (),
+    sink: AudioSink | None = None,
+    echo: EchoMode = "off",
 ) -> AsyncIterator[Bed]:
-    """Asleep, until the block is over or the conversation ends by itself."""
+    """Asleep, until the block is over or the conversation ends by itself; without a sink, with a loudspeaker."""
     connections: list[ScriptedConnection] = []
     histories: list[Sequence[Turn]] = []
     pending = list(failures)
@@ -123,7 +127,7 @@ async def sleeping(
     provider = replace(scripted_provider(), connect=connect)
     config = RealtimeConfig(vad_mode=vad_mode)
     sleep = Sleep("computer", SLEEP_AFTER_S)
-    live = LiveConversation(config, provider.capabilities, Devices(echo="off"), sink=Sink(), sleep=sleep)
+    live = LiveConversation(config, provider.capabilities, Devices(echo=echo), sink=sink, sleep=sleep)
     await live.open()
     events: list[Event] = []
     observers = [events.append, live.view.apply]
@@ -140,7 +144,7 @@ async def sleeping(
 
 @virtual_time
 async def test_asleep_nothing_is_connected_and_what_is_heard_is_forgotten() -> None:
-    async with sleeping() as bed:
+    async with sleeping(sink=Sink()) as bed:
         await bed.hear(1, 30_000)
         assert bed.connections == []
         assert bed.course == ["asleep"]
@@ -148,7 +152,7 @@ async def test_asleep_nothing_is_connected_and_what_is_heard_is_forgotten() -> N
 
 @virtual_time
 async def test_the_wake_word_begins_a_conversation_with_what_was_said_with_it() -> None:
-    async with sleeping() as bed:
+    async with sleeping(sink=Sink()) as bed:
         await bed.hear(1, 5_000)
         await bed.hear(2, 400)
         await bed.hear(WORD, 100)
@@ -161,7 +165,7 @@ async def test_the_wake_word_begins_a_conversation_with_what_was_said_with_it() 
 
 @virtual_time
 async def test_it_falls_asleep_when_nobody_speaks_and_goes_on_when_it_is_woken() -> None:
-    async with sleeping(script=[reply("It is three.", user="What time is it?")]) as bed:
+    async with sleeping(sink=Sink(), script=[reply("It is three.", user="What time is it?")]) as bed:
         await bed.hear(WORD, 100)
         await asyncio.sleep(1)
         bed.live.say("What time is it?")
@@ -183,7 +187,7 @@ async def test_it_falls_asleep_when_nobody_speaks_and_goes_on_when_it_is_woken()
 def test_it_does_not_fall_asleep_while_somebody_speaks_or_is_owed_an_answer(busy: StateChanged) -> None:
     @virtual_time
     async def talk() -> None:
-        async with sleeping() as bed:
+        async with sleeping(sink=Sink()) as bed:
             await bed.hear(WORD, 100)
             await asyncio.sleep(1)
             assert bed.live._sleeper is not None
@@ -201,7 +205,7 @@ def test_it_does_not_fall_asleep_while_somebody_speaks_or_is_owed_an_answer(busy
 
 @virtual_time
 async def test_a_key_wakes_it() -> None:
-    async with sleeping() as bed:
+    async with sleeping(sink=Sink()) as bed:
         await bed.hear(1, 1_000)
         bed.live.wake()
         await bed.hear(2, 1_000)
@@ -214,7 +218,7 @@ async def test_a_key_wakes_it() -> None:
 
 @virtual_time
 async def test_a_line_that_is_typed_wakes_it_and_is_sent() -> None:
-    async with sleeping(script=[reply("Yes.")]) as bed:
+    async with sleeping(sink=Sink(), script=[reply("Yes.")]) as bed:
         await bed.hear(1, 1_000)
         bed.live.say("Hello?")
         await bed.hear(1, 1_000)
@@ -224,7 +228,7 @@ async def test_a_line_that_is_typed_wakes_it_and_is_sent() -> None:
 
 @virtual_time
 async def test_the_talk_key_wakes_it_and_its_turn_is_whole() -> None:
-    async with sleeping(VADMode.NONE, [reply("Yes.")]) as bed:
+    async with sleeping(VADMode.NONE, [reply("Yes.")], sink=Sink()) as bed:
         await bed.hear(1, 1_000)
         bed.live.talk(True)
         await bed.hear(2, 600)
@@ -240,7 +244,7 @@ async def test_the_talk_key_wakes_it_and_its_turn_is_whole() -> None:
 
 @virtual_time
 async def test_with_push_to_talk_the_wake_word_connects_and_sends_nothing() -> None:
-    async with sleeping(VADMode.NONE) as bed:
+    async with sleeping(VADMode.NONE, sink=Sink()) as bed:
         await bed.hear(WORD, 100)
         await bed.hear(1, 2_000)
         assert bed.course == ["asleep", "word", "started"]
@@ -249,7 +253,7 @@ async def test_with_push_to_talk_the_wake_word_connects_and_sends_nothing() -> N
 
 @virtual_time
 async def test_a_muted_microphone_does_not_wake_it_and_is_unmuted_asleep() -> None:
-    async with sleeping() as bed:
+    async with sleeping(sink=Sink()) as bed:
         bed.live.mute_microphone(True)
         await bed.hear(WORD, 4_000)
         assert bed.course == ["asleep"]
@@ -262,7 +266,7 @@ async def test_a_muted_microphone_does_not_wake_it_and_is_unmuted_asleep() -> No
 
 @virtual_time
 async def test_a_microphone_that_is_lost_and_back_is_listened_to() -> None:
-    async with sleeping() as bed:
+    async with sleeping(sink=Sink()) as bed:
         bed.live._notice("microphone_lost", "It has stopped.")
         await asyncio.sleep(1)
         bed.live._notice("microphone_back", "It is back.")
@@ -277,7 +281,7 @@ async def test_a_microphone_that_is_lost_and_back_is_listened_to() -> None:
 
 @virtual_time
 async def test_it_ends_while_it_is_dialled() -> None:
-    async with sleeping() as bed:
+    async with sleeping(sink=Sink()) as bed:
         await bed.hear(WORD, 100)
         assert bed.course == ["asleep", "word"]
         bed.live.end()
@@ -288,7 +292,7 @@ async def test_it_ends_while_it_is_dialled() -> None:
 
 @virtual_time
 async def test_a_provider_that_cannot_be_reached_is_told_and_it_sleeps_on() -> None:
-    async with sleeping(failures=[RealtimeConnectionError("The network is gone.")]) as bed:
+    async with sleeping(sink=Sink(), failures=[RealtimeConnectionError("The network is gone.")]) as bed:
         await bed.hear(WORD, 100)
         await asyncio.sleep(1)
         assert bed.course == ["asleep", "word", "error", "asleep"]
@@ -299,7 +303,7 @@ async def test_a_provider_that_cannot_be_reached_is_told_and_it_sleeps_on() -> N
 
 @virtual_time
 async def test_a_conversation_that_fails_is_told_and_its_history_goes_on() -> None:
-    async with sleeping() as bed:
+    async with sleeping(sink=Sink()) as bed:
         await bed.hear(WORD, 100)
         await asyncio.sleep(1)
         bed.connections[0].play([ResponseStarted("r"), *reply("One.")[1:2], RealtimeConnectionError("It broke.")])
@@ -310,7 +314,41 @@ async def test_a_conversation_that_fails_is_told_and_its_history_goes_on() -> No
 @virtual_time
 async def test_a_wrong_key_ends_it() -> None:
     with pytest.raises(AuthenticationError, match="wrong key"):
-        async with sleeping(failures=[AuthenticationError("This is a wrong key.")]) as bed:
+        async with sleeping(sink=Sink(), failures=[AuthenticationError("This is a wrong key.")]) as bed:
             await bed.hear(WORD, 100)
             await asyncio.sleep(1)
             assert bed.holding.done()
+
+
+@virtual_time
+async def test_asleep_the_loudspeaker_is_closed_and_no_echo_is_taken_out() -> None:
+    open_now: set[str] = set()
+
+    class Counted(Stream):
+        def __init__(self, kind: str, *_: object) -> None:
+            self.kind = kind
+
+        async def open(self) -> None:
+            open_now.add(self.kind)
+
+        async def aclose(self) -> None:
+            open_now.discard(self.kind)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("microphone", "speaker"):
+            patch.setattr(f"voicecli.audio.devices.{module}.DeviceStream", Counted)
+        async with sleeping(echo="gate") as bed:
+            microphone = bed.live._microphone
+            assert open_now == {"input"}
+            assert microphone.echo is None
+            bed.live.mute_speaker(True)
+            await bed.hear(WORD, 100)
+            await asyncio.sleep(1)
+            assert open_now == {"input", "output"}
+            assert microphone.echo is not None
+            assert bed.live.audio().echo == "gate"
+            assert bed.live._speaker is not None
+            assert bed.live._speaker.muted, "as it was told asleep"
+            await asyncio.sleep(2 * SLEEP_AFTER_S)
+            assert open_now == {"input"}
+            assert microphone.echo is None

@@ -44,7 +44,7 @@ class LLMServer(ThreadingHTTPServer):
         knows_effort: whether `reasoning_effort` is obeyed; "no" ignores it, "refuses" answers 400.
         knows_think: whether Ollama's own format may say not to think; if not, that is answered with 400.
         fails: the status and text of each answer to a question, in place of an answer.
-        silent: it takes connections, and answers nothing.
+        endless: it begins to answer, and goes on for ever.
     """
 
     daemon_threads = True
@@ -57,7 +57,7 @@ class LLMServer(ThreadingHTTPServer):
         knows_effort: Literal["yes", "no", "refuses"] = "yes",
         knows_think: bool = True,
         fails: tuple[int, str] | None = None,
-        silent: bool = False,
+        endless: bool = False,
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.kind = kind
@@ -65,7 +65,7 @@ class LLMServer(ThreadingHTTPServer):
         self.knows_effort = knows_effort
         self.knows_think = knows_think
         self.fails = fails
-        self.silent = silent
+        self.endless = endless
         self.requests: list[tuple[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.over = threading.Event()
@@ -106,9 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._note(None)
-        if self.server.silent:
-            self.server.over.wait(30)
-            self.close_connection = True
+        if self.server.endless:
+            self._answer_for_ever()
             return
         lists = _LISTS[self.server.kind]
         if self.server.kind == "page":
@@ -119,6 +118,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(200, {"error": f"Unexpected endpoint or method. (GET {self.path})"})
         else:
             self._send_json(404, {"error": {"message": "not found"}})
+
+    def _answer_for_ever(self) -> None:
+        self.close_connection = True
+        try:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not self.server.over.wait(0.02):
+                self.wfile.write(b"a")
+        except OSError:
+            return
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

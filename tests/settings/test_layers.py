@@ -162,6 +162,9 @@ def test_a_file_that_the_settings_file_names_lies_beside_it() -> None:
         assert file(f"tools = '{written}'").value(entry) == meant
     assert entry.read("a.py") == "a.py"
     assert file("tools = '-'").value(entry) == "-"
+    texts = file("system = '@a.txt'\n[profiles.at]\nsystem = '@@a.txt'\n")
+    assert texts.value(ENTRIES["system"]) == f"@{PATH.parent / 'a.txt'}"
+    assert texts.value(ENTRIES["system"], "at") == "@@a.txt"
 
 
 def test_what_may_hold_a_secret_is_not_shown_whole() -> None:
@@ -171,6 +174,8 @@ def test_what_may_hold_a_secret_is_not_shown_whole() -> None:
         ("header", ["A: sk-1", "B: sk-2"], "A: ..., B: ..."),
         ("openai-mcp", ["docs=https://host/sk-1"], "docs=https://host/..."),
         ("model", "gpt", "gpt"),
+        ("system", "Be brief: yes, very", "Be brief: yes, very"),
+        ("truncation", "0.8", "0.8"),
         ("interrupt", False, "false"),
     ):
         assert ENTRIES[name].presented(value) == shown

@@ -9,7 +9,9 @@ from typing import TextIO
 
 import pytest
 
+from tests.support.virtual_time import run_without_io
 from tests.terminal.stage import Stage, read, user
+from voicecli.events import Asleep, Awake
 from voicecli.terminal.live_view import LiveView, can_show
 from voicecli.terminal.view_model import AudioStatus, ViewModel
 
@@ -55,6 +57,31 @@ async def test_keys_that_are_read_together_make_one_picture(terminal: tuple[int,
         await asyncio.sleep(0)
         assert pictures < 100
         assert "…xxx" in read(user_end), "and it is drawn at once"
+
+
+def test_asleep_it_is_drawn_once_a_second(terminal: tuple[int, TextIO]) -> None:
+    pictures = 0
+
+    def audio() -> AudioStatus:
+        nonlocal pictures
+        pictures += 1
+        return AudioStatus()
+
+    async def watch() -> list[int]:
+        nonlocal pictures
+        view = ViewModel(wake_word="computer")
+        counts = []
+        async with LiveView(view, NoControls(), audio=audio, stdin=terminal[1], stdout=terminal[1]):
+            for event in (Asleep("computer"), Awake("word")):
+                view.apply(event)
+                pictures = 0
+                await asyncio.sleep(10)
+                counts.append(pictures)
+        return counts
+
+    asleep, awake = run_without_io(watch())
+    assert 9 <= asleep <= 11
+    assert 110 <= awake <= 130
 
 
 def test_while_the_window_changes_the_footer_is_short(terminal: tuple[int, TextIO]) -> None:

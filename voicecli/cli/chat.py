@@ -64,8 +64,8 @@ def chat(
         str | None,
         typer.Option(
             metavar="WORD",
-            help="Begin asleep, with nothing connected, until this is said: any word (with voicecli[local]), or alexa, "
-            "hey_jarvis, hey_mycroft, okay_nabu (with voicecli[wake]).",
+            help="Begin asleep, with nothing connected, until this is said: any word (with the extra local), or alexa, "
+            "hey_jarvis, hey_mycroft, okay_nabu (with the extra wake).",
             rich_help_panel=_DEVICES,
         ),
     ] = None,
@@ -99,11 +99,15 @@ def chat(
     to_terminal = own_stdout().isatty()
     speaker = _device(output_device)
     live = not input_ and sys.stdin.isatty()
-    sleep = _sleep(wake, sleep_after, live=live)
+    if "wake" in choices.given and not live:
+        raise ConfigurationError(
+            "wake: a recording, or a pipe, needs no wake word.",
+            advice=f"Run `voice chat --wake {wake}` in a terminal, or leave out --wake.",
+        )
     if live:
         output = sound_destination(True, to_terminal, output, as_json=as_json, text_only=text_only)
         devices = Devices(_device(input_device), speaker, echo, auto_gain_control)
-        run_live(choices, devices, output, as_json=as_json, quiet=quiet, sleep=sleep)
+        run_live(choices, devices, output, as_json=as_json, quiet=quiet, sleep=_sleep(wake, sleep_after))
         return
     from voicecli.cli.inputs import open_inputs
 
@@ -159,19 +163,10 @@ def send_text(
     run_conversation(choices, [written_text(text)], destinations, _device(output_device))
 
 
-def _sleep(wake_word: str | None, after_s: float, *, live: bool) -> Sleep | None:
-    """The sleep between conversations, as told.
-
-    Raises:
-        ConfigurationError: there is none in a recording, or this word cannot be listened for.
-    """
-    if wake_word is None:
+def _sleep(wake_word: str | None, after_s: float) -> Sleep | None:
+    """The sleep between conversations. Raises ConfigurationError for a word that cannot be listened for."""
+    if not wake_word:  # "" turns off what settings turn on
         return None
-    if not live:
-        raise ConfigurationError(
-            "wake: a recording, or a pipe, needs no wake word.",
-            advice=f"Run `voice chat --wake {wake_word}` in a terminal, or leave out --wake.",
-        )
     from voicecli.audio.wake.wake_word import check_wake_word
 
     return Sleep(str(check_wake_word(wake_word)), after_s)

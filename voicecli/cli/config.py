@@ -167,14 +167,10 @@ def _value(entry: Entry, values: Sequence[str]) -> Any:
         raise typer.BadParameter(
             f"{wrong if colon else error.message} {error.advice}", param_hint=entry.name
         ) from error
-    if not entry.is_file:
-        return value
-    # Here it is looked for where the user is, in the file beside that.
-    return [_absolute(item) for item in value] if isinstance(value, list) else _absolute(value)
-
-
-def _absolute(name: str) -> str:
-    return name if name == "-" else str(Path(name).absolute())
+    # A file is looked for where the user is now, but for the settings file beside that.
+    if isinstance(value, list):
+        return [entry.located(item, Path.cwd()) for item in value]
+    return entry.located(value, Path.cwd()) if isinstance(value, str) else value
 
 
 def _providers() -> list[Provider]:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any, TextIO
 
@@ -113,7 +114,7 @@ class PlainLines:
         bare: whether of that only the reply's words are written, without names.
         quiet: whether only what is said, and errors, are written.
         live: whether somebody sits there and speaks: is told when to begin and how to end, and what it came to.
-        typed: whether the user's words came in writing: they are not written again.
+        typed: what the user said in writing: it is not written again.
     """
 
     def __init__(
@@ -123,13 +124,13 @@ class PlainLines:
         bare: bool = False,
         quiet: bool = False,
         live: bool = False,
-        typed: bool = False,
+        typed: Collection[str] = (),
     ) -> None:
         self._words = words
         self._bare = bare
         self._quiet = quiet
         self._live = live
-        self._unheard = ("user",) if bare or typed else ()
+        self._typed = frozenset(text.strip() for text in typed)
         self._listening = False
         self._summary = ConversationSummary()
         self._last = TranscriptUpdate("assistant", "", "", final=True)  # that was written
@@ -137,8 +138,9 @@ class PlainLines:
     def __call__(self, event: Event) -> None:
         self._summary.apply(event)
         match event:
-            case TranscriptUpdate(role, text=text, final=True) if text.strip() and role not in self._unheard:
-                if said := self._said(event):
+            case TranscriptUpdate(role, text=text, final=True) if text.strip():
+                known = role == "user" and (self._bare or text.strip() in self._typed)
+                if not known and (said := self._said(event)):
                     _write(self._words, "\n".join(map(printable, said.splitlines())))
             case _ if line := self._line(event):
                 after_ctrl_c = isinstance(event, SessionEnded) and sys.stderr.isatty()  # most often ^C stands there

@@ -11,6 +11,7 @@ from voicecli.cli.progress_bar import progress_bar
 from voicecli.cli.table import show_table
 from voicecli.errors import ConfigurationError
 from voicecli.providers.local.downloads.catalogue import DOWNLOADS, Download, find
+from voicecli.providers.local.settings import BUILT_IN
 from voicecli.user_folders import models_dir
 
 __all__ = ["models"]
@@ -45,13 +46,18 @@ def pull_downloads(names: Names) -> None:
     """Download models or voices; what broke off is gone on with."""
     from voicecli.providers.local.downloads.hub import pull
 
-    for download in [_find(name) for name in names]:
+    for download in [_find(name) for name in names if name != BUILT_IN]:
         with progress_bar(f"Fetching {download.name}") as show:
             path = pull(
                 download, show, waiting=lambda: _tell("Another process is downloading it; waiting for that ...")
             )
         option = "--llm" if download.kind == "language model" else "--voice"
         _tell(f"{download.name} is in {path.parent}. Use it: voice chat -p local {option} {download.name}")
+    if BUILT_IN in names:  # before it is needed, perhaps where there is no network
+        from voicecli.providers.local.model_file import ensure_model
+
+        with progress_bar(f"Fetching {BUILT_IN}") as show:
+            _tell(f"{BUILT_IN} is in {ensure_model(show).parent}. It answers where no other model does.")
 
 
 @models.command("remove")

@@ -4,7 +4,7 @@ import functools
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -154,7 +154,7 @@ def with_conversation_options(
                 expect_json_lines()
             for_options = {parameter.name: values.pop(parameter.name) for parameter in made}
             file = values.pop("system_file")
-            if file and ("system_file" in given or "system" not in given):
+            if file and _rank("system_file", given, chosen) <= _rank("system", given, chosen):
                 for_options["system"] = _system_prompt(file, text_given="system" in given)
             provider = _provider(values.pop("provider"))
             tools = values.pop("tools")
@@ -250,6 +250,13 @@ def named_by_options(
         elsewhere = (chosen or {}).get(option.name or "")
         name = elsewhere.place if elsewhere else option.opts[0]
         raise ConfigurationError(f"{name}: {wrong}", advice=error.advice) from error
+
+
+def _rank(name: str, given: Collection[str], chosen: Mapping[str, Chosen]) -> int:
+    """The place that a parameter's value has among those that decide: 0 comes first."""
+    if name in given:
+        return 0
+    return 1 + ("profile", "environment", "file").index(chosen[name].source) if name in chosen else 4
 
 
 def _is_common(option: Option) -> bool:

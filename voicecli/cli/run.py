@@ -49,7 +49,7 @@ def run_conversation(
     recordings = [each for each in inputs if isinstance(each, WavSource)]
     rate = choices.provider.capabilities.output_rate
     alone = destinations.sound is None and not destinations.aloud
-    lines = LastingLines(_lines(destinations, typed=not recordings), alone=alone)
+    lines = LastingLines(_lines(destinations, [each for each in inputs if isinstance(each, str)]), alone=alone)
     _tell_unused(unused_options(choices, spoken=bool(recordings), destinations=destinations), [lines])
     sound = ReplySound(rate)
     if destinations.sound is not None:
@@ -94,7 +94,8 @@ def run_live(
             "vad_mode: only the live view has a key to talk with.", advice="Choose server or client, or show the view."
         )
     # Before the view takes the terminal.
-    _tell_unused(unused_options(choices, live=True, destinations=Destinations(output)), lines or [PlainLines(None)])
+    unused = unused_options(choices, live=True, destinations=Destinations(output), sleeps=sleep is not None)
+    _tell_unused(unused, lines or [PlainLines(None)])
     prepare(choices)
     sound: ReplySound | None = None
     if output is not None:
@@ -108,7 +109,7 @@ def run_live(
         raise KeyboardInterrupt
 
 
-def _lines(destinations: Destinations, *, typed: bool) -> Observer:
+def _lines(destinations: Destinations, typed: Sequence[str]) -> Observer:
     if destinations.as_json:
         return JsonLines(own_stdout(), started())
     words = own_stdout() if destinations.sound != "-" else None

@@ -5,7 +5,7 @@ import difflib
 import enum
 import typing
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,8 +20,8 @@ __all__ = ["COMMAND_ENTRIES", "Entry", "entries_of", "nearest", "secret_variable
 
 COMMAND_ENTRIES = frozenset(
     {
-        *("echo", "input", "input-device", "input-rate", "json", "output", "output-device", "play", "provider"),
-        *("quiet", "sleep-after", "system-file", "tools", "wake"),
+        *("auto-gain-control", "echo", "input", "input-device", "input-rate", "json", "output", "output-device"),
+        *("play", "provider", "quiet", "sleep-after", "system-file", "tools", "wake"),
     }
 )
 """Entries for the options of `voice chat` that no setting is made of; what they may be, the command knows."""
@@ -42,6 +42,7 @@ class Entry:
         between: the least and the greatest number.
         number_too: whether a text may as well be written as a number.
         is_file: whether it names a file; where the settings file does so, it means one beside itself.
+        is_at_file: whether `@FILE` in its place names one.
         shown: whether its value can be shown; it may hold a secret otherwise.
         default: as it would be written; None where there is none to tell.
     """
@@ -53,6 +54,7 @@ class Entry:
     between: tuple[float, float] | None = None
     number_too: bool = False
     is_file: bool = False
+    is_at_file: bool = False
     shown: bool = True
     default: Any = None
 
@@ -87,7 +89,7 @@ class Entry:
         if self.several:
             items = [value] if isinstance(value, str) else value
             if isinstance(items, list) and all(isinstance(item, str) for item in items):
-                return [self._located(item, folder) for item in items]
+                return [self.located(item, folder) for item in items]
             raise self.wrong(value)
         if self.kind is str and self.number_too and isinstance(value, int | float) and not isinstance(value, bool):
             value = str(value)
@@ -101,7 +103,7 @@ class Entry:
             raise self.wrong(value)
         if self.choices and value not in self.choices:
             raise self.wrong(value)
-        return self._located(value, folder) if isinstance(value, str) else value
+        return self.located(value, folder) if isinstance(value, str) else value
 
     def read(self, text: str) -> Any:
         """A value of the environment, or of a command line, as the option takes it; several stand between commas.
@@ -124,7 +126,10 @@ class Entry:
             raise self.wrong(text) from None
         return self.checked(value)
 
-    def _located(self, name: str, folder: Path | None) -> str:
+    def located(self, name: str, folder: Path | None) -> str:
+        """The name of a file as it is meant in this folder; any other text as it is."""
+        if self.is_at_file and name[:1] == "@" and name[:2] != "@@":
+            return f"@{replace(self, is_at_file=False, is_file=True).located(name[1:], folder)}"
         if not self.is_file or name == "-":
             return name
         try:
@@ -183,7 +188,8 @@ def _entry_of(option: Option) -> Entry:
         several=option.repeated is not None,
         choices=() if option.switches or described.parse is not None else tuple(map(str, choices)),
         between=described.between,
-        number_too=described.parse is not None,
+        number_too=described.parse is not None and str not in kinds and option.repeated is None,
+        is_at_file="@FILE" in described.help,
         is_file=metavar.startswith("FILE") or PurePath in {base for each in kinds for base in _bases(each)},
         shown=option.shown,
         default=_written_default(option),

@@ -33,7 +33,6 @@ __all__ = [
 
 Place = Literal["keyring", "file"]
 _NAME = "keys.json"
-_IN_KEYRING = {"keyring": True}
 
 
 def find_key(name: str, variables: Iterable[str]) -> str | None:
@@ -102,22 +101,23 @@ def store_key(name: str, key: str) -> tuple[Place, str]:
     Raises:
         ConfigurationError: it cannot be stored, and all is as it was.
     """
-    with exclusively() as folder:
-        path = folder / _NAME
-        kept = _read(path)
-        try:
-            keyring_store.keep(name, key)
-        except KeyringError as error:
-            _write(path, kept | {name: {"key": key}})
-            return "file", str(error)
-        if kept.get(name) != _IN_KEYRING:
-            try:
-                _write(path, kept | {name: _IN_KEYRING})
-            except ConfigurationError:
-                with contextlib.suppress(KeyringError):
-                    keyring_store.remove(name)
-                raise
-    return "keyring", ""
+    there = stored_keys().get(name)
+    # Before the lock, for which others wait less long than this may last.
+    why = ""
+    try:
+        keyring_store.keep(name, key)
+    except KeyringError as error:
+        why = str(error)
+    try:
+        with exclusively() as folder:
+            path = folder / _NAME
+            _write(path, _read(path) | {name: {"key": key} if why else {"keyring": True}})
+    except ConfigurationError:
+        if not why and there != "keyring":
+            with contextlib.suppress(KeyringError):
+                keyring_store.remove(name)
+        raise
+    return ("file" if why else "keyring"), why
 
 
 def remove_key(name: str) -> Place | None:

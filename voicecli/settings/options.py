@@ -223,8 +223,19 @@ def _targets(kind: type[Settings], prefix: str = "") -> Iterator[_Target]:
                     yield target if each is inner[0] else dataclasses.replace(target, default=None)
         elif described.option != "" and not described.secret and _can_be_written(described, hint):
             default = field.default if field.default is not dataclasses.MISSING else None
-            shown = field.repr and described.parse is None  # what is parsed may hold a secret in a part of it
+            shown = field.repr and not any(map(_hides, (each for kind in alternatives(hint) for each in _parts(kind))))
             yield _Target(f"{prefix}{field.name}", described, hint, default, shown)
+
+
+def _parts(kind: Any) -> tuple[Any, ...]:
+    """A type, or those of the items of several."""
+    return typing.get_args(kind) if typing.get_origin(kind) is tuple else (kind,)
+
+
+def _hides(kind: Any) -> bool:
+    """Return whether a type is a class of settings with one that is not shown."""
+    is_settings = isinstance(kind, type) and issubclass(kind, Settings)
+    return is_settings and any(not field.repr for field in dataclasses.fields(kind))
 
 
 def _can_be_written(described: Setting, hint: Any) -> bool:

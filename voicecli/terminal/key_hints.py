@@ -42,6 +42,7 @@ def key_help(view: ViewModel) -> str:
     """The explanation of the keys, a line for each."""
     keys = [("y", "allow what is asked"), ("n", "refuse it")] if view.approvals else []
     keys += [_TALK] if view.push_to_talk else []
-    keys += [_WAKE] if view.wake_word else []
+    if view.wake_word:
+        keys.append(("Enter", _WAKE[1]) if view.push_to_talk else _WAKE)
     keys += [_MICROPHONE, *([_SPEAKER] if view.has_speaker else []), *_ALWAYS]
     return "\n".join(f"{key}  {what}" for key, what in keys)

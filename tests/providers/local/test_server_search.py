@@ -84,11 +84,11 @@ async def test_the_one_with_a_model_in_memory_is_first() -> None:
     assert [server.title for server in await found(idle, also)] == ["Ollama", "LM Studio"]
 
 
-async def test_one_that_is_silent_holds_up_no_other_and_no_longer_than_the_limit() -> None:
-    silent, quick = LLMServer("Ollama", silent=True), LLMServer("LM Studio", [Model("qwen3", loaded=True)])
+async def test_one_that_never_ends_holds_up_no_other_and_no_longer_than_the_limit() -> None:
+    endless, quick = LLMServer("Ollama", endless=True), LLMServer("LM Studio", [Model("qwen3", loaded=True)])
     began = asyncio.get_running_loop().time()
-    assert [server.title for server in await found(silent, quick, limit_s=2.0)] == ["LM Studio"]
-    assert asyncio.get_running_loop().time() - began < 12  # it would be silent for 30 s
+    assert [server.title for server in await found(endless, quick, limit_s=3.0)] == ["LM Studio"]
+    assert asyncio.get_running_loop().time() - began < 15  # a header of 65536 bytes would take 20 minutes
 
 
 async def test_nobody_there_and_nowhere_to_look() -> None:
