@@ -23,6 +23,7 @@ HEAVY = {
     "openai",
     "piper",
     "pydantic",
+    "pywebrtc_audio",
     "sounddevice",
     "soundfile",
     "soxr",
@@ -125,6 +126,7 @@ AT_HOME = {
     "markdown_it": {"providers.local.spoken_text"},
     "onnxruntime": {"providers.local.voice_graph"},
     "piper": {"providers.local.tts"},
+    "pywebrtc_audio": {"audio.echo.webrtc"},
     "rich": {
         *("cli.prepare", "cli.table", "terminal.fit", "terminal.live_view"),
         *("terminal.render_entry", "terminal.render_footer", "terminal.render_status"),

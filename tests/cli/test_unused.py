@@ -50,6 +50,7 @@ def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
     [
         (f"-i {QUESTION} --input-device 1", ["--input-device has no effect with a recording."]),
         (f"-i {QUESTION} --echo off", ["--echo has no effect with a recording."]),
+        (f"-i {QUESTION} --auto-gain-control", ["--auto-gain-control has no effect with a recording."]),
         ("-o reply.wav --echo aec", ["--echo has no effect where the sound does not go to a loudspeaker."]),
         ("--input-rate 16000", ["--input-rate has no effect without --input."]),
         ("--vad-engine silero", ["--vad-engine has no effect with --vad server, but while the connection is lost."]),
@@ -65,6 +66,7 @@ def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
         ("-p local --project p", ["--project has no effect with local, only with openai, gemini."]),
         ("-p gemini --openai-mcp x", ["--openai-mcp has no effect with gemini, only with openai."]),
         # These have an effect.
+        ("--auto-gain-control -o reply.wav", []),
         ("--input-device 1 -o reply.wav", []),
         (f"-i {QUESTION} --vad-engine silero --silence-ms 900 --min-speech-ms 99 --input-rate 8000", []),
         ("--vad client --vad-engine silero --silence-ms 900 --min-speech-ms 99", []),
