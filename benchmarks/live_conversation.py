@@ -130,7 +130,7 @@ class Watched:
         self._talk = talk
         self._session = session
         self._figures = figures
-        talk.live._microphone._echo = self.clock
+        talk.live._microphone.echo = self.clock
         talk.speaker._echo = self.clock
         self._behind = 0  # bytes that were sent before the clock ran
         self._sent: int | None = None

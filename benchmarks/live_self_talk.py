@@ -168,8 +168,8 @@ async def _interrupt(sound: SoundServer, talk: Talk, outcome: Outcome, events: _
 def show(run: str, outcome: Outcome) -> None:
     median = f"{statistics.median(outcome.noticed):.2f} s" if outcome.noticed else "-"
     print(
-        f"{run:<15}{len(outcome.noticed)} of {outcome.said} interruptions noticed (median {median}, starting the player "
-        f"included), {outcome.cut} cut the reply; self-cuts: {len(outcome.self_cuts)}; "
+        f"{run:<15}{len(outcome.noticed)} of {outcome.said} interruptions noticed (median {median}, with the start "
+        f"of the player), {outcome.cut} cut the reply; self-cuts: {len(outcome.self_cuts)}; "
         f"voices noticed where nobody spoke: {len(outcome.suspicions)}",
         flush=True,
     )

@@ -1,6 +1,8 @@
+import itertools
 import os
 import signal
 import sys
+import tempfile
 import wave
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,10 @@ _GIVING_WAY = 5
 
 _GROUPS = {
     "sound": ("tests/live/", "tests/audio/devices/test_endpoints.py", "tests/audio/devices/test_listing.py"),
-    "models": ("tests/providers/local/test_local.py", "tests/cli/test_local_chat.py"),
+    "models": (
+        *("tests/audio/wake/test_real_words.py", "tests/cli/test_local_chat.py", "tests/cli/test_sleep.py"),
+        *("tests/providers/local/test_local.py", "tests/providers/local/test_language_model.py"),
+    ),
     "network": ("tests/providers/local/test_no_network.py",),
 }
 """Tests that share a sound server, models, or a long conversation. With `-n`, one worker runs each of these groups."""
@@ -32,9 +37,21 @@ hypothesis.settings.load_profile("tests")
 # As the engine does before it loads its models, and for the same reason; some tests load them without it.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+# No test, nor a program that one starts, meets a server with language models that happens to run on this machine.
+os.environ["VOICECLI_LLM_PORTS"] = ""
+
 # Whoever runs this in the background, as by `nohup` or `&`, may have it ignore Ctrl-C, and programs inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Nor on what this user has set, nor on the keys that this user keeps.
+_SETTINGS = tempfile.TemporaryDirectory(prefix="voicecli-settings-")
+os.environ["VOICECLI_CONFIG"] = _SETTINGS.name
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
+_COUNT = itertools.count()
+for _name in [name for name in os.environ if name.startswith("VOICE_")]:
+    del os.environ[_name]
 
 
 def _group(nodeid: str) -> str | None:
@@ -55,6 +72,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let tests that only calculate give way to those that play and record, which run beside them in real time."""
     if hasattr(item.config, "workerinput") and sys.platform != "win32" and _group(item.nodeid) != "sound":
         os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), _GIVING_WAY))
+
+
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test has settings and keys of its own: none, until it writes some."""
+    monkeypatch.setenv("VOICECLI_CONFIG", str(Path(_SETTINGS.name, f"{next(_COUNT)}")))
 
 
 @pytest.fixture(scope="session")

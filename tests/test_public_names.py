@@ -15,8 +15,8 @@ PUBLIC = {
         ToolError VADMode VoiceSession ask converse open_devices
     """,
     "voicecli.audio": """
-        AudioSink AudioSource EchoMode Microphone Playhead Speaker chunk_audio float32_to_pcm16 pcm16_to_float32
-        resample_pcm16
+        AudioSink AudioSource EchoMode Microphone Playhead Speaker WakeWord chunk_audio float32_to_pcm16
+        pcm16_to_float32 resample_pcm16
     """,
     "voicecli.commands": """
         AnswerApproval AppendAudio CancelResponse CancelScope ClearAudio Command EndTurn PauseAudio
@@ -33,10 +33,10 @@ PUBLIC = {
         RealtimeConnectionError RealtimeError ToolError
     """,
     "voicecli.events": """
-        CONNECTION_LOST CONTENT_FILTER INVALID_TOOL_CALL OUTPUT_LIMIT RETRIES_EXHAUSTED ApprovalRequest AssistantState
-        AudioChunk AudioDone ErrorOccurred Event Interrupted Notice Reconnecting ResponseDone ResponseStarted
-        ResponseStatus Role SessionEnded SessionStarted SpeechStarted SpeechStopped StateChanged ToolCallCancelled
-        ToolCallFinished ToolCallRequest TranscriptUpdate TurnMetrics Usage UserState
+        CONNECTION_LOST CONTENT_FILTER INVALID_TOOL_CALL OUTPUT_LIMIT RETRIES_EXHAUSTED ApprovalRequest Asleep
+        AssistantState AudioChunk AudioDone Awake ErrorOccurred Event Interrupted Notice Reconnecting ResponseDone
+        ResponseStarted ResponseStatus Role SessionEnded SessionStarted SpeechStarted SpeechStopped StateChanged
+        ToolCallCancelled ToolCallFinished ToolCallRequest TranscriptUpdate TurnMetrics Usage UserState
     """,
     "voicecli.providers": """
         PROVIDERS BrokenProviderWarning Capabilities Codec Connection ConversationSetup GeminiSettings

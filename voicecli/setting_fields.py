@@ -31,6 +31,7 @@ class Setting:
     Attributes:
         help: what it does, as a sentence.
         option: the command's option for it, without the dashes in front; None to name it as its field, "" for none.
+        short: the option's other name, a letter; "" for none.
         metavar: how the help calls its value.
         group: the heading it stands under; "" for the first. A provider's own settings stand under its title.
         between: the least and the greatest value.
@@ -39,10 +40,12 @@ class Setting:
         parse: makes a value (an item, of several) of what stands on a command line. Raises ConfigurationError.
         value: what an option that takes no value chooses.
         formerly: the option's old name, whose use is answered with the new one.
+        common: whether many people use it: the short help shows it.
     """
 
     help: str = ""
     option: str | None = None
+    short: str = ""
     metavar: str | None = None
     group: str = ""
     between: tuple[float, float] | None = None
@@ -50,6 +53,7 @@ class Setting:
     parse: Callable[[str], Any] | None = None
     value: Any = None
     formerly: str = ""
+    common: bool = False
 
     @classmethod
     def of(cls, field: "dataclasses.Field[Any]") -> "Setting | None":

@@ -10,17 +10,22 @@ __all__ = ["without_telemetry"]
 
 @contextmanager
 def without_telemetry() -> Iterator[None]:
-    """To be put around each import that loads onnxruntime, or may come to: it then reports nothing.
+    """To be put around each import that loads onnxruntime or huggingface_hub, or may come to: they then report nothing.
 
-    Otherwise, from 1.29 on, its C++ sends events to Microsoft from some seconds after the import on, and keeps an id of
-    the device and the events that are still to be sent in ~/.cache/Microsoft.
+    Otherwise onnxruntime, from 1.29 on, sends events to Microsoft from some seconds after the import on, and keeps an
+    id of the device and the events that are still to be sent in ~/.cache/Microsoft; and huggingface_hub tells the hub
+    which agent runs it and which torch is installed.
 
     Holds for this process and those it starts, whatever the environment said. Where a program has imported onnxruntime
     by itself before, and on Windows, which does not know the variable, the first event has been made by then: only what
     would follow is held back.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read once, while the library loads
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     yield
+    hub = sys.modules.get("huggingface_hub.constants")
+    if hub is not None:  # it may have been loaded before
+        hub.HF_HUB_DISABLE_TELEMETRY = True  # type: ignore[attr-defined]
     disable = getattr(sys.modules.get("onnxruntime"), "disable_telemetry_events", None)
     if disable is not None:
         disable()

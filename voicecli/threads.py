@@ -12,9 +12,9 @@ import queue
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
-__all__ = ["Worker", "run_in_thread"]
+__all__ = ["TooLateError", "Worker", "call_within", "run_in_thread"]
 
 _T = TypeVar("_T")
 
@@ -29,6 +29,35 @@ async def run_in_thread(function: Callable[..., _T], *args: Any, **kwargs: Any) 
     name = f"voicecli-{getattr(function, '__name__', 'call')}"
     threading.Thread(target=call.run, name=name, daemon=True).start()
     return await call.future
+
+
+class TooLateError(Exception):
+    """A function has not returned in time."""
+
+
+def call_within(seconds: float, function: Callable[[], _T]) -> _T:
+    """Call a function on a thread of its own and wait for it, without an event loop; after that time it is left alone.
+
+    Raises:
+        TooLateError: it has not returned by then.
+        Exception: what it raises.
+    """
+    results: queue.SimpleQueue[tuple[_T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            results.put((function(), None))
+        except BaseException as error:
+            results.put((None, error))
+
+    threading.Thread(target=run, name="voicecli-call", daemon=True).start()
+    try:
+        result, error = results.get(timeout=seconds)
+    except queue.Empty:
+        raise TooLateError from None
+    if error is not None:
+        raise error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
+    return cast(_T, result)
 
 
 class Worker:

@@ -78,8 +78,8 @@ class RealtimeVoice:
     One may have many conversations, one after the other or at once: each `connect()` is one.
 
     Args:
-        provider: its name, one of `list_providers()`, or a Provider. Without it the environment variable VOICE_PROVIDER
-            decides, then the first built-in one that is configured.
+        provider: its name, one of `list_providers()`, or a Provider. Without it the config's provider is taken, else
+            the one of the environment variable VOICE_PROVIDER, else the first built-in one that is configured.
         config: what the conversation is to be like.
         tools: functions that the model may call; their type hints and docstrings tell it how.
 
@@ -103,12 +103,12 @@ class RealtimeVoice:
                 advice="Give config=RealtimeConfig(...).",
             )
         _check_tools(tools)
-        chosen = provider or os.environ.get("VOICE_PROVIDER")
+        self._config = config or RealtimeConfig()
+        chosen = provider or self._config.provider or os.environ.get("VOICE_PROVIDER")
         if isinstance(chosen, Provider):
             self._provider = chosen
         else:
             self._provider = find_provider(chosen) if chosen else choose_provider()
-        self._config = config or RealtimeConfig()
         self._config.own(self._provider.settings)  # those of another provider are told here
         self._tools: dict[str, Tool] = make_tools(tools) if tools else {}
         self._handlers = Handlers()
@@ -138,19 +138,26 @@ class RealtimeVoice:
                 ended by a failure of which neither a handler nor a call has been told.
         """
         from voicecli.conversation.session import VoiceSession
+        from voicecli.conversation.turn_models import load_turn_model
 
         history = _turns(history)
         schemas = tuple(tool.schema for tool in self._tools.values())
-        connection: Connection = await self._provider.connect(
-            ConversationSetup(self._config, tools=schemas, history=history)
-        )
-        try:
-            session = VoiceSession(
-                connection, self._config, tools=self._tools, handlers=self._handlers, history=history
+        async with contextlib.AsyncExitStack() as opened:
+            if (turn_model := await load_turn_model(self._config)) is not None:
+                opened.push_async_callback(turn_model.aclose)
+            connection: Connection = await self._provider.connect(
+                ConversationSetup(self._config, tools=schemas, history=history)
             )
-        except BaseException:
-            await connection.aclose()
-            raise
+            opened.push_async_callback(connection.aclose)
+            session = VoiceSession(
+                connection,
+                self._config,
+                tools=self._tools,
+                handlers=self._handlers,
+                history=history,
+                turn_model=turn_model,
+            )
+            opened.pop_all()  # the session closes them from now on
         try:
             await session.start()
             yield session

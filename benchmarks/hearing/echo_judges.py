@@ -21,6 +21,8 @@ __all__ = ["Found", "cut_replies", "find"]
 
 _CHUNK_MS = 20
 _ONE_CUT_S = 0.5
+_WEBRTC = ClientVAD(engine="webrtc")
+_WEBRTC = ClientVAD(engine="webrtc")  # without silero: what the canceller leaves misleads this one more
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Found:
 
 def find(audio: bytes, rate: int) -> Found:
     """Look for speech with webrtcvad and the default settings."""
-    detector = VoiceActivityDetector(ClientVAD(), rate)
+    detector = VoiceActivityDetector(_WEBRTC, rate)
     found = Found([], [])
     for end_s, chunk in _chunks(audio, rate):
         for transition in detector.process(chunk):
@@ -63,7 +65,7 @@ def cut_replies(audio: bytes, rate: int, vad_mode: VADMode) -> list[float]:
 
 async def _converse(audio: bytes, rate: int, vad_mode: VADMode) -> list[float]:
     connection = _Listening(rate, listens=vad_mode is VADMode.SERVER)
-    config = RealtimeConfig(vad_mode=vad_mode, response_timeout_s=3_600)
+    config = RealtimeConfig(vad_mode=vad_mode, client_vad=_WEBRTC, response_timeout_s=3_600)
     voice = RealtimeVoice(scripted_provider(connection=connection), config=config)
     cuts: list[float] = []
     replies = 0

@@ -1,4 +1,4 @@
-"""A simulated room between the loudspeaker and the microphone of the tests' virtual sound card, in a process of its own."""
+"""A simulated room between loudspeaker and microphone of the tests' virtual sound card, in a process of its own."""
 
 import contextlib
 import multiprocessing

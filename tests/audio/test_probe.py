@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from voicecli.audio import float32_to_pcm16, pcm16_to_float32
-from voicecli.audio.probe import ChirpEcho, RecordingQuality, advise, chirp, find_chirp, measure_recording
+from voicecli.audio.probe import ChirpEcho, RecordingQuality, chirp, find_chirp, judge, measure_recording
 
 RATE = 24_000
 GOOD = RecordingQuality(level=-22, noise_floor=-65, clipped=0, silent=False)
@@ -44,20 +44,39 @@ def test_a_recording_is_measured() -> None:
 
 
 @pytest.mark.parametrize(
-    ("quality", "echo", "word"),
+    ("quality", "echo", "name", "verdict", "words"),
     [
-        (GOOD, ChirpEcho(60, -50), "well"),
-        (GOOD, ChirpEcho(60, -10), "cancellation"),
-        (GOOD, ChirpEcho(300, -50), "Wireless"),
-        (GOOD, None, "headphones"),
-        (RecordingQuality(-96, -96, 0, silent=True), ChirpEcho(60, -50), "muted"),
-        (RecordingQuality(-96, -96, 0, silent=True), None, "muted"),
-        (RecordingQuality(-5, -50, 0.02, silent=False), ChirpEcho(60, -50), "cut off"),
-        (RecordingQuality(-55, -80, 0, silent=False), ChirpEcho(60, -50), "very soft"),
-        (RecordingQuality(-30, -35, 0, silent=False), ChirpEcho(60, -50), "silero"),
+        (GOOD, ChirpEcho(60, -50), "", "ok", ""),
+        (GOOD, ChirpEcho(60, -10), "", "ok", ""),
+        (GOOD, ChirpEcho(300, -50), "Round trip", "warn", "Wireless"),
+        (GOOD, None, "", "ok", ""),
+        (RecordingQuality(-96, -96, 0, silent=True), ChirpEcho(60, -50), "Level", "fail", "muted"),
+        (RecordingQuality(-96, -96, 0, silent=True), None, "Level", "fail", "muted"),
+        (RecordingQuality(-5, -50, 0.02, silent=False), ChirpEcho(60, -50), "Cut off", "warn", "lower"),
+        (RecordingQuality(-55, -80, 0, silent=False), ChirpEcho(60, -50), "Level", "warn", "very soft"),
+        (RecordingQuality(-30, -35, 0, silent=False), ChirpEcho(60, -50), "Noise", "warn", "stands out"),
     ],
 )
-def test_the_advice_follows(quality: RecordingQuality, echo: ChirpEcho | None, word: str) -> None:
-    advice = advise(quality, echo)
-    assert len(advice) == 1
-    assert word in advice[0]
+def test_each_figure_has_a_verdict_and_a_fix(
+    quality: RecordingQuality, echo: ChirpEcho | None, name: str, verdict: str, words: str
+) -> None:
+    checks = judge(quality, echo, 100.0, cancels=True, silero=True)
+    bad = [(check.name, check.verdict) for check in checks if check.verdict != "ok"]
+    assert bad == ([(name, verdict)] if name else [])
+    assert words in "".join(check.fix for check in checks)
+    assert all(bool(check.fix) == (check.verdict != "ok") for check in checks)
+
+
+def test_nothing_is_advised_that_is_installed() -> None:
+    noisy = RecordingQuality(-30, -35, 0, silent=False)
+    for there in (True, False):
+        told = " ".join(
+            check.fix for check in judge(noisy, ChirpEcho(60, -10), 60, starts=1, cancels=there, silero=there)
+        )
+        assert ("voicecli[silero]" in told) is not there
+        assert ("headphones" in told) is not there
+
+
+def test_an_echo_that_is_not_heard_is_told_with_what_that_means() -> None:
+    echo = next(check for check in judge(GOOD, None, None, cancels=True, silero=True) if check.name == "Echo")
+    assert (echo.verdict, echo.value[:9]) == ("ok", "not heard")

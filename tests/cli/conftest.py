@@ -36,8 +36,9 @@ def clean_environment(**extra: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def voice(tmp_path: Path) -> Voice:
-    """Runs `voice` as a shell would, in an empty directory."""
+def voice(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Voice:
+    """Runs `voice` as a shell would, in an empty directory, and as if for the first time."""
+    state = {"XDG_STATE_HOME": str(tmp_path_factory.mktemp("state"))}
 
     def run(*args: str, stdin: bytes | None = None, timeout: float = 110, **environment: str) -> Result:
         done = subprocess.run(
@@ -46,7 +47,7 @@ def voice(tmp_path: Path) -> Voice:
             capture_output=True,
             timeout=timeout,
             cwd=tmp_path,
-            env=clean_environment(**environment),
+            env=clean_environment(**state | environment),
         )
         return Result(done.returncode, done.stdout, done.stderr.decode())
 

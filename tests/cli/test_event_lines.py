@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.screen import Screen
+from tests.cli.screen import Screen, screen_of
 from voicecli.cli import execute
 from voicecli.cli.event_lines import JsonLines, PlainLines
 from voicecli.cli.options import Choices, Devices
@@ -22,6 +22,7 @@ from voicecli.events import (
     SpeechStarted,
     SpeechStopped,
     StateChanged,
+    ToolCallRequest,
     TranscriptUpdate,
     TurnMetrics,
     Usage,
@@ -34,24 +35,25 @@ CONVERSATION: list[Event] = [
     TranscriptUpdate("user", "1", "How is it?", True),
     ResponseDone("a", usage=Usage(cost_usd=0.01), metrics=TurnMetrics(first_audio_ms=400), awaits_tools=True),
     ResponseDone("b", usage=Usage(cost_usd=0.02), metrics=TurnMetrics(first_audio_ms=300, first_heard_ms=600)),
-    Reconnecting(1, 0.5, "It broke."),
-    Reconnecting(2, 0.5, "It broke."),
+    Reconnecting(1, 0.5, "It broke.", 6),
+    Reconnecting(2, 0.5, "It broke.", 6),
     STARTED,
     SessionEnded("closed"),
 ]
 
 
-def lines_of(observer: Any, stream: io.StringIO) -> list[str]:
+def play(observer: Any) -> None:
     for event in CONVERSATION:
         observer(event)
-    return stream.getvalue().splitlines()
 
 
-def test_a_live_conversation_has_a_first_and_a_last_line() -> None:
-    first, *said, last = lines_of(PlainLines(stream := io.StringIO(), live=True), stream)
+def test_a_live_conversation_has_a_first_and_a_last_line(capsys: pytest.CaptureFixture[str]) -> None:
+    play(PlainLines(words := io.StringIO(), live=True))
+    assert words.getvalue() == "You: How is it?\n"
+    first, *notes, last = capsys.readouterr().err.splitlines()
     assert first == "Listening. Ctrl-C ends."
-    assert said == ["You: How is it?", *(f"Reconnecting ({attempt}) in 0.5 s: It broke." for attempt in (1, 2))]
-    assert last == "1 turn in 0 s, latency median 600 ms, worst 600 ms, 1 reconnect, $0.0300"
+    assert notes == [f"Reconnecting {attempt}/6 in 0.5 s: It broke." for attempt in (1, 2)]
+    assert last == "1 turn in 0 s, latency median 600 ms, worst 600 ms, 1 reconnect in 2 attempts, $0.0300"
 
 
 def test_a_program_is_told_each_state_in_its_order() -> None:
@@ -72,27 +74,49 @@ def test_a_program_is_told_each_state_in_its_order() -> None:
     assert lines[3] == {"type": "state", "time_ms": lines[3]["time_ms"], "user": "speaking", "assistant": "listening"}
 
 
-def test_lines_for_people_say_nothing_of_states() -> None:
+def test_lines_for_people_say_nothing_of_states(capsys: pytest.CaptureFixture[str]) -> None:
     observer = PlainLines(stream := io.StringIO())
     states: tuple[AssistantState, ...] = ("listening", "thinking", "speaking")
     for state in states:
         observer(StateChanged("silent", state))
     assert stream.getvalue() == ""
+    assert capsys.readouterr().err == ""
 
 
-def test_on_a_terminal_the_last_line_keeps_clear_of_the_ctrl_c() -> None:
-    assert lines_of(PlainLines(stream := Screen(), live=True), stream)[-2] == ""
+def test_on_a_terminal_the_last_line_keeps_clear_of_the_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = screen_of(monkeypatch, "stderr", 80)
+    play(PlainLines(io.StringIO(), live=True))
+    assert screen.lines[-2] == ""
 
 
-def test_a_recording_a_quiet_conversation_and_a_program_have_neither() -> None:
-    for observer in (PlainLines(stream := io.StringIO()), PlainLines(stream, live=True, quiet=True)):
-        text = "\n".join(lines_of(observer, stream))
-        assert "Listening" not in text
-        assert "turn" not in text
-    lines = lines_of(JsonLines(stream := io.StringIO()), stream)
-    kinds = [json.loads(line)["type"] for line in lines]
+def test_a_recording_a_quiet_conversation_and_a_program_have_neither(capsys: pytest.CaptureFixture[str]) -> None:
+    for observer in (PlainLines(io.StringIO()), PlainLines(io.StringIO(), live=True, quiet=True)):
+        play(observer)
+        told = capsys.readouterr().err
+        assert "Listening" not in told
+        assert "turn" not in told
+    play(JsonLines(stream := io.StringIO()))
+    kinds = [json.loads(line)["type"] for line in stream.getvalue().splitlines()]
     assert kinds[0] == "session_started"
     assert kinds[-1] == "session_ended"
+
+
+def test_bare_words_are_the_replys_alone_and_keep_their_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    observer = PlainLines(words := io.StringIO(), bare=True)
+    observer(TranscriptUpdate("user", "1", "A poem?", True))
+    observer(ToolCallRequest("c", "rhyme", "{}"))
+    observer(TranscriptUpdate("assistant", "2", "Roses\n are \x1b[2Jred,", True))
+    observer(TranscriptUpdate("assistant", "2", "Roses\n are \x1b[2Jred, violets blue.", True))
+    assert words.getvalue() == "Roses\n are \\x1b[2Jred,\nviolets blue.\n"
+    assert capsys.readouterr().err == "Tool: rhyme {}\n"
+
+
+def test_what_was_typed_is_not_written_again() -> None:
+    observer = PlainLines(words := io.StringIO(), typed=["How is it?\n"])
+    play(observer)
+    assert words.getvalue() == ""
+    observer(TranscriptUpdate("user", "2", "And now?", True))
+    assert words.getvalue() == "You: And now?\n"
 
 
 @pytest.mark.parametrize(
@@ -108,9 +132,10 @@ def test_live_lines_are_those_of_a_live_conversation(
     monkeypatch.setattr("voicecli.cli.live.talk", talk)
     choices = Choices(scripted_provider(), RealtimeConfig(), None, vad_given=False)
     run_live(choices, Devices(), None, as_json=as_json, quiet=quiet)
-    out = capsys.readouterr().out
-    assert ("Listening. Ctrl-C ends." in out) == live
-    assert ("1 turn in" in out) == live
+    told = capsys.readouterr()
+    assert ("Listening. Ctrl-C ends." in told.err) == live
+    assert ("1 turn in" in told.err) == live
+    assert "Listening" not in told.out
 
 
 def test_without_the_view_nobody_can_push_to_talk(

@@ -41,11 +41,9 @@ def test_a_recorded_question_is_answered_and_the_answer_can_be_heard(
     """Sound went out, not only text."""
     first = voice("chat", "-p", "local", "-i", str(QUESTION), "-o", "reply.wav")
     assert first.code == 0, first.stderr
-    said = first.stdout.decode()
-    assert "You: What is the capital of France?" in said
-    assert "Paris" in said.partition("Assistant:")[2]
-    assert first.stdout.decode().count("tiny") == 1
-    assert first.stderr == ""
+    assert "Paris" in first.stdout.decode()
+    assert first.stderr.startswith("Note: The built-in language model is tiny")
+    assert first.stderr.count("\n") == 1
     assert seconds(tmp_path / "reply.wav") > 0.8
     assert "Paris" in heard(models, tmp_path / "reply.wav")
 
@@ -103,9 +101,9 @@ def test_text_is_answered_though_there_are_tools(voice: Voice, tmp_path: Path) -
     command = ["send-text", "-", "-p", "local", "-q", "-o", "r.wav", "--tools", "tools.py"]
     result = voice(*command, stdin=b"What is the capital of France?\n")
     assert result.code == 0, result.stderr
-    you, assistant = result.stdout.decode().splitlines()
-    assert you == "You: What is the capital of France?"
+    (assistant,) = result.stdout.decode().splitlines()
     assert "Paris" in assistant
+    assert result.stderr == ""
     assert seconds(tmp_path / "r.wav") > 0.5
 
 

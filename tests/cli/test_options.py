@@ -1,6 +1,7 @@
 """Options: their help fits a terminal, and what is wrong with their value is told by their name."""
 
 import re
+import shlex
 from dataclasses import fields
 
 import pytest
@@ -13,10 +14,10 @@ from voicecli.audio.vad_engines import make_engine
 from voicecli.cli import ExitStatus, execute
 from voicecli.cli.app import COMMANDS, load_command
 from voicecli.cli.options import Choices
-from voicecli.cli.setting_options import setting_options
 from voicecli.config import ClientVAD, RealtimeConfig, Reconnect, SemanticVAD, ServerVAD, Setting, VADMode
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
 from voicecli.providers import PROVIDERS
+from voicecli.settings.options import setting_options
 
 
 @pytest.fixture(autouse=True)
@@ -24,10 +25,11 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VOICE_PROVIDER", raising=False)
 
 
+@pytest.mark.parametrize("columns", [60, 100, 200])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_help_shows_each_option_whole_in_80_columns(voice: Voice, name: str) -> None:
-    shown = voice(name, "--help", COLUMNS="80").stdout.decode()
-    words = re.split(r"[\s,│]+", shown)
+def test_the_help_shows_each_option_whole(monkeypatch: pytest.MonkeyPatch, name: str, columns: int) -> None:
+    shown = "\n".join(help_of(monkeypatch, columns, name, *everything(name)))
+    words = re.split(r"[\s,]+", shown)
     for parameter in load_command(name).params:
         if getattr(parameter, "hidden", False):
             continue
@@ -38,7 +40,50 @@ def test_the_help_shows_each_option_whole_in_80_columns(voice: Voice, name: str)
         for choice in getattr(parameter.type, "choices", ()):
             assert re.search(rf"\b{choice}\b", shown), f"{parameter.opts[0]} does not tell of {choice}"
     assert "…" not in shown
-    assert max(map(len, shown.splitlines())) <= 80
+    assert max(map(len, shown.splitlines())) <= min(columns, 100)
+
+
+def everything(name: str) -> list[str]:
+    """The arguments with which a command's help shows all of its options."""
+    return ["--help-all"] if name in {"chat", "send-text"} else ["--help"]
+
+
+def help_of(monkeypatch: pytest.MonkeyPatch, columns: int, *arguments: str) -> list[str]:
+    """The lines of a command's help on a terminal so wide."""
+    screen = screen_of(monkeypatch, "stdout", columns)
+    assert execute(arguments) == 0
+    return screen.lines
+
+
+def options_in(lines: list[str]) -> set[str]:
+    return set(re.findall(r"^ +(?:-\w, )?(--[\w-]+)", "\n".join(lines), re.MULTILINE))
+
+
+def test_the_short_help_shows_what_people_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = help_of(monkeypatch, 100, "chat", "--help")
+    shown, rest = options_in(lines), options_in(help_of(monkeypatch, 100, "chat", "--help-all"))
+    assert 18 <= len(shown) <= 30
+    assert {"--provider", "--model", "--voice", "--system", "--vad", "--output-device", "--llm"} <= shown < rest
+    assert {"--truncation", "--header", "--keep-speech", "--google-search"} <= rest - shown
+    text = "\n".join(lines)
+    assert "chat --help-all shows the options that few people need." in text
+    for heading in ("Environment", "Keys in a live conversation", "Examples"):
+        assert heading in lines
+    for key in ("OPENAI_API_KEY", "GEMINI_API_KEY", "VOICE_LLM_API_KEY", "i or Esc", "q or Ctrl-C"):
+        assert f"\n  {key}  " in text
+    assert "Keys in a live conversation" not in help_of(monkeypatch, 100, "send-text", "--help")
+
+
+def test_the_examples_of_the_help_can_be_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The options that they use are there, in the forms in which they are written."""
+    for name in ("chat", "send-text"):
+        lines = help_of(monkeypatch, 100, name, "--help")
+        examples = [line.strip().partition("  ")[0] for line in lines[lines.index("Examples") + 1 :]]
+        assert len(examples) > 2
+        opts = {opt for parameter in load_command(name).params for opt in parameter.opts}
+        for example in examples:
+            arguments = shlex.split(example.partition(f"voice {name}")[2])
+            assert {word for word in arguments if re.match("--?[a-z]", word)} <= opts, example
 
 
 @pytest.mark.parametrize(
@@ -57,6 +102,7 @@ def test_the_help_shows_each_option_whole_in_80_columns(voice: Voice, name: str)
         ("--connect-timeout", "0", "from 0.01 to 3600"),
         ("--response-timeout", "0", "from 0.01 to 3600"),
         ("--reconnects", "-1", "from 0 to 1000"),
+        ("--keep-speech", "61", "from 0 to 60"),
         ("--base-url", "localhost:80", "not a URL. It looks like https://host/path"),
         ("--model", "", "an empty name"),
     ],
@@ -130,13 +176,13 @@ def test_each_setting_of_a_provider_has_an_option_or_a_variable() -> None:
 
 
 def test_options_tell_who_has_them(voice: Voice) -> None:
-    shown = " ".join(re.sub(r"[\s│]+", " ", voice("chat", "--help").stdout.decode()).split())
+    shown = " ".join(re.sub(r"[\s│]+", " ", voice("chat", "--help-all").stdout.decode()).split())
     assert "0 to 2 (gemini, local)." in shown
     assert "Answer to the tone too (some models)." in shown
     assert "To be billed (openai). Google Cloud project (Vertex AI) (gemini)." in shown
-    assert shown.index("─ OpenAI Realtime ─") < shown.index("--openai-mcp") < shown.index("─ Gemini Live ─")
-    assert shown.index("─ Gemini Live ─") < shown.index("--google-search") < shown.index("─ Offline engine ─")
-    assert shown.index("─ Offline engine ─") < shown.index("--llm-model")
+    assert shown.index("OpenAI Realtime --") < shown.index("--openai-mcp") < shown.index("Gemini Live --google")
+    assert shown.index("Gemini Live --google") < shown.index("--google-search") < shown.index("Offline engine --")
+    assert shown.index("Offline engine --") < shown.index("--llm-model")
     assert "--mcp" not in shown.split()
 
 
@@ -160,7 +206,8 @@ def config_of_line(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Realtime
         ("", RealtimeConfig()),
         ("-p gemini", RealtimeConfig()),
         (
-            "--system Hi --vad client --text-only --speed 1.2 --effort low --header A:b --header C:d --reconnects 2",
+            "--system Hi --vad client --text-only --speed 1.2 --effort low --header A:b --header C:d "
+            "--reconnects 2 --keep-speech 20",
             RealtimeConfig(
                 system_prompt="Hi",
                 vad_mode=VADMode.CLIENT,
@@ -168,7 +215,7 @@ def config_of_line(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Realtime
                 speed=1.2,
                 reasoning_effort="low",
                 headers={"A": "b", "C": "d"},
-                reconnect=Reconnect(attempts=2),
+                reconnect=Reconnect(attempts=2, audio_buffer_s=20),
             ),
         ),
         (

@@ -1,5 +1,7 @@
 """What became of the turns of a conversation that did not fail."""
 
+import contextlib
+
 import pytest
 
 from voicecli.cli.exit import ExitStatus, status_of
@@ -59,7 +61,8 @@ MALFORMED: list[Event] = [ErrorOccurred(ProtocolError("Malformed."))] * 10
     ],
 )
 def test_the_exit_code_says_whether_each_turn_was_answered(events: list[Event], status: ExitStatus) -> None:
-    outcome = Outcome(spoken=True)
+    outcome = Outcome()
+    outcome.begin("q.wav")
     for event in events:
         outcome(event)
     if status is OK:
@@ -71,6 +74,27 @@ def test_the_exit_code_says_whether_each_turn_was_answered(events: list[Event], 
 
 
 def test_a_text_has_no_speech_to_be_missed() -> None:
+    outcome = Outcome()
+    outcome.begin(None)
     with pytest.raises(RealtimeError, match="did not answer") as raised:
-        Outcome(spoken=False).check()
+        outcome.check()
     assert status_of(raised.value) is CONNECTION
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [
+        ([ANSWER, ANSWER], ""),
+        ([ANSWER, []], "There is no speech in b.wav."),
+        ([EMPTY, ANSWER], "The answer is empty"),
+        ([ANSWER, CANCELLED, ANSWER], "The provider took its answer back"),
+    ],
+)
+def test_each_of_several_inputs_is_to_be_answered(inputs: list[list[Event]], told: str) -> None:
+    outcome = Outcome()
+    for name, events in zip(("a.wav", "b.wav", "c.wav"), inputs, strict=False):
+        outcome.begin(name)
+        for event in events:
+            outcome(event)
+    with pytest.raises(RealtimeError, match=told) if told else contextlib.nullcontext():
+        outcome.check()

@@ -38,7 +38,7 @@ def test_lists_show_it_and_tell_what_is_broken(voice: Voice, site: dict[str, str
 
 def test_its_settings_are_options_when_it_is_named(voice: Voice, site: dict[str, str]) -> None:
     shown = voice("chat", "--help", "-p", "parrot", COLUMNS="80", **site).stdout.decode()
-    assert "─ Parrot ─" in shown
+    assert "\nParrot\n" in shown
     assert "How often it says it, 1 to 5." in shown
     assert "--times" not in voice("chat", "--help", COLUMNS="80", **site).stdout.decode()
     said = voice("send-text", "Hello!", "--provider", "parrot", "--times", "3", "--json", **site)
@@ -68,8 +68,8 @@ def test_a_provider_of_the_environment_has_its_options(voice: Voice, site: dict[
     arguments = ["chat", "-i", QUESTION, "-o", "reply.wav", "--times", "2", "--temperature", "1", "--google-search"]
     result = voice(*arguments, VOICE_PROVIDER="parrot", **site)
     assert result.code == 0, result.stderr
-    assert "Note: temperature is left out: a parrot stays cool." in result.lines
-    assert "Note: --google-search has no effect with parrot, only with gemini." in result.lines
+    assert "Note: temperature is left out: a parrot stays cool." in result.stderr
+    assert "Note: --google-search has no effect with parrot, only with gemini." in result.stderr
     with wave.open(str(tmp_path / "reply.wav")) as reply, wave.open(QUESTION) as question:
         said, heard = (each.getnframes() / each.getframerate() for each in (reply, question))
         assert said > heard

@@ -9,10 +9,11 @@ from typing import Any, Literal
 import pytest
 import typer
 
-from voicecli.cli.setting_options import make_config, setting_options
+from voicecli.cli.setting_options import option_parameters
 from voicecli.config import ProviderSettings, RealtimeConfig, setting
 from voicecli.errors import ConfigurationError
 from voicecli.ports import ModelInfo, Provider
+from voicecli.settings.options import make_config, setting_options
 from voicecli.testing import scripted_provider
 
 
@@ -71,7 +72,7 @@ def command() -> Any:
     def run(**values: Any) -> None:
         pass
 
-    parameters = [each for option in setting_options(PROVIDERS, {"output"}) for each in option.parameters()]
+    parameters = [each for option in setting_options(PROVIDERS, {"output"}) for each in option_parameters(option)]
     run.__signature__ = __import__("inspect").Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     app.command()(run)

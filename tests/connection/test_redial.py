@@ -20,6 +20,8 @@ from voicecli.events import (
     SessionStarted,
 )
 
+DROPPING = "Your speech is being dropped: there is no connection, and only the newest 5 s of it are kept."
+
 
 @virtual_time
 async def test_what_is_said_during_an_outage_is_sent_after_it() -> None:
@@ -86,7 +88,7 @@ async def test_of_a_long_outage_the_last_five_seconds_of_audio_are_kept_and_the_
         seen = await until(events, SessionStarted)
         await eventually(lambda: len(numbers(server.peers[1])) == 50)
         assert numbers(server.peers[1]) == list(range(LOUD + 30, LOUD + 80))
-        assert notices(seen) == ["Your speech is being dropped: there is no connection."]
+        assert notices(seen) == [DROPPING]
         await connection.send(SendText("go on"))
         seen = await until(events, ResponseDone)
         assert notices(seen) == ["3.0 s of your speech were dropped: there was no connection."]
@@ -129,7 +131,7 @@ async def test_what_an_outage_dropped_is_told_when_the_connection_is_given_up() 
             async for event in events:
                 seen.append(event)
         assert notices(seen) == [
-            "Your speech is being dropped: there is no connection.",
+            DROPPING,
             "1.0 s of your speech were dropped: there was no connection.",
         ]
 

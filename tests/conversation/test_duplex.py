@@ -7,7 +7,7 @@ import pytest
 
 from voicecli import RealtimeConfig, RealtimeVoice, VADMode
 from voicecli.audio import Playhead
-from voicecli.commands import AppendAudio, Command, EndTurn, StartTurn
+from voicecli.commands import AppendAudio, Command, EndTurn, SendText, StartTurn
 from voicecli.conversation.duplex import converse
 from voicecli.errors import AudioFormatError, RealtimeConnectionError, RealtimeError
 from voicecli.events import (
@@ -114,6 +114,28 @@ async def test_each_utterance_of_a_recording_waits_for_the_reply_to_the_last(spe
     assert sink.drained
     assert isinstance(events[0], SessionStarted)
     assert isinstance(events[-1], SessionEnded)
+
+
+async def test_several_sources_follow_each_other_when_the_reply_has_been_heard(speech: bytes) -> None:
+    class Slow(ListSink):
+        """Notes how much there was when it was waited for."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.heard: list[int] = []
+
+        async def drain(self) -> None:
+            self.heard.append(len(self.written))
+
+    sink = Slow()
+    connection = ScriptedConnection([reply(f"Answer {n}.", response_id=f"r{n}", audio=bytes([n, 0])) for n in range(3)])
+    config = RealtimeConfig(vad_mode=VADMode.CLIENT)
+    sources: list[ListSource | str] = [ListSource(chunks(speech)), "And in writing?", ListSource(chunks(speech))]
+    async with RealtimeVoice(scripted_provider(connection=connection), config=config).connect() as session:
+        await converse(session, iter(sources), sink)
+    turns = [type(command) for command in connection.commands if not isinstance(command, AppendAudio)]
+    assert turns == [StartTurn, EndTurn, SendText, StartTurn, EndTurn]
+    assert sink.heard[:3] == [1, 2, 3]
 
 
 async def test_a_source_that_ends_within_a_turn_leaves_no_reply_paused(speech: bytes) -> None:

@@ -102,6 +102,31 @@ def test_the_offline_engine_does_not_interrupt_itself(tmux: Tmux, sound_server: 
     assert " …\n" not in screen, "it was interrupted"
 
 
+def test_a_wake_word_begins_a_conversation_that_falls_asleep_again(tmux: Tmux, sound_server: SoundServer) -> None:
+    tmux.resize(100, 30)
+    replies = [openai_server.Reply(text="The capital of France is Paris.", audio=openai_server.tone(500))]
+    hears = ["Computer, what is the capital of France?"]
+    with OpenAIServer.in_thread(replies=replies, hears=hears) as server:
+        options = ["-p", "openai", "--vad", "client", "--wake", "computer", "--sleep-after", "5"]
+        tmux.run("voicecli", "chat", *options, environment=environment(sound_server, **keys_of(server)))
+        tmux.wait_for('Say "computer", or press Space to wake it')
+        audio, rate = short_question()
+        sound_server.say(audio, rate)
+        assert "● Asleep" in tmux.screen()
+        assert server.handshakes == []
+        with wave.open(str(DATA / "computer.wav")) as file:
+            spoken, rate = file.readframes(file.getnframes()), file.getframerate()
+        sound_server.say(spoken + bytes(rate * 3), rate)
+        tmux.wait_for("The capital of France is Paris.")
+        heard_ms = sum(len(turn) for session in server.sessions for turn in session.audio.values()) / 48
+        assert heard_ms > 2_400, "with the wake word"
+        tmux.wait_for("● Asleep")
+        wait_until(lambda: not server.connections, "the connection is closed")
+        assert len(server.handshakes) == 1
+        tmux.keys("q")
+        assert "1 turn in" in tmux.wait_for("status 0")
+
+
 OPENAI = {"kind": OpenAIServer, "reply": openai_server.Reply}
 GEMINI = {"kind": GeminiServer, "reply": gemini_server.Reply}
 

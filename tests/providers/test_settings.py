@@ -67,7 +67,10 @@ LOCAL: dict[str, dict[str, Any]] = {
     "llm_api_key": {"llm_api_key": "k-0123456789"},
 }
 # The session and the connection see to these, whatever the provider.
-OURS = {"client_vad", "tool_timeout_s", "connect_timeout_s", "response_timeout_s", "reconnect", "api_key", "debug_file"}
+OURS = {
+    *("provider", "client_vad", "tool_timeout_s", "connect_timeout_s", "response_timeout_s", "reconnect", "api_key"),
+    "debug_file",
+}
 # The offline engine sees to these when it loads.
 ENGINES = {
     *("model", "voice", "system_prompt", "vad_mode", "turn_detection", "output", "temperature", "max_output_tokens"),

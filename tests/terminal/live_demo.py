@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 
 from voicecli.config import RealtimeConfig, VADMode
@@ -75,6 +76,9 @@ class Demo:
     def talk(self, talking: bool) -> None:
         self._note(f"talking {talking}")
 
+    def wake(self) -> None:
+        self._note("woken")
+
     def interrupt(self) -> None:
         self._note("interrupted")
 
@@ -101,6 +105,18 @@ async def main(arguments: Sequence[str]) -> None:
     connection, ended = ScriptedConnection(), asyncio.Event()
     view = ViewModel(push_to_talk="push" in arguments)
     demo = Demo(view, connection, ended)
+
+    def hang() -> None:
+        """Take the event loop as soon as a line is being typed."""
+        if view.editor is not None:
+            sys.stdout.write("it hangs\r\n")
+            sys.stdout.flush()
+            while True:
+                time.sleep(0.01)
+        asyncio.get_running_loop().call_later(0.1, hang)
+
+    if "hang" in arguments:
+        hang()
     audio = AudioStatus("A microphone", "A speaker", (0.2, 0.5, 0.9, 0.4, 0.1), (), echo="gate")
 
     def weather(city: str) -> str:

@@ -49,6 +49,18 @@ class Stage:
     def footer(self, width: int = 80, height: int = 24, glyphs: Glyphs = UNICODE) -> list[str]:
         return [line.plain for line in draw_footer(self.view, width, height, glyphs)]
 
+    def status(self, width: int = 80, height: int = 24, glyphs: Glyphs = UNICODE) -> str:
+        """The status line."""
+        return self.footer(width, height, glyphs)[-2]
+
+    def hints(self, width: int = 80) -> str:
+        """The line of keys."""
+        return self.footer(width)[-1]
+
+    def said(self, width: int = 80, height: int = 24) -> list[str]:
+        """What the footer shows above the empty line before the status."""
+        return self.footer(width, height)[:-3]
+
     def scrolled(self, width: int = 80, glyphs: Glyphs = UNICODE) -> list[str]:
         """The lines that went to the scrollback since the last call, without the empty ones."""
         console = Console(width=width, file=io.StringIO(), legacy_windows=False)

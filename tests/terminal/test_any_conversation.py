@@ -6,6 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from voicecli.events import (
     Event,
     Interrupted,
+    Notice,
     ResponseDone,
     ResponseStarted,
     Role,
@@ -16,7 +17,7 @@ from voicecli.events import (
     TranscriptUpdate,
 )
 from voicecli.terminal.conversation_log import ConversationLog
-from voicecli.terminal.entries import Entry, Utterance
+from voicecli.terminal.entries import Entry, Remark, Utterance
 
 
 class AnyConversation(RuleBasedStateMachine):
@@ -50,19 +51,28 @@ class AnyConversation(RuleBasedStateMachine):
     def other(self, event: Event) -> None:
         self.log.apply(event, self.now)
 
+    @rule(note=st.integers(0, 9))
+    def noted(self, note: int) -> None:
+        if (text := f"note {note}") not in self.begun:
+            self.log.apply(Notice("", text), self.now)
+            self.begun.add(text)
+
     @rule()
     def turn_ends(self) -> None:
         self.log.turn_ended()
 
-    @rule(seconds=st.floats(0, 4), playing=st.booleans())
-    def picture(self, seconds: float, playing: bool) -> None:
+    @rule(seconds=st.floats(0, 4), playing=st.booleans(), answering=st.booleans())
+    def picture(self, seconds: float, playing: bool, answering: bool) -> None:
         self.now += seconds
-        self.printed += self.log.take(self.now, playing=playing)
+        self.printed += self.log.take(self.now, playing=playing, answering=answering)
 
     def teardown(self) -> None:
         self.log.finish(playing=False)
         self.printed += self.log.take(self.now, playing=False)
-        names = [entry.text if isinstance(entry, Utterance) else getattr(entry, "name", "") for entry in self.printed]
+        names = [
+            entry.text if isinstance(entry, Utterance | Remark) else getattr(entry, "name", "")
+            for entry in self.printed
+        ]
         assert sorted(names) == sorted(self.begun), "each is printed once"
 
 

@@ -34,7 +34,7 @@ def test_a_tool_is_shown_while_it_runs() -> None:
     stage = Stage(user("Weather?"), ResponseStarted("r1"), ToolCallRequest("c", "weather", '{"city":"Paris","days":2}'))
     stage.happen(ResponseDone("r1", awaits_tools=True))
     stage.now = 3.0
-    assert stage.footer()[0] == "weather city=Paris days=2 3 s"
+    assert stage.said() == ["● weather city=Paris days=2 3 s"]
     stage.happen(ToolCallFinished("c", "weather", "{}"))
     assert stage.scrolled() == ["● You", "  Weather?", "● weather city=Paris days=2 ✓"]
 
@@ -57,11 +57,11 @@ def test_a_tool_is_one_line_with_its_outcome(arguments: str, events: list[Event]
 
 def test_a_turn_is_partial_below_and_then_final_above() -> None:
     stage = Stage(SpeechStarted(), user("What is", final=False))
-    assert stage.footer()[0] == "You: What is"
+    assert stage.said() == ["● You", "  What is"]
     assert stage.scrolled() == []
     stage.happen(user("What is that?"))
     assert stage.scrolled() == ["● You", "  What is that?"]
-    assert stage.footer()[0] == ""
+    assert stage.said() == []
     stage.happen(user("What is that, please?"))
     assert stage.scrolled() == [], "what stands in the scrollback cannot be changed"
 
@@ -71,7 +71,7 @@ def test_a_reply_is_printed_when_it_was_heard() -> None:
     stage.happen(playing=True)
     stage.happen(assistant("Hello you there."), ResponseDone("r"))
     assert stage.scrolled() == ["● You", "  Hi"]
-    assert stage.footer()[0] == "Assistant: Hello you there."
+    assert stage.said() == ["● Assistant", "  Hello you there."]
     stage.happen(playing=False)
     assert stage.scrolled() == ["● Assistant", "  Hello you there."]
 
@@ -105,7 +105,7 @@ def test_nothing_is_lost_when_the_connection_is_or_the_conversation_ends() -> No
     assert stage.scrolled() == [], "a socket that is replaced in time is not worth a word"
     stage.happen(Reconnecting(1, 0.5, "gone"), replace(STARTED, resumed=True))
     stage.happen(assistant("Half a sentence", final=False))
-    assert stage.footer()[0] == "Assistant: Half a sentence"
+    assert stage.said() == ["● Assistant", "  Half a sentence"]
     stage.happen(SessionEnded("closed"), playing=True)
     assert stage.scrolled() == [
         "● Assistant",
@@ -184,8 +184,8 @@ def test_what_is_asked_is_shown_whole_and_waits_for_the_user() -> None:
         "  question a long question",
         '  code="rm -r x\\n\\u001b[2J"',
     ]
-    assert stage.footer(50)[0] == "Allow search query=a long questi… on web\\x1b?"
-    assert stage.footer(26)[0] == "Allow search on web\\x1b?"
+    assert stage.footer(50)[-4] == "Allow search query=a long questi… on web\\x1b?"
+    assert stage.footer(26)[-4] == "Allow search on web\\x1b?"
     assert stage.view.answer_approval(False) == request
     assert stage.scrolled() == ["Refused: search on web\\x1b"]
 
@@ -195,7 +195,7 @@ def test_ending_in_the_middle_of_a_reply_shows_what_is_cut() -> None:
     stage.happen(ToolCallRequest("c", "f", "{}"))
     stage.view.end_asked()
     assert stage.view.state_words == "Ending"
-    assert stage.footer()[2] == ""
+    assert stage.hints() == ""
     stage.happen(assistant("One two three"), playing=False)
     stage.now = 12.0
     stage.happen(SessionEnded("closed"))

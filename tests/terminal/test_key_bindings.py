@@ -2,7 +2,7 @@
 
 import pytest
 
-from voicecli.events import ApprovalRequest, SessionStarted, StateChanged
+from voicecli.events import ApprovalRequest, Asleep, Awake, SessionStarted, StateChanged
 from voicecli.terminal.key_bindings import KeyCommands, PushToTalk
 from voicecli.terminal.key_decoder import Key, KeyDecoder
 from voicecli.terminal.key_hints import key_hints
@@ -23,6 +23,9 @@ class Recorder:
 
     def talk(self, talking: bool) -> None:
         self.calls.append(f"talk {talking}")
+
+    def wake(self) -> None:
+        self.calls.append("wake")
 
     def interrupt(self) -> None:
         self.calls.append("interrupt")
@@ -111,6 +114,27 @@ def test_an_approval_is_given_or_refused() -> None:
 
 def test_space_is_no_command_where_voice_finds_the_turns() -> None:
     assert Hands().press(" ") == []
+
+
+@pytest.mark.parametrize("key", [" ", "\r"])
+def test_space_and_enter_wake_what_is_asleep(key: str) -> None:
+    hands = Hands()
+    hands.view.wake_word = "computer"
+    assert hands.press(key) == []
+    hands.view.apply(Asleep("computer"))
+    assert hands.press(key) == ["wake"]
+    hands.view.apply(Awake("key"))
+    assert hands.press(key) == []
+
+
+def test_asleep_the_other_keys_do_what_they_do() -> None:
+    hands = Hands(push_to_talk=True)
+    hands.view.wake_word = "computer"
+    hands.view.apply(Asleep("computer"))
+    assert hands.press(" ") == ["talk True"]
+    assert hands.press("m") == ["mute_microphone True"]
+    assert hands.press("tHello\r") == ["say Hello"]
+    assert hands.press("q") == ["end"]
 
 
 def test_taps_of_the_talk_key_begin_and_end_a_turn() -> None:

@@ -28,14 +28,14 @@ def test_a_conversation_is_seen_growing_and_stays_in_the_scrollback(tmux: Tmux) 
     tmux.run("tests.terminal.live_demo")
     tmux.wait_for("Listening       mic ▂▅▇▄▂ A microphone")
     tmux.keys("s")
-    assert "● You" not in tmux.wait_for("You: How is the wea\n● Hearing you")
+    tmux.wait_for("● You\n  How is the wea\n\n● Hearing you")
     tmux.keys("s")
-    assert "You: " not in tmux.wait_for("● You\n  How is the weather?\n")
+    assert tmux.wait_for("● You\n  How is the weather?\n").count("● You") == 1
     tmux.wait_for("Thinking ")
     tmux.keys("s")
-    tmux.wait_for("Assistant: It is sunny and\n● Speaking")
+    tmux.wait_for("● Assistant\n  It is sunny and\n\n● Speaking")
     tmux.keys("s")
-    tmux.wait_for("in Paris.\n● Speaking")
+    tmux.wait_for("in Paris.\n\n● Speaking")
     tmux.keys("s")
     tmux.wait_for("● Assistant\n  It is sunny and warm and warm")
     tmux.wait_for("● Listening")
@@ -52,7 +52,7 @@ def test_a_conversation_is_seen_growing_and_stays_in_the_scrollback(tmux: Tmux) 
     tmux.wait_for("microphone muted True")
     tmux.wait_for("mic MUTED")
     tmux.keys("?")
-    tmux.wait_for("s  mute the speaker")
+    tmux.wait_for("s  speaker off")
     tmux.keys("q")
     screen = tmux.wait_for("status 0")
     assert "1 turn in " in screen
@@ -107,7 +107,7 @@ def test_a_window_that_is_dragged_while_somebody_speaks_leaves_nothing_behind(tm
 
 def speak(tmux: Tmux) -> None:
     """Go on to the middle of the demo's reply."""
-    for words in ("Hearing you", "Thinking", "Speaking", "in Paris.\n● Speaking"):
+    for words in ("Hearing you", "Thinking", "Speaking", "in Paris.\n\n● Speaking"):
         tmux.keys("s")
         tmux.wait_for(words)
 
@@ -157,6 +157,39 @@ def test_the_first_interrupt_asks_and_the_second_forces(tmux: Tmux) -> None:
     assert "status" not in tmux.wait_for("● Ending")
     tmux.keys("C-c")
     tmux.wait(lambda screen: "KeyboardInterrupt" in screen and screen.rstrip().endswith("$"))
+    tmux.check_given_back()
+
+
+def test_an_interrupt_clears_the_line_then_leaves_it_then_ends(tmux: Tmux) -> None:
+    tmux.run("tests.terminal.live_demo")
+    tmux.wait_for("Listening")
+    tmux.keys("t")
+    tmux.wait_for("enter send")
+    tmux.keys("quite wrong")
+    tmux.wait_for("> quite wrong")
+    tmux.keys("C-c")
+    tmux.wait(lambda screen: "quite wrong" not in screen and "enter send" in screen)
+    tmux.keys("so", "C-c", "C-c")
+    tmux.wait_for("m mute")
+    assert "asked to end" not in tmux.screen()
+    tmux.keys("C-c")
+    tmux.wait_for("asked to end")
+    tmux.wait_for("status 0")
+    tmux.check_given_back()
+
+
+def test_an_interrupt_ends_a_program_that_hangs_while_a_line_is_typed(tmux: Tmux) -> None:
+    tmux.run("tests.terminal.live_demo", "hang")
+    tmux.wait_for("Listening")
+    tmux.keys("t")
+    tmux.wait_for("it hangs")
+
+    def ended(screen: str) -> bool:
+        tmux.keys("C-c")  # those that come at the same moment are one
+        return "KeyboardInterrupt" in screen
+
+    tmux.wait(ended)
+    tmux.wait(lambda screen: screen.rstrip().endswith("$"))
     tmux.check_given_back()
 
 

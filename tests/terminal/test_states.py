@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from tests.terminal.stage import DEVICES, STARTED, Stage, now, user
+from tests.terminal.stage import DEVICES, STARTED, Stage, assistant, now, user
 from voicecli.events import (
     ApprovalRequest,
+    Asleep,
     AssistantState,
     AudioChunk,
+    Awake,
     Event,
     Interrupted,
     Notice,
@@ -25,7 +27,7 @@ from voicecli.terminal.key_hints import key_help
 from voicecli.terminal.line_editor import LineEditor
 from voicecli.terminal.view_model import State, ViewModel
 
-GONE = Reconnecting(1, 0.5, "gone")
+GONE = Reconnecting(1, 4.0, "gone", 6)
 
 
 def test_each_state_has_its_words() -> None:
@@ -50,7 +52,9 @@ def test_each_state_has_its_words() -> None:
     stage.view.microphone_muted = True
     then()
     then(now("reconnecting"), GONE)
-    then(Reconnecting(2, 1.0, "gone"))
+    then(Reconnecting(2, 8.0, "gone", 6))
+    stage.now += 8.0
+    then()
     stage.view.microphone_muted = False
     then(replace(STARTED, resumed=True), now("listening"))
     then(SessionEnded("closed"))
@@ -65,8 +69,9 @@ def test_each_state_has_its_words() -> None:
         "Hearing you",
         "Listening",
         "Muted",
-        "Reconnecting 1",
-        "Reconnecting 2",
+        "Reconnecting 1/6, next in 4 s",
+        "Reconnecting 2/6, next in 8 s",
+        "Reconnecting 2/6",
         "Listening",
         "Ended",
     ]
@@ -103,7 +108,7 @@ def test_an_interruption_shows_although_the_response_is_not_over() -> None:
     stage = Stage(ResponseStarted("r"), AudioChunk(b"", "r", "a1"), now("speaking"), playing=True)
     stage.happen(Interrupted("r", "a1"), now("listening"))
     assert stage.view.state_words == "Listening"
-    assert "i interrupt" not in stage.footer()[2]
+    assert "i interrupt" not in stage.hints()
 
 
 def test_the_time_of_a_thought_begins_with_the_last_turn() -> None:
@@ -186,26 +191,87 @@ def test_an_answer_that_is_given_up_is_told_with_the_tool_that_still_runs() -> N
 def test_the_keys_shown_are_those_that_do_something_now() -> None:
     stage = Stage()
     stage.view.speaker_muted = True
-    assert [line.rstrip() for line in stage.footer()[1:]] == ["● Listening", "m mute  t type  q end  ? help"], (
+    assert [stage.status().rstrip(), stage.hints()] == ["● Listening", "m mute  t type  q end  ? help"], (
         "there is no loudspeaker"
     )
     assert "speaker" not in key_help(stage.view)
     stage.view.speaker_muted = False
     stage.view.audio = DEVICES
-    assert stage.footer()[2] == "m mute  t type  q end  s silence  ? help"
+    assert stage.hints() == "m mute  t type  q end  s speaker off  ? help"
     stage.view.microphone_muted = stage.view.speaker_muted = True
-    assert stage.footer()[2] == "m unmute  t type  q end  s sound on  ? help"
+    assert stage.hints() == "m unmute  t type  q end  s speaker on  ? help"
     stage.happen(now("thinking"))
-    assert "i interrupt" in stage.footer()[2]
+    assert "i interrupt" in stage.hints()
     stage.happen(ApprovalRequest("a", "search", '{"q": "x"}', "web\x1b"))
-    assert stage.footer()[0] == "Allow search q=x on web\\x1b?"
-    assert stage.footer()[2].startswith("y allow  n refuse  m ")
+    assert stage.said() == ["Allow search q=x on web\\x1b?"]
+    assert stage.hints().startswith("y allow  n refuse  m ")
     assert key_help(stage.view).startswith("y  allow what is asked\nn  refuse it\n")
     stage.view.editor = LineEditor()
-    assert stage.footer()[2] == "enter send  esc cancel"
+    assert stage.hints() == "enter send  esc cancel"
     stage.view.end_asked()
-    assert stage.footer()[1:] == [stage.footer()[1], ""]
+    assert stage.hints() == ""
     talk = Stage(push_to_talk=True)
-    assert talk.footer()[2].startswith("space talk  ")
+    assert talk.hints().startswith("space talk  ")
     talk.view.set_talking(True)
-    assert talk.footer()[2].startswith("space send  ")
+    assert talk.hints().startswith("space send  ")
+
+
+def asleep(*, push_to_talk: bool = False) -> Stage:
+    """A view that sleeps, after a conversation."""
+    stage = Stage()
+    stage.view = ViewModel(push_to_talk=push_to_talk, wake_word="computer", clock=lambda: stage.now)
+    stage.happen(Asleep("computer"), Awake("word"), STARTED, now("listening"))
+    stage.happen(user("What time is it?"), SessionEnded("closed"), Asleep("computer"))
+    return stage
+
+
+def test_asleep_it_says_so_and_how_to_wake_it() -> None:
+    stage = asleep()
+    stage.view.audio = DEVICES
+    assert stage.view.state is State.ASLEEP
+    top, _, status, keys = stage.footer(80)
+    assert top == 'Say "computer", or press Space to wake it'
+    assert status.startswith("● Asleep  ")
+    assert keys.startswith("space wake  m mute")
+    stage.view.microphone_muted = True
+    assert stage.footer(80)[0] == "The microphone is muted: press Space to wake it"
+    assert asleep(push_to_talk=True).footer(80)[0] == 'Say "computer", or press Space to talk'
+    assert "wake it" in key_help(stage.view)
+    assert "wake" not in key_help(Stage().view)
+
+
+def test_awake_it_shows_the_conversation_again() -> None:
+    stage = asleep()
+    stage.scrolled()
+    words = []
+    for event in (Awake("key"), STARTED, now("listening"), SessionEnded("closed"), Asleep("computer")):
+        stage.happen(event)
+        words.append(stage.view.state_words)
+    assert words == ["Connecting", "Connecting", "Listening", "Listening", "Asleep"]
+    stage.view.end_asked()
+    assert stage.view.state_words == "Ending"
+    stage.view.finish()
+    assert stage.view.state_words == "Ended"
+    assert stage.view.summary()
+
+
+def test_what_was_open_is_printed_when_it_falls_asleep() -> None:
+    stage = asleep()
+    stage.happen(Awake("word"), STARTED, ResponseStarted("r"), assistant("It is", final=False))
+    stage.happen(ToolCallRequest("c", "clock", "{}"), ApprovalRequest("a", "f", "{}", "s"))
+    stage.happen(SessionEnded("closed"), Asleep("computer"))
+    assert stage.view.approvals == []
+    assert stage.view.running_tools == []
+    assert any("It is" in line for line in stage.scrolled())
+
+
+def test_the_next_session_may_name_its_words_as_the_one_before_did() -> None:
+    stage = asleep()
+    assert any("What time is it?" in line for line in stage.scrolled())
+    stage.happen(Awake("word"), STARTED, user("And tomorrow?"), SessionEnded("closed"), Asleep("computer"))
+    assert any("And tomorrow?" in line for line in stage.scrolled())
+    stage.happen(Awake("word"), STARTED, user("First"))
+    stage.happen(SessionEnded("closed"), Asleep("computer"), Awake("word"), STARTED, user("Second"))
+    printed = "".join(stage.scrolled())
+    assert "First" in printed
+    assert "Second" in printed

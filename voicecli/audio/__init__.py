@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from voicecli.audio.devices.microphone import Microphone
     from voicecli.audio.devices.speaker import Speaker
     from voicecli.audio.pcm import chunk_audio, float32_to_pcm16, pcm16_to_float32, resample_pcm16
+    from voicecli.audio.wake.wake_word import WakeWord
 
 __all__ = [
     "AudioSink",
@@ -20,6 +21,7 @@ __all__ = [
     "Microphone",
     "Playhead",
     "Speaker",
+    "WakeWord",
     "chunk_audio",
     "float32_to_pcm16",
     "pcm16_to_float32",
@@ -28,7 +30,12 @@ __all__ = [
 
 
 _PCM = ("chunk_audio", "float32_to_pcm16", "pcm16_to_float32", "resample_pcm16")
-_HOMES = {"Microphone": "devices.microphone", "Speaker": "devices.speaker", **dict.fromkeys(_PCM, "pcm")}
+_HOMES = {
+    "Microphone": "devices.microphone",
+    "Speaker": "devices.speaker",
+    "WakeWord": "wake.wake_word",
+    **dict.fromkeys(_PCM, "pcm"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,14 +1,18 @@
 """Measurements of a recording's quality, and of the echo between loudspeaker and microphone. Pure."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from voicecli.audio.background import advise_on_noise
 from voicecli.audio.pcm import SILENCE_DBFS, float32_to_pcm16, level
 from voicecli.pcm16 import PcmFormat
 
-__all__ = ["ChirpEcho", "RecordingQuality", "advise", "chirp", "find_chirp", "measure_recording"]
+__all__ = ["Check", "ChirpEcho", "RecordingQuality", "Verdict", "chirp", "find_chirp", "judge", "measure_recording"]
+
+Verdict = Literal["ok", "warn", "fail"]
 
 _FRAME_MS = 20
 _CLIPPED = 32_700  # converters seldom reach the very last step
@@ -20,7 +24,7 @@ _CHIRP_PEAK = 0.25
 _EDGE_S = 0.02
 
 _TOO_SOFT_DBFS = -45.0
-_SPEECH_OVER_NOISE_DB = 15.0
+_MOST_CLIPPED = 0.001
 _LOUD_ECHO_DB = -40.0  # softer than that, the providers' own turn detection does not mind
 _LONG_MS = 200.0
 
@@ -53,6 +57,21 @@ class ChirpEcho:
 
     delay_ms: float
     gain_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Judgement of a figure.
+
+    Attributes:
+        value: the figure, in words for people.
+        fix: what is wrong and what to do about it; "" where all is well.
+    """
+
+    name: str
+    value: str
+    verdict: Verdict = "ok"
+    fix: str = ""
 
 
 def measure_recording(audio: bytes, sample_rate: int) -> RecordingQuality:
@@ -93,28 +112,80 @@ def find_chirp(heard: bytes, sample_rate: int) -> ChirpEcho | None:
     return ChirpEcho(begin * 1000 / sample_rate, 20 * float(np.log10(gain)))
 
 
-def advise(quality: RecordingQuality, echo: ChirpEcho | None) -> list[str]:
-    """Advice to the user, the most urgent first; never empty."""
-    if quality.silent or quality.level <= SILENCE_DBFS:  # and then nothing is known of the echo
+def judge(
+    quality: RecordingQuality,
+    echo: ChirpEcho | None,
+    round_trip_ms: float | None,
+    *,
+    starts: int = 0,
+    cancels: bool,
+    silero: bool,
+) -> list[Check]:
+    """Judge what was measured: a check for each figure.
+
+    Args:
+        round_trip_ms: from writing sound for the loudspeaker until it is read from the microphone.
+        starts: how often sound in which nobody spoke was taken for speech.
+        cancels: whether echo is cancelled here.
+        silero: whether turn detection for noisy rooms is installed.
+    """
+    if quality.silent or quality.level <= SILENCE_DBFS:  # and then nothing is known of the rest
         return [
-            "The microphone delivers nothing: is it muted, or is this terminal not allowed to use it? "
-            "Otherwise choose another with --input-device."
+            Check(
+                "Level",
+                "silence",
+                "fail",
+                "The microphone delivers nothing: is it muted, or is this terminal not allowed to use it? Otherwise "
+                "choose another with --input-device.",
+            )
         ]
-    advice = []
-    if quality.clipped > 0.001:
-        advice.append("Your voice is cut off at the top: lower the microphone's level, or move away from it.")
-    elif quality.level < _TOO_SOFT_DBFS:
-        advice.append(
-            "Your voice is very soft: raise the microphone's level, or move closer; or try --auto-gain-control."
-        )
-    elif quality.level - quality.noise_floor < _SPEECH_OVER_NOISE_DB:
-        advice.append("Your voice hardly stands out from the noise (did you speak?): try --vad-engine silero.")
+    checks = [_judge_level(quality), _judge_noise(quality, starts, silero=silero), _judge_clipping(quality)]
+    return [*checks, _judge_echo(echo, cancels=cancels), *_judge_delay(echo, round_trip_ms)]
+
+
+_TOO_SOFT = "Your voice is very soft: raise the microphone's level, or move closer; or try --auto-gain-control."
+
+
+def _judge_level(quality: RecordingQuality) -> Check:
+    value = f"{quality.level:.0f} dB of full scale"
+    if quality.level < _TOO_SOFT_DBFS:
+        return Check("Level", value, "warn", _TOO_SOFT)
+    return Check("Level", value)
+
+
+def _judge_noise(quality: RecordingQuality, starts: int, *, silero: bool) -> Check:
+    value = f"{quality.noise_floor:.0f} dB of full scale"
+    if quality.level < _TOO_SOFT_DBFS and not starts:
+        return Check("Noise", value)  # of a voice that is too soft it is told already
+    fix = advise_on_noise(quality.level, quality.noise_floor, starts, silero=silero)
+    return Check("Noise", value, "warn" if fix else "ok", fix)
+
+
+def _judge_clipping(quality: RecordingQuality) -> Check:
+    value = f"{quality.clipped:.2%} of the samples"
+    if quality.clipped > _MOST_CLIPPED:
+        told = "Your voice is cut off at the top: lower the microphone's level, or move away from it."
+        return Check("Cut off", value, "warn", told)
+    return Check("Cut off", value)
+
+
+def _judge_echo(echo: ChirpEcho | None, *, cancels: bool) -> Check:
     if echo is None:
-        advice.append("The microphone does not hear the loudspeaker: right for headphones; else turn it up.")
-    elif echo.gain_db > _LOUD_ECHO_DB:
-        advice.append(
-            "The microphone hears the loudspeaker: keep echo cancellation on (--echo auto), or use headphones."
-        )
-    if echo is not None and echo.delay_ms > _LONG_MS:
-        advice.append("Sound takes long through these devices: answers will seem slower. Wireless ones often do that.")
-    return advice or ["All is well."]
+        return Check("Echo", "not heard: right for headphones; else turn the loudspeaker up, and test again")
+    value = f"{echo.gain_db:+.0f} dB"
+    if echo.gain_db <= _LOUD_ECHO_DB:
+        return Check("Echo", value)
+    if cancels:
+        return Check("Echo", f"{value}, which is cancelled")
+    told = "The microphone hears the loudspeaker, and echo cannot be cancelled on this machine: use headphones."
+    return Check("Echo", value, "warn", told)
+
+
+def _judge_delay(echo: ChirpEcho | None, round_trip_ms: float | None) -> list[Check]:
+    if echo is None or round_trip_ms is None:
+        return []
+    value = f"{round_trip_ms:.0f} ms"
+    if echo.delay_ms <= _LONG_MS:
+        return [Check("Round trip", value)]
+    told = "Sound takes long through these devices: answers will seem slower. Wireless ones often do that."
+    return [Check("Round trip", value, "warn", told)]

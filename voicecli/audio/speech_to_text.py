@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from voicecli.errors import RealtimeError
+from voicecli.install import reinstall_command
 from voicecli.telemetry import without_telemetry
 from voicecli.threads import Worker
 
@@ -46,8 +47,12 @@ class Moonshine:
         self._utterance = ""
 
     @classmethod
-    async def load(cls) -> "Moonshine":
-        """Load the model: about 0.5 s, 200 MB."""
+    async def load(cls, *, max_tokens_per_second: float | None = None) -> "Moonshine":
+        """Load the model: about 0.5 s, 200 MB.
+
+        Args:
+            max_tokens_per_second: of audio; no more words are made of it. Half of the time goes into them.
+        """
         worker = Worker("stt")
         options = {
             "return_audio_data": "false",  # it is ours already
@@ -56,6 +61,8 @@ class Moonshine:
             # the breath before the first word for a word ("You It was the best of times").
             "vad_threshold": "0",
         }
+        if max_tokens_per_second is not None:
+            options["max_tokens_per_second"] = str(max_tokens_per_second)
         model = str(get_model_path("tiny-en"))
         try:
             return cls(worker, await worker.run(lambda: Transcriber(model, ModelArch.TINY, options=options)))
@@ -63,7 +70,7 @@ class Moonshine:
             await worker.aclose()
             raise RealtimeError(
                 f"The speech recognition cannot be loaded from {model}: {error}",
-                advice='Install it anew: pip install --force-reinstall --no-deps "moonshine-voice==0.0.73"',
+                advice=f"Install it anew: {reinstall_command('moonshine-voice==0.0.73')}",
             ) from error
         except BaseException:
             await worker.aclose()

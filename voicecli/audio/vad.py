@@ -5,6 +5,7 @@ A segment passes two thresholds, because two things need to know of it at differ
     silence --- 60% of trigger_ms is speech ---> SpeechDetected: pause the loudspeaker (barge-in)
             --- min_speech_ms of speech -------> SegmentStarted: it is no cough; its audio so far
             --- ... ---------------------------> SegmentAudio, as it comes
+            --- 200 ms of silence -------------> SegmentPaused: it may be the end (where that is asked for)
             --- hangover_ms of silence --------> SegmentEnded, or SegmentDropped below the second threshold
 
 The audio between the thresholds is held back. That delays no answer: it is about 130 ms with the defaults, sent in
@@ -24,6 +25,7 @@ __all__ = [
     "SegmentAudio",
     "SegmentDropped",
     "SegmentEnded",
+    "SegmentPaused",
     "SegmentStarted",
     "SpeechDetected",
     "SpeechTransition",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 _TRIGGER_SHARE = 0.6  # of the trigger window that must be speech
+_PAUSE_MS = 200  # shorter silences are within words
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,25 @@ class SegmentAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentPaused:
+    """A silence in the segment, that may be its end. All audio up to it has been given out.
+
+    Attributes:
+        pause: its number, for `set_hangover`.
+    """
+
+    pause: int
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentEnded:
-    """End of the segment: the hangover has passed in silence, or the input is over."""
+    """End of the segment: the hangover has passed in silence, or the input is over.
+
+    Attributes:
+        silence_ms: the silence that passed, in ms; None when the input is over.
+    """
+
+    silence_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +90,7 @@ class SegmentDropped:
     """End of speech that was too short for a segment. None of it was given out."""
 
 
-SpeechTransition = SpeechDetected | SegmentStarted | SegmentAudio | SegmentEnded | SegmentDropped
+SpeechTransition = SpeechDetected | SegmentStarted | SegmentAudio | SegmentPaused | SegmentEnded | SegmentDropped
 
 
 class VoiceActivityDetector:
@@ -80,18 +100,20 @@ class VoiceActivityDetector:
     order, or counted in `silent_bytes`; after each `process` at most a frame of the engine (20 or 32 ms) and 4 ms
     wait to be classified, besides possible pre-roll.
 
-    `process` takes 0.15 ms for a second of audio with webrtcvad (8, 16, 32 and 48 kHz; 4 ms elsewhere) and 70 ms
-    with silero: keep that off an audio thread.
+    `process` takes 0.4 ms for a second of audio with webrtcvad (8, 16, 32 and 48 kHz; 4 ms elsewhere) and 40 ms with
+    silero: keep that off an audio thread.
 
     Args:
         settings: what counts as speech, and as a segment.
         sample_rate: of the audio, in Hz.
+        pauses: whether to tell of a silence that may be the end of a segment.
 
     Raises:
         ConfigurationError: a rate that cannot be, or an engine whose package is missing.
     """
 
-    def __init__(self, settings: ClientVAD, sample_rate: int) -> None:
+    def __init__(self, settings: ClientVAD, sample_rate: int, *, pauses: bool = False) -> None:
+        self._tells_pauses = pauses
         self._engine = make_engine(settings, sample_rate)
         frame_ms = self._engine.frame_ms
         self._sample_rate = sample_rate
@@ -102,6 +124,9 @@ class VoiceActivityDetector:
         self._trigger_frames = max(1, round(window * _TRIGGER_SHARE))
         self._pre_roll_frames = window + round(settings.pre_roll_ms / frame_ms)
         self._hangover_frames = max(1, round(settings.hangover_ms / frame_ms))
+        self._pause_frames = min(self._hangover_frames, max(1, round(_PAUSE_MS / frame_ms)))
+        self._pauses = 0
+        self._hangover_of_pause = (-1, 0)  # the number of a pause, and the frames of silence that end it
         self._min_speech_frames = round(settings.min_speech_ms / frame_ms)
 
         self._silent_bytes = 0
@@ -145,6 +170,10 @@ class VoiceActivityDetector:
         self._clear()
         return transitions
 
+    def set_hangover(self, pause: int, hangover_ms: int) -> None:
+        """Let another silence than the settings' end the segment in this pause, if it still lasts."""
+        self._hangover_of_pause = (pause, max(1, round(hangover_ms / self._engine.frame_ms)))
+
     def reset(self) -> None:
         """Forget everything: the segment, the pre-roll, and the count of silent bytes."""
         self._resampler = Resampler(self._sample_rate, self._engine.sample_rate)
@@ -178,27 +207,35 @@ class VoiceActivityDetector:
                 flowing.append(frame)
             else:
                 self._held.append(frame)
-            if not self._speaking:
-                if self._detect_onset(is_speech):
-                    transitions.append(SpeechDetected())
-            elif is_speech:
-                self._speech_frames += 1
-                self._silence_frames = 0
-            else:
-                self._silence_frames += 1
+            if self._speaking:
+                self._count(is_speech)
+            elif self._detect_onset(is_speech):
+                transitions.append(SpeechDetected())
             if self._speaking and not self._in_segment and self._speech_frames >= self._min_speech_frames:
                 self._in_segment = True
                 transitions.append(SegmentStarted(b"".join(self._held)))
                 self._held.clear()
-            if self._silence_frames >= self._hangover_frames:
-                if flowing:
-                    transitions.append(SegmentAudio(b"".join(flowing)))
-                    flowing = []
-                transitions.append(SegmentEnded() if self._in_segment else SegmentDropped())
+            pauses = self._tells_pauses and self._in_segment and self._silence_frames == self._pause_frames
+            ends = self._silence_frames >= self._hangover()
+            if (pauses or ends) and flowing:
+                transitions.append(SegmentAudio(b"".join(flowing)))
+                flowing = []
+            if pauses:
+                self._pauses += 1
+                transitions.append(SegmentPaused(self._pauses))
+            if ends:
+                silence_ms = self._silence_frames * self._engine.frame_ms
+                transitions.append(SegmentEnded(silence_ms) if self._in_segment else SegmentDropped())
                 self._begin_silence()
         if flowing:
             transitions.append(SegmentAudio(b"".join(flowing)))
         return transitions
+
+    def _hangover(self) -> int:
+        """The frames of silence that end the segment, or a suspicion of speech, now."""
+        pause, frames = self._hangover_of_pause
+        in_pause = self._in_segment and self._silence_frames >= self._pause_frames and pause == self._pauses
+        return frames if in_pause else self._hangover_frames
 
     def _take_frame(self) -> bytes:
         # A copy, because segments begin and end at the engine's frames, wherever the input was cut.
@@ -209,6 +246,13 @@ class VoiceActivityDetector:
         del self._pending[:size]
         self._position = end
         return frame
+
+    def _count(self, is_speech: bool) -> None:
+        if is_speech:
+            self._speech_frames += 1
+            self._silence_frames = 0
+        else:
+            self._silence_frames += 1
 
     def _detect_onset(self, is_speech: bool) -> bool:
         self._window.append(is_speech)

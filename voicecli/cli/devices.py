@@ -4,32 +4,59 @@
 
 import asyncio
 import json
+import shutil
+import sys
+import textwrap
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from voicecli.cli.exit import ExitStatus
 from voicecli.cli.lists import JsonOption
 from voicecli.cli.table import show_table
 from voicecli.errors import AudioDeviceError
 from voicecli.pcm16 import PcmFormat
+from voicecli.threads import run_in_thread
 
 if TYPE_CHECKING:
     from voicecli.audio.devices.microphone import Microphone
+    from voicecli.audio.probe import Check
 
-__all__ = ["list_devices", "test_audio"]
+__all__ = ["list_devices", "show_checks", "test_audio"]
 
 _RATE = 24_000
 _AUDIO = PcmFormat(_RATE)
+_QUIET_S = 2.0
 _RECORD_S = 3.0
 _LISTEN_S = 1.6  # for the chirp: 0.4 s, and up to a second on its way
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+_INDENT = " " * len("warn  ")
 _DEVICE_TIMEOUT_S = 5.0  # with a device that delivers nothing: by then it was opened anew several times
 
+
+def _given_or_set(parameter: typer.CallbackParam, value: str | None) -> str | None:
+    """The device of the command line, else that of the settings."""
+    if value is not None:
+        return value
+    from voicecli.cli.layers import device_of_settings
+
+    return device_of_settings((parameter.name or "").replace("_", "-"))
+
+
 InputDevice = Annotated[
-    str | None, typer.Option("--input-device", metavar="NAME|NUMBER", help="The microphone; see list-devices.")
+    str | None,
+    typer.Option(
+        "--input-device", metavar="NAME|NUMBER", callback=_given_or_set, help="The microphone; see list-devices."
+    ),
 ]
 OutputDevice = Annotated[
-    str | None, typer.Option("--output-device", metavar="NAME|NUMBER", help="The loudspeaker; see list-devices.")
+    str | None,
+    typer.Option(
+        "--output-device", metavar="NAME|NUMBER", callback=_given_or_set, help="The loudspeaker; see list-devices."
+    ),
 ]
 
 
@@ -67,28 +94,43 @@ def test_audio(
     as_json: JsonOption = False,
 ) -> None:
     """Record 3 seconds, play them back, measure the echo, and say what could be better."""
-    result = asyncio.run(_measure(input_device, output_device))
+    figures, checks = asyncio.run(_measure(input_device, output_device))
     if as_json:
-        typer.echo(json.dumps(result, indent=2))
-        return
-    echo, round_trip = result["echo_db"], result["round_trip_ms"]
-    for name, value in (
-        ("Microphone", result["input_device"]),
-        ("Loudspeaker", result["output_device"]),
-        ("Level", f"{result['level_dbfs']:.0f} dB of full scale"),
-        ("Noise", f"{result['noise_floor_dbfs']:.0f} dB of full scale"),
-        ("Cut off", f"{result['clipped']:.2%} of the samples"),
-        ("Echo", "not heard" if echo is None else f"{echo:+.0f} dB"),
-        ("Round trip", "-" if round_trip is None else f"{round_trip:.0f} ms"),
-        *(("Advice", line) for line in result["advice"]),
-    ):
-        typer.echo(f"{name + ':':<13}{value}")
+        advice = [check.fix for check in checks if check.fix] or ["All is well."]
+        told = {"checks": [asdict(check) for check in checks], "advice": advice}
+        typer.echo(json.dumps(figures | told, indent=2))
+    else:
+        show_checks(checks)
+    if any(check.verdict == "fail" for check in checks):
+        raise typer.Exit(ExitStatus.AUDIO)
 
 
-async def _measure(input_device: str | None, output_device: str | None) -> dict[str, Any]:
+def show_checks(checks: Sequence["Check"]) -> None:
+    """Write a line for each check: its verdict, and below it what to do."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    names = max(len(check.name) for check in checks)
+    for check in checks:
+        verdict = typer.style(check.verdict.ljust(len(_INDENT) - 2), fg=_COLOURS[check.verdict], bold=True)
+        indent = " " * (len(_INDENT) + names + 2)
+        value = textwrap.fill(check.value, width, initial_indent=indent, subsequent_indent=indent).lstrip()
+        typer.echo(f"{verdict}  {check.name.ljust(names)}  {value}")
+        for line in textwrap.wrap(check.fix, width, initial_indent=_INDENT, subsequent_indent=_INDENT):
+            typer.echo(line)
+    bad = [check for check in checks if check.verdict != "ok"]
+    better = f"{len(bad)} thing{'' if len(bad) == 1 else 's'} could be better."
+    fails = any(check.verdict == "fail" for check in bad)
+    typer.echo(f"\n{'It does not work like this.' if fails else better if bad else 'All is well.'}")
+
+
+async def _measure(input_device: str | None, output_device: str | None) -> "tuple[dict[str, Any], list[Check]]":
+    """The figures, and what they mean."""
+    from voicecli.audio.background import false_starts
     from voicecli.audio.devices.microphone import Microphone
+    from voicecli.audio.devices.sound_server import real_names
     from voicecli.audio.devices.speaker import Speaker
-    from voicecli.audio.probe import advise, chirp, find_chirp, measure_recording
+    from voicecli.audio.echo.control import make_echo_control
+    from voicecli.audio.probe import Check, chirp, find_chirp, judge, measure_recording
+    from voicecli.audio.vad_engines import has_silero
 
     lost: set[str] = set()
 
@@ -108,6 +150,8 @@ async def _measure(input_device: str | None, output_device: str | None) -> dict[
         await speaker.open()
         await microphone.open()
         listening = asyncio.create_task(recording.listen())
+        typer.echo(f"Be quiet for {_QUIET_S:.0f} seconds ...", err=True)
+        background = await recording.after(len(recording.audio), _QUIET_S)
         typer.echo(f"Speak for {_RECORD_S:.0f} seconds, with a pause ...", err=True)
         voice = await recording.after(len(recording.audio), _RECORD_S)
         typer.echo("That was you:", err=True)
@@ -136,16 +180,30 @@ async def _measure(input_device: str | None, output_device: str | None) -> dict[
         begin
     )  # from writing the chirp to where `answer` begins
     recorded, echo = measure_recording(voice, _RATE), find_chirp(answer, _RATE)
-    return {
+    round_trip_ms = None if echo is None else round(echo.delay_ms + delay_ms, 1)
+    names = await real_names({"input": microphone.device, "output": speaker.device})
+    devices = [
+        Check("Microphone", names.get("input", microphone.device)),
+        Check("Loudspeaker", names.get("output", speaker.device)),
+    ]
+    checks = judge(
+        recorded,
+        echo,
+        round_trip_ms,
+        starts=await run_in_thread(lambda: false_starts(background, _RATE)),
+        cancels=make_echo_control("auto", _RATE).active == "aec",
+        silero=has_silero(),
+    )
+    figures = {
         "input_device": microphone.device,
         "output_device": speaker.device,
         "level_dbfs": round(recorded.level, 1),
         "noise_floor_dbfs": round(recorded.noise_floor, 1),
         "clipped": round(recorded.clipped, 5),
         "echo_db": None if echo is None else round(echo.gain_db, 1),
-        "round_trip_ms": None if echo is None else round(echo.delay_ms + delay_ms, 1),
-        "advice": advise(recorded, echo),
+        "round_trip_ms": round_trip_ms,
     }
+    return figures, [*devices, *checks]
 
 
 class _Recording:

@@ -1,14 +1,18 @@
 """Lines for the events of a conversation: JSON for programs, plain words for people."""
 
+import contextlib
 import json
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any, TextIO
 
 from voicecli.errors import RealtimeError
 from voicecli.events import (
     ApprovalRequest,
+    Asleep,
+    Awake,
     ErrorOccurred,
     Event,
     Interrupted,
@@ -30,6 +34,20 @@ from voicecli.terminal.summary import ConversationSummary
 from voicecli.text import valid_text
 
 __all__ = ["JsonLines", "PlainLines"]
+
+_WHOLE: dict[type[Event], str] = {
+    ApprovalRequest: "approval_request",
+    Asleep: "asleep",
+    Awake: "awake",
+    Interrupted: "interrupted",
+    Notice: "notice",
+    ResponseDone: "response_done",
+    SessionStarted: "session_started",
+    StateChanged: "state",
+    ToolCallFinished: "tool_result",
+    ToolCallRequest: "tool_call",
+}
+"""Types of the events that are told with all their fields."""
 
 
 class JsonLines:
@@ -67,32 +85,18 @@ class JsonLines:
         self._stream.flush()
 
     def _line(self, event: Event) -> dict[str, Any] | None:
+        if (name := _WHOLE.get(type(event))) is not None:
+            return {"type": name, **asdict(event)}
         match event:
-            case SessionStarted():
-                return {"type": "session_started", **asdict(event)}
-            case StateChanged():
-                return {"type": "state", **asdict(event)}
             case SpeechStarted():
                 return {"type": "speech_started"}
             case SpeechStopped():
                 return {"type": "speech_stopped"}
             case TranscriptUpdate(text=text, final=final) if text or final:
                 return {"type": "transcript", **asdict(event)}
-            case ToolCallRequest():
-                return {"type": "tool_call", **asdict(event)}
-            case ToolCallFinished():
-                return {"type": "tool_result", **asdict(event)}
-            case ApprovalRequest():
-                return {"type": "approval_request", **asdict(event)}
-            case Interrupted():
-                return {"type": "interrupted", **asdict(event)}
-            case ResponseDone():
-                return {"type": "response_done", **asdict(event)}
-            case Reconnecting(attempt, delay_s, reason):
-                delay_ms = round(delay_s * 1000)
-                return {"type": "reconnecting", "attempt": attempt, "delay_ms": delay_ms, "reason": reason}
-            case Notice():
-                return {"type": "notice", **asdict(event)}
+            case Reconnecting(attempt, delay_s, reason, attempts):
+                wait = {"delay_ms": round(delay_s * 1000), "reason": reason}
+                return {"type": "reconnecting", "attempt": attempt, "attempts": attempts, **wait}
             case ErrorOccurred(error):
                 return {"type": "error", **_error(error), "fatal": False}
             case SessionEnded():
@@ -103,31 +107,44 @@ class JsonLines:
 
 
 class PlainLines:
-    """A line for each finished utterance and each thing worth knowing.
+    """A line for each finished utterance, and on standard error one for each thing worth knowing.
 
     Args:
-        stream: takes the lines; None for whatever standard error is then, which moves while a device is open.
+        words: takes what is said; None for standard error.
+        bare: whether of that only the reply's words are written, without names.
         quiet: whether only what is said, and errors, are written.
         live: whether somebody sits there and speaks: is told when to begin and how to end, and what it came to.
+        typed: what the user said in writing: it is not written again.
     """
 
-    def __init__(self, stream: TextIO | None, *, quiet: bool = False, live: bool = False) -> None:
-        self._stream = stream
+    def __init__(
+        self,
+        words: TextIO | None,
+        *,
+        bare: bool = False,
+        quiet: bool = False,
+        live: bool = False,
+        typed: Collection[str] = (),
+    ) -> None:
+        self._words = words
+        self._bare = bare
         self._quiet = quiet
         self._live = live
+        self._typed = frozenset(text.strip() for text in typed)
         self._listening = False
         self._summary = ConversationSummary()
         self._last = TranscriptUpdate("assistant", "", "", final=True)  # that was written
 
     def __call__(self, event: Event) -> None:
         self._summary.apply(event)
-        line = self._line(event)
-        if line:
-            stream = self._stream or sys.stderr
-            if isinstance(event, SessionEnded) and stream.isatty():
-                stream.write("\n")  # most often ^C stands there
-            stream.write(printable(line) + "\n")
-            stream.flush()
+        match event:
+            case TranscriptUpdate(role, text=text, final=True) if text.strip():
+                known = role == "user" and (self._bare or text.strip() in self._typed)
+                if not known and (said := self._said(event)):
+                    _write(self._words, "\n".join(map(printable, said.splitlines())))
+            case _ if line := self._line(event):
+                after_ctrl_c = isinstance(event, SessionEnded) and sys.stderr.isatty()  # most often ^C stands there
+                _write(None, "\n" * after_ctrl_c + printable(line))
 
     def _said(self, update: TranscriptUpdate) -> str:
         """What somebody said; of words that come after the others only those."""
@@ -137,13 +154,11 @@ class PlainLines:
             rest = text.removeprefix(before).strip()
             if not rest:
                 return ""
-            text = f"… {rest}"
-        return f"{speaker}: {text}{' …' if update.interrupted else ''}"
+            text = rest if self._bare else f"… {rest}"
+        return text if self._bare else f"{speaker}: {text}{' …' if update.interrupted else ''}"
 
     def _line(self, event: Event) -> str:
         match event:
-            case TranscriptUpdate(final=True, text=text) if text.strip():
-                return self._said(event)
             case ErrorOccurred(error):
                 return f"Error: {error}"
             case _ if self._quiet:
@@ -153,18 +168,33 @@ class PlainLines:
                 return "Listening. Ctrl-C ends."
             case SessionEnded() if self._live:
                 return self._summary.line()
+            case Asleep(wake_word):
+                return f'Asleep. Say "{wake_word}" to wake it; Ctrl-C ends.'
+            case Awake():
+                return "Awake."
             case ToolCallRequest(name=name, arguments=arguments):
                 return f"Tool: {name} {arguments}"
             case ToolCallFinished(name=name, output=output, is_error=is_error):
                 return f"Tool: {name} {'failed' if is_error else 'answered'}: {output}"
-            case Reconnecting(attempt, delay_s, reason):
-                return f"Reconnecting ({attempt}) in {delay_s:.1f} s: {reason}"
-            case Notice(message=message):
-                return f"Note: {message}"
+            case Reconnecting(attempt, delay_s, reason, attempts):
+                number = f"{attempt}/{attempts}" if attempts else f"{attempt}"
+                return f"Reconnecting {number} in {delay_s:.1f} s: {reason}"
+            case Notice(code, message):
+                return f"Note: {message}" if code != "backchannel" else ""
             case ResponseDone(status="failed" | "incomplete", reason=reason):
                 return f"Note: the answer is not complete: {reason_words(reason)}"
             case _:
                 return ""
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is not None:
+        stream.write(f"{text}\n")
+        stream.flush()
+        return
+    with contextlib.suppress(OSError):  # what nobody can read there keeps nothing else from going on
+        sys.stderr.write(f"{text}\n")  # it moves while a device is open
+        sys.stderr.flush()
 
 
 def _error(error: RealtimeError) -> dict[str, str]:

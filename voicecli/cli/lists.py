@@ -63,7 +63,7 @@ def list_models(
         for each in _providers(provider)
         for model in (_fetch(each) if live else each.models)
     ]
-    show_table(("provider", "model", "default", "note", "deprecated"), rows, as_json)
+    show_table(("provider", "model", "default", "note", "deprecated"), rows, as_json, noted="deprecated")
 
 
 def list_voices(provider: ProviderArgument = None, as_json: JsonOption = False) -> None:

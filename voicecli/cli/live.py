@@ -5,27 +5,34 @@ import functools
 import logging
 import sys
 import textwrap
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from voicecli.audio import AudioSink
+from voicecli.audio import AudioSink, EchoMode
+from voicecli.audio.devices.listing import Kind
 from voicecli.audio.devices.microphone import Microphone
+from voicecli.audio.devices.sound_server import real_names
 from voicecli.audio.devices.speaker import Speaker
 from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.echo.control import EchoControl, make_echo_control
 from voicecli.audio.meter import Meter
+from voicecli.audio.wake.wake_word import WakeWord
+from voicecli.cli.daily_notices import once_a_day
 from voicecli.cli.live_input import LiveInput
-from voicecli.cli.options import Devices
+from voicecli.cli.options import Devices, Sleep
+from voicecli.cli.reply_sound import ReplySound
+from voicecli.cli.sleeper import Sleeper
 from voicecli.cli.standard_output import columns, own_stdout
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.duplex import Observer, converse
 from voicecli.conversation.session import VoiceSession
-from voicecli.errors import RealtimeError
+from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeError
 from voicecli.events import ErrorOccurred, Event, Notice
-from voicecli.ports import Capabilities
+from voicecli.ports import Capabilities, Provider
 from voicecli.terminal.live_view import LiveView
 from voicecli.terminal.output_capture import printed_lines
 from voicecli.terminal.view_model import AudioStatus, ViewModel
+from voicecli.transcript import Turn
 from voicecli.voice import RealtimeVoice
 
 __all__ = ["LiveConversation", "talk"]
@@ -36,21 +43,25 @@ _MUTE_AFTER_S = 1.5
 # What is on its way from the device when the talk key is let go belongs to the turn: a block and a chunk, besides its
 # latency.
 _POST_ROLL_S = 0.03
+# What the microphone yields at once. Asleep nothing is in a hurry, and each chunk wakes the event loop.
+_CHUNK_MS, _CHUNK_ASLEEP_MS = 20, 100
 
 
 async def talk(
     voice: RealtimeVoice,
-    capabilities: Capabilities,
+    provider: Provider,
     devices: Devices,
     observers: list[Observer],
     *,
-    sink: AudioSink | None,
+    sink: ReplySound | None,
+    sleep: Sleep | None = None,
 ) -> bool:
     """Hold a live conversation until the user or the provider ends it.
 
     Args:
         observers: they tell what happens; without any it is drawn, on a terminal that can show it.
         sink: takes the reply's sound instead of the loudspeaker.
+        sleep: has it begin asleep, and sleep between conversations.
 
     Returns:
         Whether the user ended it by Ctrl-C.
@@ -58,7 +69,11 @@ async def talk(
     Raises:
         RealtimeError: a device cannot be used, or the conversation failed.
     """
-    live = LiveConversation(voice.config, capabilities, devices, sink=sink)
+    live = LiveConversation(
+        voice.config, provider.capabilities, devices, provider=provider.title, sink=sink, sleep=sleep
+    )
+    if sink is not None:
+        sink.on_failure = live.tell_failure
     view = live.view
     try:
         with quiet_stderr():  # sound libraries complain on the terminal, which belongs to the conversation
@@ -69,7 +84,7 @@ async def talk(
             try:
                 async with LiveView(view, live, audio=live.audio, stdin=sys.stdin, stdout=own_stdout()) as shown:
                     with printed_lines(lambda lines: view.apply(Notice("printed", "\n".join(lines)))):
-                        await live.hold(voice, [view.apply])
+                        await live.hold(voice, [once_a_day(view.apply)])
             finally:
                 if summary := view.summary():
                     own_stdout().write(textwrap.fill(summary, columns()) + "\n")
@@ -82,36 +97,53 @@ class LiveConversation:
     """Microphone, loudspeaker and session of a live conversation; keys act on it (`Controls`).
 
     Recording begins with `open()`: what is said while the provider is dialled is not lost.
+
+    With `sleep` it is one session after the other: each begins when it is woken, with what was said before, and ends
+    when it falls asleep.
+
+    Args:
+        provider: its title, which the view shows.
+        sink: takes the reply's sound instead of the loudspeaker.
     """
 
     def __init__(
-        self, config: RealtimeConfig, capabilities: Capabilities, devices: Devices, *, sink: AudioSink | None = None
+        self,
+        config: RealtimeConfig,
+        capabilities: Capabilities,
+        devices: Devices,
+        *,
+        provider: str = "",
+        sink: AudioSink | None = None,
+        sleep: Sleep | None = None,
     ) -> None:
         push_to_talk = config.vad_mode is VADMode.NONE
-        self.view = ViewModel(push_to_talk=push_to_talk)
-        # Where no loudspeaker plays there is no echo.
-        mode = devices.echo if sink is None else "off"
-        self._echo: EchoControl = make_echo_control(
-            mode, capabilities.input_rate, capabilities.output_rate, auto_gain_control=devices.auto_gain_control
+        self.view = ViewModel(
+            push_to_talk=push_to_talk,
+            wake_word=sleep.wake_word if sleep else "",
+            provider=provider,
+            speaks=config.output == "audio",
         )
+        self._capabilities = capabilities
+        self._devices = devices
+        self._real_names: dict[Kind, str] = {}  # of devices that stand for a sound server's
+        # Where no loudspeaker plays there is no echo.
+        self._echo_mode: EchoMode = devices.echo if sink is None else "off"
+        self._echo = self._echo_control()
         self._microphone = Microphone(
             capabilities.input_rate, device=devices.microphone, echo=self._echo, on_notice=self._notice
         )
         self._speaker: Speaker | None = None
         if sink is None:
-            sink = self._speaker = Speaker(
-                capabilities.output_rate,
-                device=devices.speaker,
-                echo=self._echo,
-                on_notice=self._notice,
-                on_sound=self._sound_heard,
-            )
+            sink = self._speaker = self._loudspeaker()
         self._sink = sink
         self._microphone_meter = Meter(capabilities.input_rate)
         self._speaker_meter = Meter(capabilities.output_rate)
         self._input = LiveInput(self._microphone, is_open=not push_to_talk)
         self._mute_timer: asyncio.TimerHandle | None = None
         self._release_timer: asyncio.TimerHandle | None = None
+        self._sleep = sleep
+        self._wake_word: WakeWord | None = None
+        self._sleeper: Sleeper | None = None
         self._session: VoiceSession | None = None
         self._conversation: asyncio.Task[None] | None = None
         self._ending = False
@@ -119,15 +151,27 @@ class LiveConversation:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Take the devices. Raises AudioDeviceError."""
+        """Take the devices, and load what hears the wake word.
+
+        Raises:
+            AudioDeviceError: a device cannot be used.
+            RealtimeError: the wake word cannot be listened for.
+        """
+        if self._sleep is not None:
+            self._wake_word = await WakeWord.load(self._sleep.wake_word, self._microphone.sample_rate)
+            self._sleeper = Sleeper(
+                self._wake_word, self._sleep.after_s, self._input, tell=self._tell, fall_asleep=self._fall_asleep
+            )
         await self._microphone.open()
         if self._speaker is not None:
             await self._speaker.open()
+        await self._ask_names()
 
     async def hold(self, voice: RealtimeVoice, observers: list[Observer]) -> None:
         """Connect and converse, until the end."""
         self._observers = observers
-        self._conversation = asyncio.create_task(self._converse(voice), name="voicecli-live")
+        life = self._converse(voice) if self._sleeper is None else self._sleep_and_converse(voice, self._sleeper)
+        self._conversation = asyncio.create_task(life, name="voicecli-live")
         try:
             await self._conversation
         except asyncio.CancelledError:
@@ -147,8 +191,12 @@ class LiveConversation:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        if self._sleeper is not None:
+            self._sleeper.close()
         # At once: a driver that hangs takes its time for each.
         await asyncio.gather(self._microphone.aclose(), self._sink.aclose())
+        if self._wake_word is not None:
+            await self._wake_word.aclose()
 
     def audio(self) -> AudioStatus:
         """Names, levels and activity of the devices now."""
@@ -156,12 +204,15 @@ class LiveConversation:
         self._microphone_meter.feed(self._microphone.latest)
         if speaker is not None:
             self._speaker_meter.feed(speaker.latest)
+        playhead = speaker.playhead if speaker is not None else None
         return AudioStatus(
-            microphone=self._microphone.device,
-            speaker=speaker.device if speaker else "",
+            microphone=self._real_names.get("input", self._microphone.device),
+            speaker=self._real_names.get("output", speaker.device) if speaker else "",
             microphone_bands=self._microphone_meter.bands,
             speaker_bands=self._speaker_meter.bands if speaker else (),
-            playing=speaker is not None and speaker.playhead is not None,
+            playing=playhead is not None,
+            playing_item=playhead.item_id if playhead else "",
+            played_ms=playhead.played_ms if playhead else 0,
             echo=self._echo.active,
             underruns=speaker.stats.underruns if speaker else 0,
         )
@@ -184,6 +235,8 @@ class LiveConversation:
     def talk(self, talking: bool) -> None:
         if self._release_timer is not None:
             self._end_talk()
+        if self._sleeper is not None:
+            self._sleeper.talk(talking)
         if talking:
             self.interrupt()
             self._input.open()
@@ -195,7 +248,12 @@ class LiveConversation:
         if self._session is not None:
             self._spawn(self._session.interrupt())
 
+    def wake(self) -> None:
+        if self._sleeper is not None:
+            self._sleeper.wake()
+
     def say(self, text: str) -> None:
+        self.wake()
         work = functools.partial(self._say, text)
         if self._session is not None:
             self._spawn(work())
@@ -217,10 +275,73 @@ class LiveConversation:
 
     # -- inside
 
-    async def _converse(self, voice: RealtimeVoice) -> None:
-        async with voice.connect() as session:
+    async def _ask_names(self) -> None:
+        """Find out what the devices are called that PortAudio knows as "default"."""
+        used: dict[Kind, str] = {"input": self._microphone.device}
+        if self._speaker is not None:
+            used["output"] = self._speaker.device
+        self._real_names = await real_names(used)
+
+    def _echo_control(self) -> EchoControl:
+        rates = self._capabilities.input_rate, self._capabilities.output_rate
+        return make_echo_control(self._echo_mode, *rates, auto_gain_control=self._devices.auto_gain_control)
+
+    def _loudspeaker(self) -> Speaker:
+        return Speaker(
+            self._capabilities.output_rate,
+            device=self._devices.speaker,
+            echo=self._echo,
+            on_notice=self._notice,
+            on_sound=self._sound_heard,
+        )
+
+    async def _converse(self, voice: RealtimeVoice, history: Sequence[Turn] = ()) -> None:
+        observers = list(self._observers)
+        if self._sleeper is not None:
+            observers.append(self._sleeper)
+        async with voice.connect(history=history) as session:
             self._session = session
-            await converse(session, self._input, self._sink, self._observers)
+            await converse(session, self._input, self._sink, observers)
+
+    async def _sleep_and_converse(self, voice: RealtimeVoice, sleeper: Sleeper) -> None:
+        """Hold a conversation whenever it is woken, each with the history of those before."""
+        history: Sequence[Turn] = ()
+        while not self._ending:
+            await self._rest()
+            if not await sleeper.sleep():
+                return
+            try:
+                await self._rouse()
+                await self._converse(voice, history)
+            except (AuthenticationError, ConfigurationError):
+                raise  # it would fail again whenever it is woken
+            except RealtimeError as error:
+                self._tell(ErrorOccurred(error))
+            session, self._session = self._session, None
+            if session is not None:
+                history = session.history
+
+    async def _rest(self) -> None:
+        """Asleep nothing plays: the loudspeaker is closed, and no echo taken out. That is half of what sound costs."""
+        self._sink.clear()
+        if self._speaker is not None:
+            await self._speaker.aclose()
+        self._microphone.echo, self._microphone.chunk_ms = None, _CHUNK_ASLEEP_MS
+
+    async def _rouse(self) -> None:
+        """Take the loudspeaker again. Raises AudioDeviceError."""
+        self._microphone.chunk_ms = _CHUNK_MS
+        if self._speaker is None:
+            return
+        self._echo = self._microphone.echo = self._echo_control()
+        muted = self._speaker.muted
+        self._sink = self._speaker = self._loudspeaker()
+        self._speaker.muted = muted
+        await self._speaker.open()
+
+    def _fall_asleep(self) -> None:
+        if self._session is not None:
+            self._spawn(self._session.aclose())
 
     async def _say(self, text: str) -> None:
         if self._session is not None:
@@ -269,10 +390,22 @@ class LiveConversation:
         else:
             _log.error("A key's work failed", exc_info=error)
 
+    def tell_failure(self, error: RealtimeError) -> None:
+        """Tell of something that failed, without which the conversation goes on."""
+        self._tell(ErrorOccurred(error))
+
     def _notice(self, code: str, message: str) -> None:
-        self._tell(Notice(code, message))
+        self._tell(Notice(code, self._with_real_name(code, message)))
+        if code.endswith(("_changed", "_back")):
+            self._spawn(self._ask_names())
         if code == "microphone_lost":
             self._in_order(self._pause_audio)  # whoever was speaking into it neither goes on nor falls silent
+
+    def _with_real_name(self, code: str, message: str) -> str:
+        """The message about a device, with the name that the view shows it by."""
+        kind: Kind = "input" if code.startswith("microphone") else "output"
+        device = self._microphone.device if kind == "input" else (self._speaker.device if self._speaker else "")
+        return message.replace(repr(device), repr(self._real_names.get(kind, device)))
 
     def _tell(self, event: Event) -> None:
         for observer in self._observers:

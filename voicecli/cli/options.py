@@ -4,7 +4,7 @@ import functools
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,26 +14,41 @@ import typer
 
 from voicecli.audio import EchoMode
 from voicecli.cli.exit import ExitStatus
-from voicecli.cli.setting_options import Option, make_config, setting_options
-from voicecli.cli.standard_output import keep
+from voicecli.cli.layers import Layers, declared_names, own_entries, provider_of_settings
+from voicecli.cli.setting_options import option_parameters, switched_off
+from voicecli.cli.standard_output import expect_json_lines, keep
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.ports import Provider
 from voicecli.providers import PROVIDERS, choose_provider, find_provider, is_built_in
 from voicecli.providers.plugins import load_plugin
+from voicecli.settings.entries import entries_of
+from voicecli.settings.layers import Chosen
+from voicecli.settings.loading import TAKEN
+from voicecli.settings.options import Option, make_config, setting_options
+from voicecli.text_files import read_text_file
 
-__all__ = ["Choices", "Devices", "chosen_plugin", "named_by_options", "with_conversation_options"]
+__all__ = [
+    "Choices",
+    "Devices",
+    "Sleep",
+    "chosen_plugin",
+    "conversation_parameters",
+    "named_by_options",
+    "with_conversation_options",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """All that was chosen on the command line.
+    """All that was chosen: on the command line, by a profile, in the environment, or in the settings file.
 
     Attributes:
         tools: the file whose functions are offered to the model.
         vad_given: whether the user said who finds the turns.
         given: the parameters of all options that stand on the command line.
         foreign: those of them that are another provider's, and whose they are.
+        notes: what else has no effect, as sentences.
     """
 
     provider: Provider
@@ -42,12 +57,12 @@ class Choices:
     vad_given: bool
     given: frozenset[str] = frozenset()
     foreign: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     def for_recording(self) -> "Choices":
-        """A recording goes in as fast as it is taken, which only turns found here can follow."""
-        if self.vad_given:
-            return self
-        return replace(self, config=replace(self.config, vad_mode=VADMode.CLIENT))
+        """A recording goes in as fast as it is taken, which only turns found here can follow, by their silences."""
+        config = replace(self.config, turn_model="silence")
+        return replace(self, config=config if self.vad_given else replace(config, vad_mode=VADMode.CLIENT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,19 @@ class Devices:
     speaker: str | int | None = None
     echo: EchoMode = "auto"
     auto_gain_control: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Sleep between conversations.
+
+    Attributes:
+        wake_word: begins one.
+        after_s: how long neither side speaks before it ends, in seconds.
+    """
+
+    wake_word: str
+    after_s: float
 
 
 def _conversation(
@@ -72,6 +100,13 @@ def _conversation(
             help=f"{', '.join(provider.name for provider in PROVIDERS)}, or one that is installed; the first of these "
             "that is set up without it.",
         ),
+    ] = None,
+    system_file: Annotated[
+        Path | None, typer.Option(help="The file that holds the system prompt.", metavar="FILE")
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Take the settings of [profiles.NAME] in the settings file; see `config`."),
     ] = None,
     tools: Annotated[
         Path | None, typer.Option(help="Offer this Python file's public functions to the model.", metavar="FILE.py")
@@ -90,29 +125,43 @@ def with_conversation_options(
     Args:
         providers: those whose own settings have options.
     """
-    own = dict(inspect.signature(command).parameters)
-    own.pop("choices")
-    hints = typing.get_type_hints(command, include_extras=True) | typing.get_type_hints(
-        _conversation, include_extras=True
-    )
-    fixed = {name: parameter.replace(annotation=hints[name]) for name, parameter in own.items()}
-    for name, parameter in inspect.signature(_conversation).parameters.items():
-        fixed[name] = parameter.replace(annotation=hints[name])
-    options = setting_options(providers, taken=_option_names(fixed))
-    made = [parameter for option in options for parameter in option.parameters()]
+    fixed = conversation_parameters(command)
+    options = setting_options(providers, taken=_option_names(fixed) | TAKEN)
+    made = [parameter for option in options for parameter in option_parameters(option)]
+    own = own_entries(fixed)
+    entries = own | {option.name: entry for option, entry in zip(options, entries_of(options), strict=True)}
+    both_ways = {f"no_{option.name}" for option in options if option.switches_both_ways} | _option_names(fixed)
+    switches = [name for name, entry in entries.items() if entry.kind is bool]
+    off = [switched_off(name, entries[name].name) for name in switches if f"no_{name}" not in both_ways]
 
     @functools.wraps(command)
     def wrapper(ctx: typer.Context, **values: Any) -> ExitStatus:
         # Before providers and tools are loaded, which may print.
         keep()
-        with named_by_options(ctx, options):
+        chosen: dict[str, Chosen] = {}
+        with named_by_options(ctx, options, chosen):
+            layers = Layers(entries, providers)
             given = frozenset(name for name in ctx.params if _source(ctx, name) == "COMMANDLINE")
+            chosen |= layers.values(values.pop("profile"), provider_given="provider" in given)
+            for name in entries:
+                if values.pop(f"no_{name}", None):
+                    values[name] = False
+                elif name in chosen and name not in given:
+                    values[name] = chosen[name].value
+                else:
+                    chosen.pop(name, None)
+            if values.get("as_json"):
+                expect_json_lines()
             for_options = {parameter.name: values.pop(parameter.name) for parameter in made}
+            file = values.pop("system_file")
+            if file and _rank("system_file", given, chosen) <= _rank("system", given, chosen):
+                for_options["system"] = _system_prompt(file, text_given="system" in given)
             provider = _provider(values.pop("provider"))
+            tools = values.pop("tools")
             choices = Choices(
                 provider,
                 make_config(options, for_options, provider),
-                values.pop("tools"),
+                Path(tools) if tools else None,
                 vad_given=for_options["vad"] is not None,
                 given=given,
                 foreign={
@@ -120,20 +169,33 @@ def with_conversation_options(
                     for option in options
                     if option.owners and provider not in option.owners and option.name in given
                 },
+                notes=tuple(layers.notes),
             )
             return command(choices=choices, **values)
 
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = [parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in (*fixed.values(), *made)]
+    parameters = [each.replace(kind=each.KEYWORD_ONLY) for each in (*fixed.values(), *made, *off)]
     # Typer reads both.
     wrapper.__annotations__ = {"ctx": typer.Context} | {each.name: each.annotation for each in parameters}
     wrapper.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
+    wrapper.rare = frozenset(option.name for option in options if not _is_common(option))  # type: ignore[attr-defined]
+    wrapper.variables = list(_variables(providers))  # type: ignore[attr-defined]
     return wrapper
 
 
+def conversation_parameters(command: Callable[..., object]) -> dict[str, inspect.Parameter]:
+    """A conversation's parameters that no setting is made of: the command's own, and then those that each has."""
+    hints = typing.get_type_hints(command, include_extras=True) | typing.get_type_hints(
+        _conversation, include_extras=True
+    )
+    parameters = inspect.signature(command).parameters | inspect.signature(_conversation).parameters
+    return {
+        name: parameter.replace(annotation=hints[name]) for name, parameter in parameters.items() if name != "choices"
+    }
+
+
 def chosen_plugin(command: Any, arguments: Sequence[str]) -> Provider | None:
-    """The provider that these arguments, or the environment, name, if a package brings it: its options are known
-    only then.
+    """The provider that arguments or settings name, if a package brings it: only then are its options known.
 
     Raises:
         ConfigurationError: it cannot be used.
@@ -141,14 +203,17 @@ def chosen_plugin(command: Any, arguments: Sequence[str]) -> Provider | None:
     context = command.make_context(
         command.name, list(arguments), resilient_parsing=True, ignore_unknown_options=True, allow_extra_args=True
     )
-    name = context.params.get("provider")
+    given = _source(context, "provider") == "COMMANDLINE"
+    name = context.params["provider"] if given else provider_of_settings(context.params.get("profile"))
     if not name or is_built_in(name):
         return None
     return load_plugin(name)
 
 
 @contextmanager
-def named_by_options(ctx: typer.Context, options: Sequence[Option] = ()) -> Iterator[None]:
+def named_by_options(
+    ctx: typer.Context, options: Sequence[Option] = (), chosen: Mapping[str, Chosen] | None = None
+) -> Iterator[None]:
     """Tell what is wrong with a setting by the name under which the user knows it.
 
     Settings are known by what stands before the colon ("client_vad.hangover_ms: 5 is not possible."), as all of
@@ -156,10 +221,11 @@ def named_by_options(ctx: typer.Context, options: Sequence[Option] = ()) -> Iter
 
     Args:
         options: those that make settings; any other setting is known by the parameter of its name.
+        chosen: the values, by parameter, that do not stand on the command line: known by their place.
 
     Raises:
         typer.BadParameter: a value on the command line is wrong.
-        ConfigurationError: a value from the environment is, or a package is missing.
+        ConfigurationError: a value from elsewhere is, or a package is missing.
     """
     try:
         yield
@@ -181,8 +247,34 @@ def named_by_options(ctx: typer.Context, options: Sequence[Option] = ()) -> Iter
         source = _source(ctx, option.name)
         if source == "COMMANDLINE" and not isinstance(error.__cause__, ImportError):
             raise typer.BadParameter(f"{wrong} {error.advice}".strip(), param_hint=option.opts[0]) from error
-        name = option.envvar if source == "ENVIRONMENT" else option.opts[0]
+        elsewhere = (chosen or {}).get(option.name or "")
+        name = elsewhere.place if elsewhere else option.opts[0]
         raise ConfigurationError(f"{name}: {wrong}", advice=error.advice) from error
+
+
+def _rank(name: str, given: Collection[str], chosen: Mapping[str, Chosen]) -> int:
+    """The place that a parameter's value has among those that decide: 0 comes first."""
+    if name in given:
+        return 0
+    return 1 + ("profile", "environment", "file").index(chosen[name].source) if name in chosen else 4
+
+
+def _is_common(option: Option) -> bool:
+    """True for an option that many people use, and for all of a provider's that was installed and is named."""
+    return any(
+        target.described.common or (target.owner is not None and not is_built_in(target.owner.name))
+        for target in option.targets
+    )
+
+
+def _variables(providers: Sequence[Provider]) -> Iterator[tuple[str, str]]:
+    """Environment variables of the conversation, and what they are for: the providers' keys first."""
+    for provider in providers:
+        if provider.key_variables:
+            name, *others = provider.key_variables
+            also = f" (or {', '.join(others)})" if others else ""
+            yield name, f"The key for {provider.name}{also}; `voice keys set {provider.name}` stores one."
+    yield "VOICE_...", "Any option: VOICE_MODEL for --model. `voice config show` tells what is set."
 
 
 def _source(ctx: typer.Context, name: str | None) -> str:
@@ -197,9 +289,20 @@ def _option_names(parameters: Mapping[str, inspect.Parameter]) -> set[str]:
         name.lstrip("-").replace("-", "_")
         for parameter in parameters.values()
         for option in getattr(parameter.annotation, "__metadata__", ())
-        for name in getattr(option, "param_decls", None) or ()
+        for name in declared_names(option)
     }
     return {*parameters, *declared, "help"}
+
+
+def _system_prompt(file: Path | str, *, text_given: bool) -> str:
+    """The text of --system-file, as --system would take it."""
+    if text_given:
+        raise typer.BadParameter("give either this or --system", param_hint="--system-file")
+    try:
+        text = read_text_file(str(file))
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error), param_hint="--system-file") from error
+    return f"@{text}" if text.startswith("@") else text
 
 
 def _provider(name: str | None) -> Provider:

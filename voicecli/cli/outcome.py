@@ -21,19 +21,30 @@ class Outcome:
     """Observer of a conversation that is not live. Sound or words are an answer; a reply without either is none.
 
     A turn that was not answered stays so, unless another reply follows before the user says more.
-
-    Args:
-        spoken: whether the user's side is a recording.
     """
 
-    def __init__(self, *, spoken: bool) -> None:
-        self._spoken = spoken
-        self._answered = False  # some turn was
+    def __init__(self) -> None:
+        self._inputs = 0
+        self._recording: str | None = None  # the input under way, where it is one
+        self._answered = False  # some turn of it was
         self._came = False  # something of the answer under way
         self._missing: RealtimeError | None = None  # the answer to the last turn
         self._failure: RealtimeError | None = None  # that of a turn before
         self._error: RealtimeError | None = None  # told last
         self._silent = False  # the model has said that it will not answer
+
+    def begin(self, recording: str | None) -> None:
+        """Know that an input begins, and the one before it is over.
+
+        Args:
+            recording: the name of a recording; None for words.
+        """
+        if self._inputs:
+            self._failure = self._lacking()
+        self._inputs += 1
+        self._recording = recording
+        self._answered = self._came = self._silent = False
+        self._missing = None
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -69,16 +80,20 @@ class Outcome:
         """Raise the reason why some turn has no answer; to be called when the conversation is over.
 
         Raises:
-            NoSpeechError: there was nothing to be answered.
+            NoSpeechError: there was nothing to be answered in an input.
             RealtimeError: a turn was not answered to the end.
         """
+        if (lacking := self._lacking()) is not None:
+            raise lacking
+
+    def _lacking(self) -> RealtimeError | None:
+        """The first reason so far."""
         failure = self._failure or (None if self._came else self._missing)
-        if failure is not None:
-            raise failure
-        if self._answered or self._came:
-            return
+        if failure is not None or self._answered or self._came:
+            return failure
         if self._error is not None:
-            raise self._error
-        if self._spoken and not self._silent:
-            raise NoSpeechError("There is no speech in the input.", advice=_NO_SPEECH_ADVICE)
-        raise RealtimeError("The model did not answer.", advice="Ask in other words, or choose another model.")
+            return self._error
+        if self._recording is not None and not self._silent:
+            where = "the input" if self._inputs == 1 else self._recording
+            return NoSpeechError(f"There is no speech in {where}.", advice=_NO_SPEECH_ADVICE)
+        return RealtimeError("The model did not answer.", advice="Ask in other words, or choose another model.")

@@ -1,35 +1,27 @@
-"""Preparation of a provider before its first conversation: what it fetches once, with a bar."""
+"""Preparation before the first conversation: what is fetched once, with a bar."""
 
 from voicecli.cli.options import Choices
+from voicecli.cli.progress_bar import progress_bar
+from voicecli.config import VADMode
 
 __all__ = ["prepare"]
 
 
 def prepare(choices: Choices) -> None:
-    """Let the provider fetch what it needs once, with a bar on a terminal and a line elsewhere."""
-    if choices.provider.prepare is None:
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+    """Fetch what the conversation needs and is fetched once, with a bar on a terminal and a line elsewhere."""
+    provider, config = choices.provider, choices.config
+    if provider.prepare is not None:
+        with progress_bar("Fetching the built-in model, once") as show:
+            provider.prepare(config, show)
+    follows = config.vad_mode is VADMode.CLIENT or "smart-turn" in provider.capabilities.turn_models
+    if config.turn_model == "smart-turn" and follows and config.vad_mode is not VADMode.NONE:
+        _fetch_turn_model()
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    what = "Fetching the built-in model, once"
-    task: TaskID | None = None
-    bar = Progress(*columns, console=console, transient=True)
 
-    def show(done: int, total: int) -> None:
-        nonlocal task
-        if task is None:
-            task = bar.add_task(what, total=total)
-            if console.is_terminal:
-                bar.start()
-            else:
-                console.print(f"{what} ({total / 1e6:.0f} MB) ...")
-        bar.update(task, completed=done, total=total)
+def _fetch_turn_model() -> None:
+    from voicecli.audio.smart_turn import MODEL, check_installed
+    from voicecli.package_file import ensure_file
 
-    try:
-        choices.provider.prepare(choices.config, show)
-    finally:
-        if bar.live.is_started:  # otherwise it would write an empty line
-            bar.stop()
+    check_installed()
+    with progress_bar("Fetching the model of turns, once") as show:
+        ensure_file(MODEL, show)

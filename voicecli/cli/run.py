@@ -1,20 +1,28 @@
 """Runs one conversation for a command: opens what it needs, shows what happens, tells how it ended."""
 
 import asyncio
+import contextlib
 import sys
+from collections.abc import Coroutine, Iterator, Sequence
 
+from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.files.sink import WavSink
 from voicecli.audio.files.source import WavSource
+from voicecli.cli.daily_notices import once_a_day
+from voicecli.cli.destinations import Destinations
 from voicecli.cli.event_lines import JsonLines, PlainLines
-from voicecli.cli.options import Choices, Devices
+from voicecli.cli.inputs import Input
+from voicecli.cli.lasting_lines import LastingLines
+from voicecli.cli.options import Choices, Devices, Sleep
 from voicecli.cli.outcome import Outcome
 from voicecli.cli.prepare import prepare
+from voicecli.cli.reply_sound import ReplySound
 from voicecli.cli.standard_output import own_descriptor, own_stdout, started
 from voicecli.cli.tool_file import load_tools
 from voicecli.cli.unused import unused_options
 from voicecli.config import VADMode
 from voicecli.conversation.duplex import Observer, converse
-from voicecli.errors import ConfigurationError
+from voicecli.errors import AudioDeviceError, ConfigurationError
 from voicecli.events import Event, Notice
 from voicecli.voice import RealtimeVoice
 
@@ -22,39 +30,51 @@ __all__ = ["run_conversation", "run_live"]
 
 
 def run_conversation(
-    choices: Choices, source: WavSource | str, output: str | None, *, as_json: bool, quiet: bool
+    choices: Choices, inputs: Sequence[Input], destinations: Destinations, speaker: str | int | None = None
 ) -> None:
     """Hold the conversation and return when it is over and each turn got a complete answer.
 
+    What takes the answer and fails, such as a file on a full disk, is left out; the conversation goes on without it.
+
     Args:
-        source: the user's voice, or one turn in writing.
-        output: the WAV file for the reply, "-" for standard output, None for nowhere.
+        inputs: what the user says, one after the other.
+        speaker: the loudspeaker, by number or a part of its name, where one plays; None for the default.
 
     Raises:
         RealtimeError: as `converse` and `Outcome.check` do, and when something named on the command line cannot be
             used.
+        OSError: words could not be written.
     """
     voice = _voice(choices)
-    # Standard output carries the sound when that is piped on; words then go to standard error.
-    words = None if output == "-" else own_stdout()
-    lines: list[Observer] = [JsonLines(own_stdout(), started()) if as_json else PlainLines(words, quiet=quiet)]
-    outcome = Outcome(spoken=isinstance(source, WavSource))
-    _tell_unused(unused_options(choices, spoken=isinstance(source, WavSource)), lines)
-    sink = None
-    if output is not None:
+    recordings = [each for each in inputs if isinstance(each, WavSource)]
+    rate = choices.provider.capabilities.output_rate
+    alone = destinations.sound is None and not destinations.aloud
+    lines = LastingLines(_lines(destinations, [each for each in inputs if isinstance(each, str)]), alone=alone)
+    _tell_unused(unused_options(choices, spoken=bool(recordings), destinations=destinations), [lines])
+    sound = ReplySound(rate)
+    if destinations.sound is not None:
         # Before anything is asked of the provider: an answer must not be lost because it cannot be written.
-        file = source if isinstance(source, WavSource) else None
-        sink = WavSink(output, choices.provider.capabilities.output_rate, source=file, stdout=own_descriptor())
+        sound.add(WavSink(destinations.sound, rate, sources=recordings, stdout=own_descriptor()))
     prepare(choices)
-    asyncio.run(_converse(voice, source, sink, [*lines, outcome]))
+    outcome = Outcome()
+    add_speaker = None
+    if destinations.aloud:
+        add_speaker = _add_speaker(sound, speaker, lines, asked="play" in choices.given)
+    with quiet_stderr() if destinations.aloud else contextlib.nullcontext():
+        asyncio.run(_converse(voice, inputs, sound, lines, outcome, add_speaker))
     outcome.check()
+    if failure := sound.failure or lines.failure:
+        raise failure
 
 
-def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json: bool, quiet: bool) -> None:
+def run_live(
+    choices: Choices, devices: Devices, output: str | None, *, as_json: bool, quiet: bool, sleep: Sleep | None = None
+) -> None:
     """Hold a live conversation and return when it is over.
 
     Args:
-        output: where the reply's sound goes instead of the loudspeaker, as for `run_conversation`; or None.
+        output: where the reply's sound goes instead of the loudspeaker, "-" for standard output; or None.
+        sleep: has it begin asleep, and sleep between conversations.
 
     Raises:
         RealtimeError: a device cannot be used, or as `run_conversation` does; or nobody could end a turn.
@@ -64,25 +84,37 @@ def run_live(choices: Choices, devices: Devices, output: str | None, *, as_json:
     from voicecli.terminal.live_view import can_show
 
     voice = _voice(choices)
-    capabilities = choices.provider.capabilities
     lines: list[Observer] = []
     if as_json:
         lines = [JsonLines(own_stdout(), started())]
     elif quiet or output == "-" or not can_show(sys.stdin, own_stdout()):
-        lines = [PlainLines(None if output == "-" else own_stdout(), quiet=quiet, live=True)]
+        lines = [once_a_day(PlainLines(None if output == "-" else own_stdout(), quiet=quiet, live=True))]
     if lines and choices.config.vad_mode is VADMode.NONE:
         raise ConfigurationError(
             "vad_mode: only the live view has a key to talk with.", advice="Choose server or client, or show the view."
         )
     # Before the view takes the terminal.
-    _tell_unused(unused_options(choices, live=True, output=output), lines or [PlainLines(None)])
+    unused = unused_options(choices, live=True, destinations=Destinations(output), sleeps=sleep is not None)
+    _tell_unused(unused, lines or [PlainLines(None)])
     prepare(choices)
-    sink = None
+    sound: ReplySound | None = None
     if output is not None:
-        sink = WavSink(output, capabilities.output_rate, stdout=own_descriptor())
-    interrupted = asyncio.run(talk(voice, capabilities, devices, lines, sink=sink))
+        rate = choices.provider.capabilities.output_rate
+        sound = ReplySound(rate)
+        sound.add(WavSink(output, rate, stdout=own_descriptor()))
+    interrupted = asyncio.run(talk(voice, choices.provider, devices, lines, sink=sound, sleep=sleep))
+    if sound is not None and sound.failure is not None:
+        raise sound.failure
     if interrupted:
         raise KeyboardInterrupt
+
+
+def _lines(destinations: Destinations, typed: Sequence[str]) -> Observer:
+    if destinations.as_json:
+        return JsonLines(own_stdout(), started())
+    words = own_stdout() if destinations.sound != "-" else None
+    lines = PlainLines(words, bare=destinations.bare, quiet=destinations.quiet, typed=typed)
+    return lines if destinations.quiet else once_a_day(lines)
 
 
 def _voice(choices: Choices) -> RealtimeVoice:
@@ -101,16 +133,53 @@ def _tell(event: Event, observers: list[Observer]) -> None:
 
 
 async def _converse(
-    voice: RealtimeVoice, source: WavSource | str, sink: WavSink | None, observers: list[Observer]
+    voice: RealtimeVoice,
+    inputs: Sequence[Input],
+    sound: ReplySound,
+    lines: Observer,
+    outcome: Outcome,
+    add_speaker: Coroutine[None, None, None] | None,
 ) -> None:
+    recordings = [each for each in inputs if isinstance(each, WavSource)]
+    for each in recordings:
+        each.on_notice = lambda code, message: lines(Notice(code, message))
+
+    def said() -> Iterator[Input]:
+        for each in inputs:
+            outcome.begin(each.name if isinstance(each, WavSource) else None)
+            yield each
+
+    # While the provider is dialled.
+    opening = asyncio.create_task(add_speaker) if add_speaker is not None else None
     try:
-        if isinstance(source, WavSource):
-            source.on_notice = lambda code, message: _tell(Notice(code, message), observers)
-            await source.open()
+        if isinstance(inputs[0], WavSource):
+            await inputs[0].open()
         async with voice.connect() as session:
-            await converse(session, source, sink, observers)
+            if opening is not None:
+                await opening
+            await converse(session, said(), sound, [lines, outcome])
     finally:
-        if isinstance(source, WavSource):
-            await source.aclose()
-        if sink is not None:
-            await sink.aclose()
+        if opening is not None:
+            opening.cancel()
+            await asyncio.wait([opening])
+        for each in recordings:
+            await each.aclose()
+        await sound.aclose()
+
+
+async def _add_speaker(sound: ReplySound, device: str | int | None, observer: Observer, *, asked: bool) -> None:
+    """Have a loudspeaker play it, too. Without one there are words only, and a note; a daily one, unless it was asked
+    for."""
+    from voicecli.audio.devices.speaker import Speaker
+
+    speaker = Speaker(sound.sample_rate, device=device, on_notice=lambda code, told: observer(Notice(code, told)))
+    try:
+        await speaker.open()
+    except AudioDeviceError as error:
+        await speaker.aclose()
+        observer(Notice("not_played", f"The answer is not played: {error.message}", daily=not asked))
+    except BaseException:
+        await speaker.aclose()
+        raise
+    else:
+        sound.add(speaker)

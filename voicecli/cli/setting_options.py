@@ -1,237 +1,48 @@
-"""Options made of the fields of settings classes, and settings made of what was given for options."""
+"""Typer's parameters for the options that settings make."""
 
-import dataclasses
-import enum
 import inspect
-import os
-import typing
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
-from typing import Annotated, Any, TypeVar
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
-from voicecli.config import RealtimeConfig, Setting
-from voicecli.ports import Provider
-from voicecli.setting_fields import Settings, alternatives, choices_of
+from voicecli.settings.options import Option
 
-__all__ = ["Option", "make_config", "setting_options"]
-
-_S = TypeVar("_S", bound=Settings)
-
-_WRITTEN = (str, bool, int, float, enum.Enum, PurePath)
+__all__ = ["option_parameters", "switched_off", "written"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Target:
-    """A setting that an option makes.
-
-    Attributes:
-        path: as errors name it: "client_vad.hangover_ms", "speed".
-        owner: the provider whose own setting it is; None for a common one.
-        note: which providers have it, or "some models", where not all do.
-    """
-
-    path: str
-    described: Setting
-    hint: Any
-    default: Any
-    owner: Provider | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """An option of the command.
-
-    Attributes:
-        name: of its parameter: "silence_ms" for --silence-ms.
-        targets: the settings it makes, one for each class that has it; all of one type.
-    """
-
-    name: str
-    targets: list[_Target]
-
-    @property
-    def owners(self) -> list[Provider]:
-        """The providers whose own setting it is; none for a common one."""
-        return [target.owner for target in self.targets if target.owner is not None]
-
-    def value(self, given: Any) -> Any:
-        """The setting. Raises ConfigurationError."""
-        described = self._first.described
-        if described.value is not None:
-            return described.value
-        parse = described.parse or (lambda text: text)
-        if isinstance(given, list):
-            items: list[Any] = [parse(item) for item in given]
-            return dict(items) if self._repeated() is Mapping else tuple(items)
-        return parse(given)
-
-    def parameters(self) -> Iterator[inspect.Parameter]:
-        """The parameters that let typer offer it. One is None when it is not given."""
-        described = self._first.described
-        written = _written(self.name)
-        option = typer.Option(
-            f"{written}/--no-{written[2:]}" if self._switches_both_ways() else written,
-            help=self._help(),
-            metavar=described.metavar,
-            show_default=self._shown_default(),
-            rich_help_panel=", ".join(owner.title for owner in self.owners) or described.group or None,
-        )
-        yield _parameter(self.name, self._type(), option)
-        if described.formerly:
-            yield _parameter(described.formerly, str, _renamed(described.formerly, written))
-
-    @property
-    def _first(self) -> _Target:
-        return self.targets[0]
-
-    def _switches(self) -> bool:
-        return self._first.described.value is not None or alternatives(self._first.hint) == (bool,)
-
-    def _switches_both_ways(self) -> bool:
-        return self._switches() and self._first.described.value is None and self._first.default is not False
-
-    def _repeated(self) -> Any:
-        """`tuple` or `Mapping` when it may be given several times, else None."""
-        origins = {typing.get_origin(kind) for kind in alternatives(self._first.hint)}
-        return tuple if tuple in origins else Mapping if origins & {Mapping, dict} else None
-
-    def _type(self) -> Any:
-        if self._switches():
-            return bool
-        if self._repeated() is not None:
-            return list[str]
-        kinds = alternatives(self._first.hint)
-        return str if self._first.described.parse is not None or len(kinds) > 1 else kinds[0]
-
-    def _help(self) -> str:
-        first, text = self._first, self._first.described.help
-        if any(target.described.help != text for target in self.targets):
-            named = [(target.described.help, target.owner) for target in self.targets]
-            text = " ".join(_noted(help, owner.name if owner else "") for help, owner in named)
-        untold = [str(choice) for choice in choices_of(first.hint) if str(choice) not in text]
-        if untold and not self._switches():
-            text = f"{text} One of {', '.join(untold)}.".strip()
-        return _noted(text, first.note)
-
-    def _shown_default(self) -> str | bool:
-        default = self._first.default
-        if self._switches():
-            return self.name.replace("_", "-") if default is True else False
-        return False if default is None or default in ("", ()) else str(getattr(default, "value", default))
-
-
-def setting_options(providers: Sequence[Provider], taken: Collection[str] = ()) -> list[Option]:
-    """The options for the common settings, and for the own settings of these providers.
-
-    Own settings of one name and type share an option.
-
-    Args:
-        taken: names of parameters that the command has besides; a provider's setting of that name gets the
-            provider's in front.
-    """
-    options: dict[str, Option] = {}
-    lacking = {provider.name: _lacks_by_model(provider) for provider in providers}
-    for target in _targets(RealtimeConfig):
-        note = _which_providers(lacking, target.path)
-        options.setdefault(_name(target), Option(_name(target), [])).targets.append(
-            dataclasses.replace(target, note=note)
-        )
-    for provider in providers:
-        for target in _targets(provider.settings):
-            own = dataclasses.replace(target, owner=provider, note=_which_models(lacking[provider.name], target.path))
-            name = _name(own)
-            there = options.get(name)
-            if name in taken or (there and (not there.owners or there._first.hint != own.hint)):
-                name = f"{provider.name}_{name}"
-            options.setdefault(name, Option(name, [])).targets.append(own)
-    return list(options.values())
-
-
-def make_config(options: Sequence[Option], given: Mapping[str, Any], provider: Provider) -> RealtimeConfig:
-    """The settings for a conversation with that provider.
-
-    A provider's secrets come from the environment: VOICE_<NAME>.
-
-    Args:
-        given: by option name; None and empty lists are not given.
-
-    Raises:
-        ConfigurationError: a value is wrong.
-    """
-    common: dict[str, Any] = {}
-    own: dict[str, Any] = {}
-    for option in options:
-        targets = [target for target in option.targets if target.owner in (None, provider)]
-        if not targets or (value := given.get(option.name)) is None or value == []:
-            continue
-        made = dict.fromkeys((target.path for target in targets), option.value(value))
-        (own if option.owners else common).update(made)
-    for field in dataclasses.fields(provider.settings):
-        described = Setting.of(field)
-        if described and described.secret and (secret := os.environ.get(f"VOICE_{field.name.upper()}")):
-            own[field.name] = secret
-    if own:
-        common["provider_settings"] = provider.settings(**own)
-    return _build(RealtimeConfig, common)
-
-
-def _build(kind: type[_S], given: Mapping[str, Any]) -> _S:
-    values = {}
-    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
-        inner = _settings_classes(kind.hints()[field.name])
-        parts = {path.partition(".")[2]: value for path, value in given.items() if path.startswith(f"{field.name}.")}
-        if field.name in given:
-            values[field.name] = given[field.name]
-        elif inner and parts:
-            # Of several classes the first serves, unless something was given that only another has.
-            first, *others = inner
-            chosen = next((other for other in others if parts.keys() & (other.hints().keys() - first.hints())), first)
-            values[field.name] = chosen(**{name: value for name, value in parts.items() if name in chosen.hints()})
-    return kind(**values)
-
-
-def _targets(kind: type[Settings], prefix: str = "") -> Iterator[_Target]:
-    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
-        hint, described = kind.hints()[field.name], Setting.of(field) or Setting()
-        inner = _settings_classes(hint)
-        if inner and described.parse is None:
-            for each in inner:
-                for target in _targets(each, f"{field.name}."):
-                    # What only another class than the first has is by default not there.
-                    yield target if each is inner[0] else dataclasses.replace(target, default=None)
-        elif described.option != "" and not described.secret and _can_be_written(described, hint):
-            default = field.default if field.default is not dataclasses.MISSING else None
-            yield _Target(path=f"{prefix}{field.name}", described=described, hint=hint, default=default)
-
-
-def _can_be_written(described: Setting, hint: Any) -> bool:
-    """Return whether the setting can be made of what stands on a command line."""
-    if described.parse is not None or choices_of(hint):
-        return True
-    return all(
-        kind == tuple[str, ...] or (isinstance(kind, type) and issubclass(kind, _WRITTEN))
-        for kind in alternatives(hint)
+def option_parameters(option: Option) -> Iterator[inspect.Parameter]:
+    """The parameters that let typer offer an option. One is None when it is not given."""
+    described = option.described
+    name = written(option.name)
+    declared = typer.Option(
+        f"{name}/--no-{name[2:]}" if option.switches_both_ways else name,
+        *([f"-{described.short}"] if described.short else []),
+        help=option.help,
+        metavar=described.metavar,
+        show_default=_shown_default(option),
+        rich_help_panel=", ".join(owner.title for owner in option.owners) or described.group or None,
     )
+    yield _parameter(option.name, option.type, declared)
+    if described.formerly:
+        yield _parameter(described.formerly, str, _renamed(described.formerly, name))
 
 
-def _settings_classes(hint: Any) -> list[type[Settings]]:
-    return [kind for kind in alternatives(hint) if isinstance(kind, type) and issubclass(kind, Settings)]
+def switched_off(name: str, option: str) -> inspect.Parameter:
+    """The hidden `--no-OPTION` of a switch, which on the command line undoes what file or environment chose."""
+    return _parameter(f"no_{name}", bool, typer.Option(f"--no-{option}", hidden=True))
 
 
-def _name(target: _Target) -> str:
-    return (target.described.option or target.path.rpartition(".")[2]).replace("-", "_")
-
-
-def _noted(sentence: str, note: str) -> str:
-    return f"{sentence.removesuffix('.')} ({note})." if note else sentence
-
-
-def _written(name: str) -> str:
+def written(name: str) -> str:
+    """An option as it is written on a command line."""
     return f"--{name.replace('_', '-')}"
+
+
+def _shown_default(option: Option) -> str | bool:
+    default = option.default
+    if option.switches:
+        return option.name.replace("_", "-") if default is True else False
+    return False if default is None or default in ("", ()) else str(getattr(default, "value", default))
 
 
 def _parameter(name: str, kind: Any, option: Any) -> inspect.Parameter:
@@ -240,24 +51,9 @@ def _parameter(name: str, kind: Any, option: Any) -> inspect.Parameter:
     )
 
 
-def _renamed(old: str, written: str) -> Any:
+def _renamed(old: str, now: str) -> Any:
     def tell(value: str | None) -> None:
         if value is not None:
-            raise typer.BadParameter(f"this option is called {written} now", param_hint=_written(old))
+            raise typer.BadParameter(f"this option is called {now} now", param_hint=written(old))
 
-    return typer.Option(_written(old), hidden=True, callback=tell)
-
-
-def _which_providers(lacking: Mapping[str, Sequence[Collection[str]]], path: str) -> str:
-    """Those that have a common setting with some model, unless all do."""
-    having = [name for name, by_model in lacking.items() if not all(path in lacks for lacks in by_model)]
-    return ", ".join(having) if len(having) < len(lacking) else ""
-
-
-def _which_models(by_model: Sequence[Collection[str]], path: str) -> str:
-    lacking = [path in lacks for lacks in by_model]
-    return "some models" if any(lacking) and not all(lacking) else ""
-
-
-def _lacks_by_model(provider: Provider) -> list[Collection[str]]:
-    return [provider.lacks(RealtimeConfig(model=model.name)).keys() for model in provider.models]
+    return typer.Option(written(old), hidden=True, callback=tell)

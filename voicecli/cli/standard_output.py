@@ -12,7 +12,18 @@ import time
 from collections.abc import Iterator
 from typing import TextIO
 
-__all__ = ["columns", "diverted", "drop", "give_back", "keep", "own_descriptor", "own_stdout", "started"]
+__all__ = [
+    "columns",
+    "diverted",
+    "drop",
+    "expect_json_lines",
+    "give_back",
+    "json_lines_expected",
+    "keep",
+    "own_descriptor",
+    "own_stdout",
+    "started",
+]
 
 _STDOUT, _STDERR = 1, 2
 
@@ -21,12 +32,14 @@ class _Kept:
     """Standard output while it is kept.
 
     Attributes:
+        json_lines: whether a program reads JSON lines there.
         own: leads there; all else that did, `sys.stdout` and descriptor 1 first of all, leads to standard error.
         descriptor: leads there, too; -1 where descriptor 1 was closed.
     """
 
     def __init__(self) -> None:
         self.since = time.monotonic()
+        self.json_lines = False
         self._before, self._before_first = sys.stdout, sys.__stdout__
         sys.stdout.flush()
         self._is_real = _is_real(sys.stdout)
@@ -82,6 +95,17 @@ def keep() -> None:
     global _kept
     if _kept is None:
         _kept = _Kept()
+
+
+def expect_json_lines() -> None:
+    """Note that a program reads JSON lines, as settings say that the command line does not."""
+    if _kept is not None:
+        _kept.json_lines = True
+
+
+def json_lines_expected() -> bool:
+    """Return whether `expect_json_lines` was called since standard output was kept."""
+    return _kept is not None and _kept.json_lines
 
 
 def give_back() -> None:

@@ -15,11 +15,11 @@ __all__ = ["show_table"]
 
 # The first of them that a table has holds what other commands take.
 _NAMES = ("name", "model", "voice", "provider")
-_LEAST_TEXT = 12  # columns that running text needs to be read
+_LEAST_TEXT = 24  # columns that running text needs to be read
 _GAP = 2  # columns between two of a table, and at its edges together
 
 
-def show_table(columns: tuple[str, ...], rows: list[dict[str, Any]], as_json: bool) -> None:
+def show_table(columns: tuple[str, ...], rows: list[dict[str, Any]], as_json: bool, *, noted: str = "") -> None:
     """Write rows as a table on a terminal, as JSON, or as lines with tabs.
 
     On a terminal what is a default is marked beside its name, and no word is broken: where there is no room for that,
@@ -28,11 +28,15 @@ def show_table(columns: tuple[str, ...], rows: list[dict[str, Any]], as_json: bo
     Args:
         columns: those named "default ..." that hold booleans are such marks.
         rows: what is in each of the columns; JSON has what is there besides, too.
+        noted: a column that on a terminal is part of the note, where it has more room.
     """
     if as_json:
         keyed = [{key.replace(" ", "_"): value for key, value in row.items()} for row in rows]
         typer.echo(json.dumps(keyed, indent=2))
     elif sys.stdout.isatty():
+        if rows and noted:
+            columns = tuple(column for column in columns if column != noted)
+            rows = [row | {"note": "; ".join(filter(None, (row["note"], row[noted])))} for row in rows]
         if rows:
             _draw(columns, rows)
     else:
@@ -78,7 +82,7 @@ def _draw_table(
 def _draw_paragraph(console: "Console", name: str, mark: str, row: Mapping[str, str], style: str) -> None:
     from rich.text import Text
 
-    details = [f"{column}: {cell}" for column, cell in row.items() if cell]
+    details = [cell if column == "note" else f"{column}: {cell}" for column, cell in row.items() if cell]
     line = f"{name} {mark}".rstrip()
     if _cells(line) > console.width:
         line, details = name, [mark, *details]

@@ -1,5 +1,6 @@
 """Options that were given and have no effect, with the reason: nobody shall wonder why nothing changes."""
 
+from voicecli.cli.destinations import Destinations
 from voicecli.cli.options import Choices
 from voicecli.config import SemanticVAD, VADMode
 
@@ -9,22 +10,32 @@ _DETECTION = ("eagerness", "vad_threshold", "start_sensitivity", "end_sensitivit
 
 
 def unused_options(
-    choices: Choices, *, spoken: bool = True, live: bool = False, output: str | None = None
+    choices: Choices,
+    *,
+    spoken: bool = True,
+    live: bool = False,
+    destinations: Destinations | None = None,
+    sleeps: bool = False,
 ) -> list[str]:
     """A sentence for each of them. What the provider lacks of the common settings it tells by itself.
 
     Args:
         spoken: whether the user speaks at all, rather than write.
         live: whether the user speaks into a microphone, rather than in a recording.
-        output: the file that gets the reply's sound.
+        destinations: where words and sound go.
+        sleeps: whether it sleeps until a word is said.
     """
+    destinations = destinations or Destinations()
     chosen = choices.provider.name
     reasons = {name: f"with {chosen}, only with {owners}" for name, owners in choices.foreign.items()}
+    reasons |= _of_devices(spoken=spoken, live=live, destinations=destinations, sleeps=sleeps)
     if spoken:
-        reasons |= _of_turns(choices) | _of_devices(live=live, output=output)
+        reasons |= _of_turns(choices)
+    if choices.config.output == "text" and "output" not in choices.provider.lacks(choices.config):
+        reasons |= dict.fromkeys(("output", "play"), "with --text-only")
     if choices.tools is None:
         reasons["tool_timeout"] = "without --tools"
-    return [
+    return [*choices.notes] + [
         f"{_option(choices, name)} has no effect {reason}." for name, reason in reasons.items() if name in choices.given
     ]
 
@@ -53,12 +64,18 @@ def _of_turns(choices: Choices) -> dict[str, str]:
     return reasons
 
 
-def _of_devices(*, live: bool, output: str | None) -> dict[str, str]:
-    if not live:
-        return dict.fromkeys(("input_device", "output_device", "echo", "auto_gain_control"), "with a recording")
-    reasons = {"input_rate": "without --input"}
-    if output is not None:  # then no loudspeaker plays, which could be heard by the microphone
-        reasons |= dict.fromkeys(("output_device", "echo"), "where the sound does not go to a loudspeaker")
+def _of_devices(*, spoken: bool, live: bool, destinations: Destinations, sleeps: bool) -> dict[str, str]:
+    if live:
+        reasons = dict.fromkeys(("input_rate", "play"), "without --input")
+        if not sleeps:
+            reasons["sleep_after"] = "without --wake"
+        if destinations.sound is not None:  # then no loudspeaker plays, which could be heard by the microphone
+            reasons |= dict.fromkeys(("output_device", "echo"), "where the sound does not go to a loudspeaker")
+        return reasons
+    without = ("input_device", "echo", "auto_gain_control", "turn_model", "sleep_after")
+    reasons = dict.fromkeys(without, "with a recording" if spoken else "with text")
+    if not destinations.aloud:
+        reasons["output_device"] = "where the answer is not played"
     return reasons
 
 

@@ -18,11 +18,13 @@ class DroppedAudio:
 
     Args:
         bytes_per_s: of the audio, in bytes per second.
+        outage_audio_s: how much is kept while there is no connection, in seconds.
         tell: passes a notice to the program.
     """
 
-    def __init__(self, bytes_per_s: int, tell: Callable[[Notice], None]) -> None:
+    def __init__(self, bytes_per_s: int, outage_audio_s: float, tell: Callable[[Notice], None]) -> None:
         self._bytes_per_s = bytes_per_s
+        self._outage_audio_s = outage_audio_s
         self._tell = tell
         self._bytes = 0
         self._why = ""  # of which the program has been told; "" when nothing is being dropped
@@ -34,7 +36,8 @@ class DroppedAudio:
         self._bytes += size
         if not self._why:
             self._why = _TOO_SLOW if connected else _NO_CONNECTION
-            self._tell(Notice("audio_dropped", f"Your speech is being dropped: {self._why.format('is')}."))
+            kept = "" if connected else f", and only the newest {self._outage_audio_s:g} s of it are kept"
+            self._tell(Notice("audio_dropped", f"Your speech is being dropped: {self._why.format('is')}{kept}."))
 
     def all_sent(self) -> None:
         """Everything that waited for the network has left."""

@@ -74,7 +74,7 @@ class RedialPolicy:
                 close_code=error.close_code,
             )
         self._attempt += 1
-        return Reconnecting(self._attempt, self._delay(self._attempt, error), error.message)
+        return Reconnecting(self._attempt, self._delay(self._attempt, error), error.message, attempts)
 
     def delay_of_first_dial(self, dialled: int, error: RealtimeConnectionError, left_s: float) -> float:
         """The delay before the first connection is tried again, in seconds.

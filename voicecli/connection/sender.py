@@ -44,13 +44,13 @@ class Sender:
         trace: FrameLog | None,
     ) -> None:
         self._codec = codec
-        self._outage_audio_s = outage_audio_s
+        self._outage_audio_s = max(outage_audio_s, _LIVE_AUDIO_S)
         self._tell = tell
         self._trace = trace
         self._queue = SendQueue(bytes_per_s, _LIVE_AUDIO_S)
         self._pace = Pace(bytes_per_s)
         self._clock = asyncio.get_running_loop().time
-        self._dropped = DroppedAudio(bytes_per_s, tell)
+        self._dropped = DroppedAudio(bytes_per_s, self._outage_audio_s, tell)
         self._encoded: deque[bytes] = deque()  # what the codec made, not yet written
         self._socket: Socket | None = None  # the one in use
         self._unsent = asyncio.Event()
@@ -128,7 +128,7 @@ class Sender:
 
     def disconnected(self) -> None:
         """The connection is lost, and dialled again: from now on more audio is kept."""
-        self._queue.limit_s = max(self._outage_audio_s, _LIVE_AUDIO_S)
+        self._queue.limit_s = self._outage_audio_s
 
     def end(self, over: RealtimeError) -> None:
         """The conversation is over: from now on `send()` raises this."""

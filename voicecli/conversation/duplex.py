@@ -20,15 +20,15 @@ _LAST_EVENTS_S = 1.0
 
 async def converse(
     session: VoiceSession,
-    source: AudioSource | str,
+    source: AudioSource | str | Iterable[AudioSource | str],
     sink: AudioSink | None = None,
     observers: Iterable[Observer] = (),
 ) -> None:
     """Hold a conversation until the source ends, or the provider ends it. Closes the session.
 
     Args:
-        source: the user's voice, or a single turn in writing. One that is not `realtime` waits for each reply before
-            it goes on, as a person would.
+        source: the user's voice, or a single turn in writing; or several of these, one after the other. What is not
+            `realtime` waits for each reply, and for it to be heard, before it goes on, as a person would.
         sink: takes the reply's sound; None throws it away.
         observers: called with every event, in order; they must not block.
 
@@ -37,7 +37,7 @@ async def converse(
     """
     sink = sink or _Nowhere()
     session.player = sink
-    session.realtime = not isinstance(source, str) and source.realtime
+    session.realtime = not isinstance(source, str | Iterable) and source.realtime
     listening = asyncio.create_task(_listen(aiter(session), sink, tuple(observers)), name="voicecli-listen")
     speaking = asyncio.create_task(_speak(session, source), name="voicecli-speak")
     try:
@@ -90,10 +90,13 @@ async def _listen(events: AsyncIterator[Event], sink: AudioSink, observers: tupl
             observer(event)
 
 
-async def _speak(session: VoiceSession, source: AudioSource | str) -> None:
+async def _speak(session: VoiceSession, source: AudioSource | str | Iterable[AudioSource | str]) -> None:
     if isinstance(source, str):
         await session.send_text(source, wait=False)
-        await session.wait_for_reply()
+        await _hear_reply(session)
+    elif isinstance(source, Iterable):
+        for each in source:
+            await _speak(session, each)
     elif source.realtime:
         async for chunk in source:
             if not session.is_active:  # who listens tells why
@@ -115,7 +118,16 @@ async def _speak_in_turns(session: VoiceSession, source: AudioSource) -> None:
             clock += PcmFormat(source.sample_rate).duration_ms(len(chunk)) / 1000
             await asyncio.sleep(max(0.0, clock - loop.time()))
         if session.awaiting_reply:
-            await session.wait_for_reply()
+            await _hear_reply(session)
             clock = loop.time()
     await session.end_turn()
+    await _hear_reply(session)
+
+
+async def _hear_reply(session: VoiceSession) -> None:
+    """Return when the answer is complete, and has been played: what is said next is no interruption."""
     await session.wait_for_reply()
+    await asyncio.sleep(0)  # for who listens to hand on the last of it
+    if session.player is not None:
+        session.player.resume()  # nobody speaks into it
+        await session.player.drain()

@@ -81,7 +81,7 @@ LATE_WORDS_S = 3.0
 """The time after a silence in which words still belong to the voice before it: some providers tell words late."""
 _TOLD = (ToolCallRequest, ToolCallCancelled, ApprovalRequest)
 _NOTED = (*_TOLD, AnswerExpected, AnswerRead, SoundHeard, ToolAnswered, ApprovalAnswered)
-_NO_ANSWER = frozenset({"no_speech", "waiting_for_input"})  # notices that a turn will not be answered
+_NO_ANSWER = frozenset({"no_speech", "backchannel", "waiting_for_input"})  # notices that a turn will not be answered
 
 
 class Floor:

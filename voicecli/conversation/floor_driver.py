@@ -17,6 +17,7 @@ from voicecli.conversation.floor_events import (
     Cut,
     Deliver,
     GaveUp,
+    Heard,
     Input,
     Pause,
     ResolveTurn,
@@ -34,6 +35,7 @@ from voicecli.events import (
     Notice,
     ResponseDone,
     ResponseStarted,
+    SpeechStopped,
     TranscriptUpdate,
     Usage,
 )
@@ -118,6 +120,9 @@ class FloorDriver:
     def take(self, happened: Input, playhead: Playhead | None = None) -> list[Command]:
         """As `apply`, but returns what is to be sent: for nearly all that happens, nothing."""
         now = self.now
+        stopped = happened.event if isinstance(happened, Heard) else happened
+        if isinstance(stopped, SpeechStopped) and stopped.silence_ms is not None:
+            self.floor.speech_lag_s = stopped.silence_ms / 1000
         return self._carry_out(self.floor.apply(happened, now), now, playhead)
 
     async def send(self, commands: Iterable[Command]) -> None:

@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from voicecli.audio import AudioSink, Playhead
 from voicecli.commands import AnswerApproval, SendImage
@@ -28,6 +28,7 @@ from voicecli.errors import ConfigurationError, RealtimeConnectionError, Realtim
 from voicecli.events import (
     ApprovalRequest,
     Event,
+    Notice,
     Reconnecting,
     SessionEnded,
     SessionStarted,
@@ -40,6 +41,9 @@ from voicecli.ports import Connection
 from voicecli.threads import run_in_thread
 from voicecli.tools import Tool
 from voicecli.transcript import Turn
+
+if TYPE_CHECKING:
+    from voicecli.audio.smart_turn import SmartTurn
 
 __all__ = ["VoiceSession"]
 
@@ -57,15 +61,20 @@ class VoiceSession:
         tools: Mapping[str, Tool] | None = None,
         handlers: Handlers | None = None,
         history: Sequence[Turn] = (),
+        turn_model: "SmartTurn | None" = None,
     ) -> None:
-        from voicecli.conversation.user_input import UserInput  # with numpy, which `import voicecli` does without
+        # With numpy, which `import voicecli` does without.
+        from voicecli.conversation.turn_models import turn_model_unused
+        from voicecli.conversation.user_input import UserInput
 
         self._connection = connection
         self._config = config
         handlers = handlers or Handlers()
         self._audience = Audience(handlers, history)
         self._driver = FloorDriver(connection, config, self._audience, self._act_on)
-        self._input = UserInput(connection, config, self._driver, self._audience.new_input, self._check_open)
+        self._input = UserInput(
+            connection, config, self._driver, self._audience.new_input, self._check_open, turn_model
+        )
         self._calls = ToolCalls(
             tools or {},
             handlers.of("tool_call"),
@@ -73,6 +82,7 @@ class VoiceSession:
             answer=self._input.tool_result,
             tell=self._audience.tell,
         )
+        self._ignored = turn_model_unused(config, connection.capabilities)
         self._answer_lock = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
         self._end = SessionEnded("closed")
@@ -315,10 +325,13 @@ class VoiceSession:
         """Begin to read, and return when the first event has come; called once, by whoever made the session."""
         self._reader = asyncio.create_task(self._read(), name="voicecli-session")
         await self._driver.happened.wait()
+        if self._ignored:
+            self._driver.tell(Notice("setting_ignored", f"turn_model is left out: {self._ignored}."))
 
     async def aclose(self) -> None:
         """End the conversation: stop tools, close the connection, let handlers finish. Idempotent."""
         await self._calls.aclose()
+        await self._input.aclose()
         await self._connection.aclose()
         if self._reader is not None:
             await asyncio.wait([self._reader], timeout=2.0)

@@ -1,10 +1,13 @@
 """Makes commands of the user's audio, with turns found here where that is wanted."""
 
+from dataclasses import dataclass
+
 from voicecli.audio.pcm import Resampler
 from voicecli.audio.vad import (
     SegmentAudio,
     SegmentDropped,
     SegmentEnded,
+    SegmentPaused,
     SegmentStarted,
     SpeechDetected,
     SpeechTransition,
@@ -13,11 +16,26 @@ from voicecli.audio.vad import (
 from voicecli.commands import AppendAudio, ClearAudio, EndTurn, StartTurn
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.events import SpeechStarted, SpeechStopped
+from voicecli.pcm16 import PcmFormat
 
-__all__ = ["AudioInput", "AudioStep"]
+__all__ = ["AudioInput", "AudioStep", "TurnPaused"]
 
-AudioStep = StartTurn | AppendAudio | EndTurn | ClearAudio | SpeechStarted | SpeechStopped
-"""A command to be sent, or an event to be told."""
+
+@dataclass(frozen=True, slots=True)
+class TurnPaused:
+    """A pause in the turn, that may be its end.
+
+    Attributes:
+        pause: its number, for `AudioInput.set_silence`.
+        audio: the last seconds of the turn, PCM16 mono at the rate that the provider takes.
+    """
+
+    pause: int
+    audio: bytes
+
+
+AudioStep = StartTurn | AppendAudio | EndTurn | ClearAudio | SpeechStarted | SpeechStopped | TurnPaused
+"""A command to be sent, an event to be told, or a pause to be judged."""
 
 
 class AudioInput:
@@ -27,12 +45,13 @@ class AudioInput:
         config: who finds the turns, and how.
         rate: of the audio the provider takes, in Hz.
         listens: as `listen` says.
+        pause_s: how many seconds of the turn a TurnPaused holds; 0 where none are wanted.
 
     Attributes:
         realtime: whether the audio comes as it is spoken.
     """
 
-    def __init__(self, config: RealtimeConfig, rate: int, *, listens: bool = False) -> None:
+    def __init__(self, config: RealtimeConfig, rate: int, *, listens: bool = False, pause_s: int = 0) -> None:
         self.realtime = False
         self._mode = config.vad_mode
         self._vad = config.client_vad
@@ -40,7 +59,9 @@ class AudioInput:
         self._resampler = Resampler(rate, rate)
         self._from_rate = rate
         finds = self._mode is VADMode.CLIENT
-        self._detector = VoiceActivityDetector(config.client_vad, rate) if finds else None
+        self._detector = VoiceActivityDetector(config.client_vad, rate, pauses=pause_s > 0) if finds else None
+        self._turn = bytearray()  # the last `pause_s` seconds of it
+        self._kept_bytes = PcmFormat(rate).size(pause_s * 1000)
         self._listener: VoiceActivityDetector | None = None
         self.listen(listens)
         self._open = False
@@ -119,6 +140,16 @@ class AudioInput:
                     steps.append(SpeechStopped())
         return steps
 
+    def set_silence(self, pause: int, silence_ms: int) -> None:
+        """Let another silence end the turn in this pause, if it still lasts."""
+        if self._detector is not None:
+            self._detector.set_hangover(pause, silence_ms)
+
+    def _keep(self, audio: bytes) -> None:
+        if self._kept_bytes:
+            self._turn += audio
+            del self._turn[: -self._kept_bytes]
+
     def _follow(self, transitions: list[SpeechTransition]) -> list[AudioStep]:
         steps: list[AudioStep] = []
         for transition in transitions:
@@ -130,14 +161,21 @@ class AudioInput:
                     if not self._open:
                         steps.append(StartTurn())
                     self._open = True
+                    self._turn.clear()
+                    self._keep(audio)
                     steps.append(AppendAudio(audio, self.realtime))
+                case SegmentPaused(pause):
+                    if self.realtime and not self._one_utterance:
+                        steps.append(TurnPaused(pause, bytes(self._turn)))
                 case SegmentAudio(audio):
+                    self._keep(audio)
                     steps.append(AppendAudio(audio, self.realtime))
                 case SegmentEnded() if self._one_utterance:
                     pass  # a pause; `end` ends it
-                case SegmentEnded():
+                case SegmentEnded(silence_ms):
                     self._open = False
-                    steps += [SpeechStopped(), EndTurn()]
+                    varies = self.realtime and self._kept_bytes > 0
+                    steps += [SpeechStopped(silence_ms=silence_ms if varies else None), EndTurn()]
                 case SegmentDropped():
                     if not self._open:
                         steps.append(SpeechStopped(is_turn=False))

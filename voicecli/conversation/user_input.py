@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
+from voicecli.audio.smart_turn import LISTENS_S, SmartTurn
 from voicecli.commands import ClearAudio, Command, EndTurn, PauseAudio, SendText, StartTurn, ToolResult
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.audio_pieces import PIECE_MS, in_pieces
@@ -21,7 +22,8 @@ from voicecli.conversation.floor_events import (
     TurnBegins,
     TurnEnds,
 )
-from voicecli.conversation.user_audio import AudioInput, AudioStep
+from voicecli.conversation.turn_models import judge_pause
+from voicecli.conversation.user_audio import AudioInput, AudioStep, TurnPaused
 from voicecli.errors import RealtimeError
 from voicecli.events import SpeechStarted, SpeechStopped, TranscriptUpdate
 from voicecli.pcm16 import PcmFormat
@@ -36,6 +38,7 @@ class UserInput:
     Args:
         new_id: makes the id of an input that asks for an answer.
         check_open: raises RealtimeError when the conversation is over.
+        turn_model: tells whether the user has finished, where turns are found here; closed by `aclose`.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class UserInput:
         driver: FloorDriver,
         new_id: Callable[[], str],
         check_open: Callable[[], None],
+        turn_model: SmartTurn | None = None,
     ) -> None:
         capabilities = connection.capabilities
         self._connection = connection
@@ -52,7 +56,15 @@ class UserInput:
         self._driver = driver
         self._new_id = new_id
         self._check_open = check_open
-        self._audio = AudioInput(config, capabilities.input_rate, listens=not capabilities.reports_speech)
+        self._turn_model = turn_model
+        self._judging: set[asyncio.Task[None]] = set()
+        self._silence_ms = config.client_vad.hangover_ms
+        self._audio = AudioInput(
+            config,
+            capabilities.input_rate,
+            listens=not capabilities.reports_speech,
+            pause_s=LISTENS_S if turn_model is not None else 0,
+        )
         self._sending = asyncio.Lock()  # what the user's audio comes to is sent in the order in which it was found
 
     @property
@@ -119,6 +131,24 @@ class UserInput:
         await self._driver.apply(ToolAnswered(result.call_id, result.input_id))
         await self.send(result)
 
+    async def aclose(self) -> None:
+        """Release the model of turns; idempotent."""
+        for task in self._judging:
+            task.cancel()
+        if self._turn_model is not None:
+            await self._turn_model.aclose()
+
+    def _judge(self, paused: TurnPaused) -> None:
+        """Let the model of turns set how long a pause may last."""
+        assert self._turn_model is not None
+        rate = self._connection.capabilities.input_rate
+        judging = judge_pause(
+            self._turn_model, paused, rate=rate, silence_ms=self._silence_ms, set_silence=self._audio.set_silence
+        )
+        task = asyncio.create_task(judging, name="voicecli-pause")
+        self._judging.add(task)
+        task.add_done_callback(self._judging.discard)
+
     async def _stream(self, audio: bytes | AsyncIterable[bytes], rate: int) -> None:
         async for piece in in_pieces(audio, rate) if isinstance(audio, bytes) else audio:
             await self._perform(partial(self._audio.audio, piece, rate))
@@ -133,6 +163,9 @@ class UserInput:
                 match step:
                     case SpeechStarted() | SpeechStopped():
                         await self._driver.apply(Heard(step, by_silence))
+                        continue
+                    case TurnPaused():
+                        self._judge(step)
                         continue
                     case StartTurn():
                         await self._driver.apply(TurnBegins(by_key=self._mode is VADMode.NONE))

@@ -72,16 +72,20 @@ class ConversationLog:
                 self._scrollback.finish_tool(call_id, "cancelled", now)
             case ApprovalRequest(_, name, arguments, server):
                 self._scrollback.add(ApprovalQuestion(name, arguments, server), now, at_once=True)
-            case Notice(code, message):
-                if code == "no_speech":
-                    self._scrollback.release_user()
-                self.remark("note", message, now)
+            case Notice():
+                self._note(event, now)
             case ErrorOccurred(error):
                 self.remark("error", f"Error: {error}", now)
 
     def remark(self, kind: RemarkKind, text: str, now: float, *, at_once: bool = False) -> None:
         """Add a remark: behind the words it follows, or `at_once`."""
         self._scrollback.add(Remark(kind, text), now, at_once=at_once)
+
+    def _note(self, notice: Notice, now: float) -> None:
+        if notice.code == "no_speech":
+            self._scrollback.release_user()
+        if notice.code != "backchannel":  # its words say it all
+            self.remark("note", notice.message, now)
 
     def turn_began(self) -> None:
         """The user begins a turn."""
@@ -116,23 +120,42 @@ class ConversationLog:
             replies[-1].interrupted = True
         self._responding, self._finished = False, True
 
+    def go_on(self) -> None:
+        """Another session begins, after `finish`."""
+        self._finished = self._cut_by_end = False
+        self._scrollback.forget_names()
+
+    @property
+    def running(self) -> list[Utterance]:
+        """The words that are not printed yet, as far as known: of the user's turn, or the reply being heard."""
+        # Final words of the user's are printed with the next picture.
+        return [words for words in self._scrollback.utterances if words.text.strip() and not _is_final_turn(words)]
+
     @property
     def partial(self) -> Utterance | None:
-        """The words being said, as far as known."""
+        """The latest of them."""
         latest = self._latest
         return latest if latest is not None and latest.text.strip() and self._is_open(latest) else None
+
+    @property
+    def waiting_remarks(self) -> list[Remark]:
+        """Remarks that are not printed yet."""
+        return self._scrollback.waiting_remarks
 
     @property
     def running_tools(self) -> list[ToolCall]:
         return self._scrollback.running_tools
 
-    def take(self, now: float, *, playing: bool) -> list[Entry]:
+    def take(self, now: float, *, playing: bool, answering: bool = False) -> list[Entry]:
         """Entries that have been completed since the last call, in order. Each comes once.
 
         Args:
             playing: whether anything of a reply is still to be heard.
+            answering: whether an answer is being made or heard, for whose end remarks wait.
         """
-        return self._scrollback.take(lambda words: self._is_complete(words, now, playing=playing), now)
+        return self._scrollback.take(
+            lambda words: self._is_complete(words, now, playing=playing), now, answering=answering
+        )
 
     # -- inside
 
@@ -176,3 +199,7 @@ class ConversationLog:
 
     def _is_open(self, words: Utterance) -> bool:
         return any(other is words for other in self._scrollback.utterances)
+
+
+def _is_final_turn(words: Utterance) -> bool:
+    return words.role == "user" and words.final

@@ -1,14 +1,30 @@
-"""Entries of the scrollback: utterances, tool calls, questions to the user, remarks."""
+"""Entries of the scrollback: the header, utterances, tool calls, questions to the user, remarks."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from voicecli.events import Role
 
-__all__ = ["ApprovalQuestion", "Entry", "Remark", "RemarkKind", "ToolCall", "ToolOutcome", "Utterance"]
+__all__ = ["ApprovalQuestion", "Entry", "Header", "Remark", "RemarkKind", "ToolCall", "ToolOutcome", "Utterance"]
 
 RemarkKind = Literal["note", "warning", "error", "help"]
 ToolOutcome = Literal["done", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line of a conversation: whom the user talks with, and through which devices.
+
+    Attributes:
+        provider: its title.
+        microphone, speaker: names of devices; "" where there is none.
+    """
+
+    provider: str
+    model: str
+    voice: str
+    microphone: str = ""
+    speaker: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -16,11 +32,13 @@ class Utterance:
     """Words of the user or the assistant.
 
     Attributes:
+        item_id: as events name it; "" while it is not known.
         latency_ms: on the first reply to a turn, how long it took from the turn's end to its first sound.
         flaw: why it is not complete, in words for people; "" where nothing is to be said.
     """
 
     role: Role
+    item_id: str = ""
     text: str = ""
     final: bool = False
     interrupted: bool = False
@@ -65,4 +83,4 @@ class Remark:
     text: str
 
 
-Entry = Utterance | ToolCall | ApprovalQuestion | Remark
+Entry = Header | Utterance | ToolCall | ApprovalQuestion | Remark

@@ -29,6 +29,9 @@ class Controls(Protocol):
     def talk(self, talking: bool) -> None:
         """Push-to-talk: the user's turn begins, which stops a reply; or it ends, to be answered."""
 
+    def wake(self) -> None:
+        """Begin a conversation, where none goes on."""
+
     def interrupt(self) -> None:
         """Stop the reply."""
 
@@ -96,6 +99,10 @@ class KeyCommands:
             if view.push_to_talk:
                 self._push.key(key, view.clock())
                 self._follow_push()
+            else:
+                self._wake(key)
+        elif key.name == "enter":
+            self._wake(key)
         elif key.action == "press":
             self._command(key)
 
@@ -109,6 +116,11 @@ class KeyCommands:
         self._view.end_asked()
         self._controls.end()
 
+    def clear_line(self) -> None:
+        """Ctrl-C while a line is being typed: clear it, or leave it when it is empty."""
+        editor = self._view.editor
+        self._view.editor = LineEditor() if editor is not None and editor.text else None
+
     def _follow_push(self) -> None:
         if self._push.talking == self._view.talking:
             return
@@ -119,6 +131,10 @@ class KeyCommands:
                 self._view.note("The talk key has unmuted the microphone.")
         self._view.set_talking(self._push.talking)
         self._controls.talk(self._push.talking)
+
+    def _wake(self, key: Key) -> None:
+        if self._view.asleep and key.action == "press":
+            self._controls.wake()
 
     def _mute_microphone(self, muted: bool) -> None:
         self._view.microphone_muted = muted

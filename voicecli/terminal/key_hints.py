@@ -2,7 +2,19 @@
 
 from voicecli.terminal.view_model import State, ViewModel
 
-__all__ = ["key_help", "key_hints"]
+__all__ = ["KEYS", "key_help", "key_hints"]
+
+_TALK = ("space", "talk: tap to begin and tap to send, or hold; unmutes the microphone")
+_WAKE = ("space or Enter", "wake it; it also wakes for a line you type")
+_MICROPHONE = ("m", "mute the microphone, or unmute it")
+_SPEAKER = ("s", "speaker off, or on again")
+_ALWAYS = (
+    ("i or Esc", "interrupt the reply"),
+    ("t", "type a line while voice goes on: Enter sends, Esc drops, Ctrl-C clears it"),
+    ("q or Ctrl-C", "end; Ctrl-C twice ends at once"),
+)
+KEYS = (_MICROPHONE, _SPEAKER, *_ALWAYS[:2], ("?", "explain the keys that work now"), *_ALWAYS[2:], _TALK, _WAKE)
+"""All keys, and what they do."""
 
 
 def key_hints(view: ViewModel) -> list[tuple[str, str]]:
@@ -13,6 +25,8 @@ def key_hints(view: ViewModel) -> list[tuple[str, str]]:
     if view.editor is not None:
         return [("enter", "send"), ("esc", "cancel")]
     hints = [("y", "allow"), ("n", "refuse")] if view.approvals else []
+    if view.asleep and not view.push_to_talk:
+        hints.append(("space", "wake"))
     if view.push_to_talk:
         hints.append(("space", "send" if view.talking else "talk"))
     hints.append(("m", "unmute" if view.microphone_muted else "mute"))
@@ -20,18 +34,15 @@ def key_hints(view: ViewModel) -> list[tuple[str, str]]:
         hints.append(("i", "interrupt"))
     hints += [("t", "type"), ("q", "end")]
     if view.has_speaker:
-        hints.append(("s", "sound on" if view.speaker_muted else "silence"))
+        hints.append(("s", "speaker on" if view.speaker_muted else "speaker off"))
     return [*hints, ("?", "help")]
 
 
 def key_help(view: ViewModel) -> str:
     """The explanation of the keys, a line for each."""
-    lines = ["y  allow what is asked\nn  refuse it"] if view.approvals else []
-    if view.push_to_talk:
-        lines.append("space  talk: tap to begin and tap to send, or hold; unmutes the microphone")
-    lines.append("m  mute the microphone")
-    if view.has_speaker:
-        lines.append("s  mute the speaker")
-    lines += ["i or Esc  interrupt the reply", "t  type a line while voice goes on: Enter sends it, Esc drops it"]
-    lines.append("q or Ctrl-C  end; Ctrl-C twice ends at once")
-    return "\n".join(lines)
+    keys = [("y", "allow what is asked"), ("n", "refuse it")] if view.approvals else []
+    keys += [_TALK] if view.push_to_talk else []
+    if view.wake_word:
+        keys.append(("Enter", _WAKE[1]) if view.push_to_talk else _WAKE)
+    keys += [_MICROPHONE, *([_SPEAKER] if view.has_speaker else []), *_ALWAYS]
+    return "\n".join(f"{key}  {what}" for key, what in keys)

@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import itertools
 import os
 import sys
 from collections.abc import Callable
@@ -9,7 +10,9 @@ from contextlib import suppress
 from typing import Self, TextIO
 
 from rich.console import Console, RenderableType
+from rich.text import Text
 
+from voicecli.terminal.entries import Entry
 from voicecli.terminal.fit import glyphs_for
 from voicecli.terminal.key_bindings import Controls, KeyCommands
 from voicecli.terminal.key_decoder import Key
@@ -23,6 +26,7 @@ from voicecli.terminal.view_model import AudioStatus, ViewModel
 __all__ = ["LiveView", "can_show"]
 
 _FRAME_S = 1 / 12  # smooth to the eye, and far below 1% of a core
+_FRAMES_ASLEEP = 12  # of which one is drawn: nothing is to be seen but that the microphone lives
 _LAST_FRAMES = 24  # how long a slow terminal may take for the last picture: 2 s
 _WIDEST = 1_000  # columns: lines longer than this are hard to read anyway
 _RESIZING_S = 0.5  # a window that is dragged changes its size many times a second
@@ -48,7 +52,8 @@ class LiveView:
         print(view.summary())
 
     The terminal is given back on leaving, on Ctrl-Z, and when the process is told to end (SIGTERM, SIGHUP).
-    Ctrl-C calls `controls.end()`; the second one raises KeyboardInterrupt where the program is.
+    Ctrl-C calls `controls.end()`; the second one raises KeyboardInterrupt where the program is. While a line is being
+    typed Ctrl-C clears it, or leaves an empty one.
 
     Args:
         audio: tells for every picture what the sound devices do; must not wait.
@@ -73,10 +78,17 @@ class LiveView:
         self._console = Console(file=stdout, width=_WIDEST, force_terminal=True, legacy_windows=False)
         self._glyphs = glyphs_for(stdout.encoding)
         self._signals = TerminalSignals(
-            restore=self._leave, finish=self._show_finished, retake=self._keyboard.open, end=self._commands.end
+            restore=self._leave,
+            finish=self._show_finished,
+            retake=self._keyboard.open,
+            end=self._commands.end,
+            types=lambda: view.editor is not None,
+            clear=self._clear_line,
         )
         self._drawing: asyncio.Task[None] | None = None
         self._pressed: asyncio.Handle | None = None  # a picture is due
+        self._printed: Entry | None = None  # the last one
+        self._drawn: list[tuple[Text, str]] = []  # the footer, and what is written for each of its lines
         self._size = self._screen.size
         self._resized_at: float | None = None
 
@@ -121,10 +133,17 @@ class LiveView:
 
     def _show(self) -> None:
         width, height = self._screen.size
-        entries = self._view.take_entries()
-        text = "".join(self._ansi(draw_entry(entry, width, self._glyphs), width) for entry in entries)
-        lines = draw_footer(self._view, *self._room(width, height), self._glyphs)
-        self._screen.draw(text, [self._ansi(line, width).rstrip("\n") for line in lines])
+        text = ""
+        for entry in self._view.take_entries():
+            text += self._ansi(draw_entry(entry, width, self._glyphs, self._printed), width)
+            self._printed = entry
+        lines = draw_footer(self._view, *self._room(width, height), self._glyphs, self._printed)
+        # Most of them are as they were in the picture before.
+        before, self._drawn = self._drawn, []
+        for place, line in enumerate(lines):
+            same = place < len(before) and before[place][0] == line and before[place][0].style == line.style
+            self._drawn.append((line, before[place][1] if same else self._ansi(line, width).rstrip("\n")))
+        self._screen.draw(text, [ansi for _, ansi in self._drawn])
 
     def _room(self, width: int, height: int) -> tuple[int, int]:
         """Columns and rows for the footer.
@@ -140,15 +159,20 @@ class LiveView:
         return max(width * 2 // 3, 1), 1
 
     async def _draw_on(self) -> None:
-        while True:
+        for frame in itertools.count():
             self._commands.tick()
-            self.draw()
+            if frame % _FRAMES_ASLEEP == 0 or not self._view.asleep:
+                self.draw()
             await asyncio.sleep(_FRAME_S)
 
     def _press(self, key: Key) -> None:
         self._commands.press(key)
         if self._pressed is None:  # once for all that was read together
             self._pressed = asyncio.get_running_loop().call_soon(self._show_pressed)
+
+    def _clear_line(self) -> None:
+        self._commands.clear_line()
+        self.draw()
 
     def _show_pressed(self) -> None:
         self._pressed = None

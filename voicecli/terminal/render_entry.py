@@ -7,22 +7,59 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from voicecli.terminal.entries import ApprovalQuestion, Entry, Remark, ToolCall, Utterance
+from voicecli.terminal.entries import ApprovalQuestion, Entry, Header, Remark, ToolCall, Utterance
 from voicecli.terminal.fit import UNICODE, Glyphs, head
 from voicecli.terminal.printable import printable
 
-__all__ = ["SPEAKERS", "argument_words", "call_words", "draw_entry", "latency_text"]
+__all__ = [
+    "REMARK_STYLES",
+    "SPEAKERS",
+    "argument_words",
+    "call_words",
+    "draw_entry",
+    "label",
+    "latency_text",
+    "stands_apart",
+]
 
 SPEAKERS = {"user": ("You", "cyan"), "assistant": ("Assistant", "green")}
 """Role -> name and colour."""
 
 _SLOW_MS = 1_000  # an answer later than this is felt as a pause
-_REMARK_STYLES = {"note": "dim", "warning": "yellow", "error": "red", "help": ""}
+REMARK_STYLES = {"note": "dim", "warning": "yellow", "error": "red", "help": ""}
+"""Kind of a remark -> its style."""
+
+_LEAST_NAME = 10  # cells; a shorter name of a device tells nothing
+_GAP = "  "
 
 
-def draw_entry(entry: Entry, width: int, glyphs: Glyphs = UNICODE) -> RenderableType:
-    """The entry as it goes into the scrollback, at this many columns."""
+def stands_apart(entry: Entry, after: Entry | None) -> bool:
+    """True where an empty line stands between two entries: before each turn, and around remarks.
+
+    Args:
+        after: what stands before the entry; None for nothing.
+    """
+    if after is None:
+        return False
+    if isinstance(entry, Utterance) and entry.role == "user":
+        return True
+    return isinstance(entry, Remark) != isinstance(after, Remark) or isinstance(after, Header)
+
+
+def draw_entry(entry: Entry, width: int, glyphs: Glyphs = UNICODE, after: Entry | None = None) -> RenderableType:
+    """The entry as it goes into the scrollback, at this many columns.
+
+    Args:
+        after: the entry before it.
+    """
+    drawn = _draw(entry, width, glyphs)
+    return Group(Text(), drawn) if stands_apart(entry, after) else drawn
+
+
+def _draw(entry: Entry, width: int, glyphs: Glyphs) -> RenderableType:
     match entry:
+        case Header():
+            return _draw_header(entry, width, glyphs)
         case Utterance():
             return _draw_utterance(entry, glyphs)
         case ToolCall():
@@ -39,7 +76,7 @@ def draw_entry(entry: Entry, width: int, glyphs: Glyphs = UNICODE) -> Renderable
             body = "\n".join(map(printable, argument_words(arguments, exact=True)))
             return Group(header, Padding(Text(body, overflow="fold"), (0, 0, 0, 2))) if body else header
         case Remark(kind, text):
-            return Group(*(Text(printable(line), style=_REMARK_STYLES[kind]) for line in text.split("\n")))
+            return Group(*(Text(printable(line), style=REMARK_STYLES[kind]) for line in text.split("\n")))
 
 
 def latency_text(milliseconds: int) -> Text:
@@ -66,19 +103,40 @@ def argument_words(arguments: str, *, exact: bool = False) -> list[str]:
     ]
 
 
-def _draw_utterance(words: Utterance, glyphs: Glyphs) -> RenderableType:
+def label(words: Utterance, glyphs: Glyphs) -> Text:
+    """The line above somebody's words."""
     name, style = SPEAKERS[words.role]
-    header = Text("\n" if words.role == "user" else "")  # a line apart from what came before
-    header.append(f"{glyphs.bullet} {name}", f"bold {style}")
-    if words.latency_ms is not None:
-        header.append("  ").append(latency_text(words.latency_ms))
+    line = Text(f"{glyphs.bullet} {name}", f"bold {style}")
+    if words.latency_ms is None:
+        return line
+    return Text.assemble(line, _GAP, latency_text(words.latency_ms))
+
+
+def _draw_header(header: Header, width: int, glyphs: Glyphs) -> Text:
+    """The first line; where there is no room for it, the names of the devices are cut."""
+    devices = [
+        (name, printable(device)) for name, device in (("mic", header.microphone), ("spk", header.speaker)) if device
+    ]
+    voice = f"voice {header.voice}" if header.voice else ""
+    first = [printable(part) for part in (header.provider, header.model, voice) if part]
+    fixed = cell_len(_GAP.join([*first, *(f"{name} " for name, _ in devices)]))
+    room = max((width - fixed) // max(len(devices), 1), _LEAST_NAME)
+    spare = sum(max(room - cell_len(device), 0) for _, device in devices)
+    line = Text(style="dim", overflow="fold")
+    line.append(first[0], "bold")
+    for part in [*first[1:], *(f"{name} {head(device, room + spare, glyphs)}" for name, device in devices)]:
+        line.append(_GAP + part)
+    return line
+
+
+def _draw_utterance(words: Utterance, glyphs: Glyphs) -> RenderableType:
     lines = [printable(line) for line in words.text.strip().splitlines()]
     if words.interrupted:
         lines[-1:] = [f"{lines[-1] if lines else ''} {glyphs.ellipsis}"]
     body = Text("\n".join(lines), overflow="fold")
     if words.flaw:
-        body.append(f"\nThe answer is not complete: {printable(words.flaw)}", style=_REMARK_STYLES["warning"])
-    return Group(header, Padding(body, (0, 0, 0, 2)))
+        body.append(f"\nThe answer is not complete: {printable(words.flaw)}", style=REMARK_STYLES["warning"])
+    return Group(label(words, glyphs), Padding(body, (0, 0, 0, 2)))
 
 
 def _is_plain(value: object, exact: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Drawing of the footer: a line of words, the status line, and the keys that work now. Pure."""
+"""Drawing of the footer: what is being said and done, the status line, and the keys that work now. Pure."""
 
 from collections.abc import Sequence
 
@@ -6,46 +6,101 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from voicecli.events import ApprovalRequest
-from voicecli.terminal.fit import UNICODE, Glyphs, head, tail
+from voicecli.terminal.entries import Entry
+from voicecli.terminal.fit import UNICODE, Glyphs, head, tail, wrap
 from voicecli.terminal.key_hints import key_hints
 from voicecli.terminal.line_editor import LineEditor
 from voicecli.terminal.printable import printable
-from voicecli.terminal.render_entry import SPEAKERS, argument_words, call_words
+from voicecli.terminal.render_entry import REMARK_STYLES, argument_words, call_words, stands_apart
+from voicecli.terminal.render_running import running_line, running_lines
 from voicecli.terminal.render_status import status_line
 from voicecli.terminal.view_model import ViewModel
 
 __all__ = ["draw_footer"]
 
 _FULL_FROM_ROWS = 6  # on a lower screen the footer is the status alone
-_NARROW = 22  # cells for words; below it, who speaks is told by the state
+_LEAST_BODY = 3  # rows for what is being said; on a lower or narrower screen it is one line
+_LEAST_WIDTH = 24
+_MOST_REMARKS = 4  # lines, the newest; all are printed later
 
 
-def draw_footer(view: ViewModel, width: int, height: int, glyphs: Glyphs = UNICODE) -> list[Text]:
-    """The footer's lines for a screen of this size: none is wider, and some rows are left for the conversation."""
+def draw_footer(
+    view: ViewModel, width: int, height: int, glyphs: Glyphs = UNICODE, after: Entry | None = None
+) -> list[Text]:
+    """The footer's lines for a screen of this size: none is wider, and half of the rows are left for the conversation.
+
+    Args:
+        after: the last entry above it.
+    """
+    lines = [status_line(view, width, glyphs), _hint_line(view, width)]
     # Terminals wrap what is as wide as they were when they are made narrower: the words leave some room for that.
-    top = _top_line(view, width - width // 10, glyphs)
-    lines = [top, status_line(view, width, glyphs), _hint_line(view, width)]
+    room = width - width // 10
+    if view.editor is not None:
+        lines = [_typed_line(view.editor, room, glyphs), *lines]
     if height < _FULL_FROM_ROWS:
-        lines = lines[:2] if view.editor is not None and height > 1 else lines[1:2]
+        lines = lines[:2] if view.editor is not None and height > 1 else lines[-2:-1]
+    elif (left := height // 2 - len(lines)) > _LEAST_BODY and width >= _LEAST_WIDTH:
+        body = _body(view, room, left - 1, glyphs, after)
+        lines = [*body, Text(""), *lines]
+    elif left > 0:
+        lines = [_body_line(view, room, glyphs), *lines]
     for line in lines:
         line.truncate(width)  # on the narrowest screens
     return lines
 
 
-def _top_line(view: ViewModel, width: int, glyphs: Glyphs) -> Text:
-    """The first line: what is being typed, asked of the user, run or said."""
-    if view.editor is not None:
-        return _typed_line(view.editor, width, glyphs)
-    if view.approvals:
-        return Text(_question(view.approvals[0], width, glyphs), style="bold yellow")
-    if tools := view.running_tools:
-        run, seconds = tools[-1], f" {view.clock() - tools[-1].since:.0f} s"
-        call = head(call_words(run.name, run.arguments), max(width - len(seconds), 1), glyphs)
-        return Text(call + seconds, style="dim")
-    if (partial := view.partial) is not None:
-        label = f"{SPEAKERS[partial.role][0]}: " if width >= _NARROW else ""
-        return Text(label + tail(printable(partial.text.strip()), width - len(label), glyphs), style="dim")
+def _body(view: ViewModel, width: int, rows: int, glyphs: Glyphs, after: Entry | None) -> list[Text]:
+    """What is being said, run, asked of the user, and told beside the conversation, in at most so many lines."""
+    remarks = [
+        Text(text[start:stop], style=REMARK_STYLES[remark.kind])
+        for remark in view.waiting_remarks
+        for text in ["\n".join(map(printable, remark.text.split("\n")))]
+        for start, stop in wrap(text, width)
+    ][-_MOST_REMARKS:]
+    rest = [*remarks, *_tool_lines(view, width, glyphs), *_question_lines(view, width, glyphs)][-rows:]
+    running = view.running
+    if not running:
+        return rest
+    space = [Text("")] if stands_apart(running[0][0], after) else []
+    gap = [Text("")] if rest else []
+    left = rows - len(space) - len(gap) - len(rest)
+    return [*space, *running_lines(view, width, left, glyphs), *gap, *rest] if left > 1 else rest
+
+
+def _body_line(view: ViewModel, width: int, glyphs: Glyphs) -> Text:
+    """The same in one line: the most urgent of it."""
+    if lines := [*_tool_lines(view, width, glyphs), *_question_lines(view, width, glyphs)]:
+        return lines[-1]
+    if view.waiting_remarks:
+        remark = view.waiting_remarks[-1]
+        return Text(head(printable(remark.text), width, glyphs), style=REMARK_STYLES[remark.kind])
+    if view.partial is not None:
+        return running_line(view.partial, width, glyphs)
     return Text("")
+
+
+def _tool_lines(view: ViewModel, width: int, glyphs: Glyphs) -> list[Text]:
+    """The latest tool that runs."""
+    if not view.running_tools:
+        return []
+    run = view.running_tools[-1]
+    seconds = f" {view.clock() - run.since:.0f} s"
+    call = head(call_words(run.name, run.arguments), max(width - len(seconds) - 2, 1), glyphs)
+    return [Text.assemble((f"{glyphs.bullet} ", "yellow"), (call + seconds, "dim"))]
+
+
+def _question_lines(view: ViewModel, width: int, glyphs: Glyphs) -> list[Text]:
+    """The oldest question to the user; asleep, how to wake it."""
+    if view.asleep:
+        return [Text(head(_how_to_wake(view), width, glyphs), style="dim")]
+    if not view.approvals:
+        return []
+    return [Text(_question(view.approvals[0], width, glyphs), style="bold yellow")]
+
+
+def _how_to_wake(view: ViewModel) -> str:
+    key = f"press Space to {'talk' if view.push_to_talk else 'wake it'}"
+    return f"The microphone is muted: {key}" if view.microphone_muted else f'Say "{view.wake_word}", or {key}'
 
 
 def _question(request: ApprovalRequest, width: int, glyphs: Glyphs) -> str:

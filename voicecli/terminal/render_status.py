@@ -8,7 +8,6 @@ from rich.text import Text
 from voicecli.terminal.fit import Glyphs, head
 from voicecli.terminal.printable import printable
 from voicecli.terminal.render_entry import latency_text
-from voicecli.terminal.summary import cost_words
 from voicecli.terminal.view_model import State, ViewModel
 
 __all__ = ["status_line"]
@@ -27,6 +26,7 @@ _STATE_STYLES = {
     State.SPEAKING: "green",
     State.ASKING: "yellow",
     State.MUTED: "red",
+    State.ASLEEP: "blue",
     State.RECONNECTING: "yellow",
     State.ENDING: "dim",
     State.ENDED: "dim",
@@ -46,16 +46,19 @@ def _segments(view: ViewModel, width: int, glyphs: Glyphs) -> list[list[Text]]:
     audio = view.audio
     style = f"bold {_STATE_STYLES[view.state]}"
     # Where there is room, all states are as wide: the rest of the line stays where it is.
-    words = view.state_words.ljust(_STATE_CELLS if width >= _STEADY_FROM else 0)
-    state = [*[Text(f"{glyphs.bullet} {words}", style)] * 2, Text(words, style)]
+    least = _STATE_CELLS if width >= _STEADY_FROM else 0
+    words, short = view.state_words.ljust(least), view.short_state_words.ljust(least)
+    state = [Text(shown, style) for shown in (f"{glyphs.bullet} {words}", f"{glyphs.bullet} {short}", short)]
+    if view.state is State.RECONNECTING and width >= _STEADY_FROM:
+        state = state[:1]  # how long it takes is worth more than all that follows
     mic = _device("mic", audio.microphone, audio.microphone_bands, view.microphone_muted, glyphs)
     muted = view.speaker_muted and view.has_speaker
     speaker = _device("spk", audio.speaker, audio.speaker_bands, muted, glyphs)
     latency: list[Text] = []
     if view.latency_ms is not None:
-        short = latency_text(view.latency_ms)
-        latency = [*[Text.assemble(("first sound ", "dim"), short)] * 2, short]
-    cost = [Text(cost_words(view.usage), style="dim")] if cost_words(view.usage) else []
+        figure = latency_text(view.latency_ms)
+        latency = [*[Text.assemble(("first sound ", "dim"), figure)] * 2, figure]
+    cost = [Text(view.cost_words, style="dim")] if view.cost_words else []
     echo = [Text(f"echo {audio.echo}", style="dim")] if audio.echo else []
     return [forms for forms in (state, mic, speaker, latency, cost, echo) if forms]
 

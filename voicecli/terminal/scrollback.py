@@ -12,6 +12,8 @@ __all__ = ["Scrollback"]
 # How long a remark, or a tool's line, waits for words that were begun before it, in seconds: an error must not stay
 # untold, and the words may never come.
 _WAIT_S = 2.0
+# The same for a remark that waited for an answer: an interrupted one may take 3 s to tell what was heard of it.
+_HELD_WAIT_S = 4.0
 
 _Key = tuple[str, str]
 _RESERVED: _Key = ("user", "")
@@ -23,10 +25,12 @@ class _Slot:
 
     Attributes:
         due: when it is printed whatever is open before it; never while it is not complete in itself.
+        at_once: whether it is printed in the middle of an answer, too.
     """
 
     entry: Entry
     due: float = math.inf
+    at_once: bool = False
 
 
 class Scrollback:
@@ -45,7 +49,17 @@ class Scrollback:
         if role == "user" and key not in self._slots and _RESERVED in self._slots:
             self._slots = {key if other == _RESERVED else other: slot for other, slot in self._slots.items()}
         entry = self._slots.setdefault(key, _Slot(Utterance(role))).entry
-        return entry if isinstance(entry, Utterance) else None
+        if not isinstance(entry, Utterance):
+            return None
+        entry.item_id = item_id
+        return entry
+
+    def forget_names(self) -> None:
+        """Another session begins, which may name its utterances as the one before did."""
+        self._printed.clear()
+        slots = list(self._slots.values())
+        self._slots = {("", str(self._added + number)): slot for number, slot in enumerate(slots, 1)}
+        self._added += len(slots)
 
     def reserve_user(self) -> None:
         """Keep a place for words of the user's that were said and are still to come, unless some are open.
@@ -76,7 +90,7 @@ class Scrollback:
                 them, at most two seconds.
         """
         self._added += 1
-        self._slots["", str(self._added)] = _Slot(entry, now if at_once else now + _WAIT_S)
+        self._slots["", str(self._added)] = _Slot(entry, now if at_once else now + _WAIT_S, at_once)
 
     @property
     def utterances(self) -> list[Utterance]:
@@ -87,11 +101,18 @@ class Scrollback:
         entries = (slot.entry for slot in self._slots.values())
         return [entry for entry in entries if isinstance(entry, ToolCall) and entry.outcome is None]
 
-    def take(self, is_complete: Callable[[Utterance], bool], now: float) -> list[Entry]:
+    @property
+    def waiting_remarks(self) -> list[Remark]:
+        """Remarks that are not printed yet."""
+        return [slot.entry for slot in self._slots.values() if isinstance(slot.entry, Remark)]
+
+    def take(self, is_complete: Callable[[Utterance], bool], now: float, *, answering: bool = False) -> list[Entry]:
         """Take out what can be printed.
 
         Args:
             is_complete: whether nothing more can come of the utterance.
+            answering: whether an answer is on its way or being heard: remarks wait for its end, so that none stands
+                between a turn and its answer.
         """
         last = self._last_ready(is_complete, now)
         behind_open = False  # whether something ahead stays
@@ -105,6 +126,10 @@ class Scrollback:
                     leaves = is_complete(entry) or (overtaken and (entry.final or key == _RESERVED))
                 case ToolCall(outcome=outcome):
                     leaves = overtaken and outcome is not None
+                case Remark() if answering and not slot.at_once:
+                    slot.due = now + _HELD_WAIT_S
+                    self._slots[key] = self._slots.pop(key)  # behind the answer
+                    continue
                 case _:
                     leaves = overtaken or not behind_open or now >= slot.due
             if not leaves:

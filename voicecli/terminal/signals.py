@@ -24,9 +24,11 @@ class TerminalSignals:
         retake: takes the terminal again, after Ctrl-Z and `fg`.
         end: asks for the end of the conversation; called in the event loop at the first Ctrl-C. The second one
             raises KeyboardInterrupt.
+        types: tells whether a line is being typed, to which Ctrl-C belongs: then `clear` is called in the event loop.
+            Where the loop does not get to that before the next Ctrl-C, it hangs, and is ended as always.
 
     Attributes:
-        interrupted: whether Ctrl-C was pressed.
+        interrupted: whether Ctrl-C was pressed to end.
     """
 
     def __init__(
@@ -36,11 +38,16 @@ class TerminalSignals:
         finish: Callable[[], None],
         retake: Callable[[], None],
         end: Callable[[], None],
+        types: Callable[[], bool],
+        clear: Callable[[], None],
     ) -> None:
         self._restore = restore
         self._finish = finish
         self._retake = retake
         self._end = end
+        self._types = types
+        self._clear = clear
+        self._clearing = False  # asked for, and not done yet
         self._loop: asyncio.AbstractEventLoop | None = None
         self._before: dict[signal.Signals, object] = {}
         self.interrupted = False
@@ -66,11 +73,19 @@ class TerminalSignals:
             self._before[number] = signal.signal(number, handler)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._loop is not None and not (self.interrupted or self._clearing) and self._types():
+            self._clearing = True
+            self._loop.call_soon_threadsafe(self._clear_line)
+            return
         if self.interrupted or self._loop is None:
             signal.default_int_handler(number, frame)
         self.interrupted = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._end)
+
+    def _clear_line(self) -> None:
+        self._clearing = False
+        self._clear()
 
     def _die(self, number: int, frame: FrameType | None) -> None:
         try:

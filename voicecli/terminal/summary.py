@@ -5,17 +5,19 @@ import time
 from collections.abc import Callable
 
 from voicecli.events import (
+    Awake,
     Event,
     Reconnecting,
     ResponseDone,
     ResponseStarted,
     SessionEnded,
+    SessionStarted,
     SpeechStopped,
     TurnMetrics,
     Usage,
 )
 
-__all__ = ["ConversationSummary", "cost_words"]
+__all__ = ["ConversationSummary"]
 
 
 class ConversationSummary:
@@ -26,6 +28,8 @@ class ConversationSummary:
 
     Attributes:
         turns: how many were answered, or began to be.
+        reconnects: how often a lost connection was made again.
+        attempts: how often that was tried.
         latencies: of the answers, in ms: from the turn's end until the reply was heard, or where no device plays it,
             until its first audio arrived.
         latency: the last of them where it belongs to the turn that is being answered, or was last; else None.
@@ -34,10 +38,13 @@ class ConversationSummary:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.turns = 0
-        self.reconnects = 0
+        self.reconnects = self.attempts = 0
         self.latencies: list[int] = []
         self.latency: int | None = None
         self.usage = Usage()
+        self._known_usd = 0.0  # of the part whose price is known
+        self._unpriced_tokens = 0
+        self._lost = False
         self.broken_off = False
         self._clock = clock
         self._began = clock()
@@ -53,15 +60,21 @@ class ConversationSummary:
                     self.turn_ended()
                 self._responding, self._awaits_tools = True, False
             case ResponseDone(usage=usage, metrics=metrics, awaits_tools=awaits_tools):
-                self.usage += usage
+                self._add(usage)
                 self._measure(metrics)
                 self._responding, self._awaits_tools = False, awaits_tools
                 self._answered = not awaits_tools
                 self.turns += self._answered
-            case Reconnecting(attempt=1):
+            case Reconnecting():
+                self.attempts += 1
+                self._lost = True
+            case SessionStarted() if self._lost:
                 self.reconnects += 1
+                self._lost = False
             case SessionEnded():
                 self.finish()
+            case Awake():
+                self._responding = self._awaits_tools = self._answered = self._finished = False
 
     def turn_ended(self) -> None:
         """The user has finished; latencies from now on are those of another turn."""
@@ -93,12 +106,41 @@ class ConversationSummary:
             parts.append(f"latency median {median:.0f} ms, worst {worst} ms")
         if underruns is not None:
             parts.append(_count(underruns, "underrun"))
-        parts.append(_count(self.reconnects, "reconnect"))
-        if cost := cost_words(self.usage):
-            parts.append(f"at least {cost}" if self.broken_off and self.usage.cost_usd else cost)
+        tried = f" in {_count(self.attempts, 'attempt')}" if self.attempts != self.reconnects else ""
+        parts.append(_count(self.reconnects, "reconnect") + tried)
+        if cost := self.cost_words:
+            at_least = self.broken_off and self.usage.cost_usd
+            parts.append(f"at least {cost}" if at_least else cost)
         elif not self.broken_off:
             parts.append("no cost")
         return ", ".join(parts)
+
+    @property
+    def cost_words(self) -> str:
+        """The cost: in dollars where it is known, else at least so many, and the tokens without a price; "" for none.
+
+        Where a session is billed by its time, that stands before it.
+        """
+        words = []
+        if seconds := self.usage.session_seconds:
+            words.append(f"{seconds / 60:.1f} min")
+        if self.usage.cost_usd is None:
+            if self._known_usd:
+                words.append(f"at least ${self._known_usd:.4f}")
+            if self._unpriced_tokens:
+                words.append(f"{self._unpriced_tokens} tokens{' more' if self._known_usd else ''}")
+            if not words:
+                words.append("cost unknown")
+        elif self.usage.cost_usd:
+            words.append(f"{'~' if self.usage.approximate else ''}${self.usage.cost_usd:.4f}")
+        return ", ".join(words)
+
+    def _add(self, usage: Usage) -> None:
+        self.usage += usage
+        if usage.cost_usd is None:
+            self._unpriced_tokens += usage.input_tokens + usage.output_tokens
+        else:
+            self._known_usd += usage.cost_usd
 
     def _measure(self, metrics: TurnMetrics) -> None:
         if metrics.first_heard_ms is not None:
@@ -112,15 +154,6 @@ class ConversationSummary:
         else:
             self.latencies[-1] = milliseconds
         self.latency = milliseconds
-
-
-def cost_words(usage: Usage) -> str:
-    """The cost, as far as known; "" when nothing is known to cost."""
-    if usage.cost_usd is None:
-        return "cost unknown"
-    if not usage.cost_usd:
-        return ""
-    return f"{'~' if usage.approximate else ''}${usage.cost_usd:.4f}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -5,13 +5,16 @@ shown in a footer that is drawn again and again (`state`, `partial`, `running_to
 """
 
 import enum
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voicecli.events import (
     ApprovalRequest,
+    Asleep,
     AssistantState,
+    Awake,
     Event,
     Reconnecting,
     ResponseDone,
@@ -19,15 +22,18 @@ from voicecli.events import (
     SessionStarted,
     SpeechStopped,
     StateChanged,
-    Usage,
     UserState,
 )
 from voicecli.terminal.conversation_log import ConversationLog
-from voicecli.terminal.entries import Entry, RemarkKind, ToolCall, Utterance
+from voicecli.terminal.entries import Entry, Header, Remark, RemarkKind, ToolCall, Utterance
+from voicecli.terminal.heard_reply import HeardReply
 from voicecli.terminal.line_editor import LineEditor
 from voicecli.terminal.summary import ConversationSummary
 
 __all__ = ["AudioStatus", "State", "ViewModel"]
+
+
+_CUT_TOLD_S = 2.0  # from the silence until it is told that the reply was cut; else it is as the provider has it
 
 
 class State(enum.Enum):
@@ -43,6 +49,8 @@ class State(enum.Enum):
     ASKING = "Asking"
     """Until the user has answered an ApprovalRequest."""
     MUTED = "Muted"
+    ASLEEP = "Asleep"
+    """Nothing is connected until the wake word is said, or a key pressed."""
     RECONNECTING = "Reconnecting"
     ENDING = "Ending"
     ENDED = "Ended"
@@ -56,6 +64,7 @@ class AudioStatus:
         microphone, speaker: their names; "" where there is none.
         microphone_bands, speaker_bands: how loud each band of frequencies is, low to high, 0 to 1; one is a level.
         playing: whether anything of a reply is still to be heard.
+        playing_item, played_ms: the item of it that is being heard, and how much of that was, in ms.
         echo: what is done against echo: "aec", "gate", "half-duplex", "off", "none" where there is none; "" where
             nothing is to be said.
         underruns: silences in the middle of replies so far.
@@ -66,6 +75,8 @@ class AudioStatus:
     microphone_bands: tuple[float, ...] = ()
     speaker_bands: tuple[float, ...] = ()
     playing: bool = False
+    playing_item: str = ""
+    played_ms: int = 0
     echo: str = ""
     underruns: int = 0
 
@@ -75,6 +86,9 @@ class ViewModel:
 
     Args:
         push_to_talk: whether a key opens and ends the user's turns (VADMode.NONE).
+        wake_word: what begins a conversation, between which it sleeps; "" for one conversation, begun at once.
+        provider: its title, for the first line; "" for no such line.
+        speaks: whether replies have sound.
         clock: tells the time in seconds, monotonic.
 
     Attributes:
@@ -83,10 +97,22 @@ class ViewModel:
         talking: whether the talk key holds the user's turn open.
         editor: the line being typed, or None.
         approvals: tools of the provider's that wait for the user's leave, oldest first.
+        asleep: whether the wake word is listened for, and nothing is connected.
     """
 
-    def __init__(self, *, push_to_talk: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        push_to_talk: bool = False,
+        wake_word: str = "",
+        provider: str = "",
+        speaks: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.push_to_talk = push_to_talk
+        self.wake_word = wake_word
+        self._provider = provider
+        self._speaks = speaks
         self.clock = clock
         self.audio = AudioStatus()
         self.microphone_muted = False
@@ -94,12 +120,17 @@ class ViewModel:
         self.talking = False
         self.editor: LineEditor | None = None
         self.approvals: list[ApprovalRequest] = []
+        self.asleep = False
         self._log = ConversationLog()
+        self._heard = HeardReply()
+        self._played_at = -math.inf  # when a reply was last heard
+        self._header: Header | None = None  # until it is printed
         self._summary = ConversationSummary(clock)
         self._user: UserState = "silent"
         self._assistant: AssistantState = "connecting"
         self._thinking_since: float | None = None  # kept while the connection is lost
-        self._attempt = 0  # to connect again
+        self._reconnecting: Reconnecting | None = None  # the latest attempt
+        self._dialled_at = 0.0  # when that attempt begins
         self._started = self._ending = self._ended = False
 
     # -- what happens
@@ -109,6 +140,7 @@ class ViewModel:
         now = self.clock()
         self._summary.apply(event)
         self._log.apply(event, now)
+        self._heard.apply(event)
         match event:
             case StateChanged(user, assistant):
                 self._user, self._assistant = user, assistant
@@ -126,11 +158,18 @@ class ViewModel:
                 self._connection_lost(event, now)
             case SessionStarted():
                 # A socket that was only replaced before its time ran out is not worth a word.
-                if self._attempt:
+                if self._reconnecting is not None:
                     self._log.remark("note", "Connected again.", now)
-                self._started, self._attempt = True, 0
-            case SessionEnded():
+                if self._provider and not self._started:
+                    self._header = Header(self._provider, event.model, event.voice)
+                self._started, self._reconnecting = True, None
+            case SessionEnded() if not self.wake_word:
                 self.finish()
+            case Asleep():
+                self._fall_asleep()
+            case Awake():
+                self.asleep, self._assistant = False, "connecting"
+                self._log.go_on()
 
     def set_talking(self, talking: bool) -> None:
         """The talk key opened or ended the user's turn."""
@@ -191,6 +230,8 @@ class ViewModel:
         assistant = self._assistant
         if self._ended or self._ending:
             return State.ENDED if self._ended else State.ENDING
+        if self.asleep:
+            return State.ASLEEP
         if assistant in {"connecting", "reconnecting"}:
             return State.CONNECTING if assistant == "connecting" else State.RECONNECTING
         if (self.talking or self._user == "speaking") and not self.microphone_muted:
@@ -212,7 +253,17 @@ class ViewModel:
         if state is State.THINKING and self._thinking_since is not None:
             seconds = self.clock() - self._thinking_since
             return f"{state.value} {seconds:.{0 if seconds >= 9.9 else 1}f} s"
-        return f"{state.value} {self._attempt}" if state is State.RECONNECTING and self._attempt else state.value
+        if state is State.RECONNECTING and self._reconnecting is not None:
+            return f"{self.short_state_words}{self._time_to_dial()}"
+        return state.value
+
+    @property
+    def short_state_words(self) -> str:
+        """The state for where there is little room: without the time until the next attempt to connect."""
+        lost = self._reconnecting
+        if self.state is not State.RECONNECTING or lost is None:
+            return self.state_words
+        return f"{State.RECONNECTING.value} {lost.attempt}{f'/{lost.attempts}' if lost.attempts else ''}"
 
     @property
     def partial(self) -> Utterance | None:
@@ -220,13 +271,23 @@ class ViewModel:
         return self._log.partial
 
     @property
+    def running(self) -> list[tuple[Utterance, str | None]]:
+        """The words being said, and what was heard of them; None where they are not heard through a device."""
+        return [(words, self._heard_of(words)) for words in self._log.running]
+
+    @property
+    def waiting_remarks(self) -> list[Remark]:
+        """Remarks that are not printed before the answer is over."""
+        return self._log.waiting_remarks if self._is_answering else []
+
+    @property
     def running_tools(self) -> list[ToolCall]:
         return self._log.running_tools
 
     @property
-    def usage(self) -> Usage:
-        """The usage of the conversation so far."""
-        return self._summary.usage
+    def cost_words(self) -> str:
+        """The cost of the conversation so far, as far as known; "" when nothing is known to cost."""
+        return self._summary.cost_words
 
     @property
     def has_speaker(self) -> bool:
@@ -240,7 +301,20 @@ class ViewModel:
 
     def take_entries(self) -> list[Entry]:
         """Entries for the scrollback that have been completed since the last call, in order. Each comes once."""
-        return self._log.take(self.clock(), playing=self.audio.playing)
+        now, audio = self.clock(), self.audio
+        self._heard.listen(audio.playing_item, audio.played_ms)
+        if audio.playing:
+            self._played_at = now
+        # A reply falls silent before it is told that, and where, it was cut.
+        playing = audio.playing or (now - self._played_at < _CUT_TOLD_S and self._heard.breaks_off)
+        entries = self._log.take(now, playing=playing, answering=self._is_answering)
+        for entry in entries:
+            if isinstance(entry, Utterance):
+                self._heard.forget(entry.item_id)
+        if self._header is not None:
+            header = replace(self._header, microphone=self.audio.microphone, speaker=self.audio.speaker)
+            entries, self._header = [header, *entries], None
+        return entries
 
     def summary(self) -> str:
         """The conversation in one line; "" when none began."""
@@ -254,7 +328,25 @@ class ViewModel:
             if self.approvals:
                 self.approvals.clear()
                 self._log.remark("note", "What was asked cannot be answered any more.", now)
-        self._attempt = event.attempt
+        self._reconnecting, self._dialled_at = event, now + event.delay_s
+
+    def _time_to_dial(self) -> str:
+        left = math.ceil(self._dialled_at - self.clock())
+        return f", next in {left} s" if left > 0 else ""
+
+    def _heard_of(self, words: Utterance) -> str | None:
+        if words.role == "user" or not self.has_speaker or not self._speaks:
+            return None
+        return self._heard.heard(words.item_id, words.text, self.audio.playing_item, self.audio.played_ms)
+
+    @property
+    def _is_answering(self) -> bool:
+        return self._assistant in {"thinking", "speaking"} and not (self._ended or self.asleep)
+
+    def _fall_asleep(self) -> None:
+        self.asleep, self._user, self._thinking_since, self._reconnecting = True, "silent", None, None
+        self._log.finish(playing=self.audio.playing)
+        self.approvals.clear()
 
     def _restart_thinking(self) -> None:
         if self._thinking_since is not None:

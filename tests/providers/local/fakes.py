@@ -13,7 +13,9 @@ from voicecli.providers.local import LOCAL
 from voicecli.providers.local.chat_model import Delta, Finish, Message
 from voicecli.providers.local.engine import LocalConnection
 from voicecli.providers.local.memory import Memory
+from voicecli.providers.local.pauses import PauseLengths
 from voicecli.providers.local.turn_detection import TurnDetector
+from voicecli.providers.local.turn_model import TurnModel
 from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn
 
@@ -90,9 +92,13 @@ class FakeModel:
         self.asked: list[list[tuple[str, str]]] = []
         self.offered: list[Sequence[ToolSchema]] = []
         self.streaming = 0
+        self.read: list[list[tuple[str, str]]] = []
 
     async def warm_up(self, messages: Sequence[Message]) -> None:
         return
+
+    async def read_ahead(self, messages: Sequence[Message]) -> None:
+        self.read.append([(message.role, message.text) for message in messages if message.role != "system"])
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()
@@ -179,6 +185,7 @@ def offline(
     voice: FakeSpeech | None = None,
     *,
     config: RealtimeConfig | None = None,
+    turn_model: TurnModel | None = None,
     tools: Sequence[ToolSchema] = (),
     history: Sequence[Turn] = (),
 ) -> LocalConnection:
@@ -186,6 +193,10 @@ def offline(
     config = config or RealtimeConfig()
     vad = config.turn_detection
     assert isinstance(vad, ServerVAD)
+    silence_ms = vad.silence_duration_ms
+    detector = TurnDetector(
+        is_loud, automatic=config.vad_mode is VADMode.SERVER, silence_ms=silence_ms, pre_roll_ms=480
+    )
     return LocalConnection(
         ConversationSetup(config, tools, history),
         capabilities=replace(LOCAL.capabilities, tools=model.tools),
@@ -194,12 +205,8 @@ def offline(
         model=model,
         speech=voice,
         memory=Memory([Message("system", "Be brief.")], history, context_tokens=model.context_tokens),
-        detector=TurnDetector(
-            is_loud,
-            automatic=config.vad_mode is VADMode.SERVER,
-            silence_ms=vad.silence_duration_ms,
-            pre_roll_ms=480,
-        ),
+        detector=detector,
+        pauses=PauseLengths(turn_model, silence_ms, detector.set_silence) if turn_model else None,
     )
 
 
@@ -210,11 +217,12 @@ async def conversation(
     voice: FakeSpeech | None = None,
     *,
     config: RealtimeConfig | None = None,
+    turn_model: TurnModel | None = None,
     tools: Sequence[ToolSchema] = (),
     history: Sequence[Turn] = (),
 ) -> AsyncIterator[tuple[LocalConnection, Events]]:
     """A conversation with the fakes, whose events are read as they come."""
-    connection = offline(model, hearing, voice, config=config, tools=tools, history=history)
+    connection = offline(model, hearing, voice, config=config, turn_model=turn_model, tools=tools, history=history)
     events = Events(connection)
     try:
         yield connection, events

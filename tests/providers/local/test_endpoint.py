@@ -230,7 +230,7 @@ async def test_the_only_model_is_taken(server: Server) -> None:
 @pytest.mark.parametrize(
     ("models", "name", "says"),
     [
-        ({"data": [{"id": "a"}, {"id": "b"}]}, None, "Name one of: a, b"),
+        ({"data": [{"id": "bge-m3"}, {"id": "text-embedding-3"}]}, None, "Name one of: bge-m3, text-embedding-3"),
         ({"data": [{"id": "a"}, {"id": "b"}]}, "c", "has no model 'c'. It has: a, b"),
         ({"data": []}, None, "--llm-model"),
         (b"<html>", None, "--llm-model"),

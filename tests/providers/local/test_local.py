@@ -34,7 +34,7 @@ from voicecli.events import (
 )
 from voicecli.ports import Connection, ConversationSetup
 from voicecli.providers.local import LOCAL
-from voicecli.providers.local.chat_model import Message
+from voicecli.providers.local.chat_model import Finish, Message
 from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.settings import LocalSettings
 from voicecli.providers.local.turn_detection import EndOfTurn, TurnDetector
@@ -105,7 +105,7 @@ async def test_a_spoken_question_is_answered_by_speech(models: Models) -> None:
     assert events.seen[0] == SessionStarted("", "smollm2", "joe", 16_000, 22_050)
     notices = [event for event in events.seen if isinstance(event, Notice)]
     assert [notice.code for notice in notices] == ["tiny_model"]
-    assert "--llm http://localhost:11434/v1" in notices[0].message
+    assert "voice models pull qwen3-1.7b" in notices[0].message
     assert "\n" not in notices[0].message
     assert said(events, "user") == ["What is the capital of France?"]
     (reply,) = said(events, "assistant")
@@ -239,6 +239,20 @@ async def test_a_stopped_generation_makes_room_for_the_next(model_path: Path) ->
         await model.aclose()
 
 
+async def test_what_was_read_ahead_is_not_read_again(models: Models) -> None:
+    async def unread(ahead: str, question: str) -> int:
+        """Tokens of the question that are left to read for the answer."""
+        await models.model.read_ahead([HEAD, Message("user", ahead)])
+        async for delta in models.model.stream([HEAD, Message("user", question)]):
+            if isinstance(delta, Finish):
+                return delta.usage.input_text_tokens - delta.usage.cached_text_tokens
+        raise AssertionError("no end")
+
+    other = await unread("Hello", "What is the capital of France?")
+    begun = await unread("Where do penguins", "Where do penguins live?")
+    assert 1 <= begun <= other - 3
+
+
 async def test_a_conversation_too_long_for_the_model_is_an_error(models: Models) -> None:
     with pytest.raises(RealtimeError, match="context"):
         await anext(models.model.stream([HEAD, Message("user", "word " * 4000)]))
@@ -254,7 +268,7 @@ async def test_a_file_that_is_no_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        (RealtimeConfig(voice="alloy"), "no voice 'alloy'. It has: joe"),
+        (RealtimeConfig(voice="alloy"), "no voice 'alloy'.*Use joe"),
         (config_of(LocalSettings, llm="gpt-9"), "llm: the offline engine has no model 'gpt-9'.*smollm2.*gguf.*URL"),
         (RealtimeConfig(model="gpt-9"), "model: the offline engine has no model 'gpt-9'"),
         (config_of(LocalSettings, llm="/nowhere/x.gguf"), "no file /nowhere/x.gguf"),
@@ -282,7 +296,7 @@ async def test_a_package_that_cannot_be_loaded_is_an_error_with_the_command_that
 
 
 def test_the_list_of_models_says_that_the_built_in_one_knows_english_only() -> None:
-    assert ["English" in model.note for model in LOCAL.models] == [True]
+    assert [model.name for model in LOCAL.models if "English" in model.note] == [LOCAL.default_model]
 
 
 async def test_a_load_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:

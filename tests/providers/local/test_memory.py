@@ -37,6 +37,15 @@ def test_a_reply_is_cut_to_what_was_heard() -> None:
     assert after_head(conversation) == [("user", "One? Three?")]
 
 
+def test_of_replies_with_one_name_the_latest_is_cut() -> None:
+    """Those before it are the history of another conversation."""
+    conversation = memory(
+        Message("assistant", "One two.", "a"), Message("user", "?"), Message("assistant", "Two.", "a")
+    )
+    conversation.cut("a", "T")
+    assert after_head(conversation) == [("assistant", "One two."), ("user", "?"), ("assistant", "T")]
+
+
 def test_the_older_half_goes_at_once_when_the_model_is_full() -> None:
     conversation = memory(room=200)
     sizes = []

@@ -22,6 +22,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import DATA, ROOT
+from tests.loopback.hub_server import HubServer
+from voicecli.providers.local.downloads.catalogue import find
 
 _RECORDING_S = 17  # some 20 s with loading and answers
 _LONGEST_S = 200  # on a machine with much else to do
@@ -108,6 +110,7 @@ class Watched:
             "HOME": str(self.home),
             "TMPDIR": str(self.temporary),
             "VOICECLI_CACHE": str(self.cache),
+            "VOICECLI_LLM_PORTS": "9",  # looked at, and nobody is there
             "PYTHONPATH": str(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",  # beside its source, which is not what this is about
         }
@@ -233,6 +236,17 @@ def test_telemetry_would_be_seen(conversations: Conversations) -> None:
     assert program.contacts
     assert any("/.cache/Microsoft/" in change for change in program.changes)
     assert list(program.home.rglob("deviceid"))
+
+
+def test_a_download_reaches_the_hub_and_nobody_else(watched: Watched) -> None:
+    voice = find("cori")
+    with HubServer.of(voice).running() as hub:
+        folder = {"HF_ENDPOINT": hub.url, "VOICECLI_MODELS": str(watched.cache / "models")}
+        watched.start("-m", "voicecli", "models", "pull", "cori", **folder)
+        watched.finish()
+    assert (watched.contacts, watched.changes) == ([], [])
+    assert list(watched.home.iterdir()) == []
+    assert {seen.headers["User-Agent"].split("/")[0] for seen in hub.seen} == {"voicecli"}
 
 
 @pytest.mark.parametrize(

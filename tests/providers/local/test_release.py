@@ -43,6 +43,8 @@ async def test_a_server_is_not_released_before_its_loop_runs(monkeypatch: pytest
     released: list[bool] = []
 
     class Server:
+        listening_address = "unix://nowhere"
+
         def __init__(self, params: object) -> None:
             self.runs = False
 

@@ -73,6 +73,34 @@ def test_a_short_sound_early_in_a_pause_is_speech_and_later_a_click() -> None:
     assert ended.audio == speech(480) + silence(160) + speech(32) + silence(250)
 
 
+def test_a_pause_can_be_given_another_silence_which_holds_for_it_alone() -> None:
+    turns = detector()
+    feed(turns, speech(500) + silence(160))
+    turns.set_silence(1, 1500)
+    assert feed(turns, silence(1300)) == []
+    assert names(feed(turns, speech(200) + silence(160))) == ["TurnResumed", "PossibleEndOfTurn"]
+    turns.set_silence(1, 1500)  # too late: that pause is over
+    assert names(feed(turns, silence(400))) == ["EndOfTurn"]
+
+
+def test_a_silence_that_has_passed_already_ends_the_turn_at_once() -> None:
+    turns = detector()
+    feed(turns, speech(500) + silence(160))
+    turns.set_silence(1, 1500)
+    feed(turns, silence(700))
+    turns.set_silence(1, 500)
+    (ended,) = feed(turns, silence(64))
+    assert isinstance(ended, EndOfTurn)
+    assert ended.silence_ms is not None
+    assert 850 <= ended.silence_ms <= 930
+
+
+def test_it_is_told_how_long_the_user_spoke() -> None:
+    *_, ended = feed(detector(), silence(700) + speech(400) + silence(200) + speech(200) + silence(600))
+    assert isinstance(ended, EndOfTurn)
+    assert abs(ended.speech_ms - 800) <= 64
+
+
 def test_a_click_neither_starts_a_turn_nor_ends_a_pause() -> None:
     turns = detector()
     assert feed(turns, silence(320) + speech(32) + silence(320)) == []

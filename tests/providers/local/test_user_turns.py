@@ -1,6 +1,7 @@
 """The user's turns, and the replies that are begun before a turn is over."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -33,6 +34,7 @@ from voicecli.events import (
     ResponseStarted,
     TranscriptUpdate,
 )
+from voicecli.providers.local.engine import LocalConnection
 
 
 async def test_words_appear_while_the_user_speaks() -> None:
@@ -50,6 +52,60 @@ async def test_words_appear_while_the_user_speaks() -> None:
     heard = b"".join(audio for _, audio in hearing.partials)
     assert heard == speech(len(heard) // 32)
     assert finals(events.seen, "user") == ["all of it"]
+
+
+async def speak_for(connection: LocalConnection, seconds: int) -> None:
+    for _ in range(2 * seconds):
+        await connection.send(AppendAudio(speech(500)))
+        await connection.drain()
+        await asyncio.sleep(0.001)
+
+
+async def test_a_slow_recogniser_is_free_half_of_the_time_while_the_user_speaks() -> None:
+    class Slow(FakeHearing):
+        def __init__(self) -> None:
+            super().__init__(["all of it"])
+            self.times: list[tuple[float, float]] = []
+
+        async def partial(self, utterance: str, audio: bytes) -> str:
+            clock = asyncio.get_running_loop().time
+            begun = clock()
+            await asyncio.sleep(0.05)
+            self.times.append((begun, clock()))
+            return await super().partial(utterance, audio)
+
+    async with conversation(FakeModel([["Ok."]]), hearing := Slow()) as (connection, events):
+        while len(hearing.times) < 3:
+            await speak_for(connection, 1)
+        await connection.send(EndTurn())
+        await events.until_seen(ResponseDone)
+    for (begun, over), (next_begun, _) in pairwise(hearing.times):
+        assert next_begun - over >= 0.9 * (over - begun)
+
+
+async def test_the_model_reads_what_the_user_says_while_they_speak() -> None:
+    model = FakeModel([["Ok."], ["Fine."]])
+    async with conversation(model, FakeHearing(["all of it", "more"])) as (connection, events):
+        await speak_for(connection, 2)
+        assert model.read[:2] == [[("user", "part 1")], [("user", "part 2")]]
+        assert not model.asked
+        await connection.send(EndTurn())
+        await events.until_seen(ResponseDone)
+        model.read.clear()
+        await speak_for(connection, 1)
+        assert model.read[0][:2] == [("user", "all of it"), ("assistant", "Ok.")]
+        assert model.read[0][2][0] == "user"
+
+
+async def test_a_model_that_answers_reads_nothing_meanwhile() -> None:
+    never = asyncio.Event()
+    model = FakeModel([["Well, ", never], ["Ok."]])
+    async with conversation(model, FakeHearing(["all of it"])) as (connection, events):
+        await connection.send(SendText("Count."))
+        await events.until(lambda: model.streaming)
+        await speak_for(connection, 2)
+        assert events.of(TranscriptUpdate)
+        assert model.read == []
 
 
 async def test_the_answer_is_begun_in_the_pause_and_told_when_the_turn_is_over() -> None:

@@ -5,7 +5,7 @@ Audio thread and event loop meet in a bounded queue. Everything else that the ca
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,8 @@ class Microphone:
 
     Attributes:
         muted: whether it yields silence.
+        echo: as given; may be changed, or taken away while nothing plays.
+        chunk_ms: how much it yields at once, in ms; may be changed.
     """
 
     def __init__(
@@ -56,12 +58,10 @@ class Microphone:
     ) -> None:
         self.muted = False
         self._format = PcmFormat(sample_rate)
-        self._chunk_size = self._format.size(_CHUNK_MS)
-        self._echo = echo
+        self.chunk_ms = _CHUNK_MS
+        self.echo = echo
         self._on_notice = on_notice or (lambda code, message: None)
-        self._stream = DeviceStream(
-            "input", device, sample_rate, self._record, on_notice, echo.discontinuity if echo else None
-        )
+        self._stream = DeviceStream("input", device, sample_rate, self._record, on_notice, self._tell_discontinuity)
         self._loop: asyncio.AbstractEventLoop | None = None
         # Written by the audio thread.
         self._converter: _CaptureConverter | None = None
@@ -125,7 +125,7 @@ class Microphone:
         self._queue.append(b"")
         self._arrived.set()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         await self.open()
         while True:
             while self._queue:
@@ -150,17 +150,22 @@ class Microphone:
             converter = self._converter = _CaptureConverter(opened, self.sample_rate)
             self._call_soon(self._begin_silence_watch)
         audio = converter.convert(bytes(block))  # a copy: the device takes its memory back
-        if self._echo is not None:
-            audio = self._echo.capture(audio)
+        if (echo := self.echo) is not None:
+            audio = echo.capture(audio)
         if self.muted:
             audio = bytes(len(audio))
         self._latency_s = latency_s
         self._recent.append(audio)
         self._pending += audio
-        while len(self._pending) >= self._chunk_size:
-            chunk = bytes(self._pending[: self._chunk_size])
-            del self._pending[: self._chunk_size]
+        size = self._format.size(self.chunk_ms)
+        while len(self._pending) >= size:
+            chunk = bytes(self._pending[:size])
+            del self._pending[:size]
             self._call_soon(self._enqueue, chunk)
+
+    def _tell_discontinuity(self) -> None:
+        if (echo := self.echo) is not None:
+            echo.discontinuity()
 
     def _call_soon(self, call: Callable[..., None], *arguments: object) -> None:
         assert self._loop is not None
@@ -185,7 +190,7 @@ class Microphone:
         self._arrived.set()
 
     def _watch_for_silence(self, chunk: bytes) -> None:
-        if self._silence_decided or self.muted or (self._echo is not None and self._echo.suppressing):
+        if self._silence_decided or self.muted or (self.echo is not None and self.echo.suppressing):
             return
         self._silent_ms += _CHUNK_MS
         is_sound = any(chunk)

@@ -5,8 +5,11 @@ from typing import Any
 import numpy as np
 
 from voicecli.errors import ConfigurationError
+from voicecli.install import package_command
 
 __all__ = ["GainEstimator", "WebRTCProcessing", "processing_rate"]
+
+_INSTALL = package_command("pywebrtc-audio>=0.2,<0.3")
 
 # WebRTC works at 16, 32 or 48 kHz, and its package brings 24 kHz to that. At rates without a whole number of samples in
 # 10 ms it cancels worse, and with gain control it aborts the whole process (seen with 11025 and 22050 Hz).
@@ -67,11 +70,11 @@ def _package(what: str, otherwise: str) -> Any:
     except (ImportError, OSError) as error:  # OSError: its library does not load here
         raise ConfigurationError(
             f"{what} needs the package pywebrtc-audio ({error}).",
-            advice=f'Run: pip install "pywebrtc-audio>=0.2,<0.3" (it has no wheels for some platforms), {otherwise}.',
+            advice=f"Run: {_INSTALL} (it has no wheels for some platforms), {otherwise}.",
         ) from error
     if not hasattr(pywebrtc_audio, "AudioProcessor"):  # 0.0.1 is an empty stub
         raise ConfigurationError(
             f"{what} needs pywebrtc-audio 0.2; an older one is installed.",
-            advice=f'Run: pip install "pywebrtc-audio>=0.2,<0.3", {otherwise}.',
+            advice=f"Run: {_INSTALL}, {otherwise}.",
         )
     return pywebrtc_audio

@@ -14,13 +14,13 @@ import soundfile
 from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.files.errors import READABLE
 from voicecli.audio.files.scale import full_scale
-from voicecli.audio.files.streams import Pieces, read_fully, spool
+from voicecli.audio.files.streams import Pieces, read_fully
 from voicecli.audio.files.wav import WavFormat, find_audio, header, is_wav, knows_size, next_audio
 from voicecli.audio.pcm import check_rates, float32_to_pcm16
 from voicecli.errors import AudioFormatError, ConfigurationError
 from voicecli.pcm16 import SAMPLE_BYTES, PcmFormat
 
-__all__ = ["Decoder", "FileDecoder", "RawDecoder", "WavPipeDecoder", "open_decoder"]
+__all__ = ["Decoder", "FileDecoder", "RawDecoder", "WavPipeDecoder"]
 
 _PIPE_BLOCK_MS = 20  # what comes through a pipe may be live
 _FILE_BLOCK_MS = 100
@@ -55,39 +55,6 @@ class Decoder(Protocol):
 
     def close(self) -> None:
         """Release the decoder, not the stream."""
-
-
-def open_decoder(stream: "FileIO | BinaryIO", name: str, *, is_pipe: bool) -> Decoder:
-    """The decoder for what a file or a pipe holds.
-
-    WAV of plain samples is heard out of a pipe as it comes. libsndfile must seek in all else: that is read to its end
-    first, and kept in a temporary file.
-
-    Args:
-        name: of the stream, for people.
-        is_pipe: whether the stream is one in which nothing can be sought.
-
-    Raises:
-        AudioFormatError: it is no sound, or too much of it.
-        OSError: it cannot be read.
-    """
-    if not is_pipe:
-        return FileDecoder(stream, name)
-    head = read_fully(stream.read, 12)
-    if not head:
-        raise AudioFormatError(f"{name} is empty.", advice=READABLE)
-    size = None
-    if is_wav(head):
-        found = next_audio(partial(read_fully, stream.read))
-        if found is None:
-            raise AudioFormatError(
-                f"{name} is no sound file: its header ends before any data chunk begins.", advice=READABLE
-            )
-        form, size = found[0], found[1] if knows_size(*found) else None
-        if form.subtype is not None and isinstance(stream, FileIO):
-            return WavPipeDecoder(stream, name, form, size)
-        head = header(form, size)
-    return FileDecoder(spool(head, stream, name, size), name, owns=True)
 
 
 class _Mono:
@@ -165,7 +132,7 @@ class FileDecoder:
     def __init__(self, stream: "FileIO | BinaryIO", name: str, *, owns: bool = False) -> None:
         self.notices: list[tuple[str, str]] = []
         self._name = name
-        self._stream = stream if owns else None
+        self._stream: FileIO | BinaryIO | None = None
         self._delivered = 0  # frames
         self._lacking = 0.0  # share of the audio that the header promised, and is not there
         try:
@@ -173,6 +140,7 @@ class FileDecoder:
         except BaseException:
             self.close()
             raise
+        self._stream = stream if owns else None  # whoever gets no decoder keeps the stream
 
     def _open(self, stream: "FileIO | BinaryIO") -> None:
         length = stream.seek(0, os.SEEK_END)

@@ -7,7 +7,7 @@ import os
 import stat
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import FileIO
 
 from voicecli.audio.files.errors import unusable
@@ -27,13 +27,13 @@ class WavSink:
     """Writes the replies to a WAV file or stream, PCM16 mono, in order: an AudioSink whose listener hears everything.
 
     The header is right at every moment, so that whatever ends the program leaves a file that plays; a stream says
-    "length unknown" as streaming writers do. Nothing is truncated before there is something to write. A thread
+    "length unknown" as streaming writers do. Nothing is written, and nothing truncated, before there is sound. A thread
     writes: a slow disk or a full pipe holds up nobody.
 
     Args:
         target: a path, or "-" for standard output.
         sample_rate: of what is written, in Hz.
-        source: where the conversation's input comes from: its file is refused as target.
+        sources: where the conversation's input comes from: their files are refused as target.
         stdout: the descriptor of standard output.
 
     Raises:
@@ -45,7 +45,7 @@ class WavSink:
         target: "str | os.PathLike[str]",
         sample_rate: int,
         *,
-        source: WavSource | None = None,
+        sources: Sequence[WavSource] = (),
         stdout: int = 1,
     ) -> None:
         self._stdout = stdout
@@ -57,7 +57,7 @@ class WavSink:
             status = self._check()
         except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
             raise unusable("write", self._name, error) from error
-        if status is not None and source is not None and source.is_same_file(status):
+        if status is not None and any(source.is_same_file(status) for source in sources):
             raise AudioFormatError(
                 f"{self._name} is the input, which the output would overwrite.", advice="Choose another output file."
             )
@@ -81,7 +81,7 @@ class WavSink:
             BrokenPipeError: nobody reads standard output any more.
         """
         self._raise_error()
-        if self._closed:
+        if self._closed or not audio:
             return
         self._worker.submit(lambda: self._attempt(lambda: self._write(audio)))
 
@@ -106,7 +106,7 @@ class WavSink:
     async def aclose(self) -> None:
         """Write what is left and close; idempotent. A pipe that takes nothing any more gets 2 s.
 
-        When nothing was written, an existing file stays as it was, and no new one is left behind.
+        Without sound an existing file stays as it was, no new one is left behind, and a stream gets nothing.
 
         Raises:
             AudioFormatError, BrokenPipeError: as `write` does, unless it was said already.
@@ -114,8 +114,6 @@ class WavSink:
         if self._closed:
             return
         self._closed = True
-        if self._path is None:
-            self._worker.submit(lambda: self._attempt(lambda: self._write(b"")))  # no reply is still a valid WAV
         self._worker.submit(lambda: self._attempt(self._close_file))  # also when nobody waits for it any more
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._worker.run(lambda: None), _CLOSE_TIMEOUT_S)

@@ -4,11 +4,12 @@ import os
 
 from voicecli.config import RealtimeConfig
 from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider
-from voicecli.providers.gemini.endpoint import find_endpoint, is_configured
+from voicecli.providers.gemini.endpoint import KEY_VARIABLES, NAME, find_endpoint, is_configured
 from voicecli.providers.gemini.errors import KEY_ADVICE
 from voicecli.providers.gemini.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES, find_model
 from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.providers.gemini.setup import lacks
+from voicecli.threads import run_in_thread
 
 __all__ = ["GEMINI"]
 
@@ -21,7 +22,7 @@ async def _connect(setup: ConversationSetup) -> Connection:
     from voicecli.connection.websocket import WebSocketConnection
     from voicecli.providers.gemini.codec import GeminiCodec
 
-    endpoint = find_endpoint(setup.config)
+    endpoint = await run_in_thread(find_endpoint, setup.config)  # the keyring may keep one waiting
     codec = GeminiCodec(setup, endpoint)
     return await WebSocketConnection.open(codec, _CAPABILITIES, setup.config, credentials=endpoint.credentials)
 
@@ -31,7 +32,7 @@ async def _fetch_models(config: RealtimeConfig) -> list[ModelInfo]:
     from voicecli.providers.gemini.errors import http_error
     from voicecli.providers.http import fetch_json, unreadable
 
-    endpoint = find_endpoint(config)
+    endpoint = await run_in_thread(find_endpoint, config)
     if not endpoint.api:
         return [model.info for model in MODELS]  # Vertex AI lists no Live models
     address = endpoint.api.replace("wss://", "https://", 1).replace("ws://", "http://", 1)
@@ -59,7 +60,7 @@ def _model_info(name: str, title: object) -> ModelInfo:
 
 
 GEMINI = Provider(
-    name="gemini",
+    name=NAME,
     title=_TITLE,
     aliases=("google", "google_genai"),
     capabilities=_CAPABILITIES,
@@ -69,6 +70,8 @@ GEMINI = Provider(
     voices=VOICES,
     is_configured=lambda: is_configured(os.environ),
     setup_advice=KEY_ADVICE,
+    key_variables=KEY_VARIABLES,
+    key_url="https://aistudio.google.com/apikey",
     settings=GeminiSettings,
     lacks=lacks,
     connect=_connect,

@@ -17,9 +17,12 @@ from voicecli.providers.gemini.errors import KEY_ADVICE
 from voicecli.providers.gemini.google_cloud import GoogleCloud
 from voicecli.providers.gemini.models import DEFAULT_MODEL, find_model
 from voicecli.providers.gemini.settings import GeminiSettings
+from voicecli.settings.keys import has_key, stored_key
 
-__all__ = ["Endpoint", "find_endpoint", "is_configured"]
+__all__ = ["KEY_VARIABLES", "NAME", "Endpoint", "find_endpoint", "is_configured"]
 
+NAME = "gemini"
+KEY_VARIABLES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 _HOST = "https://generativelanguage.googleapis.com"
 _SERVICE = "google.ai.generativelanguage.{version}.GenerativeService.{method}"
 _VERTEX_SERVICE = "google.cloud.aiplatform.{version}.LlmBidiService/BidiGenerateContent"
@@ -50,15 +53,15 @@ class Endpoint:
 
 
 def is_configured(environ: Mapping[str, str] = os.environ) -> bool:
-    """Return whether the environment holds a key, or says that Vertex AI is to be used."""
-    return bool(_key(environ)) or _wants_vertex(environ)
+    """Return whether there is a key, or the environment says that Vertex AI is to be used."""
+    return bool(_key(environ)) or _wants_vertex(environ) or has_key(NAME)
 
 
 def find_endpoint(config: RealtimeConfig, environ: Mapping[str, str] = os.environ) -> Endpoint:
     """The endpoint that settings and environment ask for.
 
     A key in the settings comes first, then a project in the settings (Vertex AI), GOOGLE_GENAI_USE_VERTEXAI,
-    a key in the environment, and last GOOGLE_CLOUD_PROJECT together with GOOGLE_CLOUD_LOCATION.
+    a key in the environment, a stored key, and last GOOGLE_CLOUD_PROJECT together with GOOGLE_CLOUD_LOCATION.
 
     Raises:
         ConfigurationError: no key, or one that cannot be one.
@@ -66,7 +69,7 @@ def find_endpoint(config: RealtimeConfig, environ: Mapping[str, str] = os.enviro
     own = config.own(GeminiSettings)
     if not config.api_key and (own.project or _wants_vertex(environ)):
         return _vertex(config, own, environ)
-    key = config.api_key or _key(environ)
+    key = config.api_key or _key(environ) or stored_key(NAME) or ""
     if not key.strip():
         raise ConfigurationError("No key for Gemini is set.", advice=KEY_ADVICE)
     key = checked_key(key, "Gemini", advice=KEY_ADVICE)
@@ -85,14 +88,16 @@ def find_endpoint(config: RealtimeConfig, environ: Mapping[str, str] = os.enviro
 
 
 def _key(environ: Mapping[str, str]) -> str:
-    return environ.get("GEMINI_API_KEY") or environ.get("GOOGLE_API_KEY") or ""
+    return next((key for name in KEY_VARIABLES if (key := environ.get(name))), "")
 
 
 def _wants_vertex(environ: Mapping[str, str]) -> bool:
     if environ.get("GOOGLE_GENAI_USE_VERTEXAI", "").lower() in _TRUE:
         return True
     # One of them alone is set by many a Google Cloud tool and says nothing about Gemini.
-    return not _key(environ) and bool(environ.get("GOOGLE_CLOUD_PROJECT") and environ.get("GOOGLE_CLOUD_LOCATION"))
+    if not (environ.get("GOOGLE_CLOUD_PROJECT") and environ.get("GOOGLE_CLOUD_LOCATION")):
+        return False
+    return not _key(environ) and not has_key(NAME)
 
 
 def _version(config: RealtimeConfig, own: GeminiSettings) -> str:

@@ -10,7 +10,10 @@ from voicecli.providers.fields import error_message
 
 __all__ = ["KEY_ADVICE", "NEED_MORE_INPUT", "close_error", "http_error", "turn_end"]
 
-KEY_ADVICE = "Set GEMINI_API_KEY (or GOOGLE_API_KEY) to a key from https://aistudio.google.com/apikey."
+KEY_ADVICE = (
+    "Run `voice keys set gemini`, or set GEMINI_API_KEY (or GOOGLE_API_KEY), with a key from "
+    "https://aistudio.google.com/apikey."
+)
 _QUOTA_ADVICE = "Check plan and billing at https://aistudio.google.com, and close other conversations."
 
 NEED_MORE_INPUT = "NEED_MORE_INPUT"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeConnectionError
+from voicecli.install import install_command
 from voicecli.threads import run_in_thread
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class GoogleCloud:
             from google.auth.transport.requests import Request
         except ImportError as error:
             raise ConfigurationError(
-                "Vertex AI needs the package google-auth.", advice="pip install 'voicecli[vertex]'"
+                "Vertex AI needs the package google-auth.", advice=f"Run: {install_command('vertex')}"
             ) from error
         try:
             if self._credentials is None:

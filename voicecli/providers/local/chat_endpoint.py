@@ -22,10 +22,14 @@ from voicecli.errors import (
 from voicecli.events import CONTENT_FILTER, Notice, Usage
 from voicecli.providers.local.chat_chunk import ChunkParts, WholeCharacters, read_chunk, reason_of
 from voicecli.providers.local.chat_model import Delta, Finish, Message, Thought
-from voicecli.providers.local.chat_request import ChatRequests
+from voicecli.providers.local.chat_request import ChatRequests, for_ollama
 from voicecli.providers.local.chat_stream import Ended, not_a_chat_endpoint, read_chunks
+from voicecli.providers.local.server_models import ServerModels, best_first, look_at, model_names
 from voicecli.providers.local.settings import LocalSettings
+from voicecli.providers.local.setup import model_at_endpoint
 from voicecli.providers.local.tool_call_parts import ToolCallParts
+from voicecli.settings.keys import stored_key
+from voicecli.threads import run_in_thread
 from voicecli.tools import ToolSchema
 
 __all__ = ["EndpointModel"]
@@ -40,18 +44,25 @@ class EndpointModel:
     context_tokens = 8192
 
     def __init__(self, client: httpx.AsyncClient, config: RealtimeConfig, address: str) -> None:
-        self.name = config.own(LocalSettings).llm_model or ""
+        self.name = model_at_endpoint(config) or ""
+        self.notices: tuple[Notice, ...] = ()  # for the user, about the choice of the model
         self._client = client
         self._config = config
         self._address = address
+        self._server: ServerModels | None = None
+        self._native = False  # whether Ollama's own format is used, where the common one does not stop the thinking
 
     @classmethod
     async def connect(cls, url: str, config: RealtimeConfig) -> "EndpointModel":
-        """Connect, when the endpoint answers and has the model; without `llm_model`, take the only one it has.
+        """Connect, when the endpoint answers and has the model.
+
+        Without `llm_model` the only one it has is taken; of several the one that is in memory, or else one that follows
+        instructions, where the server is known to run them itself or is on this machine.
 
         Raises:
             RealtimeConnectionError: it does not answer (AuthenticationError: it refuses the key).
-            ConfigurationError: it does not have the model, or has several and none is named; or the URL has a query.
+            ConfigurationError: it does not have the model, or none is named and none can be chosen; or the URL has a
+                query.
         """
         try:
             base = httpx.URL(url.rstrip("/") + "/")
@@ -64,7 +75,11 @@ class EndpointModel:
                 "llm: the URL has a query, which is not supported.",
                 advice="Give it up to the `?` or `#`; a key goes into llm_api_key (VOICE_LLM_API_KEY).",
             )
-        key = config.own(LocalSettings).llm_api_key
+        own = config.own(LocalSettings)
+        # A stored key goes only where the user has sent us, and not to whatever answers on this machine.
+        key = own.llm_api_key
+        if not key and url in (own.llm, config.model):
+            key = await run_in_thread(stored_key, "local")
         if key:
             key = checked_key(key, "the endpoint", advice="Set llm_api_key (VOICE_LLM_API_KEY) to one it knows.")
         client = httpx.AsyncClient(
@@ -89,24 +104,79 @@ class EndpointModel:
             response = await self._client.get("models", timeout=self._config.connect_timeout_s)
             if response.status_code in (401, 403):
                 raise self._refused(response, response.content)
-            names = _model_names(response) if response.is_success else []
-        listed = ", ".join(names[:20])
+            listing = _parsed(response)
+        names = model_names(listing)
+        self._server = await self._look_at_server(listing)
         if self.name:
             # Ollama lists "llama3.2:latest" and also answers to "llama3.2".
             if names and not any(name in (self.name, f"{self.name}:latest") for name in names):
                 raise ConfigurationError(
-                    f"llm_model: {self._address} has no model {self.name!r}.", advice=f"It has: {listed}."
+                    f"llm_model: {self._address} has no model {self.name!r}.", advice=f"It has: {_listed(names)}."
                 )
             return self.name
-        if len(names) == 1:
-            return str(names[0])
-        raise ConfigurationError(
-            f"llm_model: which model of {self._address}?",
-            advice=f"Name one of: {listed}." if names else "Name one: --llm-model NAME.",
-        )
+        if self._server is not None:
+            fit = list(self._server.names)
+        else:
+            fit = best_first(names)
+            if len(fit) > 1 and not _is_loopback(self._client.base_url.host):
+                fit = []  # which may cost money
+        if len(names) == 1 and not fit:
+            fit = names
+        if not fit:
+            raise ConfigurationError(
+                f"llm_model: which model of {self._address}?",
+                advice=f"Name one of: {_listed(names)}." if names else "Name one: --llm-model NAME.",
+            )
+        if len(names) > 1:
+            self.notices = (
+                Notice(
+                    "language_model", f"Of the models of {self._address}, {fit[0]} answers. Another: --llm-model NAME"
+                ),
+            )
+        return fit[0]
+
+    async def _look_at_server(self, listing: Any) -> ServerModels | None:
+        """Recognise the server, where it may be a known one."""
+        if not isinstance(listing, dict) or not self._client.base_url.path.endswith("/v1/"):
+            return None
+        root = self._client.base_url.join("../")
+
+        async def fetch(path: str) -> Any:
+            try:
+                return _parsed(await self._client.get(root.join(path), timeout=self._config.connect_timeout_s))
+            except httpx.HTTPError:
+                return None
+
+        return await look_at(fetch, listing)
+
+    async def read_ahead(self, messages: Sequence[Message]) -> None:
+        """Nothing: it would be a question to be paid for."""
 
     async def warm_up(self, messages: Sequence[Message]) -> None:
-        """Do nothing: the server keeps its own caches."""
+        """Let a server that loads models when they are needed load this one, and read the constant head.
+
+        Elsewhere this would be a question to be paid for. If Ollama's model thinks though it was asked not to, it is
+        asked in Ollama's own format from now on.
+
+        Raises:
+            RealtimeError: it cannot answer. That it takes long to load is none.
+        """
+        if self._server is None:
+            return
+        stream = self.stream([*messages, Message("user", "Hello.")])
+        try:
+            async for delta in stream:
+                self._native = (
+                    isinstance(delta, Thought)
+                    and self._server.title == "Ollama"
+                    and self._config.reasoning_effort is None
+                )
+                break
+        except RealtimeConnectionError as error:
+            if not isinstance(error.__cause__, httpx.TimeoutException | TimeoutError):
+                raise
+        finally:
+            await stream.aclose()
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()
@@ -146,12 +216,19 @@ class EndpointModel:
         """The response to the question, and what the user is to know of how it was asked."""
         while True:
             body = self._requests.body(messages, tools)
-            async with self._client.stream("POST", "chat/completions", json=body) as response:
+            if self._native:
+                sent, where = for_ollama(body), self._client.base_url.join("../api/chat")
+            else:
+                sent, where = body, self._client.base_url.join("chat/completions")
+            async with self._client.stream("POST", where, json=sent) as response:
                 if response.is_success:
                     yield response, self._requests.accepted()
                     return
                 answer = await _beginning(response)
             refused = self._refused(response, answer)
+            if self._native:
+                self._native = False  # it can only be had as it was
+                continue
             if not self._requests.give_up(body, response.status_code, refused.message):
                 raise refused
 
@@ -234,18 +311,16 @@ class EndpointModel:
 _ERROR_BYTES = 65_536
 
 
-def _model_names(response: httpx.Response) -> list[str]:
-    """The models a server lists; not every one does, and then the first question will tell."""
+def _parsed(response: httpx.Response) -> Any:
+    """The JSON of a list of models; None where it is none: not every server has one, and the first question tells."""
     try:
-        listed = response.json()
+        return response.json() if response.is_success else None
     except (ValueError, RecursionError):
-        return []
-    if isinstance(listed, dict):
-        listed = listed.get("data") or listed.get("models")
-    if not isinstance(listed, list):
-        return []
-    entries = [entry.get("id") or entry.get("name") if isinstance(entry, dict) else entry for entry in listed]
-    return [entry for entry in entries if isinstance(entry, str) and entry]
+        return None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:20])
 
 
 def _no_address() -> ConfigurationError:

@@ -106,6 +106,9 @@ class ChatModel(Protocol):
             RealtimeError: it cannot answer.
         """
 
+    async def read_ahead(self, messages: Sequence[Message]) -> None:
+        """Read messages whose last one goes on, so that the answer begins sooner; or do nothing."""
+
     def stream(self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()) -> AsyncGenerator[Delta, None]:
         """Generate the answer, Finish last. Closing the generator stops the generation.
 

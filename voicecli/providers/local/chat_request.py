@@ -1,5 +1,6 @@
 """Requests to a chat endpoint: what every one takes, what most take, and what is left out for those that do not."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from voicecli.events import Notice
 from voicecli.providers.local.chat_model import Message, tool_json
 from voicecli.tools import ToolSchema
 
-__all__ = ["ChatRequests"]
+__all__ = ["ChatRequests", "for_ollama"]
 
 _TOOL_CHOICES = ("auto", "none", "required")
 # Thinking is a silence in a conversation. Ollama and OpenAI know the first of these, llama.cpp, vLLM and SGLang the
@@ -97,3 +98,30 @@ class ChatRequests:
         if "think" in reason and _NO_THINKING.keys() & body.keys():
             return set(_NO_THINKING)
         return {"tools", "tool_choice"} if "tool" in reason and "tools" in body else set()
+
+
+def for_ollama(body: dict[str, Any]) -> dict[str, Any]:
+    """A request in Ollama's own format, in which it is told not to think."""
+    request: dict[str, Any] = {name: body[name] for name in ("model", "stream", "tools") if name in body}
+    request["messages"] = [_ollama_message(message) for message in body["messages"]]
+    request["think"] = False
+    names = {"temperature": "temperature", "max_tokens": "num_predict"}
+    if options := {theirs: body[ours] for ours, theirs in names.items() if ours in body}:
+        request["options"] = options
+    return request
+
+
+def _ollama_message(message: dict[str, Any]) -> dict[str, Any]:
+    """A message in which the arguments of calls are objects, not JSON in strings."""
+    if "tool_calls" not in message:
+        return message
+    calls = [{"function": {**call["function"], "arguments": _object(call)}} for call in message["tool_calls"]]
+    return {**message, "tool_calls": calls}
+
+
+def _object(call: dict[str, Any]) -> dict[str, Any]:
+    try:
+        arguments = json.loads(call["function"]["arguments"])
+    except ValueError:  # as the model wrote it
+        return {}
+    return arguments if isinstance(arguments, dict) else {}

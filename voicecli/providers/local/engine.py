@@ -30,6 +30,7 @@ from voicecli.providers.local.chat_model import ChatModel
 from voicecli.providers.local.memory import Memory
 from voicecli.providers.local.pauses import PauseLengths
 from voicecli.providers.local.reply_queue import ReplyQueue
+from voicecli.providers.local.settings import LocalSettings
 from voicecli.providers.local.tts import TextToSpeech
 from voicecli.providers.local.turn_detection import TurnDetector
 from voicecli.providers.local.user_turns import UserTurns
@@ -64,6 +65,9 @@ class LocalConnection:
     ) -> None:
         vad = setup.config.turn_detection
         automatic = setup.config.vad_mode is VADMode.SERVER
+        # Who ends their turn by a key means to be answered.
+        ends_by_key = setup.config.vad_mode is VADMode.NONE
+        stops_replies = not automatic or (vad.interrupt_response and vad.create_response)
         self._capabilities = capabilities
         self._hearing = hearing
         self._model = model
@@ -95,6 +99,7 @@ class LocalConnection:
             hearing,
             automatic=automatic,
             answered=not automatic or vad.create_response,
+            backchannels=setup.config.own(LocalSettings).backchannels if stops_replies and not ends_by_key else "off",
             pauses=pauses,
             words=words,
             replies=self._replies,

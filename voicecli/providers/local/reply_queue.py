@@ -18,13 +18,16 @@ from voicecli.events import (
     AudioChunk,
     ErrorOccurred,
     Event,
+    Notice,
     ResponseDone,
     ToolCallCancelled,
     ToolCallRequest,
     TranscriptUpdate,
 )
+from voicecli.pcm16 import PcmFormat
 from voicecli.providers.local.awaited_words import AwaitedWords
 from voicecli.providers.local.chat_model import ChatModel, Message
+from voicecli.providers.local.heard_reply import HeardReply
 from voicecli.providers.local.memory import Memory
 from voicecli.providers.local.reply import LocalReply, no_speech
 from voicecli.providers.local.speech_output import Outcome, utter
@@ -54,6 +57,9 @@ class ReplyQueue:
         events: takes what happens.
         start_task: starts the task of a reply.
         new_id: makes an id of that kind.
+
+    Attributes:
+        heard: what the user hears of the replies.
     """
 
     def __init__(
@@ -84,12 +90,18 @@ class ReplyQueue:
         self._new_id = new_id
         self._queue: list[LocalReply] = []  # oldest first
         self._spoken = SpokenReplies()
+        self.heard = HeardReply(asyncio.get_running_loop().time)
         self._pending_calls: list[str] = []  # calls of tools without a result
         self._tool_inputs: list[str] = []  # inputs: the results that are not answered yet
 
     def __bool__(self) -> bool:
         """Tell whether a reply is in the queue."""
         return bool(self._queue)
+
+    @property
+    def talks(self) -> bool:
+        """Whether a reply is heard, or more of it is being made."""
+        return self.heard.is_heard or any(reply.spoken.text for reply in self._queue if reply.started)
 
     def new(
         self,
@@ -130,6 +142,11 @@ class ReplyQueue:
         """Tell whether a speculative reply still answers the conversation as it is."""
         return not self._queue and reply.memory_version in (None, self._memory.version)
 
+    async def read_ahead(self, words: str, user_item: str) -> None:
+        """Let the model read what the user has said so far, unless it is busy."""
+        if not self._queue:
+            await self._model.read_ahead(self._memory.messages(then=Message("user", words, user_item)))
+
     def answer_text(self, command: SendText, *, cancelled: bool) -> None:
         """Answer what the user wrote, and with it what they said so far."""
         reply = self.new(text=command.text, user_item=command.item_id, answers=[command.input_id], cancelled=cancelled)
@@ -147,6 +164,7 @@ class ReplyQueue:
 
     def cancel(self, command: CancelResponse) -> None:
         """Stop the reply that is named, and remember of each reply what was heard."""
+        self.heard.stop()
         heard = self._spoken.heard(command)
         named = [reply for reply in self._queue if reply.started and reply.response_id == command.response_id]
         stopped = self._stop(named, heard) if command.scope == "reply" else []
@@ -189,6 +207,9 @@ class ReplyQueue:
                     await reply.on_words(Pause("", ()))
                 reply.output.do(partial(self._drop_speechless, reply))
                 return
+            if reply.is_backchannel is not None and reply.is_backchannel(reply.text):
+                await self._note_backchannel(reply)
+                return
             # By its words whoever plays the last reply knows that it is interrupted, and says how much of it was heard.
             # The model must know, too.
             self._emit(TranscriptUpdate("user", reply.user_item, reply.text, final=False))
@@ -215,8 +236,25 @@ class ReplyQueue:
         )
         reply.output.do(partial(self._complete, reply, outcome))
 
+    async def _note_backchannel(self, reply: LocalReply) -> None:
+        """Remember a sign of listening, behind the reply during which it was given, which goes on."""
+        reply.output.do(partial(self._tell_backchannel, reply))
+        if reply.previous is not None:
+            await asyncio.wait([reply.previous])
+        reply.output.do(partial(self._memory.add, Message("user", reply.text, reply.user_item)))
+
+    def _tell_backchannel(self, reply: LocalReply) -> None:
+        self._queue.remove(reply)
+        self.heard.resume()
+        self._emit(
+            Notice("backchannel", "Taken for a sign of listening, and not answered.", "".join(reply.answers[:1]))
+        )
+        self._words.set_known(reply.user_item)
+        self._emit(TranscriptUpdate("user", reply.user_item, reply.text, final=True))
+
     def _drop_speechless(self, reply: LocalReply) -> None:
         self._queue.remove(reply)
+        self.heard.resume()
         self._emit(no_speech(*reply.answers[:1]))
         self._words.set_known(reply.user_item)
 
@@ -267,6 +305,7 @@ class ReplyQueue:
         reply.spoken.add(text, audio)
         if text:
             self._emit(TranscriptUpdate("assistant", reply.item_id, reply.spoken.text, final=False))
+        self.heard.add(reply.spoken.text, PcmFormat(self._output_rate).duration_ms(len(audio)))
         if audio:
             self._emit(AudioChunk(audio, reply.response_id, reply.item_id))
 

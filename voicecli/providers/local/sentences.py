@@ -12,8 +12,8 @@ _CLAUSE_END = re.compile("[,;:](?=\\s)|\\s[\u2013\u2014-](?=\\s)")
 _CONJUNCTION = re.compile(r"\s(?=(?:although|and|because|but|or|since|so|that|when|where|which|while|who)\s)")
 _LAST_WORD = re.compile("[^\\s(\"'\u201c\u2018]+$")
 
-# Synthesis takes about a tenth of what it makes: a first piece of some 15 characters (0.9 s of sound) is ready 0.1 s
-# after it is known, and outlasts the making of the second.
+# A first piece of some 15 characters (0.9 s of sound) outlasts the making of the second: its words, and a tenth of its
+# sound's length until that begins.
 _FIRST_CLAUSE_CHARS = 15
 _FIRST_PHRASE_CHARS = 25  # without a comma, before a conjunction
 _LONG_SENTENCE_CHARS = 90

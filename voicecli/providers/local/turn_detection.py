@@ -45,10 +45,12 @@ class PossibleEndOfTurn:
     Attributes:
         audio: all that was said so far, as in EndOfTurn, with the silence so far.
         pause: its number, for `TurnDetector.set_silence`.
+        speech_ms: how long the user spoke so far, in ms.
     """
 
     audio: bytes
     pause: int = 0
+    speech_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,12 @@ class EndOfTurn:
     Attributes:
         audio: all that was said, with the pre-roll and half of the silence; empty when nobody spoke.
         silence_ms: the silence that ended it, in ms; None where `TurnDetector.end` did.
+        speech_ms: how long the user spoke, in ms.
     """
 
     audio: bytes
     silence_ms: int | None = None
+    speech_ms: int = 0
 
 
 TurnChange = StartOfTurn | TurnAudio | PossibleEndOfTurn | TurnResumed | EndOfTurn
@@ -105,6 +109,7 @@ class TurnDetector:
         self._speech = 0  # chunks of speech in a row
         self._quiet_ms = 0
         self._speech_end: int | None = None  # bytes of the turn up to the end of speech; None while nobody spoke
+        self._speech_start = 0  # bytes of the turn before the speech
         self._paused = False
         self._pauses = 0
         self._silence_of_pause = (0, 0)  # the number of a pause, and the silence that ends the turn in it
@@ -132,6 +137,7 @@ class TurnDetector:
         self._before = bytearray()
         self._passed_on = self._quiet_ms = 0
         self._speech_end = len(self._turn) if self._automatic else None
+        self._speech_start = max(0, len(self._turn) - _ONSET_CHUNKS * _CHUNK_BYTES)
         self._paused = False
         return [StartOfTurn()]
 
@@ -169,6 +175,8 @@ class TurnDetector:
         assert self._turn is not None
         self._turn += chunk
         if self._speech >= (_RESUME_CHUNKS if self._quiet_ms >= self._silence_ms / 2 else 1):
+            if self._speech_end is None:
+                self._speech_start = len(self._turn) - len(chunk)
             self._speech_end, self._quiet_ms = len(self._turn), 0
             resumed: list[TurnChange] = [TurnResumed()] if self._paused else []
             self._paused = False
@@ -181,7 +189,7 @@ class TurnDetector:
         if not self._paused and self._quiet_ms >= min(_GUESS_MS, self._silence_ms / 2):
             self._paused = True
             self._pauses += 1
-            changes.append(PossibleEndOfTurn(self._said(self._turn), self._pauses))
+            changes.append(PossibleEndOfTurn(self._said(self._turn), self._pauses, self._speech_ms))
         pause, silence_ms = self._silence_of_pause
         if not (self._paused and pause == self._pauses):
             silence_ms = self._silence_ms
@@ -192,7 +200,14 @@ class TurnDetector:
     def _end_of_turn(self, silence_ms: int | None = None) -> EndOfTurn:
         assert self._turn is not None
         audio, self._turn, self._speech = self._said(self._turn), None, 0
-        return EndOfTurn(audio, silence_ms)
+        return EndOfTurn(audio, silence_ms, self._speech_ms)
+
+    @property
+    def _speech_ms(self) -> int:
+        """How long the user spoke in the last turn, its pauses included."""
+        if self._speech_end is None:
+            return 0
+        return int(_AUDIO.duration_ms(self._speech_end - self._speech_start))
 
     def _said(self, turn: bytearray) -> bytes:
         if self._speech_end is None:

@@ -5,17 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from voicecli.audio.smart_turn import SmartTurn
 from voicecli.errors import RealtimeError
 from voicecli.providers.local.chat_model import Message
 from voicecli.providers.local.words import plain_words, without_ending
 
-__all__ = ["Pause", "SentenceEndModel", "SentenceEnds", "TurnModel", "WordModel", "hangs"]
+__all__ = ["Pause", "SentenceEndModel", "SentenceEnds", "SoundModel", "TurnModel", "WordModel", "hangs"]
 
 _log = logging.getLogger(__name__)
-
-# The chance from which on a sentence counts as complete: with it, a model as small as the built-in one takes nearly all
-# complete sentences for complete, and a tenth of those that go on (benchmarks/hearing_turns.py).
-_COMPLETE = 0.05
 
 # After these, English goes on.
 _HANGING = frozenset(
@@ -50,7 +47,7 @@ class Pause:
 
 
 class TurnModel(Protocol):
-    """Tells whether a turn is complete.
+    """Tells how likely a turn is complete.
 
     Attributes:
         needs_words: whether it goes by the words; otherwise by the sound.
@@ -58,7 +55,9 @@ class TurnModel(Protocol):
 
     @property
     def needs_words(self) -> bool: ...
-    async def is_complete(self, pause: Pause) -> bool: ...
+    async def end_chance(self, pause: Pause) -> float:
+        """The chance, 0 to 1, that the turn ends here."""
+
     async def aclose(self) -> None:
         """Release the model."""
 
@@ -79,15 +78,17 @@ class WordModel:
 
     needs_words = True
 
-    async def is_complete(self, pause: Pause) -> bool:
-        return not hangs(pause.text)
+    async def end_chance(self, pause: Pause) -> float:
+        return 0.0 if hangs(pause.text) else 1.0
 
     async def aclose(self) -> None:
         return
 
 
 class SentenceEndModel:
-    """Asks a language model how likely the sentence ends here; the last word, where it cannot tell.
+    """Asks a language model how likely the sentence ends here, unless the last word shows that it goes on already.
+
+    Small models are easily content with "a table for". Where the model cannot tell, the last word decides alone.
 
     Args:
         model: closed by its owner.
@@ -98,9 +99,11 @@ class SentenceEndModel:
     def __init__(self, model: SentenceEnds) -> None:
         self._model = model
 
-    async def is_complete(self, pause: Pause) -> bool:
+    async def end_chance(self, pause: Pause) -> float:
+        if hangs(pause.text):
+            return 0.0
         chance = await self._chance(pause.messages) if pause.messages else None
-        return not hangs(pause.text) if chance is None else chance > _COMPLETE
+        return 1.0 if chance is None else chance
 
     async def aclose(self) -> None:
         return
@@ -112,6 +115,25 @@ class SentenceEndModel:
         except RealtimeError as error:
             _log.warning("The language model cannot tell whether the sentence ends: %s", error)
             return None
+
+
+class SoundModel:
+    """Goes by the sound of the voice. Closes the model."""
+
+    needs_words = False
+
+    def __init__(self, model: SmartTurn) -> None:
+        self._model = model
+
+    async def end_chance(self, pause: Pause) -> float:
+        try:
+            return float(await self._model.is_finished(pause.audio))
+        except RealtimeError as error:
+            _log.warning("A pause is taken for the end of a turn: %s", error)
+            return 1.0
+
+    async def aclose(self) -> None:
+        await self._model.aclose()
 
 
 def hangs(text: str) -> bool:

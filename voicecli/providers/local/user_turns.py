@@ -17,9 +17,11 @@ from voicecli.errors import RealtimeError
 from voicecli.events import Event, SpeechStarted, SpeechStopped, TranscriptUpdate
 from voicecli.pcm16 import PcmFormat
 from voicecli.providers.local.awaited_words import AwaitedWords
+from voicecli.providers.local.backchannels import is_backchannel, may_become_backchannel
 from voicecli.providers.local.pauses import PauseLengths
 from voicecli.providers.local.reply import LocalReply, no_speech
 from voicecli.providers.local.reply_queue import ReplyQueue, StartTask
+from voicecli.providers.local.settings import Backchannels
 from voicecli.providers.local.turn_detection import (
     EndOfTurn,
     PossibleEndOfTurn,
@@ -30,6 +32,7 @@ from voicecli.providers.local.turn_detection import (
     TurnResumed,
 )
 from voicecli.providers.local.turn_model import Pause
+from voicecli.providers.local.words import without_ending
 from voicecli.threads import Worker
 
 __all__ = ["UserTurns"]
@@ -43,6 +46,8 @@ _PIECE_BYTES = PcmFormat(16_000).size(500)
 _LONGEST_SPECULATION_BYTES = PcmFormat(16_000).size(20_000)
 # Whether the sentence goes on is known by its end.
 _LAST_WORDS_BYTES = PcmFormat(16_000).size(5_000)
+# What follows a sign of listening later than this is a turn by itself.
+_AFTER_BACKCHANNEL_MS = 256
 
 
 @dataclass(slots=True)
@@ -53,6 +58,7 @@ class _UserTurn:
         is_open: whether it goes on.
         unseen: audio that the partial transcription has not seen yet.
         partials: the task of the partial transcription.
+        over_reply: whether a reply that does not end in a question was heard when the turn began.
         speculative: the reply that is begun in a pause.
     """
 
@@ -60,6 +66,7 @@ class _UserTurn:
     is_open: bool = True
     unseen: bytearray = field(default_factory=bytearray)
     partials: asyncio.Task[None] | None = None
+    over_reply: bool = False
     speculative: LocalReply | None = None
 
 
@@ -70,6 +77,7 @@ class UserTurns:
         detector: finds the turns; called on a thread of its own.
         automatic: whether silence ends a turn, and events tell of its start and end.
         answered: whether the end of a turn is answered. Otherwise the next `end` is.
+        backchannels: which signs of listening are no turns, in what is said in real time.
         pauses: sets how long pauses last in what is said in real time; None: all are alike.
         words: learns of the turns whose words are not known yet.
         replies: answers them.
@@ -85,6 +93,7 @@ class UserTurns:
         *,
         automatic: bool,
         answered: bool,
+        backchannels: Backchannels,
         pauses: PauseLengths | None,
         words: AwaitedWords,
         replies: ReplyQueue,
@@ -98,6 +107,7 @@ class UserTurns:
         self._automatic = automatic
         self._answered = answered
         self._pauses = pauses if automatic else None
+        self._backchannels = backchannels
         self._realtime = False
         self._words = words
         self._replies = replies
@@ -153,6 +163,7 @@ class UserTurns:
             return
         turn, self._turn = self._turn, None
         turn.is_open = False
+        self._replies.heard.resume()
         _discard_speculative(turn)
         self._words.set_known(turn.item_id)
         if self._automatic:
@@ -169,7 +180,9 @@ class UserTurns:
         turn = self._turn
         match change:
             case StartOfTurn():
-                self._turn = _UserTurn(self._new_id("user"))
+                heard = self._replies.heard
+                self._turn = _UserTurn(self._new_id("user"), over_reply=self._replies.talks and not heard.asks)
+                heard.pause()
                 self._words.expect(self._turn.item_id)
                 if self._automatic:
                     self._emit(SpeechStarted(self._turn.item_id))
@@ -177,17 +190,20 @@ class UserTurns:
                 turn.unseen += audio
                 if turn.partials is None or turn.partials.done():
                     turn.partials = self._start_task(self._transcribe_partially(turn), "partials")
-            case PossibleEndOfTurn(audio, pause) if turn is not None:
-                self._begin_pause(turn, audio, pause)
+            case PossibleEndOfTurn() if turn is not None:
+                self._begin_pause(turn, change)
             case TurnResumed() if turn is not None:
                 _discard_speculative(turn)
-            case EndOfTurn(audio) if turn is not None:
-                self._finish_turn(turn, audio, input_id, cancelled=cancelled)
+            case EndOfTurn() if turn is not None:
+                self._finish_turn(turn, change, input_id, cancelled=cancelled)
 
-    def _begin_pause(self, turn: _UserTurn, audio: bytes, pause: int) -> None:
+    def _begin_pause(self, turn: _UserTurn, change: PossibleEndOfTurn) -> None:
+        audio, pause = change.audio, change.pause
         pauses = self._pauses if self._realtime else None
         if self._may_speculate(audio):
             turn.speculative = self._replies.new(audio=audio, user_item=turn.item_id)
+            if self._may_be_backchannel(turn):
+                turn.speculative.is_backchannel = partial(self._is_backchannel, change)
             if pauses is not None and pauses.needs_words:
                 pauses.begin(pause)
                 turn.speculative.on_words = partial(pauses.decide, pause)
@@ -210,13 +226,28 @@ class UserTurns:
     def _may_speculate(self, audio: bytes) -> bool:
         return self._answered and not self._replies and len(audio) <= _LONGEST_SPECULATION_BYTES
 
-    def _finish_turn(self, turn: _UserTurn, audio: bytes, input_id: str, *, cancelled: bool) -> None:
+    def _may_be_backchannel(self, turn: _UserTurn) -> bool:
+        return turn.over_reply and self._realtime and self._backchannels != "off"
+
+    def _is_backchannel(self, change: PossibleEndOfTurn | EndOfTurn, text: str) -> bool:
+        """Whether what was said is no turn; then the reply it was said over need not wait for all of the silence."""
+        found = is_backchannel(text, change.speech_ms, self._backchannels)
+        if found and isinstance(change, PossibleEndOfTurn):
+            self._detector.set_silence(change.pause, _AFTER_BACKCHANNEL_MS)
+        return found
+
+    def _finish_turn(self, turn: _UserTurn, change: EndOfTurn, input_id: str, *, cancelled: bool) -> None:
         self._turn, turn.is_open, self._ended = None, False, True
         if self._automatic:
-            self._emit(SpeechStopped(turn.item_id))
+            varies = self._realtime and self._pauses is not None
+            self._emit(SpeechStopped(turn.item_id, silence_ms=change.silence_ms if varies else None))
         if turn.speculative is not None and (cancelled or not self._replies.is_current(turn.speculative)):
             _discard_speculative(turn)
-        reply = turn.speculative or self._replies.new(audio=audio, user_item=turn.item_id, cancelled=cancelled)
+        reply = turn.speculative
+        if reply is None:
+            reply = self._replies.new(audio=change.audio, user_item=turn.item_id, cancelled=cancelled)
+            if self._may_be_backchannel(turn):
+                reply.is_backchannel = partial(self._is_backchannel, change)
         reply.answers.append(input_id)
         if not self._answered:
             reply.wanted, self._unanswered = False, True
@@ -224,8 +255,10 @@ class UserTurns:
 
     async def _transcribe_partially(self, turn: _UserTurn) -> None:
         text = ""
+        clock = asyncio.get_running_loop().time
         while turn.unseen:
             audio, turn.unseen = bytes(turn.unseen), bytearray()
+            begun = clock()
             try:
                 heard = await self._hearing.partial(turn.item_id, audio)
             except RealtimeError as error:
@@ -233,9 +266,16 @@ class UserTurns:
                 return
             if not turn.is_open:
                 return
+            if self._may_be_backchannel(turn) and may_become_backchannel(heard, self._backchannels):
+                continue  # words stop the reply
             if heard and heard != text:
                 text = heard
                 self._emit(TranscriptUpdate("user", turn.item_id, text, final=False))
+                if self._answered and turn.speculative is None:
+                    await self._replies.read_ahead(without_ending(text), turn.item_id)
+            # In a long turn this takes longer than new audio does to come: half of the time the recogniser stays free
+            # for the turn's end, which would have to wait.
+            await asyncio.sleep(clock() - begun)
 
     def _emit(self, event: Event) -> None:
         self._events.put([event])

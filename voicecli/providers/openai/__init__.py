@@ -3,11 +3,12 @@
 from voicecli.config import RealtimeConfig
 from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider
 from voicecli.providers.openai.codec import RATE, OpenAICodec
-from voicecli.providers.openai.endpoint import SETUP_ADVICE, find_endpoint, is_configured
+from voicecli.providers.openai.endpoint import KEY_VARIABLES, NAME, SETUP_ADVICE, find_endpoint, is_configured
 from voicecli.providers.openai.errors import Server, handshake_error
 from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES
 from voicecli.providers.openai.settings import OpenAISettings
 from voicecli.providers.openai.setup import lacks
+from voicecli.threads import run_in_thread
 
 __all__ = ["OPENAI", "OpenAICodec"]
 
@@ -16,7 +17,9 @@ _TITLE = "OpenAI Realtime"
 
 
 async def _connect(setup: ConversationSetup) -> Connection:
-    codec = OpenAICodec(setup)  # a missing key is found before the libraries for the network are loaded
+    # A missing key is found before the libraries for the network are loaded. The keyring may keep one waiting.
+    endpoint = await run_in_thread(find_endpoint, setup.config, setup.config.model or DEFAULT_MODEL)
+    codec = OpenAICodec(setup, endpoint)
     from voicecli.connection.websocket import WebSocketConnection
 
     return await WebSocketConnection.open(codec, _CAPABILITIES, setup.config)
@@ -25,7 +28,7 @@ async def _connect(setup: ConversationSetup) -> Connection:
 async def _fetch_models(config: RealtimeConfig) -> list[ModelInfo]:
     from voicecli.providers.http import fetch_json, unreadable
 
-    endpoint = find_endpoint(config, DEFAULT_MODEL)
+    endpoint = await run_in_thread(find_endpoint, config, DEFAULT_MODEL)
     server = Server(endpoint.server, endpoint.is_openai)
     listed = await fetch_json(
         endpoint.models_url,
@@ -43,7 +46,7 @@ async def _fetch_models(config: RealtimeConfig) -> list[ModelInfo]:
 
 
 OPENAI = Provider(
-    name="openai",
+    name=NAME,
     title=_TITLE,
     capabilities=_CAPABILITIES,
     default_model=DEFAULT_MODEL,
@@ -52,6 +55,8 @@ OPENAI = Provider(
     voices=VOICES,
     is_configured=is_configured,
     setup_advice=SETUP_ADVICE,
+    key_variables=KEY_VARIABLES,
+    key_url="https://platform.openai.com/api-keys",
     settings=OpenAISettings,
     lacks=lacks,
     connect=_connect,

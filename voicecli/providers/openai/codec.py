@@ -28,7 +28,7 @@ from voicecli.errors import ProtocolError, RealtimeConnectionError
 from voicecli.events import ErrorOccurred, Event, Notice, SessionStarted
 from voicecli.ports import ConversationSetup, Expiring
 from voicecli.providers.fields import at, identifier, objects, text
-from voicecli.providers.openai.endpoint import find_endpoint
+from voicecli.providers.openai.endpoint import Endpoint, find_endpoint
 from voicecli.providers.openai.errors import (
     FATAL,
     HARMLESS,
@@ -67,11 +67,11 @@ class OpenAICodec:
         ConfigurationError: no key, or a setting that cannot be.
     """
 
-    def __init__(self, setup: ConversationSetup) -> None:
+    def __init__(self, setup: ConversationSetup, endpoint: Endpoint | None = None) -> None:
         config = setup.config
         self._model = config.model or DEFAULT_MODEL
         self._voice = config.voice
-        self._endpoint = find_endpoint(config, self._model)
+        self._endpoint = endpoint or find_endpoint(config, self._model)
         self._settings = session_settings(setup, self._model)
         detection = self._settings.turn_detection
         self._server_vad = config.vad_mode is VADMode.SERVER

@@ -9,12 +9,15 @@ from voicecli.config import RealtimeConfig, check_url
 from voicecli.credentials import checked_key
 from voicecli.errors import ConfigurationError
 from voicecli.providers.openai.settings import OpenAISettings
+from voicecli.settings.keys import has_key, stored_key
 from voicecli.text import valid_text
 
-__all__ = ["SETUP_ADVICE", "Endpoint", "find_endpoint", "is_configured"]
+__all__ = ["KEY_VARIABLES", "NAME", "SETUP_ADVICE", "Endpoint", "find_endpoint", "is_configured"]
 
+NAME = "openai"
+KEY_VARIABLES = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY")
 SETUP_ADVICE = (
-    "Set OPENAI_API_KEY to a key from https://platform.openai.com/api-keys, "
+    "Run `voice keys set openai`, or set OPENAI_API_KEY, with a key from https://platform.openai.com/api-keys, "
     "or AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY."
 )
 _OPENAI = "https://api.openai.com/v1"
@@ -54,17 +57,19 @@ class Endpoint:
 
 
 def is_configured() -> bool:
-    """Return whether the environment holds a key for OpenAI or Azure."""
-    return bool(os.environ.get("OPENAI_API_KEY")) or _azure_is_configured()
+    """Return whether there is a key for OpenAI, or the environment holds what Azure needs."""
+    return bool(os.environ.get("OPENAI_API_KEY")) or _azure_is_configured() or has_key(NAME)
 
 
 def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
     """The endpoint that the settings and the environment name.
 
-    `base_url` comes before OPENAI_BASE_URL; Azure is used when its two variables are set and no key for OpenAI is.
+    `base_url` comes before OPENAI_BASE_URL; Azure is used when its two variables are set and no key for OpenAI is. A
+    stored key comes after all variables.
 
     Raises:
-        ConfigurationError: no key, a key that no header can hold, or a model of another protocol.
+        ConfigurationError: no key, a stored one that cannot be had, a key that no header can hold, or a model of
+            another protocol.
     """
     if model.startswith("gpt-live-"):
         raise ConfigurationError(
@@ -77,8 +82,9 @@ def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
     azure = url.hostname.endswith(_AZURE)
     if azure:
         key = config.api_key or os.environ.get("AZURE_OPENAI_API_KEY") or key
+    key = key or stored_key(NAME)
     if not key and (azure or url.hostname.endswith("openai.com")):
-        raise ConfigurationError("OPENAI_API_KEY is not set.", advice=SETUP_ADVICE)
+        raise ConfigurationError("No key for OpenAI is stored, and OPENAI_API_KEY is not set.", advice=SETUP_ADVICE)
     path = _path(url.path.rstrip("/"), azure=azure)
     query = dict(parse_qsl(url.query, keep_blank_values=True))
     with_model = {"model": valid_text(model)} | query

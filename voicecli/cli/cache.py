@@ -1,0 +1,87 @@
+"""`voice cache`: what can be fetched or made again."""
+
+import fnmatch
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import typer
+
+from voicecli.cli.group import command_group
+from voicecli.errors import ConfigurationError
+from voicecli.user_folders import cache_dir
+
+__all__ = ["cache"]
+
+cache = command_group("Show or clear the files that can be fetched or made again.")
+
+# Only what voicecli keeps there: the directory may be one that the user named, with other files in it.
+_OURS = (
+    "SmolLM2-135M-Instruct.*",
+    "smart-turn-*.onnx",
+    "smart-turn-*.lock",
+    "*-onnxruntime-*.onnx",
+    "unfinished-*",
+    "*.unfinished",
+)
+
+
+@cache.command("path")
+def show_path() -> None:
+    """Show the directory, and on standard error what is in it."""
+    typer.echo(cache_dir())
+    total = 0
+    for path in _kept():
+        total += (size := _bytes(path))
+        typer.echo(f"{_megabytes(size)}  {path.name}", err=True)
+    typer.echo(f"{_megabytes(total)}  in all", err=True)
+
+
+@cache.command("clear")
+def clear() -> None:
+    """Remove these files. Downloads stay: they are removed by `voice models remove`."""
+    total = 0
+    for path in list(_kept()):
+        size = _bytes(path)
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{path} cannot be removed: {error.strerror or error}.",
+                advice="End the programs that use it, and look at its permissions.",
+            ) from error
+        total += size
+        typer.echo(f"{_megabytes(size)}  {path.name}", err=True)
+    typer.echo(f"{_megabytes(total)}  removed from {cache_dir()}", err=True)
+
+
+def _kept() -> Iterator[Path]:
+    folder = cache_dir()
+    try:
+        paths = sorted(folder.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ConfigurationError(
+            f"{folder} cannot be read: {error.strerror or error}.",
+            advice="Look at its permissions, or at VOICECLI_CACHE.",
+        ) from error
+    for path in paths:
+        if any(fnmatch.fnmatchcase(path.name, pattern) for pattern in _OURS):
+            yield path
+
+
+def _bytes(path: Path) -> int:
+    with suppress(OSError):
+        if not path.is_dir():
+            return path.stat().st_size
+        return sum(inside.stat().st_size for inside in path.rglob("*") if inside.is_file())
+    return 0
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:8.1f} MB"

@@ -1,0 +1,190 @@
+"""`voice config`: what is set, to what, and where."""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from voicecli.cli.chat import chat
+from voicecli.cli.group import command_group
+from voicecli.cli.layers import check_settings, own_entries, unknown_settings
+from voicecli.cli.lists import JsonOption
+from voicecli.cli.options import conversation_parameters
+from voicecli.cli.table import show_table
+from voicecli.errors import ConfigurationError
+from voicecli.ports import Provider
+from voicecli.providers import PROVIDERS, all_providers, find_provider
+from voicecli.settings.edit import change_entries
+from voicecli.settings.entries import Entry, entries_of, nearest, spelled
+from voicecli.settings.environment import PROFILE_VARIABLE
+from voicecli.settings.file import SettingsFile, settings_path
+from voicecli.settings.folder import exclusively, write_bytes
+from voicecli.settings.layers import Chosen, chosen_values
+from voicecli.settings.loading import PROVIDER, TAKEN
+from voicecli.settings.options import make_config, setting_options
+from voicecli.terminal.printable import printable
+from voicecli.text import is_valid_text
+
+__all__ = ["config"]
+
+config = command_group("Show and change the settings.")
+
+Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="That of [profiles.NAME].")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="An option of chat, without the dashes in front.")]
+
+_NEW = """\
+# Settings of voicecli: any option of `voice chat`, without the dashes in front.
+# What there is: voice config show --all
+#
+# provider = "openai"
+# system = "Be brief."
+#
+# [profiles.work]          # taken by --profile work
+# voice = "cedar"
+"""
+
+
+@config.command("show")
+def show(
+    profile: Profile = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also what has its default.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the settings, and where each comes from: profile, environment, or file."""
+    entries = _entries(_providers())
+    file = SettingsFile.read()
+    check_settings(file, entries)
+    profile = profile or os.environ.get(PROFILE_VARIABLE)
+    if profile:
+        _check_profile(file, profile)
+    chosen = chosen_values(entries, file, os.environ, profile)
+    for note in unknown_settings(entries, _providers()):
+        typer.echo(f"voice: {printable(note)}", err=True)
+    rows = [_row(entry, chosen.get(entry.name)) for entry in entries if everything or entry.name in chosen]
+    show_table(("name", "value", "from"), rows, as_json)
+    if not rows and not as_json:
+        typer.echo("Nothing is set. `voice config set NAME VALUE` does it, and `voice setup` asks.", err=True)
+
+
+@config.command("set")
+def set_(
+    name: Name,
+    values: Annotated[list[str], typer.Argument(metavar="VALUE...", help="The value; several where it is a list.")],
+    profile: Profile = None,
+) -> None:
+    """Set an option of chat for good: voice config set speed 1.2"""
+    entry = _entry(name)
+    value = _value(entry, values)
+    change_entries({entry.name: value}, profile or "")
+    typer.echo(f"{entry.name} = {entry.presented(value)}  ({settings_path()}{_in(profile)})", err=True)
+
+
+@config.command("unset")
+def unset(name: Name, profile: Profile = None) -> None:
+    """Let an option have its default again."""
+    if change_entries({spelled(name): None}, profile or ""):
+        raise typer.BadParameter(f"{spelled(name)} is not set in {settings_path()}{_in(profile)}", param_hint="NAME")
+
+
+@config.command("path")
+def path() -> None:
+    """Write the path of the settings file, whether or not it is there."""
+    typer.echo(str(settings_path()))
+
+
+@config.command("edit")
+def edit() -> None:
+    """Open the settings file in the editor that VISUAL or EDITOR names, and check it afterwards."""
+    file = settings_path()
+    if not file.exists():
+        with exclusively():
+            write_bytes(file, _NEW.encode())
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ("notepad" if os.name == "nt" else "vi")
+    try:
+        status = subprocess.run([*_words(editor), str(file)]).returncode
+    except (OSError, ValueError) as error:  # the latter for quotation marks without an end
+        raise ConfigurationError(
+            f"The editor {editor!r} cannot be started: {getattr(error, 'strerror', None) or error}.",
+            advice=f"Name one in the variable EDITOR, or edit the file yourself: {file}",
+        ) from error
+    if status:
+        raise ConfigurationError(f"The editor {editor!r} ended with {status}.", advice=f"The file is {file}")
+    check_settings(SettingsFile.read(), _entries(_providers()))
+
+
+def _check_profile(file: SettingsFile, profile: str) -> None:
+    try:
+        file.of_profile(profile)
+    except ConfigurationError as error:
+        wrong = error.message.partition(": ")[2]
+        raise typer.BadParameter(f"{wrong} {error.advice}", param_hint="--profile") from error
+
+
+def _row(entry: Entry, chosen: Chosen | None) -> dict[str, Any]:
+    if chosen is None:
+        value, place, source = entry.default, "default", "default"
+    else:
+        value, place, source = chosen.value, chosen.short_place, chosen.source
+    shown = "" if value is None else printable(entry.presented(value))
+    return {"name": entry.name, "value": shown, "from": place, "source": source}
+
+
+def _entry(name: str) -> Entry:
+    entries = {entry.name: entry for entry in _entries(_providers())}
+    found = entries.get(spelled(name))
+    if found is not None:
+        return found
+    near = nearest(spelled(name), list(entries))
+    advice = f"did you mean {near}?" if near else "`voice config show --all` lists what there is"
+    if "key" in spelled(name).split("-"):
+        advice = "keys are stored by `voice keys set PROVIDER`"
+    raise typer.BadParameter(f"there is no setting {name!r}: {advice}", param_hint="NAME")
+
+
+def _value(entry: Entry, values: Sequence[str]) -> Any:
+    """The value as the file is to hold it; checked as a conversation would."""
+    try:
+        if not all(map(is_valid_text, values)) and not entry.is_file:
+            raise typer.BadParameter("this is not UTF-8 text", param_hint="VALUE")
+        if entry.several:
+            value: Any = entry.checked(list(values))
+        elif len(values) == 1:
+            value = entry.read(values[0])
+        else:
+            raise typer.BadParameter(f"{entry.name} takes one value", param_hint="VALUE")
+        if entry.name == PROVIDER.name:
+            value = find_provider(value).name
+        for option in setting_options(_providers(), TAKEN):
+            if option.name.replace("_", "-") == entry.name:
+                for provider in option.owners or PROVIDERS[:1]:
+                    make_config([option], {option.name: value}, provider)
+    except ConfigurationError as error:
+        _, colon, wrong = error.message.partition(": ")
+        raise typer.BadParameter(
+            f"{wrong if colon else error.message} {error.advice}", param_hint=entry.name
+        ) from error
+    # A file is looked for where the user is now, but for the settings file beside that.
+    if isinstance(value, list):
+        return [entry.located(item, Path.cwd()) for item in value]
+    return entry.located(value, Path.cwd()) if isinstance(value, str) else value
+
+
+def _providers() -> list[Provider]:
+    return all_providers(lambda message: None)
+
+
+def _entries(providers: Sequence[Provider]) -> list[Entry]:
+    own = own_entries(conversation_parameters(chat)).values()
+    return [*own, *entries_of(setting_options(providers, TAKEN))]
+
+
+def _in(profile: str | None) -> str:
+    return f", profile {profile}" if profile else ""
+
+
+def _words(command: str) -> list[str]:
+    return [command] if os.name == "nt" else shlex.split(command)

@@ -1,0 +1,43 @@
+"""Notices that are worth telling once a day. Which were told is kept as the times of empty files."""
+
+import datetime
+import re
+from pathlib import Path
+
+from voicecli.conversation.duplex import Observer
+from voicecli.events import Event, Notice
+
+__all__ = ["once_a_day"]
+
+
+def once_a_day(observer: Observer) -> Observer:
+    """The observer without the daily notices that somebody was told today.
+
+    Where that cannot be kept, as on a read-only disk, they are told each time.
+    """
+
+    def tell(event: Event) -> None:
+        if not (isinstance(event, Notice) and event.daily and _told_today(event.code)):
+            observer(event)
+
+    return tell
+
+
+def _told_today(code: str) -> bool:
+    """Whether a notice has been told today; from now on it has."""
+    if not re.fullmatch(r"\w{1,64}", code, re.ASCII):  # it becomes a file's name
+        return False
+    try:
+        from platformdirs import user_state_path
+
+        mark = Path(user_state_path("voicecli", appauthor=False)) / "told" / code
+        if mark.exists():
+            told = datetime.date.fromtimestamp(mark.stat().st_mtime) == datetime.date.today()
+            if not told:
+                mark.touch()
+            return told
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    except (ImportError, OSError, OverflowError, RuntimeError, ValueError):  # no place for it, or no home
+        pass
+    return False

@@ -1,0 +1,51 @@
+"""When a conversation falls asleep: some time after the last speech or reply. Pure: no clock, no I/O."""
+
+from voicecli.events import AssistantState, Event, StateChanged, UserState
+
+__all__ = ["Wakefulness"]
+
+
+class Wakefulness:
+    """State machine of a conversation that sleeps until it is woken. It is asleep at first. Times are in seconds.
+
+    Args:
+        sleep_after_s: how long neither the user nor the assistant speaks, and no answer is owed, before it sleeps.
+
+    Attributes:
+        asleep: whether no conversation goes on.
+    """
+
+    def __init__(self, sleep_after_s: float) -> None:
+        self.asleep = True
+        self._sleep_after_s = sleep_after_s
+        self._user: UserState = "silent"
+        self._assistant: AssistantState = "connecting"
+        self._talking = False
+        self._idle_since = 0.0
+
+    @property
+    def sleep_at(self) -> float | None:
+        """The time at which it is to fall asleep if nothing happens; None while somebody speaks, or it is asleep."""
+        idle = self._assistant == "listening" and self._user == "silent" and not self._talking
+        return self._idle_since + self._sleep_after_s if idle and not self.asleep else None
+
+    def wake(self, now: float) -> None:
+        """A conversation begins."""
+        self.asleep = False
+        self._user, self._assistant = "silent", "connecting"
+        self._idle_since = now
+
+    def sleep(self) -> None:
+        """The conversation is over."""
+        self.asleep = True
+
+    def talk(self, talking: bool, now: float) -> None:
+        """The talk key holds the user's turn open, or not any more."""
+        self._talking = talking
+        self._idle_since = now
+
+    def apply(self, event: Event, now: float) -> None:
+        """Take an event of the conversation into account."""
+        if isinstance(event, StateChanged):
+            self._user, self._assistant = event.user, event.assistant
+            self._idle_since = now
