@@ -77,6 +77,32 @@ def test_a_reply_is_heard_for_as_long_as_it_sounds_and_is_paused() -> None:
     assert not heard.is_heard
 
 
+def test_a_question_is_one_while_it_is_heard_and_for_a_moment_after() -> None:
+    now = 10.0
+    heard = HeardReply(lambda: now)
+    for text, sounds in (
+        ("Well.", 1000),
+        ("Well. Tea?", 400),
+        ("Well. Tea?", 600),
+        ("Well. Tea? There is more.", 5000),
+    ):
+        heard.add(text, sounds)
+    asks = []
+    for passed in (0.5, 1.5, 2.5, 4.0, 5.0):
+        now = 10.0 + passed
+        asks.append(heard.asks)
+    assert asks == [False, True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "text", ["Do you?", "\u201cDo you?\u201d", "Do you? \N{SMILING FACE WITH SMILING EYES}", "Do you?!"]
+)
+def test_a_question_is_known_by_its_mark(text: str) -> None:
+    heard = HeardReply(lambda: 10.0)
+    heard.add(text, 1000)
+    assert heard.asks
+
+
 async def say(connection: Connection, audio: bytes, *, realtime: bool = True) -> None:
     for start in range(0, len(audio), 640):
         await connection.send(AppendAudio(audio[start : start + 640], realtime=realtime))
