@@ -255,6 +255,23 @@ async def test_the_talk_key_wakes_it_and_its_turn_is_whole() -> None:
 
 
 @virtual_time
+async def test_a_talk_key_that_is_held_when_it_falls_asleep_wakes_it_again() -> None:
+    """As when it comes down while the connection is closed."""
+    async with sleeping(VADMode.NONE, [reply("Yes.")], sink=Sink()) as bed:
+        bed.live.wake()
+        await bed.hear(1, 1_000)
+        assert bed.live._session is not None
+        closing = asyncio.create_task(bed.live._session.aclose())
+        bed.live.talk(True)
+        await bed.hear(2, 1_000)
+        await closing
+        assert bed.course == ["asleep", "key", "started", "ended", "asleep", "key", "started"]
+        bed.live.talk(False)
+        await bed.hear(3, 500)
+        assert bed.commands(EndTurn) == 1
+
+
+@virtual_time
 async def test_with_push_to_talk_the_wake_word_connects_and_sends_nothing() -> None:
     async with sleeping(VADMode.NONE, sink=Sink()) as bed:
         await bed.hear(WORD, 100)
