@@ -23,6 +23,7 @@ from voicecli.ports import Connection
 from voicecli.providers.local.backchannels import is_backchannel, may_become_backchannel
 from voicecli.providers.local.heard_reply import HeardReply
 from voicecli.providers.local.settings import Backchannels, LocalSettings
+from voicecli.providers.local.turn_model import WordModel
 
 LONG = f"This is a reply{' that goes on' * 20}."  # 27 s of the fake voice
 
@@ -215,6 +216,23 @@ async def test_it_is_told_at_once_and_remembered_behind_the_reply_that_is_still_
         await connection.send(SendText("Next."))
         await events.until_seen(ResponseDone, 2)
     assert model.asked[1] == [("user", "Go on."), ("assistant", LONG), ("user", "Okay. Next.")]
+
+
+async def test_a_reply_that_is_still_made_waits_no_longer_for_one_though_sentences_go_on_after_it() -> None:
+    never = asyncio.Event()
+    hearing = FakeHearing(["Oh, really?", "Oh, really?"])
+    async with conversation(FakeModel([[LONG, never]]), hearing, FakeSpeech(), turn_model=WordModel()) as (
+        connection,
+        events,
+    ):
+        await connection.send(SendText("Go on."))
+        await events.until_seen(AudioChunk)
+        await say(connection, speech(300) + silence(160))
+        while not hearing.heard:
+            await asyncio.sleep(0.001)
+        await say(connection, silence(160))
+        await events.until_seen(Notice)
+    assert codes(events.seen) == ["backchannel"]
 
 
 async def test_a_reply_whose_next_words_are_still_being_made_goes_on() -> None:

@@ -211,18 +211,21 @@ class UserTurns:
             self._replies.start(turn.speculative)
         elif pauses is not None and pauses.needs_words:
             pauses.begin(pause)
-            self._start_task(self._decide_by_last_words(pauses, pause, audio[-_LAST_WORDS_BYTES:]), "pause")
+            self._start_task(self._decide_by_last_words(turn, pauses, change), "pause")
         if pauses is not None and not pauses.needs_words:
             pauses.begin(pause)
             self._start_task(pauses.decide(pause, Pause(audio=audio)), "pause")
 
-    async def _decide_by_last_words(self, pauses: PauseLengths, pause: int, audio: bytes) -> None:
+    async def _decide_by_last_words(self, turn: _UserTurn, pauses: PauseLengths, change: PossibleEndOfTurn) -> None:
         try:
-            text = await self._hearing.transcribe(audio)
+            text = await self._hearing.transcribe(change.audio[-_LAST_WORDS_BYTES:])
         except RealtimeError as error:
             _log.warning("The words before a pause are not known: %s", error)
             text = ""
-        await pauses.decide(pause, Pause(text))
+        if self._may_be_backchannel(turn) and is_backchannel(text, change.speech_ms, self._backchannels):
+            self._detector.set_silence(change.pause, _AFTER_BACKCHANNEL_MS)
+        else:
+            await pauses.decide(change.pause, Pause(text))
 
     def _may_speculate(self, audio: bytes) -> bool:
         return self._answered and not self._replies and len(audio) <= _LONGEST_SPECULATION_BYTES
