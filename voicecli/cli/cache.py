@@ -1,15 +1,15 @@
 """`voice cache`: what can be fetched or made again."""
 
 import fnmatch
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import typer
 
-from voicecli.cli.group import command_group
+from voicecli.cli.command import command_group
 from voicecli.errors import ConfigurationError
+from voicecli.kept_files import remove_path
 from voicecli.user_folders import cache_dir
 
 __all__ = ["cache"]
@@ -45,10 +45,7 @@ def clear() -> None:
     for path in list(_kept()):
         size = _bytes(path)
         try:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            remove_path(path)
         except OSError as error:
             raise ConfigurationError(
                 f"{path} cannot be removed: {error.strerror or error}.",

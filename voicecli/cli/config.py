@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from voicecli.cli.chat import chat
-from voicecli.cli.group import command_group
+from voicecli.cli.command import command_group
 from voicecli.cli.layers import check_settings, own_entries, unknown_settings
 from voicecli.cli.lists import JsonOption
 from voicecli.cli.options import conversation_parameters
@@ -19,7 +19,7 @@ from voicecli.errors import ConfigurationError
 from voicecli.ports import Provider
 from voicecli.providers import PROVIDERS, all_providers, find_provider
 from voicecli.settings.edit import change_entries
-from voicecli.settings.entries import Entry, entries_of, nearest, spelled
+from voicecli.settings.entries import Entry, entries_of, spelled
 from voicecli.settings.environment import PROFILE_VARIABLE
 from voicecli.settings.file import SettingsFile, settings_path
 from voicecli.settings.folder import exclusively, write_bytes
@@ -27,7 +27,7 @@ from voicecli.settings.layers import Chosen, chosen_values
 from voicecli.settings.loading import PROVIDER, TAKEN
 from voicecli.settings.options import make_config, setting_options
 from voicecli.terminal.printable import printable
-from voicecli.text import is_valid_text
+from voicecli.text import is_valid_text, nearest
 
 __all__ = ["config"]
 
@@ -138,7 +138,7 @@ def _entry(name: str) -> Entry:
     found = entries.get(spelled(name))
     if found is not None:
         return found
-    near = nearest(spelled(name), list(entries))
+    near = nearest(spelled(name), entries)
     advice = f"did you mean {near}?" if near else "`voice config show --all` lists what there is"
     if "key" in spelled(name).split("-"):
         advice = "keys are stored by `voice keys set PROVIDER`"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from voicecli.cli.group import command_group
+from voicecli.cli.command import command_group
 from voicecli.cli.lists import JsonOption
 from voicecli.cli.table import show_table
 from voicecli.credentials import checked_key

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from voicecli.cli.group import command_group
+from voicecli.cli.command import command_group
 from voicecli.cli.lists import JsonOption
 from voicecli.cli.progress_bar import progress_bar
 from voicecli.cli.table import show_table
