@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from voicecli.errors import ConfigurationError
-from voicecli.settings.entries import Entry, nearest, spelled
+from voicecli.settings.entries import Entry, spelled
 from voicecli.settings.folder import find_config_dir, read_bytes
+from voicecli.text import nearest
 from voicecli.user_folders import config_dir
 
 __all__ = ["PROFILES", "SettingsFile", "UnreadableFileError", "settings_path"]
