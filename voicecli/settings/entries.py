@@ -1,10 +1,9 @@
 """Entries: what the settings file may hold, and the environment as VOICE_<NAME>; one for each option of the command."""
 
 import dataclasses
-import difflib
 import enum
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -15,8 +14,9 @@ from voicecli.ports import Provider
 from voicecli.setting_fields import Setting, alternatives, choices_of
 from voicecli.settings.options import Option
 from voicecli.text import is_valid_text
+from voicecli.user_folders import expanded
 
-__all__ = ["COMMAND_ENTRIES", "Entry", "entries_of", "nearest", "secret_variables", "spelled"]
+__all__ = ["COMMAND_ENTRIES", "Entry", "entries_of", "secret_variables", "spelled"]
 
 COMMAND_ENTRIES = frozenset(
     {
@@ -132,10 +132,7 @@ class Entry:
             return f"@{replace(self, is_at_file=False, is_file=True).located(name[1:], folder)}"
         if not self.is_file or name == "-":
             return name
-        try:
-            path = Path(name).expanduser()
-        except RuntimeError:  # the home of nobody
-            path = Path(name)
+        path = expanded(name)
         return str(path if folder is None else folder / path)
 
     def wrong(self, value: object) -> ConfigurationError:
@@ -167,11 +164,6 @@ def secret_variables(providers: Iterable[Provider]) -> list[str]:
 def spelled(name: str) -> str:
     """The name of an entry, however it is written: `silence_ms` is `silence-ms`."""
     return name.strip().lower().replace("_", "-")
-
-
-def nearest(name: str, names: Sequence[str]) -> str:
-    """The name most like one that there is not; "" where none is."""
-    return next(iter(difflib.get_close_matches(name, names, 1)), "")
 
 
 def _entry_of(option: Option) -> Entry:
