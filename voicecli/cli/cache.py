@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from voicecli.cli.command import command_group
+from voicecli.cli.table import size_text
 from voicecli.errors import ConfigurationError
 from voicecli.kept_files import remove_path
 from voicecli.user_folders import cache_dir
@@ -34,8 +35,8 @@ def show_path() -> None:
     total = 0
     for path in _kept():
         total += (size := _bytes(path))
-        typer.echo(f"{_megabytes(size)}  {path.name}", err=True)
-    typer.echo(f"{_megabytes(total)}  in all", err=True)
+        typer.echo(f"{size_text(size):>9}  {path.name}", err=True)
+    typer.echo(f"{size_text(total):>9}  in all", err=True)
 
 
 @cache.command("clear")
@@ -52,8 +53,8 @@ def clear() -> None:
                 advice="End the programs that use it, and look at its permissions.",
             ) from error
         total += size
-        typer.echo(f"{_megabytes(size)}  {path.name}", err=True)
-    typer.echo(f"{_megabytes(total)}  removed from {cache_dir()}", err=True)
+        typer.echo(f"{size_text(size):>9}  {path.name}", err=True)
+    typer.echo(f"{size_text(total):>9}  removed from {cache_dir()}", err=True)
 
 
 def _kept() -> Iterator[Path]:
@@ -78,7 +79,3 @@ def _bytes(path: Path) -> int:
             return path.stat().st_size
         return sum(inside.stat().st_size for inside in path.rglob("*") if inside.is_file())
     return 0
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:8.1f} MB"

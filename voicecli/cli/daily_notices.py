@@ -25,7 +25,7 @@ def once_a_day(observer: Observer) -> Observer:
 
 
 def _told_today(code: str) -> bool:
-    """Whether a notice has been told today; from now on it has."""
+    """True when a notice has been told today; from now on it has."""
     if not re.fullmatch(r"\w{1,64}", code, re.ASCII):  # it becomes a file's name
         return False
     try:

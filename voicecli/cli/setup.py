@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 import textwrap
@@ -12,13 +11,12 @@ from dataclasses import replace
 import typer
 
 from voicecli.cli.devices import test_audio
-from voicecli.cli.keys import ask_for_key, clean_key, told_where
-from voicecli.cli.layers import device_of_settings
+from voicecli.cli.keys import ask_for_key, clean_key, key_variable, told_where
+from voicecli.cli.layers import device_of_settings, every_provider
 from voicecli.cli.standard_output import columns
 from voicecli.config import RealtimeConfig
 from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeError
 from voicecli.ports import Provider
-from voicecli.providers import all_providers
 from voicecli.settings.edit import change_entries
 from voicecli.settings.file import SettingsFile, settings_path
 from voicecli.settings.folder import exclusively
@@ -57,7 +55,7 @@ def setup() -> None:
 
 
 def _ask_provider() -> Provider:
-    providers = all_providers(lambda message: None)
+    providers = every_provider()
     # What works at once comes first, and of that what needs no key.
     providers.sort(key=lambda provider: (not provider.is_configured(), bool(provider.key_url)))
     _head("1. Who is to answer?")
@@ -78,7 +76,7 @@ def _state(provider: Provider) -> str:
     needs = "needs a key" if provider.key_url else "needs no key"
     if not provider.is_configured():
         return needs if provider.key_url else f"{needs}, but more packages"
-    if variable := _variable(provider):
+    if variable := key_variable(provider):
         return f"ready, with {variable}"
     return f"{needs}, which is stored" if provider.key_url else f"{needs}, ready"
 
@@ -91,7 +89,7 @@ def _ask_key(provider: Provider) -> str | None:
         if not provider.is_configured():
             _say(provider.setup_advice, indent=2)
         return None
-    if variable := _variable(provider):
+    if variable := key_variable(provider):
         _say(f"It comes from the variable {variable}.", indent=2)
         return None
     _say(f"You get one at {provider.key_url}", indent=2)
@@ -175,10 +173,6 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _variable(provider: Provider) -> str:
-    return next((name for name in provider.key_variables if os.environ.get(name)), "")
 
 
 def _head(text: str) -> None:

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["show_table"]
+__all__ = ["show_table", "size_text"]
 
 # The first of them that a table has holds what other commands take.
 _NAMES = ("name", "model", "voice", "provider")
@@ -43,6 +43,13 @@ def show_table(columns: tuple[str, ...], rows: list[dict[str, Any]], as_json: bo
         # For grep and cut: the same columns, whatever they hold.
         for row in rows:
             typer.echo("\t".join(_cell(row[column], column, "-") for column in columns))
+
+
+def size_text(count: int) -> str:
+    """A number of bytes for people, such as "98 MB"."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.{0 if count >= 1e7 else 1}f} MB"
 
 
 def _draw(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:

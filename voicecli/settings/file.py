@@ -31,7 +31,7 @@ def settings_path() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class SettingsFile:
-    """What the file says, as it is written: nothing of it is checked yet.
+    """The settings file, as it is written: nothing of it is checked yet.
 
     Attributes:
         path: None where the user has no home.

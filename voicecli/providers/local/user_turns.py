@@ -230,7 +230,7 @@ class UserTurns:
         return turn.over_reply and self._realtime and self._backchannels != "off"
 
     def _is_backchannel(self, change: PossibleEndOfTurn | EndOfTurn, text: str) -> bool:
-        """Whether what was said is no turn; then the reply it was said over need not wait for all of the silence."""
+        """True when what was said is no turn; then the reply it was said over need not wait for all of the silence."""
         found = is_backchannel(text, change.speech_ms, self._backchannels)
         if found and isinstance(change, PossibleEndOfTurn):
             self._detector.set_silence(change.pause, _AFTER_BACKCHANNEL_MS)

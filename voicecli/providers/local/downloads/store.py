@@ -49,7 +49,7 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What was downloaded: the revision of the repository, and its files by their names."""
+    """Record of a download: the revision of the repository, and its files by their names."""
 
     repo: str
     commit: str
@@ -104,7 +104,7 @@ def checked_path(download: Download) -> Path:
 
 
 def partial_bytes(download: Download) -> int:
-    """How many bytes of an unfinished download are there."""
+    """The number of bytes of an unfinished download that are there."""
     return sum(path.stat().st_size for path in folder_of(download).glob(f"*{PARTIAL}"))
 
 
