@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 from typer.models import CommandFunctionType
 
 from voicecli.errors import ConfigurationError
@@ -55,11 +55,12 @@ class Command(TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except UsageError as error:
-            from voicecli.cli.app import COMMANDS, load_command
             from voicecli.cli.suggestions import misplaced_option_hint, option_hint, stray_argument_hint
 
             if option := getattr(error, "option_name", "") if hasattr(error, "possibilities") else "":
-                others = {name: options_of(load_command(name)) for name in COMMANDS if name != self.name}
+                root = ctx.find_root().command
+                names = root.list_commands(ctx) if isinstance(root, TyperGroup) else []
+                others = {name: options_of(root.get_command(ctx, name)) for name in names if name != self.name}
                 hint = option_hint(option, options_of(self)) or misplaced_option_hint(option, others)
                 add_hint(error, f"No such option: {option}.", hint)
             elif "unexpected extra argument" in error.message:
