@@ -4,11 +4,11 @@ import contextlib
 import io
 import os
 import sys
-import textwrap
 from collections.abc import Sequence
 
 from voicecli.cli import standard_output
 from voicecli.cli.exit import DISK_FULL, ExitStatus, status_of
+from voicecli.cli.wrapping import wrapped
 
 __all__ = ["ExitStatus", "execute", "main"]
 
@@ -155,5 +155,4 @@ def _complain(text: str) -> None:
 
 def _wrapped(line: str, width: int) -> list[str]:
     indent = line[: len(line) - len(line.lstrip())]
-    wrapped = textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return wrapped or [""]
+    return wrapped(line[len(indent) :], width, indent) or [""]

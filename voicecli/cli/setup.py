@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import typer
@@ -14,6 +13,7 @@ from voicecli.cli.devices import test_audio
 from voicecli.cli.keys import ask_for_key, clean_key, key_variable, told_where
 from voicecli.cli.layers import device_of_settings, every_provider
 from voicecli.cli.standard_output import columns
+from voicecli.cli.wrapping import wrapped
 from voicecli.config import RealtimeConfig
 from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeError
 from voicecli.ports import Provider
@@ -181,17 +181,6 @@ def _head(text: str) -> None:
 
 
 def _say(text: str, *, indent: int = 0, hanging: int | None = None) -> None:
-    for line in _wrapped(text, indent, indent if hanging is None else hanging):
+    first, others = " " * indent, " " * min(indent if hanging is None else hanging, 30)
+    for line in wrapped(text, max(columns(), 20), first, others):
         typer.echo(line)
-
-
-def _wrapped(text: str, indent: int, hanging: int) -> Sequence[str]:
-    return textwrap.wrap(
-        text,
-        max(columns(), 20),
-        initial_indent=" " * indent,
-        subsequent_indent=" " * min(hanging, 30),
-        break_long_words=False,
-        break_on_hyphens=False,
-        drop_whitespace=True,
-    )

@@ -2,11 +2,12 @@
 
 import json
 import sys
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from voicecli.cli.wrapping import wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -95,7 +96,7 @@ def _draw_paragraph(console: "Console", name: str, mark: str, row: Mapping[str, 
         line, details = name, [mark, *details]
     # Where a name is wider than all of the terminal, that wraps it, and it is still copied as one.
     console.print(Text(line, style), soft_wrap=True)
-    for line in _filled(", ".join(filter(None, details)), console.width):
+    for line in wrapped(", ".join(filter(None, details)), console.width, "  "):
         console.print(Text(line, "dim" if style == "dim" else ""), soft_wrap=True)
 
 
@@ -121,19 +122,6 @@ def _cells(text: str) -> int:
     from rich.cells import cell_len
 
     return cell_len(text)
-
-
-def _filled(text: str, width: int) -> list[str]:
-    """Indented lines; a word that is wider is left to the terminal."""
-    indent = "  "
-    return textwrap.wrap(
-        text,
-        width,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def _mark(marks: Iterable[str]) -> str:
