@@ -24,6 +24,7 @@ HEAVY = {
     "openai",
     "piper",
     "pydantic",
+    "pywebrtc_audio",
     "sounddevice",
     "soundfile",
     "soxr",
@@ -138,6 +139,7 @@ AT_HOME = {
     "markdown_it": {"providers.local.spoken_text"},
     "onnxruntime": {"audio.smart_turn", "providers.local.voice_graph"},
     "piper": {"providers.local.tts", "providers.local.voices"},
+    "pywebrtc_audio": {"audio.echo.webrtc"},
     "rich": {
         *("cli.progress_bar", "cli.table", "terminal.fit", "terminal.live_view"),
         *("terminal.render_entry", "terminal.render_footer", "terminal.render_running", "terminal.render_status"),

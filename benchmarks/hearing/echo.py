@@ -16,7 +16,7 @@ from benchmarks.hearing.echo_judges import Found, cut_replies, find
 from benchmarks.hearing.echo_streams import Scene, assistant, reader, scene
 from benchmarks.hearing.echo_variants import Variant, available
 from benchmarks.sounds.levels import pcm16, rms_db
-from benchmarks.sounds.rooms import BARE, HARD, ORDINARY, describe
+from benchmarks.sounds.rooms import BARE, HARD, ORDINARY, ROOMS, Room, describe
 from voicecli.audio.echo.control import EchoControl
 from voicecli.audio.echo.webrtc import WebRTCProcessing
 from voicecli.audio.pcm import level, resample_pcm16
@@ -27,11 +27,13 @@ __all__ = ["add_arguments", "run"]
 RATE = 16_000
 NOTICED_S = 0.6
 BLOCK_MS = 10
+ROOM_NAMES = (ORDINARY.name, HARD.name, BARE.name)
 PARTS = ("interruptions", "self-talk", "jumps", "first-second", "rates", "processor")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", choices=PARTS, action="append", help="only this; may be repeated")
+    parser.add_argument("--room", choices=ROOM_NAMES, action="append", help="only in this; may be repeated")
     parser.add_argument("--minutes", type=float, default=6.0, help="of self-talk in each room")
     parser.add_argument("--interruptions", type=int, default=126, help="in each row, about so many")
 
@@ -39,12 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     parts = options.part or PARTS
     variants = available()
-    for room in (ORDINARY, HARD, BARE):
+    rooms = [ROOMS[name] for name in options.room or ROOM_NAMES]
+    for room in rooms:
         print(describe(room, RATE))
     if "interruptions" in parts:
-        interruptions(variants, options.interruptions)
+        interruptions(variants, [room for room in rooms if room is not BARE], options.interruptions)
     if "self-talk" in parts:
-        self_talk(variants, options.minutes * 60)
+        self_talk(variants, rooms, options.minutes * 60)
     if "jumps" in parts:
         jumps(variants)
     if "first-second" in parts:
@@ -96,10 +99,10 @@ class Noticed:
         return f"{len(self.delays):4}/{self.said} = {len(self.delays) / self.said:6.1%}, median {median}"
 
 
-def interruptions(variants: dict[str, Variant], wanted: int) -> None:
+def interruptions(variants: dict[str, Variant], rooms: list[Room], wanted: int) -> None:
     variants = {name: variant for name, variant in variants.items() if name != "before, faint noise"}
     print("\nInterruptions noticed within 600 ms; echo against the user; 60, 120 and 200 ms; rapid speech and a reader")
-    for room in (ORDINARY, HARD):
+    for room in rooms:
         seconds = wanted / 6 * 4.6 + 7
         played = (assistant(seconds, RATE, rapid=True), reader(seconds, RATE))
         for gain_db in (0.0, -6.0, -12.0):
@@ -117,9 +120,9 @@ def interruptions(variants: dict[str, Variant], wanted: int) -> None:
 # -- self-talk
 
 
-def self_talk(variants: dict[str, Variant], seconds: float) -> None:
+def self_talk(variants: dict[str, Variant], rooms: list[Room], seconds: float) -> None:
     print(f"\nThe assistant's own voice, {seconds / 60:g} min, 0 dB, 120 ms: voices where nobody spoke; replies cut")
-    for room in (ORDINARY, HARD, BARE):
+    for room in rooms:
         each = scene(assistant(seconds, RATE), room, RATE, delay_ms=120)
         for name, variant in variants.items():
             if name == "none":

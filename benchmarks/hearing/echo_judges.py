@@ -21,6 +21,7 @@ __all__ = ["Found", "cut_replies", "find"]
 
 _CHUNK_MS = 20
 _ONE_CUT_S = 0.5
+_WEBRTC = ClientVAD(engine="webrtc")
 _WEBRTC = ClientVAD(engine="webrtc")  # without silero: what the canceller leaves misleads this one more
 
 
