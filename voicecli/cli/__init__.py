@@ -23,7 +23,10 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
         sys.exit(0)
     # Standard output is not given back: what ends with the process may still write to it.
-    status = _execute(args)
+    try:
+        status = _execute(args)
+    except KeyboardInterrupt:  # before or after the command itself, as while its modules are loaded
+        status = ExitStatus.INTERRUPTED
     sound = sys.modules.get("voicecli.audio.devices.portaudio")
     if sound is not None and not sound.PORTAUDIO.shut_down():
         with contextlib.suppress(OSError, ValueError):
