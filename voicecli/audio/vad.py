@@ -2,16 +2,16 @@
 
 A segment passes two thresholds, because two things need to know of it at different moments:
 
-    silence --- 60% of trigger_ms may be speech -> SpeechDetected: pause the loudspeaker (barge-in)
+    silence --- 60% of trigger_ms may be it ---> SpeechDetected: pause the loudspeaker (barge-in)
             --- min_speech_ms of speech -------> SegmentStarted: it is no cough; its audio so far
             --- ... ---------------------------> SegmentAudio, as it comes
             --- 200 ms of silence -------------> SegmentPaused: it may be the end (where that is asked for)
             --- hangover_ms of silence --------> SegmentEnded, or SegmentDropped below the second threshold
 
-The first is the more sensitive one also in what it takes for speech (see `vad_engines`): a pause that was for nothing is
-soon forgotten, and a turn that was none is not.
+The first takes more for speech than the second (see `vad_engines`): a needless pause is soon over, a needless turn cuts
+the reply.
 
-The audio between the thresholds is held back. That delays no answer: it is about 130 ms with the defaults, sent in
+The audio between the thresholds is held back. That delays no answer: it is about 200 ms with the defaults, sent in
 one piece long before the end of the turn, from which the answer's latency counts. In exchange a door that slams is
 never sent, and need not be taken back from a provider that has begun to answer it.
 """
