@@ -42,6 +42,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["send-text", "Hi", "--mic", "1"], "voice chat --input-device"),
         (["chat", "--modle", "x"], "Did you mean --model?"),
         (["chat", "--api-key", "sk-1"], "`voice keys set` stores it"),
+        (["keys", "set", "openai", "--key", "sk-1"], "`voice keys set` stores it"),
+        (["models", "list", "--jsn"], "No such option: --jsn. Did you mean --json?"),
         (["send-text", "-i", "q1.wav"], "voice chat -i"),
         (["chat", "q1.wav"], "voice chat -i q1.wav"),
         (["chat", "Hello", "there"], 'voice send-text "Hello there"'),

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -220,6 +221,12 @@ class TestFromSettings:
         monkeypatch.setenv("VOICE_PROFILE", "work")
         with pytest.raises(ConfigurationError, match="no profile 'work'"):
             RealtimeConfig.from_settings()
+
+    @pytest.mark.parametrize("name", ["provider", "profile"])
+    def test_what_is_no_name_is_told(self, name: str) -> None:
+        given: dict[str, Any] = {name: 3}
+        with pytest.raises(ConfigurationError, match=f"^{name}: a name is wanted, not int"):
+            RealtimeConfig.from_settings(**given)
 
 
 def test_names_of_the_command_are_no_settings_of_providers() -> None:

@@ -11,7 +11,7 @@ from voicecli.providers.local.settings import LocalSettings
 from voicecli.providers.openai import OPENAI
 from voicecli.providers.openai.settings import MCPServer, OpenAISettings, Retention
 from voicecli.providers.plugins import BrokenProviderWarning, load_plugin, load_plugins, plugin_names, warn
-from voicecli.settings.keys import check_keys
+from voicecli.settings.keys import stored_keys
 
 __all__ = [
     "PROVIDERS",
@@ -71,7 +71,7 @@ def choose_provider() -> Provider:
     for provider in PROVIDERS:
         if provider.is_configured():
             return provider
-        check_keys()  # a damaged file does not change who hears the user
+        stored_keys()  # a damaged file does not change who hears the user
     ways = " Or: ".join(provider.setup_advice for provider in PROVIDERS)
     raise ConfigurationError("No provider is set up.", advice=ways)
 

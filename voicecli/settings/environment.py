@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from voicecli.errors import ConfigurationError
-from voicecli.settings.entries import Entry, nearest
+from voicecli.settings.entries import Entry
+from voicecli.text import nearest
 
 __all__ = ["PROFILE_VARIABLE", "read_variable", "unknown_variables"]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from voicecli.errors import ConfigurationError
-from voicecli.settings.entries import Entry, nearest, spelled
+from voicecli.settings.entries import Entry, spelled
 from voicecli.settings.folder import find_config_dir, read_bytes
+from voicecli.text import nearest
 from voicecli.user_folders import config_dir
 
 __all__ = ["PROFILES", "PROFILE_ADVICE", "SettingsFile", "UnreadableFileError", "settings_path"]
@@ -31,7 +32,7 @@ def settings_path() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class SettingsFile:
-    """What the file says, as it is written: nothing of it is checked yet.
+    """The settings file, as it is written: nothing of it is checked yet.
 
     Attributes:
         path: None where the user has no home.
