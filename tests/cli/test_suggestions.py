@@ -33,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["devices"], "Did you mean voice list-devices?"),
         (["version"], "Did you mean voice --version?"),
         (["lst-models"], "Did you mean voice list-models?"),
-        (["sing"], "`voice --help` lists the commands."),
+        (["sing"], "`voice --help` lists the commands. To say it: voice send-text sing"),
         (["--model", "x", "chat"], "voice chat --model"),
         (["--vershun"], "Did you mean --version?"),
         (["chat", "--no-audio"], "Did you mean --text-only?"),

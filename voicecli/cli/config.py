@@ -21,7 +21,7 @@ from voicecli.providers import PROVIDERS, find_provider
 from voicecli.settings.edit import change_entries
 from voicecli.settings.entries import Entry, entries_of, spelled
 from voicecli.settings.environment import PROFILE_VARIABLE
-from voicecli.settings.file import SettingsFile, settings_path
+from voicecli.settings.file import PROFILE_ADVICE, SettingsFile, settings_path
 from voicecli.settings.folder import exclusively, write_bytes
 from voicecli.settings.layers import Chosen, chosen_values
 from voicecli.settings.loading import PROVIDER, TAKEN
@@ -142,6 +142,8 @@ def _entry(name: str) -> Entry:
     advice = f"did you mean {near}?" if near else "`voice config show --all` lists what there is"
     if "key" in spelled(name).split("-"):
         advice = "keys are stored by `voice keys set PROVIDER`"
+    elif spelled(name) == "profile":
+        advice = PROFILE_ADVICE
     raise typer.BadParameter(f"there is no setting {name!r}: {advice}", param_hint="NAME")
 
 

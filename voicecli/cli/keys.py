@@ -1,5 +1,6 @@
 """`voice keys`: keys of providers, stored and removed. None is ever an argument, and none is ever shown."""
 
+import contextlib
 import getpass
 import os
 import re
@@ -19,6 +20,7 @@ from voicecli.ports import Provider
 from voicecli.providers import find_provider
 from voicecli.settings.keyring_store import NO_KEYRING
 from voicecli.settings.keys import keys_path, remove_key, store_key, stored_keys, unsafe_permissions
+from voicecli.text_files import decode_text
 
 __all__ = ["ask_for_key", "clean_key", "key_variable", "keys", "told_where"]
 
@@ -117,10 +119,11 @@ def told_where(provider: Provider, place: str, why: str) -> str:
 
 def _key_from_input() -> str:
     given = sys.stdin.buffer.read(_LONGEST + 1)
-    lines = given.decode("utf-8-sig", errors="replace").strip().splitlines()
-    if len(given) > _LONGEST or len(lines) > 1 or any("\ufffd" in line for line in lines):
-        raise ConfigurationError("Standard input is no key. Nothing was changed.", advice="Give one line with the key.")
-    return "".join(lines)
+    with contextlib.suppress(ConfigurationError):
+        lines = decode_text(given, "standard input").strip().splitlines()
+        if len(given) <= _LONGEST and len(lines) <= 1:
+            return "".join(lines)
+    raise ConfigurationError("Standard input is no key. Nothing was changed.", advice="Give one line with the key.")
 
 
 def _provider(name: str) -> Provider:

@@ -1,5 +1,6 @@
 """What profile, environment and settings file say about the command's options."""
 
+import contextlib
 import inspect
 import os
 import typing
@@ -25,6 +26,7 @@ __all__ = [
     "declared_names",
     "device_of_settings",
     "every_provider",
+    "json_lines_of_settings",
     "own_entries",
     "provider_of_settings",
     "unknown_settings",
@@ -113,6 +115,16 @@ def device_of_settings(name: str) -> str | None:
     entry = Entry(name, str, number_too=True)
     chosen = chosen_values([entry], SettingsFile.read(), os.environ, os.environ.get(PROFILE_VARIABLE))
     return chosen[name].value if name in chosen else None
+
+
+def json_lines_of_settings() -> bool:
+    """Return whether profile, environment or file ask for JSON lines, as far as they can be read."""
+    entry = Entry("json", bool)
+    for read in (SettingsFile.read, SettingsFile):
+        with contextlib.suppress(ConfigurationError):
+            chosen = chosen_values([entry], read(), os.environ, os.environ.get(PROFILE_VARIABLE))
+            return entry.name in chosen and bool(chosen[entry.name].value)
+    return False
 
 
 def provider_of_settings(profile: str | None) -> str | None:

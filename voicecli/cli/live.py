@@ -26,7 +26,7 @@ from voicecli.cli.wrapping import wrapped
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.duplex import Observer, converse
 from voicecli.conversation.session import VoiceSession
-from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeError
+from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.events import ErrorOccurred, Event, Notice
 from voicecli.ports import Capabilities, Provider
 from voicecli.terminal.live_view import LiveView
@@ -133,6 +133,7 @@ class LiveConversation:
             capabilities.input_rate, device=devices.microphone, echo=self._echo, on_notice=self._notice
         )
         self._speaker: Speaker | None = None
+        self._underruns_before = 0  # of loudspeakers that were closed while it slept
         if sink is None:
             sink = self._speaker = self._loudspeaker()
         self._sink = sink
@@ -214,7 +215,7 @@ class LiveConversation:
             playing_item=playhead.item_id if playhead else "",
             played_ms=playhead.played_ms if playhead else 0,
             echo=self._echo.active,
-            underruns=speaker.stats.underruns if speaker else 0,
+            underruns=self._underruns_before + (speaker.stats.underruns if speaker else 0),
         )
 
     # -- Controls
@@ -335,6 +336,7 @@ class LiveConversation:
             return
         self._echo = self._microphone.echo = self._echo_control()
         muted = self._speaker.muted
+        self._underruns_before += self._speaker.stats.underruns
         self._sink = self._speaker = self._loudspeaker()
         self._speaker.muted = muted
         await self._speaker.open()
@@ -344,8 +346,9 @@ class LiveConversation:
             self._spawn(self._session.aclose())
 
     async def _say(self, text: str) -> None:
-        if self._session is not None:
-            await self._session.send_text(text, wait=False)
+        if self._session is None:  # it was woken for this, and the provider does not answer
+            raise RealtimeConnectionError(f"Not connected: {text!r} was not sent.", advice="Write it again.")
+        await self._session.send_text(text, wait=False)
 
     def _end_talk(self) -> None:
         if self._release_timer is not None:

@@ -104,7 +104,9 @@ def command_hint(word: str, commands: Collection[str]) -> str:
     if re.search(r"\s|\?$", word):
         return f"To say it: voice send-text {_quoted(word)}"
     near = nearest(word, commands)
-    return f"Did you mean voice {near}?" if near else "`voice --help` lists the commands."
+    if near:
+        return f"Did you mean voice {near}?"
+    return f"`voice --help` lists the commands. To say it: voice send-text {_quoted(word)}"
 
 
 def stray_argument_hint(words: Sequence[str], command: str) -> str:

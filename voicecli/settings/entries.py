@@ -92,6 +92,8 @@ class Entry:
             raise self.wrong(value)
         if self.kind is str and self.number_too and isinstance(value, int | float) and not isinstance(value, bool):
             value = str(value)
+        if isinstance(value, str) and self.kind is not str:
+            raise self._in_quotes(value)
         if isinstance(value, bool) is not (self.kind is bool):
             raise self.wrong(value)
         if self.kind is int and isinstance(value, float) and value.is_integer():
@@ -136,8 +138,16 @@ class Entry:
 
     def wrong(self, value: object) -> ConfigurationError:
         """The error for a value that is not possible; it is repeated only where it may be shown."""
-        said = "this" if not self.shown or len(repr(value)) > 60 else repr(value)
+        said = self.presented(value) if isinstance(value, bool) else repr(value)
+        said = "this" if not self.shown or len(said) > 60 else said
         return ConfigurationError(f"{said} is not possible.", advice=f"Give {self.wanted}.")
+
+    def _in_quotes(self, text: str) -> ConfigurationError:
+        try:
+            value = self.read(text)
+        except ConfigurationError:
+            return self.wrong(text)
+        return ConfigurationError(f"{text!r} is a text.", advice=f"Leave out the quotes: {self.presented(value)}")
 
     def presented(self, value: object) -> str:
         """The value for people: of an address that may hold a key only the host, of a header only the name."""
