@@ -4,7 +4,6 @@ import asyncio
 import functools
 import logging
 import sys
-import textwrap
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from voicecli.cli.options import Devices, Sleep
 from voicecli.cli.reply_sound import ReplySound
 from voicecli.cli.sleeper import Sleeper
 from voicecli.cli.standard_output import columns, own_stdout
+from voicecli.cli.wrapping import wrapped
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.duplex import Observer, converse
 from voicecli.conversation.session import VoiceSession
@@ -87,7 +87,7 @@ async def talk(
                         await live.hold(voice, [once_a_day(view.apply)])
             finally:
                 if summary := view.summary():
-                    own_stdout().write(textwrap.fill(summary, columns()) + "\n")
+                    own_stdout().write("\n".join(wrapped(summary, columns())) + "\n")
         return shown.interrupted
     finally:
         await live.aclose()

@@ -238,7 +238,7 @@ class UserTurns:
         return turn.over_reply and self._realtime and self._backchannels != "off"
 
     def _is_backchannel(self, turn: _UserTurn, change: PossibleEndOfTurn | EndOfTurn, text: str) -> bool:
-        """Whether what was said is no turn; then the reply it was said over need not wait for all of the silence."""
+        """True when what was said is no turn; then the reply it was said over need not wait for all of the silence."""
         # Words that are none are told, and cut the reply: whatever the turn becomes, it is answered.
         turn.over_reply = turn.over_reply and is_backchannel(text, change.speech_ms, self._backchannels)
         if turn.over_reply and isinstance(change, PossibleEndOfTurn):
