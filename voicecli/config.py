@@ -373,6 +373,9 @@ class RealtimeConfig(Settings):
         from voicecli.providers import PROVIDERS, all_providers, choose_provider, find_provider
         from voicecli.settings.loading import load_config
 
+        for name, given in (("provider", provider), ("profile", profile)):
+            if not isinstance(given, str | None):
+                raise ConfigurationError(f"{name}: a name is wanted, not {type(given).__name__}.")
         return load_config(PROVIDERS, find_provider, choose_provider, all_providers, provider=provider, profile=profile)
 
     @classmethod

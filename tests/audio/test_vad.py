@@ -14,6 +14,7 @@ from voicecli.audio.vad import (
     SegmentAudio,
     SegmentDropped,
     SegmentEnded,
+    SegmentPaused,
     SegmentStarted,
     SpeechDetected,
     SpeechTransition,
@@ -142,6 +143,28 @@ def test_pauses_shorter_than_the_hangover_do_not_end_the_segment() -> None:
     audio = room(500, SPEECH, 500, SPEECH, 500, SPEECH, 1_500)
     assert len(segments(transitions_in(VoiceActivityDetector(ClientVAD(hangover_ms=900), 16_000), audio, 640))) == 1
     assert len(segments(transitions_in(VoiceActivityDetector(ClientVAD(hangover_ms=200), 16_000), audio, 640))) >= 2
+
+
+def test_what_is_decided_late_of_one_pause_leaves_the_next_as_it_is() -> None:
+    detector = VoiceActivityDetector(ClientVAD(hangover_ms=500), 16_000, pauses=True)
+    told = detector.process(room(500, SPEECH, 350, SPEECH, 350, noise=0))
+    *_, earlier, latest = (change.pause for change in told if isinstance(change, SegmentPaused))
+    detector.set_hangover(latest, 1_500)
+    detector.set_hangover(earlier, 500)
+    assert not any(isinstance(change, SegmentEnded) for change in detector.process(bytes(32 * 900)))
+    assert any(isinstance(change, SegmentEnded) for change in detector.process(bytes(32 * 600)))
+
+
+def test_a_segment_that_little_silence_ends_pauses_before_that() -> None:
+    detector = VoiceActivityDetector(ClientVAD(hangover_ms=160), 16_000, pauses=True)
+    audio = room(500, SPEECH, 300, noise=0)
+    ended = []
+    for start in range(0, len(audio), 640):
+        for change in detector.process(audio[start : start + 640]):
+            if isinstance(change, SegmentPaused):
+                detector.set_hangover(change.pause, 1_500)
+            ended += [change] if isinstance(change, SegmentEnded) else []
+    assert ended == []
 
 
 @pytest.mark.parametrize("engine", ENGINES)

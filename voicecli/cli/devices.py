@@ -4,9 +4,7 @@
 
 import asyncio
 import json
-import shutil
 import sys
-import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,7 +14,9 @@ import typer
 
 from voicecli.cli.exit import ExitStatus
 from voicecli.cli.lists import JsonOption
+from voicecli.cli.standard_output import columns
 from voicecli.cli.table import show_table
+from voicecli.cli.wrapping import wrapped
 from voicecli.errors import AudioDeviceError
 from voicecli.pcm16 import PcmFormat
 from voicecli.threads import run_in_thread
@@ -78,8 +78,8 @@ def list_devices(as_json: JsonOption = False) -> None:
         }
         for device in listing.list_devices()
     ]
-    columns = ("number", "name", "system", "inputs", "outputs", "rate", "default input", "default output")
-    show_table(columns, rows, as_json)
+    shown = ("number", "name", "system", "inputs", "outputs", "rate", "default input", "default output")
+    show_table(shown, rows, as_json)
     if not rows:
         typer.echo(
             "No sound device was found. Plug one in, or start the sound server (PipeWire, PulseAudio), and try again. "
@@ -107,14 +107,14 @@ def test_audio(
 
 def show_checks(checks: Sequence["Check"]) -> None:
     """Write a line for each check: its verdict, and below it what to do."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    width = columns() if sys.stdout.isatty() else sys.maxsize
     names = max(len(check.name) for check in checks)
     for check in checks:
         verdict = typer.style(check.verdict.ljust(len(_INDENT) - 2), fg=_COLOURS[check.verdict], bold=True)
         indent = " " * (len(_INDENT) + names + 2)
-        value = textwrap.fill(check.value, width, initial_indent=indent, subsequent_indent=indent).lstrip()
+        value = "\n".join(wrapped(check.value, width, indent)).lstrip()
         typer.echo(f"{verdict}  {check.name.ljust(names)}  {value}")
-        for line in textwrap.wrap(check.fix, width, initial_indent=_INDENT, subsequent_indent=_INDENT):
+        for line in wrapped(check.fix, width, _INDENT):
             typer.echo(line)
     bad = [check for check in checks if check.verdict != "ok"]
     better = f"{len(bad)} thing{'' if len(bad) == 1 else 's'} could be better."

@@ -1,11 +1,12 @@
 """The help of a command: as wide as the terminal, with each option's name whole, and what people use first."""
 
 import shutil
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
+
+from voicecli.cli.wrapping import wrapped
 
 __all__ = ["command_help", "help_all_option"]
 
@@ -109,7 +110,7 @@ def _usage(command: Any, context: Any) -> str:
 
 def _paragraphs(text: str, width: int) -> Iterator[str]:
     for paragraph in text.strip().split("\n\n"):
-        yield textwrap.fill(" ".join(paragraph.split()), width, break_on_hyphens=False)
+        yield "\n".join(wrapped(" ".join(paragraph.split()), width))
 
 
 def _section(heading: str, rows: Sequence[tuple[str, str]], width: int, *, share: float = _NAME_SHARE) -> str:
@@ -123,10 +124,10 @@ def _section(heading: str, rows: Sequence[tuple[str, str]], width: int, *, share
     indent = _GAP + names + _GAP
     lines = [_bold(heading)]
     for name, text in rows:
-        wrapped = textwrap.wrap(text, width - indent, break_long_words=False, break_on_hyphens=False)
-        first = wrapped.pop(0) if wrapped and len(name) <= names else ""
+        described = wrapped(text, width - indent)
+        first = described.pop(0) if described and len(name) <= names else ""
         lines.append(f"{' ' * _GAP}{_bold(name)}{' ' * (indent - _GAP - len(name)) if first else ''}{first}")
-        lines += [" " * indent + line for line in wrapped]
+        lines += [" " * indent + line for line in described]
     return "\n".join(lines)
 
 
