@@ -145,7 +145,8 @@ AT_HOME = {
     "sounddevice": {"audio.devices.portaudio"},
     "soundfile": {"audio.files.decoders"},
     "typer": {
-        *("cli", "cli.app", "cli.cache", "cli.chat", "cli.completion", "cli.completion_scripts", "cli.config"),
+        *("cli", "cli.app", "cli.cache", "cli.chat", "cli.command", "cli.completion"),
+        *("cli.completion_scripts", "cli.config"),
         *("cli.destinations", "cli.devices", "cli.group", "cli.help", "cli.inputs", "cli.keys", "cli.lists"),
         *("cli.models", "cli.options", "cli.setting_options", "cli.setup", "cli.table"),
     },

@@ -1,16 +1,14 @@
 """The commands, put together. A command's module is imported when it runs: `voice --help` imports none."""
 
 import inspect
-from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from voicecli._version import __version__
-from voicecli.errors import ConfigurationError
-from voicecli.text import is_valid_text
+from voicecli.cli.command import Command, UsageError, add_hint, options_of, unknown_option
 
 if TYPE_CHECKING:
     from voicecli.ports import Provider
@@ -42,6 +40,8 @@ def load_command(name: str, plugin: "Provider | None" = None) -> Any:
     """
     function = getattr(import_module(f"voicecli.cli.{COMMANDS[name][0]}"), name.replace("-", "_"))
     if isinstance(function, typer.Typer):  # it has commands of its own
+        for each in function.registered_commands:
+            each.cls = Command
         return typer.main.get_command(function)
     if "choices" in inspect.signature(function).parameters:
         from voicecli.cli.options import with_conversation_options
@@ -51,83 +51,11 @@ def load_command(name: str, plugin: "Provider | None" = None) -> Any:
     single = typer.Typer(
         add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
     )
-    single.command(name, cls=_Command)(function)
+    single.command(name, cls=Command)(function)
     command = typer.main.get_command(single)
     if hasattr(function, "rare"):
         command.rare, command.variables = function.rare, function.variables  # type: ignore[attr-defined]
     return command
-
-
-# Typer's copy of click is private; its public class leads to what all errors of a command line are.
-_UsageError: Any = typer.BadParameter.__mro__[1]
-
-
-class _Command(TyperCommand):
-    """A command whose help shows the options that people use, and with --help-all the others.
-
-    Attributes:
-        rare: the parameters that only --help-all shows.
-    """
-
-    rare: frozenset[str] = frozenset()
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        parameters: list[Any] = super().get_params(ctx)
-        return [*parameters, self._help_all] if self.rare else parameters
-
-    @cached_property
-    def _help_all(self) -> Any:
-        from voicecli.cli.help import help_all_option
-
-        return help_all_option()
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        from voicecli.cli.help import command_help
-
-        formatter.write(command_help(self, ctx, everything=False))
-
-    def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        given = list(args)
-        try:
-            return super().parse_args(ctx, args)
-        except _UsageError as error:
-            from voicecli.cli.suggestions import misplaced_option_hint, option_hint, stray_argument_hint
-
-            if option := getattr(error, "option_name", "") if hasattr(error, "possibilities") else "":
-                others = {name: _options_of(load_command(name)) for name in COMMANDS if name != self.name}
-                hint = option_hint(option, _options_of(self)) or misplaced_option_hint(option, others)
-                _add_hint(error, f"No such option: {option}.", hint)
-            elif "unexpected extra argument" in error.message:
-                words = [word for word in given if word in error.message]
-                message = f"{self.name} takes no argument {' '.join(words)!r}."
-                _add_hint(error, message, stray_argument_hint(words, self.name or ""))
-            raise
-
-    def invoke(self, ctx: Any) -> Any:
-        for parameter in self.params:
-            value = ctx.params.get(parameter.name)
-            texts = [text for text in (value if isinstance(value, list | tuple) else [value]) if isinstance(text, str)]
-            # Names of files may hold any bytes. Paths are no strings here.
-            if all(map(is_valid_text, texts)) or "FILE" in (parameter.metavar or ""):
-                continue
-            source = ctx.get_parameter_source(parameter.name)
-            if source is not None and source.name == "ENVIRONMENT":
-                raise ConfigurationError(f"{parameter.envvar}: this is not UTF-8 text.", advice="Set it anew.")
-            is_argument = parameter.param_type_name == "argument"
-            hint = (parameter.name or "").upper() if is_argument else parameter.opts[0]
-            raise typer.BadParameter("this is not UTF-8 text", param_hint=hint, ctx=ctx)
-        return super().invoke(ctx)
-
-
-def _options_of(command: Any) -> list[str]:
-    """Its options, as they are written."""
-    shown = [each for each in command.params if not getattr(each, "hidden", False)]
-    return [name for each in shown for name in (*each.opts, *each.secondary_opts) if name.startswith("-")]
-
-
-def _add_hint(error: Any, message: str, hint: str) -> None:
-    error.message = f"{message} {hint}".strip()
-    error.possibilities = None  # the parser's own guesses go by letters alone
 
 
 class _Commands(TyperGroup):
@@ -147,13 +75,13 @@ class _Commands(TyperGroup):
             raise typer.Exit
         try:
             return super().parse_args(ctx, args)
-        except _UsageError as error:
-            if option := getattr(error, "option_name", "") if hasattr(error, "possibilities") else "":
+        except UsageError as error:
+            if option := unknown_option(error):
                 from voicecli.cli.suggestions import misplaced_option_hint, option_hint
 
-                known = {name: _options_of(load_command(name)) for name in COMMANDS}
-                hint = misplaced_option_hint(option, known) or option_hint(option, _options_of(self))
-                _add_hint(error, f"No such option: {option}.", hint)
+                known = {name: options_of(load_command(name)) for name in COMMANDS}
+                hint = misplaced_option_hint(option, known) or option_hint(option, options_of(self))
+                add_hint(error, f"No such option: {option}.", hint)
             raise
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

@@ -2,12 +2,15 @@
 
 import typer
 
+from voicecli.cli.command import Group
+
 __all__ = ["command_group"]
 
 
 def command_group(help: str) -> typer.Typer:
     """A command to which functions are added by `@group.command(NAME)`; it shows its help when none is given."""
     return typer.Typer(
+        cls=Group,
         help=help,
         no_args_is_help=True,
         add_completion=False,
