@@ -112,14 +112,26 @@ def show_checks(checks: Sequence["Check"]) -> None:
     for check in checks:
         verdict = typer.style(check.verdict.ljust(len(_INDENT) - 2), fg=_COLOURS[check.verdict], bold=True)
         indent = " " * (len(_INDENT) + names + 2)
-        value = textwrap.fill(check.value, width, initial_indent=indent, subsequent_indent=indent).lstrip()
+        value = "\n".join(_wrapped(check.value, width, indent)).lstrip()
         typer.echo(f"{verdict}  {check.name.ljust(names)}  {value}")
-        for line in textwrap.wrap(check.fix, width, initial_indent=_INDENT, subsequent_indent=_INDENT):
+        for line in _wrapped(check.fix, width, _INDENT):
             typer.echo(line)
     bad = [check for check in checks if check.verdict != "ok"]
     better = f"{len(bad)} thing{'' if len(bad) == 1 else 's'} could be better."
     fails = any(check.verdict == "fail" for check in bad)
     typer.echo(f"\n{'It does not work like this.' if fails else better if bad else 'All is well.'}")
+
+
+def _wrapped(text: str, width: int, indent: str) -> list[str]:
+    """Indented lines; options and commands stay whole, so that they can be copied."""
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 async def _measure(input_device: str | None, output_device: str | None) -> "tuple[dict[str, Any], list[Check]]":
@@ -140,7 +152,8 @@ async def _measure(input_device: str | None, output_device: str | None) -> "tupl
             lost.add(device)
         elif what in {"back", "changed"}:
             lost.discard(device)
-        typer.echo(message, err=True)
+        if code != "microphone_silent":  # the verdict tells it, of what is heard while somebody speaks
+            typer.echo(message, err=True)
 
     microphone = Microphone(_RATE, device=input_device, on_notice=tell)
     speaker = Speaker(_RATE, device=output_device, on_notice=tell)
