@@ -83,6 +83,7 @@ def test_the_short_help_shows_what_people_use(monkeypatch: pytest.MonkeyPatch) -
     text = "\n".join(lines)
     assert "5 to 86400]" in text
     assert "<=" not in text
+    assert ".0]" not in "\n".join(help_of(monkeypatch, 100, "chat", "--help-all"))
     assert "chat --help-all shows the options that few people need." in text
     for heading in ("Environment", "Keys in a live conversation", "Examples"):
         assert heading in lines

@@ -100,6 +100,7 @@ def _row(parameter: Any, name: str, text: str) -> tuple[str, str]:
     # Of a default in words typer makes "(words)".
     text = text.replace("[default: (", "[default: ").replace(")]", "]")
     text = re.sub(r"([\d.]+)<=x<=([\d.]+)", r"\1 to \2", text)
+    text = re.sub(r"\[default: (\d+)\.0\]", r"[default: \1]", text)
     return name.replace("<float>", "NUMBER").replace("<int>", "NUMBER"), " ".join(text.split())
 
 

@@ -97,8 +97,8 @@ def _conversation(
             "-p",
             envvar="VOICE_PROVIDER",
             metavar="NAME",
-            help=f"{', '.join(provider.name for provider in PROVIDERS)}, or one that is installed; the first of these "
-            "that is set up without it.",
+            help=f"{', '.join(provider.name for provider in PROVIDERS)}, or one that is installed. Without it, the "
+            "first of these that is set up.",
         ),
     ] = None,
     system_file: Annotated[

@@ -13,7 +13,10 @@ _ALWAYS = (
     ("t", "type a line while voice goes on: Enter sends, Esc drops, Ctrl-C clears it"),
     ("q or Ctrl-C", "end; Ctrl-C twice ends at once"),
 )
-KEYS = (_MICROPHONE, _SPEAKER, *_ALWAYS[:2], ("?", "explain the keys that work now"), *_ALWAYS[2:], _TALK, _WAKE)
+KEYS = (
+    *(_MICROPHONE, _SPEAKER, *_ALWAYS[:2], ("?", "explain the keys that work now"), *_ALWAYS[2:]),
+    *((key, f"{option}: {what}") for option, (key, what) in {"--vad none": _TALK, "--wake": _WAKE}.items()),
+)
 """All keys, and what they do."""
 
 
