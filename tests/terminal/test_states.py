@@ -207,7 +207,7 @@ def test_the_keys_shown_are_those_that_do_something_now() -> None:
     assert stage.hints().startswith("y allow  n refuse  m ")
     assert key_help(stage.view).startswith("y  allow what is asked\nn  refuse it\n")
     stage.view.editor = LineEditor()
-    assert stage.hints() == "enter send  esc cancel"
+    assert stage.hints() == "enter send  esc cancel  ctrl-c clear"
     stage.view.end_asked()
     assert stage.hints() == ""
     talk = Stage(push_to_talk=True)

@@ -34,7 +34,8 @@ def show_path() -> None:
     total = 0
     for path in _kept():
         total += (size := _bytes(path))
-        typer.echo(f"{_megabytes(size)}  {path.name}", err=True)
+        if size:  # a lock has none
+            typer.echo(f"{_megabytes(size)}  {path.name}", err=True)
     typer.echo(f"{_megabytes(total)}  in all", err=True)
 
 
@@ -55,7 +56,8 @@ def clear() -> None:
                 advice="End the programs that use it, and look at its permissions.",
             ) from error
         total += size
-        typer.echo(f"{_megabytes(size)}  {path.name}", err=True)
+        if size:
+            typer.echo(f"{_megabytes(size)}  {path.name}", err=True)
     typer.echo(f"{_megabytes(total)}  removed from {cache_dir()}", err=True)
 
 

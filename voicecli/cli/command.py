@@ -73,7 +73,7 @@ class Command(TyperCommand):
             value = ctx.params.get(parameter.name)
             texts = [text for text in (value if isinstance(value, list | tuple) else [value]) if isinstance(text, str)]
             # Names of files may hold any bytes. Paths are no strings here.
-            if all(map(is_valid_text, texts)) or "FILE" in (parameter.metavar or ""):
+            if all(map(is_valid_text, texts)) or (parameter.metavar or "").startswith("FILE"):
                 continue
             source = ctx.get_parameter_source(parameter.name)
             if source is not None and source.name == "ENVIRONMENT":

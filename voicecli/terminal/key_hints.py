@@ -26,7 +26,7 @@ def key_hints(view: ViewModel) -> list[tuple[str, str]]:
     if state in {State.ENDING, State.ENDED}:
         return []
     if view.editor is not None:
-        return [("enter", "send"), ("esc", "cancel")]
+        return [("enter", "send"), ("esc", "cancel"), ("ctrl-c", "clear")]
     hints = [("y", "allow"), ("n", "refuse")] if view.approvals else []
     if view.asleep and not view.push_to_talk:
         hints.append(("space", "wake"))
