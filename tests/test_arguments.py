@@ -172,3 +172,18 @@ async def test_in_an_event_loop_the_script_is_told_what_to_use() -> None:
     with pytest.raises(ConfigurationError, match=r"hold up the event loop.*await session\.ask"):
         voicecli.ask("Which city?", scripted_provider(reply("Paris.")))
     assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (None, r"^source: .* not NoneType\. Give one of these"),
+        (Path("a.wav"), r"not \w+Path\. A recording: session\.ask"),
+        (bytes(960), r"not bytes\. A recording"),
+    ],
+)
+async def test_what_is_no_source_is_told(source: Any, says: str, several: bool) -> None:
+    async with RealtimeVoice(scripted_provider()).connect() as session:
+        with pytest.raises(ConfigurationError, match=says):
+            await voicecli.converse(session, [source] if several else source)

@@ -86,14 +86,16 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _HOMES.get(name, "errors" if name.endswith("Error") else "config")
-    if name == "RealtimeConfig":
-        import_module(f"{__name__}.providers")  # so that it can tell in which of their classes a setting is
-    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
-    return value
+if not TYPE_CHECKING:  # with it, a type checker would take any name for one that there is
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = _HOMES.get(name, "errors" if name.endswith("Error") else "config")
+        if name == "RealtimeConfig":
+            import_module(f"{__name__}.providers")  # so that it can tell in which of their classes a setting is
+        value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+        return value
 
 
 def __dir__() -> list[str]:

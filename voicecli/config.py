@@ -66,7 +66,8 @@ class ClientVAD(Settings, prefix="client_vad"):
             core; "webrtc" (webrtcvad) does not, and takes 0.1%. "auto" is silero where it is installed.
         aggressiveness: webrtcvad's mode, 0 (everything is speech) to 3. Mode 3 at 20 ms frames has the best F1
             on clean and noisy speech.
-        trigger_ms: a turn starts when 60% of this window is speech. 200 ms reacts 120-150 ms after the onset.
+        trigger_ms: speech is noticed when 60% of this window may be speech. None: what suits the engine, 100 ms with
+            silero and 200 ms with webrtcvad, which react 60-180 ms after the onset.
         pre_roll_ms: audio from before the trigger that is sent first, so that no first syllable is lost.
         hangover_ms: silence that ends a turn.
         min_speech_ms: a turn with less speech than this is dropped as noise.
@@ -91,7 +92,7 @@ class ClientVAD(Settings, prefix="client_vad"):
         help="silero, for noisy rooms; webrtc; or auto: silero where it is installed (client).",
     )
     aggressiveness: int = setting(3, between=(0, 3), option="")
-    trigger_ms: int = setting(200, between=(40, 1_000), option="")
+    trigger_ms: int | None = setting(None, between=(40, 1_000), option="")
     pre_roll_ms: int = setting(300, between=(0, 2_000), option="")
 
 
@@ -372,6 +373,9 @@ class RealtimeConfig(Settings):
         from voicecli.providers import PROVIDERS, all_providers, choose_provider, find_provider
         from voicecli.settings.loading import load_config
 
+        for name, given in (("provider", provider), ("profile", profile)):
+            if not isinstance(given, str | None):
+                raise ConfigurationError(f"{name}: a name is wanted, not {type(given).__name__}.")
         return load_config(PROVIDERS, find_provider, choose_provider, all_providers, provider=provider, profile=profile)
 
     @classmethod

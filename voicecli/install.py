@@ -1,16 +1,22 @@
-"""Commands that install more of voicecli, in the way in which it was installed: by pip, pipx or uv."""
+"""Packages that are not installed, and commands that install them as voicecli was: by pip, pipx or uv."""
 
 import functools
 import importlib.util
 import json
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["install_command", "package_command", "reinstall_command", "upgrade_command"]
+__all__ = ["install_command", "missing_packages", "package_command", "reinstall_command", "upgrade_command"]
 
 _NAME = "voicecli"
 _EXTRAS = re.compile(r"^voicecli\[([\w\s,.-]+)\]")
+
+
+def missing_packages(modules: Iterable[str]) -> list[str]:
+    """Those of these modules that cannot be imported; none is loaded for that."""
+    return [name for name in modules if not _is_there(name)]
 
 
 def install_command(*extras: str) -> str:
@@ -64,16 +70,23 @@ def upgrade_command() -> str:
     }[_installed()[0]]
 
 
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ValueError:  # a module without a spec stands in its place
+        return False
+
+
 @functools.cache
 def _installed() -> tuple[str, tuple[str, ...]]:
-    """What installed this environment, and the extras that it knows it was told."""
+    """The installer of this environment, and the extras that it knows it was told."""
     prefix = Path(sys.prefix)
     if (receipt := _read(prefix / "uv-receipt.toml")) is not None:
         return "uv tool", _extras_of_uv(receipt)
     if (metadata := _read(prefix / "pipx_metadata.json")) is not None:
         return "pipx", _extras_of_pipx(metadata)
     made_by_uv = re.search(r"^uv\s*=", _read(prefix / "pyvenv.cfg") or "", re.MULTILINE)
-    return ("uv" if made_by_uv and importlib.util.find_spec("pip") is None else "pip"), ()
+    return ("uv" if made_by_uv and missing_packages(["pip"]) else "pip"), ()
 
 
 def _extras_of_uv(receipt: str) -> tuple[str, ...]:

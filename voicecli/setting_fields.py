@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal, Self, Union
 from urllib.parse import urlsplit
 
 from voicecli.errors import ConfigurationError
+from voicecli.text import nearest
 
 __all__ = ["ProviderSettings", "Setting", "Settings", "alternatives", "check_url", "choices_of", "setting"]
 
@@ -119,11 +120,9 @@ class Settings:
 
     @classmethod
     def _unknown(cls, name: str, value: object) -> ConfigurationError:
-        import difflib
-
         names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-        near = difflib.get_close_matches(name, names, 1)
-        advice = f"Did you mean {near[0]}?" if near else f"There are {', '.join(names)}." if names else ""
+        near = nearest(name, names)
+        advice = f"Did you mean {near}?" if near else f"There are {', '.join(names)}." if names else ""
         return ConfigurationError(f"{cls.__name__} has no setting {name!r}.", advice=advice)
 
 

@@ -1,6 +1,8 @@
-"""Text that can be encoded, whatever JSON and the names of files hold beside it; and errors in words."""
+"""Text that can be encoded, whatever JSON and the names of files hold beside it; errors in words; and likely names."""
 
-__all__ = ["LONGEST_TEXT", "described", "is_valid_text", "valid_text"]
+from collections.abc import Iterable
+
+__all__ = ["LONGEST_TEXT", "described", "is_valid_text", "nearest", "valid_text"]
 
 LONGEST_TEXT = 1_000_000
 """Characters that may be said at once: a quarter of a million tokens, more than any speech-to-speech model holds."""
@@ -28,3 +30,14 @@ def valid_text(text: str) -> str:
 def is_valid_text(text: str) -> bool:
     """True when text can be encoded: Python puts a lone surrogate where the bytes of an argument are no UTF-8."""
     return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def nearest(name: str, names: Iterable[str], *, likeness: float = 0.6) -> str:
+    """The name most like one that there is not; "" where none is.
+
+    Args:
+        likeness: how much of both must be the same, 0 to 1.
+    """
+    import difflib  # not worth its time to those who mistype nothing
+
+    return next(iter(difflib.get_close_matches(name, names, 1, likeness)), "")

@@ -10,16 +10,20 @@ __all__ = ["decode_text", "looks_like_text", "read_text_file", "text_or_file"]
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 """Byte order marks and the encodings they stand for; editors of Windows write them."""
+_NOT_ASCII = bytes(range(0x80, 0x100))
+_PRINTED = b"\t\n\f\r" + bytes(range(0x20, 0x7F)) + _NOT_ASCII
 
 
 def looks_like_text(head: bytes) -> bool:
-    """True when these first bytes of a file or pipe are text: UTF-8, or UTF-16 with its mark."""
+    """True when these first bytes of a file or pipe are text: UTF-8, or UTF-16 with its mark; or most likely in an
+    eight-bit encoding, which `decode_text` refuses."""
     if head.startswith(_BOMS[1][0]) or head.startswith(_BOMS[2][0]):
         return True
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)  # its last character may go on
     except UnicodeDecodeError:
-        return False
+        ascii_only = head.translate(None, _NOT_ASCII)
+        return not head.translate(None, _PRINTED) and len(ascii_only) > len(head) * 2 / 3
     return b"\0" not in head
 
 
@@ -65,6 +69,8 @@ def text_or_file(text: str) -> str:
     if not text.startswith("@"):
         return text
     try:
+        if text == "@":
+            raise ConfigurationError("@ names no file.", advice="Write @FILE.")
         return read_text_file(text[1:])
     except ConfigurationError as error:
         error.advice = f"{error.advice} A text that begins with @ is written with two: @{text}"

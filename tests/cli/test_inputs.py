@@ -71,6 +71,7 @@ def test_what_send_text_says(
         (" ", b"", "nothing to say"),
         ("@missing.txt", b"", "Cannot read 'missing.txt': No such file.*written with two: @@missing.txt"),
         ("@binary", b"", "'binary' is not UTF-8 text"),
+        ("@", b"", "@ names no file"),
         ("Hi", b"\xff\xff\xff", "standard input is not UTF-8 text"),
         ("Hi", b"RIFF\0\0\0\0WAVEfmt ", "standard input is sound, which `voice chat` takes"),
         (None, b"OggS\0\2\0\0", "standard input is sound"),
@@ -100,6 +101,9 @@ def test_files_are_told_apart_by_what_they_hold(monkeypatch: pytest.MonkeyPatch,
     Path("blank.txt").write_text("\n")
     with pytest.raises(typer.BadParameter, match=r"nothing to say in 'blank\.txt'"):
         open_inputs(["blank.txt"], None)
+    Path("cafe.txt").write_bytes(b"Un caf\xe9, s'il vous pla\xeet\n")
+    with pytest.raises(typer.BadParameter, match=r"'cafe\.txt' is not UTF-8 text\. Save it as UTF-8"):
+        open_inputs(["cafe.txt"], None)
     with pytest.raises(typer.BadParameter, match="only once"):
         open_inputs(["-", "-"], None)
     with pytest.raises(typer.BadParameter, match="is the input"):

@@ -21,6 +21,7 @@ def given(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
     "text",
     [
         KEY,
+        f"{KEY}\r\n".encode("utf-16"),
         f"{KEY}\n",
         f"\ufeff {KEY} \r\n\r\n",
         f"'{KEY}'",
@@ -31,9 +32,9 @@ def given(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
     ],
 )
 def test_a_key_comes_from_standard_input(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str | bytes
 ) -> None:
-    given(monkeypatch, text.encode())
+    given(monkeypatch, text.encode() if isinstance(text, str) else text)
     assert execute(["keys", "set", "OpenAI"]) == 0
     assert stored_key("openai") == KEY
     told = capsys.readouterr()

@@ -109,7 +109,7 @@ def test_the_audio_test_takes_the_devices_that_are_set(
     assert tried == [("3", "environment"), ("3", "option")]
     write("input-device = true")
     assert execute(["test-audio"]) == ExitStatus.CONFIGURATION
-    assert "line 1: input-device: True is not possible." in capsys.readouterr().err
+    assert "line 1: input-device: true is not possible." in capsys.readouterr().err
 
 
 def test_json_lines_that_settings_ask_for_tell_failures_too(
@@ -121,6 +121,32 @@ def test_json_lines_that_settings_ask_for_tell_failures_too(
     assert json.loads(capsys.readouterr().out)["error"] == "AudioFormatError"
     assert execute([*arguments, "--no-json"]) == ExitStatus.USAGE
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "environment", "arguments", "error"),
+    [
+        ("json = true\nspeed = 9", {}, [], "ConfigurationError"),
+        ("json = true", {}, ["--nothing"], "UsageError"),
+        ("speed = ", {"VOICE_JSON": "1"}, [], "UnreadableFileError"),
+        ("", {"VOICE_JSON": "1", "VOICE_SPEED": "fast"}, [], "ConfigurationError"),
+        ("json = 3", {}, [], None),
+    ],
+)
+def test_they_do_where_the_settings_or_the_command_line_are_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    written: str,
+    environment: dict[str, str],
+    arguments: list[str],
+    error: str | None,
+) -> None:
+    write(written)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert execute(["send-text", "Hi", *arguments]) in (ExitStatus.USAGE, ExitStatus.CONFIGURATION)
+    out = capsys.readouterr().out
+    assert (json.loads(out)["error"] if out else None) == error
 
 
 class TestInACleanHome:

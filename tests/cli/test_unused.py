@@ -55,6 +55,7 @@ def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
     [
         (f"-i {QUESTION} --input-device 1", ["--input-device has no effect with a recording."]),
         (f"-i {QUESTION} --echo off", ["--echo has no effect with a recording."]),
+        (f"-i {QUESTION} --auto-gain-control", ["--auto-gain-control has no effect with a recording."]),
         ("-i README.md --echo off", ["--echo has no effect with text."]),
         (
             f"-i {QUESTION} --no-play --output-device 1",
@@ -80,6 +81,7 @@ def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
         ("-p local --project p", ["--project has no effect with local, only with openai, gemini."]),
         ("-p gemini --openai-mcp x", ["--openai-mcp has no effect with gemini, only with openai."]),
         # These have an effect.
+        ("--auto-gain-control -o reply.wav", []),
         ("--input-device 1 -o reply.wav", []),
         (f"-i {QUESTION} --output-device 1", []),
         (f"-p gemini -i {QUESTION} --text-only -o r.wav", []),

@@ -69,8 +69,9 @@ def test_a_wake_word_of_the_settings_is_not_for_recordings(monkeypatch: pytest.M
     assert sleep_of(monkeypatch) == Sleep("computer", 60)
     assert sleep_of(monkeypatch, "--wake", "") is None
 
-    def recorded(_: object, source: WavSource, *__: object, **___: object) -> None:
-        asyncio.run(source.aclose())
+    def recorded(_: object, sources: list[WavSource], *__: object, **___: object) -> None:
+        for source in sources:
+            asyncio.run(source.aclose())
 
     monkeypatch.setattr("voicecli.cli.run.run_conversation", recorded)
     assert execute(["chat", "-p", "openai", "-i", str(DATA / "question.wav")]) == 0

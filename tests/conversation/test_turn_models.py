@@ -78,6 +78,19 @@ async def test_a_pause_of_somebody_who_has_not_finished_may_last_longer(listens:
     assert listens.closed
 
 
+async def test_a_pause_of_which_all_comes_at_once_is_judged_too(listens: Listens, speech: bytes) -> None:
+    """As after the program was held up."""
+    listens.verdicts += [False] * 9
+    voice, connection = conversation(reply("Yes."), config=SMART)
+    async with voice.connect() as session:
+        session.realtime = True
+        audio = speech.rstrip(b"\0") + bytes(32 * 700)
+        for start in range(0, len(audio), CHUNK):
+            await session.send_audio(audio[start : start + CHUNK], sample_rate=16_000, wait=False)
+        await asyncio.sleep(0)
+        assert ends(connection.commands) == 0
+
+
 @pytest.mark.parametrize("verdict", [True, RealtimeError("It broke.")])
 async def test_who_has_finished_waits_no_longer_than_without_the_model(
     listens: Listens, speech: bytes, verdict: bool | Exception

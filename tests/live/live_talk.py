@@ -96,19 +96,21 @@ class Talk:
 
 @contextlib.asynccontextmanager
 async def talking(
-    url: str,
+    url: str | None,
     vad_mode: VADMode = VADMode.SERVER,
     *,
+    provider: str = "openai",
+    key: str = KEY,
     client_vad: ClientVAD | None = None,
     echo: EchoMode = "aec",
     wait: bool = True,
 ) -> AsyncIterator[Talk]:
     """With microphone and loudspeaker open, and with `wait` connected; ends as the key ends it."""
-    provider = find_provider("openai")
-    config = RealtimeConfig(api_key=KEY, base_url=url, vad_mode=vad_mode, client_vad=client_vad or ClientVAD())
-    talk = Talk(LiveConversation(config, provider.capabilities, Devices(echo=echo)))
+    found = find_provider(provider)
+    config = RealtimeConfig(api_key=key or None, base_url=url, vad_mode=vad_mode, client_vad=client_vad or ClientVAD())
+    talk = Talk(LiveConversation(config, found.capabilities, Devices(echo=echo)))
     await talk.live.open()
-    holding = asyncio.create_task(talk.live.hold(RealtimeVoice(provider, config=config), [talk.see]))
+    holding = asyncio.create_task(talk.live.hold(RealtimeVoice(found, config=config), [talk.see]))
     try:
         if wait:
             await eventually(lambda: bool(talk.of(SessionStarted)) or holding.done(), "the conversation begins")

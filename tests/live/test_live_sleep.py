@@ -15,6 +15,8 @@ from tests.live.test_live_keys import CHUNK_MS, RATE, Sink, Stream
 from tests.support.virtual_time import virtual_time
 from voicecli.audio import AudioSink, EchoMode, WakeWord
 from voicecli.audio.devices.opening import DeviceFormat
+from voicecli.audio.devices.speaker import Speaker
+from voicecli.audio.playout.jitter_buffer import JitterStats
 from voicecli.cli.live import LiveConversation
 from voicecli.cli.options import Devices, Sleep
 from voicecli.commands import Command, EndTurn, SendText, StartTurn
@@ -227,6 +229,16 @@ async def test_a_line_that_is_typed_wakes_it_and_is_sent() -> None:
 
 
 @virtual_time
+async def test_a_line_that_woke_it_in_vain_is_told() -> None:
+    async with sleeping(sink=Sink(), failures=[RealtimeConnectionError("The network is gone.")]) as bed:
+        bed.live.say("Buy milk.")
+        await bed.hear(1, 1_000)
+        assert bed.course == ["asleep", "key", "error", "asleep", "error"]
+        *_, told = (event for event in bed.events if isinstance(event, ErrorOccurred))
+        assert "Buy milk." in told.error.message
+
+
+@virtual_time
 async def test_the_talk_key_wakes_it_and_its_turn_is_whole() -> None:
     async with sleeping(VADMode.NONE, [reply("Yes.")], sink=Sink()) as bed:
         await bed.hear(1, 1_000)
@@ -240,6 +252,23 @@ async def test_the_talk_key_wakes_it_and_its_turn_is_whole() -> None:
         bed.live.talk(True)
         await bed.hear(4, 2 * int(SLEEP_AFTER_S) * 1000)  # a long turn
         assert bed.course == ["asleep", "key", "started"]
+
+
+@virtual_time
+async def test_a_talk_key_that_is_held_when_it_falls_asleep_wakes_it_again() -> None:
+    """As when it comes down while the connection is closed."""
+    async with sleeping(VADMode.NONE, [reply("Yes.")], sink=Sink()) as bed:
+        bed.live.wake()
+        await bed.hear(1, 1_000)
+        assert bed.live._session is not None
+        closing = asyncio.create_task(bed.live._session.aclose())
+        bed.live.talk(True)
+        await bed.hear(2, 1_000)
+        await closing
+        assert bed.course == ["asleep", "key", "started", "ended", "asleep", "key", "started"]
+        bed.live.talk(False)
+        await bed.hear(3, 500)
+        assert bed.commands(EndTurn) == 1
 
 
 @virtual_time
@@ -352,3 +381,18 @@ async def test_asleep_the_loudspeaker_is_closed_and_no_echo_is_taken_out() -> No
             await asyncio.sleep(2 * SLEEP_AFTER_S)
             assert open_now == {"input"}
             assert microphone.echo is None
+
+
+@virtual_time
+async def test_underruns_of_loudspeakers_that_were_closed_are_counted_on() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Speaker, "stats", JitterStats(underruns=1))
+        async with sleeping() as bed:
+            counts = []
+            for _ in range(2):
+                await bed.hear(WORD, 100)
+                await asyncio.sleep(1)
+                counts.append(bed.live.audio().underruns)
+                await asyncio.sleep(2 * SLEEP_AFTER_S)
+            assert counts == [2, 3]
+            assert bed.live.audio().underruns == 3

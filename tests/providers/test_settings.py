@@ -69,12 +69,12 @@ LOCAL: dict[str, dict[str, Any]] = {
 # The session and the connection see to these, whatever the provider.
 OURS = {
     *("provider", "client_vad", "tool_timeout_s", "connect_timeout_s", "response_timeout_s", "reconnect", "api_key"),
-    "debug_file",
+    *("debug_file", "turn_model"),
 }
 # The offline engine sees to these when it loads.
 ENGINES = {
     *("model", "voice", "system_prompt", "vad_mode", "turn_detection", "output", "temperature", "max_output_tokens"),
-    *("speed", "llm"),
+    *("speed", "llm", "backchannels"),
 }
 
 
@@ -106,7 +106,7 @@ def test_each_setting_is_looked_at() -> None:
         (RealtimeConfig, {*COMMON, *OURS, "provider_settings"}),
         (OpenAISettings, {*OPENAI}),
         (GeminiSettings, {*GEMINI}),
-        (LocalSettings, {*LOCAL, "llm"}),
+        (LocalSettings, {*LOCAL, "llm", "backchannels"}),
     ]
     for kind, names in looked_at:
         assert {field.name for field in fields(kind)} == names

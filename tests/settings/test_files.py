@@ -1,11 +1,13 @@
 """The files of settings: what is in them is never lost, whatever the disk and other processes do."""
 
 import errno
+import itertools
 import os
 import pwd
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import filelock
@@ -107,11 +109,11 @@ def test_processes_that_write_at_once_lose_nothing(path: Path) -> None:
 
 
 def test_a_process_that_does_not_let_go_is_told(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-    lock = filelock.FileLock
-    with lock(path.parent / ".lock"):
-        monkeypatch.setattr(filelock, "FileLock", lambda path, timeout: lock(path, timeout=timeout / 50))
-        with pytest.raises(ConfigurationError, match="Another process has been writing to"):
-            change_entries({"speed": 1.0})
+    seconds = itertools.count()
+    monkeypatch.setattr("voicecli.settings.folder.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    held = filelock.FileLock(path.parent / ".lock")
+    with held, pytest.raises(ConfigurationError, match="Another process has been writing to"):
+        change_entries({"speed": 1.0})
     assert path.read_text() == OLD
 
 

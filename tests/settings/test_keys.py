@@ -161,6 +161,16 @@ def test_a_damaged_file_is_named_where_nothing_else_is_set_up(monkeypatch: pytes
         choose_provider()
 
 
+def test_a_damaged_file_never_changes_who_hears_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    store_key("openai", KEY)
+    keys_path().write_text("{")
+    monkeypatch.setenv("GEMINI_API_KEY", "g-1")
+    with pytest.raises(ConfigurationError, match="file of stored keys is damaged"):
+        choose_provider()
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert choose_provider().name == "openai"
+
+
 def test_processes_that_store_at_once_lose_nothing() -> None:
     script = "import sys; from voicecli.settings.keys import store_key; store_key(sys.argv[1], 'k-' + sys.argv[1])"
     names = [f"provider{number}" for number in range(4)]

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,10 @@ def test_profile_comes_before_environment_before_file() -> None:
     [
         ("speed = 'fast'", "line 1: speed: 'fast' is not possible. Give a number from 0.25 to 1.5."),
         ("\n\nspeed = 9", "line 3: speed: 9 is not possible. Give a number from 0.25 to 1.5."),
-        ("speed = true", "line 1: speed: True is not possible."),
+        ("speed = true", "line 1: speed: true is not possible."),
+        ("speed = '1.20'", "line 1: speed: '1.20' is a text. Leave out the quotes: 1.2"),
+        ("interrupt = 'no'", "line 1: interrupt: 'no' is a text. Leave out the quotes: false"),
+        ("speed = '9'", "line 1: speed: '9' is not possible. Give a number from 0.25 to 1.5."),
         ("silence-ms = 0.5", "line 1: silence-ms: 0.5 is not possible. Give a whole number from 100 to 10000."),
         ("silence_ms = 60", "line 1: silence-ms: 60 is not possible."),
         ("interrupt = 1", "line 1: interrupt: 1 is not possible. Give true or false."),
@@ -63,7 +67,8 @@ def test_profile_comes_before_environment_before_file() -> None:
         ("[profiles.work]\n\nvioce = 'x'", "line 3: vioce: there is no such setting. Did you mean voice?"),
         ("[profiles]\nhome.speed = 'x'", "line 2: speed: 'x' is not possible."),
         ("profiles = 3", "line 1: profiles: this is no table. Write [profiles.NAME]"),
-        ("silence-ms = 500\nsilence_ms = 500", "silence_ms: this is there twice."),
+        ("silence-ms = 500\nsilence_ms = 500", "line 1: silence-ms: this is there twice."),
+        ("[profile.work]\nvoice = 'x'", "line 1: profile: there is no such setting. A profile is a table"),
         ("header = ['A: sk-secret', 5]", "line 1: header: this is not possible. Give a list of texts."),
         ("api-key = 'sk-secret'", "line 1: api-key: there is no such setting. Keys of providers do not belong here"),
     ],
@@ -144,8 +149,10 @@ def test_an_empty_variable_is_none() -> None:
 
 def test_an_unknown_variable_is_told_with_the_nearest() -> None:
     environ = {"VOICE_MODLE": "x", "VOICE_TRACEBACK": "1", "VOICE_SPEED": "1", "VOICECLI_CACHE": "x", "VOICE_QQQ": ""}
+    environ["VOICE_HELP"] = "1"  # like others only in how it begins
     assert unknown_variables(list(ENTRIES.values()), environ) == [
-        "The variable VOICE_MODLE is no setting: did you mean VOICE_MODEL?"
+        "The variable VOICE_HELP is no setting.",
+        "The variable VOICE_MODLE is no setting: did you mean VOICE_MODEL?",
     ]
 
 
@@ -214,6 +221,12 @@ class TestFromSettings:
         monkeypatch.setenv("VOICE_PROFILE", "work")
         with pytest.raises(ConfigurationError, match="no profile 'work'"):
             RealtimeConfig.from_settings()
+
+    @pytest.mark.parametrize("name", ["provider", "profile"])
+    def test_what_is_no_name_is_told(self, name: str) -> None:
+        given: dict[str, Any] = {name: 3}
+        with pytest.raises(ConfigurationError, match=f"^{name}: a name is wanted, not int"):
+            RealtimeConfig.from_settings(**given)
 
 
 def test_names_of_the_command_are_no_settings_of_providers() -> None:

@@ -4,10 +4,13 @@ import pytest
 
 from tests.terminal.stage import STARTED, Stage, assistant, user
 from voicecli.events import (
+    Asleep,
     AudioChunk,
+    Awake,
     Reconnecting,
     ResponseDone,
     ResponseStarted,
+    SessionEnded,
     SpeechStarted,
     SpeechStopped,
     TurnMetrics,
@@ -85,3 +88,14 @@ def test_the_summary_says_nothing_where_nothing_happened() -> None:
     assert stage.view.summary() == "0 turns in 59 s, 0 underruns, 0 reconnects, no cost"
     stage.now = 59.5
     assert stage.view.summary() == "0 turns in 1.0 min, 0 underruns, 0 reconnects, no cost"
+
+
+def test_the_sessions_between_which_it_sleeps_are_summed_up() -> None:
+    stage = Stage()
+    stage.view.wake_word = "computer"
+    woken = [Awake("word"), STARTED]
+    asleep = [SessionEnded("closed"), Asleep("computer")]
+    usage = Usage(session_seconds=60.0, cost_usd=0.01)
+    stage.happen(*woken, ResponseStarted("r"), ResponseDone("r", usage=usage), ResponseStarted("s"), *asleep)
+    stage.happen(*woken, ResponseStarted("t"), ResponseDone("t", usage=usage), *asleep)
+    assert stage.view.summary() == "3 turns in 0 s, 0 underruns, 0 reconnects, at least 2.0 min, $0.0200"

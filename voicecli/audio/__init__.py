@@ -38,12 +38,14 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    # numpy, soxr and sounddevice load on first use: `import voicecli` and `voice --help` must not pay for them.
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    return value
+if not TYPE_CHECKING:  # with it, a type checker would take any name for one that there is
+
+    def __getattr__(name: str) -> Any:
+        # numpy, soxr and sounddevice load on first use: `import voicecli` and `voice --help` must not pay for them.
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return value
 
 
 def __dir__() -> list[str]:

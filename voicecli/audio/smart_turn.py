@@ -3,7 +3,6 @@
 It is trained on people's speech in 23 languages, and published, BSD-2-Clause, inside the package pipecat-ai.
 """
 
-import importlib.util
 import threading
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from voicecli.audio.log_mel import RATE, log_mel
 from voicecli.audio.pcm import resample_pcm16
 from voicecli.errors import ConfigurationError, RealtimeError
-from voicecli.install import install_command
+from voicecli.install import install_command, missing_packages
 from voicecli.package_file import PackageFile, ensure_file
 from voicecli.pcm16 import PcmFormat
 from voicecli.telemetry import without_telemetry
@@ -67,7 +66,7 @@ class SmartTurn:
             raise
 
     async def is_finished(self, audio: bytes, sample_rate: int = RATE) -> bool:
-        """Whether the speaker has finished.
+        """Tell whether the speaker has finished.
 
         Args:
             audio: what they said so far, or the last 8 s of it; PCM16 mono.
@@ -105,8 +104,7 @@ def features(audio: bytes) -> "np.ndarray[Any, np.dtype[np.float32]]":
 
 def check_installed() -> None:
     """Check that the extra `turn` is installed. Raises ConfigurationError."""
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
+    if missing := missing_packages(_PACKAGES):
         raise ConfigurationError(
             f'turn_model: "smart-turn" needs packages that are not installed: {", ".join(missing)}.',
             advice=f"Run: {install_command('turn')}",

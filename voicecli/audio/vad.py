@@ -2,13 +2,17 @@
 
 A segment passes two thresholds, because two things need to know of it at different moments:
 
-    silence --- 60% of trigger_ms is speech ---> SpeechDetected: pause the loudspeaker (barge-in)
+    silence --- 60% of trigger_ms may be it ---> SpeechDetected: pause the loudspeaker (barge-in)
             --- min_speech_ms of speech -------> SegmentStarted: it is no cough; its audio so far
             --- ... ---------------------------> SegmentAudio, as it comes
-            --- 200 ms of silence -------------> SegmentPaused: it may be the end (where that is asked for)
+            --- 200 ms of silence -------------> SegmentPaused: it may be the end (where that is asked for; after half
+                                                 of the hangover where that is less)
             --- hangover_ms of silence --------> SegmentEnded, or SegmentDropped below the second threshold
 
-The audio between the thresholds is held back. That delays no answer: it is about 130 ms with the defaults, sent in
+The first takes more for speech than the second (see `vad_engines`): a needless pause is soon over, a needless turn cuts
+the reply.
+
+The audio between the thresholds is held back. That delays no answer: it is about 200 ms with the defaults, sent in
 one piece long before the end of the turn, from which the answer's latency counts. In exchange a door that slams is
 never sent, and need not be taken back from a provider that has begun to answer it.
 """
@@ -17,7 +21,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from voicecli.audio.pcm import Resampler
-from voicecli.audio.vad_engines import make_engine
+from voicecli.audio.vad_engines import ONSET_PROBABILITY, SPEECH_PROBABILITY, make_engine
 from voicecli.config import ClientVAD
 from voicecli.pcm16 import SAMPLE_BYTES, PcmFormat
 
@@ -120,17 +124,17 @@ class VoiceActivityDetector:
         self._frame_size = PcmFormat(self._engine.sample_rate).size(frame_ms)
         self._resampler = Resampler(sample_rate, self._engine.sample_rate)
 
-        window = max(1, round(settings.trigger_ms / frame_ms))
+        window = max(1, round((settings.trigger_ms or self._engine.trigger_ms) / frame_ms))
         self._trigger_frames = max(1, round(window * _TRIGGER_SHARE))
         self._pre_roll_frames = window + round(settings.pre_roll_ms / frame_ms)
         self._hangover_frames = max(1, round(settings.hangover_ms / frame_ms))
-        self._pause_frames = min(self._hangover_frames, max(1, round(_PAUSE_MS / frame_ms)))
+        self._pause_frames = max(1, min(self._hangover_frames // 2, round(_PAUSE_MS / frame_ms)))
         self._pauses = 0
         self._hangover_of_pause = (-1, 0)  # the number of a pause, and the frames of silence that end it
         self._min_speech_frames = round(settings.min_speech_ms / frame_ms)
 
         self._silent_bytes = 0
-        self._window: deque[bool] = deque(maxlen=window)  # whether the latest frames were speech
+        self._window: deque[float] = deque(maxlen=window)  # the probabilities that the latest frames are speech
         self._held: deque[bytes] = deque()  # frames not given out: possible pre-roll, then speech held back
         self._clear()
 
@@ -171,7 +175,9 @@ class VoiceActivityDetector:
         return transitions
 
     def set_hangover(self, pause: int, hangover_ms: int) -> None:
-        """Let another silence than the settings' end the segment in this pause, if it still lasts."""
+        """Let another silence than the settings' end the segment in this pause, if it is the latest and still lasts."""
+        if pause < self._hangover_of_pause[0]:
+            return  # what is decided late of an earlier pause says nothing of this one
         self._hangover_of_pause = (pause, max(1, round(hangover_ms / self._engine.frame_ms)))
 
     def reset(self) -> None:
@@ -200,7 +206,7 @@ class VoiceActivityDetector:
         transitions: list[SpeechTransition] = []
         flowing: list[bytes] = []  # given out as one SegmentAudio per call
         while len(self._converted) >= self._frame_size:
-            is_speech = self._engine.is_speech(bytes(self._converted[: self._frame_size]))
+            probability = self._engine.probability(bytes(self._converted[: self._frame_size]))
             del self._converted[: self._frame_size]
             frame = self._take_frame()
             if self._in_segment:
@@ -208,8 +214,8 @@ class VoiceActivityDetector:
             else:
                 self._held.append(frame)
             if self._speaking:
-                self._count(is_speech)
-            elif self._detect_onset(is_speech):
+                self._count(probability)
+            elif self._detect_onset(probability):
                 transitions.append(SpeechDetected())
             if self._speaking and not self._in_segment and self._speech_frames >= self._min_speech_frames:
                 self._in_segment = True
@@ -247,17 +253,17 @@ class VoiceActivityDetector:
         self._position = end
         return frame
 
-    def _count(self, is_speech: bool) -> None:
-        if is_speech:
+    def _count(self, probability: float) -> None:
+        if probability >= SPEECH_PROBABILITY:
             self._speech_frames += 1
             self._silence_frames = 0
         else:
             self._silence_frames += 1
 
-    def _detect_onset(self, is_speech: bool) -> bool:
-        self._window.append(is_speech)
+    def _detect_onset(self, probability: float) -> bool:
+        self._window.append(probability)
         while len(self._held) > self._pre_roll_frames:
             self._silent_bytes += len(self._held.popleft())
-        self._speech_frames = sum(self._window)
-        self._speaking = self._speech_frames >= self._trigger_frames
+        self._speech_frames = sum(one >= SPEECH_PROBABILITY for one in self._window)
+        self._speaking = sum(one >= ONSET_PROBABILITY for one in self._window) >= self._trigger_frames
         return self._speaking

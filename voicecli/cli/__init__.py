@@ -3,13 +3,12 @@
 import contextlib
 import io
 import os
-import shutil
 import sys
-import textwrap
 from collections.abc import Sequence
 
 from voicecli.cli import standard_output
 from voicecli.cli.exit import DISK_FULL, ExitStatus, status_of
+from voicecli.cli.wrapping import wrapped
 
 __all__ = ["ExitStatus", "execute", "main"]
 
@@ -23,7 +22,10 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
         sys.exit(0)
     # Standard output is not given back: what ends with the process may still write to it.
-    status = _execute(args)
+    try:
+        status = _execute(args)
+    except KeyboardInterrupt:  # before or after the command itself, as while its modules are loaded
+        status = ExitStatus.INTERRUPTED
     sound = sys.modules.get("voicecli.audio.devices.portaudio")
     if sound is not None and not sound.PORTAUDIO.shut_down():
         with contextlib.suppress(OSError, ValueError):
@@ -101,7 +103,11 @@ def _wants_json_lines(args: Sequence[str]) -> bool:
     """True when a program reads JSON lines, also where the command line is so wrong that it was not parsed."""
     command = next((arg for arg in args if not arg.startswith("-")), None)
     options = args[: args.index("--")] if "--" in args else args
-    return command in ("chat", "send-text") and "--json" in options
+    if command not in ("chat", "send-text") or "--no-json" in options:
+        return False
+    from voicecli.cli.layers import json_lines_of_settings
+
+    return "--json" in options or json_lines_of_settings()
 
 
 def _write_json_line(error: Exception, usage: str, status: ExitStatus) -> None:
@@ -145,20 +151,12 @@ def _complain(text: str) -> None:
     """Write lines to standard error; on a terminal they are wrapped between words, each with its own indentation."""
     if sys.stderr.isatty():
         # A word that is wider than the terminal, most often an address, is left whole for whoever copies it.
-        text = "".join(f"{line}\n" for long in text.splitlines() for line in _wrapped(long, _columns()))
+        width = standard_output.columns(sys.stderr)
+        text = "".join(f"{line}\n" for long in text.splitlines() for line in _wrapped(long, width))
     with contextlib.suppress(OSError):  # it has no room, or nobody reads it: the exit code is left
         sys.stderr.write(text)
 
 
 def _wrapped(line: str, width: int) -> list[str]:
     indent = line[: len(line) - len(line.lstrip())]
-    wrapped = textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return wrapped or [""]
-
-
-def _columns() -> int:
-    """The width of the terminal that standard error is; standard output may lead elsewhere."""
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or shutil.get_terminal_size().columns
-    except (OSError, ValueError):
-        return shutil.get_terminal_size().columns
+    return wrapped(line[len(indent) :], width, indent) or [""]

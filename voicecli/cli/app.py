@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from voicecli._version import __version__
-from voicecli.cli.command import Command, UsageError, add_hint, options_of, unknown_option
+from voicecli.cli.command import PLAIN, Command, UsageError, add_hint, options_of, unknown_option
 
 if TYPE_CHECKING:
     from voicecli.ports import Provider
@@ -40,17 +40,13 @@ def load_command(name: str, plugin: "Provider | None" = None) -> Any:
     """
     function = getattr(import_module(f"voicecli.cli.{COMMANDS[name][0]}"), name.replace("-", "_"))
     if isinstance(function, typer.Typer):  # it has commands of its own
-        for each in function.registered_commands:
-            each.cls = Command
         return typer.main.get_command(function)
     if "choices" in inspect.signature(function).parameters:
         from voicecli.cli.options import with_conversation_options
         from voicecli.providers import PROVIDERS
 
         function = with_conversation_options(function, PROVIDERS if plugin is None else (*PROVIDERS, plugin))
-    single = typer.Typer(
-        add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
-    )
+    single = typer.Typer(**PLAIN)
     single.command(name, cls=Command)(function)
     command = typer.main.get_command(single)
     if hasattr(function, "rare"):
@@ -118,11 +114,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 ok, 1 defect, 2 usage, 3 configuration or key, 4 connection or provider, 5 audio device, "
     "6 no speech in the input, 7 a limit, 130 Ctrl-C.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    # Rich would take longer to load than all the rest; the commands' own help uses it.
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **PLAIN,
 )
 
 

@@ -1,15 +1,16 @@
 """`voice cache`: what can be fetched or made again."""
 
 import fnmatch
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import typer
 
-from voicecli.cli.group import command_group
+from voicecli.cli.command import command_group
+from voicecli.cli.table import size_text
 from voicecli.errors import ConfigurationError
+from voicecli.kept_files import remove_path
 from voicecli.user_folders import cache_dir
 
 __all__ = ["cache"]
@@ -35,8 +36,8 @@ def show_path() -> None:
     for path in _kept():
         total += (size := _bytes(path))
         if size:  # a lock has none
-            typer.echo(f"{_megabytes(size)}  {path.name}", err=True)
-    typer.echo(f"{_megabytes(total)}  in all", err=True)
+            typer.echo(f"{size_text(size):>9}  {path.name}", err=True)
+    typer.echo(f"{size_text(total):>9}  in all", err=True)
 
 
 @cache.command("clear")
@@ -46,19 +47,16 @@ def clear() -> None:
     for path in list(_kept()):
         size = _bytes(path)
         try:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            remove_path(path)
         except OSError as error:
             raise ConfigurationError(
                 f"{path} cannot be removed: {error.strerror or error}.",
                 advice="End the programs that use it, and look at its permissions.",
             ) from error
         total += size
-        if size:
-            typer.echo(f"{_megabytes(size)}  {path.name}", err=True)
-    typer.echo(f"{_megabytes(total)}  removed from {cache_dir()}", err=True)
+        if size:  # a lock has none
+            typer.echo(f"{size_text(size):>9}  {path.name}", err=True)
+    typer.echo(f"{size_text(total):>9}  removed from {cache_dir()}", err=True)
 
 
 def _kept() -> Iterator[Path]:
@@ -83,7 +81,3 @@ def _bytes(path: Path) -> int:
             return path.stat().st_size
         return sum(inside.stat().st_size for inside in path.rglob("*") if inside.is_file())
     return 0
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:8.1f} MB"

@@ -1,16 +1,27 @@
 """Commands, and groups of them: their help, and hints for what they do not know."""
 
 import re
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.models import CommandFunctionType
 
 from voicecli.errors import ConfigurationError
 from voicecli.text import is_valid_text
 
-__all__ = ["Command", "Group", "UsageError", "add_hint", "options_of", "unknown_option"]
+__all__ = ["PLAIN", "Command", "UsageError", "add_hint", "command_group", "options_of", "unknown_option"]
+
+PLAIN: dict[str, Any] = {
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    # Rich would take longer to load than all the rest.
+    "rich_markup_mode": None,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+"""What typer is told for all of them: their help is `help.py`'s, their errors are `exit.py`'s."""
 
 # Typer's copy of click is private; its public class leads to what all errors of a command line are.
 UsageError: Any = typer.BadParameter.__mro__[1]
@@ -84,7 +95,7 @@ class Command(TyperCommand):
         return super().invoke(ctx)
 
 
-class Group(TyperGroup):
+class _Group(TyperGroup):
     """A command that has commands of its own, such as `voice models`."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
@@ -116,8 +127,18 @@ class Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
+def command_group(help: str) -> typer.Typer:
+    """A command to which functions are added by `@group.command(NAME)`; it shows its help when none is given."""
+    return _Typer(cls=_Group, help=help, no_args_is_help=True, **PLAIN)
+
+
+class _Typer(typer.Typer):
+    def command(self, name: str | None = None, **options: Any) -> Callable[[CommandFunctionType], CommandFunctionType]:
+        return super().command(name, cls=Command, **options)
+
+
 def options_of(command: Any) -> list[str]:
-    """Its options, as they are written."""
+    """The options of a command, as they are written."""
     shown = [each for each in command.params if not getattr(each, "hidden", False)]
     return [name for each in shown for name in (*each.opts, *each.secondary_opts) if name.startswith("-")]
 

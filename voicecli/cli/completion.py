@@ -215,9 +215,7 @@ def _devices(kind: str) -> Iterator[Candidate]:
 def _profiles(given: Mapping[str, str]) -> Iterator[Candidate]:
     from voicecli.settings.file import SettingsFile
 
-    for name in SettingsFile.read().tables:
-        if name:
-            yield Candidate(name)
+    return map(Candidate, SettingsFile.read().profiles)
 
 
 _FINDERS: dict[str, Callable[[Mapping[str, str]], Iterator[Candidate]]] = {

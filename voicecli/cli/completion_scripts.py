@@ -5,12 +5,13 @@ import os
 import shlex
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 import typer
 
 from voicecli.errors import ConfigurationError
+from voicecli.kept_files import replace_file
+from voicecli.user_folders import data_dir
 
 __all__ = ["SHELLS", "install", "run_option", "script"]
 
@@ -138,7 +139,6 @@ def install(shell: str) -> list[str]:
         home = Path.home()
     except RuntimeError:
         raise ConfigurationError("This user has no home directory.", advice=_SHOW) from None
-    data = _base("XDG_DATA_HOME", home / ".local/share") / "voicecli"
     try:
         if shell == "fish":
             # fish looks there by itself.
@@ -146,14 +146,13 @@ def install(shell: str) -> list[str]:
             _write(path, script(shell))
             return [f"Completion for fish is in {path}. New terminals have it."]
         suffix = {"bash": "bash", "zsh": "zsh", "powershell": "ps1"}[shell]
-        path = data / f"completion.{suffix}"
+        path = data_dir() / f"completion.{suffix}"
         _write(path, script(shell))
         profile, line = _profile(shell, home, path)
         added = _add_line(profile, line)
-    except OSError as error:
-        raise ConfigurationError(
-            f"Completion cannot be installed: {error.filename or shell}: {error.strerror or error}.", advice=_SHOW
-        ) from error
+    except (OSError, RuntimeError) as error:  # the latter for links in a circle
+        what = f"{getattr(error, 'filename', None) or shell}: {getattr(error, 'strerror', None) or error}"
+        raise ConfigurationError(f"Completion cannot be installed: {what}.", advice=_SHOW) from error
     told = f"{profile} {'reads it now' if added else 'read it before'}"
     return [f"Completion for {shell} is in {path}; {told}. New terminals have it."]
 
@@ -193,21 +192,8 @@ def _base(variable: str, default: Path) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write the file as a whole: a shell that starts meanwhile reads the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=".voice", delete=False
-    ) as file:
-        try:
-            file.write(text)
-            file.close()
-            Path(file.name).chmod(0o644)
-            Path(file.name).replace(path)
-        except BaseException:
-            file.close()
-            with contextlib.suppress(OSError):
-                Path(file.name).unlink()
-            raise
+    """Write the file as a whole: a shell that starts meanwhile reads the old one or the new one. Raises OSError."""
+    replace_file(path, text.encode(), mode=0o644)
 
 
 def _add_line(path: Path, line: str) -> bool:

@@ -10,24 +10,24 @@ from typing import Annotated, Any
 import typer
 
 from voicecli.cli.chat import chat
-from voicecli.cli.group import command_group
-from voicecli.cli.layers import check_settings, own_entries, unknown_settings
+from voicecli.cli.command import command_group
+from voicecli.cli.layers import check_settings, every_provider, own_entries, unknown_settings
 from voicecli.cli.lists import JsonOption
 from voicecli.cli.options import conversation_parameters
 from voicecli.cli.table import show_table
 from voicecli.errors import ConfigurationError
 from voicecli.ports import Provider
-from voicecli.providers import PROVIDERS, all_providers, find_provider
+from voicecli.providers import PROVIDERS, find_provider
 from voicecli.settings.edit import change_entries
-from voicecli.settings.entries import Entry, entries_of, nearest, spelled
+from voicecli.settings.entries import Entry, entries_of, spelled
 from voicecli.settings.environment import PROFILE_VARIABLE
-from voicecli.settings.file import SettingsFile, settings_path
+from voicecli.settings.file import PROFILE_ADVICE, SettingsFile, settings_path
 from voicecli.settings.folder import exclusively, write_bytes
 from voicecli.settings.layers import Chosen, chosen_values
 from voicecli.settings.loading import PROVIDER, TAKEN
 from voicecli.settings.options import make_config, setting_options
 from voicecli.terminal.printable import printable
-from voicecli.text import is_valid_text
+from voicecli.text import is_valid_text, nearest
 
 __all__ = ["config"]
 
@@ -58,14 +58,14 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show the settings, and where each comes from: profile, environment, or file."""
-    entries = _entries(_providers())
+    entries = _entries(every_provider())
     file = SettingsFile.read()
     check_settings(file, entries)
     profile = profile or os.environ.get(PROFILE_VARIABLE)
     if profile:
         _check_profile(file, profile)
     chosen = chosen_values(entries, file, os.environ, profile)
-    for note in unknown_settings(entries, _providers()):
+    for note in unknown_settings(entries, every_provider()):
         typer.echo(f"voice: {printable(note)}", err=True)
     rows = [_row(entry, chosen.get(entry.name)) for entry in entries if everything or entry.name in chosen]
     show_table(("name", "value", "from"), rows, as_json)
@@ -116,7 +116,7 @@ def edit() -> None:
         ) from error
     if status:
         raise ConfigurationError(f"The editor {editor!r} ended with {status}.", advice=f"The file is {file}")
-    check_settings(SettingsFile.read(), _entries(_providers()))
+    check_settings(SettingsFile.read(), _entries(every_provider()))
 
 
 def _check_profile(file: SettingsFile, profile: str) -> None:
@@ -137,14 +137,16 @@ def _row(entry: Entry, chosen: Chosen | None) -> dict[str, Any]:
 
 
 def _entry(name: str) -> Entry:
-    entries = {entry.name: entry for entry in _entries(_providers())}
+    entries = {entry.name: entry for entry in _entries(every_provider())}
     found = entries.get(spelled(name))
     if found is not None:
         return found
-    near = nearest(spelled(name), list(entries))
+    near = nearest(spelled(name), entries)
     advice = f"did you mean {near}?" if near else "`voice config show --all` lists what there is"
     if "key" in spelled(name).split("-"):
         advice = "keys are stored by `voice keys set PROVIDER`"
+    elif spelled(name) == "profile":
+        advice = PROFILE_ADVICE
     raise typer.BadParameter(f"there is no setting {name!r}: {advice}", param_hint="NAME")
 
 
@@ -161,8 +163,8 @@ def _value(entry: Entry, values: Sequence[str]) -> Any:
             raise typer.BadParameter(f"{entry.name} takes one value", param_hint="VALUE")
         if entry.name == PROVIDER.name:
             value = find_provider(value).name
-        for option in setting_options(_providers(), TAKEN):
-            if option.name.replace("_", "-") == entry.name:
+        for option in setting_options(every_provider(), TAKEN):
+            if option.entry == entry.name:
                 for provider in option.owners or PROVIDERS[:1]:
                     make_config([option], {option.name: value}, provider)
     except ConfigurationError as error:
@@ -180,10 +182,6 @@ def _value(entry: Entry, values: Sequence[str]) -> Any:
 
 def _items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _providers() -> list[Provider]:
-    return all_providers(lambda message: None)
 
 
 def _entries(providers: Sequence[Provider]) -> list[Entry]:

@@ -2,10 +2,11 @@
 
 import datetime
 import re
-from pathlib import Path
 
 from voicecli.conversation.duplex import Observer
+from voicecli.errors import ConfigurationError
 from voicecli.events import Event, Notice
+from voicecli.user_folders import state_dir
 
 __all__ = ["once_a_day"]
 
@@ -24,13 +25,11 @@ def once_a_day(observer: Observer) -> Observer:
 
 
 def _told_today(code: str) -> bool:
-    """Whether a notice has been told today; from now on it has."""
+    """True when a notice has been told today; from now on it has."""
     if not re.fullmatch(r"\w{1,64}", code, re.ASCII):  # it becomes a file's name
         return False
     try:
-        from platformdirs import user_state_path
-
-        mark = Path(user_state_path("voicecli", appauthor=False)) / "told" / code
+        mark = state_dir() / "told" / code
         if mark.exists():
             told = datetime.date.fromtimestamp(mark.stat().st_mtime) == datetime.date.today()
             if not told:
@@ -38,6 +37,6 @@ def _told_today(code: str) -> bool:
             return told
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
-    except (ImportError, OSError, OverflowError, RuntimeError, ValueError):  # no place for it, or no home
+    except (ConfigurationError, OSError, OverflowError, ValueError):  # no home, or no place there
         pass
     return False

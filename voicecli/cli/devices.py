@@ -4,9 +4,7 @@
 
 import asyncio
 import json
-import shutil
 import sys
-import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,7 +14,9 @@ import typer
 
 from voicecli.cli.exit import ExitStatus
 from voicecli.cli.lists import JsonOption
+from voicecli.cli.standard_output import columns
 from voicecli.cli.table import show_table
+from voicecli.cli.wrapping import wrapped
 from voicecli.errors import AudioDeviceError
 from voicecli.pcm16 import PcmFormat
 from voicecli.threads import run_in_thread
@@ -78,8 +78,8 @@ def list_devices(as_json: JsonOption = False) -> None:
         }
         for device in listing.list_devices()
     ]
-    columns = ("number", "name", "system", "inputs", "outputs", "rate", "default input", "default output")
-    show_table(columns, rows, as_json)
+    shown = ("number", "name", "system", "inputs", "outputs", "rate", "default input", "default output")
+    show_table(shown, rows, as_json)
     if not rows:
         typer.echo(
             "No sound device was found. Plug one in, or start the sound server (PipeWire, PulseAudio), and try again. "
@@ -94,7 +94,10 @@ def test_audio(
     as_json: JsonOption = False,
 ) -> None:
     """Record 3 seconds, play them back, measure the echo, and say what could be better."""
-    figures, checks = asyncio.run(_measure(input_device, output_device))
+    from voicecli.audio.devices.stderr_guard import quiet_stderr
+
+    with quiet_stderr():  # sound libraries complain on the terminal
+        figures, checks = asyncio.run(_measure(input_device, output_device))
     if as_json:
         advice = [check.fix for check in checks if check.fix] or ["All is well."]
         told = {"checks": [asdict(check) for check in checks], "advice": advice}
@@ -107,31 +110,19 @@ def test_audio(
 
 def show_checks(checks: Sequence["Check"]) -> None:
     """Write a line for each check: its verdict, and below it what to do."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    width = columns() if sys.stdout.isatty() else sys.maxsize
     names = max(len(check.name) for check in checks)
     for check in checks:
         verdict = typer.style(check.verdict.ljust(len(_INDENT) - 2), fg=_COLOURS[check.verdict], bold=True)
         indent = " " * (len(_INDENT) + names + 2)
-        value = "\n".join(_wrapped(check.value, width, indent)).lstrip()
+        value = "\n".join(wrapped(check.value, width, indent)).lstrip()
         typer.echo(f"{verdict}  {check.name.ljust(names)}  {value}")
-        for line in _wrapped(check.fix, width, _INDENT):
+        for line in wrapped(check.fix, width, _INDENT):
             typer.echo(line)
     bad = [check for check in checks if check.verdict != "ok"]
     better = f"{len(bad)} thing{'' if len(bad) == 1 else 's'} could be better."
     fails = any(check.verdict == "fail" for check in bad)
     typer.echo(f"\n{'It does not work like this.' if fails else better if bad else 'All is well.'}")
-
-
-def _wrapped(text: str, width: int, indent: str) -> list[str]:
-    """Indented lines; options and commands stay whole, so that they can be copied."""
-    return textwrap.wrap(
-        text,
-        width,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 async def _measure(input_device: str | None, output_device: str | None) -> "tuple[dict[str, Any], list[Check]]":

@@ -147,7 +147,7 @@ class PlainLines:
                 _write(None, "\n" * after_ctrl_c + printable(line))
 
     def _said(self, update: TranscriptUpdate) -> str:
-        """What somebody said; of words that come after the others only those."""
+        """The words that somebody said; of words that come after the others only those."""
         last, self._last = self._last, update
         speaker, text, before = "You" if update.role == "user" else "Assistant", update.text.strip(), last.text.strip()
         if before and (update.role, update.item_id) == (last.role, last.item_id) and text.startswith(before):

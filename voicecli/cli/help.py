@@ -2,11 +2,12 @@
 
 import re
 import shutil
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
+
+from voicecli.cli.wrapping import wrapped
 
 __all__ = ["command_help", "help_all_option", "usage_pieces"]
 
@@ -52,7 +53,7 @@ def command_help(command: Any, context: Any, *, everything: bool) -> str:
     parts = [_usage(command, context), *_paragraphs(command.help or "", width)]
     parts += [_section(heading, rows, width) for heading, rows in groups.items()]
     if hasattr(command, "commands"):
-        rows = [(name, _first_paragraph(each.help or "")) for name, each in command.commands.items()]
+        rows = [(name, " ".join((each.help or "").split())) for name, each in command.commands.items()]
         parts.append(_section("Commands", rows, width))
     if rare:
         parts += _paragraphs(f"{context.command_path} --help-all shows the options that few people need.", width)
@@ -118,13 +119,9 @@ def _usage(command: Any, context: Any) -> str:
     return " ".join([_bold("Usage:"), context.command_path, *command.collect_usage_pieces(context)])
 
 
-def _first_paragraph(text: str) -> str:
-    return " ".join(text.strip().partition("\n\n")[0].split())
-
-
 def _paragraphs(text: str, width: int) -> Iterator[str]:
     for paragraph in text.strip().split("\n\n"):
-        yield textwrap.fill(" ".join(paragraph.split()), width, break_on_hyphens=False)
+        yield "\n".join(wrapped(" ".join(paragraph.split()), width))
 
 
 def _section(heading: str, rows: Sequence[tuple[str, str]], width: int, *, share: float = _NAME_SHARE) -> str:
@@ -138,10 +135,10 @@ def _section(heading: str, rows: Sequence[tuple[str, str]], width: int, *, share
     indent = _GAP + names + _GAP
     lines = [_bold(heading)]
     for name, text in rows:
-        wrapped = textwrap.wrap(text, width - indent, break_long_words=False, break_on_hyphens=False)
-        first = wrapped.pop(0) if wrapped and len(name) <= names else ""
+        described = wrapped(text, width - indent)
+        first = described.pop(0) if described and len(name) <= names else ""
         lines.append(f"{' ' * _GAP}{_bold(name)}{' ' * (indent - _GAP - len(name)) if first else ''}{first}")
-        lines += [" " * indent + line for line in wrapped]
+        lines += [" " * indent + line for line in described]
     return "\n".join(lines)
 
 

@@ -55,7 +55,7 @@ def open_inputs(names: Sequence[str], raw_rate: int | None, output: str | None =
 
 
 def written_text(text: str | None) -> str:
-    """What `send-text` is to say: its argument, and behind that what comes through standard input.
+    """The text that `send-text` is to say: its argument, and behind that what comes through standard input.
 
     Args:
         text: words, @FILE, or "-" for standard input alone; None without the argument.
@@ -90,7 +90,7 @@ def _piped_text(alone: bool) -> str:
 
 
 def _read_patiently(descriptor: int) -> bytes:
-    """What comes through a pipe beside a text; one that was left open by mistake must not hold it up unseen.
+    """The bytes that come through a pipe beside a text; one that was left open by mistake must not hold it up unseen.
 
     Raises:
         OSError: it cannot be read.

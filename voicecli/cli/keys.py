@@ -1,7 +1,7 @@
 """`voice keys`: keys of providers, stored and removed. None is ever an argument, and none is ever shown."""
 
+import contextlib
 import getpass
-import importlib.util
 import os
 import re
 import sys
@@ -9,17 +9,20 @@ from typing import Annotated
 
 import typer
 
-from voicecli.cli.group import command_group
+from voicecli.cli.command import command_group
+from voicecli.cli.layers import every_provider
 from voicecli.cli.lists import JsonOption
 from voicecli.cli.table import show_table
 from voicecli.credentials import checked_key
 from voicecli.errors import ConfigurationError
+from voicecli.install import missing_packages
 from voicecli.ports import Provider
-from voicecli.providers import all_providers, find_provider
+from voicecli.providers import find_provider
 from voicecli.settings.keyring_store import NO_KEYRING
 from voicecli.settings.keys import keys_path, remove_key, store_key, stored_keys, unsafe_permissions
+from voicecli.text_files import decode_text
 
-__all__ = ["ask_for_key", "clean_key", "keys", "told_where"]
+__all__ = ["ask_for_key", "clean_key", "key_variable", "keys", "told_where"]
 
 keys = command_group("Store and remove keys of providers.")
 
@@ -40,7 +43,7 @@ def set_(ctx: typer.Context, provider: ProviderName) -> None:
         )
     told = clean_key(ask_for_key(chosen) if sys.stdin.isatty() else _key_from_input(), chosen)
     typer.echo(told_where(chosen, *store_key(chosen.name, told)), err=True)
-    if variable := _variable(chosen):
+    if variable := key_variable(chosen):
         typer.echo(f"The variable {variable} is set, too, and comes first.", err=True)
 
 
@@ -52,7 +55,7 @@ def list_(as_json: JsonOption = False) -> None:
         {
             "provider": provider.name,
             "stored in": stored.get(provider.name, ""),
-            "environment": _variable(provider),
+            "environment": key_variable(provider),
             "variables": ", ".join(provider.key_variables),
         }
         for provider in _takers()
@@ -70,7 +73,7 @@ def remove(provider: ProviderName) -> None:
     if place is None:
         raise typer.BadParameter(f"no key is stored for {chosen.name}", param_hint="PROVIDER")
     typer.echo(f"The key for {chosen.title} is removed.", err=True)
-    if variable := _variable(chosen):
+    if variable := key_variable(chosen):
         typer.echo(f"The variable {variable} is still set.", err=True)
 
 
@@ -109,17 +112,18 @@ def told_where(provider: Provider, place: str, why: str) -> str:
     if place == "keyring":
         return f"The key for {provider.title} is stored in the system's keyring."
     # Without the package, or on a system without a keyring, nobody expects it there.
-    expected = why not in ("", NO_KEYRING) and importlib.util.find_spec("keyring") is not None
+    expected = why not in ("", NO_KEYRING) and not missing_packages(["keyring"])
     reason = f" The system's keyring did not take it: {why}." if expected else ""
     return f"The key for {provider.title} is stored in {keys_path()}, which only you may read.{reason}"
 
 
 def _key_from_input() -> str:
     given = sys.stdin.buffer.read(_LONGEST + 1)
-    lines = given.decode("utf-8-sig", errors="replace").strip().splitlines()
-    if len(given) > _LONGEST or len(lines) > 1 or any("\ufffd" in line for line in lines):
-        raise ConfigurationError("Standard input is no key. Nothing was changed.", advice="Give one line with the key.")
-    return "".join(lines)
+    with contextlib.suppress(ConfigurationError):
+        lines = decode_text(given, "standard input").strip().splitlines()
+        if len(given) <= _LONGEST and len(lines) <= 1:
+            return "".join(lines)
+    raise ConfigurationError("Standard input is no key. Nothing was changed.", advice="Give one line with the key.")
 
 
 def _provider(name: str) -> Provider:
@@ -133,9 +137,9 @@ def _provider(name: str) -> Provider:
 
 
 def _takers() -> list[Provider]:
-    return [provider for provider in all_providers(lambda message: None) if provider.key_variables]
+    return [provider for provider in every_provider() if provider.key_variables]
 
 
-def _variable(provider: Provider) -> str:
+def key_variable(provider: Provider) -> str:
     """The variable from which its key comes; "" when none is set."""
     return next((name for name in provider.key_variables if os.environ.get(name)), "")

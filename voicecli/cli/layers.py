@@ -1,29 +1,32 @@
 """What profile, environment and settings file say about the command's options."""
 
+import contextlib
 import inspect
 import os
-import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from voicecli.errors import ConfigurationError
 from voicecli.ports import Provider
 from voicecli.providers import all_providers
 from voicecli.providers.plugins import plugin_names
+from voicecli.setting_fields import alternatives, choices_of
 from voicecli.settings.entries import COMMAND_ENTRIES, Entry, entries_of, secret_variables
 from voicecli.settings.environment import PROFILE_VARIABLE, unknown_variables
 from voicecli.settings.file import SettingsFile, UnreadableFileError
 from voicecli.settings.layers import Chosen, chosen_values
 from voicecli.settings.loading import PROVIDER, TAKEN, check_file
-from voicecli.settings.options import setting_options
+from voicecli.settings.options import setting_options, variable_of
 
 __all__ = [
     "Layers",
     "check_settings",
     "declared_names",
     "device_of_settings",
+    "every_provider",
+    "json_lines_of_settings",
     "own_entries",
     "provider_of_settings",
     "unknown_settings",
@@ -47,7 +50,7 @@ class Layers:
         self.notes: list[str] = []
 
     def values(self, profile: str | None, *, provider_given: bool) -> dict[str, Chosen]:
-        """What was chosen, by the names of parameters.
+        """The chosen values, by the names of parameters.
 
         Args:
             provider_given: whether the command line names the provider.
@@ -82,10 +85,10 @@ def check_settings(file: SettingsFile, entries: Sequence[Entry]) -> None:
 
 def unknown_settings(entries: Sequence[Entry], providers: Sequence[Provider]) -> list[str]:
     """A sentence for each variable of the environment that looks like a setting and is none."""
-    known = {f"VOICE_{name.replace('-', '_').upper()}" for name in COMMAND_ENTRIES}
+    known = set(map(variable_of, COMMAND_ENTRIES))
     unknown = unknown_variables(entries, os.environ, known | set(secret_variables(providers)))
     if unknown and plugin_names():
-        known |= {entry.variable for entry in _of_all()} | set(secret_variables(_all()))
+        known |= {entry.variable for entry in _of_all()} | set(secret_variables(every_provider()))
         unknown = unknown_variables(entries, os.environ, known)
     return unknown
 
@@ -96,12 +99,8 @@ def own_entries(parameters: Mapping[str, inspect.Parameter]) -> dict[str, Entry]
     Args:
         parameters: of the command; those that are no options, and `profile`, have none.
     """
-    return {
-        name: entry
-        for name, parameter in parameters.items()
-        for entry in _own_entry(name, parameter)
-        if entry.name in COMMAND_ENTRIES
-    }
+    entries = {name: _own_entry(name, parameter) for name, parameter in parameters.items()}
+    return {name: entry for name, entry in entries.items() if entry.name in COMMAND_ENTRIES}
 
 
 def device_of_settings(name: str) -> str | None:
@@ -116,6 +115,16 @@ def device_of_settings(name: str) -> str | None:
     entry = Entry(name, str, number_too=True)
     chosen = chosen_values([entry], SettingsFile.read(), os.environ, os.environ.get(PROFILE_VARIABLE))
     return chosen[name].value if name in chosen else None
+
+
+def json_lines_of_settings() -> bool:
+    """Return whether profile, environment or file ask for JSON lines, as far as they can be read."""
+    entry = Entry("json", bool)
+    for read in (SettingsFile.read, SettingsFile):
+        with contextlib.suppress(ConfigurationError):
+            chosen = chosen_values([entry], read(), os.environ, os.environ.get(PROFILE_VARIABLE))
+            return entry.name in chosen and bool(chosen[entry.name].value)
+    return False
 
 
 def provider_of_settings(profile: str | None) -> str | None:
@@ -134,33 +143,27 @@ def declared_names(option: Any) -> list[str]:
     return [name for text in declared if isinstance(text, str) for name in text.split("/")]
 
 
-def _own_entry(name: str, parameter: inspect.Parameter) -> Iterator[Entry]:
+def _own_entry(name: str, parameter: inspect.Parameter) -> Entry:
     hint, option, *_ = (*typing.get_args(parameter.annotation), None, None)
     names = [text for text in declared_names(option) if text.startswith("--")]
-    kinds = [kind for kind in _kinds(hint) if kind is not types.NoneType]
-    several = any(typing.get_origin(kind) in (list, tuple) for kind in kinds)
-    choices = [choice for kind in kinds if typing.get_origin(kind) is Literal for choice in typing.get_args(kind)]
+    kinds = alternatives(hint)
     metavar = getattr(option, "metavar", None) or ""
     default = parameter.default
-    yield Entry(
+    return Entry(
         (names[0][2:] if names else name.replace("_", "-")),
         next((kind for kind in (bool, int, float) if kind in kinds), str),
-        several=several,
-        choices=tuple(map(str, choices)),
+        several=any(typing.get_origin(kind) in (list, tuple) for kind in kinds),
+        choices=tuple(map(str, choices_of(hint))),
         number_too="NUMBER" in metavar,
         is_file=metavar.startswith("FILE") or Path in kinds,
         default=default if isinstance(default, str | int | float) else None,
     )
 
 
-def _kinds(hint: Any) -> tuple[Any, ...]:
-    union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
-    return typing.get_args(hint) if union else (hint,)
-
-
-def _all() -> list[Provider]:
+def every_provider() -> list[Provider]:
+    """All providers; those of packages that cannot be used are left out without a word, which listings say."""
     return all_providers(lambda message: None)
 
 
 def _of_all() -> list[Entry]:
-    return entries_of(setting_options(_all(), TAKEN))
+    return entries_of(setting_options(every_provider(), TAKEN))

@@ -4,7 +4,6 @@ import asyncio
 import functools
 import logging
 import sys
-import textwrap
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -23,10 +22,11 @@ from voicecli.cli.options import Devices, Sleep
 from voicecli.cli.reply_sound import ReplySound
 from voicecli.cli.sleeper import Sleeper
 from voicecli.cli.standard_output import columns, own_stdout
+from voicecli.cli.wrapping import wrapped
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.duplex import Observer, converse
 from voicecli.conversation.session import VoiceSession
-from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeError
+from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.events import ErrorOccurred, Event, Notice
 from voicecli.ports import Capabilities, Provider
 from voicecli.terminal.live_view import LiveView
@@ -87,7 +87,7 @@ async def talk(
                         await live.hold(voice, [once_a_day(view.apply)])
             finally:
                 if summary := view.summary():
-                    own_stdout().write(textwrap.fill(summary, columns()) + "\n")
+                    own_stdout().write("\n".join(wrapped(summary, columns())) + "\n")
         return shown.interrupted
     finally:
         await live.aclose()
@@ -133,6 +133,7 @@ class LiveConversation:
             capabilities.input_rate, device=devices.microphone, echo=self._echo, on_notice=self._notice
         )
         self._speaker: Speaker | None = None
+        self._underruns_before = 0  # of loudspeakers that were closed while it slept
         if sink is None:
             sink = self._speaker = self._loudspeaker()
         self._sink = sink
@@ -214,7 +215,7 @@ class LiveConversation:
             playing_item=playhead.item_id if playhead else "",
             played_ms=playhead.played_ms if playhead else 0,
             echo=self._echo.active,
-            underruns=speaker.stats.underruns if speaker else 0,
+            underruns=self._underruns_before + (speaker.stats.underruns if speaker else 0),
         )
 
     # -- Controls
@@ -335,6 +336,7 @@ class LiveConversation:
             return
         self._echo = self._microphone.echo = self._echo_control()
         muted = self._speaker.muted
+        self._underruns_before += self._speaker.stats.underruns
         self._sink = self._speaker = self._loudspeaker()
         self._speaker.muted = muted
         await self._speaker.open()
@@ -344,8 +346,9 @@ class LiveConversation:
             self._spawn(self._session.aclose())
 
     async def _say(self, text: str) -> None:
-        if self._session is not None:
-            await self._session.send_text(text, wait=False)
+        if self._session is None:  # it was woken for this, and the provider does not answer
+            raise RealtimeConnectionError(f"Not connected: {text!r} was not sent.", advice="Write it again.")
+        await self._session.send_text(text, wait=False)
 
     def _end_talk(self) -> None:
         if self._release_timer is not None:

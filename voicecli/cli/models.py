@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from voicecli.cli.group import command_group
+from voicecli.cli.command import command_group
 from voicecli.cli.lists import JsonOption
 from voicecli.cli.progress_bar import progress_bar
-from voicecli.cli.table import show_table
+from voicecli.cli.table import show_table, size_text
 from voicecli.errors import ConfigurationError
 from voicecli.providers.local.downloads.catalogue import DOWNLOADS, Download, find
 from voicecli.providers.local.settings import BUILT_IN
@@ -29,7 +29,7 @@ def list_downloads(as_json: JsonOption = False) -> None:
         {
             "name": download.name,
             "kind": download.kind,
-            "size": _size(download.size),
+            "size": size_text(download.size),
             "downloaded": _state(download),
             "licence": download.licence,
             "note": download.note,
@@ -67,7 +67,7 @@ def remove_downloads(names: Names) -> None:
 
     for download in [_find(name) for name in names]:
         freed = remove(download)
-        _tell(f"{download.name} removed: {_size(freed)}." if freed else f"{download.name} was not downloaded.")
+        _tell(f"{download.name} removed: {size_text(freed)}." if freed else f"{download.name} was not downloaded.")
 
 
 @models.command("path")
@@ -89,7 +89,7 @@ def _find(name: str) -> Download:
 
 
 def _state(download: Download) -> str:
-    """How much of it is there."""
+    """The part of it that is there: "yes", "40 %", or "" for nothing."""
     from voicecli.providers.local.downloads.store import partial_bytes, read_record
 
     if read_record(download) is not None:
@@ -100,10 +100,6 @@ def _state(download: Download) -> str:
 
 def _path(download: Download) -> Path:
     return models_dir() / download.name / download.files[0].rpartition("/")[2]
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def _tell(text: str) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from voicecli.cli.table import size_text
+
 __all__ = ["progress_bar"]
 
 
@@ -28,7 +30,7 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
             if console.is_terminal:
                 bar.start()
             else:
-                console.print(f"{what} ({total / 1e6:.0f} MB) ...")
+                console.print(f"{what} ({size_text(total)}) ...")
         bar.update(task, completed=done, total=total)
 
     try:

@@ -41,7 +41,7 @@ def written(name: str) -> str:
 def _shown_default(option: Option) -> str | bool:
     default = option.default
     if option.switches:
-        return option.name.replace("_", "-") if default is True else False
+        return option.entry if default is True else False
     return False if default is None or default in ("", ()) else str(getattr(default, "value", default))
 
 

@@ -2,23 +2,21 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
-import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import typer
 
 from voicecli.cli.devices import test_audio
-from voicecli.cli.keys import ask_for_key, clean_key, told_where
-from voicecli.cli.layers import device_of_settings
+from voicecli.cli.keys import ask_for_key, clean_key, key_variable, told_where
+from voicecli.cli.layers import device_of_settings, every_provider
 from voicecli.cli.standard_output import columns
+from voicecli.cli.wrapping import wrapped
 from voicecli.config import RealtimeConfig
 from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeError
 from voicecli.ports import Provider
-from voicecli.providers import all_providers
 from voicecli.settings.edit import change_entries
 from voicecli.settings.file import SettingsFile, settings_path
 from voicecli.settings.folder import exclusively
@@ -57,7 +55,7 @@ def setup() -> None:
 
 
 def _ask_provider() -> Provider:
-    providers = all_providers(lambda message: None)
+    providers = every_provider()
     # What works at once comes first, and of that what needs no key.
     providers.sort(key=lambda provider: (not provider.is_configured(), bool(provider.key_url)))
     _head("1. Who is to answer?")
@@ -78,7 +76,7 @@ def _state(provider: Provider) -> str:
     needs = "needs a key" if provider.key_url else "needs no key"
     if not provider.is_configured():
         return needs if provider.key_url else f"{needs}, but more packages"
-    if variable := _variable(provider):
+    if variable := key_variable(provider):
         return f"ready, with {variable}"
     return f"{needs}, which is stored" if provider.key_url else f"{needs}, ready"
 
@@ -91,7 +89,7 @@ def _ask_key(provider: Provider) -> str | None:
         if not provider.is_configured():
             _say(provider.setup_advice, indent=2)
         return None
-    if variable := _variable(provider):
+    if variable := key_variable(provider):
         _say(f"It comes from the variable {variable}.", indent=2)
         return None
     _say(f"You get one at {provider.key_url}", indent=2)
@@ -177,27 +175,12 @@ def _uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _variable(provider: Provider) -> str:
-    return next((name for name in provider.key_variables if os.environ.get(name)), "")
-
-
 def _head(text: str) -> None:
     typer.echo()
     typer.secho(text, bold=True)
 
 
 def _say(text: str, *, indent: int = 0, hanging: int | None = None) -> None:
-    for line in _wrapped(text, indent, indent if hanging is None else hanging):
+    first, others = " " * indent, " " * min(indent if hanging is None else hanging, 30)
+    for line in wrapped(text, max(columns(), 20), first, others):
         typer.echo(line)
-
-
-def _wrapped(text: str, indent: int, hanging: int) -> Sequence[str]:
-    return textwrap.wrap(
-        text,
-        max(columns(), 20),
-        initial_indent=" " * indent,
-        subsequent_indent=" " * min(hanging, 30),
-        break_long_words=False,
-        break_on_hyphens=False,
-        drop_whitespace=True,
-    )

@@ -42,6 +42,8 @@ class Sleeper:
         self._wakefulness.sleep()
         self._set_timer()
         self._tell(Asleep(self._wake_word.phrase))
+        if self._wakefulness.talking:  # the key came down while the conversation was ending
+            self._input.wake()
         by = await self._input.listen_for(self._wake_word)
         if by is None:
             return False

@@ -153,10 +153,10 @@ def started() -> float:
     return time.monotonic() if _kept is None else _kept.since
 
 
-def columns() -> int:
-    """The width of the terminal that standard output is."""
+def columns(stream: TextIO | None = None) -> int:
+    """The width of the terminal that a stream is; None for standard output."""
     try:
-        return os.get_terminal_size(own_stdout().fileno()).columns or shutil.get_terminal_size().columns
+        return os.get_terminal_size((stream or own_stdout()).fileno()).columns or shutil.get_terminal_size().columns
     except (OSError, ValueError):
         return shutil.get_terminal_size().columns
 

@@ -1,9 +1,10 @@
 """What somebody may have meant by a command or an option that there is not, mostly as other programs call it."""
 
-import difflib
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
+
+from voicecli.text import nearest
 
 __all__ = ["command_hint", "misplaced_option_hint", "option_hint", "stray_argument_hint", "subcommand_hint"]
 
@@ -88,7 +89,7 @@ def option_hint(option: str, known: Collection[str]) -> str:
     """
     if option in _KEYS:
         return "A key is no option, as others can see those: `voice keys set` stores it."
-    near = _meant(option, _OPTIONS, known) or next(iter(difflib.get_close_matches(option, known, 1, 0.75)), "")
+    near = _meant(option, _OPTIONS, known) or nearest(option, known, likeness=0.75)
     return f"Did you mean {near}?" if near else ""
 
 
@@ -115,8 +116,10 @@ def command_hint(word: str, commands: Collection[str]) -> str:
         return file
     if re.search(r"\s|\?$", word):
         return f"To say it: voice send-text {_quoted(word)}"
-    near = next(iter(difflib.get_close_matches(word, commands, 1)), "")
-    return f"Did you mean voice {near}?" if near else "`voice --help` lists the commands."
+    near = nearest(word, commands)
+    if near:
+        return f"Did you mean voice {near}?"
+    return f"`voice --help` lists the commands. To say it: voice send-text {_quoted(word)}"
 
 
 def subcommand_hint(word: str, commands: Collection[str], group: str) -> str:
@@ -125,7 +128,7 @@ def subcommand_hint(word: str, commands: Collection[str], group: str) -> str:
     Args:
         group: its name, as "models".
     """
-    near = _meant(word, _SUBCOMMANDS, commands) or next(iter(difflib.get_close_matches(word, commands, 1)), "")
+    near = _meant(word, _SUBCOMMANDS, commands) or nearest(word, commands)
     return f"Did you mean voice {group} {near}?" if near else f"`voice {group} --help` lists its commands."
 
 

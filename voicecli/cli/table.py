@@ -2,16 +2,17 @@
 
 import json
 import sys
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from voicecli.cli.wrapping import wrapped
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["show_table"]
+__all__ = ["show_table", "size_text"]
 
 # The first of them that a table has holds what other commands take.
 _NAMES = ("name", "model", "voice", "provider")
@@ -43,6 +44,13 @@ def show_table(columns: tuple[str, ...], rows: list[dict[str, Any]], as_json: bo
         # For grep and cut: the same columns, whatever they hold.
         for row in rows:
             typer.echo("\t".join(_cell(row[column], column, "-") for column in columns))
+
+
+def size_text(count: int) -> str:
+    """A number of bytes for people, such as "98 MB"."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.{0 if count >= 1e7 else 1}f} MB"
 
 
 def _draw(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
@@ -88,7 +96,7 @@ def _draw_paragraph(console: "Console", name: str, mark: str, row: Mapping[str, 
         line, details = name, [mark, *details]
     # Where a name is wider than all of the terminal, that wraps it, and it is still copied as one.
     console.print(Text(line, style), soft_wrap=True)
-    for line in _filled(", ".join(filter(None, details)), console.width):
+    for line in wrapped(", ".join(filter(None, details)), console.width, "  "):
         console.print(Text(line, "dim" if style == "dim" else ""), soft_wrap=True)
 
 
@@ -114,19 +122,6 @@ def _cells(text: str) -> int:
     from rich.cells import cell_len
 
     return cell_len(text)
-
-
-def _filled(text: str, width: int) -> list[str]:
-    """Indented lines; a word that is wider is left to the terminal."""
-    indent = "  "
-    return textwrap.wrap(
-        text,
-        width,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def _mark(marks: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ class Wakefulness:
 
     Attributes:
         asleep: whether no conversation goes on.
+        talking: whether the talk key holds the user's turn open.
     """
 
     def __init__(self, sleep_after_s: float) -> None:
@@ -20,13 +21,13 @@ class Wakefulness:
         self._sleep_after_s = sleep_after_s
         self._user: UserState = "silent"
         self._assistant: AssistantState = "connecting"
-        self._talking = False
+        self.talking = False
         self._idle_since = 0.0
 
     @property
     def sleep_at(self) -> float | None:
         """The time at which it is to fall asleep if nothing happens; None while somebody speaks, or it is asleep."""
-        idle = self._assistant == "listening" and self._user == "silent" and not self._talking
+        idle = self._assistant == "listening" and self._user == "silent" and not self.talking
         return self._idle_since + self._sleep_after_s if idle and not self.asleep else None
 
     def wake(self, now: float) -> None:
@@ -41,7 +42,7 @@ class Wakefulness:
 
     def talk(self, talking: bool, now: float) -> None:
         """The talk key holds the user's turn open, or not any more."""
-        self._talking = talking
+        self.talking = talking
         self._idle_since = now
 
     def apply(self, event: Event, now: float) -> None:

@@ -37,7 +37,7 @@ class SendQueue:
         return len(self._commands)
 
     def has_room(self, command: Command) -> bool:
-        """Whether the command can wait here without anything being dropped, or memory growing without bound."""
+        """True when the command can wait here without anything being dropped, or memory growing without bound."""
         if isinstance(command, AppendAudio):
             waiting = self._audio_bytes
             return not waiting or waiting + len(command.audio) <= self.limit_s * self._bytes_per_s
@@ -96,7 +96,7 @@ class Pace:
         self._at = 0.0
 
     def is_live(self, size: int, now: float) -> bool:
-        """Whether `size` more bytes at the time `now` (in seconds) can be live."""
+        """True when `size` more bytes at the time `now` (in seconds) can be live."""
         self._ahead_s = max(self._ahead_s - (now - self._at), 0.0) + size / self._bytes_per_s
         self._at = now
         return self._ahead_s <= _LIVE_AHEAD_S

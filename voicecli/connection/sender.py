@@ -138,7 +138,7 @@ class Sender:
         self._drained.set()
 
     def _can_write_at_once(self, size: int) -> bool:
-        """Whether nothing waits, and so little audio can be written without waiting."""
+        """True when nothing waits, and so little audio can be written without waiting."""
         socket = self._socket
         return (
             socket is not None

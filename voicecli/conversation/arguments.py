@@ -3,14 +3,14 @@
 import operator
 import os
 import re
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterable
 from typing import TypeAlias
 
 from voicecli.errors import AudioFormatError, ConfigurationError
 from voicecli.pcm16 import SAMPLE_BYTES
 from voicecli.text import LONGEST_TEXT
 
-__all__ = ["PCM16", "Question", "check_audio", "check_question", "check_rate", "check_text"]
+__all__ = ["PCM16", "Question", "check_audio", "check_question", "check_rate", "check_source", "check_text"]
 
 PCM16: TypeAlias = bytes | bytearray | memoryview
 """Sound: signed 16-bit little-endian samples, mono."""
@@ -42,6 +42,18 @@ def check_audio(audio: object, *, whole: bool) -> None:
     else:
         advice = "Give PCM16 mono as bytes, or an async iterator of them."
     raise ConfigurationError(f"Sound is wanted as bytes, not as {type(audio).__name__}.", advice=advice)
+
+
+def check_source(source: object) -> None:
+    """Raise ConfigurationError unless that is words, a source of sound, or several of these."""
+    is_sound = isinstance(source, AsyncIterable) and hasattr(source, "realtime")
+    if isinstance(source, str) or is_sound or (isinstance(source, Iterable) and not isinstance(source, PCM16)):
+        return
+    is_recording = isinstance(source, os.PathLike | PCM16)
+    raise ConfigurationError(
+        f"source: words, or an AudioSource such as a Microphone, are wanted, not {type(source).__name__}.",
+        advice="A recording: session.ask(...)." if is_recording else "Give one of these, or a list of them.",
+    )
 
 
 def check_text(text: object) -> None:

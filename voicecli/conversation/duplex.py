@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 
 from voicecli.audio import AudioSink, AudioSource, Playhead
 from voicecli.config import VADMode
+from voicecli.conversation.arguments import check_source
 from voicecli.conversation.session import VoiceSession
 from voicecli.errors import RealtimeConnectionError
 from voicecli.events import AudioChunk, AudioDone, Event, Interrupted
@@ -33,8 +34,10 @@ async def converse(
         observers: called with every event, in order; they must not block.
 
     Raises:
+        ConfigurationError: the source is none.
         RealtimeError: the source cannot be read, or the conversation failed.
     """
+    check_source(source)
     sink = sink or _Nowhere()
     session.player = sink
     session.realtime = not isinstance(source, str | Iterable) and source.realtime
@@ -96,6 +99,7 @@ async def _speak(session: VoiceSession, source: AudioSource | str | Iterable[Aud
         await _hear_reply(session)
     elif isinstance(source, Iterable):
         for each in source:
+            check_source(each)
             await _speak(session, each)
     elif source.realtime:
         async for chunk in source:

@@ -153,7 +153,7 @@ class Floor:
         return Reply.POSSIBLE if owed.possible_until is not None and now < owed.possible_until else Reply.NONE
 
     def awaits_reply(self, now: float) -> bool:
-        """Whether an answer is owed or being made, or may be."""
+        """True when an answer is owed or being made, or may be."""
         until = self.obligations.possible_until
         return self.obligations.certain or (until is not None and now < until)
 

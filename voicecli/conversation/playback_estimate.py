@@ -64,7 +64,7 @@ class PlaybackEstimate:
         return self._pieces[-1][2]
 
     def is_heard(self, now: float) -> bool:
-        """Whether nothing is left to be heard."""
+        """True when nothing is left to be heard."""
         return not self._pieces or self._pieces[-1][2] <= self._time(now)
 
     def playhead(self, now: float) -> Playhead | None:

@@ -40,7 +40,7 @@ class ReplyAudio:
         self._cut: OrderedDict[str, None] = OrderedDict()
 
     def is_cut(self, response_id: str) -> bool:
-        """Whether the response was cut: what still comes of it is not heard."""
+        """True when the response was cut: what still comes of it is not heard."""
         return response_id in self._cut
 
     def as_heard(self, done: ResponseDone) -> ResponseDone:

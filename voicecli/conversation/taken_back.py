@@ -41,7 +41,7 @@ class TakenBack:
         self.ask_at, self._asked = None, False
 
     def asks(self, now: float) -> bool:
-        """Whether it is time to ask, which it is once."""
+        """True when it is time to ask, which it is once."""
         if self.ask_at is None or now < self.ask_at:
             return False
         self.ask_at, self._asked = None, True

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from voicecli.audio.smart_turn import SmartTurn
-from voicecli.config import LONGER_PAUSE_MS, RealtimeConfig, VADMode
+from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.user_audio import TurnPaused
 from voicecli.errors import RealtimeError
 from voicecli.ports import Capabilities
@@ -28,15 +28,13 @@ async def load_turn_model(config: RealtimeConfig) -> SmartTurn | None:
 async def judge_pause(
     model: SmartTurn, paused: TurnPaused, *, rate: int, silence_ms: int, set_silence: Callable[[int, int], None]
 ) -> None:
-    """Let a pause last longer in which the user has not finished.
+    """Let a pause, which lasts longer by now, end as ever when the user has finished.
 
     Args:
         rate: of its audio, in Hz.
         silence_ms: that ends a turn.
         set_silence: as of `AudioInput`.
     """
-    # Until the model has answered, which takes less than is left of the silence on most machines.
-    set_silence(paused.pause, silence_ms + LONGER_PAUSE_MS)
     try:
         finished = await model.is_finished(paused.audio, rate)
     except RealtimeError as error:

@@ -77,7 +77,7 @@ class AudioInput:
         self._one_utterance = True
 
     def listen(self, listens: bool) -> None:
-        """Whether to tell of the user's speech although the provider finds the turns."""
+        """Begin or end to tell of the user's speech although the provider finds the turns."""
         if self._mode is VADMode.SERVER and listens != (self._listener is not None):
             self._listener = VoiceActivityDetector(self._vad, self._rate) if listens else None
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from voicecli.audio.smart_turn import LISTENS_S, SmartTurn
 from voicecli.commands import ClearAudio, Command, EndTurn, PauseAudio, SendText, StartTurn, ToolResult
-from voicecli.config import RealtimeConfig, VADMode
+from voicecli.config import LONGER_PAUSE_MS, RealtimeConfig, VADMode
 from voicecli.conversation.audio_pieces import PIECE_MS, in_pieces
 from voicecli.conversation.floor_driver import FloorDriver
 from voicecli.conversation.floor_events import (
@@ -141,6 +141,9 @@ class UserInput:
     def _judge(self, paused: TurnPaused) -> None:
         """Let the model of turns set how long a pause may last."""
         assert self._turn_model is not None
+        # Until the model has answered, which takes less than is left of the silence on most machines. At once: the rest
+        # of the silence may have come already.
+        self._audio.set_silence(paused.pause, self._silence_ms + LONGER_PAUSE_MS)
         rate = self._connection.capabilities.input_rate
         judging = judge_pause(
             self._turn_model, paused, rate=rate, silence_ms=self._silence_ms, set_silence=self._audio.set_silence

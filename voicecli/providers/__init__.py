@@ -11,7 +11,7 @@ from voicecli.providers.local.settings import LocalSettings
 from voicecli.providers.openai import OPENAI
 from voicecli.providers.openai.settings import MCPServer, OpenAISettings, Retention
 from voicecli.providers.plugins import BrokenProviderWarning, load_plugin, load_plugins, plugin_names, warn
-from voicecli.settings.keys import check_keys
+from voicecli.settings.keys import stored_keys
 
 __all__ = [
     "PROVIDERS",
@@ -63,11 +63,15 @@ def all_providers(tell: Callable[[str], None] = warn) -> list[Provider]:
 
 
 def choose_provider() -> Provider:
-    """The first of the built-in ones that is configured. Raises ConfigurationError when none is."""
+    """The first of the built-in ones that is configured.
+
+    Raises:
+        ConfigurationError: none is; or stored keys cannot be read, which may be those of an earlier one.
+    """
     for provider in PROVIDERS:
         if provider.is_configured():
             return provider
-    check_keys()  # a stored key that cannot be read is no reason to advise another
+        stored_keys()  # a damaged file does not change who hears the user
     ways = " ".join(f"For {provider.name}: {provider.setup_advice}" for provider in PROVIDERS)
     advice = f"Run `voice setup`, which asks three questions; or do one of these. {ways}"
     raise ConfigurationError("No provider is set up.", advice=advice)

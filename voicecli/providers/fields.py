@@ -120,7 +120,7 @@ def decoded(data: object) -> bytes:
 
 
 def error_message(body: bytes | str) -> str:
-    """What the body of an HTTP error says, on a line, shortened, and without keys; "" where it says nothing.
+    """The message in the body of an HTTP error, on a line, shortened, and without keys; "" where it says nothing.
 
     JSON says it under one of several names, a page in its title; other text is what is said.
     """

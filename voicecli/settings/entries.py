@@ -1,10 +1,8 @@
 """Entries: what the settings file may hold, and the environment as VOICE_<NAME>; one for each option of the command."""
 
 import dataclasses
-import difflib
-import enum
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -12,11 +10,12 @@ from urllib.parse import urlsplit
 
 from voicecli.errors import ConfigurationError
 from voicecli.ports import Provider
-from voicecli.setting_fields import Setting, alternatives, choices_of
-from voicecli.settings.options import Option
+from voicecli.setting_fields import Setting, alternatives
+from voicecli.settings.options import Option, variable_of
 from voicecli.text import is_valid_text
+from voicecli.user_folders import expanded
 
-__all__ = ["COMMAND_ENTRIES", "Entry", "entries_of", "nearest", "secret_variables", "spelled"]
+__all__ = ["COMMAND_ENTRIES", "Entry", "entries_of", "secret_variables", "spelled"]
 
 COMMAND_ENTRIES = frozenset(
     {
@@ -63,7 +62,7 @@ class Entry:
     @property
     def variable(self) -> str:
         """The variable of the environment."""
-        return f"VOICE_{self.name.replace('-', '_').upper()}"
+        return variable_of(self.name)
 
     @property
     def wanted(self) -> str:
@@ -95,6 +94,8 @@ class Entry:
             raise self.wrong(value)
         if self.kind is str and self.number_too and isinstance(value, int | float) and not isinstance(value, bool):
             value = str(value)
+        if isinstance(value, str) and self.kind is not str:
+            raise self._in_quotes(value)
         if isinstance(value, bool) is not (self.kind is bool):
             raise self.wrong(value)
         if self.kind is int and isinstance(value, float) and value.is_integer():
@@ -134,18 +135,23 @@ class Entry:
             return f"@{replace(self, is_at_file=False, is_file=True).located(name[1:], folder)}"
         if not (self.is_file or self.may_be_file) or name == "-":
             return name
-        try:
-            path = Path(name).expanduser()
-        except RuntimeError:  # the home of nobody
-            path = Path(name)
+        path = expanded(name)
         if self.may_be_file and not (path.suffix and folder is not None and (folder / path).is_file()):
             return name
         return str(path if folder is None else folder / path)
 
     def wrong(self, value: object) -> ConfigurationError:
         """The error for a value that is not possible; it is repeated only where it may be shown."""
-        said = "this" if not self.shown or len(repr(value)) > 60 else repr(value)
+        said = self.presented(value) if isinstance(value, bool) else repr(value)
+        said = "this" if not self.shown or len(said) > 60 else said
         return ConfigurationError(f"{said} is not possible.", advice=f"Give {self.wanted}.")
+
+    def _in_quotes(self, text: str) -> ConfigurationError:
+        try:
+            value = self.read(text)
+        except ConfigurationError:
+            return self.wrong(text)
+        return ConfigurationError(f"{text!r} is a text.", advice=f"Leave out the quotes: {self.presented(value)}")
 
     def presented(self, value: object) -> str:
         """The value for people: of an address that may hold a key only the host, of a header only the name."""
@@ -165,7 +171,7 @@ def secret_variables(providers: Iterable[Provider]) -> list[str]:
     """The variables that hold secrets of these providers; no option does."""
     fields = [field for provider in providers for field in dataclasses.fields(provider.settings)]
     secret = [field.name for field in fields if (described := Setting.of(field)) and described.secret]
-    return [f"VOICE_{name.upper()}" for name in secret]
+    return [variable_of(name) for name in secret]
 
 
 def spelled(name: str) -> str:
@@ -173,24 +179,15 @@ def spelled(name: str) -> str:
     return name.strip().lower().replace("_", "-")
 
 
-def nearest(name: str, names: Sequence[str]) -> str:
-    """The name most like one that there is not; "" where none is."""
-    return next(iter(difflib.get_close_matches(name, names, 1)), "")
-
-
 def _entry_of(option: Option) -> Entry:
     kinds, described = alternatives(option.hint), option.described
     kind = next((each for each in (bool, int, float) if option.type is each), str)
-    members = [each for each in kinds if isinstance(each, type) and issubclass(each, enum.Enum)]
-    choices = tuple(str(member.value) for each in members for member in each) or tuple(
-        map(str, choices_of(option.hint))
-    )
     metavar = described.metavar or ""
     return Entry(
-        option.name.replace("_", "-"),
+        option.entry,
         kind,
         several=option.repeated is not None,
-        choices=() if option.switches or described.parse is not None else tuple(map(str, choices)),
+        choices=() if option.switches or described.parse is not None else tuple(option.choices),
         between=described.between,
         number_too=described.parse is not None and str not in kinds and option.repeated is None,
         is_at_file="@FILE" in described.help,

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from voicecli.errors import ConfigurationError
-from voicecli.settings.entries import Entry, nearest
+from voicecli.settings.entries import Entry
+from voicecli.text import nearest
 
 __all__ = ["PROFILE_VARIABLE", "read_variable", "unknown_variables"]
 
@@ -35,8 +36,10 @@ def unknown_variables(entries: Sequence[Entry], environ: Mapping[str, str], othe
     """
     known = [*(entry.variable for entry in entries), *_OTHERS, *others]
     unknown = sorted(name for name, value in environ.items() if name.startswith(_PREFIX) and value)
-    return [
-        f"The variable {name} is no setting" + (f": did you mean {near}?" if (near := nearest(name, known)) else ".")
-        for name in unknown
-        if name not in known
-    ]
+    return [f"The variable {name} is no setting{_hint(name, known)}" for name in unknown if name not in known]
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    # All begin alike, which makes none of them like another.
+    near = nearest(name.removeprefix(_PREFIX), [each.removeprefix(_PREFIX) for each in known])
+    return f": did you mean {_PREFIX}{near}?" if near else "."

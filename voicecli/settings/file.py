@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from voicecli.errors import ConfigurationError
-from voicecli.settings.entries import Entry, nearest, spelled
+from voicecli.settings.entries import Entry, spelled
 from voicecli.settings.folder import find_config_dir, read_bytes
+from voicecli.text import nearest
 from voicecli.user_folders import config_dir
 
-__all__ = ["PROFILES", "SettingsFile", "UnreadableFileError", "settings_path"]
+__all__ = ["PROFILES", "PROFILE_ADVICE", "SettingsFile", "UnreadableFileError", "settings_path"]
 
 PROFILES = "profiles"
+PROFILE_ADVICE = f"A profile is a table, [{PROFILES}.NAME]; --profile NAME or VOICE_PROFILE chooses it."
 _NAME = "config.toml"
 _MOST_LINES = 2_000  # of a file whose lines are told
 _KEY_WORDS = ("key", "token", "secret", "password")
@@ -30,7 +32,7 @@ def settings_path() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class SettingsFile:
-    """What the file says, as it is written: nothing of it is checked yet.
+    """The settings file, as it is written: nothing of it is checked yet.
 
     Attributes:
         path: None where the user has no home.
@@ -156,7 +158,9 @@ class SettingsFile:
         found: dict[str, Any] = {}
         for name, value in table.items():
             if spelled(name) in found:
-                raise ConfigurationError(f"{self.place(profile, name)}: this is there twice.", advice="Remove one.")
+                raise ConfigurationError(
+                    f"{self.place(profile, spelled(name))}: this is there twice.", advice="Remove one."
+                )
             found[spelled(name)] = value
         return found
 
@@ -165,6 +169,8 @@ class SettingsFile:
         advice = f"Did you mean {near}?" if near else "`voice config show --all` lists what there is."
         if any(word in name.split("-") for word in _KEY_WORDS):
             advice = "Keys of providers do not belong here: remove it, and run `voice keys set PROVIDER`."
+        elif name == "profile":
+            advice = PROFILE_ADVICE
         return ConfigurationError(f"{self.place(profile, name)}: there is no such setting.", advice=advice)
 
 

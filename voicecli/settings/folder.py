@@ -1,18 +1,18 @@
 """The user's configuration directory: how its files are read, and written so that none is ever half there."""
 
 import contextlib
-import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from voicecli.errors import ConfigurationError
+from voicecli.kept_files import UNFINISHED, locked, replace_file
 from voicecli.user_folders import config_dir
 
 __all__ = ["exclusively", "find_config_dir", "read_bytes", "write_bytes"]
 
 _LARGEST = 1_000_000  # bytes; a file of settings has some hundred
-_UNFINISHED = ".unfinished-"
 _LOCK_S = 5.0  # another process writes for some ms
 
 
@@ -57,24 +57,8 @@ def write_bytes(path: Path, content: bytes, *, private: bool = False) -> None:
     Raises:
         ConfigurationError: it cannot be written, and is as it was.
     """
-    import tempfile  # not worth its time to those who only read
-
     try:
-        path = path.resolve()
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=path.parent)  # with permissions 0600
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            if not private and path.exists():
-                os.chmod(name, stat.S_IMODE(path.stat().st_mode))
-            os.replace(name, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
+        replace_file(path, content, mode=0o600 if private else None)
     except (OSError, RuntimeError) as error:  # the latter for links in a circle
         raise _unwritable(path, error) from error
 
@@ -86,29 +70,27 @@ def exclusively() -> Iterator[Path]:
     Raises:
         ConfigurationError: it cannot be written, or another process does not let go of it.
     """
-    import filelock
+    folder, begun = config_dir(), time.monotonic()
 
-    folder = config_dir()
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = filelock.FileLock(folder / ".lock", timeout=_LOCK_S)
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise ConfigurationError(
-            f"Another process has been writing to {folder} for {_LOCK_S:.0f} seconds.", advice="Try again later."
-        ) from error
-    except NotImplementedError:  # a file system without locks: each file is still replaced as a whole
+    def give_up() -> None:
+        if time.monotonic() - begun > _LOCK_S:
+            raise ConfigurationError(
+                f"Another process has been writing to {folder} for {_LOCK_S:.0f} seconds.", advice="Try again later."
+            )
+
+    with contextlib.ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            held.enter_context(locked(folder / ".lock", give_up))
+        except NotImplementedError:  # each file is still replaced as a whole
+            pass
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        else:
+            for leftover in folder.glob(f"{UNFINISHED}*"):  # of a process that was killed
+                with contextlib.suppress(OSError):
+                    leftover.unlink()
         yield folder
-        return
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    try:
-        for leftover in folder.glob(f"{_UNFINISHED}*"):  # of a process that was killed
-            with contextlib.suppress(OSError):
-                leftover.unlink()
-        yield folder
-    finally:
-        lock.release()
 
 
 def _unwritable(path: Path, error: Exception) -> ConfigurationError:

@@ -20,7 +20,6 @@ from voicecli.user_folders import config_dir
 
 __all__ = [
     "Place",
-    "check_keys",
     "find_key",
     "has_key",
     "keys_path",
@@ -74,11 +73,6 @@ def has_key(name: str) -> bool:
         return name in stored_keys()
     except ConfigurationError:
         return False
-
-
-def check_keys() -> None:
-    """Raise ConfigurationError when the file of keys cannot be read."""
-    stored_keys()
 
 
 def stored_keys() -> dict[str, Place]:

@@ -45,7 +45,9 @@ class Chosen:
 def chosen_values(
     entries: Sequence[Entry], file: SettingsFile, environ: Mapping[str, str], profile: str | None = None
 ) -> dict[str, Chosen]:
-    """What profile, environment and file say of these entries, by name. What stands on a command line comes before.
+    """The values that profile, environment and file have for these entries, by name.
+
+    What stands on a command line comes before them.
 
     Raises:
         ConfigurationError: there is no such profile, or a value is not possible.

@@ -76,7 +76,7 @@ def _placed(error: ConfigurationError, options: Sequence[Option], values: Mappin
     """The error by the place of the value that is wrong."""
     setting, _, wrong = error.message.partition(": ")
     for option in options:
-        chosen = values.get(option.name.replace("_", "-"))
+        chosen = values.get(option.entry)
         if chosen and setting in {path for target in option.targets for path in (target.path, option.name)}:
             return ConfigurationError(f"{chosen.place}: {wrong}", advice=error.advice)
     return error

@@ -16,7 +16,7 @@ from voicecli.config import RealtimeConfig, Setting
 from voicecli.ports import Provider
 from voicecli.setting_fields import Settings, alternatives, choices_of
 
-__all__ = ["Option", "make_config", "setting_options"]
+__all__ = ["Option", "make_config", "setting_options", "variable_of"]
 
 _S = TypeVar("_S", bound=Settings)
 
@@ -54,6 +54,11 @@ class Option:
 
     name: str
     targets: list[_Target]
+
+    @property
+    def entry(self) -> str:
+        """The name as it is written: "silence-ms"."""
+        return self.name.replace("_", "-")
 
     @property
     def owners(self) -> list[Provider]:
@@ -167,6 +172,11 @@ def setting_options(providers: Sequence[Provider], taken: Collection[str] = ()) 
     return list(options.values())
 
 
+def variable_of(name: str) -> str:
+    """The variable of the environment for an option or a secret, however its name is written."""
+    return f"VOICE_{name.replace('-', '_').upper()}"
+
+
 def make_config(options: Sequence[Option], given: Mapping[str, Any], provider: Provider) -> RealtimeConfig:
     """The settings for a conversation with that provider.
 
@@ -190,7 +200,7 @@ def make_config(options: Sequence[Option], given: Mapping[str, Any], provider: P
         (own if option.owners else common).update(made)
     for field in dataclasses.fields(provider.settings):
         described = Setting.of(field)
-        if described and described.secret and (found := os.environ.get(f"VOICE_{field.name.upper()}")):
+        if described and described.secret and (found := os.environ.get(variable_of(field.name))):
             own[field.name] = found
     if own:
         common["provider_settings"] = provider.settings(**own)

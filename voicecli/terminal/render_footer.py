@@ -50,7 +50,7 @@ def draw_footer(
 
 
 def _body(view: ViewModel, width: int, rows: int, glyphs: Glyphs, after: Entry | None) -> list[Text]:
-    """What is being said, run, asked of the user, and told beside the conversation, in at most so many lines."""
+    """So many lines at most of what is said, run, asked of the user, and told beside the conversation."""
     remarks = [
         Text(text[start:stop], style=REMARK_STYLES[remark.kind])
         for remark in view.waiting_remarks

@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from voicecli.events import (
     Awake,
@@ -33,7 +34,8 @@ class ConversationSummary:
         latencies: of the answers, in ms: from the turn's end until the reply was heard, or where no device plays it,
             until its first audio arrived.
         latency: the last of them where it belongs to the turn that is being answered, or was last; else None.
-        broken_off: whether it ended in the middle of a turn, whose usage is not known.
+        broken_off: whether it, or a session of it that fell asleep, ended in the middle of a turn, whose usage is not
+            known.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,6 +46,7 @@ class ConversationSummary:
         self.usage = Usage()
         self._known_usd = 0.0  # of the part whose price is known
         self._unpriced_tokens = 0
+        self._seconds_before = 0.0  # of the sessions before the present one
         self._lost = False
         self.broken_off = False
         self._clock = clock
@@ -74,6 +77,7 @@ class ConversationSummary:
             case SessionEnded():
                 self.finish()
             case Awake():
+                self._seconds_before = self.usage.session_seconds
                 self._responding = self._awaits_tools = self._answered = self._finished = False
 
     def turn_ended(self) -> None:
@@ -89,8 +93,9 @@ class ConversationSummary:
         """Nothing more comes: a turn that is being answered is broken off. Idempotent."""
         if not self._finished:
             self._finished = True
-            self.broken_off = self._responding or self._awaits_tools
-            self.turns += self.broken_off
+            broken_off = self._responding or self._awaits_tools
+            self.turns += broken_off
+            self.broken_off = self.broken_off or broken_off
 
     def line(self, underruns: int | None = None) -> str:
         """The conversation in one line.
@@ -136,6 +141,8 @@ class ConversationSummary:
         return ", ".join(words)
 
     def _add(self, usage: Usage) -> None:
+        if usage.session_seconds:
+            usage = replace(usage, session_seconds=self._seconds_before + usage.session_seconds)
         self.usage += usage
         if usage.cost_usd is None:
             self._unpriced_tokens += usage.input_tokens + usage.output_tokens

@@ -8,6 +8,8 @@ import sys
 import pytest
 
 from tests.virtual_audio import SoundServer
+from voicecli.audio.devices.listing import Device, choose_device
+from voicecli.errors import AudioDeviceError
 
 pytest_plugins = ["tests.virtual_audio.fixture"]
 
@@ -70,6 +72,15 @@ def test_the_test_measures_what_is_there(sound_server: SoundServer, speech: byte
     assert checks["Echo"]["verdict"] == "ok", "it is cancelled"
     slow = checks["Round trip"]["fix"]  # on a busy machine
     assert result["advice"] == [slow or "All is well."]
+
+
+@pytest.mark.parametrize(("wanted", "number"), [("0", 0), ("012", 12), (12, 12)])
+def test_a_device_is_chosen_by_its_number(wanted: str | int, number: int) -> None:
+    devices = [Device(each, f"device {each}", "ALSA", 1, 1, 48_000, False, False) for each in (0, 12)]
+    assert choose_device(devices, "input", wanted).number == number
+    for nobodys in ("9" * 5_000, "1"):
+        with pytest.raises(AudioDeviceError, match="There is no microphone"):
+            choose_device(devices, "input", nobodys)
 
 
 def test_without_a_sound_server_it_says_so(sound_server: SoundServer) -> None:

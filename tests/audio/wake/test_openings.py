@@ -14,15 +14,16 @@ class Engine:
 
     sample_rate = RATE
     frame_ms = 32
+    trigger_ms = 100
 
     def __init__(self, floor: float = 500.0) -> None:
         self.floor = floor
         self.frames = 0
 
-    def is_speech(self, frame: bytes) -> bool:
+    def probability(self, frame: bytes) -> float:
         assert len(frame) == 1024
         self.frames += 1
-        return float(np.abs(np.frombuffer(frame, "<i2")).mean()) > self.floor
+        return float(np.abs(np.frombuffer(frame, "<i2")).mean() > self.floor)
 
     def reset(self) -> None: ...
 

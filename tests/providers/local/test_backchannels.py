@@ -23,6 +23,7 @@ from voicecli.ports import Connection
 from voicecli.providers.local.backchannels import is_backchannel, may_become_backchannel
 from voicecli.providers.local.heard_reply import HeardReply
 from voicecli.providers.local.settings import Backchannels, LocalSettings
+from voicecli.providers.local.turn_model import WordModel
 
 LONG = f"This is a reply{' that goes on' * 20}."  # 27 s of the fake voice
 
@@ -75,6 +76,32 @@ def test_a_reply_is_heard_for_as_long_as_it_sounds_and_is_paused() -> None:
     assert heard.asks
     heard.stop()
     assert not heard.is_heard
+
+
+def test_a_question_is_one_while_it_is_heard_and_for_a_moment_after() -> None:
+    now = 10.0
+    heard = HeardReply(lambda: now)
+    for text, sounds in (
+        ("Well.", 1000),
+        ("Well. Tea?", 400),
+        ("Well. Tea?", 600),
+        ("Well. Tea? There is more.", 5000),
+    ):
+        heard.add(text, sounds)
+    asks = []
+    for passed in (0.5, 1.5, 2.5, 4.0, 5.0):
+        now = 10.0 + passed
+        asks.append(heard.asks)
+    assert asks == [False, True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "text", ["Do you?", "\u201cDo you?\u201d", "Do you? \N{SMILING FACE WITH SMILING EYES}", "Do you?!"]
+)
+def test_a_question_is_known_by_its_mark(text: str) -> None:
+    heard = HeardReply(lambda: 10.0)
+    heard.add(text, 1000)
+    assert heard.asks
 
 
 async def say(connection: Connection, audio: bytes, *, realtime: bool = True) -> None:
@@ -134,6 +161,21 @@ async def test_words_that_may_be_one_are_told_when_more_have_come() -> None:
     assert finals(events.seen, "user") == ["Okay, but why?"]
 
 
+async def test_what_has_cut_the_reply_is_answered_whatever_it_becomes() -> None:
+    hearing = Murmurs(["Okay."])
+    async with conversation(FakeModel([[LONG], ["So."]]), hearing, FakeSpeech()) as (connection, events):
+        await connection.send(SendText("Go on."))
+        await events.until_seen(ResponseDone)
+        await say(connection, silence(480) + speech(1200))
+        await events.until(
+            lambda: any(isinstance(event, TranscriptUpdate) and event.text == "Okay but why" for event in events.seen)
+        )
+        await say(connection, silence(600))
+        await events.until(lambda: events.of(Notice) or len(events.of(ResponseDone)) == 2)
+    assert codes(events.seen) == []
+    assert finals(events.seen) == [LONG, "So."]
+
+
 @pytest.mark.parametrize(
     ("reply", "rule", "realtime"), [("Do you like tea?", "words", True), (LONG, "off", True), (LONG, "words", False)]
 )
@@ -174,6 +216,23 @@ async def test_it_is_told_at_once_and_remembered_behind_the_reply_that_is_still_
         await connection.send(SendText("Next."))
         await events.until_seen(ResponseDone, 2)
     assert model.asked[1] == [("user", "Go on."), ("assistant", LONG), ("user", "Okay. Next.")]
+
+
+async def test_a_reply_that_is_still_made_waits_no_longer_for_one_though_sentences_go_on_after_it() -> None:
+    never = asyncio.Event()
+    hearing = FakeHearing(["Oh, really?", "Oh, really?"])
+    async with conversation(FakeModel([[LONG, never]]), hearing, FakeSpeech(), turn_model=WordModel()) as (
+        connection,
+        events,
+    ):
+        await connection.send(SendText("Go on."))
+        await events.until_seen(AudioChunk)
+        await say(connection, speech(300) + silence(160))
+        while not hearing.heard:
+            await asyncio.sleep(0.001)
+        await say(connection, silence(160))
+        await events.until_seen(Notice)
+    assert codes(events.seen) == ["backchannel"]
 
 
 async def test_a_reply_whose_next_words_are_still_being_made_goes_on() -> None:
@@ -221,3 +280,23 @@ async def test_the_reply_is_paused_meanwhile_and_goes_on() -> None:
     assert not session.awaiting_reply
     assert [turn.text for turn in session.history] == ["Go on.", LONG, "Mm-hm."]
     await session.aclose()
+
+
+async def test_it_is_answered_when_the_reply_is_over_that_an_earlier_turn_paused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever plays it found nothing to cut any more: it was heard to its end."""
+    later, loop = 0.0, asyncio.get_running_loop()
+    time = loop.time
+    monkeypatch.setattr(loop, "time", lambda: time() + later)
+    model = FakeModel([["One."], ["Two."], ["Three."]])
+    hearing = FakeHearing(["And now?", "Okay."])
+    async with conversation(model, hearing, FakeSpeech()) as (connection, events):
+        await connection.send(SendText("Go on."))
+        await events.until_seen(ResponseDone)
+        await say(connection, speech(300) + silence(600))  # it is thought to be heard still
+        await events.until_seen(ResponseDone, 2)
+        later = 60.0
+        await say(connection, speech(300) + silence(600))
+        await events.until(lambda: events.of(Notice) or len(events.of(ResponseDone)) == 3)
+    assert finals(events.seen) == ["One.", "Two.", "Three."]

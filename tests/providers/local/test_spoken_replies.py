@@ -9,6 +9,7 @@ def spoken(*pieces: str, response_id: str = "") -> Spoken:
     reply = Spoken(1000, response_id)
     for piece in pieces:
         reply.add(piece, bytes(2000))
+    reply.finish()
     return reply
 
 
@@ -33,6 +34,19 @@ def test_sound_that_follows_belongs_to_the_text_before() -> None:
     assert reply.heard(1000) == "One two"
     assert reply.heard(2500) == "One two three four."
     assert reply.text == "One two three four. Five."
+
+
+def test_of_a_sentence_whose_sound_is_still_being_made_no_more_is_heard_than_was_played() -> None:
+    reply = Spoken(1000)
+    sentence = "This is a sentence of some length that has only just begun."
+    reply.add(sentence, bytes(2 * 230))
+    assert reply.heard(230) == "This"
+    reply.add("", bytes(2 * 4000))
+    assert reply.heard(4230) == sentence
+    reply.add("https://example.com/a/very/long/address", bytes(2 * 400))
+    assert reply.heard(4630) == sentence
+    reply.finish()
+    assert reply.heard(4630) == f"{sentence}https://example.com/a/very/long/address"
 
 
 def test_a_reply_after_the_one_that_was_playing_was_not_heard_at_all() -> None:

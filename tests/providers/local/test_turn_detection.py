@@ -61,6 +61,19 @@ def test_a_guess_hears_what_was_said_and_the_silence_so_far() -> None:
     assert guess.audio == speech(480) + silence(96)
 
 
+def test_a_recording_is_guessed_with_the_silence_that_its_turn_is_transcribed_with() -> None:
+    turns = detector()
+    audio = speech(480) + silence(600)
+    changes = [
+        change
+        for start in range(0, len(audio), 640)
+        for change in turns.process(audio[start : start + 640], realtime=False)
+    ]
+    (guess,) = (change for change in changes if isinstance(change, PossibleEndOfTurn))
+    (ended,) = (change for change in changes if isinstance(change, EndOfTurn))
+    assert guess.audio == ended.audio == speech(480) + silence(250)
+
+
 def test_a_short_sound_early_in_a_pause_is_speech_and_later_a_click() -> None:
     """As before guesses came so early: turns do not depend on them."""
     turns = detector()
@@ -81,6 +94,15 @@ def test_a_pause_can_be_given_another_silence_which_holds_for_it_alone() -> None
     assert names(feed(turns, speech(200) + silence(160))) == ["TurnResumed", "PossibleEndOfTurn"]
     turns.set_silence(1, 1500)  # too late: that pause is over
     assert names(feed(turns, silence(400))) == ["EndOfTurn"]
+
+
+def test_what_is_decided_late_of_one_pause_leaves_the_next_as_it_is() -> None:
+    turns = detector()
+    feed(turns, speech(500) + silence(160) + speech(200) + silence(160))
+    turns.set_silence(2, 1500)
+    turns.set_silence(1, 500)
+    assert feed(turns, silence(1200)) == []
+    assert names(feed(turns, silence(200))) == ["EndOfTurn"]
 
 
 def test_a_silence_that_has_passed_already_ends_the_turn_at_once() -> None:

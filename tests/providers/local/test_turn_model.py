@@ -153,6 +153,14 @@ async def test_noise_ends_after_the_usual_silence() -> None:
         await events.until_seen(Notice)
 
 
+async def test_the_recognizer_hears_the_end_of_what_is_guessed_early() -> None:
+    hearing = FakeHearing(["Rex."])
+    async with conversation(FakeModel([["A."]]), hearing) as (connection, events):
+        await live(connection, speech(640) + silence(600))
+        await events.until_seen(ResponseDone)
+    assert hearing.heard == [speech(640) + silence(96 + 150)]
+
+
 async def test_of_a_very_long_turn_the_last_words_count() -> None:
     hearing = FakeHearing(["to the", "All of it."])
     async with conversation(FakeModel([["A."]]), hearing, turn_model=WordModel()) as (connection, events):

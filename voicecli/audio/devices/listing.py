@@ -109,7 +109,8 @@ def choose_device(devices: list[Device], kind: Kind, wanted: str | int | None) -
 def _matching(devices: list[Device], wanted: str, preferred_api: str) -> list[Device]:
     """The devices of a number, of a name, or with a part of the name, in lower case."""
     if wanted.isdecimal():
-        return [device for device in devices if device.number == int(wanted)]
+        # As text: Python refuses to read a number with thousands of digits.
+        return [device for device in devices if str(device.number) == (wanted.lstrip("0") or "0")]
     matching = [device for device in devices if device.name.casefold() == wanted]
     if not matching:
         matching = [device for device in devices if wanted in device.name.casefold()]

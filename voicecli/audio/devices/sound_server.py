@@ -60,7 +60,7 @@ def _pipewire_name(kind: Kind) -> str:
 
 
 def _run(*command: str) -> str:
-    """What the program says; "" where it is not installed, fails, or does not answer."""
+    """The words of the program; "" where it is not installed, fails, or does not answer."""
     try:
         return subprocess.run(
             command,

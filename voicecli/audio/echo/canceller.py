@@ -117,6 +117,6 @@ class EchoCanceller:
         return residual if is_near_end and not self.suppressing else self._filler(captured)
 
     def _filler(self, captured: bytes) -> bytes:
-        """What stands in for residual echo."""
+        """The noise that stands in for residual echo."""
         # Exact silence comes from a microphone that is off, which must be seen.
         return self._faint_noise.take(len(captured)) if captured.strip(b"\0") else captured

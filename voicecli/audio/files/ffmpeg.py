@@ -43,7 +43,7 @@ def find_ffmpeg() -> str | None:
 
 
 def conversion_advice(path: str | None) -> str:
-    """What to do about a file for which the program is missing, with the command that converts it.
+    """Advice about a file for which the program is missing, with the command that converts it.
 
     Args:
         path: of the file; None for a pipe.
@@ -158,7 +158,7 @@ class FfmpegDecoder:
             before = self._reads
 
     def _failure(self) -> str:
-        """What ffmpeg says when it has failed, or that it did not end; else ""."""
+        """The words of ffmpeg when it has failed, or that it did not end; else ""."""
         try:
             if self._process.wait(_ENDING_S) == 0:
                 return ""

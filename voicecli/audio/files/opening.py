@@ -61,7 +61,7 @@ def open_decoder(
 
 
 def _open_file(stream: "FileIO | BinaryIO", name: str, path: str | None, *, owns: bool = False) -> Decoder:
-    """What libsndfile does not know is left to ffmpeg, where that is installed."""
+    """Open a file; one that libsndfile does not know by ffmpeg, where that is installed."""
     stream.seek(0)
     head = read_fully(stream.read, _LOOKED_AT)
     kind, program = needs_ffmpeg(head), find_ffmpeg()

@@ -69,7 +69,7 @@ class Pieces:
 
 
 def read_fully(read: "Callable[[int], bytes | None]", count: int) -> bytes:
-    """That many bytes; fewer only at the stream's end. A pipe gives what it has."""
+    """So many bytes; fewer only at the stream's end. A pipe gives what it has."""
     content = b""
     while len(content) < count and (piece := read(count - len(content))):
         content += piece

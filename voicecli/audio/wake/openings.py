@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from voicecli.audio.vad import SegmentAudio, SegmentEnded, SegmentStarted, VoiceActivityDetector
-from voicecli.audio.vad_engines import VadEngine
+from voicecli.audio.vad_engines import SPEECH_PROBABILITY, VadEngine
 from voicecli.config import ClientVAD
 from voicecli.pcm16 import PcmFormat
 
@@ -122,4 +122,4 @@ class OpeningFinder:
     def _is_speech(self) -> bool:
         frame = bytes(self._unseen[: self._frame_size])
         del self._unseen[: self._frame_size]
-        return self._engine.is_speech(frame)
+        return self._engine.probability(frame) >= SPEECH_PROBABILITY

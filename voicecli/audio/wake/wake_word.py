@@ -1,13 +1,12 @@
 """The wake word: listens for a phrase, and keeps what was said with it."""
 
-import importlib.util
 from typing import Protocol
 
 from voicecli.audio.pcm import Resampler
 from voicecli.audio.wake.words import TRAINED, Phrase, parse_phrase
 from voicecli.config import ClientVAD
 from voicecli.errors import ConfigurationError
-from voicecli.install import install_command
+from voicecli.install import install_command, missing_packages
 from voicecli.pcm16 import PcmFormat
 
 __all__ = ["Detector", "WakeWord", "check_wake_word"]
@@ -107,7 +106,7 @@ def check_wake_word(phrase: str) -> Phrase:
     parsed = parse_phrase(phrase)
     # Where its model is missing a trained phrase is not left to the recogniser: "hey Jarvis" it takes for "K. Jarvis".
     packages, extra = (_OF_TRAINED, "wake") if parsed.trained else (_OF_ANY_WORD, "local")
-    if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
+    if missing := missing_packages(packages):
         other = "" if parsed.trained else f' (or "voicecli[wake]", and take one of {", ".join(TRAINED)})'
         raise ConfigurationError(
             f"wake: {phrase!r} needs packages that are not installed: {', '.join(missing)}.",

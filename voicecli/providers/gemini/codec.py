@@ -447,7 +447,7 @@ class GeminiCodec:
         self._owed = False
 
     def _in_words(self) -> bool:
-        """Whether the text is known of what the user waits to have answered."""
+        """True when the text is known of what the user waits to have answered."""
         turns = self._history.turns
         return self._turn_from is not None and any(turn.text.strip() for turn in turns[self._turn_from :])
 

@@ -39,6 +39,6 @@ class HeldCommands:
         return command
 
     def take_dropped_s(self) -> float:
-        """How much audio was dropped since this was last asked, in seconds."""
+        """The audio that was dropped since this was last asked, in seconds."""
         dropped, self._dropped_bytes = self._dropped_bytes, 0
         return WIRE_AUDIO.duration_ms(dropped) / 1000

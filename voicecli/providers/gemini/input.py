@@ -193,7 +193,7 @@ class UserInput:
 
 
 def is_speech(audio: bytes) -> bool:
-    """Whether it is loud enough to be speech into a microphone."""
+    """True when it is loud enough to be speech into a microphone."""
     return peak(audio) > _SPEECH_PEAK
 
 

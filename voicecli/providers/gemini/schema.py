@@ -45,7 +45,7 @@ def gemini_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _alternatives(schema: Mapping[str, Any]) -> tuple[bool, list[Mapping[str, Any]], list[str]]:
-    """Whether null is allowed, the schemas to choose from, and the types to choose from."""
+    """Three things: whether null is allowed, the schemas to choose from, and the types to choose from."""
     declared = schema.get("type", [])
     types = [declared] if isinstance(declared, str) else list(declared)
     options = [*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())]

@@ -1,12 +1,11 @@
 """The offline engine: speech recognition, language model and voice in this process, without network or key."""
 
-import importlib.util
 import os
 from collections.abc import Callable
 
 from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
-from voicecli.install import install_command, reinstall_command
+from voicecli.install import install_command, missing_packages, reinstall_command
 from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
 from voicecli.providers.local.downloads.catalogue import DOWNLOADS, Download
 from voicecli.providers.local.settings import BUILT_IN, VOICE, LocalSettings
@@ -32,7 +31,7 @@ _INSTALL = f"Run: {install_command('local')}"
 
 
 def _prepare(config: RealtimeConfig, progress: Callable[[int, int], None]) -> None:
-    if _missing():
+    if missing_packages(_PACKAGES):
         return
     llm = chosen_llm(config)
     if llm not in (None, BUILT_IN):
@@ -49,12 +48,8 @@ def _prepare(config: RealtimeConfig, progress: Callable[[int, int], None]) -> No
     ensure_model(progress)
 
 
-def _missing() -> list[str]:
-    return [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-
-
 async def _connect(setup: ConversationSetup) -> Connection:
-    if missing := _missing():
+    if missing := missing_packages(_PACKAGES):
         raise ConfigurationError(
             f"The offline engine needs packages that are not installed: {', '.join(missing)}.", advice=_INSTALL
         )
@@ -103,7 +98,7 @@ LOCAL = Provider(
         VoiceInfo(VOICE, note="American man, public domain; built in"),
         *(VoiceInfo(each.name, note=_download_note(each)) for each in DOWNLOADS if each.kind == "voice"),
     ),
-    is_configured=lambda: not _missing(),
+    is_configured=lambda: not missing_packages(_PACKAGES),
     setup_advice=_INSTALL,
     key_variables=("VOICE_LLM_API_KEY",),
     settings=LocalSettings,

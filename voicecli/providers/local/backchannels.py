@@ -28,7 +28,7 @@ _SHORTEST_MS = 450
 
 
 def is_backchannel(text: str, speech_ms: int, rule: Backchannels) -> bool:
-    """Whether these words, said while the assistant speaks, are only a sign of listening.
+    """True when these words, said while the assistant speaks, are only a sign of listening.
 
     Args:
         text: what the user said, as it was recognized.
@@ -44,7 +44,7 @@ def is_backchannel(text: str, speech_ms: int, rule: Backchannels) -> bool:
 
 
 def may_become_backchannel(text: str, rule: Backchannels) -> bool:
-    """Whether words that may go on could still be one, so that nothing is to come of them yet.
+    """True when words that may go on could still be one, so that nothing is to come of them yet.
 
     Two words or less could: of the beginning of an "okay" recognizers make all kinds of words.
     """

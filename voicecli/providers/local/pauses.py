@@ -50,7 +50,7 @@ class PauseLengths:
 
 
 def longer_ms(end_chance: float) -> int:
-    """What a pause may last beyond the silence that ends a turn, in ms.
+    """The time that a pause may last beyond the silence that ends a turn, in ms.
 
     Args:
         end_chance: that the turn ends there, 0 to 1.

@@ -10,6 +10,7 @@ __all__ = ["PromptTemplates"]
 # Filling in a template takes milliseconds; a server that hangs is not waited for.
 _TIMEOUT_S = 2.0
 _UNIX = "unix://"
+_MARK = "[voicecli: the end of the text]"
 
 
 class PromptTemplates:
@@ -33,11 +34,13 @@ class PromptTemplates:
 
     def open_prompt(self, messages: list[dict[str, Any]]) -> str | None:
         """The prompt for these messages up to the end of the last one's text; None where that cannot be told."""
-        text = str(messages[-1]["content"])
+        *before, last = messages
+        # The text alone may stand in the template, too: "is" in "assistant".
+        marked = [*before, last | {"content": f"{last['content']}{_MARK}"}]
         with contextlib.suppress(httpx.HTTPError, ValueError, KeyError, TypeError):
-            prompt = str(self._client.post("/apply-template", json={"messages": messages}).json()["prompt"])
-            before, found, _ = prompt.rpartition(text)
-            return before + found if text and found else None
+            prompt = str(self._client.post("/apply-template", json={"messages": marked}).json()["prompt"])
+            text, found, _ = prompt.partition(_MARK)
+            return text if found and last["content"] else None
         return None
 
     def close(self) -> None:

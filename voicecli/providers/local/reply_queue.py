@@ -298,6 +298,8 @@ class ReplyQueue:
 
     def _begin(self, reply: LocalReply) -> None:
         reply.started = True
+        # What the user said is settled. If what they heard then was not cut, it goes on, or was over already.
+        self.heard.resume()
         self._spoken.add(reply.item_id, reply.spoken)
         self._emit(reply.response_started())
 
@@ -311,6 +313,7 @@ class ReplyQueue:
 
     def _complete(self, reply: LocalReply, outcome: Outcome) -> None:
         self._queue.remove(reply)
+        reply.spoken.finish()
         text = reply.spoken.text
         calls = tuple(replace(call, call_id=call.call_id or self._new_id("call")) for call in outcome.calls)
         if text:

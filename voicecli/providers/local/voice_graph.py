@@ -1,16 +1,15 @@
 """The voice's graphs as onnxruntime has optimised them, kept in the cache: a start with them is 5 times faster."""
 
 import contextlib
-import hashlib
 import logging
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.install import reinstall_command
+from voicecli.kept_files import remove_path, sha256_of
 from voicecli.providers.local.voice_parts import split_voice
 from voicecli.telemetry import without_telemetry
 from voicecli.user_folders import cache_dir
@@ -123,15 +122,11 @@ def _session_to_keep(graph: bytes, beginning: str) -> Any:
 
 def _remove(kept: Path) -> None:
     with contextlib.suppress(OSError):  # no rights, or another process has it open (Windows)
-        if kept.is_dir() and not kept.is_symlink():
-            shutil.rmtree(kept)
-        else:
-            kept.unlink()
+        remove_path(kept)
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:_DIGEST_CHARS]
+    return sha256_of(path)[:_DIGEST_CHARS]
 
 
 def _options() -> Any:

@@ -52,7 +52,7 @@ def split_voice(model: bytes) -> tuple[bytes, bytes]:
 
 
 def _part(graph: list[_Field], begin: str | None, end: str) -> bytes:
-    """What of the graph makes the value `end`, of the value `begin` if there is one; without inputs and outputs."""
+    """The nodes that make the value `end`, of the value `begin` if there is one; without inputs and outputs."""
     makers = {
         name: node for node in graph if node.number == _NODE for name in _names(node.content, _NODE_OUTPUT)
     }  # by value

@@ -1,23 +1,21 @@
 """The engine's voices: the one that is installed with it, and any other that was made for Piper."""
 
-import json
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from voicecli.audio.pcm import resample_pcm16
-from voicecli.errors import RealtimeError
 from voicecli.providers.local.downloads.catalogue import known
 from voicecli.providers.local.downloads.store import checked_path
 from voicecli.providers.local.settings import VOICE
-from voicecli.providers.local.tts import Piper, TextToSpeech
+from voicecli.providers.local.tts import Piper, PiperSynthesizer, TextToSpeech, read_config
 from voicecli.providers.local.voice_graph import open_session
 from voicecli.telemetry import without_telemetry
 from voicecli.threads import Worker
 
 with without_telemetry():
-    from piper import PiperConfig, PiperVoice, SynthesisConfig
+    from piper import PiperVoice, SynthesisConfig
 
 __all__ = ["OtherVoice", "load_voice"]
 
@@ -39,56 +37,31 @@ async def load_voice(voice: str, *, speed: float) -> TextToSpeech:
     return await OtherVoice.load(voice, speed=speed)
 
 
-class OtherVoice:
+class OtherVoice(PiperSynthesizer):
     """Synthesizer with any voice for Piper, a sentence at a time; of several speakers the first.
 
     A sentence that is being made cannot be stopped; closing the generator drops it.
     """
 
-    def __init__(self, worker: Worker, voice: Any, speed: float) -> None:
-        self._worker = worker
-        self._voice = voice
+    def __init__(self, worker: Worker, loaded: Any, speed: float) -> None:
+        super().__init__(worker, loaded, speed)
+        self._voice = loaded
         # Without randomness, as the installed voice.
         self._style = SynthesisConfig(length_scale=1 / speed, noise_scale=0.0, noise_w_scale=0.0)
 
     @classmethod
     async def load(cls, voice: str, *, speed: float = 1.0) -> "OtherVoice":
         """Load it, by a download's name or the path of its .onnx file. Raises RealtimeError."""
-        worker = Worker("tts")
-        try:
-            loaded = cls(worker, await worker.run(partial(_load, voice)), speed)
-            async for _ in loaded.speak("Hello."):  # the phoneme tables load with the first words
-                pass
-        except BaseException:
-            await worker.aclose()
-            raise
-        return loaded
+        return await cls._begin(partial(_load, voice), speed)
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        sounds = self._synthesize(text)
-        while sound := await self._worker.run(partial(next, sounds, b"")):
-            yield sound
-
-    def _synthesize(self, text: str) -> Iterator[bytes]:
-        try:
-            for chunk in self._voice.synthesize(text, self._style):
-                if sound := resample_pcm16(chunk.audio_int16_bytes, chunk.sample_rate, _RATE):
-                    yield sound
-        except Exception as error:  # onnxruntime's errors have no common base
-            raise RealtimeError(f"The speech synthesis failed: {error}") from error
-
-    async def aclose(self) -> None:
-        await self._worker.aclose()
+    def _sounds(self, text: str) -> Iterator[bytes]:
+        for chunk in self._voice.synthesize(text, self._style):
+            if sound := resample_pcm16(chunk.audio_int16_bytes, chunk.sample_rate, _RATE):
+                yield sound
 
 
 def _load(voice: str) -> Any:
     download = known(voice, "voice")
     model = Path(voice) if download is None else checked_path(download)
-    description = model.with_name(f"{model.name}.json")
-    try:
-        config = PiperConfig.from_dict(json.loads(description.read_text(encoding="utf-8")))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise RealtimeError(
-            f"The voice cannot be loaded: {description} is damaged.", advice="Give one that was made for Piper."
-        ) from error
+    config = read_config(model.with_name(f"{model.name}.json"), "Give one that was made for Piper.")
     return PiperVoice(session=open_session(model), config=config)

@@ -202,7 +202,7 @@ def _setting_of(error: ServerError, server: Server) -> str:
 
 
 def transcription_advice(error: ServerError, server: Server) -> str:
-    """What to do about speech that could not be transcribed; "" where that is not the model's fault."""
+    """Advice about speech that could not be transcribed; "" where that is not the model's fault."""
     of_model = "model" in error.code or (server.transcription_model and server.transcription_model in error.message)
     return _TRANSCRIPTION_ADVICE if of_model else ""
 

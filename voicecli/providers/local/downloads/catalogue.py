@@ -1,10 +1,10 @@
 """The language models and voices that can be downloaded: small, in English, and free to use for everything."""
 
-import difflib
 from dataclasses import dataclass
 from typing import Literal
 
 from voicecli.errors import ConfigurationError
+from voicecli.text import nearest
 
 __all__ = ["DOWNLOADS", "Download", "find", "known", "names"]
 
@@ -98,8 +98,8 @@ def find(name: str) -> Download:
     found = known(name)
     if found is None:
         near = [each for each in names() if name and name.lower() in each]
-        near = near or difflib.get_close_matches(name.lower(), names(), 1, 0.4)
-        hint = f"Did you mean {' or '.join(near[:3])}? " if near else ""
+        likely = " or ".join(near[:3]) or nearest(name.lower(), names(), likeness=0.4)
+        hint = f"Did you mean {likely}? " if likely else ""
         raise ConfigurationError(
             f"There is no model or voice {name!r} to download.", advice=f"{hint}All of them: voice models list"
         )

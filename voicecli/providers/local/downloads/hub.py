@@ -18,6 +18,8 @@ from typing import Any
 from voicecli._version import __version__
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
 from voicecli.install import install_command
+from voicecli.kept_files import sha256_of
+from voicecli.package_file import Progress
 from voicecli.providers.local.downloads.catalogue import Download
 from voicecli.providers.local.downloads.store import (
     PARTIAL,
@@ -27,15 +29,12 @@ from voicecli.providers.local.downloads.store import (
     in_the_way,
     locked,
     read_record,
-    sha256_of,
     write_record,
 )
 from voicecli.telemetry import without_telemetry
 from voicecli.user_folders import models_dir
 
-__all__ = ["Progress", "pull"]
-
-Progress = Callable[[int, int], None]
+__all__ = ["pull"]
 
 _HUB = "https://huggingface.co"
 _CONNECT_S, _READ_S = 10.0, 30.0

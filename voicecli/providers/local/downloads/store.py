@@ -1,8 +1,6 @@
 """The folder of downloaded models and voices, and the record of what each file must be."""
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from voicecli.errors import ConfigurationError
+from voicecli.kept_files import locked as hold
+from voicecli.kept_files import replace_file, sha256_of
 from voicecli.providers.local.downloads.catalogue import Download
 from voicecli.user_folders import models_dir
 
@@ -24,14 +24,12 @@ __all__ = [
     "partial_bytes",
     "read_record",
     "remove",
-    "sha256_of",
     "unchanged",
     "write_record",
 ]
 
 _RECORD = "record.json"
 PARTIAL = ".partial"
-_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What was downloaded: the revision of the repository, and its files by their names."""
+    """Record of a download: the revision of the repository, and its files by their names."""
 
     repo: str
     commit: str
@@ -75,10 +73,8 @@ def read_record(download: Download) -> Record | None:
 
 def write_record(download: Download, record: Record) -> None:
     """Write the record, whole or not at all. Raises OSError."""
-    path = folder_of(download) / _RECORD
-    unfinished = path.with_suffix(PARTIAL)
-    unfinished.write_text(json.dumps(asdict(record), indent=2), encoding="utf-8")
-    os.replace(unfinished, path)
+    content = json.dumps(asdict(record), indent=2).encode()
+    replace_file(folder_of(download) / _RECORD, content, mode=0o644)
 
 
 def unchanged(download: Download) -> bool:
@@ -108,7 +104,7 @@ def checked_path(download: Download) -> Path:
 
 
 def partial_bytes(download: Download) -> int:
-    """How many bytes of an unfinished download are there."""
+    """The number of bytes of an unfinished download that are there."""
     return sum(path.stat().st_size for path in folder_of(download).glob(f"*{PARTIAL}"))
 
 
@@ -138,27 +134,20 @@ def locked(download: Download, *, wait: bool = True, waiting: Callable[[], None]
     Raises:
         ConfigurationError: another process holds it.
     """
-    import filelock
+    told = False
 
-    lock = filelock.FileLock(models_dir() / f".{download.name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
+    def tell() -> None:
+        nonlocal told
         if not wait:
             raise ConfigurationError(
                 f"Another process is downloading {download.name}.", advice="Wait for it, or end it."
-            ) from None
-        if waiting is not None:
+            )
+        if waiting is not None and not told:
             waiting()
-        while not lock.is_locked:  # in steps, so that Ctrl-C is heard everywhere
-            try:
-                lock.acquire(timeout=_POLL_S)
-            except filelock.Timeout:
-                continue
-    try:
+        told = True
+
+    with hold(models_dir() / f".{download.name}.lock", tell):
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager
@@ -175,12 +164,6 @@ def in_the_way(folder: Path) -> Iterator[None]:
             f"{folder} cannot be changed: {getattr(error, 'strerror', '') or error}.",
             advice="Make room there, or name another directory in the variable VOICECLI_MODELS.",
         ) from error
-
-
-def sha256_of(path: Path) -> str:
-    """The file's checksum, in hexadecimal; a gigabyte takes some 1.1 s. Raises OSError."""
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _names(download: Download) -> list[str]:

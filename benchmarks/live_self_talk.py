@@ -1,0 +1,199 @@
+"""Self-talk in real time: does the assistant cut itself short in a hard room, and is a second voice noticed?
+
+    python -m benchmarks.live_self_talk [--minutes 10] [--interruptions 20] [--with openai-client ...]
+
+Runs on the tests' virtual sound card (PulseAudio); a simulated room stands between its loudspeaker and its microphone.
+The assistant talks and talks, in piper's voice; now and then a second voice, as loud as the echo, speaks into it.
+OpenAI and Gemini are the tests' loopback servers, in a process of their own; the offline engine is the real one.
+The machine must be quiet: sound that is lost moves the echo.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import multiprocessing
+import statistics
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection as Pipe
+
+from benchmarks.live import sound_server
+from benchmarks.sounds.levels import at_speech_level, pcm16
+from benchmarks.sounds.rooms import ROOMS, describe, reverberate
+from benchmarks.sounds.speech import Voice, say
+from benchmarks.sounds.texts import ANSWERS, INTERRUPTIONS
+from benchmarks.sounds.virtual_room import virtual_room
+from tests.live.live_talk import RATE, Talk, talking
+from tests.loopback import gemini_server, openai_server
+from tests.virtual_audio import SoundServer
+from voicecli.audio.devices.stderr_guard import quiet_stderr
+from voicecli.config import VADMode
+from voicecli.events import Interrupted, SpeechStarted
+
+__all__ = ["main"]
+
+LEVEL_DBFS = -26.0
+RUNS = ("openai-client", "openai-server", "gemini-client", "gemini-server", "local-server")
+NOTICED_S = 5.0  # the offline engine cuts a reply when it knows words
+KEYS = {"openai": openai_server.KEY, "gemini": gemini_server.KEY}
+
+
+def assistant_speech() -> bytes:
+    """All answers in a row: a reply of about a minute and a half."""
+    sound = [at_speech_level(say(answer, Voice("joe"), RATE), RATE, LEVEL_DBFS) for answer in ANSWERS]
+    return b"".join(pcm16(each) + bytes(RATE) for each in sound)
+
+
+def user_speech(number: int, room: str) -> bytes:
+    voice = Voice("joe", pitch=1.2) if number % 2 else Voice("joe", 1.1, pitch=0.85)
+    spoken = reverberate(say(INTERRUPTIONS[number % len(INTERRUPTIONS)], voice, RATE), ROOMS[room].voice(RATE))
+    return pcm16(at_speech_level(spoken, RATE, LEVEL_DBFS))
+
+
+# -- the provider, in a process of its own
+
+
+def _serve(name: str, pipe: Pipe) -> None:
+    async def run() -> None:
+        audio, text = assistant_speech(), " ".join(ANSWERS)
+        if name == "openai":
+            replies = [openai_server.Reply(text=text, audio=audio)] * 200
+            server: openai_server.OpenAIServer | gemini_server.GeminiServer = openai_server.OpenAIServer(
+                replies=replies, delay_s=0.02, forgiving=True
+            )
+        else:
+            answers = [gemini_server.Reply(text=text, audio=audio)] * 200
+            server = gemini_server.GeminiServer(replies=answers, delay_s=0.02, forgiving=True)
+        async with server:
+            pipe.send(server.url)
+            await asyncio.to_thread(pipe.recv)
+
+    asyncio.run(run())
+
+
+@contextlib.asynccontextmanager
+async def provider(name: str) -> AsyncIterator[str | None]:
+    """The provider's URL; None for the offline engine."""
+    if name == "local":
+        yield None
+        return
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(name, theirs))
+    process.start()
+    try:
+        yield await asyncio.to_thread(ours.recv)
+    finally:
+        ours.send(None)
+        await asyncio.to_thread(process.join)
+
+
+# -- the conversation
+
+
+@dataclass
+class Outcome:
+    """What happened; delays in seconds.
+
+    Attributes:
+        said: interruptions.
+        noticed: from the beginning of each until a voice was noticed.
+        cut: how many of them cut the reply.
+        self_cuts, suspicions: replies cut, and voices noticed, while nobody spoke; when, in seconds.
+    """
+
+    said: int = 0
+    noticed: list[float] = field(default_factory=list)
+    cut: int = 0
+    self_cuts: list[float] = field(default_factory=list)
+    suspicions: list[float] = field(default_factory=list)
+
+
+async def converse(sound: SoundServer, run: str, room: str, seconds: float, interruptions: int) -> Outcome:
+    name, mode = run.split("-")
+    outcome, events = Outcome(), _Watch()
+    async with (
+        provider(name) as url,
+        talking(url, VADMode(mode), provider=name, key=KEYS.get(name, ""), echo="aec") as talk,
+    ):
+        with virtual_room(sound, room):
+            begun = time.monotonic()
+            every_s = seconds / (interruptions + 1)
+            while (elapsed := time.monotonic() - begun) < seconds:
+                await _keep_talking(talk)
+                if outcome.said < interruptions and elapsed > every_s * (outcome.said + 1) and talk.played_ms > 2_000:
+                    await _interrupt(sound, talk, outcome, events, room)
+                for event, at in events.new(talk):
+                    kept = outcome.self_cuts if event is Interrupted else outcome.suspicions
+                    kept.append(at - begun)
+                await asyncio.sleep(0.02)
+    return outcome
+
+
+class _Watch:
+    """Tells which events have come since it looked last."""
+
+    def __init__(self) -> None:
+        self._seen = 0
+
+    def new(self, talk: Talk) -> list[tuple[type, float]]:
+        events, self._seen = talk.events[self._seen :], len(talk.events)
+        return [(type(event), time.monotonic()) for event in events if isinstance(event, Interrupted | SpeechStarted)]
+
+
+async def _keep_talking(talk: Talk) -> None:
+    session = talk.live._session
+    if session is not None and session.state.assistant == "listening" and session.state.user == "silent":
+        talk.live.say("Tell me a long story about the sea.")
+        await asyncio.sleep(0.5)
+
+
+async def _interrupt(sound: SoundServer, talk: Talk, outcome: Outcome, events: _Watch, room: str) -> None:
+    speech = user_speech(outcome.said, room)
+    outcome.said += 1
+    begun, saying = time.monotonic(), asyncio.create_task(asyncio.to_thread(sound.say, speech, RATE))
+    noticed = cut = False
+    while time.monotonic() - begun < NOTICED_S and not (cut and saying.done()):
+        for event, at in events.new(talk):
+            if event is Interrupted:
+                cut = True
+            if not noticed:
+                noticed = True
+                outcome.noticed.append(at - begun)
+        await asyncio.sleep(0.01)
+    outcome.cut += cut
+    await saying
+
+
+def show(run: str, outcome: Outcome) -> None:
+    median = f"{statistics.median(outcome.noticed):.2f} s" if outcome.noticed else "-"
+    print(
+        f"{run:<15}{len(outcome.noticed)} of {outcome.said} interruptions noticed (median {median}, with the start "
+        f"of the player), {outcome.cut} cut the reply; self-cuts: {len(outcome.self_cuts)}; "
+        f"voices noticed where nobody spoke: {len(outcome.suspicions)}",
+        flush=True,
+    )
+    for what, times in (("self-cuts", outcome.self_cuts), ("suspicions", outcome.suspicions)):
+        if times:
+            print(f"{'':<15}{what} at {', '.join(f'{at:.1f}' for at in times)} s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=10.0, help="of each run")
+    parser.add_argument("--interruptions", type=int, default=20, help="in each run")
+    parser.add_argument("--room", choices=ROOMS, default="hard")
+    parser.add_argument(
+        "--with", dest="runs", choices=RUNS, nargs="+", default=RUNS, help="provider and who finds turns"
+    )
+    options = parser.parse_args()
+    print(describe(ROOMS[options.room], RATE))
+    assistant_speech()  # made before the clock runs
+    with sound_server() as sound, quiet_stderr():
+        for run in options.runs:
+            work = converse(sound, run, options.room, options.minutes * 60, options.interruptions)
+            show(run, asyncio.run(work))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""A simulated room between loudspeaker and microphone of the tests' virtual sound card, in a process of its own."""
+
+import contextlib
+import multiprocessing
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from multiprocessing.synchronize import Event
+
+import numpy as np
+
+from benchmarks.sounds.rooms import ROOMS
+from tests.virtual_audio import SoundServer
+
+__all__ = ["virtual_room"]
+
+_RATE = 24_000
+_BLOCK = _RATE // 50
+_LATENCY_MS = 40  # of the recorder and of the player each, about
+
+
+@contextlib.contextmanager
+def virtual_room(server: SoundServer, room: str, gain_db: float = 0.0) -> Iterator[None]:
+    """Let the microphone hear the loudspeaker as in the room of this name, some 80 to 120 ms later.
+
+    Args:
+        gain_db: the echo's level to the sound that is played.
+    """
+    context = multiprocessing.get_context("spawn")
+    begun, ended = context.Event(), context.Event()
+    process = context.Process(target=_reverberate, args=(server.environment, room, gain_db, begun, ended))
+    process.start()
+    try:
+        assert begun.wait(60), "the room did not begin"
+        yield
+    finally:
+        ended.set()
+        process.join(10)
+        if process.is_alive():
+            process.terminate()
+
+
+def _reverberate(environment: Mapping[str, str], room: str, gain_db: float, begun: Event, ended: Event) -> None:
+    response = ROOMS[room].echo(_RATE).astype(np.float64)
+    response *= 10 ** (gain_db / 20) / np.sqrt(np.square(response).sum())
+    size = 1 << (response.size + _BLOCK).bit_length()
+    spectrum, rest = np.fft.rfft(response, size), np.zeros(size)
+    form = ["--raw", "--format=s16le", "--channels=1", f"--rate={_RATE}", f"--latency-msec={_LATENCY_MS}"]
+    run = {"env": {**os.environ, **environment}, "stderr": subprocess.DEVNULL}
+    recorder = subprocess.Popen(["parec", "--device=speaker.monitor", *form], stdout=subprocess.PIPE, **run)  # type: ignore[call-overload]
+    player = subprocess.Popen(["pacat", "--playback", "--device=room", *form], stdin=subprocess.PIPE, **run)  # type: ignore[call-overload]
+    begun.set()
+    try:
+        while not ended.is_set():
+            block = recorder.stdout.read(_BLOCK * 2)
+            if len(block) < _BLOCK * 2:
+                return
+            rest += np.fft.irfft(np.fft.rfft(np.frombuffer(block, "<i2"), size) * spectrum, size)
+            player.stdin.write(np.clip(np.rint(rest[:_BLOCK]), -32_768, 32_767).astype("<i2").tobytes())
+            player.stdin.flush()
+            rest = np.concatenate((rest[_BLOCK:], np.zeros(_BLOCK)))
+    finally:
+        recorder.terminate()
+        player.terminate()
+        recorder.wait()
+        player.wait()

@@ -1,0 +1,88 @@
+"""Files that voicecli keeps: replaced as a whole, known by their checksums, locked against other processes."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+__all__ = ["UNFINISHED", "locked", "remove_path", "replace_file", "sha256_of"]
+
+UNFINISHED = ".unfinished-"
+"""How the names of files begin that are being written; a process that is killed leaves them."""
+
+_POLL_S = 0.05
+
+
+def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
+    """Put a file in place of another, or of none: all of it or nothing, also when the disk is full or Ctrl-C comes.
+
+    A symbolic link stays, and what it leads to is written. The folder is made, for this user alone, if it is not there.
+
+    Args:
+        mode: its permissions; None leaves them as they are, and gives a new file to this user alone.
+
+    Raises:
+        OSError: it cannot be written, and is as it was.
+        RuntimeError: links lead in a circle.
+    """
+    import tempfile  # not worth its time to those who only read
+
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor, name = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)  # with permissions 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if mode is None and path.exists():
+            mode = stat.S_IMODE(path.stat().st_mode)
+        if mode is not None:
+            os.chmod(name, mode)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+@contextlib.contextmanager
+def locked(path: Path, in_vain: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock that this file is. It is waited for in steps, so that Ctrl-C is heard everywhere.
+
+    Args:
+        in_vain: is called after each step without success, every 50 ms; what it raises ends the waiting.
+
+    Raises:
+        OSError: the file cannot be made.
+        NotImplementedError: the file system knows no locks.
+    """
+    import filelock
+
+    lock = filelock.FileLock(path)
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=_POLL_S)
+        except filelock.Timeout:
+            in_vain()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def sha256_of(path: Path) -> str:
+    """The file's checksum, in hexadecimal; a gigabyte takes some 1.1 s. Raises OSError."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def remove_path(path: Path) -> None:
+    """Remove a file, a link, or a folder with all that is in it. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
