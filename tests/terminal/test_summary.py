@@ -7,6 +7,7 @@ from voicecli.events import (
     Asleep,
     AudioChunk,
     Awake,
+    Event,
     Reconnecting,
     ResponseDone,
     ResponseStarted,
@@ -93,8 +94,8 @@ def test_the_summary_says_nothing_where_nothing_happened() -> None:
 def test_the_sessions_between_which_it_sleeps_are_summed_up() -> None:
     stage = Stage()
     stage.view.wake_word = "computer"
-    woken = [Awake("word"), STARTED]
-    asleep = [SessionEnded("closed"), Asleep("computer")]
+    woken: list[Event] = [Awake("word"), STARTED]
+    asleep: list[Event] = [SessionEnded("closed"), Asleep("computer")]
     usage = Usage(session_seconds=60.0, cost_usd=0.01)
     stage.happen(*woken, ResponseStarted("r"), ResponseDone("r", usage=usage), ResponseStarted("s"), *asleep)
     stage.happen(*woken, ResponseStarted("t"), ResponseDone("t", usage=usage), *asleep)
