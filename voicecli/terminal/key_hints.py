@@ -48,4 +48,5 @@ def key_help(view: ViewModel) -> str:
     if view.wake_word:
         keys.append(("Enter", _WAKE[1]) if view.push_to_talk else _WAKE)
     keys += [_MICROPHONE, *([_SPEAKER] if view.has_speaker else []), *_ALWAYS]
-    return "\n".join(f"{key}  {what}" for key, what in keys)
+    width = max(len(key) for key, _ in keys)
+    return "\n".join(f"{key:<{width}}  {what}" for key, what in keys)
