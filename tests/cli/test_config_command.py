@@ -112,6 +112,7 @@ def test_set_writes_what_can_be_read_again(arguments: list[str], line: str) -> N
         (["provider", "alexa"], "There is no provider 'alexa'."),
         (["modle", "x"], "there is no setting 'modle': did you mean model?"),
         (["openai-api-key", "sk-secret"], "keys are stored by `voice keys set PROVIDER`"),
+        (["profile", "work"], "there is no setting 'profile'. A profile is a table, [profiles.NAME];"),
         (["system", "caf\udce9"], "this is not UTF-8 text"),
     ],
 )
@@ -129,6 +130,16 @@ def test_unset_tells_what_was_not_set(capsys: pytest.CaptureFixture[str]) -> Non
     assert f"speed is not set in {path()}, profile work" in capsys.readouterr().err
     assert execute(["config", "show", "--profile", "work"]) == ExitStatus.USAGE
     assert "Invalid value for --profile: there is no profile 'work'" in capsys.readouterr().err
+
+
+def test_edit_in_a_script_starts_no_editor_that_needs_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", "vi")
+    assert execute(["config", "edit"]) == ExitStatus.CONFIGURATION
+    assert "The editor 'vi' needs a terminal." in capsys.readouterr().err
+    assert not path().exists()
 
 
 def test_edit_opens_the_editor_and_checks_afterwards(

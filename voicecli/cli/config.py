@@ -3,6 +3,7 @@
 import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -103,10 +104,15 @@ def path() -> None:
 def edit() -> None:
     """Open the settings file in the editor that VISUAL or EDITOR names, and check it afterwards."""
     file = settings_path()
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ("notepad" if os.name == "nt" else "vi")
+    if editor == "vi" and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigurationError(
+            f"The editor {editor!r} needs a terminal.",
+            advice=f"In scripts: `voice config set NAME VALUE`. The file is {file}",
+        )
     if not file.exists():
         with exclusively():
             write_bytes(file, _NEW.encode())
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ("notepad" if os.name == "nt" else "vi")
     try:
         status = subprocess.run([*_words(editor), str(file)]).returncode
     except (OSError, ValueError) as error:  # the latter for quotation marks without an end
@@ -146,7 +152,7 @@ def _entry(name: str) -> Entry:
     if "key" in spelled(name).split("-"):
         advice = "keys are stored by `voice keys set PROVIDER`"
     elif spelled(name) == "profile":
-        advice = PROFILE_ADVICE
+        raise typer.BadParameter(f"there is no setting {name!r}. {PROFILE_ADVICE}", param_hint="NAME")
     raise typer.BadParameter(f"there is no setting {name!r}: {advice}", param_hint="NAME")
 
 

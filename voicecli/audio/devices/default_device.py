@@ -5,14 +5,11 @@ takes 60 to 100 ms of one core (measured on Linux; starting it holds up this pro
 disturbs no sound, and cannot hang this one.
 """
 
-import json
-import os
-import subprocess
-import sys
 import threading
 import time
 
 from voicecli.audio.devices.listing import Kind
+from voicecli.audio.devices.other_process import ask_portaudio
 from voicecli.threads import run_in_thread
 
 __all__ = ["LOOK_EVERY_S", "default_name", "keeps_its_device"]
@@ -29,12 +26,7 @@ _MOST_FAILURES = 3  # in a row; then this computer does not want it
 # process at a time, and WDM-KS has no default; these two, and unknown ones, are left alone.
 _KEEPING = frozenset({"Core Audio", "MME", "Windows DirectSound", "Windows WASAPI"})
 
-# The program ends itself, also if this process is no more.
 _PROGRAM = """
-import faulthandler, json, sys
-faulthandler.dump_traceback_later(float(sys.argv[1]), exit=True)
-sys.path[:] = sys.argv[2:]
-import sounddevice
 names = {}
 for kind in ("input", "output"):
     try:
@@ -78,23 +70,5 @@ _LOOKS = _Looks()
 
 
 def _ask() -> dict[str, str]:
-    if not sys.executable or getattr(sys, "frozen", False):  # there is no Python to be run: it would be this program
-        return {}
-    environment = {name: value for name, value in os.environ.items() if name != "SD_ENABLE_ASIO"}
-    command = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(_TIMEOUT_S), *sys.path]
-    try:
-        answer = subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_TIMEOUT_S,
-            check=True,
-            close_fds=False,  # then no copy of this process is made for it on systems that can do without
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        ).stdout
-        names = json.loads(answer)
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return {}
+    names = ask_portaudio(_PROGRAM, _TIMEOUT_S)
     return {str(kind): str(name) for kind, name in names.items()} if isinstance(names, dict) else {}

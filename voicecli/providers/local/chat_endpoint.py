@@ -281,7 +281,9 @@ class EndpointModel:
         said = f": {reason}" if reason else ""
         if status in (401, 403):
             return AuthenticationError(
-                f"{self._address} refuses the key{said}.", advice="Set llm_api_key to one it knows.", code=str(status)
+                f"{self._address} refuses the key{said}.",
+                advice="Set llm_api_key (VOICE_LLM_API_KEY) to one it knows, or run `voice keys set local`.",
+                code=str(status),
             )
         if status == 404:
             return RealtimeConnectionError(

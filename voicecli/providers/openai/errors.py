@@ -95,7 +95,9 @@ class Server:
 
     @property
     def key_advice(self) -> str:
-        return SETUP_ADVICE if self.is_openai else f"Set OPENAI_API_KEY to a key that {self.name} knows."
+        if self.is_openai:
+            return SETUP_ADVICE
+        return f"Set OPENAI_API_KEY, or run `voice keys set openai`, with a key that {self.name} knows."
 
     @property
     def model_advice(self) -> str:
