@@ -237,7 +237,7 @@ class RealtimeConfig(Settings):
 
     provider: str | None = setting(None, option="")
     model: str | None = setting(None, short="m", metavar="NAME", common=True, help="See list-models.")
-    voice: str | None = setting(None, metavar="NAME", common=True, help="See list-voices.")
+    voice: str | None = setting(None, metavar="NAME|FILE", common=True, help="See list-voices.")
     system_prompt: str | None = setting(
         None,
         option="system",

@@ -9,6 +9,7 @@ from voicecli.cli.devices import show_checks
 CHECKS = [
     Check("Microphone", "Starship/Matisse HD Audio Controller Analog Stereo"),
     Check("Noise", "-35 dB of full scale", "warn", "Your voice hardly stands out from the noise (did you speak?)."),
+    Check("Level", "-60 dB of full scale", "warn", "It is soft: move closer to it; or try --auto-gain-control."),
     Check("Echo", "not heard: right for headphones; else turn the loudspeaker up, and test again"),
 ]
 
@@ -18,7 +19,7 @@ def test_each_line_has_a_verdict_and_fits(monkeypatch: pytest.MonkeyPatch, colum
     screen = screen_of(monkeypatch, "stdout", columns)
     show_checks(CHECKS)
     assert max(map(len, screen.lines)) <= columns
-    assert [line[:4].strip() for line in screen.lines if line[:4].strip()] == ["ok", "warn", "ok", "1 th"]
+    assert [line[:4].strip() for line in screen.lines if line[:4].strip()] == ["ok", "warn", "warn", "ok", "2 th"]
     assert "\x1b[33m" in screen.getvalue(), "a warning is yellow"
     text = " ".join(" ".join(screen.lines).split())
     for check in CHECKS:
@@ -30,7 +31,7 @@ def test_in_a_pipe_each_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     show_checks(CHECKS)
     lines = capsys.readouterr().out.splitlines()
     assert lines[2] == "      Your voice hardly stands out from the noise (did you speak?)."
-    assert lines[-1] == "1 thing could be better."
+    assert lines[-1] == "2 things could be better."
     show_checks(CHECKS[:1])
     assert capsys.readouterr().out.splitlines()[-1] == "All is well."
     show_checks([Check("Level", "silence", "fail", "Is it muted?")])

@@ -58,6 +58,13 @@ def words(line: str) -> list[str] | None:
         ("chat -o re", None),
         ("chat --tools ", None),
         ("send-text --system ", []),
+        ("models pull q", ["qwen3-1.7b", "qwen3-4b"]),
+        ("models pull qwen3-4b kr", ["kristin"]),
+        ("models path jo", ["john"]),
+        ("config set input-", ["input-rate", "input-device"]),
+        ("config set --profile work spe", ["speed"]),
+        ("config set speed s", []),
+        ("config unset silence", ["silence-ms"]),
         ("chat --speed ", []),
     ],
 )

@@ -49,6 +49,26 @@ def test_show_tells_where_each_value_comes_from(
     assert len(rows) > 40
 
 
+def test_a_file_is_meant_as_it_is_seen_now(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also in place of a name; a conversation begins elsewhere. One that is read must be there."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("small.gguf", "anna.onnx", "marin"):
+        Path(name).touch()
+    for setting, value in {"llm": "small.gguf", "voice": "anna.onnx"}.items():
+        assert execute(["config", "set", setting, value]) == 0
+        assert f'{setting} = "{tmp_path / value}"' in path().read_text()
+    for setting, value in {"llm": "qwen3-1.7b", "voice": "marin"}.items():
+        assert execute(["config", "set", setting, value]) == 0
+        assert f'{setting} = "{value}"' in path().read_text()
+    capsys.readouterr()
+    for setting in ("tools", "system-file", "input"):
+        assert execute(["config", "set", setting, "none.py"]) == 2
+        assert f"{setting}: there is no file {tmp_path / 'none.py'}" in " ".join(capsys.readouterr().err.split())
+    assert execute(["config", "set", "output", "new.wav"]) == 0
+
+
 def test_show_says_so_when_nothing_is_set(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     screen = screen_of(monkeypatch, "stdout", 80)
     assert execute(["config", "show"]) == 0
@@ -65,7 +85,7 @@ def test_show_says_so_when_nothing_is_set(monkeypatch: pytest.MonkeyPatch, capsy
         (["vad", "client"], 'vad = "client"'),
         (["provider", "google"], 'provider = "gemini"'),
         (["header", "A: b", "C: d"], 'header = ["A: b", "C: d"]'),
-        (["tools", "t.py"], f'tools = "{Path.cwd() / "t.py"}"'),
+        (["tools", "tests/conftest.py"], f'tools = "{Path.cwd() / "tests/conftest.py"}"'),
         (["system", "@LICENSE"], f'system = "@{Path.cwd() / "LICENSE"}"'),
         (["input-device", "3"], 'input-device = "3"'),
         (["truncation", "0.8"], 'truncation = "0.8"'),

@@ -43,6 +43,21 @@ def test_the_help_shows_each_option_whole(monkeypatch: pytest.MonkeyPatch, name:
     assert max(map(len, shown.splitlines())) <= min(columns, 100)
 
 
+@pytest.mark.parametrize("columns", [60, 100])
+def test_the_help_of_a_group_tells_what_its_commands_do(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    """The whole of it, and in the looks of the others."""
+    groups = [name for name in COMMANDS if hasattr(load_command(name), "commands")]
+    assert {"config", "keys", "models", "cache"} <= set(groups)
+    for group in groups:
+        lines = help_of(monkeypatch, columns, group, "--help")
+        assert max(map(len, lines)) <= columns
+        for name, command in load_command(group).commands.items():
+            assert " ".join(f"{name} {command.help}".split()) in " ".join(" ".join(lines).split())
+            usage, *_ = help_of(monkeypatch, columns, group, name, "--help")
+            assert usage.startswith("Usage: ")
+            assert "{" not in usage
+
+
 def everything(name: str) -> list[str]:
     """The arguments with which a command's help shows all of its options."""
     return ["--help-all"] if name in {"chat", "send-text"} else ["--help"]
@@ -66,6 +81,9 @@ def test_the_short_help_shows_what_people_use(monkeypatch: pytest.MonkeyPatch) -
     assert {"--provider", "--model", "--voice", "--system", "--vad", "--output-device", "--llm"} <= shown < rest
     assert {"--truncation", "--header", "--keep-speech", "--google-search"} <= rest - shown
     text = "\n".join(lines)
+    assert "5 to 86400]" in text
+    assert "<=" not in text
+    assert ".0]" not in "\n".join(help_of(monkeypatch, 100, "chat", "--help-all"))
     assert "chat --help-all shows the options that few people need." in text
     for heading in ("Environment", "Keys in a live conversation", "Examples"):
         assert heading in lines

@@ -83,6 +83,7 @@ def test_what_the_file_says_wrong_is_told_by_its_line(
         ("\nspeed = 'fast'", ", line 2: speed: 'fast' is not possible."),
         ("provider = 'alexa'", ", line 1: provider: There is no provider 'alexa'."),
         ("provder = 'openai'", ", line 1: provder: there is no such setting.\n  Did you mean provider?\n"),
+        ("\nsystem-file = 'gone.txt'", ", line 2: system-file: Cannot read "),
         ("echo = 'loud'", ", line 1: echo: 'loud' is not possible.\n  Give one of 'auto', 'aec'"),
     ):
         path = write(text)

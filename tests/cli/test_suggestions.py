@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import DATA
 from voicecli.cli import execute
 from voicecli.cli.app import COMMANDS, load_command
-from voicecli.cli.suggestions import _COMMANDS, _OPTIONS
+from voicecli.cli.suggestions import _COMMANDS, _OPTIONS, _SUBCOMMANDS
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +48,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["chat", "q1.wav"], "voice chat -i q1.wav"),
         (["chat", "Hello", "there"], 'voice send-text "Hello there"'),
         (["send-text", "Hello", "there"], "in quotes"),
+        (["list-voices", "local", "e"], "takes no second argument 'e'"),
+        (["chat", "--wake"], "--wake needs a value: --wake WORD"),
+        (["config", "get", "speed"], "Did you mean voice config show?"),
+        (["config", "shwo"], "Did you mean voice config show?"),
+        (["config", "speed", "1.2"], "`voice config --help` lists its commands"),
+        (["config", "show", "--profil", "x"], "Did you mean --profile?"),
+        (["config", "--profile", "x", "show"], "voice config show --profile"),
+        (["config", "show", "a"], "takes no argument 'a'"),
+        (["keys", "add", "openai"], "Did you mean voice keys set?"),
+        (["models", "download", "kristin"], "Did you mean voice models pull?"),
+        (["cache", "rm"], "Did you mean voice cache clear?"),
     ],
 )
 def test_a_hint_leads_to_the_right_command(capsys: pytest.CaptureFixture[str], line: list[str], hint: str) -> None:
@@ -67,6 +78,11 @@ def test_what_is_suggested_is_there_and_what_is_translated_is_not() -> None:
     assert set(_COMMANDS) <= {*COMMANDS, "--version", "--help"}
     for others in _COMMANDS.values():
         assert not set(others.split()) & set(COMMANDS)
+
+
+def test_commands_of_groups_are_suggested_where_they_are() -> None:
+    groups = {name: set(load_command(name).commands) for name in COMMANDS if hasattr(load_command(name), "commands")}
+    assert set(_SUBCOMMANDS) == set.union(*groups.values())
 
 
 @pytest.mark.parametrize(

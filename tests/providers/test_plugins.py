@@ -81,8 +81,10 @@ def test_it_is_loaded_only_when_asked_for_and_never_chosen_unasked(site: Path, m
     for name in ("OPENAI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "AZURE_OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
-    with pytest.raises(ConfigurationError, match="No provider is set up"):
+    with pytest.raises(ConfigurationError, match="No provider is set up") as caught:
         choose_provider()
+    assert "`voice setup`" in caught.value.advice
+    assert "For gemini: Run `voice keys set gemini`" in caught.value.advice
     find_provider("openai")
     with pytest.raises(ConfigurationError, match=r"There is no provider 'cockatoo'. Choose one of openai, .*, parrot"):
         find_provider("cockatoo")

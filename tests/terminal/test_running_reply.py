@@ -243,5 +243,15 @@ def test_long_names_of_devices_are_cut_to_one_line() -> None:
         assert line.endswith("spk USB")
 
 
+def test_in_a_narrow_terminal_devices_have_a_line_of_their_own() -> None:
+    assert header(60) == [
+        "OpenAI Realtime  gpt-realtime-2  voice marin",
+        "mic Built-in Microphone  spk Headphones",
+    ]
+    long = "Starship/Matisse HD Audio Controller Analog Stereo"
+    assert header(60, long, "USB")[1].endswith("\u2026  spk USB")
+    assert len(header(60, long, long)[1]) <= 60
+
+
 def test_without_a_loudspeaker_none_is_named() -> None:
     assert header(100, speaker="") == ["OpenAI Realtime  gpt-realtime-2  voice marin  mic Built-in Microphone"]

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from voicecli._version import __version__
-from voicecli.cli.command import PLAIN, Command, UsageError, add_hint, options_of
+from voicecli.cli.command import PLAIN, Command, UsageError, add_hint, options_of, unknown_option
 
 if TYPE_CHECKING:
     from voicecli.ports import Provider
@@ -72,7 +72,7 @@ class _Commands(TyperGroup):
         try:
             return super().parse_args(ctx, args)
         except UsageError as error:
-            if option := getattr(error, "option_name", "") if hasattr(error, "possibilities") else "":
+            if option := unknown_option(error):
                 from voicecli.cli.suggestions import misplaced_option_hint, option_hint
 
                 known = {name: options_of(load_command(name)) for name in COMMANDS}

@@ -35,7 +35,8 @@ def show_path() -> None:
     total = 0
     for path in _kept():
         total += (size := _bytes(path))
-        typer.echo(f"{size_text(size):>9}  {path.name}", err=True)
+        if size:  # a lock has none
+            typer.echo(f"{size_text(size):>9}  {path.name}", err=True)
     typer.echo(f"{size_text(total):>9}  in all", err=True)
 
 
@@ -53,7 +54,8 @@ def clear() -> None:
                 advice="End the programs that use it, and look at its permissions.",
             ) from error
         total += size
-        typer.echo(f"{size_text(size):>9}  {path.name}", err=True)
+        if size:  # a lock has none
+            typer.echo(f"{size_text(size):>9}  {path.name}", err=True)
     typer.echo(f"{size_text(total):>9}  removed from {cache_dir()}", err=True)
 
 

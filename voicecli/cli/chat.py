@@ -23,7 +23,7 @@ Play = Annotated[
     bool | None,
     typer.Option(
         "--play/--no-play",
-        help="Whether an answer to files or text is played; without it in a terminal, unless there is --output.",
+        help="Whether an answer to files or text is played; if you say neither: in a terminal, without --output.",
         rich_help_panel=_DEVICES,
     ),
 ]

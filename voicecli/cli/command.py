@@ -1,5 +1,6 @@
-"""A command of `voice`, and one that has commands of its own, such as `voice models`."""
+"""Commands, and groups of them: their help, and hints for what they do not know."""
 
+import re
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -11,7 +12,7 @@ from typer.models import CommandFunctionType
 from voicecli.errors import ConfigurationError
 from voicecli.text import is_valid_text
 
-__all__ = ["PLAIN", "Command", "UsageError", "add_hint", "command_group", "options_of"]
+__all__ = ["PLAIN", "Command", "UsageError", "add_hint", "command_group", "options_of", "unknown_option"]
 
 PLAIN: dict[str, Any] = {
     "add_completion": False,
@@ -45,6 +46,11 @@ class Command(TyperCommand):
 
         return help_all_option()
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        from voicecli.cli.help import usage_pieces
+
+        return usage_pieces(self)
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         from voicecli.cli.help import command_help
 
@@ -57,16 +63,20 @@ class Command(TyperCommand):
         except UsageError as error:
             from voicecli.cli.suggestions import misplaced_option_hint, option_hint, stray_argument_hint
 
-            if option := getattr(error, "option_name", "") if hasattr(error, "possibilities") else "":
-                root = ctx.find_root().command
-                names = root.list_commands(ctx) if isinstance(root, TyperGroup) else []
-                others = {name: options_of(root.get_command(ctx, name)) for name in names if name != self.name}
-                hint = option_hint(option, options_of(self)) or misplaced_option_hint(option, others)
+            if option := unknown_option(error):
+                hint = option_hint(option, options_of(self)) or misplaced_option_hint(option, _neighbours(self, ctx))
                 add_hint(error, f"No such option: {option}.", hint)
-            elif "unexpected extra argument" in error.message:
-                words = [word for word in given if word in error.message]
-                message = f"{self.name} takes no argument {' '.join(words)!r}."
+            elif extra := re.search(r"unexpected extra argument\S* \((.*)\)", error.message, re.DOTALL):
+                words = [word for word in given if f" {word} " in f" {extra[1]} "]
+                # Of a text, the first word was taken for the whole.
+                several = any(each.param_type_name == "argument" for each in self.params) and self.name != "send-text"
+                message = f"{ctx.command_path} takes no {'second ' if several else ''}argument {' '.join(words)!r}."
                 add_hint(error, message, stray_argument_hint(words, self.name or ""))
+            elif "requires an argument" in error.message:
+                name = getattr(error, "option_name", "")
+                found = next((each for each in self.params if name in each.opts), None)
+                if found is not None:
+                    add_hint(error, f"{name} needs a value:", f"{name} {found.metavar or 'VALUE'}")
             raise
 
     def invoke(self, ctx: Any) -> Any:
@@ -74,7 +84,7 @@ class Command(TyperCommand):
             value = ctx.params.get(parameter.name)
             texts = [text for text in (value if isinstance(value, list | tuple) else [value]) if isinstance(text, str)]
             # Names of files may hold any bytes. Paths are no strings here.
-            if all(map(is_valid_text, texts)) or "FILE" in (parameter.metavar or ""):
+            if all(map(is_valid_text, texts)) or (parameter.metavar or "").startswith("FILE"):
                 continue
             source = ctx.get_parameter_source(parameter.name)
             if source is not None and source.name == "ENVIRONMENT":
@@ -85,12 +95,44 @@ class Command(TyperCommand):
         return super().invoke(ctx)
 
 
+class _Group(TyperGroup):
+    """A command that has commands of its own, such as `voice models`."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return ["COMMAND", "..."]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from voicecli.cli.help import command_help
+
+        formatter.write(command_help(self, ctx, everything=False))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        try:
+            return super().parse_args(ctx, args)
+        except UsageError as error:
+            if option := unknown_option(error):
+                from voicecli.cli.suggestions import misplaced_option_hint, option_hint
+
+                known = {f"{ctx.info_name} {name}": options_of(each) for name, each in self.commands.items()}
+                hint = misplaced_option_hint(option, known) or option_hint(option, options_of(self))
+                add_hint(error, f"No such option: {option}.", hint)
+            raise
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            from voicecli.cli.suggestions import subcommand_hint
+
+            hint = subcommand_hint(args[0], self.commands, ctx.info_name)
+            ctx.fail(f"{ctx.info_name} has no command {args[0]!r}. {hint}")
+        return super().resolve_command(ctx, args)
+
+
 def command_group(help: str) -> typer.Typer:
     """A command to which functions are added by `@group.command(NAME)`; it shows its help when none is given."""
-    return _Group(help=help, no_args_is_help=True, **PLAIN)
+    return _Typer(cls=_Group, help=help, no_args_is_help=True, **PLAIN)
 
 
-class _Group(typer.Typer):
+class _Typer(typer.Typer):
     def command(self, name: str | None = None, **options: Any) -> Callable[[CommandFunctionType], CommandFunctionType]:
         return super().command(name, cls=Command, **options)
 
@@ -101,7 +143,22 @@ def options_of(command: Any) -> list[str]:
     return [name for each in shown for name in (*each.opts, *each.secondary_opts) if name.startswith("-")]
 
 
+def unknown_option(error: Any) -> str:
+    """The option that this error is about, if that does not exist; else ""."""
+    return getattr(error, "option_name", "") if hasattr(error, "possibilities") else ""
+
+
 def add_hint(error: Any, message: str, hint: str) -> None:
-    """Say in a usage error what is wrong, and what may have been meant."""
+    """Replace what the error of a command line says."""
     error.message = f"{message} {hint}".strip()
     error.possibilities = None  # the parser's own guesses go by letters alone
+
+
+def _neighbours(command: Any, ctx: Any) -> dict[str, list[str]]:
+    """The options of the commands beside this one; each by its name, with that of the group it is in."""
+    if ctx.parent is None:
+        return {}
+    group = ctx.parent.command
+    before = "" if ctx.parent.parent is None else f"{ctx.parent.info_name} "
+    others = [name for name in group.list_commands(ctx.parent) if name != command.name]
+    return {f"{before}{name}": options_of(group.get_command(ctx.parent, name)) for name in others}

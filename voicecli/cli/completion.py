@@ -70,7 +70,7 @@ def candidates(words: Sequence[str]) -> list[Candidate] | None:
         return _values(command, waiting, before, current)
     if current.startswith("-"):
         return _fitting(_options(command), current)
-    return _values(command, _argument(command), before, current)
+    return _values(command, _argument(command, before), before, current)
 
 
 def _find_command(words: list[str]) -> tuple[Any, list[str]]:
@@ -114,8 +114,16 @@ def _option(command: Any, name: str) -> Any:
     return next((parameter for parameter in command.params if name in parameter.opts), None)
 
 
-def _argument(command: Any) -> Any:
-    return next((parameter for parameter in command.params if parameter.param_type_name == "argument"), None)
+def _argument(command: Any, before: Sequence[str] = ()) -> Any:
+    """The argument that follows these words; None where none does."""
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+    given = 0
+    for place, word in enumerate(before):
+        option = _option(command, before[place - 1]) if place else None
+        given += not word.startswith("-") and (option is None or getattr(option, "is_flag", False))
+    if given < len(arguments):
+        return arguments[given]
+    return arguments[-1] if arguments and arguments[-1].nargs < 0 else None
 
 
 def _values(command: Any, parameter: Any, before: Sequence[str], current: str) -> list[Candidate] | None:
@@ -123,7 +131,7 @@ def _values(command: Any, parameter: Any, before: Sequence[str], current: str) -
     if parameter is None:
         return []
     given = _given(command, before)
-    find = _FINDERS.get(parameter.name)
+    find = _FINDERS.get(parameter.name) or _FINDERS.get(f"{command.name} {parameter.name}")
     if find is not None:
         return _fitting(find(given), current)
     metavar = parameter.metavar or ""
@@ -218,6 +226,27 @@ def _profiles(given: Mapping[str, str]) -> Iterator[Candidate]:
     return map(Candidate, SettingsFile.read().profiles)
 
 
+def _downloads(given: Mapping[str, str]) -> Iterator[Candidate]:
+    from voicecli.providers.local.downloads.catalogue import DOWNLOADS
+
+    for download in DOWNLOADS:
+        yield Candidate(download.name, download.note)
+
+
+def _settings(given: Mapping[str, str]) -> Iterator[Candidate]:
+    from voicecli.cli.chat import chat
+    from voicecli.cli.layers import own_entries
+    from voicecli.cli.options import conversation_parameters
+    from voicecli.providers import PROVIDERS
+    from voicecli.settings.loading import TAKEN
+    from voicecli.settings.options import setting_options
+
+    for entry in own_entries(conversation_parameters(chat)).values():
+        yield Candidate(entry.name)
+    for option in setting_options(PROVIDERS, TAKEN):
+        yield Candidate(option.entry, option.described.help)
+
+
 _FINDERS: dict[str, Callable[[Mapping[str, str]], Iterator[Candidate]]] = {
     "provider": _providers,
     "model": _models,
@@ -225,8 +254,12 @@ _FINDERS: dict[str, Callable[[Mapping[str, str]], Iterator[Candidate]]] = {
     "input_device": _microphones,
     "output_device": _loudspeakers,
     "profile": _profiles,
+    "names": _downloads,
+    "set name": _settings,
+    "unset name": _settings,
+    "path name": _downloads,
 }
-"""Parameter -> what finds its values."""
+"""Parameter, or command and parameter -> what finds its values."""
 
 
 # -- Words

@@ -37,6 +37,9 @@ config = command_group("Show and change the settings.")
 Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="That of [profiles.NAME].")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="An option of chat, without the dashes in front.")]
 
+_READ = ("input", "system-file", "tools")
+"""Settings that name files which must be there."""
+
 _NEW = """\
 # Settings of voicecli: any option of `voice chat`, without the dashes in front.
 # What there is: voice config show --all
@@ -173,12 +176,18 @@ def _value(entry: Entry, values: Sequence[str]) -> Any:
     except ConfigurationError as error:
         _, colon, wrong = error.message.partition(": ")
         raise typer.BadParameter(
-            f"{wrong if colon else error.message} {error.advice}", param_hint=entry.name
+            f"{wrong if colon else error.message} {error.advice}".strip(), param_hint=entry.name
         ) from error
     # A file is looked for where the user is now, but for the settings file beside that.
-    if isinstance(value, list):
-        return [entry.located(item, Path.cwd()) for item in value]
-    return entry.located(value, Path.cwd()) if isinstance(value, str) else value
+    located = [entry.located(item, Path.cwd()) if isinstance(item, str) else item for item in _items(value)]
+    for path in located if entry.name in _READ else ():
+        if path != "-" and not Path(path).exists():
+            raise typer.BadParameter(f"there is no file {path}", param_hint=entry.name)
+    return located if isinstance(value, list) else located[0]
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _entries(providers: Sequence[Provider]) -> list[Entry]:

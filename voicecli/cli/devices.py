@@ -94,7 +94,10 @@ def test_audio(
     as_json: JsonOption = False,
 ) -> None:
     """Record 3 seconds, play them back, measure the echo, and say what could be better."""
-    figures, checks = asyncio.run(_measure(input_device, output_device))
+    from voicecli.audio.devices.stderr_guard import quiet_stderr
+
+    with quiet_stderr():  # sound libraries complain on the terminal
+        figures, checks = asyncio.run(_measure(input_device, output_device))
     if as_json:
         advice = [check.fix for check in checks if check.fix] or ["All is well."]
         told = {"checks": [asdict(check) for check in checks], "advice": advice}
@@ -140,7 +143,8 @@ async def _measure(input_device: str | None, output_device: str | None) -> "tupl
             lost.add(device)
         elif what in {"back", "changed"}:
             lost.discard(device)
-        typer.echo(message, err=True)
+        if code != "microphone_silent":  # the verdict tells it, of what is heard while somebody speaks
+            typer.echo(message, err=True)
 
     microphone = Microphone(_RATE, device=input_device, on_notice=tell)
     speaker = Speaker(_RATE, device=output_device, on_notice=tell)

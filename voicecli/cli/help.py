@@ -1,5 +1,6 @@
 """The help of a command: as wide as the terminal, with each option's name whole, and what people use first."""
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,7 +9,7 @@ import typer
 
 from voicecli.cli.wrapping import wrapped
 
-__all__ = ["command_help", "help_all_option"]
+__all__ = ["command_help", "help_all_option", "usage_pieces"]
 
 _WIDEST = 100  # columns; longer lines are hard to read
 _NAME_SHARE = 0.4  # of the width; a longer option has a line for itself
@@ -37,13 +38,13 @@ _VARIABLES = (
 
 
 def command_help(command: Any, context: Any, *, everything: bool) -> str:
-    """The help, with its last line feed.
+    """The help of a command or a group of them, with its last line feed.
 
     Args:
         everything: whether to show the options that few people need (`command.rare`), too.
     """
     width = min(shutil.get_terminal_size().columns, _WIDEST)
-    rare: frozenset[str] = frozenset() if everything else command.rare
+    rare: frozenset[str] = frozenset() if everything else getattr(command, "rare", frozenset())
     groups: dict[str, list[tuple[str, str]]] = {}
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
@@ -51,6 +52,9 @@ def command_help(command: Any, context: Any, *, everything: bool) -> str:
             groups.setdefault(_heading(parameter), []).append(_row(parameter, *record))
     parts = [_usage(command, context), *_paragraphs(command.help or "", width)]
     parts += [_section(heading, rows, width) for heading, rows in groups.items()]
+    if hasattr(command, "commands"):
+        rows = [(name, " ".join((each.help or "").split())) for name, each in command.commands.items()]
+        parts.append(_section("Commands", rows, width))
     if rare:
         parts += _paragraphs(f"{context.command_path} --help-all shows the options that few people need.", width)
     if hasattr(command, "variables"):
@@ -96,6 +100,8 @@ def _row(parameter: Any, name: str, text: str) -> tuple[str, str]:
         name = _NO_SHORT + name
     # Of a default in words typer makes "(words)".
     text = text.replace("[default: (", "[default: ").replace(")]", "]")
+    text = re.sub(r"([\d.]+)<=x<=([\d.]+)", r"\1 to \2", text)
+    text = re.sub(r"\[default: (\d+)\.0\]", r"[default: \1]", text)
     return name.replace("<float>", "NUMBER").replace("<int>", "NUMBER"), " ".join(text.split())
 
 
@@ -103,9 +109,14 @@ def _argument(parameter: Any) -> str:
     return str(parameter.metavar or (parameter.name or "").upper())
 
 
-def _usage(command: Any, context: Any) -> str:
+def usage_pieces(command: Any) -> list[str]:
+    """What follows the command's name in the line that tells its usage."""
     arguments = [_argument(parameter) for parameter in command.params if parameter.param_type_name == "argument"]
-    return " ".join([_bold("Usage:"), context.command_path, "[OPTIONS]", *arguments])
+    return ["[OPTIONS]", *arguments]
+
+
+def _usage(command: Any, context: Any) -> str:
+    return " ".join([_bold("Usage:"), context.command_path, *command.collect_usage_pieces(context)])
 
 
 def _paragraphs(text: str, width: int) -> Iterator[str]:

@@ -97,8 +97,8 @@ def _conversation(
             "-p",
             envvar="VOICE_PROVIDER",
             metavar="NAME",
-            help=f"{', '.join(provider.name for provider in PROVIDERS)}, or one that is installed; the first of these "
-            "that is set up without it.",
+            help=f"{', '.join(provider.name for provider in PROVIDERS)}, or one that is installed. Without it, the "
+            "first of these that is set up.",
         ),
     ] = None,
     system_file: Annotated[
@@ -155,7 +155,8 @@ def with_conversation_options(
             for_options = {parameter.name: values.pop(parameter.name) for parameter in made}
             file = values.pop("system_file")
             if file and _rank("system_file", given, chosen) <= _rank("system", given, chosen):
-                for_options["system"] = _system_prompt(file, text_given="system" in given)
+                place = chosen["system_file"].place if "system_file" in chosen else ""
+                for_options["system"] = _system_prompt(file, place, text_given="system" in given)
             provider = _provider(values.pop("provider"))
             tools = values.pop("tools")
             choices = Choices(
@@ -294,13 +295,19 @@ def _option_names(parameters: Mapping[str, inspect.Parameter]) -> set[str]:
     return {*parameters, *declared, "help"}
 
 
-def _system_prompt(file: Path | str, *, text_given: bool) -> str:
-    """The text of --system-file, as --system would take it."""
+def _system_prompt(file: Path | str, place: str, *, text_given: bool) -> str:
+    """The text of --system-file, as --system would take it.
+
+    Args:
+        place: where the settings name it; "" for the command line.
+    """
     if text_given:
         raise typer.BadParameter("give either this or --system", param_hint="--system-file")
     try:
         text = read_text_file(str(file))
     except ConfigurationError as error:
+        if place:
+            raise ConfigurationError(f"{place}: {error.message}", advice=error.advice) from error
         raise typer.BadParameter(str(error), param_hint="--system-file") from error
     return f"@{text}" if text.startswith("@") else text
 

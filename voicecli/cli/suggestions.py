@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from voicecli.text import nearest
 
-__all__ = ["command_hint", "misplaced_option_hint", "option_hint", "stray_argument_hint"]
+__all__ = ["command_hint", "misplaced_option_hint", "option_hint", "stray_argument_hint", "subcommand_hint"]
 
 _OPTIONS = {
     "--text-only": "--no-audio --no-sound --no-voice --no-speech --no-tts --text --written --mute --modalities",
@@ -64,6 +64,19 @@ _COMMANDS = {
 }
 """Command -> names by which others call it."""
 
+_SUBCOMMANDS = {
+    "show": "list ls get view print cat dump",
+    "list": "ls show all status search available",
+    "set": "add store save put new import login create change update",
+    "unset": "remove rm delete del reset clear",
+    "pull": "download get add install fetch",
+    "remove": "rm delete del unset uninstall clear logout",
+    "clear": "clean remove rm delete del purge empty prune",
+    "edit": "open editor",
+    "path": "where file folder directory dir location show list ls size",
+}
+"""Command of a group -> names by which others call it."""
+
 _KEYS = ("--api-key", "--apikey", "--key", "--token", "--openai-api-key", "--gemini-api-key", "-k")
 _LONGEST = 60  # characters of somebody's words that are repeated
 
@@ -107,6 +120,16 @@ def command_hint(word: str, commands: Collection[str]) -> str:
     if near:
         return f"Did you mean voice {near}?"
     return f"`voice --help` lists the commands. To say it: voice send-text {_quoted(word)}"
+
+
+def subcommand_hint(word: str, commands: Collection[str], group: str) -> str:
+    """A sentence about what stands where a command of a group is to stand.
+
+    Args:
+        group: its name, as "models".
+    """
+    near = _meant(word, _SUBCOMMANDS, commands) or nearest(word, commands)
+    return f"Did you mean voice {group} {near}?" if near else f"`voice {group} --help` lists its commands."
 
 
 def stray_argument_hint(words: Sequence[str], command: str) -> str:

@@ -72,8 +72,9 @@ def choose_provider() -> Provider:
         if provider.is_configured():
             return provider
         stored_keys()  # a damaged file does not change who hears the user
-    ways = " Or: ".join(provider.setup_advice for provider in PROVIDERS)
-    raise ConfigurationError("No provider is set up.", advice=ways)
+    ways = " ".join(f"For {provider.name}: {provider.setup_advice}" for provider in PROVIDERS)
+    advice = f"Run `voice setup`, which asks three questions; or do one of these. {ways}"
+    raise ConfigurationError("No provider is set up.", advice=advice)
 
 
 def _built_in(name: str) -> Provider | None:

@@ -41,6 +41,7 @@ class Entry:
         between: the least and the greatest number.
         number_too: whether a text may as well be written as a number.
         is_file: whether it names a file; where the settings file does so, it means one beside itself.
+        may_be_file: whether it may name a file in place of something else; it does, if that is there.
         is_at_file: whether `@FILE` in its place names one.
         shown: whether its value can be shown; it may hold a secret otherwise.
         default: as it would be written; None where there is none to tell.
@@ -53,6 +54,7 @@ class Entry:
     between: tuple[float, float] | None = None
     number_too: bool = False
     is_file: bool = False
+    may_be_file: bool = False
     is_at_file: bool = False
     shown: bool = True
     default: Any = None
@@ -131,9 +133,11 @@ class Entry:
         """The name of a file as it is meant in this folder; any other text as it is."""
         if self.is_at_file and name[:1] == "@" and name[:2] != "@@":
             return f"@{replace(self, is_at_file=False, is_file=True).located(name[1:], folder)}"
-        if not self.is_file or name == "-":
+        if not (self.is_file or self.may_be_file) or name == "-":
             return name
         path = expanded(name)
+        if self.may_be_file and not (path.suffix and folder is not None and (folder / path).is_file()):
+            return name
         return str(path if folder is None else folder / path)
 
     def wrong(self, value: object) -> ConfigurationError:
@@ -187,6 +191,7 @@ def _entry_of(option: Option) -> Entry:
         between=described.between,
         number_too=described.parse is not None and str not in kinds and option.repeated is None,
         is_at_file="@FILE" in described.help,
+        may_be_file="|FILE" in metavar,
         is_file=metavar.startswith("FILE") or PurePath in {base for each in kinds for base in _bases(each)},
         shown=option.shown,
         default=_written_default(option),

@@ -148,6 +148,7 @@ class SettingsFile:
             return self.tables[profile]
         near = nearest(profile, self.profiles)
         there = f"There are {', '.join(self.profiles)}." if self.profiles else f"Write [{PROFILES}.{profile}] there."
+        there += f" `voice config set NAME VALUE --profile {profile}` makes it."
         raise ConfigurationError(
             f"profile: there is no profile {profile!r} in {self.path}.",
             advice=f"Did you mean {near}?" if near else there,

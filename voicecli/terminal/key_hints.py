@@ -13,7 +13,10 @@ _ALWAYS = (
     ("t", "type a line while voice goes on: Enter sends, Esc drops, Ctrl-C clears it"),
     ("q or Ctrl-C", "end; Ctrl-C twice ends at once"),
 )
-KEYS = (_MICROPHONE, _SPEAKER, *_ALWAYS[:2], ("?", "explain the keys that work now"), *_ALWAYS[2:], _TALK, _WAKE)
+KEYS = (
+    *(_MICROPHONE, _SPEAKER, *_ALWAYS[:2], ("?", "explain the keys that work now"), *_ALWAYS[2:]),
+    *((key, f"{option}: {what}") for option, (key, what) in {"--vad none": _TALK, "--wake": _WAKE}.items()),
+)
 """All keys, and what they do."""
 
 
@@ -23,7 +26,7 @@ def key_hints(view: ViewModel) -> list[tuple[str, str]]:
     if state in {State.ENDING, State.ENDED}:
         return []
     if view.editor is not None:
-        return [("enter", "send"), ("esc", "cancel")]
+        return [("enter", "send"), ("esc", "cancel"), ("ctrl-c", "clear")]
     hints = [("y", "allow"), ("n", "refuse")] if view.approvals else []
     if view.asleep and not view.push_to_talk:
         hints.append(("space", "wake"))
@@ -45,4 +48,5 @@ def key_help(view: ViewModel) -> str:
     if view.wake_word:
         keys.append(("Enter", _WAKE[1]) if view.push_to_talk else _WAKE)
     keys += [_MICROPHONE, *([_SPEAKER] if view.has_speaker else []), *_ALWAYS]
-    return "\n".join(f"{key}  {what}" for key, what in keys)
+    width = max(len(key) for key, _ in keys)
+    return "\n".join(f"{key:<{width}}  {what}" for key, what in keys)

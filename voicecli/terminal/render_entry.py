@@ -1,6 +1,7 @@
 """Drawing of entries for the scrollback. Pure."""
 
 import json
+from collections.abc import Sequence
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
@@ -113,20 +114,30 @@ def label(words: Utterance, glyphs: Glyphs) -> Text:
 
 
 def _draw_header(header: Header, width: int, glyphs: Glyphs) -> Text:
-    """The first line; where there is no room for it, the names of the devices are cut."""
+    """The first line; where there is no room for it, the names of the devices are cut, or have a line of their own."""
     devices = [
         (name, printable(device)) for name, device in (("mic", header.microphone), ("spk", header.speaker)) if device
     ]
     voice = f"voice {header.voice}" if header.voice else ""
     first = [printable(part) for part in (header.provider, header.model, voice) if part]
-    fixed = cell_len(_GAP.join([*first, *(f"{name} " for name, _ in devices)]))
-    room = max((width - fixed) // max(len(devices), 1), _LEAST_NAME)
-    spare = sum(max(room - cell_len(device), 0) for _, device in devices)
+    named = _named(devices, width - cell_len(_GAP.join([*first, ""])), glyphs)
+    between = _GAP
+    if named is None:
+        between, named = "\n", _named(devices, width, glyphs) or [f"{name} {device}" for name, device in devices]
     line = Text(style="dim", overflow="fold")
     line.append(first[0], "bold")
-    for part in [*first[1:], *(f"{name} {head(device, room + spare, glyphs)}" for name, device in devices)]:
-        line.append(_GAP + part)
-    return line
+    line.append("".join(_GAP + part for part in first[1:]))
+    return line.append(between + _GAP.join(named)) if named else line
+
+
+def _named(devices: Sequence[tuple[str, str]], cells: int, glyphs: Glyphs) -> list[str] | None:
+    """What fits of the devices' names; None where that would tell nothing."""
+    fixed = cell_len(_GAP.join(f"{name} " for name, _ in devices))
+    room = (cells - fixed) // max(len(devices), 1)
+    spare = sum(max(room - cell_len(device), 0) for _, device in devices)
+    if any(room + spare < min(cell_len(device), _LEAST_NAME) for _, device in devices):
+        return None
+    return [f"{name} {head(device, room + spare, glyphs)}" for name, device in devices]
 
 
 def _draw_utterance(words: Utterance, glyphs: Glyphs) -> RenderableType:

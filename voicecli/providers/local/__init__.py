@@ -69,7 +69,8 @@ async def _connect(setup: ConversationSetup) -> Connection:
 
 
 def _download_note(download: Download) -> str:
-    return f"{download.note}, {download.licence}; first: voice models pull {download.name}"
+    # True before and after: which are there, `voice models list` tells.
+    return f"{download.note}, {download.licence}; `voice models pull {download.name}` downloads it"
 
 
 LOCAL = Provider(

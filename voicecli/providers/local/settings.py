@@ -32,7 +32,7 @@ class LocalSettings(ProviderSettings):
     llm: str | None = setting(
         None,
         shown=False,
-        metavar="WHAT",
+        metavar="NAME|FILE|URL",
         common=True,
         help="smollm2 (built in), a model that was pulled, a .gguf file, or the URL of an OpenAI-compatible endpoint. "
         "Without it: a server on this machine (Ollama, LM Studio, llama.cpp), or else smollm2.",
