@@ -21,7 +21,7 @@ ONSET_PROBABILITY = 0.35
 The echo canceller takes something out of a voice that speaks into a reply. Of 360 such voices, 0 to 12 dB louder than
 the echo, 60 to 200 ms late, in an ordinary and a hard room, two frames of three at 0.35 notice 359 within 600 ms (at
 0.5: 353), and never a keyboard; music 10 dB softer than a voice pauses a reply 4.5 times a minute (at 0.3: 6.5; at 0.5:
-once). Simulated."""
+once). By silero alone, simulated."""
 
 # A voice that speaks up after half a minute of a reply is unlikely to silero at first, and clear to webrtcvad, which a
 # keyboard deceives, and silero does not. Together they notice 34 of 38 of those, as loud as the echo, in 600 ms (either
