@@ -9,9 +9,13 @@ it has no socket and no thread has been started.
 import asyncio
 import functools
 import selectors
+import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
+
+from voicecli.threads import Worker
 
 __all__ = ["run_without_io", "virtual_time"]
 
@@ -19,6 +23,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _GRACE_S = 0.002
+_MOST_WORK_S = 1.0
+"""How long a thread is let work in real time; one that is meant to hang is left alone after that."""
+_WAITING = (Worker._serve.__code__, threading.Condition.wait.__code__, threading.Event.wait.__code__)
 _TURN_S = 1e-6
 """How long a turn of the loop takes where sockets are: a round trip of no time would look like none."""
 
@@ -37,9 +44,19 @@ class _JumpingSelector(selectors.DefaultSelector):
         if timeout is None or timeout <= 0:
             return super().select(timeout)
         ready = super().select(0.0 if alone else _GRACE_S)
+        until = time.monotonic() + _MOST_WORK_S
+        while not (ready or alone) and self._at_work and time.monotonic() < until:
+            ready = super().select(_GRACE_S)
         if not ready:
             self.now += timeout
         return ready
+
+    @property
+    def _at_work(self) -> bool:
+        """Whether a thread of the test does something, rather than wait: time would pass that it does not take."""
+        frames = sys._current_frames()
+        own = (thread for thread in threading.enumerate() if thread not in self._threads)
+        return any(getattr(frames.get(each.ident or 0), "f_code", None) not in _WAITING for each in own)
 
     @property
     def _alone(self) -> bool:

@@ -389,7 +389,7 @@ async def test_the_test_of_a_device_that_does_nothing_ends(
     portaudio.plugged = [device]
     async with portaudio.flowing():
         with pytest.raises(AudioDeviceError, match=message) as caught:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await commands._measure(None, None)
     assert "voice list-devices" in caught.value.advice
     assert status_of(caught.value) is ExitStatus.AUDIO
