@@ -51,7 +51,7 @@ def test_its_settings_are_options_when_it_is_named(voice: Voice, site: dict[str,
     ("arguments", "code", "told"),
     [
         (["-p", "parrot", "--times", "9"], 2, "Invalid value for --times: 9 is not possible."),
-        (["-p", "parrot", "--times"], 2, "--times' requires an argument"),
+        (["-p", "parrot", "--times"], 2, "--times needs a value: --times"),
         (["-p", "openai", "--times", "2"], 2, "No such option"),
         (["-p", "broken"], 3, "The provider 'broken' of the package voicecli-broken cannot be used"),
         (["-p", "nobody"], 2, "There is no provider 'nobody'. Choose one of openai, gemini, local, "),

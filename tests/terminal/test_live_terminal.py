@@ -52,7 +52,7 @@ def test_a_conversation_is_seen_growing_and_stays_in_the_scrollback(tmux: Tmux) 
     tmux.wait_for("microphone muted True")
     tmux.wait_for("mic MUTED")
     tmux.keys("?")
-    tmux.wait_for("s  speaker off")
+    tmux.wait_for("mute the microphone, or unmute it")
     tmux.keys("q")
     screen = tmux.wait_for("status 0")
     assert "1 turn in " in screen

@@ -10,7 +10,7 @@ _MICROPHONE = ("m", "mute the microphone, or unmute it")
 _SPEAKER = ("s", "speaker off, or on again")
 _ALWAYS = (
     ("i or Esc", "interrupt the reply"),
-    ("t", "type a line while voice goes on: Enter sends, Esc drops, Ctrl-C clears it"),
+    ("t", "type while voice goes on: Enter sends, Esc drops, Ctrl-C clears"),
     ("q or Ctrl-C", "end; Ctrl-C twice ends at once"),
 )
 KEYS = (
