@@ -24,7 +24,8 @@ from voicecli.audio import EchoMode
 from voicecli.audio.devices.microphone import Microphone
 from voicecli.audio.devices.speaker import Speaker
 from voicecli.audio.devices.stderr_guard import quiet_stderr
-from voicecli.audio.echo.control import EchoControl, NoEchoControl, make_echo_control
+from voicecli.audio.echo.control import NoEchoControl, make_echo_control
+from voicecli.audio.ports import EchoControl
 
 __all__ = ["main"]
 

@@ -9,6 +9,7 @@ Importing this loads nothing else; each name is loaded when it is first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from voicecli import config_source
 from voicecli._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -84,6 +85,15 @@ _HOMES = {
     "converse": "conversation.duplex",
     "open_devices": "conversation.devices",
 }
+
+
+def _read_settings(provider: str | None, profile: str | None) -> "RealtimeConfig":
+    from voicecli.voice import read_settings
+
+    return read_settings(provider, profile)
+
+
+config_source.read = _read_settings
 
 
 if not TYPE_CHECKING:  # with it, a type checker would take any name for one that there is

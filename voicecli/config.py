@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from voicecli import config_source
 from voicecli.credentials import is_header_text
 from voicecli.errors import ConfigurationError
 from voicecli.setting_fields import ProviderSettings, Setting, Settings, check_url, setting
@@ -370,14 +371,11 @@ class RealtimeConfig(Settings):
             ConfigurationError: there is no such profile or provider, or something in the file or the environment is
                 wrong; it says where.
         """
-        # The door to what stands above the vocabulary, opened only by those who ask.
-        from voicecli.providers import PROVIDERS, all_providers, choose_provider, find_provider
-        from voicecli.settings.loading import load_config
-
         for name, given in (("provider", provider), ("profile", profile)):
             if not isinstance(given, str | None):
                 raise ConfigurationError(f"{name}: a name is wanted, not {type(given).__name__}.")
-        return load_config(PROVIDERS, find_provider, choose_provider, all_providers, provider=provider, profile=profile)
+        config: RealtimeConfig = config_source.read(provider, profile)
+        return config
 
     @classmethod
     def _unknown(cls, name: str, value: object) -> ConfigurationError:

@@ -19,7 +19,7 @@ from voicecli.conversation.handlers import (
 from voicecli.errors import ConfigurationError
 from voicecli.events import Event
 from voicecli.ports import Connection, ConversationSetup, Provider
-from voicecli.providers import all_providers, choose_provider, find_provider
+from voicecli.providers import PROVIDERS, all_providers, choose_provider, find_provider
 from voicecli.tools import Tool, make_tools
 from voicecli.transcript import Turn
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from voicecli.conversation.response import Response
     from voicecli.conversation.session import VoiceSession
 
-__all__ = ["RealtimeVoice", "ask"]
+__all__ = ["RealtimeVoice", "ask", "read_settings"]
 
 
 def ask(
@@ -280,6 +280,13 @@ class RealtimeVoice:
         found = find_provider(provider)
         names = [voice.name for voice in found.voices]
         return sorted(names, key=lambda name: name != found.default_voice)
+
+
+def read_settings(provider: str | None, profile: str | None) -> RealtimeConfig:
+    """The user's settings; see `RealtimeConfig.from_settings`."""
+    from voicecli.settings.loading import load_config  # only those who ask read files
+
+    return load_config(PROVIDERS, find_provider, choose_provider, all_providers, provider=provider, profile=profile)
 
 
 def _check_provider(provider: object) -> None:

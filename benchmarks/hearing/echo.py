@@ -20,9 +20,9 @@ from benchmarks.hearing.echo_variants import Variant, available
 from benchmarks.sounds.levels import at_speech_level, pcm16, rms_db
 from benchmarks.sounds.noise import NOISES
 from benchmarks.sounds.rooms import BARE, HARD, ORDINARY, ROOMS, Room, describe
-from voicecli.audio.echo.control import EchoControl
 from voicecli.audio.echo.webrtc import WebRTCProcessing
 from voicecli.audio.pcm import level, resample_pcm16
+from voicecli.audio.ports import EchoControl
 from voicecli.audio.vad_engines import has_silero
 from voicecli.config import VADMode
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from voicecli.audio.echo.canceller import EchoCanceller
-from voicecli.audio.echo.control import EchoControl, NoEchoControl, make_echo_control
+from voicecli.audio.echo.control import NoEchoControl, make_echo_control
 from voicecli.audio.echo.framing import FRAME_MS, HOLD_MS
 from voicecli.audio.echo.residual import NearEndDetector
 from voicecli.audio.pcm import level
+from voicecli.audio.ports import EchoControl
 
 __all__ = ["VARIANTS", "Variant", "available"]
 

@@ -1,10 +1,10 @@
-"""Ports of audio: sources, sinks, and the position of the listener. Devices, files and tests implement them."""
+"""Ports of audio: sources, sinks, echo control, position of the listener. Devices, files and tests implement them."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-__all__ = ["AudioSink", "AudioSource", "EchoMode", "Playhead"]
+__all__ = ["AudioSink", "AudioSource", "EchoControl", "EchoMode", "Playhead"]
 
 EchoMode = Literal["auto", "aec", "gate", "half-duplex", "off"]
 """Echo control, which keeps the model from hearing itself.
@@ -76,3 +76,26 @@ class AudioSink(Protocol):
         """Return when everything written has been heard."""
 
     async def aclose(self) -> None: ...
+
+
+class EchoControl(Protocol):
+    """Echo control of one pair of streams.
+
+    Attributes:
+        active: what it does, in a word for the user: "aec", "gate", "half-duplex" or "off"; "none" where "aec" detects
+            no echo.
+        suppressing: whether it replaces what is captured, by silence or faint noise, just now.
+    """
+
+    @property
+    def active(self) -> str: ...
+    @property
+    def suppressing(self) -> bool: ...
+    def render(self, audio: bytes) -> None:
+        """Take what goes to the loudspeaker."""
+
+    def capture(self, audio: bytes) -> bytes:
+        """Take what comes from the microphone; what is left of it: as long as what was passed in, in the long run."""
+
+    def discontinuity(self) -> None:
+        """Know that a device has lost sound, which moves the echo. On any audio thread."""

@@ -13,8 +13,9 @@ from voicecli.audio.devices.microphone import Microphone
 from voicecli.audio.devices.sound_server import real_names
 from voicecli.audio.devices.speaker import Speaker
 from voicecli.audio.devices.stderr_guard import quiet_stderr
-from voicecli.audio.echo.control import EchoControl, make_echo_control
+from voicecli.audio.echo.control import make_echo_control
 from voicecli.audio.meter import Meter
+from voicecli.audio.ports import EchoControl
 from voicecli.audio.wake.wake_word import WakeWord
 from voicecli.cli.daily_notices import once_a_day
 from voicecli.cli.live_input import LiveInput

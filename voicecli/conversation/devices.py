@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from voicecli.audio import EchoMode
 from voicecli.audio.devices.microphone import Microphone
 from voicecli.audio.devices.speaker import Speaker
-from voicecli.audio.echo.control import EchoControl, make_echo_control
+from voicecli.audio.echo.control import make_echo_control
+from voicecli.audio.ports import EchoControl
 from voicecli.conversation.duplex import Observer
 from voicecli.conversation.session import VoiceSession
 from voicecli.errors import RealtimeError

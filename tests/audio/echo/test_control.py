@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pytest
 
 from voicecli.audio import EchoMode, float32_to_pcm16, pcm16_to_float32, resample_pcm16
-from voicecli.audio.echo.control import EchoControl, make_echo_control
+from voicecli.audio.echo.control import make_echo_control
 from voicecli.audio.pcm import SILENCE_DBFS, level
+from voicecli.audio.ports import EchoControl
 from voicecli.audio.vad import SpeechDetected, VoiceActivityDetector
 from voicecli.config import ClientVAD
 from voicecli.errors import ConfigurationError

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from voicecli.audio.devices.opening import BLOCK_MS, DeviceFormat
 from voicecli.audio.devices.stream import METER_MS, DeviceStream, OnNotice
-from voicecli.audio.echo.control import EchoControl
 from voicecli.audio.pcm import Resampler
+from voicecli.audio.ports import EchoControl
 from voicecli.pcm16 import PcmFormat
 
 __all__ = ["Microphone"]

@@ -14,11 +14,10 @@ import numpy as np
 
 from voicecli.audio.devices.opening import BLOCK_MS, DeviceFormat
 from voicecli.audio.devices.stream import METER_MS, DeviceStream, OnNotice
-from voicecli.audio.echo.control import EchoControl
 from voicecli.audio.pcm import Resampler
 from voicecli.audio.playout.declick import FADE_OUT_MS
 from voicecli.audio.playout.jitter_buffer import JitterBuffer, JitterStats
-from voicecli.audio.ports import Playhead
+from voicecli.audio.ports import EchoControl, Playhead
 from voicecli.pcm16 import PcmFormat
 
 __all__ = ["Speaker"]

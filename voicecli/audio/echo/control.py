@@ -7,38 +7,13 @@ the sound it is the echo of, and their distance does not jump.
 Pure: no clock, no device. Audio is PCM16 mono, in pieces of any length.
 """
 
-from typing import Protocol
-
 from voicecli.audio.echo.canceller import EchoCanceller
 from voicecli.audio.echo.gain import AutoGainControl
 from voicecli.audio.echo.gate import EchoGate, HalfDuplex
-from voicecli.audio.ports import EchoMode
+from voicecli.audio.ports import EchoControl, EchoMode
 from voicecli.errors import ConfigurationError
 
-__all__ = ["EchoControl", "NoEchoControl", "make_echo_control"]
-
-
-class EchoControl(Protocol):
-    """Echo control of one pair of streams.
-
-    Attributes:
-        active: what it does, in a word for the user: "aec", "gate", "half-duplex" or "off"; "none" where "aec" detects
-            no echo.
-        suppressing: whether it replaces what is captured, by silence or faint noise, just now.
-    """
-
-    @property
-    def active(self) -> str: ...
-    @property
-    def suppressing(self) -> bool: ...
-    def render(self, audio: bytes) -> None:
-        """Take what goes to the loudspeaker."""
-
-    def capture(self, audio: bytes) -> bytes:
-        """Take what comes from the microphone; what is left of it: as long as what was passed in, in the long run."""
-
-    def discontinuity(self) -> None:
-        """Know that a device has lost sound, which moves the echo. On any audio thread."""
+__all__ = ["NoEchoControl", "make_echo_control"]
 
 
 def make_echo_control(

@@ -1,15 +1,11 @@
 """Automatic gain control: makes a very soft voice louder while nothing is played."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from voicecli.audio.echo.framing import FrameCutter, RenderLevel
 from voicecli.audio.echo.webrtc import GainEstimator
 from voicecli.audio.pcm import Resampler, float32_to_pcm16, pcm16_to_float32
-
-if TYPE_CHECKING:
-    from voicecli.audio.echo.control import EchoControl
+from voicecli.audio.ports import EchoControl
 
 __all__ = ["AutoGainControl"]
 
@@ -30,7 +26,7 @@ class AutoGainControl:
         ConfigurationError: its package is missing.
     """
 
-    def __init__(self, inner: "EchoControl", sample_rate: int, render_rate: int) -> None:
+    def __init__(self, inner: EchoControl, sample_rate: int, render_rate: int) -> None:
         self._inner = inner
         self._estimator = GainEstimator()
         self._render = FrameCutter(render_rate)
