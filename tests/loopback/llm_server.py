@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
+from tests.support.serving import serving
+
 __all__ = ["Kind", "LLMServer", "Model"]
 
 Kind = Literal["Ollama", "LM Studio", "LM Studio 0.5", "llama.cpp", "llama.cpp router", "proxy", "page"]
@@ -88,15 +90,11 @@ class LLMServer(ThreadingHTTPServer):
 
     @contextmanager
     def running(self) -> Iterator["LLMServer"]:
-        with self:
-            thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
-            thread.start()
+        with serving(self):
             try:
                 yield self
             finally:
                 self.over.set()
-                self.shutdown()
-                thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import http.server
 import json
-import threading
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.loopback.gemini_server import KEY, Call, Fault, GeminiServer, Google, Refuse, Reply, tone
 from tests.providers.gemini.conversation import weather
+from tests.support.serving import serving
 from tests.support.settings import config_of
 from tests.support.virtual_time import virtual_time
 from voicecli.commands import AppendAudio, EndTurn, SendText, StartTurn, ToolResult
@@ -295,9 +295,7 @@ def google_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[li
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Tokens) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Tokens)) as server:
         account = {
             "type": "service_account",
             "project_id": "p",
@@ -308,8 +306,6 @@ def google_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[li
         (tmp_path / "account.json").write_text(json.dumps(account))
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
         yield requests
-        server.shutdown()
-        thread.join()
 
 
 async def test_a_conversation_by_way_of_vertex_ai(google_cloud: list[bytes]) -> None:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.serving import serving
+
 __all__ = ["Chunk", "Endpoint", "Reply", "sse"]
 
 Chunk = dict[str, Any]
@@ -63,15 +65,11 @@ class Endpoint(ThreadingHTTPServer):
     @classmethod
     @contextmanager
     def running(cls) -> Iterator["Endpoint"]:
-        with cls() as endpoint:
-            thread = threading.Thread(target=endpoint.serve_forever, kwargs={"poll_interval": 0.01})
-            thread.start()
+        with serving(cls()) as endpoint:
             try:
                 yield endpoint
             finally:
                 endpoint.over.set()
-                endpoint.shutdown()
-                thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):

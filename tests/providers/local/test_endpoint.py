@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.serving import serving
 from tests.support.settings import config_of
 from voicecli.config import RealtimeConfig
 from voicecli.errors import (
@@ -88,13 +89,9 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Server()) as server:
         yield server
         server.go_on.set()
-        server.shutdown()
-        thread.join()
 
 
 def text(content: str) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """Prompts as a model's chat template makes them, up to where the user's text ends. The server is a stand-in."""
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from tests.support.serving import serving
 from voicecli.providers.local.prompt_templates import PromptTemplates
 
 
@@ -27,14 +27,10 @@ class Server(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def templates() -> Iterator[PromptTemplates]:
-    with HTTPServer(("127.0.0.1", 0), Server) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(HTTPServer(("127.0.0.1", 0), Server)) as server:
         templates = PromptTemplates(f"http://127.0.0.1:{server.server_port}", "key")
         yield templates
         templates.close()
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize("text", ["What time is it", "is", "assistant", "end", "im"])
