@@ -1,6 +1,8 @@
 """Exit codes: each error has one, decided in one place."""
 
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,22 @@ def test_each_exit_code_is_in_the_readme_and_in_the_help(voice: Voice) -> None:
     for status in ExitStatus:
         assert f"\n| {status.value} | " in table
         assert f" {status.value} " in shown
+
+
+_INTERRUPTED_IMPORT = """
+import sys
+from voicecli.cli import main
+
+class Interrupted:
+    def find_spec(self, name, *rest):
+        if name == "typer":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+main(["list-providers"])
+"""
+
+
+def test_ctrl_c_while_modules_are_loaded_shows_no_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", _INTERRUPTED_IMPORT], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (ExitStatus.INTERRUPTED, "", "")
