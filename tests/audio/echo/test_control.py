@@ -108,6 +108,16 @@ def test_the_canceller_lets_nothing_through_while_it_learns() -> None:
     assert loudest_db(left[: RATE * 45 // 100]) < FAINT_DB
 
 
+def test_what_stands_in_for_an_echo_is_noise_that_can_hardly_be_heard() -> None:
+    """Whatever follows exact silence, webrtcvad takes for a voice."""
+    played = noise(6, -20, seed=1)
+    left = through(make_echo_control("aec", RATE), played, echo_of(played, 80, 0) + noise(6, -75, seed=2))
+    learning, learnt = left[RATE // 10 : RATE * 45 // 100], left[3 * RATE :]
+    for part in (learning, learnt):
+        assert -72 < db(part) < FAINT_DB
+        assert np.count_nonzero(part) > 0.9 * part.size
+
+
 def loudest_db(samples: Floats) -> float:
     """The level of the loudest 20 ms."""
     size = RATE // 50
