@@ -1,14 +1,22 @@
-"""Asking another process for the default devices."""
+"""The default devices: asking another process for them, and following them."""
 
+import asyncio
+import itertools
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.audio.devices.fake_portaudio import RATE, FakeDevice, FakePortAudio
+from tests.audio.devices.notices import Notices, until
+from tests.support.virtual_time import virtual_time
 from voicecli.audio.devices import default_device
 from voicecli.audio.devices.default_device import LOOK_EVERY_S, default_name, keeps_its_device
+from voicecli.audio.devices.microphone import Microphone
+from voicecli.audio.devices.speaker import Speaker
 
 PORTAUDIO = """
 class PortAudioError(Exception): ...
@@ -127,3 +135,99 @@ def test_it_gives_up_where_it_fails_again_and_again(
 )
 def test_only_of_sound_systems_that_keep_a_stream_where_it_is(host_api: str, keeps: bool) -> None:
     assert keeps_its_device(host_api) == keeps
+
+
+# -- followed by microphone and loudspeaker
+
+
+class Defaults:
+    """Tells the default device as another process sees it."""
+
+    def __init__(self, portaudio: FakePortAudio) -> None:
+        self.asked = 0
+        self.answers: Iterator[str] | None = None  # whatever it is
+        self._portaudio = portaudio
+
+    async def __call__(self, kind: str) -> str:
+        self.asked += 1
+        return next(self.answers) if self.answers else self._portaudio.plugged[self._portaudio.default].name
+
+
+@pytest.fixture
+def defaults(portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch) -> Defaults:
+    portaudio.host_api = "Core Audio"
+    portaudio.plugged = [FakeDevice("built-in"), FakeDevice("headset")]
+    portaudio._terminate()
+    portaudio._initialize()
+    looks = Defaults(portaudio)
+    monkeypatch.setattr("voicecli.audio.devices.stream.default_name", looks)
+    return looks
+
+
+@virtual_time
+async def test_the_sound_goes_where_the_default_device_is(portaudio: FakePortAudio, defaults: Defaults) -> None:
+    notices = Notices()
+    microphone, speaker = Microphone(RATE, on_notice=notices), Speaker(RATE, on_notice=notices)
+    async with portaudio.flowing(every_s=0.05):
+        await microphone.open()
+        await speaker.open()
+        await asyncio.sleep(20)
+        assert notices.codes == []
+        portaudio.default = 1
+        assert await until(lambda: len(notices.codes) == 2) < 11.0
+        assert (microphone.device, speaker.device) == ("headset", "headset")
+        assert {stream.device.name for stream in portaudio.running} == {"headset"}
+        assert len(portaudio.running) == 2
+        blocks = microphone.blocks, speaker.blocks
+        await until(lambda: microphone.blocks > blocks[0] and speaker.blocks > blocks[1])
+        await asyncio.sleep(30)
+        await microphone.aclose()
+        await speaker.aclose()
+    assert sorted(notices.codes) == ["loudspeaker_changed", "microphone_changed"]
+    assert notices.messages[0].endswith("is now 'headset'.")
+
+
+@pytest.mark.parametrize("answers", [("headset", "built-in"), ("headset", "")])
+@virtual_time
+async def test_a_default_device_seen_once_is_not_believed(
+    portaudio: FakePortAudio, defaults: Defaults, answers: tuple[str, str]
+) -> None:
+    defaults.answers = itertools.cycle(answers)
+    notices = Notices()
+    speaker = Speaker(RATE, on_notice=notices)
+    async with portaudio.flowing(every_s=0.05):
+        await speaker.open()
+        await asyncio.sleep(31)
+        await speaker.aclose()
+    assert defaults.asked >= 6
+    assert notices.codes == []
+    assert len(portaudio.streams) == 1
+
+
+@virtual_time
+async def test_a_default_device_that_cannot_be_had_is_tried_once(portaudio: FakePortAudio, defaults: Defaults) -> None:
+    defaults.answers = itertools.repeat("what this PortAudio does not list")
+    notices = Notices()
+    speaker = Speaker(RATE, on_notice=notices)
+    async with portaudio.flowing(every_s=0.05):
+        await speaker.open()
+        await asyncio.sleep(40)
+        await speaker.aclose()
+    assert notices.codes == []
+    assert len(portaudio.streams) == 2
+
+
+@pytest.mark.parametrize(("host_api", "device"), [("ALSA", None), ("Core Audio", "built-in"), ("ASIO", None)])
+@virtual_time
+async def test_nobody_asks_where_the_sound_system_or_the_user_decides(
+    portaudio: FakePortAudio, defaults: Defaults, host_api: str, device: str | None
+) -> None:
+    portaudio.host_api = host_api
+    speaker = Speaker(RATE, device=device)
+    async with portaudio.flowing(every_s=0.05):
+        await speaker.open()
+        portaudio.default = 1
+        await asyncio.sleep(30)
+        await speaker.aclose()
+    assert defaults.asked == 0
+    assert len(portaudio.streams) == 1

@@ -1,7 +1,6 @@
 """Microphone and loudspeaker over the real path: sounddevice, PortAudio, ALSA, a sound server without a sound card."""
 
 import asyncio
-import os
 import subprocess
 import sys
 import time
@@ -12,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.audio.devices.notices import Notices
 from tests.live.live_talk import sound_ms
 from tests.virtual_audio import SoundServer, wait_until
 from voicecli.audio import Playhead, resample_pcm16
-from voicecli.audio.devices.listing import Device, choose_device, list_devices
+from voicecli.audio.devices.listing import list_devices
 from voicecli.audio.devices.microphone import Microphone
 from voicecli.audio.devices.speaker import Speaker
-from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.echo.control import NoEchoControl, make_echo_control
 from voicecli.audio.pcm import level
 from voicecli.audio.playout.declick import FADE_OUT_MS
@@ -89,15 +88,6 @@ async def closing() -> AsyncIterator[Closing]:
 
 async def eventually(condition: Callable[[], bool], what: str, timeout_s: float = 10.0) -> None:
     await asyncio.to_thread(wait_until, condition, what, timeout_s)
-
-
-class Notices:
-    def __init__(self) -> None:
-        self.codes: list[str] = []
-
-    def __call__(self, code: str, message: str) -> None:
-        assert message.endswith((".", "?"))
-        self.codes.append(code)
 
 
 async def read(microphone: Microphone, seconds: float) -> bytes:
@@ -485,34 +475,6 @@ async def test_a_device_is_chosen_by_a_part_of_its_name(sound_server: SoundServe
     assert speaker.device == "virtual_speaker"
 
 
-def device(number: int, name: str, api: str = "ALSA", default: bool = False) -> Device:
-    return Device(number, name, api, 2, 2, 48_000, default, default)
-
-
-@pytest.mark.parametrize(("wanted", "number"), [(None, 1), (2, 2), ("2", 2), ("usb headset", 0), ("Speakers", 1)])
-def test_number_name_or_default(wanted: str | int | None, number: int) -> None:
-    devices = [device(0, "USB Headset"), device(1, "Speakers", default=True), device(2, "Speakers (HDMI)")]
-    assert choose_device(devices, "output", wanted).number == number
-
-
-def test_a_device_that_several_sound_systems_show_is_one() -> None:
-    devices = [
-        device(0, "Mapper", "MME", default=True),
-        device(1, "Headset", "MME"),
-        device(2, "Headset", "Windows WASAPI"),
-    ]
-    assert choose_device(devices, "input", "head").number == 1
-
-
-@pytest.mark.parametrize("wanted", ["headphones", 7, "usb"])
-def test_what_cannot_be_chosen_is_told_with_what_can(wanted: str | int) -> None:
-    devices = [device(0, "USB A"), device(1, "USB B")]
-    with pytest.raises(AudioDeviceError) as caught:
-        choose_device(devices, "input", wanted)
-    assert repr(wanted) in caught.value.message
-    assert "'USB A'" in str(caught.value)
-
-
 # -- PortAudio itself
 
 
@@ -529,26 +491,6 @@ def test_a_missing_portaudio_is_one_message() -> None:
     assert done.stdout.startswith("The library PortAudio is missing")
     assert "portaudio" in done.stdout.partition("|")[2]
     assert done.stderr == ""
-
-
-def test_what_c_writes_does_not_reach_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
-    with quiet_stderr():
-        with quiet_stderr():
-            os.write(2, b"ALSA lib pcm.c: underrun\n")
-        os.write(2, b"again\n")
-    os.write(2, b"heard\n")
-    assert capfd.readouterr().err == "heard\n"
-
-
-def test_what_python_writes_passes() -> None:
-    program = (
-        "import os, sys\n"
-        "from voicecli.audio.devices.stderr_guard import quiet_stderr\n"
-        "with quiet_stderr():\n    os.write(2, b'C')\n    print('Python', file=sys.stderr)\n"
-        "print('again', file=sys.stderr)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stderr.split() == ["Python", "again"]
 
 
 def test_resampling_for_the_test_is_sound() -> None:

@@ -1,4 +1,4 @@
-"""`voice list-devices` and `voice test-audio`, as programs, on the virtual sound card."""
+"""The list of devices and the choice of one; `list-devices` and `test-audio` as programs, on the virtual sound card."""
 
 import json
 import os
@@ -87,3 +87,31 @@ def test_without_a_sound_server_it_says_so(sound_server: SoundServer) -> None:
     sound_server.kill()
     assert voice("list-devices", "--json").stdout.strip() == "[]"
     assert "was found" in voice("test-audio", status=5).stderr
+
+
+def device(number: int, name: str, api: str = "ALSA", default: bool = False) -> Device:
+    return Device(number, name, api, 2, 2, 48_000, default, default)
+
+
+@pytest.mark.parametrize(("wanted", "number"), [(None, 1), (2, 2), ("2", 2), ("usb headset", 0), ("Speakers", 1)])
+def test_number_name_or_default(wanted: str | int | None, number: int) -> None:
+    devices = [device(0, "USB Headset"), device(1, "Speakers", default=True), device(2, "Speakers (HDMI)")]
+    assert choose_device(devices, "output", wanted).number == number
+
+
+def test_a_device_that_several_sound_systems_show_is_one() -> None:
+    devices = [
+        device(0, "Mapper", "MME", default=True),
+        device(1, "Headset", "MME"),
+        device(2, "Headset", "Windows WASAPI"),
+    ]
+    assert choose_device(devices, "input", "head").number == 1
+
+
+@pytest.mark.parametrize("wanted", ["headphones", 7, "usb"])
+def test_what_cannot_be_chosen_is_told_with_what_can(wanted: str | int) -> None:
+    devices = [device(0, "USB A"), device(1, "USB B")]
+    with pytest.raises(AudioDeviceError) as caught:
+        choose_device(devices, "input", wanted)
+    assert repr(wanted) in caught.value.message
+    assert "'USB A'" in str(caught.value)

@@ -1,17 +1,18 @@
 """Microphone and Speaker when a device, a driver or a block fails: on a PortAudio without sound."""
 
 import asyncio
-import itertools
 import logging
 import os
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.audio.devices.fake_portaudio import RATE, FakeDevice, FakePortAudio, Hang
+from tests.audio.devices.notices import Notices, until
 from tests.support.virtual_time import virtual_time
 from voicecli.audio.devices import portaudio as portaudio_module
 from voicecli.audio.devices import stderr_guard
@@ -26,37 +27,8 @@ from voicecli.cli.exit import ExitStatus, status_of
 from voicecli.errors import AudioDeviceError
 
 
-class Notices:
-    def __init__(self) -> None:
-        self.codes: list[str] = []
-        self.messages: list[str] = []
-
-    def __call__(self, code: str, message: str) -> None:
-        assert message.endswith((".", "?"))
-        self.codes.append(code)
-        self.messages.append(message)
-
-
-@pytest.fixture
-def portaudio(monkeypatch: pytest.MonkeyPatch) -> FakePortAudio:
-    """For tests in virtual time: calls to it take none."""
-    fake = FakePortAudio()
-    fake.use(monkeypatch, inline=True)
-    return fake
-
-
 def make(kind: str, notices: Notices, device: str | None = None) -> Microphone | Speaker:
     return (Microphone if kind == "microphone" else Speaker)(RATE, device=device, on_notice=notices)
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = 60.0) -> float:
-    """Wait until the condition holds; the time in seconds: counted, so that a slow machine is not late."""
-    looks = 0
-    while not condition():
-        assert looks < timeout_s * 20
-        await asyncio.sleep(0.05)
-        looks += 1
-    return looks / 20
 
 
 # -- lost and back
@@ -450,102 +422,6 @@ async def test_a_loudspeaker_that_is_closed_or_was_never_open_is_not_waited_for(
     assert await until(draining.done) < 0.2
 
 
-# -- another default device
-
-
-class Defaults:
-    """Tells the default device as another process sees it."""
-
-    def __init__(self, portaudio: FakePortAudio) -> None:
-        self.asked = 0
-        self.answers: Iterator[str] | None = None  # whatever it is
-        self._portaudio = portaudio
-
-    async def __call__(self, kind: str) -> str:
-        self.asked += 1
-        return next(self.answers) if self.answers else self._portaudio.plugged[self._portaudio.default].name
-
-
-@pytest.fixture
-def defaults(portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch) -> Defaults:
-    portaudio.host_api = "Core Audio"
-    portaudio.plugged = [FakeDevice("built-in"), FakeDevice("headset")]
-    portaudio._terminate()
-    portaudio._initialize()
-    looks = Defaults(portaudio)
-    monkeypatch.setattr("voicecli.audio.devices.stream.default_name", looks)
-    return looks
-
-
-@virtual_time
-async def test_the_sound_goes_where_the_default_device_is(portaudio: FakePortAudio, defaults: Defaults) -> None:
-    notices = Notices()
-    microphone, speaker = Microphone(RATE, on_notice=notices), Speaker(RATE, on_notice=notices)
-    async with portaudio.flowing(every_s=0.05):
-        await microphone.open()
-        await speaker.open()
-        await asyncio.sleep(20)
-        assert notices.codes == []
-        portaudio.default = 1
-        assert await until(lambda: len(notices.codes) == 2) < 11.0
-        assert (microphone.device, speaker.device) == ("headset", "headset")
-        assert {stream.device.name for stream in portaudio.running} == {"headset"}
-        assert len(portaudio.running) == 2
-        blocks = microphone.blocks, speaker.blocks
-        await until(lambda: microphone.blocks > blocks[0] and speaker.blocks > blocks[1])
-        await asyncio.sleep(30)
-        await microphone.aclose()
-        await speaker.aclose()
-    assert sorted(notices.codes) == ["loudspeaker_changed", "microphone_changed"]
-    assert notices.messages[0].endswith("is now 'headset'.")
-
-
-@pytest.mark.parametrize("answers", [("headset", "built-in"), ("headset", "")])
-@virtual_time
-async def test_a_default_device_seen_once_is_not_believed(
-    portaudio: FakePortAudio, defaults: Defaults, answers: tuple[str, str]
-) -> None:
-    defaults.answers = itertools.cycle(answers)
-    notices = Notices()
-    speaker = Speaker(RATE, on_notice=notices)
-    async with portaudio.flowing(every_s=0.05):
-        await speaker.open()
-        await asyncio.sleep(31)
-        await speaker.aclose()
-    assert defaults.asked >= 6
-    assert notices.codes == []
-    assert len(portaudio.streams) == 1
-
-
-@virtual_time
-async def test_a_default_device_that_cannot_be_had_is_tried_once(portaudio: FakePortAudio, defaults: Defaults) -> None:
-    defaults.answers = itertools.repeat("what this PortAudio does not list")
-    notices = Notices()
-    speaker = Speaker(RATE, on_notice=notices)
-    async with portaudio.flowing(every_s=0.05):
-        await speaker.open()
-        await asyncio.sleep(40)
-        await speaker.aclose()
-    assert notices.codes == []
-    assert len(portaudio.streams) == 2
-
-
-@pytest.mark.parametrize(("host_api", "device"), [("ALSA", None), ("Core Audio", "built-in"), ("ASIO", None)])
-@virtual_time
-async def test_nobody_asks_where_the_sound_system_or_the_user_decides(
-    portaudio: FakePortAudio, defaults: Defaults, host_api: str, device: str | None
-) -> None:
-    portaudio.host_api = host_api
-    speaker = Speaker(RATE, device=device)
-    async with portaudio.flowing(every_s=0.05):
-        await speaker.open()
-        portaudio.default = 1
-        await asyncio.sleep(30)
-        await speaker.aclose()
-    assert defaults.asked == 0
-    assert len(portaudio.streams) == 1
-
-
 # -- what C writes
 
 
@@ -579,3 +455,23 @@ async def test_the_sound_system_sees_to_that_while_it_has_nothing_to_do(monkeypa
     with quiet_stderr():
         os.write(2, bytes(stderr_guard._MOST_KEPT + 1))
         await until(lambda: kept() == 0)
+
+
+def test_what_c_writes_does_not_reach_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    with quiet_stderr():
+        with quiet_stderr():
+            os.write(2, b"ALSA lib pcm.c: underrun\n")
+        os.write(2, b"again\n")
+    os.write(2, b"heard\n")
+    assert capfd.readouterr().err == "heard\n"
+
+
+def test_what_python_writes_passes() -> None:
+    program = (
+        "import os, sys\n"
+        "from voicecli.audio.devices.stderr_guard import quiet_stderr\n"
+        "with quiet_stderr():\n    os.write(2, b'C')\n    print('Python', file=sys.stderr)\n"
+        "print('again', file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr.split() == ["Python", "again"]
