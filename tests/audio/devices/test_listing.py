@@ -115,3 +115,18 @@ def test_what_cannot_be_chosen_is_told_with_what_can(wanted: str | int) -> None:
         choose_device(devices, "input", wanted)
     assert repr(wanted) in caught.value.message
     assert "'USB A'" in str(caught.value)
+
+
+def test_a_missing_portaudio_is_one_message() -> None:
+    program = (
+        "import ctypes.util\n"
+        "ctypes.util.find_library = lambda name: None\n"
+        "from voicecli.audio.devices.listing import list_devices\n"
+        "from voicecli.errors import AudioDeviceError\n"
+        "try:\n    list_devices()\n"
+        "except AudioDeviceError as error:\n    print(error.message, '|', error.advice)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.startswith("The library PortAudio is missing")
+    assert "portaudio" in done.stdout.partition("|")[2]
+    assert done.stderr == ""
