@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from voicecli.threads import Worker
@@ -44,24 +45,49 @@ class _JumpingSelector(selectors.DefaultSelector):
         if timeout is None or timeout <= 0:
             return super().select(timeout)
         ready = super().select(0.0 if alone else _GRACE_S)
-        until = time.monotonic() + _MOST_WORK_S
-        while not (ready or alone) and self._at_work and time.monotonic() < until:
-            ready = super().select(_GRACE_S)
+        if not (ready or alone):
+            ready = self._let_threads_work()
         if not ready:
             self.now += timeout
         return ready
 
+    def _let_threads_work(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """What the threads of the test bring while one of them does something, rather than wait.
+
+        They must be seen idle before and after a look at the sockets: what a thread hands in as it ends, or does once
+        it is let run, comes between.
+        """
+        until, seen_idle = time.monotonic() + _MOST_WORK_S, False
+        while time.monotonic() < until:
+            at_work = self._at_work
+            if seen_idle and not at_work:
+                break
+            seen_idle = not at_work
+            if ready := super().select(_GRACE_S if at_work else 0.0):
+                return ready
+        return []
+
     @property
     def _at_work(self) -> bool:
-        """Whether a thread of the test does something, rather than wait: time would pass that it does not take."""
         frames = sys._current_frames()
         own = (thread for thread in threading.enumerate() if thread not in self._threads)
-        return any(getattr(frames.get(each.ident or 0), "f_code", None) not in _WAITING for each in own)
+        return any(
+            getattr(frames.get(each.ident or 0), "f_code", None) not in _WAITING or _may_run(each) for each in own
+        )
 
     @property
     def _alone(self) -> bool:
         """Whether only the clock can wake the loop: its one descriptor is its own, by which threads would do it."""
         return len(self.get_map() or ()) <= 1 and self._threads.issuperset(threading.enumerate())
+
+
+def _may_run(thread: threading.Thread) -> bool:
+    """Whether the system would let a thread go on that looks as if it waited: it has been woken, and not yet run."""
+    try:
+        status = Path(f"/proc/self/task/{thread.native_id}/stat").read_text()
+    except OSError:  # another system, or it has just ended
+        return False
+    return status.rpartition(")")[2].split()[0] == "R"
 
 
 class _VirtualTimeLoop(asyncio.SelectorEventLoop):
