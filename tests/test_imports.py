@@ -119,13 +119,16 @@ MAY_KNOW: dict[str, set[str]] = {
     "audio": set(),
     "connection": set(),
     "settings": set(),
+    "history": set(),
+    "mcp": set(),
+    "recording": set(),
     "terminal": set(),
     "conversation": {"audio"},
     "providers": {"audio", "connection", "settings"},
     "conformance": set(),
     "testing": {"conformance"},
-    "voice": {"conversation", "providers", "settings"},
-    "cli": {"audio", "conversation", "providers", "settings", "terminal", "voice"},
+    "voice": {"conversation", "history", "providers", "settings"},
+    "cli": {"audio", "conversation", "history", "mcp", "providers", "recording", "settings", "terminal", "voice"},
     "__main__": {"cli"},
 }
 """The folders and doors above the vocabulary, and which others each may import from besides it."""

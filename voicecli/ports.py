@@ -21,6 +21,7 @@ __all__ = [
     "Capabilities",
     "Codec",
     "Connection",
+    "ConversationLog",
     "ConversationSetup",
     "Expiring",
     "FetchHeaders",
@@ -184,6 +185,19 @@ class Connection(Protocol):
 
     async def aclose(self) -> None:
         """End it; idempotent, returns within a few seconds whatever the provider does."""
+
+
+class ConversationLog(Protocol):
+    """Keeps what passes in a conversation, as it passes: history, a recording, a counter of what it costs.
+
+    It is called on the event loop and must not block. One that raises is left out from then on.
+    """
+
+    def event(self, event: Event, at_ms: float) -> None:
+        """The program is told of an event, `at_ms` milliseconds after the conversation began."""
+
+    def command(self, command: Command, at_ms: float) -> None:
+        """A command goes to the provider, `at_ms` milliseconds after the conversation began."""
 
 
 def _lacks_nothing(config: RealtimeConfig) -> Mapping[str, str]:

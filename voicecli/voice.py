@@ -18,7 +18,7 @@ from voicecli.conversation.handlers import (
 )
 from voicecli.errors import ConfigurationError
 from voicecli.events import Event
-from voicecli.ports import Connection, ConversationSetup, Provider
+from voicecli.ports import Connection, ConversationLog, ConversationSetup, Provider
 from voicecli.providers import PROVIDERS, all_providers, choose_provider, find_provider
 from voicecli.tools import Tool, make_tools
 from voicecli.transcript import Turn
@@ -126,11 +126,14 @@ class RealtimeVoice:
         return self._config
 
     @contextlib.asynccontextmanager
-    async def connect(self, *, history: Sequence[Turn] = ()) -> "AsyncIterator[VoiceSession]":
+    async def connect(
+        self, *, history: Sequence[Turn] = (), logs: Iterable[ConversationLog] = ()
+    ) -> "AsyncIterator[VoiceSession]":
         """Begin a conversation; it ends with the `async with` block.
 
         Args:
             history: turns the model is to know of, such as `session.history` of an earlier conversation.
+            logs: told of all that passes in it.
 
         Raises:
             ConfigurationError: the history is none.
@@ -156,6 +159,7 @@ class RealtimeVoice:
                 handlers=self._handlers,
                 history=history,
                 turn_model=turn_model,
+                logs=logs,
             )
             opened.pop_all()  # the session closes them from now on
         try:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from voicecli.conversation.handlers import MOST_WAITING, HandlerLanes, Handlers
+from voicecli.conversation.logs import Logs
 from voicecli.conversation.response import Answer
 from voicecli.errors import RealtimeError
 from voicecli.events import (
@@ -77,6 +78,7 @@ class Audience:
     Args:
         handlers: the program's.
         history: turns that the transcript begins with.
+        logs: told of every event before anybody else.
 
     Attributes:
         transcript: the conversation so far.
@@ -85,12 +87,13 @@ class Audience:
         failure_told: whether somebody has been told of it.
     """
 
-    def __init__(self, handlers: Handlers, history: Sequence[Turn]) -> None:
+    def __init__(self, handlers: Handlers, history: Sequence[Turn], logs: Logs) -> None:
         self.transcript = Transcript(history)
         self.answer: Answer | None = None
         self.failure: RealtimeError | None = None
         self.failure_told = False
         self._handlers = handlers
+        self._logs = logs
         self._lanes = HandlerLanes(handlers)
         # Those that somebody still holds. Replaced when it changes, so that it can be gone through at any time.
         self._subscriptions: tuple[weakref.ref[Subscription], ...] = ()
@@ -138,6 +141,7 @@ class Audience:
         """Tell everybody, unless the conversation is over. Never waits."""
         if self._over:
             return
+        self._logs.event(event)
         if not isinstance(event, AudioChunk):
             self.transcript.apply(event)
         if self.answer is not None:

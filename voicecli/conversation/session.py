@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -22,6 +22,7 @@ from voicecli.conversation.floor_driver import FloorDriver
 from voicecli.conversation.floor_events import AnswerRead, ApprovalAnswered, SoundHeard, Stop
 from voicecli.conversation.handlers import Handlers
 from voicecli.conversation.images import Picture, read_picture
+from voicecli.conversation.logs import LoggedConnection, Logs
 from voicecli.conversation.response import Response
 from voicecli.conversation.tool_calls import ToolCalls
 from voicecli.errors import ConfigurationError, RealtimeConnectionError, RealtimeError
@@ -37,7 +38,7 @@ from voicecli.events import (
     ToolCallRequest,
     Usage,
 )
-from voicecli.ports import Connection
+from voicecli.ports import Connection, ConversationLog
 from voicecli.threads import run_in_thread
 from voicecli.tools import Tool
 from voicecli.transcript import Turn
@@ -62,15 +63,19 @@ class VoiceSession:
         handlers: Handlers | None = None,
         history: Sequence[Turn] = (),
         turn_model: "SmartTurn | None" = None,
+        logs: Iterable[ConversationLog] = (),
     ) -> None:
         # With numpy, which `import voicecli` does without.
         from voicecli.conversation.turn_models import turn_model_unused
         from voicecli.conversation.user_input import UserInput
 
+        told = Logs(logs)
+        if told:
+            connection = LoggedConnection(connection, told)
         self._connection = connection
         self._config = config
         handlers = handlers or Handlers()
-        self._audience = Audience(handlers, history)
+        self._audience = Audience(handlers, history, told)
         self._driver = FloorDriver(connection, config, self._audience, self._act_on)
         self._input = UserInput(
             connection, config, self._driver, self._audience.new_input, self._check_open, turn_model
