@@ -46,7 +46,7 @@ PUBLIC = {
     "voicecli.testing": """
         ScriptedConnection check_provider reply scripted_provider tool_call
     """,
-    "voicecli.tools": "Tool ToolSchema make_tools",
+    "voicecli.tools": "Tool ToolOutput ToolSchema make_tools tool_output",
     "voicecli.transcript": "Transcript Turn heard_text",
 }
 

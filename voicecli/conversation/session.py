@@ -85,6 +85,7 @@ class VoiceSession:
             handlers.of("tool_call"),
             timeout_s=config.tool_timeout_s,
             answer=self._input.tool_result,
+            show=self._input.send if connection.capabilities.images else None,
             tell=self._audience.tell,
         )
         self._ignored = turn_model_unused(config, connection.capabilities)
