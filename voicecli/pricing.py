@@ -42,7 +42,9 @@ class Prices:
                 continue
             is_number = isinstance(price, int | float) and not isinstance(price, bool)
             if not (is_number and math.isfinite(price) and price >= 0):
-                raise ConfigurationError(f"{field.name}: {price!r} is no price.", advice="Give US dollars: 0 or more.")
+                raise ConfigurationError(
+                    f"{field.name.replace('_', '-')}: {price!r} is no price.", advice="Give US dollars: 0 or more."
+                )
 
     def __repr__(self) -> str:
         known = ((field.name, getattr(self, field.name)) for field in fields(self))
