@@ -66,7 +66,7 @@ def test_programs_get_them_with_the_other_settings(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("price", [-1, float("inf"), "4", True])
 def test_a_program_cannot_give_a_price_that_is_none(price: object) -> None:
-    with pytest.raises(ConfigurationError, match="text-in: .* is no price"):
+    with pytest.raises(ConfigurationError, match=r"text-in: .* is no price"):
         Prices(text_in=price)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="prices: this is a dict"):
         RealtimeConfig(prices={"mine": {"text_in": 4}})  # type: ignore[dict-item]

@@ -26,8 +26,15 @@ from voicecli.cli.standard_output import columns, own_stdout
 from voicecli.cli.wrapping import wrapped
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.duplex import Observer, converse
+from voicecli.conversation.limits import Spent
 from voicecli.conversation.session import VoiceSession
-from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeConnectionError, RealtimeError
+from voicecli.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    LimitReachedError,
+    RealtimeConnectionError,
+    RealtimeError,
+)
 from voicecli.events import ErrorOccurred, Event, Notice
 from voicecli.ports import Capabilities, Provider
 from voicecli.terminal.live_view import LiveView
@@ -147,6 +154,7 @@ class LiveConversation:
         self._wake_word: WakeWord | None = None
         self._sleeper: Sleeper | None = None
         self._session: VoiceSession | None = None
+        self._spent = Spent()  # by the sessions before; asleep nothing is
         self._conversation: asyncio.Task[None] | None = None
         self._ending = False
         self._observers: list[Observer] = []
@@ -301,7 +309,7 @@ class LiveConversation:
         observers = list(self._observers)
         if self._sleeper is not None:
             observers.append(self._sleeper)
-        async with voice.connect(history=history) as session:
+        async with voice.connect(history=history, spent=self._spent) as session:
             self._session = session
             await converse(session, self._input, self._sink, observers)
 
@@ -315,13 +323,13 @@ class LiveConversation:
             try:
                 await self._rouse()
                 await self._converse(voice, history)
-            except (AuthenticationError, ConfigurationError):
+            except (AuthenticationError, ConfigurationError, LimitReachedError):
                 raise  # it would fail again whenever it is woken
             except RealtimeError as error:
                 self._tell(ErrorOccurred(error))
             session, self._session = self._session, None
             if session is not None:
-                history = session.history
+                history, self._spent = session.history, session.spent
 
     async def _rest(self) -> None:
         """Asleep nothing plays: the loudspeaker is closed, and no echo taken out. That is half of what sound costs."""

@@ -50,8 +50,9 @@ class LimitKeeper:
         self._end = end
         self._quiet_s = quiet_s
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._ending: asyncio.Task[None] | None = None
+        self._final: Spent | None = None
 
     @property
     def reached(self) -> LimitReachedError | None:
@@ -60,8 +61,8 @@ class LimitKeeper:
 
     @property
     def spent(self) -> Spent:
-        """What counts towards the limits by now."""
-        return self._limits.spent(self._driver.now)
+        """What counts towards the limits by now, or did when the conversation ended."""
+        return self._final or self._limits.spent(self._driver.now)
 
     def check(self) -> None:
         """Raise LimitReachedError when no more input is taken."""
@@ -78,13 +79,18 @@ class LimitKeeper:
                 self._calls_left_out = True
         if self._limits:
             self._limits.event(event, self._driver.usage, self._driver.now)
-            self._look_soon()
+            self._look()
 
     def approval_answered(self, approval_id: str) -> None:
         """The user has answered a question."""
         if self._limits:
             self._limits.approval_answered(approval_id, self._driver.now)
-            self._look_soon()
+            self._look()
+
+    def finish(self) -> None:
+        """The conversation is over."""
+        self._final = self.spent
+        self._stop_timer()
 
     async def aclose(self) -> None:
         """Stop; idempotent."""
@@ -93,28 +99,24 @@ class LimitKeeper:
             self._ending.cancel()
             await asyncio.wait([self._ending])
 
-    def _look_soon(self) -> None:
-        if self.reached is None and not self._driver.over:
-            self._stop_timer()
-            self._timer = self._loop.call_soon(self._look)  # when the event has been told
-
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _look(self) -> None:
+        if self.reached is not None or self._driver.over:
+            return
+        self._stop_timer()
         now = self._driver.now
-        for warning in self._limits.check(now):
-            self._driver.tell(warning)
-        self._timer = None
+        warnings = self._limits.check(now)
         if self.reached is not None:
             self.told = False
-            if self._is_owed:
-                finishing = "What is under way is finished, and nothing more is sent."
-                self._driver.tell(Notice("limit_reached", f"{self.reached.message} {finishing}"))
             self._ending = asyncio.create_task(self._wind_down(), name="voicecli-limit")
-        elif (deadline := self._limits.next_deadline(now)) is not None:
+            return
+        for warning in warnings:
+            self._loop.call_soon(self._driver.tell, warning)  # after the event that is about to be told
+        if (deadline := self._limits.next_deadline(now)) is not None:
             # A loop runs a timer up to its clock's resolution early.
             self._timer = self._loop.call_at(deadline + 0.001, self._look)
 
@@ -129,7 +131,10 @@ class LimitKeeper:
 
     async def _wind_down(self) -> None:
         """Let come, and be heard, what is owed; then end the conversation."""
-        driver = self._driver
+        driver, reached = self._driver, self.reached
+        if reached is not None and self._is_owed:
+            finishing = "What is under way is finished, and nothing more is sent."
+            driver.tell(Notice("limit_reached", f"{reached.message} {finishing}"))
         with contextlib.suppress(RealtimeError, TimeoutError):
             if self._state.user == "speaking":  # this turn will not be answered, and holds up no reply
                 await self._clear_audio()

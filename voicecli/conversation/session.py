@@ -446,6 +446,7 @@ class VoiceSession:
         if self._driver.over:
             return
         self._driver.finish()
+        self._limits.finish()
         failure = failure or self._limits.reached
         if failure is not None:
             self._end = SessionEnded(failure.message, getattr(failure, "close_code", None))
