@@ -29,6 +29,7 @@ HEAVY = {
     "sounddevice",
     "soundfile",
     "soxr",
+    "sqlite3",
     "webrtcvad",
     "websockets",
     "xllamacpp",
@@ -150,6 +151,7 @@ AT_HOME = {
     },
     "sounddevice": {"audio.devices.portaudio"},
     "soundfile": {"audio.files.decoders"},
+    "sqlite3": {"history.database", "history.schema", "history.store"},
     "typer": {
         *("cli", "cli.app", "cli.cache", "cli.chat", "cli.completion", "cli.completion_scripts", "cli.config"),
         *("cli.destinations", "cli.devices", "cli.command", "cli.help", "cli.inputs", "cli.keys", "cli.lists"),
