@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from voicecli.events import TurnMetrics, Usage
+from voicecli.history.folding import Row
 from voicecli.history.records import ConversationRecord, ResponseRecord, ToolCallRecord, TurnRecord
-from voicecli.history.store import Row, Store
+from voicecli.history.store import Store
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 QUESTION = TurnRecord(role="user", item_id="q", text="What is the capital of France?", started_ms=100, ended_ms=1_900)

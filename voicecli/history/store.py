@@ -10,18 +10,18 @@ from typing import Any, Self
 
 from voicecli.events import TurnMetrics, Usage
 from voicecli.history.database import HistoryError, open_database, told_plainly, transaction
+from voicecli.history.folding import Row
 from voicecli.history.ids import id_of
-from voicecli.history.records import ConversationRecord, ResponseRecord, ToolCallRecord, TurnRecord
+from voicecli.history.records import ConversationRecord, FoundTurn, ResponseRecord, ToolCallRecord, TurnRecord
+from voicecli.history.removal import give_back, prunable, remove, used_bytes
+from voicecli.history.search import excerpt, found_turns, words_of
 from voicecli.transcript import Turn
 from voicecli.user_folders import history_dir
 
-__all__ = ["LATEST", "Row", "Store", "history_path"]
+__all__ = ["LATEST", "Store", "history_path"]
 
 LATEST = "latest"
 """The id that stands for the conversation that began last."""
-
-Row = tuple[int, TurnRecord | ToolCallRecord | ResponseRecord]
-"""A record, and its place: among turns and calls of tools together, or among responses."""
 
 _USAGE = tuple(field.name for field in fields(Usage))
 _TURN = ("role", "item_id", "text", "started_ms", "ended_ms", "final", "interrupted")
@@ -123,6 +123,26 @@ class Store:
                 row, responses=tuple(_response(each) for each in self._rows("responses", row["number"]))
             )
 
+    def opening(self, id_: str) -> tuple[int, str]:
+        """How many turns a conversation has, and the first words of it: the user's, if they said any."""
+        where = "FROM turns JOIN conversations ON conversations.number = conversation WHERE id = ?"
+        (count,) = self._ask(f"SELECT count(*) AS turns {where}", id_)
+        first = self._ask(f"SELECT text {where} ORDER BY role = 'user' DESC, position LIMIT 1", id_)
+        return count["turns"], first[0]["text"] if first else ""
+
+    def search(self, texts: Sequence[str], *, limit: int = 50) -> list[FoundTurn]:
+        """The turns that have all words of these texts, in any order, those of the last conversation first.
+
+        Args:
+            limit: no more than so many.
+        """
+        words = words_of(texts)
+        if not words:
+            return []
+        with told_plainly(self.path):
+            numbers = found_turns(self._connection, words, limit, full_text=self._full_text)
+        return [self._found(number, words) for number in numbers]
+
     def turns_before(self, id_: str) -> list[Turn]:
         """What a new conversation is to know that continues this one: its turns, after those that it continued.
 
@@ -155,8 +175,13 @@ class Store:
 
     # -- writing
 
-    def begin(self, conversation: ConversationRecord) -> str:
-        """Keep a new conversation, without its turns, calls of tools and responses; the id that it gets."""
+    def begin(self, conversation: ConversationRecord, rows: Iterable[Row] = ()) -> str:
+        """Keep a new conversation; the id that it gets.
+
+        Args:
+            conversation: without turns, calls of tools, responses and id.
+            rows: the first of them.
+        """
         began = conversation.started_at
         values = _values(conversation, ("provider", "model", "voice", "continues")) | {
             "id": "",  # until its number is known
@@ -169,9 +194,11 @@ class Store:
                 f"INSERT INTO conversations ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
                 tuple(values.values()),
             ).lastrowid
+            assert number is not None
             (id_offset,) = self._connection.execute("SELECT value FROM about WHERE name = 'id_offset'").fetchone()
-            id_ = id_of(number or 0, id_offset)
+            id_ = id_of(number, id_offset)
             self._connection.execute("UPDATE conversations SET id = ? WHERE number = ?", (id_, number))
+            self._save_rows(number, rows)
         return id_
 
     def save(self, id_: str, rows: Iterable[Row], *, ended_at: datetime | None = None, end: str = "") -> bool:
@@ -188,19 +215,13 @@ class Store:
             if found is None:
                 return False
             (number,) = found
-            self._connection.execute(
-                "UPDATE conversations SET updated_at = ?, ended_at = coalesce(?, ended_at),"
-                " end_reason = CASE WHEN ? = '' THEN end_reason ELSE ? END WHERE number = ?",
-                (_now_ms(), _ms(ended_at) if ended_at else None, end, end, number),
-            )
-            for position, record in rows:
-                match record:
-                    case TurnRecord():
-                        self._save_turn(number, position, record)
-                    case ToolCallRecord():
-                        self._put("tool_calls", number, position, _values(record, _CALL))
-                    case ResponseRecord():
-                        self._put("responses", number, position, _response_values(record))
+            self._connection.execute("UPDATE conversations SET updated_at = ? WHERE number = ?", (_now_ms(), number))
+            if ended_at is not None:
+                self._connection.execute(
+                    "UPDATE conversations SET ended_at = ?, end_reason = ? WHERE number = ?",
+                    (_ms(ended_at), end, number),
+                )
+            self._save_rows(number, rows)
         return True
 
     def set_recording(self, id_: str, path: Path) -> None:
@@ -208,7 +229,74 @@ class Store:
         with told_plainly(self.path), transaction(self._connection):
             self._connection.execute("UPDATE conversations SET recording = ? WHERE id = ?", (str(path), id_))
 
+    # -- removing
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Remove conversations, their words with them; how many were there."""
+        with told_plainly(self.path):
+            rows = [self._connection.execute("SELECT number FROM conversations WHERE id = ?", (id_,)) for id_ in ids]
+            return self._remove([number for row in rows for (number,) in row])
+
+    def delete_all(self) -> int:
+        """Remove all conversations; how many there were."""
+        with told_plainly(self.path):
+            return self._remove([number for (number,) in self._connection.execute("SELECT number FROM conversations")])
+
+    def prune(self, *, keep_days: int = 0, max_mb: int = 0) -> int:
+        """Remove what is too old, and then the oldest while there is too much; never what may still be going on.
+
+        Args:
+            keep_days: conversations in which nothing was said for longer are removed; 0 keeps them.
+            max_mb: in millions of bytes; when there is more, a tenth of it is made free. 0 for any size.
+
+        Returns:
+            How many were removed.
+        """
+        removed = 0
+        with told_plainly(self.path):
+            if keep_days:
+                old = prunable(self._connection, before_ms=_now_ms() - keep_days * 86_400_000)
+                removed += self._remove(old) if old else 0
+            most = max_mb * 1_000_000
+            if most and used_bytes(self._connection) > most:
+                for number in prunable(self._connection):
+                    removed += remove(self._connection, [number], full_text=self._full_text)
+                    if used_bytes(self._connection) <= most * 0.9:
+                        break
+                self._remove([])
+        return removed
+
+    @property
+    def size(self) -> int:
+        """The bytes that it takes on the disk."""
+        files = (self.path.with_name(self.path.name + ending) for ending in ("", "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     # -- inside
+
+    def _found(self, number: int, words: Sequence[str]) -> FoundTurn:
+        (turn,) = self._ask("SELECT * FROM turns WHERE number = ?", number)
+        (conversation,) = self._ask("SELECT * FROM conversations WHERE number = ?", turn["conversation"])
+        return FoundTurn(
+            conversation=_conversation(conversation, responses=()),
+            turn=_turn(turn),
+            excerpt=excerpt(turn["text"], words),
+        )
+
+    def _remove(self, numbers: Sequence[int]) -> int:
+        removed = remove(self._connection, numbers, full_text=self._full_text)
+        give_back(self._connection, full_text=self._full_text)
+        return removed
+
+    def _save_rows(self, number: int, rows: Iterable[Row]) -> None:
+        for position, record in rows:
+            match record:
+                case TurnRecord():
+                    self._save_turn(number, position, record)
+                case ToolCallRecord():
+                    self._put("tool_calls", number, position, _values(record, _CALL))
+                case ResponseRecord():
+                    self._put("responses", number, position, _response_values(record))
 
     def _save_turn(self, number: int, position: int, turn: TurnRecord) -> None:
         where = "WHERE conversation = ? AND position = ?"
