@@ -14,7 +14,8 @@ from tests.history.conftest import conversation, keep
 from voicecli import ConfigurationError
 from voicecli.history.database import HistoryError
 from voicecli.history.schema import VERSION
-from voicecli.history.store import LATEST, Store
+from voicecli.history.ids import LATEST
+from voicecli.history.store import Store
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")

@@ -37,9 +37,10 @@ def said(role: Role, item_id: str, text: str, *, final: bool = True, interrupted
     return TranscriptUpdate(role, item_id, text, final, interrupted)
 
 
-def folded(*passing: Passing, fold: Fold | None = None) -> list[TurnRecord | ToolCallRecord | ResponseRecord]:
+def folded(*passing: Passing) -> list[TurnRecord | ToolCallRecord | ResponseRecord]:
     """The records in their places, as they are in the end."""
-    fold, kept = fold or Fold(), {}
+    fold = Fold()
+    kept: dict[tuple[bool, int], TurnRecord | ToolCallRecord | ResponseRecord] = {}
     fold.event(SessionStarted("s", "m", "v", 24_000, 24_000), 0)
     for at_ms, what in passing:
         if isinstance(what, Command):
@@ -55,14 +56,14 @@ def turns(*passing: Passing) -> list[tuple[str, int, int | None]]:
     return [(each.text, each.started_ms, each.ended_ms) for each in folded(*passing) if isinstance(each, TurnRecord)]
 
 
-SPOKEN = [
+SPOKEN: list[Passing] = [
     (100.4, SpeechStarted("q")),
     (1_900.0, SpeechStopped("q")),
     (2_000.0, said("user", "q", "What is", final=False)),
     (2_100.0, ResponseStarted("r")),
     (2_200.0, said("user", "q", "What is it?")),
 ]
-ANSWERED = [
+ANSWERED: list[Passing] = [
     (2_400.0, AudioChunk(SECOND, "r", "a")),
     (2_400.0, SPEAKING),
     (2_450.0, said("assistant", "a", "It is", final=False)),
@@ -90,6 +91,7 @@ def test_a_turn_and_its_answer() -> None:
 def test_what_is_final_is_given_at_once() -> None:
     fold, given = Fold(), []
     for at_ms, event in [*SPOKEN, *ANSWERED]:
+        assert isinstance(event, Event)
         fold.event(event, at_ms)
         given += [(at_ms, record.text) for _, record in fold.take() if isinstance(record, TurnRecord)]
     # Once more when it is known how long it was heard.

@@ -11,8 +11,8 @@ import pytest
 from tests.history.conftest import ANSWER, CALL, NOON, QUESTION, RESPONSE, ROWS, conversation, days, keep, said
 from voicecli import ConfigurationError
 from voicecli.events import Usage
-from voicecli.history.ids import POSSIBLE, id_of
-from voicecli.history.store import LATEST, Store
+from voicecli.history.ids import LATEST, POSSIBLE, id_of, may_be_id
+from voicecli.history.store import Store
 
 
 @pytest.fixture
@@ -107,6 +107,12 @@ def test_each_number_has_an_id_of_its_own() -> None:
     assert id_of(POSSIBLE, 0) == id_of(0, 0)
     near = {id_of(number)[:2] for number in range(100)}
     assert len(near) > 85  # they are spread
+
+
+def test_a_text_is_told_from_an_id() -> None:
+    assert all(may_be_id(id_of(number)[:length]) for number in range(1_000) for length in (1, 4, 6))
+    assert may_be_id("Latest")
+    assert not any(map(may_be_id, ("", "hello", "What is it?", "k7m2q9x", "77", "k7-")))
 
 
 def test_another_database_begins_with_other_ids(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from voicecli.errors import ConfigurationError
 from voicecli.history.schema import APPLICATION_ID, VERSION, has_full_text, make_index, migrate
 
-__all__ = ["HistoryError", "connect", "open_database", "told_plainly", "transaction"]
+__all__ = ["HistoryError", "NoConversationError", "connect", "open_database", "told_plainly", "transaction"]
 
 _T = TypeVar("_T")
 
@@ -29,6 +29,10 @@ class HistoryError(ConfigurationError):
     def __init__(self, message: str, *, advice: str = "", lasting: bool = False) -> None:
         super().__init__(message, advice=advice)
         self.lasting = lasting
+
+
+class NoConversationError(HistoryError):
+    """An id names no conversation, or several."""
 
 
 def open_database(path: Path, *, create: bool, full_text: bool | None = None) -> tuple[sqlite3.Connection, bool]:

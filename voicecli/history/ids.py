@@ -4,7 +4,12 @@ An id is made of the number that the database counts up, so that none comes agai
 numbers are spread as wide as they can be, for a beginning of an id to be enough to name it.
 """
 
-__all__ = ["POSSIBLE", "id_of"]
+import re
+
+__all__ = ["LATEST", "POSSIBLE", "id_of", "may_be_id"]
+
+LATEST = "latest"
+"""The id that stands for the conversation that began last."""
 
 # No vowels, that no id is a word; no l and y, and no 0 and 1, that none is mistaken for another.
 _LETTERS, _DIGITS = "bcdfghjkmnpqrstvwxz", "23456789"
@@ -27,3 +32,8 @@ def id_of(number: int, offset: int = 0) -> str:
     place = (offset + number * _STEP) % POSSIBLE
     pairs = (place // _PAIR**2, place // _PAIR % _PAIR, place % _PAIR)
     return "".join(_LETTERS[pair // len(_DIGITS)] + _DIGITS[pair % len(_DIGITS)] for pair in pairs)
+
+
+def may_be_id(text: str) -> bool:
+    """Return whether this is written like an id, or a beginning of one."""
+    return text.casefold() == LATEST or bool(re.fullmatch(r"(?:[a-z][2-9]){0,3}[a-z]?", text.casefold())) and text != ""

@@ -9,19 +9,16 @@ from pathlib import Path
 from typing import Any, Self
 
 from voicecli.events import TurnMetrics, Usage
-from voicecli.history.database import HistoryError, open_database, told_plainly, transaction
+from voicecli.history.database import NoConversationError, open_database, told_plainly, transaction
 from voicecli.history.folding import Row
-from voicecli.history.ids import id_of
+from voicecli.history.ids import LATEST, id_of
 from voicecli.history.records import ConversationRecord, FoundTurn, ResponseRecord, ToolCallRecord, TurnRecord
 from voicecli.history.removal import give_back, prunable, remove, used_bytes
 from voicecli.history.search import excerpt, found_turns, words_of
 from voicecli.transcript import Turn
 from voicecli.user_folders import history_dir
 
-__all__ = ["LATEST", "Store", "history_path"]
-
-LATEST = "latest"
-"""The id that stands for the conversation that began last."""
+__all__ = ["NoConversationError", "Store", "history_path"]
 
 _USAGE = tuple(field.name for field in fields(Usage))
 _TURN = ("role", "item_id", "text", "started_ms", "ended_ms", "final", "interrupted")
@@ -67,13 +64,13 @@ class Store:
         """The whole id for a beginning of one, in any case of letters, or for LATEST.
 
         Raises:
-            HistoryError: there is no such conversation, or more than one.
+            NoConversationError: there is no such conversation, or more than one.
         """
         wanted = id_.strip().casefold()
         if wanted == LATEST:
             found = self._ask("SELECT id FROM conversations ORDER BY started_at DESC, number DESC LIMIT 1")
             if not found:
-                raise HistoryError("No conversation is kept yet.", advice="`voice chat` holds one.")
+                raise NoConversationError("No conversation is kept yet.", advice="`voice chat` holds one.")
             return str(found[0]["id"])
         found = self._ask("SELECT id FROM conversations WHERE id = ?", wanted)
         if not found and wanted.isalnum():
@@ -81,17 +78,17 @@ class Store:
         if len(found) == 1:
             return str(found[0]["id"])
         if found:
-            raise HistoryError(
+            raise NoConversationError(
                 f"Several conversations begin with {id_!r}: {', '.join(row['id'] for row in found)}.",
                 advice="Give more of its id.",
             )
-        raise HistoryError(f"There is no conversation {id_!r}.", advice="`voice logs` lists them.")
+        raise NoConversationError(f"There is no conversation {id_!r}.", advice="`voice logs` lists them.")
 
     def conversation(self, id_: str) -> ConversationRecord:
         """A conversation with all that is known of it, by its id, a beginning of that, or LATEST.
 
         Raises:
-            HistoryError: there is no such conversation, or more than one.
+            NoConversationError: there is no such conversation, or more than one.
         """
         (row,) = self._ask("SELECT * FROM conversations WHERE id = ?", self.find(id_))
         number = row["number"]
@@ -147,7 +144,7 @@ class Store:
         """What a new conversation is to know that continues this one: its turns, after those that it continued.
 
         Raises:
-            HistoryError: there is no such conversation, or more than one.
+            NoConversationError: there is no such conversation, or more than one.
         """
         wanted, chain = self.find(id_), list[str]()
         while wanted and wanted not in chain:
