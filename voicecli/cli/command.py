@@ -59,7 +59,7 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         given = list(args)
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, _completed(self, args))
         except UsageError as error:
             from voicecli.cli.suggestions import misplaced_option_hint, option_hint, stray_argument_hint
 
@@ -152,6 +152,24 @@ def add_hint(error: Any, message: str, hint: str) -> None:
     """Replace what the error of a command line says."""
     error.message = f"{message} {hint}".strip()
     error.possibilities = None  # the parser's own guesses go by letters alone
+
+
+def _completed(command: Any, args: list[str]) -> list[str]:
+    """The arguments, where an option that takes an id or none has none: with what that means."""
+    optional = {name for each in command.params if each.metavar == "[ID]" for name in each.opts}
+    if not optional.intersection(args):
+        return args
+    from voicecli.history.ids import LATEST, may_be_id
+
+    takes_words = any(each.param_type_name == "argument" for each in command.params)
+    completed, options_end = list[str](), args.index("--") if "--" in args else len(args)
+    for place, word in enumerate(args):
+        completed.append(word)
+        following = next(iter(args[place + 1 : options_end]), "-")
+        if place < options_end and word in optional:
+            if following.startswith("-") or (takes_words and not may_be_id(following)):
+                completed.append(LATEST)
+    return completed
 
 
 def _neighbours(command: Any, ctx: Any) -> dict[str, list[str]]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from voicecli.errors import ConfigurationError
 from voicecli.events import Event, Notice
 from voicecli.transcript import Turn
 
@@ -42,21 +41,22 @@ class Keeping:
         on: whether it is.
         keep_days, max_mb: as for `HistoryLog`.
         past: what it continues.
+        quiet: whether notes are not shown, so that the user is told of the history another time.
     """
 
     on: bool = False
     keep_days: int = 0
     max_mb: int = 0
     past: Past = Past()
+    quiet: bool = False
 
     def logs(
-        self, provider: str, tell: Callable[[Event], None], *, quiet: bool = False, continues: str | None = None
+        self, provider: str, tell: Callable[[Event], None], *, continues: str | None = None
     ) -> "list[HistoryLog]":
         """The log of a conversation, or none.
 
         Args:
             tell: tells the user of the history.
-            quiet: whether notes are not shown, so that the user is told of the history another time.
             continues: the id of the conversation that it continues, where that is not the one of `past`.
         """
         if not self.on:
@@ -70,7 +70,7 @@ class Keeping:
                 keep_days=self.keep_days,
                 max_mb=self.max_mb,
                 on_notice=lambda code, message: tell(Notice(code, message)),
-                on_kept=None if quiet else partial(_introduce, tell),
+                on_kept=None if self.quiet else partial(_introduce, tell),
             )
         ]
 

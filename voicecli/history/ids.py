@@ -36,4 +36,5 @@ def id_of(number: int, offset: int = 0) -> str:
 
 def may_be_id(text: str) -> bool:
     """Return whether this is written like an id, or a beginning of one."""
-    return text.casefold() == LATEST or bool(re.fullmatch(r"(?:[a-z][2-9]){0,3}[a-z]?", text.casefold())) and text != ""
+    pair = "[a-z][2-9]"
+    return bool(re.fullmatch(rf"{LATEST}|({pair}){{1,3}}|({pair}){{0,2}}[a-z]", text.casefold()))
