@@ -48,9 +48,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Nor on what this user has set, nor on the keys that this user keeps, nor is anything added to this user's history.
 _SETTINGS = tempfile.TemporaryDirectory(prefix="voicecli-settings-")
 os.environ["VOICECLI_CONFIG"] = _SETTINGS.name
-os.environ["VOICECLI_HISTORY"] = str(Path(_SETTINGS.name, "history"))
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 _COUNT = itertools.count()
+
+
+def _history(name: str) -> str:
+    """A folder for a history of whose existence the user has been told."""
+    folder = Path(_SETTINGS.name, name)
+    folder.mkdir()
+    (folder / "told").touch()
+    return str(folder)
+
+
+os.environ["VOICECLI_HISTORY"] = _history("history")
 for _name in [name for name in os.environ if name.startswith("VOICE_")]:
     del os.environ[_name]
 
@@ -80,7 +90,7 @@ def own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test has settings, keys and a history of its own: none, until it writes some."""
     number = next(_COUNT)
     monkeypatch.setenv("VOICECLI_CONFIG", str(Path(_SETTINGS.name, f"{number}")))
-    monkeypatch.setenv("VOICECLI_HISTORY", str(Path(_SETTINGS.name, f"history-{number}")))
+    monkeypatch.setenv("VOICECLI_HISTORY", _history(f"history-{number}"))
 
 
 @pytest.fixture(scope="session")

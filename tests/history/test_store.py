@@ -158,5 +158,7 @@ def test_without_a_database_the_store_is_empty(path: Path) -> None:
 
 def test_where_a_recording_is(store: Store) -> None:
     id_ = keep(store, "Hi")
-    store.set_recording(id_, Path("/tmp/talk.wav"))
+    assert store.conversation(id_).recording_times == ()
+    store.set_recording(id_, Path("/tmp/talk.wav"), [(0, 350), (900, 1_300)])
     assert store.conversation(id_).recording == Path("/tmp/talk.wav")
+    assert store.conversation(id_).recording_times == ((0, 350), (900, 1_300))

@@ -50,9 +50,7 @@ class Keeping:
     past: Past = Past()
     quiet: bool = False
 
-    def logs(
-        self, provider: str, tell: Callable[[Event], None], *, continues: str | None = None
-    ) -> "list[HistoryLog]":
+    def logs(self, provider: str, tell: Callable[[Event], None], *, continues: str | None = None) -> "list[HistoryLog]":
         """The log of a conversation, or none.
 
         Args:

@@ -127,7 +127,7 @@ class LiveConversation:
         provider: str = "",
         sink: AudioSink | None = None,
         sleep: Sleep | None = None,
-        keeping: Keeping = Keeping(),
+        keeping: Keeping | None = None,
     ) -> None:
         push_to_talk = config.vad_mode is VADMode.NONE
         self.view = ViewModel(
@@ -156,8 +156,8 @@ class LiveConversation:
         self._mute_timer: asyncio.TimerHandle | None = None
         self._release_timer: asyncio.TimerHandle | None = None
         self._sleep = sleep
-        self._keeping = keeping
-        self._past = keeping.past
+        self._keeping = keeping or Keeping()
+        self._past = self._keeping.past
         self._kept: list[HistoryLog] = []
         self._wake_word: WakeWord | None = None
         self._sleeper: Sleeper | None = None

@@ -60,7 +60,7 @@ class Choices:
     given: frozenset[str] = frozenset()
     foreign: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
-    keeping: Keeping = Keeping()
+    keeping: Keeping = field(default_factory=Keeping)
 
     def for_recording(self) -> "Choices":
         """A recording goes in as fast as it is taken, which only turns found here can follow, by their silences."""
@@ -123,8 +123,21 @@ def _conversation(
     log: Annotated[
         bool, typer.Option("--log/--no-log", help="Keep the conversation on this machine; see `voice logs`.")
     ] = True,
-    logs_keep_days: Annotated[int, typer.Option(metavar="DAYS", min=0, max=36_500, hidden=True)] = 0,
-    logs_max_mb: Annotated[int, typer.Option(metavar="MB", min=0, max=1_000_000, hidden=True)] = 500,
+    logs_keep_days: Annotated[
+        int,
+        typer.Option(
+            metavar="DAYS", min=0, max=36_500, help="Delete kept conversations that are older; 0 deletes none."
+        ),
+    ] = 0,
+    logs_max_mb: Annotated[
+        int,
+        typer.Option(
+            metavar="MB",
+            min=0,
+            max=1_000_000,
+            help="Delete the oldest of the kept conversations when they take more room; 0 deletes none.",
+        ),
+    ] = 500,
 ) -> None:
     """The options that no setting is made of."""
 
@@ -201,7 +214,8 @@ def with_conversation_options(
     # Typer reads both.
     wrapper.__annotations__ = {"ctx": typer.Context} | {each.name: each.annotation for each in parameters}
     wrapper.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
-    wrapper.rare = frozenset(option.name for option in options if not _is_common(option))  # type: ignore[attr-defined]
+    rare = {option.name for option in options if not _is_common(option)}
+    wrapper.rare = frozenset(rare | {"logs_keep_days", "logs_max_mb"})  # type: ignore[attr-defined]
     wrapper.variables = list(_variables(providers))  # type: ignore[attr-defined]
     return wrapper
 

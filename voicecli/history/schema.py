@@ -24,7 +24,8 @@ CREATE TABLE conversations (
     model TEXT NOT NULL,
     voice TEXT NOT NULL DEFAULT '',
     continues TEXT NOT NULL DEFAULT '',
-    recording TEXT
+    recording TEXT,
+    recording_times TEXT NOT NULL DEFAULT '[]'  -- pairs of ms, as JSON
 );
 CREATE INDEX conversations_by_time ON conversations (started_at);
 CREATE TABLE turns (

@@ -1,5 +1,6 @@
 """The store: conversations in the database, written and read."""
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -221,10 +222,17 @@ class Store:
             self._save_rows(number, rows)
         return True
 
-    def set_recording(self, id_: str, path: Path) -> None:
-        """Say where the recording of a conversation is."""
+    def set_recording(self, id_: str, path: Path, times: Sequence[tuple[int, int]] = ()) -> None:
+        """Say where the recording of a conversation is.
+
+        Args:
+            times: as `ConversationRecord.recording_times`.
+        """
         with told_plainly(self.path), transaction(self._connection):
-            self._connection.execute("UPDATE conversations SET recording = ? WHERE id = ?", (str(path), id_))
+            self._connection.execute(
+                "UPDATE conversations SET recording = ?, recording_times = ? WHERE id = ?",
+                (str(path), json.dumps(times), id_),
+            )
 
     # -- removing
 
@@ -376,6 +384,7 @@ def _conversation(
         end=row["end_reason"],
         continues=row["continues"],
         recording=None if row["recording"] is None else Path(row["recording"]),
+        recording_times=tuple((at, there) for at, there in json.loads(row["recording_times"])),
         usage=sum((response.usage for response in responses), Usage()),
         turns=turns,
         tool_calls=tool_calls,
