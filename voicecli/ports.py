@@ -19,6 +19,7 @@ from voicecli.transcript import Turn
 
 __all__ = [
     "Capabilities",
+    "ClosingLog",
     "Codec",
     "Connection",
     "ConversationLog",
@@ -198,6 +199,14 @@ class ConversationLog(Protocol):
 
     def command(self, command: Command, at_ms: float) -> None:
         """A command goes to the provider, `at_ms` milliseconds after the conversation began."""
+
+
+@runtime_checkable
+class ClosingLog(ConversationLog, Protocol):
+    """A log that has to finish what it keeps."""
+
+    async def aclose(self) -> None:
+        """Finish: the conversation is over, and the last event was told. Returns within a few seconds."""
 
 
 def _lacks_nothing(config: RealtimeConfig) -> Mapping[str, str]:

@@ -72,13 +72,13 @@ class VoiceSession:
         from voicecli.conversation.turn_models import turn_model_unused
         from voicecli.conversation.user_input import UserInput
 
-        told = Logs(logs)
-        if told:
-            connection = LoggedConnection(connection, told)
+        self._logs = Logs(logs)
+        if self._logs:
+            connection = LoggedConnection(connection, self._logs)
         self._connection = connection
         self._config = config
         handlers = handlers or Handlers()
-        self._audience = Audience(handlers, history, told)
+        self._audience = Audience(handlers, history, self._logs)
         self._driver = FloorDriver(connection, config, self._audience, self._act_on)
         self._input = UserInput(
             connection, config, self._driver, self._audience.new_input, self._check_open, self._check_limits, turn_model
@@ -365,6 +365,7 @@ class VoiceSession:
             await asyncio.gather(self._reader, return_exceptions=True)
         self._finish(None)
         await self._audience.aclose()
+        await self._logs.aclose()
 
     def raise_untold_failure(self) -> None:
         """Raise the failure that ended the conversation if nobody has been told of it."""
