@@ -121,7 +121,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "settings": set(),
     "history": set(),
     "mcp": set(),
-    "recording": set(),
+    "recording": {"audio"},
     "terminal": set(),
     "conversation": {"audio"},
     "providers": {"audio", "connection", "settings"},
