@@ -40,7 +40,7 @@ class ConversationRecorder:
     Args:
         folder: a directory; it is made if it is not there.
         name: of the file, without ".wav"; by default date, time and a random id.
-        on_file: is told which file was made: when the first sound comes.
+        on_change: is called when `path` or `times` have changed: when the first sound comes, and later.
         on_failure: is told why nothing more is recorded, such as of a full disk.
         input_latency_ms: tells how long ago what is just sent was spoken, beyond its own length: the microphone's
             latency.
@@ -49,7 +49,7 @@ class ConversationRecorder:
         ConfigurationError: nothing can be written in the folder.
 
     Attributes:
-        path: of the file; None before there is sound.
+        path: of the file; None before there is sound, without which none is made.
         failure: why the recording is not complete, or None.
     """
 
@@ -58,15 +58,16 @@ class ConversationRecorder:
         folder: str | Path,
         *,
         name: str = "",
-        on_file: Callable[[Path], None] = lambda path: None,
+        on_change: Callable[[], None] = lambda: None,
         on_failure: Callable[[AudioFormatError], None] = lambda error: None,
         input_latency_ms: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self._folder = check_folder(Path(folder))
-        self._name = name or f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+        name = name or f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+        self._path = _free(check_folder(Path(folder)), name)
         self.path: Path | None = None
         self.failure: AudioFormatError | None = None
-        self._on_file = on_file
+        self._on_change = on_change
+        self._told: tuple[Path | None, object] = (None, ())
         self._on_failure = on_failure
         self._input_latency_ms = input_latency_ms
         self._rendered: deque[tuple[bytes, float]] = deque(maxlen=_MOST_RENDERED)
@@ -109,6 +110,7 @@ class ConversationRecorder:
                 sides.cut(at_ms)
             case SessionEnded():
                 self._end(at_ms)
+        self._tell_changes()
 
     def command(self, command: Command, at_ms: float) -> None:
         """As a ConversationLog."""
@@ -127,11 +129,13 @@ class ConversationRecorder:
                 sides.user_goes_on(at_ms)
             case EndTurn():
                 sides.turn_ends(at_ms)
+        self._tell_changes()
 
     async def aclose(self) -> None:
         """Complete the file; idempotent. Called after the conversation is over."""
         if self._began is not None and self._timer is not None:
             self._end((asyncio.get_running_loop().time() - self._began) * 1000)
+            self._tell_changes()
         if self._sides is not None:
             await self._sides.file.aclose()
 
@@ -148,9 +152,7 @@ class ConversationRecorder:
             self._began = asyncio.get_running_loop().time() - at_ms / 1000
 
     def _start(self, started: SessionStarted) -> None:
-        file = RecordingWriter(
-            self._folder, self._name, started.output_rate, on_file=self._made, on_failure=self._failed
-        )
+        file = RecordingWriter(self._path, started.output_rate, self._failed)
         self._sides = Sides(file, started.input_rate, started.output_rate)
         self._timer = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
 
@@ -161,6 +163,7 @@ class ConversationRecorder:
         now_ms = (loop.time() - self._began) * 1000
         self._hand_on_rendered()
         self._sides.advance(now_ms)
+        self._tell_changes()
         self._timer = loop.call_later(_TICK_S, self._tick)
 
     def _hand_on_rendered(self) -> None:
@@ -178,10 +181,23 @@ class ConversationRecorder:
             self._hand_on_rendered()
             self._sides.end(at_ms)
 
-    def _made(self, path: Path) -> None:
-        self.path = path
-        self._on_file(path)
+    def _tell_changes(self) -> None:
+        if self._sides is not None and self._sides.file.has_sound:
+            self.path = self._path
+        if self._told != (state := (self.path, self.times)):
+            self._told = state
+            self._on_change()
 
     def _failed(self, error: AudioFormatError) -> None:
         self.failure = error
         self._on_failure(error)
+
+
+def _free(folder: Path, name: str) -> Path:
+    """The path of NAME.wav in the folder, or with a number behind the name, where there is one already."""
+    path = folder / f"{name}.wav"
+    number = 2
+    while path.exists() or path.is_symlink():
+        path = folder / f"{name}-{number}.wav"
+        number += 1
+    return path

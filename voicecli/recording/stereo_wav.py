@@ -10,7 +10,7 @@ import numpy.typing as npt
 from voicecli.audio.files.wav import WavFormat, header
 from voicecli.pcm16 import SAMPLE_BYTES
 
-__all__ = ["ASSISTANT", "FRAME_BYTES", "USER", "StereoWav", "create"]
+__all__ = ["ASSISTANT", "FRAME_BYTES", "USER", "StereoWav"]
 
 USER, ASSISTANT = 0, 1
 """The channels: left and right."""
@@ -35,7 +35,6 @@ class StereoWav:
     """
 
     def __init__(self, path: Path, sample_rate: int) -> None:
-        self.path = path
         form = struct.pack("<HHIIHH", 1, 2, sample_rate, sample_rate * FRAME_BYTES, FRAME_BYTES, 8 * SAMPLE_BYTES)
         self._form = WavFormat(form)
         self._begin = len(header(self._form, 0))
@@ -78,14 +77,3 @@ class StereoWav:
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
-
-
-def create(folder: Path, name: str, sample_rate: int) -> StereoWav:
-    """A new file NAME.wav in the folder; with a number behind its name, where there is one already. Raises OSError."""
-    for number in range(1, 1000):
-        path = folder / (f"{name}.wav" if number == 1 else f"{name}-{number}.wav")
-        try:
-            return StereoWav(path, sample_rate)
-        except FileExistsError:
-            continue
-    return StereoWav(folder / f"{name}.wav", sample_rate)

@@ -10,7 +10,7 @@ from pathlib import Path
 from voicecli.audio.files.errors import unusable
 from voicecli.errors import AudioFormatError, ConfigurationError
 from voicecli.pcm16 import SAMPLE_BYTES
-from voicecli.recording.stereo_wav import StereoWav, create
+from voicecli.recording.stereo_wav import StereoWav
 from voicecli.threads import Worker
 
 __all__ = ["RecordingWriter", "check_folder"]
@@ -24,26 +24,18 @@ class RecordingWriter:
     """Writes the two channels of one file, in whatever order they come. The first sound makes the file.
 
     Args:
-        folder: holds the file; it is there.
-        name: of the file, without its ending.
+        path: of the file, which must not be there.
         rate: of the sound, in Hz.
-        on_file: is told, on the event loop, which file was made.
         on_failure: is told, on the event loop, why nothing more is written; once.
+
+    Attributes:
+        has_sound: whether there was any, so that there is a file, or will be.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        name: str,
-        rate: int,
-        *,
-        on_file: Callable[[Path], None],
-        on_failure: Callable[[AudioFormatError], None],
-    ) -> None:
-        self._folder = folder
-        self._name = name
+    def __init__(self, path: Path, rate: int, on_failure: Callable[[AudioFormatError], None]) -> None:
+        self.has_sound = False
+        self._path = path
         self._rate = rate
-        self._on_file = on_file
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._worker = Worker("recording")
@@ -58,6 +50,7 @@ class RecordingWriter:
         """Put PCM16 mono into a channel, from a frame on. Never blocks."""
         if self._failed or self._closed or not audio:
             return
+        self.has_sound = True
         start, batch = self._batches.setdefault(channel, (frame, bytearray()))
         if frame != start + len(batch) // SAMPLE_BYTES:
             self._flush(channel)
@@ -69,14 +62,15 @@ class RecordingWriter:
     def erase(self, channel: int, frame: int, frames: int) -> None:
         """Make silence of so many frames of a channel."""
         self._flush(channel)
-        if frames > 0:
+        if frames > 0:  # there was sound, then
             self._submit(lambda file: file.erase(channel, frame, frames))
 
     def extend(self, frames: int) -> None:
         """Write what has come, and have the file last for so many frames, if there is one."""
         for channel in tuple(self._batches):
             self._flush(channel)
-        self._submit(lambda file: file.extend(frames), makes_file=False)
+        if self.has_sound:
+            self._submit(lambda file: file.extend(frames))
 
     async def aclose(self) -> None:
         """Write what is left, and close the file; idempotent. A disk that does not answer gets 5 s."""
@@ -86,14 +80,14 @@ class RecordingWriter:
             self._flush(channel)
         self._closed = True
         await self._worker.aclose(self._close, timeout=_CLOSE_TIMEOUT_S)
-        await asyncio.sleep(0)  # for what the thread has told last
+        await asyncio.sleep(0)  # for a failure that the thread has told last
 
     def _flush(self, channel: int) -> None:
         if (batch := self._batches.pop(channel, None)) is not None:
             frame, audio = batch
             self._submit(lambda file: file.write(channel, frame, bytes(audio)), size=len(audio))
 
-    def _submit(self, work: Callable[[StereoWav], None], *, size: int = 0, makes_file: bool = True) -> None:
+    def _submit(self, work: Callable[[StereoWav], None], *, size: int = 0) -> None:
         if self._failed or self._closed:
             return
         if self._waiting > _MOST_WAITING:
@@ -103,10 +97,12 @@ class RecordingWriter:
 
         def attempt() -> None:
             try:
-                if not self._failed and (makes_file or self._file is not None):
-                    work(self._file or self._make())
+                if not self._failed:
+                    self._file = self._file or StereoWav(self._path, self._rate)
+                    work(self._file)
             except OSError as error:
-                self._tell(self._fail, error)
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                    self._loop.call_soon_threadsafe(self._fail, error)
             finally:
                 self._waiting -= size
 
@@ -115,24 +111,14 @@ class RecordingWriter:
     def _fail(self, error: OSError) -> None:
         if not self._failed:
             self._failed = True
-            name = str(self._file.path) if self._file is not None else str(self._folder)
-            self._on_failure(unusable("write", repr(name), error))
+            self._on_failure(unusable("write", repr(str(self._path)), error))
 
     # -- on the thread
-
-    def _make(self) -> StereoWav:
-        self._file = create(self._folder, self._name, self._rate)
-        self._tell(self._on_file, self._file.path)
-        return self._file
 
     def _close(self) -> None:
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.close()
-
-    def _tell(self, call: Callable[..., None], argument: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
-            self._loop.call_soon_threadsafe(call, argument)
 
 
 def check_folder(folder: Path) -> Path:
