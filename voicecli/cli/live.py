@@ -27,8 +27,15 @@ from voicecli.cli.standard_output import columns, own_stdout
 from voicecli.cli.wrapping import wrapped
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.duplex import Observer, converse
+from voicecli.conversation.limits import Spent
 from voicecli.conversation.session import VoiceSession
-from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeConnectionError, RealtimeError
+from voicecli.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    LimitReachedError,
+    RealtimeConnectionError,
+    RealtimeError,
+)
 from voicecli.events import ErrorOccurred, Event, Notice
 from voicecli.ports import Capabilities
 from voicecli.terminal.live_view import LiveView
@@ -162,6 +169,7 @@ class LiveConversation:
         self._wake_word: WakeWord | None = None
         self._sleeper: Sleeper | None = None
         self._session: VoiceSession | None = None
+        self._spent = Spent()  # by the sessions before; asleep nothing is
         self._conversation: asyncio.Task[None] | None = None
         self._ending = False
         self._observers: list[Observer] = []
@@ -317,7 +325,7 @@ class LiveConversation:
         if self._sleeper is not None:
             observers.append(self._sleeper)
         self._kept = self._keeping.logs(voice.provider, self._tell, continues=self._past.id)
-        async with voice.connect(history=self._past.turns, logs=self._kept) as session:
+        async with voice.connect(history=self._past.turns, logs=self._kept, spent=self._spent) as session:
             self._session = session
             await converse(session, self._input, self._sink, observers)
 
@@ -330,7 +338,7 @@ class LiveConversation:
             try:
                 await self._rouse()
                 await self._converse(voice)
-            except (AuthenticationError, ConfigurationError):
+            except (AuthenticationError, ConfigurationError, LimitReachedError):
                 raise  # it would fail again whenever it is woken
             except RealtimeError as error:
                 self._tell(ErrorOccurred(error))
@@ -338,6 +346,7 @@ class LiveConversation:
             if session is not None:
                 id_ = next((log.id for log in self._kept if log.id), self._past.id)
                 self._past = Past(id_, session.history)
+                self._spent = session.spent
 
     async def _rest(self) -> None:
         """Asleep nothing plays: the loudspeaker is closed, and no echo taken out. That is half of what sound costs."""

@@ -195,7 +195,7 @@ def with_conversation_options(
             )
             choices = Choices(
                 provider,
-                make_config(options, for_options, provider),
+                replace(make_config(options, for_options, provider), prices=layers.prices),
                 Path(tools) if tools else None,
                 vad_given=for_options["vad"] is not None,
                 given=given,
