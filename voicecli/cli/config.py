@@ -154,7 +154,7 @@ def _price_row(file: SettingsFile, model: str, prices: Prices) -> dict[str, Any]
 
 def _entry(name: str) -> Entry:
     entries = {entry.name: entry for entry in _entries(every_provider())}
-    found = entries.get(spelled(name.replace(".", "-")))  # [logs] keep-days is logs.keep-days for TOML
+    found = entries.get(spelled(name))
     if found is not None:
         return found
     near = nearest(spelled(name), entries)
