@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tests.cli.conftest import ROOT
 from tests.cli.screen import screen_of
 from tests.history.conftest import ANSWER, NOON, QUESTION, RESPONSE, ROWS, conversation, days, keep, said
 from voicecli.cli import ExitStatus, execute
 from voicecli.cli.completion import candidates
 from voicecli.cli.log_view import draw_conversation, draw_found
 from voicecli.history.store import Store, history_path
-from voicecli.settings.file import SettingsFile
+from voicecli.settings.file import SettingsFile, settings_path
 
 Output = pytest.CaptureFixture[str]
 
@@ -238,3 +239,17 @@ def test_completion_makes_no_history(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("VOICECLI_HISTORY", str(tmp_path / "none"))
     assert candidates(["logs", "show", ""]) == []
     assert not (tmp_path / "none").exists()
+
+
+def test_what_the_page_on_logs_shows_works(ids: list[str], capsys: Output) -> None:
+    page = (ROOT / "docs" / "logs.md").read_text()
+    commands = re.findall(r"^voice (logs .*?) *(?:#.*)?$", page, re.MULTILINE)
+    assert len(commands) > 4
+    for command in commands:
+        arguments = command.replace("k7m2q9", ids[2]).replace("--all", "--all --yes").split()
+        assert execute(arguments) == 0, command
+    for command in re.findall(r"`voice config (set logs\..*?)`", page):
+        assert execute(["config", *command.split()]) == 0
+    (table,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    settings_path().write_text(table)
+    assert SettingsFile.read().tables[""] == {"log": True, "logs-keep-days": 30, "logs-max-mb": 100}
