@@ -36,6 +36,7 @@ class FakeServer:
     events: LinkEvents | None = None
     closed: int = 0
     cancelled: int = 0
+    listed: int = 0
 
     async def hold(self, server: MCPServer, events: LinkEvents) -> None:
         at = len(self.starts)
@@ -56,6 +57,7 @@ class FakeServer:
         self.closed += 1
 
     async def list_tools(self) -> list[ListedTool]:
+        self.listed += 1
         return list(self.tools)
 
     async def call(self, name: str, arguments: Mapping[str, Any], progressed: Callable[[], None]) -> CallResult:
@@ -250,6 +252,7 @@ async def test_several_changes_at_once_are_one() -> None:
         await asyncio.sleep(0.05)
     await asyncio.sleep(1)
     assert talk.changes == [["echo", "a", "b", "c"]]
+    assert server.listed == 3
     await talk.source.aclose()
 
 
