@@ -6,7 +6,7 @@ from pathlib import Path
 
 from voicecli.events import ResponseStatus, Role, TurnMetrics, Usage
 
-__all__ = ["ConversationRecord", "ResponseRecord", "ToolCallRecord", "TurnRecord"]
+__all__ = ["ConversationRecord", "FoundTurn", "ResponseRecord", "ToolCallRecord", "TurnRecord"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,3 +97,17 @@ class ConversationRecord:
     turns: tuple[TurnRecord, ...] = ()
     tool_calls: tuple[ToolCallRecord, ...] = ()
     responses: tuple[ResponseRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundTurn:
+    """A turn in which words were found.
+
+    Attributes:
+        conversation: its conversation, without turns, calls of tools and responses.
+        excerpt: the part of its text with the words, in pieces, each with whether it is one of the words.
+    """
+
+    conversation: ConversationRecord
+    turn: TurnRecord
+    excerpt: tuple[tuple[str, bool], ...]
