@@ -155,7 +155,16 @@ AT_HOME = {
     "typer": {
         *("cli", "cli.app", "cli.cache", "cli.chat", "cli.completion", "cli.completion_scripts", "cli.config"),
         *("cli.destinations", "cli.devices", "cli.command", "cli.help", "cli.inputs", "cli.keys", "cli.lists"),
-        *("cli.keeping", "cli.logs", "cli.models", "cli.options", "cli.setting_options", "cli.setup", "cli.table"),
+        *(
+            "cli.keeping",
+            "cli.logs",
+            "cli.log_export",
+            "cli.models",
+            "cli.options",
+            "cli.setting_options",
+            "cli.setup",
+            "cli.table",
+        ),
     },
     "keyring": {"settings.keyring_store"},
     "tomlkit": {"settings.edit"},

@@ -28,6 +28,7 @@ from voicecli.settings.layers import Chosen
 from voicecli.settings.loading import TAKEN
 from voicecli.settings.options import Option, make_config, setting_options
 from voicecli.text_files import read_text_file
+from voicecli.user_folders import expanded
 
 __all__ = [
     "Choices",
@@ -51,6 +52,7 @@ class Choices:
         foreign: those of them that are another provider's, and whose they are.
         notes: what else has no effect, as sentences.
         keeping: what is kept of the conversation, and which one it continues.
+        record: the directory for recordings, or None.
     """
 
     provider: Provider
@@ -61,6 +63,7 @@ class Choices:
     foreign: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     keeping: Keeping = field(default_factory=Keeping)
+    record: Path | None = None
 
     def for_recording(self) -> "Choices":
         """A recording goes in as fast as it is taken, which only turns found here can follow, by their silences."""
@@ -113,6 +116,13 @@ def _conversation(
     ] = None,
     tools: Annotated[
         Path | None, typer.Option(help="Offer this Python file's public functions to the model.", metavar="FILE.py")
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Record the conversation in a file there: you on the left, the assistant on the right.",
+        ),
     ] = None,
     continue_: Annotated[
         str | None,
@@ -186,6 +196,7 @@ def with_conversation_options(
                 for_options["system"] = _system_prompt(file, place, text_given="system" in given)
             provider = _provider(values.pop("provider"))
             tools = values.pop("tools")
+            record = values.pop("record")
             keeping = Keeping(
                 values.pop("log"),
                 values.pop("logs_keep_days"),
@@ -206,6 +217,7 @@ def with_conversation_options(
                 },
                 notes=tuple(layers.notes),
                 keeping=keeping,
+                record=expanded(str(record)) if record else None,
             )
             return command(choices=choices, **values)
 
