@@ -79,7 +79,10 @@ class RecordingWriter:
         for channel in tuple(self._batches):
             self._flush(channel)
         self._closed = True
-        await self._worker.aclose(self._close, timeout=_CLOSE_TIMEOUT_S)
+        self._worker.submit(self._close)  # also when nobody waits for it any more
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._worker.run(lambda: None), _CLOSE_TIMEOUT_S)
+        self._worker.stop()
         await asyncio.sleep(0)  # for a failure that the thread has told last
 
     def _flush(self, channel: int) -> None:
