@@ -1,7 +1,6 @@
 """Recordings of live conversations: one for each, between which the command sleeps."""
 
 import asyncio
-import glob
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,7 @@ async def test_each_conversation_between_which_it_sleeps_has_its_recording(tmp_p
         await bed.hear(WORD, 100)
         await bed.hear(5, 3_000)
     assert recordings.failure is None
-    first, second = (recorded(path) for path in map(Path, sorted(glob.glob(f"{tmp_path}/*"))))
+    first, second = map(recorded, recordings.paths)
     _, user, assistant = first
     assert begins(user, 2) == 0  # what was said with the word, and while it was dialled, is in it
     assert [np.count_nonzero(user == sample) * 1000 // RATE for sample in (2, WORD, 3, 4)] == [400, 100, 2_000, 2_000]

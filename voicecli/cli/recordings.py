@@ -84,13 +84,17 @@ class Recordings:
         self._recorders.append(recorder)
         return [recorder]
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files that were made, in order."""
+        return [recorder.path for recorder in self._recorders if recorder.path is not None]
+
     def tell_files(self) -> None:
         """Say on standard error which files were made."""
-        for recorder in self._recorders:
-            if recorder.path is not None:
-                with contextlib.suppress(OSError):
-                    sys.stderr.write(f"Recorded in {printable(str(recorder.path))}\n")
-                    sys.stderr.flush()
+        for path in self.paths:
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"Recorded in {printable(str(path))}\n")
+                sys.stderr.flush()
 
     def _rendered(self, audio: bytes, at: float) -> None:
         self._has_loudspeaker = True
