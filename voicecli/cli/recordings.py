@@ -37,7 +37,7 @@ class Recordings:
         self._recorders: list[ConversationRecorder] = []
         self._has_loudspeaker = False
         if folder is not None:
-            from voicecli.recording.writer import check_folder
+            from voicecli.recording.folder import check_folder
 
             check_folder(folder)
 
