@@ -10,6 +10,7 @@ import typer
 
 from voicecli.cli.command import command_group
 from voicecli.cli.lists import JsonOption
+from voicecli.cli.log_export import Format, choose_format, export_conversation
 from voicecli.cli.log_lines import conversation_json, cost_words, found_json, length_ms, length_words, plain_lines
 from voicecli.cli.table import show_table, size_text
 from voicecli.history.store import NoConversationError, Store, history_path
@@ -104,6 +105,37 @@ def search(
             typer.echo("\t".join((*told, printable("".join(piece for piece, _ in each.excerpt)))))
     if not found and not as_json:
         typer.echo("Nobody said that.", err=True)
+
+
+@logs.command("export")
+def export(
+    id_: Id = "latest",
+    form: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="srt, vtt (captions), md, json or html (one page with everything); by default that of FILE, or md.",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE|-", help="Where it goes, if not to standard output."),
+    ] = None,
+    sound: Annotated[
+        bool, typer.Option("--sound/--no-sound", help="Whether a page has the sound of what was recorded.")
+    ] = True,
+) -> None:
+    """Write a conversation in another form. Without an id the last one.
+
+    Where it was recorded, its times are those of the recording. A page has up to 10 minutes of sound in it, and
+    otherwise plays the recording's file.
+    """
+    form = choose_format(form, output)
+    with Store() as store:
+        conversation = store.conversation(find_conversation(store, id_))
+    export_conversation(conversation, form, output, sound=sound)
 
 
 @logs.command("delete")
