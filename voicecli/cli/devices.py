@@ -7,7 +7,6 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,12 +17,12 @@ from voicecli.cli.standard_output import columns
 from voicecli.cli.table import show_table
 from voicecli.cli.wrapping import wrapped
 from voicecli.errors import AudioDeviceError
+from voicecli.finding import Finding
 from voicecli.pcm16 import PcmFormat
 from voicecli.threads import run_in_thread
 
 if TYPE_CHECKING:
     from voicecli.audio.devices.microphone import Microphone
-    from voicecli.audio.probe import Check
 
 __all__ = ["list_devices", "show_checks", "test_audio"]
 
@@ -100,7 +99,7 @@ def test_audio(
         figures, checks = asyncio.run(_measure(input_device, output_device))
     if as_json:
         advice = [check.fix for check in checks if check.fix] or ["All is well."]
-        told = {"checks": [asdict(check) for check in checks], "advice": advice}
+        told = {"checks": [check.told() for check in checks], "advice": advice}
         typer.echo(json.dumps(figures | told, indent=2))
     else:
         show_checks(checks)
@@ -108,7 +107,7 @@ def test_audio(
         raise typer.Exit(ExitStatus.AUDIO)
 
 
-def show_checks(checks: Sequence["Check"]) -> None:
+def show_checks(checks: Sequence[Finding]) -> None:
     """Write a line for each check: its verdict, and below it what to do."""
     width = columns() if sys.stdout.isatty() else sys.maxsize
     names = max(len(check.name) for check in checks)
@@ -125,14 +124,14 @@ def show_checks(checks: Sequence["Check"]) -> None:
     typer.echo(f"\n{'It does not work like this.' if fails else better if bad else 'All is well.'}")
 
 
-async def _measure(input_device: str | None, output_device: str | None) -> "tuple[dict[str, Any], list[Check]]":
+async def _measure(input_device: str | None, output_device: str | None) -> tuple[dict[str, Any], list[Finding]]:
     """The figures, and what they mean."""
     from voicecli.audio.background import false_starts
     from voicecli.audio.devices.microphone import Microphone
     from voicecli.audio.devices.sound_server import real_names
     from voicecli.audio.devices.speaker import Speaker
     from voicecli.audio.echo.control import make_echo_control
-    from voicecli.audio.probe import Check, chirp, find_chirp, judge, measure_recording
+    from voicecli.audio.probe import chirp, find_chirp, judge, measure_recording
     from voicecli.audio.vad_engines import has_silero
 
     lost: set[str] = set()
@@ -187,8 +186,8 @@ async def _measure(input_device: str | None, output_device: str | None) -> "tupl
     round_trip_ms = None if echo is None else round(echo.delay_ms + delay_ms, 1)
     names = await real_names({"input": microphone.device, "output": speaker.device})
     devices = [
-        Check("Microphone", names.get("input", microphone.device)),
-        Check("Loudspeaker", names.get("output", speaker.device)),
+        Finding("Microphone", names.get("input", microphone.device)),
+        Finding("Loudspeaker", names.get("output", speaker.device)),
     ]
     checks = judge(
         recorded,

@@ -4,7 +4,14 @@ import os
 
 from voicecli.config import RealtimeConfig
 from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider
-from voicecli.providers.gemini.endpoint import KEY_VARIABLES, NAME, find_endpoint, is_configured
+from voicecli.providers.gemini.endpoint import (
+    KEY_VARIABLES,
+    NAME,
+    doubts_key,
+    find_address,
+    find_endpoint,
+    is_configured,
+)
 from voicecli.providers.gemini.errors import KEY_ADVICE
 from voicecli.providers.gemini.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES, find_model
 from voicecli.providers.gemini.settings import GeminiSettings
@@ -76,4 +83,6 @@ GEMINI = Provider(
     lacks=lacks,
     connect=_connect,
     fetch_models=_fetch_models,
+    address=find_address,
+    doubts_key=doubts_key,
 )
