@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from voicecli.cli.exit import ExitStatus
+from voicecli.cli.finding_lines import finding_lines
 from voicecli.cli.lists import JsonOption
 from voicecli.cli.standard_output import columns
 from voicecli.cli.table import show_table
-from voicecli.cli.wrapping import wrapped
 from voicecli.errors import AudioDeviceError
 from voicecli.finding import Finding
 from voicecli.pcm16 import PcmFormat
@@ -24,15 +24,13 @@ from voicecli.threads import run_in_thread
 if TYPE_CHECKING:
     from voicecli.audio.devices.microphone import Microphone
 
-__all__ = ["list_devices", "show_checks", "test_audio"]
+__all__ = ["Recording", "list_devices", "show_checks", "test_audio"]
 
 _RATE = 24_000
 _AUDIO = PcmFormat(_RATE)
 _QUIET_S = 2.0
 _RECORD_S = 3.0
 _LISTEN_S = 1.6  # for the chirp: 0.4 s, and up to a second on its way
-_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
-_INDENT = " " * len("warn  ")
 _DEVICE_TIMEOUT_S = 5.0  # with a device that delivers nothing: by then it was opened anew several times
 
 
@@ -110,14 +108,8 @@ def test_audio(
 def show_checks(checks: Sequence[Finding]) -> None:
     """Write a line for each check: its verdict, and below it what to do."""
     width = columns() if sys.stdout.isatty() else sys.maxsize
-    names = max(len(check.name) for check in checks)
-    for check in checks:
-        verdict = typer.style(check.verdict.ljust(len(_INDENT) - 2), fg=_COLOURS[check.verdict], bold=True)
-        indent = " " * (len(_INDENT) + names + 2)
-        value = "\n".join(wrapped(check.value, width, indent)).lstrip()
-        typer.echo(f"{verdict}  {check.name.ljust(names)}  {value}")
-        for line in wrapped(check.fix, width, _INDENT):
-            typer.echo(line)
+    for line in finding_lines(checks, width, max(len(check.name) for check in checks)):
+        typer.echo(line)
     bad = [check for check in checks if check.verdict != "ok"]
     better = f"{len(bad)} thing{'' if len(bad) == 1 else 's'} could be better."
     fails = any(check.verdict == "fail" for check in bad)
@@ -147,7 +139,7 @@ async def _measure(input_device: str | None, output_device: str | None) -> tuple
 
     microphone = Microphone(_RATE, device=input_device, on_notice=tell)
     speaker = Speaker(_RATE, device=output_device, on_notice=tell)
-    recording = _Recording(microphone)
+    recording = Recording(microphone)
     listening: asyncio.Task[None] | None = None
     try:
         await speaker.open()
@@ -209,7 +201,7 @@ async def _measure(input_device: str | None, output_device: str | None) -> tuple
     return figures, [*devices, *checks]
 
 
-class _Recording:
+class Recording:
     """The sound that the microphone has recorded so far.
 
     Attributes:
