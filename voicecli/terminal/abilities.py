@@ -1,12 +1,15 @@
 """Abilities of a terminal: whether it tells of keys that are held and released."""
 
 import os
+import re
 import select
 import sys
 import time
 
 __all__ = ["reports_key_releases"]
 
+_KITTY = re.compile(rb"\x1b\[\?\d+u")
+_DONE = re.compile(rb"\x1b\[\?[\d;]*c")
 _ASK = b"\x1b[?u\x1b[c"
 """Kitty's question, and one that every terminal answers: what has come before that answer is all that comes."""
 
@@ -32,10 +35,12 @@ def reports_key_releases(fd: int, out_fd: int, *, within_s: float = 0.3) -> bool
         tty.setcbreak(fd, termios.TCSANOW)
         os.write(out_fd, _ASK)
         end = time.monotonic() + within_s
-        while not answer.endswith(b"c") and select.select([fd], [], [], max(end - time.monotonic(), 0))[0]:
-            answer += os.read(fd, 1024) or b"c"
+        while not _DONE.search(answer) and select.select([fd], [], [], max(end - time.monotonic(), 0))[0]:
+            if not (more := os.read(fd, 1024)):
+                break
+            answer += more
     except OSError:
         return False
     finally:
         termios.tcsetattr(fd, termios.TCSAFLUSH, before)
-    return b"\x1b[?" in answer and b"u" in answer
+    return _KITTY.search(answer) is not None

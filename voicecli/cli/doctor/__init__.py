@@ -61,8 +61,8 @@ def doctor(
 ) -> None:
     """Look for what is wrong or missing: installation, sound, keys, settings, folders, terminal.
 
-    Each line is ok, warn or fail, with what to do about it. Nothing is changed, no device is opened and nobody is asked
-    over the network, but with --listen and --online.
+    Each line is ok, warn or fail, with what to do about it. Nothing is changed. Only --listen opens devices, and only
+    --online asks anybody over the network.
     """
     if provider:
         try:

@@ -4,7 +4,7 @@ import datetime
 import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +65,15 @@ def report(found: Sequence[tuple[str, Sequence[Finding]]]) -> str:
     except ConfigurationError:  # of what cannot be read, nothing is told
         file = SettingsFile()
     providers = every_provider()
-    redact = Redactor(private_texts(file, providers))
+    known = _known_texts(chat_entries(providers), providers)
+    redact = Redactor(private_texts(file, {text for texts in known.values() for text in texts}))
     lines = [f"Report of voicecli {__version__}, {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC"]
     lines += [f"Inside: {_INSIDE}.", f"Not inside: {_OUTSIDE}."]
     for title, findings in found:
         lines += ["", f"{title}:", *(redact(line) for finding in findings for line in _told(finding))]
     lines += ["", "System:", f"  {redact(_system())}"]
     lines += ["", "Packages:", *(redact(f"  {name} {version}") for name, version in package_versions())]
-    lines += ["", "Settings:", *(redact(line) for line in _settings(file, providers))]
+    lines += ["", "Settings:", *(redact(line) for line in _settings(file, known))]
     lines += ["", "Variables that are set:", *(f"  {name}" for name in _variables(providers))]
     return "\n".join(map(printable, lines)) + "\n"
 
@@ -89,28 +90,31 @@ def _system() -> str:
     return f"{platform.system()} {platform.release()} {platform.machine()} {libc}, Python {sys.version.split()[0]}"
 
 
-def _settings(file: SettingsFile, providers: Sequence[Provider]) -> Iterator[str]:
-    entries = {entry.name: entry for entry in chat_entries(providers)}
+def _known_texts(entries: Sequence[Entry], providers: Sequence[Provider]) -> dict[str, set[str]]:
+    """The texts that voicecli itself gives to choose from, by the names of entries; the others have none."""
+    return {entry.name: set(entry.choices) for entry in entries} | {
+        "provider": {name for provider in providers for name in (provider.name, *provider.aliases)},
+        "model": {model.name for provider in providers for model in provider.models},
+        "voice": {voice.name for provider in providers for voice in provider.voices},
+    }
+
+
+def _settings(file: SettingsFile, known: Mapping[str, set[str]]) -> Iterator[str]:
     for number, table in enumerate(file.tables.values()):
         where = f"profile {number}: " if number else ""
-        unknown = sum(name not in entries for name in table)
+        unknown = sum(name not in known for name in table)
         for name in table:
-            if name in entries:
-                yield f"  {where}{name} = {_presented(entries[name], table[name], providers)}"
+            if name in known:
+                yield f"  {where}{name} = {_presented(table[name], known[name])}"
         if unknown:
             yield f"  {where}{unknown} unknown"
 
 
-def _presented(entry: Entry, value: Any, providers: Sequence[Provider]) -> str:
-    """The value, if it is one of a few that voicecli itself knows, or a number."""
-    if isinstance(value, bool | int | float):
-        return entry.presented(value)
-    known = {
-        "provider": {provider.name for provider in providers},
-        "model": {model.name for provider in providers for model in provider.models},
-        "voice": {voice.name for provider in providers for voice in provider.voices},
-    }.get(entry.name, set(entry.choices))
-    return value if isinstance(value, str) and value in known else _HIDDEN
+def _presented(value: Any, known: set[str]) -> str:
+    """The value, if it is a number, yes or no, or one of those texts."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) or (isinstance(value, str) and value in known) else _HIDDEN
 
 
 def _variables(providers: Sequence[Provider]) -> list[str]:

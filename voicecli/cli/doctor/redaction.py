@@ -9,14 +9,13 @@ import os
 import platform
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from voicecli.errors import ConfigurationError
-from voicecli.ports import Provider
 from voicecli.settings.file import SettingsFile
 from voicecli.settings.keys import stored_file_keys
 
@@ -48,13 +47,13 @@ class Redactor:
         return self._pattern.sub(lambda match: self._places.get(match[0].casefold(), "<hidden>"), text)
 
 
-def private_texts(file: SettingsFile, providers: list[Provider]) -> dict[str, str]:
+def private_texts(file: SettingsFile, public: Collection[str]) -> dict[str, str]:
     """The user's own texts that can be known: home, names, keys, and what is set, in files and in the environment.
 
     Args:
-        providers: whose names, models and voices are not private.
+        public: texts that are nobody's own, whatever they were found as.
     """
-    public = {name.casefold() for provider in providers for name in _public_names(provider)} | _HARMLESS
+    public = {text.casefold() for text in public} | _HARMLESS
     found: dict[str, str] = {}
     secret = [value for name, value in os.environ.items() if _SECRET_NAMES.search(name)]
     with suppress(ConfigurationError):
@@ -67,12 +66,6 @@ def private_texts(file: SettingsFile, providers: list[Provider]) -> dict[str, st
     found |= dict.fromkeys(_host_names(), "<host>")
     found |= dict.fromkeys(_user_names(), "<user>")
     return found | dict.fromkeys(_homes(), "~")
-
-
-def _public_names(provider: Provider) -> Iterator[str]:
-    yield from (provider.name, *provider.aliases)
-    yield from (model.name for model in provider.models)
-    yield from (voice.name for voice in provider.voices)
 
 
 def _parts(value: str) -> Iterator[str]:
