@@ -32,9 +32,11 @@ def look_at_terminal(scope: Scope) -> Iterator[Finding]:
             yield Finding("Letters", f"{out.encoding}: letters that it has not are written as numbers", "warn", _UTF8)
         if sys.stdin.isatty():
             if reports_key_releases(sys.stdin.fileno(), out.fileno()):
-                yield Finding("Keys", "are told when they are released: Space can be held to talk")
+                yield Finding("Keys", "are told when they are released: Space can be held to talk, or tapped")
             else:
-                yield Finding("Keys", "are told when they are pressed: press Space to talk, and again")
+                yield Finding(
+                    "Keys", "are not told when they are released: tapping Space to talk is exacter than holding it"
+                )
     yield from _around(os.environ)
 
 
