@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_readme import ROOT
+from tests.cli.conftest import ROOT
 from voicecli.cli.app import COMMANDS, load_command
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

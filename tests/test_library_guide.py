@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.audio.devices.fake_portaudio import FakePortAudio
+from tests.cli.conftest import ROOT
 from tests.test_public_names import PUBLIC
-from tests.test_readme import ROOT, flowing
+from tests.test_readme import flowing
 from voicecli.audio import WakeWord
 from voicecli.commands import Command
 from voicecli.events import SessionEnded

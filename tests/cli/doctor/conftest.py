@@ -46,7 +46,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
     for name in [name for name in os.environ if name.upper().startswith(_FOREIGN)]:
         monkeypatch.delenv(name)
-    for variable in ("CACHE", "MODELS", "STATE"):
+    for variable in ("CACHE", "HISTORY", "MODELS", "STATE"):
         monkeypatch.delenv(f"VOICECLI_{variable}", raising=False)
     folder = tmp_path / "home"
     folder.mkdir()

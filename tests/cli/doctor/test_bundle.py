@@ -15,7 +15,7 @@ from voicecli.cli.doctor.bundle import report
 from voicecli.cli.doctor.redaction import Redactor
 from voicecli.finding import Finding
 from voicecli.settings.keys import store_key
-from voicecli.user_folders import cache_dir, models_dir, state_dir
+from voicecli.user_folders import cache_dir, history_dir, models_dir, state_dir
 
 USER, HOST = "rosalind.franklin", "helix-laptop"
 PLANTED = {
@@ -63,6 +63,7 @@ def planted(home: Path, portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatc
         "VOICECLI_CONFIG": str(own_home / ".config"),
         "VOICECLI_CACHE": str(own_home / plants["file name"]),
         "VOICECLI_MODELS": str(own_home / "models"),
+        "VOICECLI_HISTORY": str(own_home / "history"),
         "VOICECLI_STATE": str(own_home / "state"),
     }.items():
         monkeypatch.setenv(name, value)
@@ -77,7 +78,7 @@ def planted(home: Path, portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatc
         f'model = "{plants["model name"]}"\nspeed = "{plants["mistake"]}"\nvad = "client"\nsilence-ms = 700\n'
         f"[profiles.{plants['profile']}]\nvoice = \"marin\"\ninput = '/mnt/{plants['file name']}.wav'\n"
     )
-    for folder in (cache_dir(), models_dir(), state_dir(), state_dir().parent / "voicecli", own_home):
+    for folder in (cache_dir(), history_dir(), models_dir(), state_dir(), own_home):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{plants['file name']}.txt").write_text(plants["words"])
         (folder / "debug.jsonl").write_text(json.dumps({"text": plants["words"], "key": plants["key"]}))

@@ -11,7 +11,7 @@ from voicecli.cli.doctor.area import Scope, short_path
 from voicecli.cli.table import size_text
 from voicecli.errors import ConfigurationError
 from voicecli.finding import Finding
-from voicecli.user_folders import cache_dir, config_dir, models_dir, state_dir
+from voicecli.user_folders import cache_dir, config_dir, history_dir, models_dir, state_dir
 
 __all__ = ["look_at_storage"]
 
@@ -70,11 +70,13 @@ _FOLDERS: list[tuple[str, Callable[[], Path], Callable[[Path], Iterable[Path]]]]
     ("Settings", config_dir, _all),
     ("Cache", cache_dir, lambda folder: kept_paths()),
     ("Models", models_dir, _all),
+    ("History", history_dir, _all),
     ("State", state_dir, _all),
 ]
 _ELSEWHERE = {
     "Settings": "or another in VOICECLI_CONFIG",
     "Cache": "or another in VOICECLI_CACHE",
     "Models": "or another in VOICECLI_MODELS",
+    "History": "or another in VOICECLI_HISTORY",
     "State": "or another in VOICECLI_STATE",
 }
