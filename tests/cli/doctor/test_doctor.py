@@ -119,6 +119,8 @@ def test_a_key_is_told_by_where_it_comes_from_and_never_shown(
     [
         ("OPENAI_API_KEY", GEMINI, "warn", 'keys of OpenAI begin with "sk-"'),
         ("GEMINI_API_KEY", OPENAI, "warn", 'keys of Gemini begin with "AIza" or "AQ."'),
+        ("OPENAI_API_KEY", "sk-cut-off", "warn", "keys of OpenAI are longer"),
+        ("GEMINI_API_KEY", "AIzaCutOff", "warn", "keys of Gemini have another length"),
         ("OPENAI_API_KEY", "sk-“quoted”", "fail", "has characters that no key has"),
         ("OPENAI_API_KEY", "ek_68af296e8e408191a1120ab6383263c2", "ok", "from OPENAI_API_KEY"),
         ("GEMINI_API_KEY", "auth_tokens/4f2a", "ok", "from GEMINI_API_KEY"),
@@ -282,6 +284,38 @@ def test_what_breaks_is_a_finding(error: BaseException) -> None:
     first, second = findings_in(Area("Broken", look), Scope())
     assert (first.name, second.name, second.verdict) == ("First", "Broken", "fail")
     assert "words" not in str(second.shared)
+
+
+def test_much_that_is_broken_at_once(voice: Voice, tmp_path: Path) -> None:
+    """Through the real command: each thing has its line, and none hides another."""
+    home = tmp_path / "home"
+    settings = home / ".config" / "voicecli"
+    (settings / "config.toml").mkdir(parents=True)
+    (settings / "keys.json").write_text('{"openai": {"keyring": true}}')
+    (home / ".cache").write_text("a file")
+    done = voice(
+        *("doctor", "--bundle", "report.txt"),
+        HOME=str(home),
+        VOICECLI_CONFIG=str(settings),
+        PYTHON_KEYRING_BACKEND="tests.support.keyrings.HangingKeyring",
+        VOICECLI_LLM_PORTS="none",
+        VOICE_SPEED="fast",
+        HTTPS_PROXY="garbage",
+        LC_ALL="C",
+        TERM="",
+    )
+    assert done.code == ExitStatus.CONFIGURATION
+    told = done.stdout.decode()
+    for line in (
+        "fail  openai          The key for openai is in the system's keyring, which cannot be asked",
+        "fail  Model servers   VOICECLI_LLM_PORTS: 'none' is no port.",
+        "is no file.",
+        "fail  Variable        VOICE_SPEED: 'fast' is not possible.",
+        ".cache is no folder",
+    ):
+        assert line in told
+    assert "Traceback" not in done.stderr
+    assert "fail  openai: the key stored in the keyring cannot be used" in (tmp_path / "report.txt").read_text()
 
 
 # -- how it looks

@@ -24,7 +24,7 @@ def look_at_providers(scope: Scope) -> Iterator[Finding]:
     for message in broken:
         told = "a provider that a package brings cannot be used"
         yield Finding("Package", message, "warn", "Update the package, or uninstall it.", shared=told)
-    stored: Mapping[str, str] = {}
+    stored: Mapping[str, str] | None = None
     try:
         stored = stored_keys()
     except ConfigurationError as error:
@@ -42,13 +42,19 @@ def look_at_providers(scope: Scope) -> Iterator[Finding]:
             yield Finding("Answers", error.message, "fail", advice, shared="no provider that can be used")
     for provider in providers:
         needed = scope.provider is not None or (answering is not None and provider.name == answering.name)
-        yield from _one(provider, stored.get(provider.name, ""), needed=needed)
+        yield from _one(provider, stored, needed=needed)
 
 
-def _one(provider: Provider, place: str, *, needed: bool) -> Iterator[Finding]:
+def _one(provider: Provider, stored: Mapping[str, str] | None, *, needed: bool) -> Iterator[Finding]:
+    """The findings about a provider.
+
+    Args:
+        stored: where keys are stored, by provider; None where their file cannot be read, which was told.
+    """
     config = config_of(provider)
     if provider.is_configured():
-        yield _key(provider, config, place)
+        if stored is not None or key_variable(provider):
+            yield _key(provider, config, (stored or {}).get(provider.name, ""))
     elif needed:
         yield Finding(provider.name, f"{provider.title} is not set up", "fail", provider.setup_advice)
     else:

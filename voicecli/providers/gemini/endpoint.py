@@ -99,7 +99,10 @@ def find_address(config: RealtimeConfig, environ: Mapping[str, str] = os.environ
 def doubts_key(key: str, config: RealtimeConfig) -> str:
     """Why this does not look like a key of Google's; other servers have keys of any kind."""
     ours = f".{urlsplit(find_address(config)).hostname}".endswith(".googleapis.com")
-    return 'keys of Gemini begin with "AIza" or "AQ."' if ours and not _KEY.fullmatch(key) else ""
+    if not ours or _KEY.fullmatch(key):
+        return ""
+    begins = key.startswith(("AIza", "AQ."))
+    return "keys of Gemini have another length" if begins else 'keys of Gemini begin with "AIza" or "AQ."'
 
 
 def _is_vertex(config: RealtimeConfig, environ: Mapping[str, str]) -> bool:

@@ -116,7 +116,9 @@ def find_address(config: RealtimeConfig) -> str:
 def doubts_key(key: str, config: RealtimeConfig) -> str:
     """Why this does not look like a key of OpenAI's; other servers have keys of any kind."""
     ours = f".{urlsplit(find_address(config)).hostname}".endswith(".openai.com")
-    return 'keys of OpenAI begin with "sk-"' if ours and not _KEY.fullmatch(key) else ""
+    if not ours or _KEY.fullmatch(key):
+        return ""
+    return "keys of OpenAI are longer" if key.startswith("sk-") else 'keys of OpenAI begin with "sk-"'
 
 
 def _base_and_key(config: RealtimeConfig) -> tuple[str, str | None]:
