@@ -12,10 +12,14 @@ import pytest
 from tests.cli.conftest import ROOT
 from voicecli.cli.app import COMMANDS, load_command
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md")), ROOT / "benchmarks/README.md"]
 EXAMPLES = {"--times"}
 """Options of the provider that docs/custom-provider.md makes."""
 FOREIGN = re.compile(r"--(device|user|version|edges)\b|pip |npx |docker ")
+
+
+def ids(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
 def spans(text: str) -> Iterator[str]:
@@ -61,7 +65,7 @@ def commands_in(line: str) -> Iterator[list[str]]:
                 yield found[1].split()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES[:-1], ids=ids)  # benchmarks have options of their own
 def test_commands_and_options_are_there(page: Path) -> None:
     for span in spans(page.read_text()):
         for words in commands_in(span):
@@ -76,7 +80,26 @@ def test_commands_and_options_are_there(page: Path) -> None:
             assert span.split()[0].partition("=")[0] in every_option() | {"--no-NAME"}, f"{page.name}: {span}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_programs_and_modules_are_there(page: Path) -> None:
+    """Those that are run by Python, and those of the map."""
+    text = page.read_text()
+    for name in re.findall(r"python -m ((?:benchmarks|tests|examples|voicecli)[\w.]*)", text):
+        path = ROOT / name.rstrip(".").replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), f"{page.name}: {name}"
+    for span in spans(text):
+        if re.fullmatch(r"[\w/]+/\w+\.(py|jsonl)|python \w+/\w+\.py", span):
+            name = span.removeprefix("python ").replace("NAME", "openai")
+            assert any((base / name).exists() for base in (ROOT, ROOT / "voicecli")), f"{page.name}: {name}"
+
+
+def test_each_variable_of_voicecli_is_told() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "voicecli").rglob("*.py"))
+    told = (ROOT / "docs" / "settings.md").read_text()
+    assert not set(re.findall(r"\bVOICECLI_[A-Z_]+\b", source)) - set(re.findall(r"VOICECLI_[A-Z_]+", told))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if re.match(r"\w+:", target):
