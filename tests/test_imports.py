@@ -56,6 +56,7 @@ def loaded_after(code: str) -> set[str]:
         "from voicecli.cli import execute; execute(['list-voices', '--json'])",
         "from voicecli.cli import execute; execute(['models', 'list'])",
         "from voicecli.cli import execute; execute(['cache', 'path'])",
+        "from voicecli.cli import execute; execute(['doctor', '--help'])",
         "from voicecli.providers.local.downloads.catalogue import names; names()",
     ],
 )

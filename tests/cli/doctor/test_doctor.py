@@ -14,7 +14,7 @@ from tests.audio.devices.fake_portaudio import FakeDevice, FakePortAudio
 from tests.cli.conftest import ROOT, Voice
 from tests.cli.doctor.conftest import Look, write_settings
 from tests.cli.screen import screen_of
-from tests.support.plugins import install
+from tests.support.plugins import PARROT, install
 from voicecli.cli import ExitStatus, execute
 from voicecli.cli.doctor.area import Area, Scope, findings_in
 from voicecli.errors import ConfigurationError
@@ -174,6 +174,18 @@ def test_a_broken_package_is_told(look: Look, monkeypatch: pytest.MonkeyPatch, t
     found = look()
     assert found.code == 0
     assert "ZeroDivisionError" in found.one("Package")[1]
+
+
+def test_a_package_that_breaks_when_it_is_asked_hides_nothing(
+    look: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    broken = f"{PARROT}\nimport dataclasses\nPARROT = dataclasses.replace(PARROT, findings=lambda config: 1 / 0)\n"
+    install(tmp_path, "voicecli-parrot", {"voicecli_parrot": broken}, parrot="voicecli_parrot:PARROT")
+    install(tmp_path, "voicecli-zebra", {"zebra": PARROT.replace('"parrot"', '"zebra"')}, zebra="zebra:PARROT")
+    found = look()
+    assert found.one("parrot") == ("fail", "breaks when it is asked: ZeroDivisionError: division by zero")
+    assert found.one("zebra") == ("ok", "ready, without a key")
 
 
 # -- settings

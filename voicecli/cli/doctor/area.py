@@ -1,6 +1,6 @@
 """An area that `voice doctor` looks at, and how it is looked at so that nothing broken there stops the doctor."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from voicecli.ports import Provider
 from voicecli.providers import all_providers, find_provider
 from voicecli.threads import TooLateError, call_within
 
-__all__ = ["Area", "Scope", "config_of", "findings_in", "short_path"]
+__all__ = ["Area", "Scope", "config_of", "findings_in", "of_provider", "short_path"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,17 @@ def findings_in(area: Area, scope: Scope) -> list[Finding]:
         # Its words may be anybody's.
         return [*found, Finding(area.title, f"{told}: {error}", "fail", "This is a defect in voicecli.", shared=told)]
     return found
+
+
+def of_provider(provider: Provider, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    """What a provider finds, or that it breaks: one of a package may, and then the others are still looked at."""
+    try:
+        return list(look())
+    except RealtimeError as error:
+        return [Finding(provider.name, error.message, "fail", error.advice, shared=type(error).__name__)]
+    except Exception as error:
+        told = f"breaks when it is asked: {type(error).__name__}"
+        return [Finding(provider.name, f"{told}: {error}", "fail", "Update the package that brings it.", shared=told)]
 
 
 def short_path(path: Path) -> str:

@@ -3,9 +3,10 @@
 import asyncio
 import dataclasses
 from collections.abc import Iterator
+from functools import partial
 from urllib.parse import urlsplit
 
-from voicecli.cli.doctor.area import Scope, config_of
+from voicecli.cli.doctor.area import Scope, config_of, of_provider
 from voicecli.config import RealtimeConfig
 from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeError
 from voicecli.finding import Finding, Verdict
@@ -25,17 +26,20 @@ def look_at_network(scope: Scope) -> Iterator[Finding]:
     for provider in scope.providers():
         if scope.provider is None and not provider.is_configured():
             continue
-        config = config_of(provider)
-        if address := provider.address(config):
-            asked = True
-            yield from _one(provider, config, address)
+        found = of_provider(provider, partial(_one, provider))
+        asked = asked or bool(found)
+        yield from found
     if not asked:
         yield Finding("Network", "no provider that is set up leads to another machine")
 
 
-def _one(provider: Provider, config: RealtimeConfig, address: str) -> Iterator[Finding]:
+def _one(provider: Provider) -> Iterator[Finding]:
+    """The findings about a provider; none where a conversation stays on this machine."""
     from voicecli.providers.reachability import ask_server, proxy_for
 
+    config = config_of(provider)
+    if not (address := provider.address(config)):
+        return
     if proxy := urlsplit(proxy_for(address)).hostname:
         yield Finding(provider.name, f"through the proxy {proxy}", shared="through a proxy")
     try:

@@ -2,8 +2,9 @@
 
 import shlex
 from collections.abc import Iterator, Mapping
+from functools import partial
 
-from voicecli.cli.doctor.area import Scope, config_of
+from voicecli.cli.doctor.area import Scope, config_of, of_provider
 from voicecli.cli.keys import key_variable
 from voicecli.cli.layers import provider_of_settings
 from voicecli.config import RealtimeConfig
@@ -42,7 +43,7 @@ def look_at_providers(scope: Scope) -> Iterator[Finding]:
             yield Finding("Answers", error.message, "fail", advice, shared="no provider that can be used")
     for provider in providers:
         needed = scope.provider is not None or (answering is not None and provider.name == answering.name)
-        yield from _one(provider, stored, needed=needed)
+        yield from of_provider(provider, partial(_one, provider, stored, needed=needed))
 
 
 def _one(provider: Provider, stored: Mapping[str, str] | None, *, needed: bool) -> Iterator[Finding]:
