@@ -106,5 +106,8 @@ def test_a_wake_word(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: py
 
 @pytest.mark.parametrize("module", PUBLIC)
 def test_each_public_name_is_used(module: str) -> None:
-    used = set(re.findall(r"\w+", "\n".join(PROGRAMS)))
+    """In a program of the guide, or of the page that its part has."""
+    pages = "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
+    programs = re.findall(r"^```python\n(.*?)^```$", pages, re.DOTALL | re.MULTILINE)
+    used = set(re.findall(r"\w+", "\n".join(programs)))
     assert not set(PUBLIC[module].split()) - used
