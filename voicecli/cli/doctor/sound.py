@@ -19,7 +19,10 @@ __all__ = ["look_at_sound"]
 _RATE = 24_000
 _LISTEN_S = 1.0
 _NAMES: "dict[Kind, str]" = {"input": "Microphone", "output": "Loudspeaker"}
-_ASK = "It is what the system may refuse: look at its settings for the microphone and for this terminal."
+_SILENT = (
+    "Is it muted, or does the system not let this terminal use it? Otherwise choose another: voice config set "
+    "input-device NAME"
+)
 
 
 def look_at_sound(scope: Scope) -> Iterator[Finding]:
@@ -103,8 +106,7 @@ async def _listen() -> list[Finding]:
             await asyncio.wait([listening])
         await microphone.aclose()
     if heard.silent:
-        fix = f"Is it muted? {_ASK} Otherwise choose another: voice config set input-device NAME"
-        return [*found, Finding("Level", "the microphone delivers digital silence", "fail", fix)]
+        return [*found, Finding("Level", "the microphone delivers digital silence", "fail", _SILENT)]
     told = f"{heard.noise_floor:.0f} to {heard.level:.0f} dB of full scale, over a second"
     return [*found, Finding("Level", f"{told}; voice test-audio measures more")]
 
