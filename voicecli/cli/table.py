@@ -50,6 +50,8 @@ def size_text(count: int) -> str:
     """A number of bytes for people, such as "98 MB"."""
     if count >= 1e9:
         return f"{count / 1e9:.1f} GB"
+    if 0 < count < 1e5:
+        return f"{max(count / 1e3, 1):.0f} kB"
     return f"{count / 1e6:.{0 if count >= 1e7 else 1}f} MB"
 
 
