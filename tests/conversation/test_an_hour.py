@@ -57,8 +57,9 @@ def gemini_bill(frames: list[dict[str, Any]]) -> float:
     usages = [frame["usageMetadata"] for frame in frames if "usageMetadata" in frame]
     given = (detail for usage in usages for detail in usage["promptTokensDetails"])
     made = (detail for usage in usages for detail in usage["responseTokensDetails"])
-    dollars = sum(detail["tokenCount"] * GEMINI_IN[detail["modality"]] for detail in given)
-    return (dollars + sum(detail["tokenCount"] * GEMINI_OUT[detail["modality"]] for detail in made)) / 1e6
+    micros: float = sum(detail["tokenCount"] * GEMINI_IN[detail["modality"]] for detail in given)
+    micros += sum(detail["tokenCount"] * GEMINI_OUT[detail["modality"]] for detail in made)
+    return micros / 1e6
 
 
 async def look(what: str) -> str:
