@@ -8,7 +8,7 @@ import contextlib
 import wave
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -104,10 +104,12 @@ async def talking(
     client_vad: ClientVAD | None = None,
     echo: EchoMode = "aec",
     wait: bool = True,
+    **settings: Any,
 ) -> AsyncIterator[Talk]:
     """With microphone and loudspeaker open, and with `wait` connected; ends as the key ends it."""
     found = find_provider(provider)
-    config = RealtimeConfig(api_key=key or None, base_url=url, vad_mode=vad_mode, client_vad=client_vad or ClientVAD())
+    chosen: dict[str, Any] = {"vad_mode": vad_mode, "client_vad": client_vad or ClientVAD()} | settings
+    config = RealtimeConfig(api_key=key or None, base_url=url, **chosen)
     talk = Talk(LiveConversation(config, found.capabilities, Devices(echo=echo)))
     await talk.live.open()
     holding = asyncio.create_task(talk.live.hold(RealtimeVoice(found, config=config), [talk.see]))

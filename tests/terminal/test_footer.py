@@ -46,7 +46,7 @@ def test_the_status_line_keeps_what_matters_most() -> None:
 
 def test_the_status_line_tells_what_a_limit_allows() -> None:
     stage = Stage(ResponseStarted("r"), ResponseDone("r", usage=Usage(cost_usd=0.5)), max_cost=2)
-    assert "$0.5000 of $2" in stage.status(80)
+    assert "$0.5000 of $2.00" in stage.status(80)
     assert "of" not in Stage(max_cost=2).status(80)
     assert "of $2" not in stage.view.summary()
 

@@ -289,9 +289,11 @@ class ViewModel:
 
     @property
     def cost_words(self) -> str:
-        """The cost of the conversation so far, as far as known, and what it may be; "" when nothing is known to cost."""
+        """The cost so far, as far as known, and what it may be; "" when nothing is known to cost."""
         cost = self._summary.cost_words
-        return f"{cost} of ${self._max_cost:g}" if cost and self._max_cost is not None else cost
+        if not cost or self._max_cost is None:
+            return cost
+        return f"{cost} of ${self._max_cost:.{2 if self._max_cost >= 0.01 else 4}f}"
 
     @property
     def has_speaker(self) -> bool:
