@@ -324,11 +324,13 @@ async def test_nobody_speaks() -> None:
 
 @virtual_time
 async def test_a_question_that_nobody_answers_is_idleness() -> None:
-    voice, connection = limited(idle_minutes=5)
+    question: list[Step] = [ResponseStarted("r"), ApprovalRequest("a", "pay", "{}", "bank")]
+    voice, _ = limited([*question, ResponseDone("r", awaits_tools=True)], idle_minutes=5)
     async with voice.connect() as session:
         told = Told(session)
-        connection.play([ResponseStarted("r"), ApprovalRequest("a", "pay", "{}", "bank")])
-        connection.play([ResponseDone("r", awaits_tools=True)])
+        await session.send_text("Pay it.", wait=False)
+        await asyncio.sleep(1)
+        assert session.state.assistant == "thinking"
         await told.end()
     assert told.ended_at == pytest.approx(300, abs=0.1)
 
