@@ -148,6 +148,7 @@ class LiveConversation:
             wake_word=sleep.wake_word if sleep else "",
             provider=provider,
             speaks=config.output == "audio",
+            max_cost=config.max_cost,
         )
         self._capabilities = capabilities
         self._devices = devices
