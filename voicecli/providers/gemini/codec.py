@@ -50,7 +50,6 @@ from voicecli.providers.gemini.held_commands import HeldCommands
 from voicecli.providers.gemini.input import INPUT_RATE, UserInput, as_json, is_speech
 from voicecli.providers.gemini.models import find_model
 from voicecli.providers.gemini.output import ModelOutput, first_unanswered
-from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.providers.gemini.setup import history_turns, notices, setup_message, tool_behavior, voice_name
 from voicecli.providers.gemini.usage import read_usage
 from voicecli.transcript import Transcript, Turn
@@ -78,8 +77,7 @@ class GeminiCodec:
         self._history = Transcript(setup.history)
         self._user = UserInput(self._out, setup.config, vertex=endpoint.vertex)
         self._turns = ModelOutput(self._tell, OUTPUT_RATE, server_detects=self._server_detects)
-        own = setup.config.own(GeminiSettings)
-        behaviors = {tool.name: tool_behavior(tool.name, own, self._model) for tool in setup.tools}
+        behaviors = {tool.name: tool_behavior(tool.name, setup.config, self._model) for tool in setup.tools}
         self._calls = FunctionCalls(behaviors, scheduling=self._model.scheduling)
         self._handle: str | None = None
         self._tried_handle = False
@@ -232,6 +230,7 @@ class GeminiCodec:
             self._queue({"toolResponse": {"functionResponses": [response]}})
             self._expect_reply_to_writing()
         self._ask_again_if_possible()
+        self._tell_late_results()
         self._release()
 
     def _release(self) -> None:
@@ -290,6 +289,7 @@ class GeminiCodec:
                 self._tell(notice)
         self._owed = self._user.restore() or self._owed
         self._ask_again_if_possible()
+        self._tell_late_results()
         self._release()
 
     def _keep_handle(self, update: Mapping[str, Any]) -> None:
@@ -391,6 +391,7 @@ class GeminiCodec:
         self._turn_from = self._turn_from if awaits_tools else self._next_turn()
         if not awaits_tools:
             self._owed = self._answers_writing = False
+        self._tell_late_results()
 
     def _call_functions(self, message: Mapping[str, Any]) -> None:
         answers: list[dict[str, Any]] = []
@@ -430,7 +431,7 @@ class GeminiCodec:
         if turns.muted:
             for call_id in calls.abandoned():
                 self._tell(ToolCallCancelled(call_id))
-        awaits_tools = calls.pending or (turns.ends_with_call and not turns.muted)
+        awaits_tools = calls.awaited or (turns.ends_with_call and not turns.muted)
         # A spoken turn whose words are not all here is said again instead.
         in_words = self._owed and not turns.running and not turns.hearing and self._in_words()
         self._silent_before = self._owed
@@ -462,6 +463,12 @@ class GeminiCodec:
             told = history_turns(self._history.turns[self._asked_from :])
             if said := "\n".join(part["text"] for turn in told for part in turn["parts"] if turn["role"] == "user"):
                 self._say(said)
+
+    def _tell_late_results(self) -> None:
+        """Tell in writing what functions answered whose socket is gone, when nobody speaks and nothing is owed."""
+        busy = self._owed or self._turns.running or self._turns.hearing or self._user.speaking
+        if self._ready and not busy and (said := self._calls.take_late()):
+            self._say(said)
 
     def _next_turn(self) -> int | None:
         """In the history, the first turn of the user's that came after the last reply began."""

@@ -97,7 +97,9 @@ def session_settings(setup: ConversationSetup, model: str) -> SessionSettings:
     if own.truncation is not None:
         session["truncation"] = _truncation(own.truncation)
     tool_choice = _tool_choice(config, setup.tools)
-    if tools := [_function(tool) for tool in setup.tools] + [_mcp(server) for server in own.mcp_servers]:
+    if tools := [_function(tool) for tool in setup.tools] + [
+        _mcp(server, config.approve) for server in own.mcp_servers
+    ]:
         session["tools"], session["tool_choice"] = tools, tool_choice
     if is_reasoning(model):
         session |= _reasoning(config, own)
@@ -224,12 +226,16 @@ def _function(tool: ToolSchema) -> JSON:
     }
 
 
-def _mcp(server: MCPServer) -> JSON:
+# By its own marks: what is not marked as reading only needs to be allowed.
+_APPROVAL: dict[str, str | JSON] = {"writes": {"never": {"read_only": True}}, "always": "always", "never": "never"}
+
+
+def _mcp(server: MCPServer, approve: str) -> JSON:
     settings: JSON = {
         "type": "mcp",
         "server_label": server.label,
         "server_url": server.url,
-        "require_approval": server.require_approval,
+        "require_approval": server.require_approval or _APPROVAL[approve],
     }
     if server.authorization:
         settings["authorization"] = server.authorization
