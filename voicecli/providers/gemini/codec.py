@@ -411,8 +411,9 @@ class GeminiCodec:
 
     def _cancel_calls(self, cancellation: Mapping[str, Any]) -> None:
         for wire_id in texts(cancellation, "ids"):
-            if (call_id := self._calls.cancelled(wire_id)) is not None:
-                self._tell(ToolCallCancelled(call_id))
+            if (told := self._calls.cancelled(wire_id)) is not None:
+                for event in told:
+                    self._tell(event)
                 self._turns.call_withdrawn()
         self._release()
 

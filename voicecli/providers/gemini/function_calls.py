@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicecli.commands import ToolResult
-from voicecli.events import ToolCallRequest
+from voicecli.events import ToolCallCancelled, ToolCallRequest
 from voicecli.providers.gemini.fields import arguments, children, text
 from voicecli.providers.gemini.models import ToolBehavior
 
@@ -142,12 +142,20 @@ class FunctionCalls:
                 self._answered.popitem(last=False)
         return response
 
-    def cancelled(self, wire_id: str) -> str | None:
-        """The server takes a call back; the call's id if it was pending."""
+    def cancelled(self, wire_id: str) -> list[ToolCallCancelled] | None:
+        """The server takes a call back; what is to be told, or None where it was not pending.
+
+        It does so for all calls when it is interrupted. A NON_BLOCKING one runs on: its result is told in writing, as
+        the server does not wait for it any more.
+        """
         call_id = next((call_id for call_id, call in self._pending.items() if call.wire_id == wire_id), None)
-        if call_id is not None:
-            del self._pending[call_id]
-        return call_id
+        if call_id is None:
+            return None
+        call = self._pending.pop(call_id)
+        if not call.background:
+            return [ToolCallCancelled(call_id)]
+        self._lost_aside[call_id] = call
+        return []
 
     def take_late(self) -> str:
         """The results, in words, of NON_BLOCKING calls of which this socket's server knows nothing; "" for none."""
