@@ -262,9 +262,9 @@ class LiveConversation:
         else:
             self._in_order(work)
 
-    def approve(self, approval_id: str, allowed: bool) -> None:
+    def approve(self, approval_id: str, allowed: bool, *, always: bool = False) -> None:
         if self._session is not None:
-            self._spawn(self._session.approve(approval_id, allowed))
+            self._spawn(self._session.approve(approval_id, allowed, always=always))
 
     def end(self) -> None:
         self._ending = True

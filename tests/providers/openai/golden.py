@@ -159,7 +159,15 @@ def redial() -> Iterator[Line]:
     yield from talk.lines
 
 
-SCENARIOS: Sequence[Callable[[], Iterator[Line]]] = (voice_turn, push_to_talk, tools, interruption, written, redial, mcp)
+SCENARIOS: Sequence[Callable[[], Iterator[Line]]] = (
+    voice_turn,
+    push_to_talk,
+    tools,
+    interruption,
+    written,
+    redial,
+    mcp,
+)
 
 
 def main() -> None:
