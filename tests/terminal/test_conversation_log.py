@@ -184,7 +184,7 @@ def test_what_is_asked_is_shown_whole_and_waits_for_the_user() -> None:
         '  question a long question "',
         '  code="rm -r x\\n\\u001b[2J"',
     ]
-    assert stage.said(50) == [
+    assert stage.said(50)[3:] == [
         "Allow search on web\\x1b?",
         '  query="a long question a long question a',
         '  long question a long question "',

@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from tests.terminal.stage import Stage
+from tests.terminal.stage import Stage, user
 from tests.terminal.test_key_bindings import Hands
 from voicecli.events import ApprovalAnswered, ApprovalRequest, ToolCallCancelled, ToolCallFinished, ToolCallRequest
+from voicecli.terminal.entries import ApprovalQuestion
 from voicecli.terminal.line_editor import LineEditor
+from voicecli.terminal.render_footer import draw_footer
 
 WRITE = ToolCallRequest("c1", "write", '{"path": "notes.txt"}')
 
@@ -149,6 +151,16 @@ def test_the_end_of_long_arguments_is_seen(width: int) -> None:
     assert shown[-1].endswith("/tmp/x"), "and the end of it as long as it is asked"
     assert any(line.startswith("  … ") for line in shown)
     assert all(len(line) <= width for line in shown)
+
+
+def test_a_question_is_repeated_below_what_is_said_after_it() -> None:
+    stage = Stage(question(1, '{"path": "a"}'), question(2))
+    (printed,) = (entry for entry in stage.view.take_entries() if isinstance(entry, ApprovalQuestion))
+    assert draw_footer(stage.view, 80, 24, after=printed)[0].plain == "(1 of 2)"
+    stage.happen(user("Why?"))
+    (said,) = stage.view.take_entries()
+    below = [line.plain for line in draw_footer(stage.view, 80, 24, after=said)]
+    assert below[:2] == ["Allow write on files? (1 of 2)", "  path=a"]
 
 
 def test_what_cannot_be_seen_is_shown_by_its_code() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from voicecli.terminal.entries import Entry
+from voicecli.terminal.entries import ApprovalQuestion, Entry
 from voicecli.terminal.fit import UNICODE, Glyphs, head, tail, wrap
 from voicecli.terminal.key_hints import key_hints
 from voicecli.terminal.line_editor import LineEditor
@@ -42,7 +42,7 @@ def draw_footer(
         body = _body(view, room, left - 1, glyphs, after)
         lines = [*body, Text(""), *lines]
     elif left > 0:
-        lines = [_body_line(view, room, glyphs), *lines]
+        lines = [_body_line(view, room, glyphs, after), *lines]
     for line in lines:
         line.truncate(width)  # on the narrowest screens
     return lines
@@ -56,7 +56,7 @@ def _body(view: ViewModel, width: int, rows: int, glyphs: Glyphs, after: Entry |
         for text in ["\n".join(map(printable, remark.text.split("\n")))]
         for start, stop in wrap(text, width)
     ][-_MOST_REMARKS:]
-    rest = [*remarks, *_tool_lines(view, width, glyphs), *_question_lines(view, width, rows, glyphs)][-rows:]
+    rest = [*remarks, *_tool_lines(view, width, glyphs), *_question_lines(view, width, rows, glyphs, after)][-rows:]
     running = view.running
     if not running:
         return rest
@@ -66,9 +66,9 @@ def _body(view: ViewModel, width: int, rows: int, glyphs: Glyphs, after: Entry |
     return [*space, *running_lines(view, width, left, glyphs), *gap, *rest] if left > 1 else rest
 
 
-def _body_line(view: ViewModel, width: int, glyphs: Glyphs) -> Text:
+def _body_line(view: ViewModel, width: int, glyphs: Glyphs, after: Entry | None) -> Text:
     """The same in one line: the most urgent of it."""
-    if lines := [*_tool_lines(view, width, glyphs), *_question_lines(view, width, 1, glyphs)]:
+    if lines := [*_tool_lines(view, width, glyphs), *_question_lines(view, width, 1, glyphs, after)]:
         return lines[-1]
     if view.waiting_remarks:
         remark = view.waiting_remarks[-1]
@@ -88,14 +88,16 @@ def _tool_lines(view: ViewModel, width: int, glyphs: Glyphs) -> list[Text]:
     return [Text.assemble((f"{glyphs.bullet} ", "yellow"), (call + seconds, "dim"))]
 
 
-def _question_lines(view: ViewModel, width: int, rows: int, glyphs: Glyphs) -> list[Text]:
-    """The question to the user, in so many lines at most; asleep, how to wake it."""
+def _question_lines(view: ViewModel, width: int, rows: int, glyphs: Glyphs, after: Entry | None) -> list[Text]:
+    """The question to the user, in so many lines at most, unless it stands just above; asleep, how to wake it."""
     if view.asleep:
         return [Text(head(_how_to_wake(view), width, glyphs), style="dim")]
     request = view.questions.first
     if request is None:
         return []
     count = f" (1 of {len(view.questions)})" if len(view.questions) > 1 else ""
+    if after == ApprovalQuestion(request.name, request.arguments, request.server):
+        return [Text(count.strip(), style="dim")] if count else []
     question = head(question_words(request.name, request.server) + count, width, glyphs)
     text = "\n".join(map(printable, argument_words(request.arguments, exact=True)))
     if rows == 1 or not text:
