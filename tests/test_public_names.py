@@ -10,18 +10,18 @@ from tests.test_imports import HEAVY, loaded_after
 PUBLIC = {
     "voicecli": """
         AudioDeviceError AudioFormatError AuthenticationError ClientVAD ConfigurationError GeminiSettings
-        LocalSettings MCPServer OpenAISettings ProtocolError ProviderSettings QuotaExceededError RealtimeConfig
-        RealtimeConnectionError RealtimeError RealtimeVoice Reconnect Response Retention SemanticVAD ServerVAD
-        ToolError VADMode VoiceSession ask converse open_devices
+        LocalSettings MCPServer OpenAIMCPServer OpenAISettings ProtocolError ProviderSettings QuotaExceededError
+        RealtimeConfig RealtimeConnectionError RealtimeError RealtimeVoice Reconnect Response Retention SemanticVAD
+        ServerVAD ToolError VADMode VoiceSession ask converse open_devices
     """,
     "voicecli.audio": """
         AudioSink AudioSource EchoMode Microphone Playhead Speaker WakeWord chunk_audio float32_to_pcm16
         pcm16_to_float32 resample_pcm16
     """,
     "voicecli.commands": """
-        AnswerApproval AppendAudio CancelResponse CancelScope ClearAudio Command EndTurn PauseAudio
+        AnswerApproval AppendAudio CancelResponse CancelScope ClearAudio Command EndTurn OfferTools PauseAudio
         RequestReply SendImage SendText
-        StartTurn ToolResult
+        StartTurn ToolResult ToolSchema
     """,
     "voicecli.config": """
         ClientVAD ProviderSettings RealtimeConfig Reconnect SemanticVAD ServerVAD Setting VADMode check_url
@@ -41,7 +41,7 @@ PUBLIC = {
     """,
     "voicecli.providers": """
         PROVIDERS BrokenProviderWarning Capabilities Codec Connection ConversationSetup GeminiSettings
-        LocalSettings MCPServer ModelInfo OpenAISettings Provider Retention VoiceInfo all_providers
+        LocalSettings ModelInfo OpenAIMCPServer OpenAISettings Provider Retention VoiceInfo all_providers
         choose_provider find_provider is_built_in
     """,
     "voicecli.testing": """

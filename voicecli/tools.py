@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from voicecli.commands import SendImage
+from voicecli.commands import SendImage, ToolSchema
 from voicecli.errors import ToolError
 from voicecli.text import valid_text
 from voicecli.threads import run_in_thread
@@ -24,15 +24,6 @@ __all__ = ["Tool", "ToolOutput", "ToolSchema", "make_tools", "tool_output"]
 
 # A function's name that every provider takes.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
-
-
-@dataclass(frozen=True, slots=True)
-class ToolSchema:
-    """A function as it is offered to the model; `parameters` is a JSON schema of an object, without `$ref`."""
-
-    name: str
-    description: str
-    parameters: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 from tests.cli.conftest import Voice
 from tests.cli.screen import screen_of
 from tests.support.settings import config_of
-from voicecli import GeminiSettings, LocalSettings, MCPServer, OpenAISettings, Retention
+from voicecli import GeminiSettings, LocalSettings, OpenAIMCPServer, OpenAISettings, Retention
 from voicecli.audio.vad_engines import make_engine
 from voicecli.cli import ExitStatus, execute
 from voicecli.cli.app import COMMANDS, load_command
@@ -257,8 +257,8 @@ def config_of_line(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Realtime
                 OpenAISettings,
                 truncation=Retention(ratio=0.7),
                 mcp_servers=(
-                    MCPServer(label="a", url="https://a.example"),
-                    MCPServer(label="b", url="https://b.example"),
+                    OpenAIMCPServer(label="a", url="https://a.example"),
+                    OpenAIMCPServer(label="b", url="https://b.example"),
                 ),
                 parallel_tool_calls=False,
                 project="p",

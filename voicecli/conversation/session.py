@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from voicecli.audio import AudioSink, Playhead
-from voicecli.commands import SendImage
+from voicecli.commands import OfferTools, SendImage
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.arguments import PCM16, Question, check_audio, check_question, check_rate, check_text
 from voicecli.conversation.consent import Consent
@@ -26,6 +26,7 @@ from voicecli.conversation.images import Picture, read_picture
 from voicecli.conversation.logs import LoggedConnection, Logs
 from voicecli.conversation.response import Response
 from voicecli.conversation.tool_calls import ToolCalls
+from voicecli.conversation.toolbox import Toolbox
 from voicecli.errors import ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.events import (
     ApprovalRequest,
@@ -41,7 +42,7 @@ from voicecli.events import (
 )
 from voicecli.ports import Connection, ConversationLog
 from voicecli.threads import run_in_thread
-from voicecli.tools import Tool
+from voicecli.tools import Tool, ToolSchema
 from voicecli.transcript import Turn
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class VoiceSession:
         connection: Connection,
         config: RealtimeConfig,
         *,
-        tools: Mapping[str, Tool] | None = None,
+        tools: Mapping[str, Tool] | Toolbox | None = None,
         handlers: Handlers | None = None,
         history: Sequence[Turn] = (),
         turn_model: "SmartTurn | None" = None,
@@ -81,6 +82,7 @@ class VoiceSession:
         self._input = UserInput(
             connection, config, self._driver, self._audience.new_input, self._check_open, turn_model
         )
+        self._toolbox = tools if isinstance(tools, Toolbox) else Toolbox(tools or {})
         self._consent = Consent(
             config.approve,
             tell=self._take,
@@ -88,7 +90,7 @@ class VoiceSession:
             heard=lambda: self._audience.reads_questions,
         )
         self._calls = ToolCalls(
-            tools or {},
+            self._toolbox.tools,
             handlers.of("tool_call"),
             self._consent,
             timeout_s=config.tool_timeout_s,
@@ -343,6 +345,7 @@ class VoiceSession:
         """Begin to read, and return when the first event has come; called once, by whoever made the session."""
         self._reader = asyncio.create_task(self._read(), name="voicecli-session")
         await self._driver.happened.wait()
+        self._toolbox.attach(self._offer_tools, self._driver.tell)
         if self._ignored:
             self._driver.tell(Notice("setting_ignored", f"turn_model is left out: {self._ignored}."))
 
@@ -350,7 +353,7 @@ class VoiceSession:
         """End the conversation: stop tools, close the connection, let handlers finish. Idempotent."""
         await self._calls.aclose()
         await self._input.aclose()
-        await self._connection.aclose()
+        await asyncio.gather(self._connection.aclose(), self._toolbox.aclose())
         if self._reader is not None:
             await asyncio.wait([self._reader], timeout=2.0)
             self._reader.cancel()
@@ -427,6 +430,9 @@ class VoiceSession:
                 away = isinstance(event, Reconnecting)
                 with contextlib.suppress(ConfigurationError):  # no detector for this is no reason to fail
                     self._input.listen(away or not self._connection.capabilities.reports_speech)
+
+    async def _offer_tools(self, tools: tuple[ToolSchema, ...]) -> None:
+        await self._input.send(OfferTools(tools))
 
     def _finish(self, failure: RealtimeError | None) -> None:
         if self._driver.over:

@@ -18,7 +18,7 @@ from voicecli.commands import AnswerApproval, AppendAudio, Command, EndTurn, Sen
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.events import ApprovalRequest, AudioChunk, Event, ToolCallRequest
 from voicecli.ports import Expiring
-from voicecli.providers.openai.settings import MCPServer, OpenAISettings
+from voicecli.providers.openai.settings import OpenAIMCPServer, OpenAISettings
 
 __all__ = ["FILES", "MCP", "SCENARIOS", "Line", "describe", "make_command"]
 
@@ -27,7 +27,7 @@ Line = dict[str, Any]
 KEYED = RealtimeConfig(api_key="sk-test", vad_mode=VADMode.NONE)
 PLAIN = RealtimeConfig(api_key="sk-test", system_prompt="Be brief.", language="en")
 MCP = dataclasses.replace(
-    PLAIN, provider_settings=OpenAISettings(mcp_servers=(MCPServer(label="docs", url="https://docs.example"),))
+    PLAIN, provider_settings=OpenAISettings(mcp_servers=(OpenAIMCPServer(label="docs", url="https://docs.example"),))
 )
 
 

@@ -16,7 +16,7 @@ from voicecli.events import Notice
 from voicecli.ports import ConversationSetup
 from voicecli.providers.openai import OPENAI, OpenAICodec
 from voicecli.providers.openai.endpoint import find_endpoint
-from voicecli.providers.openai.settings import MCPServer, OpenAISettings, Retention
+from voicecli.providers.openai.settings import OpenAIMCPServer, OpenAISettings, Retention
 
 EVERYTHING = config_of(
     OpenAISettings,
@@ -32,7 +32,7 @@ EVERYTHING = config_of(
     tool_choice="weather",
     parallel_tool_calls=True,
     mcp_servers=(
-        MCPServer(
+        OpenAIMCPServer(
             label="docs", url="https://docs.example", authorization="t", headers={"a": "b"}, allowed_tools=("x",)
         ),
     ),
@@ -220,7 +220,7 @@ def test_everything() -> None:
     ],
 )
 def test_a_server_asks_as_it_is_said_of_it_or_of_all_tools(approve: Any, own: Any, sent: Any) -> None:
-    server = MCPServer(label="docs", url="https://docs.example", require_approval=own)
+    server = OpenAIMCPServer(label="docs", url="https://docs.example", require_approval=own)
     given = session(config_of(OpenAISettings, mcp_servers=(server,), approve=approve))
     assert given["tools"][1]["require_approval"] == sent
 

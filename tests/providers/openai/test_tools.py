@@ -25,7 +25,7 @@ from voicecli.events import (
     ToolCallCancelled,
     ToolCallRequest,
 )
-from voicecli.providers.openai.settings import MCPServer, OpenAISettings
+from voicecli.providers.openai.settings import OpenAIMCPServer, OpenAISettings
 
 ONE = Reply(text="", calls=(Call(name="weather", arguments='{"place":"Rome"}', call_id="c1"),))
 TWO = Reply(text="", calls=(Call(name="weather", call_id="c1"), Call(name="weather", call_id="c2")))
@@ -209,7 +209,7 @@ def test_events_that_come_twice_count_once() -> None:
 
 @pytest.mark.parametrize("approve", [True, False])
 def test_an_approval_goes_through_and_its_outcome_is_answered_once(approve: bool) -> None:
-    server = MCPServer(label="docs", url="https://docs.example")
+    server = OpenAIMCPServer(label="docs", url="https://docs.example")
     reply = Reply(text="", mcp=McpCall(name="search", arguments='{"q":1}', needs_approval=True))
     conversation = Conversation(config_of(OpenAISettings, mcp_servers=(server,)), replies=[reply, Reply(text="Found.")])
     conversation.send(SendText("Search"))
@@ -224,7 +224,7 @@ def test_an_approval_goes_through_and_its_outcome_is_answered_once(approve: bool
 
 
 def test_a_call_by_the_server_is_answered_after_it_is_over() -> None:
-    server = MCPServer(label="docs", url="https://docs.example", require_approval="never")
+    server = OpenAIMCPServer(label="docs", url="https://docs.example", require_approval="never")
     replies = [Reply(text="", mcp=McpCall(name="search")), Reply(text="Found.")]
     conversation = Conversation(config_of(OpenAISettings, mcp_servers=(server,)), replies=replies)
     conversation.send(SendText("Search"))

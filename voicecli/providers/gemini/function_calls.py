@@ -77,6 +77,10 @@ class FunctionCalls:
         self._lost_aside: dict[str, _Call] = {}
         self._late: list[str] = []  # results of those, to be told in writing
 
+    def declared(self, behaviors: Mapping[str, ToolBehavior | None]) -> None:
+        """A new socket was told of these functions."""
+        self._behaviors = behaviors
+
     @property
     def pending(self) -> bool:
         """Whether the model waits for a result, now or later."""

@@ -18,7 +18,7 @@ from voicecli.providers.ignored import ignored_settings
 from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn
 
-__all__ = ["history_turns", "lacks", "notices", "setup_message", "tool_behavior", "voice_name"]
+__all__ = ["history_turns", "lacks", "notices", "setup_message", "tool_behaviors", "voice_name"]
 
 _LACKS = {
     "output": "Gemini always speaks; its audio is dropped",
@@ -95,7 +95,12 @@ def notices(config: RealtimeConfig, model: LiveModel) -> list[Notice]:
     return found
 
 
-def tool_behavior(name: str, config: RealtimeConfig, model: LiveModel) -> ToolBehavior | None:
+def tool_behaviors(setup: ConversationSetup, model: LiveModel) -> dict[str, ToolBehavior | None]:
+    """The behaviors that the functions declare, by name."""
+    return {tool.name: _behavior(tool.name, setup.config, model) for tool in setup.tools}
+
+
+def _behavior(name: str, config: RealtimeConfig, model: LiveModel) -> ToolBehavior | None:
     """The behavior that a function declares; None leaves it to a model of which nothing is known."""
     wanted: ToolBehavior = "NON_BLOCKING" if name in config.background_tools else "BLOCKING"
     if wanted in model.tool_behaviors:
@@ -196,7 +201,7 @@ def _tools(config: RealtimeConfig, model: LiveModel, schemas: Sequence[ToolSchem
 
 def _declaration(schema: ToolSchema, config: RealtimeConfig, model: LiveModel) -> Mapping[str, Any]:
     declaration: dict[str, Any] = {"name": schema.name, "description": schema.description}
-    if behavior := tool_behavior(schema.name, config, model):
+    if behavior := _behavior(schema.name, config, model):
         # The default of this has changed between models.
         declaration["behavior"] = behavior
     # A function without parameters must not describe them by an empty object.
