@@ -82,6 +82,7 @@ async def talk(
             if observers:
                 await live.hold(voice, observers)
                 return False
+            live.shows = True
             try:
                 async with LiveView(view, live, audio=live.audio, stdin=sys.stdin, stdout=own_stdout()) as shown:
                     with printed_lines(lambda lines: view.apply(Notice("printed", "\n".join(lines)))):
@@ -105,6 +106,9 @@ class LiveConversation:
     Args:
         provider: its title, which the view shows.
         sink: takes the reply's sound instead of the loudspeaker.
+
+    Attributes:
+        shows: whether somebody sees the view, and can be asked.
     """
 
     def __init__(
@@ -124,6 +128,7 @@ class LiveConversation:
             provider=provider,
             speaks=config.output == "audio",
         )
+        self.shows = False
         self._capabilities = capabilities
         self._devices = devices
         self._real_names: dict[Kind, str] = {}  # of devices that stand for a sound server's
@@ -302,7 +307,7 @@ class LiveConversation:
         if self._sleeper is not None:
             observers.append(self._sleeper)
         async with voice.connect(history=history) as session:
-            self._session = session
+            self._session, session.can_ask = session, self.shows
             await converse(session, self._input, self._sink, observers)
 
     async def _sleep_and_converse(self, voice: RealtimeVoice, sleeper: Sleeper) -> None:

@@ -155,6 +155,7 @@ async def _converse(
         if isinstance(inputs[0], WavSource):
             await inputs[0].open()
         async with voice.connect() as session:
+            session.can_ask = False
             if opening is not None:
                 await opening
             await converse(session, said(), sound, [lines, outcome])

@@ -91,7 +91,7 @@ class Consent:
             call.call_id, call.name, call.arguments, tool.server if tool else "", call.call_id, tool_id
         )
         if not self._heard():
-            self._tell(_unheard(request))
+            self._refuse_unheard(request)
             raise NotAllowedError(f"{call.name} was not run: nobody can be asked to allow it.")
         answer: asyncio.Future[ApprovalOutcome] = asyncio.get_running_loop().create_future()
         self._open(request, answer)
@@ -102,16 +102,16 @@ class Consent:
         finally:
             self._settle(call.call_id, "withdrawn")  # where the call was cancelled meanwhile
 
-    async def provider_asks(self, request: ApprovalRequest) -> bool:
-        """Take a question of the provider's; whether the program is to be told of it, as it is not answered already."""
+    async def provider_asks(self, request: ApprovalRequest) -> None:
+        """Put a question of the provider's, unless it is answered already."""
         allowed = self._policy == "never" or request.tool_id in self._always
         if not allowed and self._heard():
             self._open(request, None)
-            return True
+            self._tell(request)
+            return
         if not allowed:
-            self._tell(_unheard(request))
+            self._refuse_unheard(request)
         await self._reply(request.approval_id, allowed)
-        return False
 
     async def answer(self, approval_id: str, approve: bool, *, always: bool = False) -> None:
         """Answer a question. Without effect when it is not asked any more.
@@ -172,6 +172,13 @@ class Consent:
         with contextlib.suppress(RealtimeError):  # the conversation is over
             await self._send(AnswerApproval(approval_id, approve))
 
+    def _refuse_unheard(self, request: ApprovalRequest) -> None:
+        """Tell of a question that is answered by no, as nobody can be asked."""
+        self._tell(request)
+        message = f"{request.name} was not allowed: nobody can be asked. --approve never lets tools run unasked."
+        self._tell(Notice("approval_refused", message))
+        self._tell(ApprovalAnswered(request.approval_id, "denied"))
+
     def _settle(self, approval_id: str, outcome: ApprovalOutcome) -> None:
         """End a question, if it is open."""
         question = self._questions.pop(approval_id, None)
@@ -188,8 +195,3 @@ def _tool_id(tool: Tool) -> str:
     told = [tool.server, tool.schema.name, tool.schema.description, tool.schema.parameters]
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
-
-def _unheard(request: ApprovalRequest) -> Notice:
-    return Notice(
-        "approval_refused", f'{request.name} was not allowed: nobody can be asked. approve="never" asks for no tool.'
-    )

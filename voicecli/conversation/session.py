@@ -71,6 +71,8 @@ class VoiceSession:
         from voicecli.conversation.turn_models import turn_model_unused
         from voicecli.conversation.user_input import UserInput
 
+        self.can_ask = True
+        """Whether those who read the events can answer an ApprovalRequest; if not, it is refused at once."""
         told = Logs(logs)
         if told:
             connection = LoggedConnection(connection, told)
@@ -87,7 +89,7 @@ class VoiceSession:
             config.approve,
             tell=self._take,
             send=self._input.send,
-            heard=lambda: self._audience.reads_questions,
+            heard=lambda: self.can_ask and self._audience.reads_questions,
         )
         self._calls = ToolCalls(
             self._toolbox.tools,
@@ -400,8 +402,8 @@ class VoiceSession:
             async for event in self._connection:
                 if isinstance(event, SessionEnded):
                     self._end = event  # told by _finish, after everything else
-                elif isinstance(event, ApprovalRequest) and not await self._consent.provider_asks(event):
-                    continue
+                elif isinstance(event, ApprovalRequest):
+                    await self._consent.provider_asks(event)
                 elif commands := self._driver.take(event):
                     await self._driver.send(commands)
                 if isinstance(event, Reconnecting):

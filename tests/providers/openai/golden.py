@@ -119,7 +119,7 @@ def mcp() -> Iterator[Line]:
     replies = [Reply(text="", mcp=asked), Reply(text="", mcp=McpCall(name="count", error=failed))]
     talk = Recorder(MCP, replies=[*replies, Reply(text="Three.", audio=tone(20))])
     tool = {"name": "search", "description": "Search.", "input_schema": {"type": "object"}}
-    listed = {"id": "mcpl_1", "type": "mcp_list_tools", "server_label": "docs", "tools": []}
+    listed: Line = {"id": "mcpl_1", "type": "mcp_list_tools", "server_label": "docs", "tools": []}
     talk.give({"type": "conversation.item.added", "event_id": "e1", "item": listed, "previous_item_id": None})
     listed = listed | {"tools": [tool]}
     talk.give({"type": "conversation.item.done", "event_id": "e2", "item": listed, "previous_item_id": None})
