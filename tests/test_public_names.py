@@ -10,9 +10,9 @@ from tests.test_imports import HEAVY, loaded_after
 PUBLIC = {
     "voicecli": """
         AudioDeviceError AudioFormatError AuthenticationError ClientVAD ConfigurationError GeminiSettings
-        LocalSettings MCPServer OpenAIMCPServer OpenAISettings ProtocolError ProviderSettings QuotaExceededError
-        RealtimeConfig RealtimeConnectionError RealtimeError RealtimeVoice Reconnect Response Retention SemanticVAD
-        ServerVAD ToolError VADMode VoiceSession ask converse open_devices
+        LimitReachedError LocalSettings MCPServer OpenAIMCPServer OpenAISettings Prices ProtocolError
+        ProviderSettings QuotaExceededError RealtimeConfig RealtimeConnectionError RealtimeError RealtimeVoice
+        Reconnect Response Retention SemanticVAD ServerVAD ToolError VADMode VoiceSession ask converse open_devices
     """,
     "voicecli.audio": """
         AudioSink AudioSource EchoMode Microphone Playhead Speaker WakeWord chunk_audio float32_to_pcm16
@@ -24,11 +24,12 @@ PUBLIC = {
         StartTurn ToolResult ToolSchema
     """,
     "voicecli.config": """
-        ClientVAD ProviderSettings RealtimeConfig Reconnect SemanticVAD ServerVAD Setting VADMode check_url
+        ClientVAD Prices ProviderSettings RealtimeConfig Reconnect SemanticVAD ServerVAD Setting VADMode check_url
         setting
     """,
     "voicecli.errors": """
-        AudioDeviceError AudioFormatError AuthenticationError ConfigurationError NoSpeechError ProtocolError
+        AudioDeviceError AudioFormatError AuthenticationError ConfigurationError LimitReachedError NoSpeechError
+        ProtocolError
         QuotaExceededError
         RealtimeConnectionError RealtimeError ToolError
     """,
@@ -41,7 +42,7 @@ PUBLIC = {
     """,
     "voicecli.providers": """
         PROVIDERS BrokenProviderWarning Capabilities Codec Connection ConversationSetup GeminiSettings
-        LocalSettings ModelInfo OpenAIMCPServer OpenAISettings Provider Retention VoiceInfo all_providers
+        LocalSettings ModelInfo OpenAIMCPServer OpenAISettings Prices Provider Retention VoiceInfo all_providers
         choose_provider find_provider is_built_in
     """,
     "voicecli.testing": """

@@ -12,6 +12,7 @@ from voicecli.cli.daily_notices import once_a_day
 from voicecli.cli.destinations import Destinations
 from voicecli.cli.event_lines import JsonLines, PlainLines
 from voicecli.cli.inputs import Input
+from voicecli.cli.keeping import Keeping
 from voicecli.cli.lasting_lines import LastingLines
 from voicecli.cli.options import Choices, Devices, Sleep
 from voicecli.cli.outcome import Outcome
@@ -61,7 +62,7 @@ def run_conversation(
     if destinations.aloud:
         add_speaker = _add_speaker(sound, speaker, lines, asked="play" in choices.given)
     with quiet_stderr() if destinations.aloud else contextlib.nullcontext():
-        asyncio.run(_converse(voice, inputs, sound, lines, outcome, add_speaker))
+        asyncio.run(_converse(voice, inputs, sound, lines, outcome, add_speaker, choices.keeping))
     outcome.check()
     if failure := sound.failure or lines.failure:
         raise failure
@@ -102,7 +103,7 @@ def run_live(
         rate = choices.provider.capabilities.output_rate
         sound = ReplySound(rate)
         sound.add(WavSink(output, rate, stdout=own_descriptor()))
-    interrupted = asyncio.run(talk(voice, choices.provider, devices, lines, sink=sound, sleep=sleep))
+    interrupted = asyncio.run(talk(voice, choices, devices, lines, sink=sound, sleep=sleep))
     if sound is not None and sound.failure is not None:
         raise sound.failure
     if interrupted:
@@ -139,6 +140,7 @@ async def _converse(
     lines: Observer,
     outcome: Outcome,
     add_speaker: Coroutine[None, None, None] | None,
+    keeping: Keeping,
 ) -> None:
     recordings = [each for each in inputs if isinstance(each, WavSource)]
     for each in recordings:
@@ -154,7 +156,8 @@ async def _converse(
     try:
         if isinstance(inputs[0], WavSource):
             await inputs[0].open()
-        async with voice.connect() as session:
+        logs = keeping.logs(voice.provider, lines)
+        async with voice.connect(history=keeping.past.turns, logs=logs) as session:
             session.can_ask = False
             if opening is not None:
                 await opening
