@@ -39,7 +39,7 @@ config = command_group("Show and change the settings.")
 Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="That of [profiles.NAME].")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="An option of chat, without the dashes in front.")]
 
-_READ = ("input", "system-file", "tools")
+_READ = ("input", "mcp-config", "system-file", "tools")
 """Settings that name files which must be there."""
 
 _NEW = """\
@@ -193,7 +193,7 @@ def _value(entry: Entry, values: Sequence[str]) -> Any:
     # A file is looked for where the user is now, but for the settings file beside that.
     located = [entry.located(item, Path.cwd()) if isinstance(item, str) else item for item in _items(value)]
     for path in located if entry.name in _READ else ():
-        if path != "-" and not Path(path).exists():
+        if path not in {"-", "builtin"} and not Path(path).exists():
             raise typer.BadParameter(f"there is no file {path}", param_hint=entry.name)
     return located if isinstance(value, list) else located[0]
 

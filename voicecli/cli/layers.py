@@ -159,7 +159,9 @@ def _own_entry(name: str, parameter: inspect.Parameter) -> Entry:
         several=any(typing.get_origin(kind) in (list, tuple) for kind in kinds),
         choices=tuple(map(str, choices_of(hint))),
         number_too="NUMBER" in metavar,
-        is_file=metavar.startswith("FILE") or Path in kinds,
+        may_be_file="|FILE" in metavar,
+        is_file=metavar.startswith("FILE") or Path in kinds or list[Path] in kinds,
+        shown="URL" not in metavar,  # which may hold a key
         default=default if isinstance(default, str | int | float) else None,
     )
 

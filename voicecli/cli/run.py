@@ -19,7 +19,7 @@ from voicecli.cli.outcome import Outcome
 from voicecli.cli.prepare import prepare
 from voicecli.cli.reply_sound import ReplySound
 from voicecli.cli.standard_output import own_descriptor, own_stdout, started
-from voicecli.cli.tool_file import load_tools
+from voicecli.cli.tool_file import chosen_tools
 from voicecli.cli.unused import unused_options
 from voicecli.config import VADMode
 from voicecli.conversation.duplex import Observer, converse
@@ -119,7 +119,7 @@ def _lines(destinations: Destinations, typed: Sequence[str]) -> Observer:
 
 
 def _voice(choices: Choices) -> RealtimeVoice:
-    tools = load_tools(choices.tools) if choices.tools else []
+    tools = [*chosen_tools(choices.tools), *choices.servers]
     return RealtimeVoice(choices.provider, config=choices.config, tools=tools)
 
 

@@ -194,4 +194,3 @@ def _tool_id(tool: Tool) -> str:
     """A name for the tool as it is: with its server, description and schema."""
     told = [tool.server, tool.schema.name, tool.schema.description, tool.schema.parameters]
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
-

@@ -4,7 +4,16 @@ from dataclasses import dataclass
 
 from voicecli.config import RealtimeConfig
 from voicecli.errors import LimitReachedError
-from voicecli.events import ApprovalAnswered, ApprovalRequest, Event, Notice, Reconnecting, SessionStarted, StateChanged, Usage
+from voicecli.events import (
+    ApprovalAnswered,
+    ApprovalRequest,
+    Event,
+    Notice,
+    Reconnecting,
+    SessionStarted,
+    StateChanged,
+    Usage,
+)
 
 __all__ = ["IDLE_MINUTES", "WARN_AT", "Limits", "Spent"]
 

@@ -30,10 +30,12 @@ class Toolbox:
 
     Attributes:
         tools: those that may be called, by name; the same object for the whole conversation.
+        seconds: how long each source took to begin, by its name.
     """
 
     def __init__(self, functions: Mapping[str, Tool], sources: Iterable[ToolSource] = ()) -> None:
         self.tools: dict[str, Tool] = dict(functions)
+        self.seconds: dict[str, float] = {}
         self._functions = functions
         self._sources = tuple(sources)
         self._names: dict[tuple[ToolSource, str], str] = {}
@@ -54,8 +56,13 @@ class Toolbox:
     async def start(self) -> None:
         """Begin all sources at once; returns within the time that one may take."""
         if self._sources:
-            await asyncio.gather(*(source.start() for source in self._sources))
+            await asyncio.gather(*map(self._begin, self._sources))
             self._collect()
+
+    async def _begin(self, source: ToolSource) -> None:
+        began = asyncio.get_running_loop().time()
+        await source.start()
+        self.seconds[source.name] = asyncio.get_running_loop().time() - began
 
     def attach(
         self, offer: Callable[[tuple[ToolSchema, ...]], Awaitable[None]], tell: Callable[[Notice], None]

@@ -107,7 +107,7 @@ class _ClientLink:
         except MCPError as error:
             raise LinkError(f"does not list its tools: {error.message}") from error
         except Exception as error:
-            raise LinkError(f"does not list its tools ({type(error).__name__}).") from error
+            raise LinkError("lists its tools in a way that MCP does not have.") from error
         return tools
 
     async def call(self, name: str, arguments: Mapping[str, Any], progressed: Callable[[], None]) -> CallResult:

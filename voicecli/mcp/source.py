@@ -67,6 +67,11 @@ class ServerTools:
         self._closing = False
 
     @property
+    def is_up(self) -> bool:
+        """Whether the server is there now."""
+        return self._link is not None
+
+    @property
     def tools(self) -> Sequence[Tool]:
         return self._tools
 
@@ -117,7 +122,7 @@ class ServerTools:
             if self._listed is None:
                 self._state = why
                 self._settled.set()
-                self._notice("mcp_server_failed", f"{why} The conversation goes on without it.")
+                self._notice("mcp_server_failed", f"{why} Its tools are left out.")
                 return
             if loop.time() - began > _STEADY_S:
                 restarts = 0
