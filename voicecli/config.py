@@ -310,7 +310,6 @@ class RealtimeConfig(Settings):
         "writes",
         metavar="WHEN",
         group=_ANSWER,
-        common=True,
         help="Which tools ask before they run: writes (all but your own and those that only read), always or never.",
     )
     background_tools: tuple[str, ...] = setting(

@@ -125,7 +125,7 @@ class McpCalls:
         item_id = identifier(frame, "item_id")
         label = self._lists.get(item_id) or (self._labels[0] if len(self._labels) == 1 else "")
         which = f"the MCP server {label}" if label else f"an MCP server ({', '.join(self._labels) or 'unknown'})"
-        why = _error_text(frame)
+        why = _error_text(frame).rstrip(".")
         message = f"{self._wire.server.name} could not get the list of tools of {which}{f': {why}' if why else ''}."
         self._wire.events.append(Notice("mcp_list_failed", message))
 
