@@ -159,7 +159,8 @@ AT_HOME = {
     "typer": {
         *("cli", "cli.app", "cli.cache", "cli.chat", "cli.completion", "cli.completion_scripts", "cli.config"),
         *("cli.destinations", "cli.devices", "cli.command", "cli.help", "cli.inputs", "cli.keys", "cli.lists"),
-        *("cli.keeping", "cli.logs", "cli.models", "cli.options", "cli.setting_options", "cli.setup", "cli.table"),
+        *("cli.keeping", "cli.logs", "cli.mcp_servers", "cli.models", "cli.options", "cli.setting_options"),
+        *("cli.setup", "cli.table", "cli.tools"),
     },
     "keyring": {"settings.keyring_store"},
     "tomlkit": {"settings.edit"},

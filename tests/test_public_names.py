@@ -10,9 +10,9 @@ from tests.test_imports import HEAVY, loaded_after
 PUBLIC = {
     "voicecli": """
         AudioDeviceError AudioFormatError AuthenticationError ClientVAD ConfigurationError GeminiSettings
-        LimitReachedError LocalSettings MCPServer OpenAIMCPServer OpenAISettings Prices ProtocolError
-        ProviderSettings QuotaExceededError RealtimeConfig RealtimeConnectionError RealtimeError RealtimeVoice
-        Reconnect Response Retention SemanticVAD ServerVAD ToolError VADMode VoiceSession ask converse open_devices
+        LimitReachedError LocalSettings MCPServer OpenAIMCPServer OpenAISettings Prices ProtocolError ProviderSettings
+        QuotaExceededError RealtimeConfig RealtimeConnectionError RealtimeError RealtimeVoice Reconnect
+        Response Retention SemanticVAD ServerVAD ToolError VADMode VoiceSession ask converse open_devices
     """,
     "voicecli.audio": """
         AudioSink AudioSource EchoMode Microphone Playhead Speaker WakeWord chunk_audio float32_to_pcm16

@@ -205,6 +205,14 @@ class ConversationLog(Protocol):
         """A command goes to the provider, `at_ms` milliseconds after the conversation began."""
 
 
+@runtime_checkable
+class ClosingLog(ConversationLog, Protocol):
+    """A log that has to finish what it keeps."""
+
+    async def aclose(self) -> None:
+        """Finish: the conversation is over, and the last event was told. Returns within a few seconds."""
+
+
 class ToolSource(Protocol):
     """Tools from outside the program, for one conversation: those of an MCP server, for example.
 
@@ -235,14 +243,6 @@ class ToolServer(Protocol):
 
     def open_tools(self) -> ToolSource:
         """A source that is not yet begun. Raises ConfigurationError when there can be none."""
-
-
-@runtime_checkable
-class ClosingLog(ConversationLog, Protocol):
-    """A log that has to finish what it keeps."""
-
-    async def aclose(self) -> None:
-        """Finish: the conversation is over, and the last event was told. Returns within a few seconds."""
 
 
 def _lacks_nothing(config: RealtimeConfig) -> Mapping[str, str]:

@@ -13,8 +13,8 @@ from tests.conftest import ROOT
 from tests.history.conftest import conversation, keep
 from voicecli import ConfigurationError
 from voicecli.history.database import HistoryError
-from voicecli.history.schema import VERSION
 from voicecli.history.ids import LATEST
+from voicecli.history.schema import VERSION
 from voicecli.history.store import Store
 
 

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from typing import Any
+from typing import Any, TextIO
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n....").decode()
 HINTS = {"readOnlyHint": True}
@@ -24,8 +24,13 @@ TOOLS: list[dict[str, Any]] = [
 ]
 
 
+def say(line: str, stream: TextIO = sys.stdout) -> None:
+    stream.write(f"{line}\n")
+    stream.flush()
+
+
 def send(message: dict[str, Any]) -> None:
-    print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
+    say(json.dumps({"jsonrpc": "2.0", **message}))
 
 
 def text(said: str, **more: Any) -> dict[str, Any]:
@@ -36,7 +41,7 @@ def called(name: str, arguments: dict[str, Any], token: Any) -> dict[str, Any] |
     """The result of a call; None where none comes."""
     match name:
         case "die":
-            print("a fuse has blown", file=sys.stderr, flush=True)
+            say("a fuse has blown", sys.stderr)
             os._exit(3)
         case "hang":
             return None
@@ -49,7 +54,7 @@ def called(name: str, arguments: dict[str, Any], token: Any) -> dict[str, Any] |
         case "fail":
             return text("No fuse.", isError=True)
         case "garbage":
-            print('\x1b]0;hello\x07\nnull\n{"jsonrpc": "2.0"}\n[1, 2]\n{"id": 7}', flush=True)
+            say('\x1b]0;hello\x07\nnull\n{"jsonrpc": "2.0"}\n[1, 2]\n{"id": 7}')
         case "grow":
             TOOLS.append({"name": "grown", "inputSchema": {"type": "object"}})
             for _ in range(3):
@@ -88,6 +93,6 @@ if __name__ == "__main__":
     if sys.argv[1:]:
         with open(sys.argv[1], "a") as mark:
             mark.write("started\n")
-    print("Odd server, at your service.", file=sys.stderr, flush=True)
+    say("Odd server, at your service.", sys.stderr)
     for line in sys.stdin:
         answer(json.loads(line))

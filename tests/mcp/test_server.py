@@ -5,13 +5,17 @@ import contextlib
 import json
 import logging
 import os
+import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.serving import serving
 from voicecli.errors import ToolError
 from voicecli.events import Notice
 from voicecli.mcp.config import MCPServer
@@ -110,7 +114,6 @@ async def test_tools_that_come_later_are_told_once() -> None:
     async with opened(odd()) as server:
         await server.call("grow")
         await server.until(lambda: bool(server.changes))
-        await asyncio.sleep(0.5)
         assert [names[-1] for names in server.changes] == ["grown"]
         assert (await server.call("grown")).text == "{}"
 
@@ -180,3 +183,68 @@ async def test_the_time_server() -> None:
         with pytest.raises(ToolError, match="Invalid timezone"):
             await server.call("get_current_time", timezone="nowhere")
     assert server.notices == []
+
+
+@contextlib.contextmanager
+def over_http() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A server over HTTP: its process, and its address, which does not answer yet."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = Path(__file__).with_name("http_server.py")
+    process = subprocess.Popen([sys.executable, program, str(port)], stderr=subprocess.DEVNULL)
+    try:
+        yield process, f"http://127.0.0.1:{port}/mcp"
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def until_it_answers(url: str) -> None:
+    port = int(url.split(":")[2].split("/")[0])
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_a_server_over_http_that_dies_in_mid_call() -> None:
+    with over_http() as (process, url):
+        await until_it_answers(url)
+        async with opened(MCPServer(url=url, headers={"X-Key": "hush-hush"})) as server:
+            assert server.names == ["double", "wait"]
+            assert (await server.call("double", number=21)).text == "42"
+            waiting = asyncio.create_task(server.call("wait"))
+            await asyncio.sleep(0.2)
+            process.kill()
+            with pytest.raises(ToolError, match="wait failed: the server local has ended"):
+                await waiting
+            await server.until(lambda: "mcp_server_ended" in server.codes)
+            with pytest.raises(ToolError, match="double is not available"):
+                await server.call("double", number=1)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (401, "refuses with the status 401: it wants a key or a login. Give its token in headers."),
+        (404, "answers with the status 404: is that the address of an MCP server?"),
+        (500, "answers with the status 500: is that the address of an MCP server?"),
+    ],
+)
+async def test_an_address_that_refuses(status: int, told: str) -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Refusing)) as http:
+        async with opened(MCPServer(url=f"http://127.0.0.1:{http.server_port}/mcp")) as server:
+            assert server.notices[0].message == f"The MCP server local {told} Its tools are left out."

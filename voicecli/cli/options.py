@@ -67,8 +67,8 @@ class Choices:
     given: frozenset[str] = frozenset()
     foreign: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
-    keeping: Keeping = field(default_factory=Keeping)
     servers: "Sequence[MCPServer]" = ()
+    keeping: Keeping = field(default_factory=Keeping)
 
     def for_recording(self) -> "Choices":
         """A recording goes in as fast as it is taken, which only turns found here can follow, by their silences."""
@@ -212,6 +212,7 @@ def with_conversation_options(
                 for_options["system"] = _system_prompt(file, place, text_given="system" in given)
             provider = _provider(values.pop("provider"))
             tools = values.pop("tools")
+            servers = _servers(values.pop("mcp"), values.pop("mcp_config"))
             keeping = Keeping(
                 values.pop("log"),
                 values.pop("logs_keep_days"),
@@ -219,7 +220,6 @@ def with_conversation_options(
                 look_up(values.pop("continue_")),
                 quiet=bool(values.get("quiet")),
             )
-            servers = _servers(values.pop("mcp"), values.pop("mcp_config"))
             choices = Choices(
                 provider,
                 replace(make_config(options, for_options, provider), prices=layers.prices),
@@ -232,8 +232,8 @@ def with_conversation_options(
                     if option.owners and provider not in option.owners and option.name in given
                 },
                 notes=tuple(layers.notes),
-                keeping=keeping,
                 servers=servers,
+                keeping=keeping,
             )
             return command(choices=choices, **values)
 
@@ -243,7 +243,7 @@ def with_conversation_options(
     wrapper.__annotations__ = {"ctx": typer.Context} | {each.name: each.annotation for each in parameters}
     wrapper.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
     rare = {option.name for option in options if not _is_common(option)}
-    wrapper.rare = frozenset(rare | {"logs_keep_days", "logs_max_mb"})  # type: ignore[attr-defined]
+    wrapper.rare = frozenset(rare | {"logs_keep_days", "logs_max_mb", "mcp_config"})  # type: ignore[attr-defined]
     wrapper.variables = list(_variables(providers))  # type: ignore[attr-defined]
     return wrapper
 

@@ -184,7 +184,7 @@ def _base(path: str) -> str:
 
 
 def _shortened(name: str) -> str:
-    name = re.sub(r"@[\w.^~-]*$", "", name) or name  # a version: server-everything@1.2
+    name = re.sub(r"(?:@|==)[\w.^~-]*$", "", name) or name  # a version: server-everything@1.2
     name = re.sub(r"\.(?:py|js|mjs|cjs|ts|sh|exe|cmd)$", "", name)
     name = re.sub(r"[^\w.-]+", "_", name)
     return (_PREFIXES.sub("", name) or name)[:_LONGEST_NAME] or "server"

@@ -19,7 +19,6 @@ __all__ = ["read_servers"]
 _KEYS = ("mcpServers", "servers", "mcp", "mcp_servers")
 _VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_]\w*)(?::-([^}]*))?\}|\{env:([A-Za-z_]\w*)\}")
 _INPUT = re.compile(r"\$\{(?:input|command):")
-_FOLDER = re.compile(r"\$\{(?:workspaceFolder|workspaceRoot)\}")
 # A string, which may hold what looks like a comment; a comment; a comma before the end of a list.
 _JSONC = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _TRAILING_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[\]}])')
@@ -180,11 +179,14 @@ class _Entry:
         if _INPUT.search(value):
             raise self._wrong(key, "asks for a value, which is not possible here.", "Write ${VAR}, and set VAR.")
         # One pass: what a variable holds is not looked through again.
-        text = _VARIABLE.sub(lambda found: self._variable(found[1] or found[3], found[2]), value)
-        return _FOLDER.sub(lambda _: str(self._folder), text)
+        return _VARIABLE.sub(lambda found: self._variable(found[1] or found[3], found[2]), value)
 
     def _variable(self, name: str, default: str | None = None) -> str:
-        value = self._environ.get(name) or default
+        if name in ("workspaceFolder", "workspaceRoot"):
+            return str(self._folder)
+        value = self._environ.get(name)
+        if default is not None and not value:
+            return default
         if value is None:
             raise ConfigurationError(f"{self._place}: the variable {name} is not set.", advice=f"Set {name}.")
         return value
