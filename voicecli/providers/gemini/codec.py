@@ -461,8 +461,7 @@ class GeminiCodec:
         return self._history.turns[: self._asked_from if self._ask_again else self._turn_from]
 
     def _tell_if_possible(self) -> None:
-        """Put to the server what it cannot know: the turn that the last socket took along, once its functions have run;
-        and, when nobody speaks and nothing is owed, results that it does not wait for any more."""
+        """Tell the server what it cannot know: the turn that the last socket took along, and results it awaits no more."""
         if self._ask_again and not self._calls.lost:
             self._ask_again = False
             told = history_turns(self._history.turns[self._asked_from :])
