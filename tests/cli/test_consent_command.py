@@ -1,11 +1,14 @@
 """Tools of the command: the built-in ones, and those that need to be allowed where nobody can be asked."""
 
 import json
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Voice
+from tests.conftest import ROOT
 from tests.loopback.openai_server import KEY, Call, OpenAIServer, Reply
 from voicecli.cli import execute
 from voicecli.cli.destinations import Destinations
@@ -40,6 +43,22 @@ def test_the_built_in_tools_beside_those_of_files(
         "other": "other",
     }
     assert not any(line["type"] == "approval_request" for line in lines), "the user chose them"
+
+
+def test_of_a_server_only_what_reads_runs_unasked(voice: Voice) -> None:
+    calls = (Call(name="echo", arguments='{"text": "aha"}'), Call(name="fail"))
+    replies = [Reply(text="", calls=calls), Reply(text="Done.")]
+    odd = f"{shlex.quote(sys.executable)} {shlex.quote(str(ROOT / 'tests' / 'mcp' / 'odd_server.py'))}"
+    with OpenAIServer.in_thread(replies=replies) as server:
+        result = voice("send-text", "Go", "--mcp", odd, "--json", OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.url)
+    assert result.code == 0, result.stderr
+    lines = [json.loads(line) for line in result.lines]
+    results = {line["name"]: line for line in lines if line["type"] == "tool_result"}
+    assert not results["echo"]["is_error"]
+    assert "nobody can be asked" in results["fail"]["output"]
+    (asked,) = [line for line in lines if line["type"] == "approval_request"]
+    assert asked["name"] == "fail"
+    assert asked["server"]
 
 
 @pytest.mark.parametrize("as_json", [True, False])
