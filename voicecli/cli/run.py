@@ -119,8 +119,8 @@ def _lines(destinations: Destinations, typed: Sequence[str]) -> Observer:
 
 
 def _voice(choices: Choices) -> RealtimeVoice:
-    tools = [*chosen_tools(choices.tools), *choices.servers]
-    return RealtimeVoice(choices.provider, config=choices.config, tools=tools)
+    functions = chosen_tools(choices.tools)
+    return RealtimeVoice(choices.provider, config=choices.config, tools=[*functions, *choices.servers])
 
 
 def _tell_unused(options: list[str], lines: list[Observer]) -> None:
