@@ -201,7 +201,6 @@ def test_options_tell_who_has_them(voice: Voice) -> None:
     assert shown.index("OpenAI Realtime --") < shown.index("--openai-mcp") < shown.index("Gemini Live --google")
     assert shown.index("Gemini Live --google") < shown.index("--google-search") < shown.index("Offline engine --")
     assert shown.index("Offline engine --") < shown.index("--llm-model")
-    assert "--mcp" not in shown.split()
 
 
 def config_of_line(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> RealtimeConfig:

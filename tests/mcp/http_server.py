@@ -6,7 +6,11 @@ python http_server.py PORT
 import sys
 
 import anyio
-from mcp.server import MCPServer
+
+from voicecli.telemetry import without_telemetry
+
+with without_telemetry():
+    from mcp.server import MCPServer
 
 server = MCPServer("http")
 

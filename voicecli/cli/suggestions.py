@@ -92,7 +92,9 @@ def option_hint(option: str, known: Collection[str]) -> str:
     """
     if option in _KEYS:
         return "A key is no option, as others can see those: `voice keys set` stores it."
-    near = _meant(option, _OPTIONS, known) or nearest(option, known, likeness=0.75)
+    near = _meant(option, _OPTIONS, known)
+    if not near and not any(option in others.split() for others in _OPTIONS.values()):  # else it is another command's
+        near = nearest(option, known, likeness=0.75)
     return f"Did you mean {near}?" if near else ""
 
 
