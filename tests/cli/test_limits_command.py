@@ -64,7 +64,7 @@ def test_a_price_from_the_settings_makes_a_limit_possible(voice: Voice, tmp_path
 
 
 def asked(*script: list[Step], inputs: list[str], destinations: Destinations | None = None, **settings: Any) -> None:
-    choices = Choices(scripted_provider(*script), RealtimeConfig(**settings), None, vad_given=True)
+    choices = Choices(scripted_provider(*script), RealtimeConfig(**settings), (), vad_given=True)
     run_conversation(choices, list(inputs), destinations or Destinations(None, quiet=True))
 
 

@@ -10,8 +10,8 @@ import typer
 
 from voicecli.cli.command import command_group
 from voicecli.cli.lists import JsonOption
-from voicecli.cli.log_export import Format, choose_format, export_conversation
 from voicecli.cli.log_costs import LONGEST, By, cost_sums, day_of
+from voicecli.cli.log_export import Format, choose_format, export_conversation
 from voicecli.cli.log_lines import conversation_json, cost_words, found_json, length_ms, length_words, plain_lines
 from voicecli.cli.table import show_table, size_text
 from voicecli.errors import ConfigurationError

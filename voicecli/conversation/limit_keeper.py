@@ -81,12 +81,6 @@ class LimitKeeper:
             self._limits.event(event, self._driver.usage, self._driver.now)
             self._look()
 
-    def approval_answered(self, approval_id: str) -> None:
-        """The user has answered a question."""
-        if self._limits:
-            self._limits.approval_answered(approval_id, self._driver.now)
-            self._look()
-
     def finish(self) -> None:
         """The conversation is over."""
         self._final = self.spent
