@@ -24,7 +24,7 @@ def tool(name: str, server: str) -> Tool:
     async def call(arguments: Mapping[str, Any], timeout_s: float) -> ToolOutput:
         return ToolOutput(f"{name} of {server}")
 
-    return Tool(ToolSchema(name, "", {"type": "object", "properties": {}}), call, server=server)
+    return Tool(ToolSchema(name, "", {"type": "object", "properties": {}}), call, trusted=True, server=server)
 
 
 class Source:
