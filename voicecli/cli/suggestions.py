@@ -24,13 +24,15 @@ _OPTIONS = {
     "--speed": "--rate --speech-rate --voice-speed --tempo",
     "--input-rate": "--sample-rate --samplerate --frequency --hz --raw",
     "--voice": "--speaker-id --tts-voice --voice-id --voice-name",
-    "--debug": "--verbose --log --log-file --trace --dump",
+    "--debug": "--verbose --log-file --trace --dump",
     "--response-timeout": "--timeout --wait --max-time",
     "--connect-timeout": "--dial-timeout --connection-timeout",
     "--reconnects": "--retries --retry --max-retries --reconnect",
     "--json": "--jsonl --json-lines --stream-json --format --output-format --events --machine-readable",
-    "--quiet": "--silent --no-log --raw-text --bare --plain",
+    "--quiet": "--silent --raw-text --bare --plain",
     "--tools": "--functions --function --plugins --tool --tools-file",
+    "--mcp": "--mcp-server --mcp-servers --server --tool-server",
+    "--mcp-config": "--mcp-file --mcp-json",
     "--effort": "--thinking --think --reasoning --reasoning-effort --thinking-budget",
     "--vad": "--push-to-talk --ptt --turn-detection --turns --server-vad --manual",
     "--silence-ms": "--silence --pause --hangover --endpointing --silence-duration",
@@ -58,6 +60,7 @@ _COMMANDS = {
     "keys": "key auth login credentials",
     "config": "settings preferences configuration",
     "list-voices": "voices",
+    "list-tools": "tools mcp functions list-mcp",
     "test-audio": "test mic-test",
     "doctor": "check diagnose diagnostics health status troubleshoot info",
     "--version": "version",
@@ -74,6 +77,10 @@ _SUBCOMMANDS = {
     "remove": "rm delete del unset uninstall clear logout",
     "clear": "clean remove rm delete del purge empty prune",
     "edit": "open editor",
+    "delete": "remove rm del unset clear erase forget",
+    "search": "find grep query look",
+    "on": "enable start yes true",
+    "off": "disable stop no false",
     "path": "where file folder directory dir location show list ls size",
 }
 """Command of a group -> names by which others call it."""
@@ -90,7 +97,9 @@ def option_hint(option: str, known: Collection[str]) -> str:
     """
     if option in _KEYS:
         return "A key is no option, as others can see those: `voice keys set` stores it."
-    near = _meant(option, _OPTIONS, known) or nearest(option, known, likeness=0.75)
+    near = _meant(option, _OPTIONS, known)
+    if not near and not any(option in others.split() for others in _OPTIONS.values()):  # else it is another command's
+        near = nearest(option, known, likeness=0.75)
     return f"Did you mean {near}?" if near else ""
 
 
