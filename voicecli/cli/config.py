@@ -193,7 +193,7 @@ def _value(entry: Entry, values: Sequence[str]) -> Any:
     # A file is looked for where the user is now, but for the settings file beside that.
     located = [entry.located(item, Path.cwd()) if isinstance(item, str) else item for item in _items(value)]
     for path in located if entry.name in READ_FILES else ():
-        if path != "-" and not Path(path).exists():
+        if path not in {"-", "builtin"} and not Path(path).exists():
             raise typer.BadParameter(f"there is no file {path}", param_hint=entry.name)
     return located if isinstance(value, list) else located[0]
 
