@@ -1,7 +1,7 @@
 """Writes one conversation into the store, on a thread that may wait."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -40,6 +40,7 @@ class HistoryWriter:
         self.id = ""
         self._path = path
         self._store: Store | None = None
+        self._pruning: Iterator[int] = iter(())
         self._limits = {"keep_days": keep_days, "max_mb": max_mb}
         self._on_failure = on_failure
         self._on_kept = on_kept
@@ -48,8 +49,16 @@ class HistoryWriter:
         self._told = False
 
     def open(self) -> None:
-        """Open the store, and remove what is too old or too much in it."""
+        """Open the store."""
         self._attempt(self._opened)
+
+    def prune(self) -> bool:
+        """Make a step of removing what is too old or too much; whether there is more to do."""
+        try:
+            return not self._given_up and next(self._pruning, None) is not None
+        except ConfigurationError as error:  # another conversation will do it
+            _log.info("The history was not pruned: %s", error)
+            return False
 
     def write(
         self,
@@ -92,7 +101,7 @@ class HistoryWriter:
         if self._store is None:
             self._store = Store(self._path, create=True)
             self._on_kept(self._store.path)
-            self._store.prune(**self._limits)
+            self._pruning = self._store.pruning(**self._limits)
         return self._store
 
     def _attempt(self, call: Callable[[], object]) -> None:
