@@ -4,11 +4,14 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from voicecli.errors import ConfigurationError
 from voicecli.history.folding import Row
 from voicecli.history.records import ConversationRecord
-from voicecli.history.store import Store
+
+if TYPE_CHECKING:
+    from voicecli.history.store import Store
 
 __all__ = ["HistoryWriter"]
 
@@ -97,8 +100,10 @@ class HistoryWriter:
         if self._store is not None:
             self._store.close()
 
-    def _opened(self) -> Store:
+    def _opened(self) -> "Store":
         if self._store is None:
+            from voicecli.history.store import Store  # with SQLite: while the provider is dialled, on this thread
+
             self._store = Store(self._path, create=True)
             self._on_kept(self._store.path)
             self._pruning = self._store.pruning(**self._limits)
