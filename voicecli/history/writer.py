@@ -1,7 +1,7 @@
 """Writes one conversation into the store, on a thread that may wait."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,10 @@ from voicecli.history.records import ConversationRecord
 if TYPE_CHECKING:
     from voicecli.history.store import Store
 
-__all__ = ["HistoryWriter"]
+__all__ = ["HistoryWriter", "Recording"]
+
+Recording = tuple[Path, Sequence[tuple[int, int]]]
+"""The path of a recording, and its times as `ConversationRecord.recording_times`."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +51,7 @@ class HistoryWriter:
         self._on_failure = on_failure
         self._on_kept = on_kept
         self._waiting: dict[tuple[type, int], Row] = {}
+        self._recording: Recording | None = None
         self._given_up = False
         self._told = False
 
@@ -61,7 +65,9 @@ class HistoryWriter:
             return not self._given_up and next(self._pruning, None) is not None
         except ConfigurationError as error:  # another conversation will do it
             _log.info("The history was not pruned: %s", error)
-            return False
+        except Exception:
+            _log.exception("A defect in voicecli keeps the history from being pruned")
+        return False
 
     def write(
         self,
@@ -70,15 +76,18 @@ class HistoryWriter:
         *,
         ended_at: datetime | None = None,
         end: str = "",
+        recording: Recording | None = None,
     ) -> None:
         """Write what is new, and what could not be written before.
 
         Args:
             conversation: as it began; None where it never did.
             ended_at, end: as for `Store.save`.
+            recording: of the conversation, where there is news of it.
         """
         if self._given_up:
             return
+        self._recording = recording or self._recording
         self._waiting |= {(type(record), place): (place, record) for place, record in rows}
         if conversation is None or not (self._waiting or self.id):  # one in which nothing was said is none
             return
@@ -91,6 +100,9 @@ class HistoryWriter:
             if self._waiting or ended_at is not None:
                 self._given_up = not store.save(self.id, self._waiting.values(), ended_at=ended_at, end=end)
                 self._waiting.clear()  # where it is not there any more, the user has deleted it
+            if self._recording is not None:
+                store.set_recording(self.id, *self._recording)
+                self._recording = None
 
         self._attempt(write)
 
