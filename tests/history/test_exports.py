@@ -1,6 +1,7 @@
 """Exports of a conversation: every word and time in each of them, and nothing of it taken for markup."""
 
 import re
+import wave
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -144,6 +145,9 @@ def test_a_page_of_hours_has_few_times_below_its_line() -> None:
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 async def test_a_browser_shows_the_page_and_obeys_no_words(tmp_path: Path) -> None:
     file = tmp_path / "talk.html"
+    with wave.open(str(tmp_path / "talk.wav"), "wb") as sound:
+        sound.setparams((2, 2, 8_000, 0, "NONE", ""))
+        sound.writeframes(bytes(4 * 8_000 * 33))
     file.write_text(page(sample(RECORDED), WAVEFORM, "talk.wav"), encoding="utf-8")
     async with open_page(file.as_uri(), tmp_path / "profile") as shown:
         await shown.until("document.title !== '' && document.readyState === 'complete'")
@@ -157,5 +161,10 @@ async def test_a_browser_shows_the_page_and_obeys_no_words(tmp_path: Path) -> No
         await shown.evaluate(press.replace("document.d", "document.body.d") % "+")
         wide = "document.querySelector('.lanes').clientWidth / document.querySelector('.scroll').clientWidth"
         assert await shown.evaluate(wide) == pytest.approx(2, abs=0.05)
+        # The recording beside it can be played, from any turn.
+        await shown.until("document.querySelector('audio').duration === 33")
+        await shown.evaluate("document.querySelectorAll('button[data-at]')[3].click()")
+        await shown.until("document.querySelector('audio').currentTime >= 9.5")
+        await shown.until("document.querySelector('#t4').classList.contains('now')")
         # It is no wider than a telephone.
         assert await shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
