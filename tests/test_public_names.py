@@ -34,7 +34,8 @@ PUBLIC = {
         RealtimeConnectionError RealtimeError ToolError
     """,
     "voicecli.events": """
-        CONNECTION_LOST CONTENT_FILTER INVALID_TOOL_CALL OUTPUT_LIMIT RETRIES_EXHAUSTED ApprovalRequest Asleep
+        CONNECTION_LOST CONTENT_FILTER INVALID_TOOL_CALL OUTPUT_LIMIT RETRIES_EXHAUSTED ApprovalAnswered
+        ApprovalOutcome ApprovalRequest Asleep
         AssistantState AudioChunk AudioDone Awake ErrorOccurred Event Interrupted Notice Reconnecting ResponseDone
         ResponseStarted ResponseStatus Role SessionEnded SessionStarted SpeechStarted SpeechStopped StateChanged
         ToolCallCancelled ToolCallFinished ToolCallRequest TranscriptUpdate TurnMetrics Usage UserState

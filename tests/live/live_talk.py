@@ -110,9 +110,8 @@ async def talking(
 ) -> AsyncIterator[Talk]:
     """With microphone and loudspeaker open, and with `wait` connected; ends as the key ends it."""
     found = find_provider(provider)
-    config = RealtimeConfig(
-        api_key=key or None, base_url=url, vad_mode=vad_mode, client_vad=client_vad or ClientVAD(), **settings
-    )
+    chosen: dict[str, Any] = {"vad_mode": vad_mode, "client_vad": client_vad or ClientVAD()} | settings
+    config = RealtimeConfig(api_key=key or None, base_url=url, **chosen)
     talk = Talk(LiveConversation(config, found.capabilities, Devices(echo=echo), recordings=recordings))
     await talk.live.open()
     holding = asyncio.create_task(talk.live.hold(RealtimeVoice(found, config=config), [talk.see]))

@@ -103,6 +103,7 @@ async def talk(
             if observers:
                 await live.hold(voice, observers)
                 return False
+            live.shows = True
             try:
                 async with LiveView(view, live, audio=live.audio, stdin=sys.stdin, stdout=own_stdout()) as shown:
                     with printed_lines(lambda lines: view.apply(Notice("printed", "\n".join(lines)))):
@@ -128,6 +129,9 @@ class LiveConversation:
         sink: takes the reply's sound instead of the loudspeaker.
         keeping: what is kept of it, and what it continues.
         recordings: record it.
+
+    Attributes:
+        shows: whether somebody sees the view, and can be asked.
     """
 
     def __init__(
@@ -148,7 +152,9 @@ class LiveConversation:
             wake_word=sleep.wake_word if sleep else "",
             provider=provider,
             speaks=config.output == "audio",
+            max_cost=config.max_cost,
         )
+        self.shows = False
         self._capabilities = capabilities
         self._devices = devices
         self._real_names: dict[Kind, str] = {}  # of devices that stand for a sound server's
@@ -292,9 +298,9 @@ class LiveConversation:
         else:
             self._in_order(work)
 
-    def approve(self, approval_id: str, allowed: bool) -> None:
+    def approve(self, approval_id: str, allowed: bool, *, always: bool = False) -> None:
         if self._session is not None:
-            self._spawn(self._session.approve(approval_id, allowed))
+            self._spawn(self._session.approve(approval_id, allowed, always=always))
 
     def end(self) -> None:
         self._ending = True
@@ -336,7 +342,7 @@ class LiveConversation:
         recorded = self._recordings.begin(self._kept, self._tell, input_latency_ms=lambda: self._microphone.latency_ms)
         logs: list[ConversationLog] = [*recorded, *self._kept]
         async with voice.connect(history=self._past.turns, logs=logs, spent=self._spent) as session:
-            self._session = session
+            self._session, session.can_ask = session, self.shows
             await converse(session, self._input, self._sink, observers)
 
     async def _sleep_and_converse(self, voice: RealtimeVoice, sleeper: Sleeper) -> None:

@@ -52,7 +52,7 @@ class Choices:
     """All that was chosen: on the command line, by a profile, in the environment, or in the settings file.
 
     Attributes:
-        tools: the file whose functions are offered to the model.
+        tools: the files whose functions are offered to the model, and "builtin".
         servers: the MCP servers whose tools are.
         vad_given: whether the user said who finds the turns.
         given: the parameters of all options that stand on the command line.
@@ -64,7 +64,7 @@ class Choices:
 
     provider: Provider
     config: RealtimeConfig
-    tools: Path | None
+    tools: Sequence[str]
     vad_given: bool
     given: frozenset[str] = frozenset()
     foreign: Mapping[str, str] = field(default_factory=dict)
@@ -103,7 +103,12 @@ class Sleep:
 
 
 ToolsOption = Annotated[
-    Path | None, typer.Option(help="Offer this Python file's public functions to the model.", metavar="FILE.py")
+    list[str] | None,
+    typer.Option(
+        metavar="builtin|FILE.py",
+        help="Offer this Python file's public functions to the model, or builtin: the time, and a calculator; can be "
+        "given several times.",
+    ),
 ]
 MCPOption = Annotated[
     list[str] | None,
@@ -229,7 +234,7 @@ def with_conversation_options(
             choices = Choices(
                 provider,
                 replace(make_config(options, for_options, provider), prices=layers.prices),
-                Path(tools) if tools else None,
+                tuple(tools or ()),
                 vad_given=for_options["vad"] is not None,
                 given=given,
                 foreign={

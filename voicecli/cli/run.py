@@ -20,7 +20,7 @@ from voicecli.cli.prepare import prepare
 from voicecli.cli.recordings import Recordings
 from voicecli.cli.reply_sound import ReplySound
 from voicecli.cli.standard_output import own_descriptor, own_stdout, started
-from voicecli.cli.tool_file import load_tools
+from voicecli.cli.tool_file import chosen_tools
 from voicecli.cli.unused import unused_options
 from voicecli.config import VADMode
 from voicecli.conversation.duplex import Observer, converse
@@ -131,8 +131,8 @@ def _lines(destinations: Destinations, typed: Sequence[str]) -> Observer:
 
 
 def _voice(choices: Choices) -> RealtimeVoice:
-    tools = load_tools(choices.tools) if choices.tools else []
-    return RealtimeVoice(choices.provider, config=choices.config, tools=[*tools, *choices.servers])
+    functions = chosen_tools(choices.tools)
+    return RealtimeVoice(choices.provider, config=choices.config, tools=[*functions, *choices.servers])
 
 
 def _tell_unused(options: list[str], lines: list[Observer]) -> None:
@@ -172,6 +172,7 @@ async def _converse(
         history = keeping.logs(voice.provider, lines)
         logs: list[ConversationLog] = [*kept.begin(history, lines), *history]
         async with voice.connect(history=keeping.past.turns, logs=logs) as session:
+            session.can_ask = False
             if opening is not None:
                 await opening
             await converse(session, said(), sound, [lines, outcome])
