@@ -461,7 +461,7 @@ class GeminiCodec:
         return self._history.turns[: self._asked_from if self._ask_again else self._turn_from]
 
     def _tell_if_possible(self) -> None:
-        """Tell the server what it cannot know: the turn that the last socket took along, and results it awaits no more."""
+        """Tell the server what it cannot know: the turn that the last socket took along, results it awaits no more."""
         if self._ask_again and not self._calls.lost:
             self._ask_again = False
             told = history_turns(self._history.turns[self._asked_from :])
