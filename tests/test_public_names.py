@@ -40,6 +40,9 @@ PUBLIC = {
         ResponseStarted ResponseStatus Role SessionEnded SessionStarted SpeechStarted SpeechStopped StateChanged
         ToolCallCancelled ToolCallFinished ToolCallRequest TranscriptUpdate TurnMetrics Usage UserState
     """,
+    "voicecli.history": """
+        ConversationRecord FoundTurn HistoryLog NoConversationError ResponseRecord Store ToolCallRecord TurnRecord
+    """,
     "voicecli.providers": """
         PROVIDERS BrokenProviderWarning Capabilities Codec Connection ConversationSetup GeminiSettings
         LocalSettings ModelInfo OpenAIMCPServer OpenAISettings Prices Provider Retention VoiceInfo all_providers
@@ -71,7 +74,7 @@ def test_each_public_name_is_there_and_listed(module: str) -> None:
         assert name in dir(loaded)
 
 
-@pytest.mark.parametrize("module", ["voicecli", "voicecli.audio"])
+@pytest.mark.parametrize("module", ["voicecli", "voicecli.audio", "voicecli.history"])
 def test_where_names_are_loaded_late_nothing_else_is_listed(module: str) -> None:
     loaded = importlib.import_module(module)
     assert {name for name in dir(loaded) if not re.fullmatch(r"__\w+__", name)} == set(loaded.__all__)

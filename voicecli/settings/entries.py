@@ -176,8 +176,8 @@ def secret_variables(providers: Iterable[Provider]) -> list[str]:
 
 
 def spelled(name: str) -> str:
-    """The name of an entry, however it is written: `silence_ms` is `silence-ms`."""
-    return name.strip().lower().replace("_", "-")
+    """The name of an entry, however it is written: `silence_ms` is `silence-ms`, `logs.keep_days` `logs-keep-days`."""
+    return name.strip().lower().replace("_", "-").replace(".", "-")
 
 
 def _entry_of(option: Option) -> Entry:
