@@ -58,6 +58,7 @@ def loaded_after(code: str) -> set[str]:
         "from voicecli.cli import execute; execute(['list-voices', '--json'])",
         "from voicecli.cli import execute; execute(['models', 'list'])",
         "from voicecli.cli import execute; execute(['cache', 'path'])",
+        "from voicecli.cli import execute; execute(['doctor', '--help'])",
         "from voicecli.providers.local.downloads.catalogue import names; names()",
     ],
 )
@@ -115,6 +116,9 @@ VOCABULARY = {
     *("_version", "captions", "commands", "config", "config_source", "credentials", "errors", "events", "install"),
     *("kept_files", "package_file", "pcm16", "ports", "pricing", "setting_fields", "telemetry", "text", "text_files"),
     *("threads", "tool_names", "tools", "transcript", "user_folders"),
+    *("_version", "captions", "commands", "config", "config_source", "credentials", "errors", "events", "finding"),
+    *("install", "kept_files", "package_file", "pcm16", "ports", "pricing", "setting_fields", "telemetry", "text"),
+    *("text_files", "threads", "tools", "transcript", "user_folders"),
 }
 """Modules at the top of the package that import nothing but each other. (`__init__` loads names when they are used.)"""
 
@@ -150,7 +154,7 @@ AT_HOME = {
     "piper": {"providers.local.tts", "providers.local.voices"},
     "pywebrtc_audio": {"audio.echo.webrtc"},
     "rich": {
-        *("cli.log_view", "cli.progress_bar", "cli.table", "terminal.fit", "terminal.live_view"),
+        *("cli.doctor.terminal", "cli.log_view", "cli.progress_bar", "cli.table", "terminal.fit", "terminal.live_view"),
         *("terminal.render_entry", "terminal.render_footer", "terminal.render_running", "terminal.render_status"),
     },
     "sounddevice": {"audio.devices.portaudio"},
@@ -161,6 +165,19 @@ AT_HOME = {
         *("cli.destinations", "cli.devices", "cli.command", "cli.help", "cli.inputs", "cli.keys", "cli.lists"),
         *("cli.keeping", "cli.logs", "cli.mcp_servers", "cli.models", "cli.options", "cli.setting_options"),
         *("cli.setup", "cli.table", "cli.tools"),
+        *(
+            "cli.keeping",
+            "cli.logs",
+            "cli.log_export",
+            "cli.models",
+            "cli.options",
+            "cli.setting_options",
+            "cli.setup",
+            "cli.table",
+        ),
+        *("cli.destinations", "cli.devices", "cli.command", "cli.doctor", "cli.doctor.bundle", "cli.finding_lines"),
+        *("cli.help", "cli.inputs", "cli.keeping", "cli.keys", "cli.lists", "cli.logs", "cli.models", "cli.options"),
+        *("cli.setting_options", "cli.setup", "cli.table"),
     },
     "keyring": {"settings.keyring_store"},
     "tomlkit": {"settings.edit"},

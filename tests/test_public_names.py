@@ -48,6 +48,8 @@ PUBLIC = {
         LocalSettings ModelInfo OpenAIMCPServer OpenAISettings Prices Provider Retention VoiceInfo all_providers
         choose_provider find_provider is_built_in
     """,
+    "voicecli.captions": "Cue readable srt vtt",
+    "voicecli.recording": "ConversationRecorder",
     "voicecli.testing": """
         ScriptedConnection check_provider reply scripted_provider tool_call
     """,

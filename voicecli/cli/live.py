@@ -21,6 +21,7 @@ from voicecli.cli.daily_notices import once_a_day
 from voicecli.cli.keeping import Keeping, Past
 from voicecli.cli.live_input import LiveInput
 from voicecli.cli.options import Choices, Devices, Sleep
+from voicecli.cli.recordings import Recordings
 from voicecli.cli.reply_sound import ReplySound
 from voicecli.cli.sleeper import Sleeper
 from voicecli.cli.standard_output import columns, own_stdout
@@ -37,7 +38,7 @@ from voicecli.errors import (
     RealtimeError,
 )
 from voicecli.events import ErrorOccurred, Event, Notice
-from voicecli.ports import Capabilities
+from voicecli.ports import Capabilities, ConversationLog
 from voicecli.terminal.live_view import LiveView
 from voicecli.terminal.output_capture import printed_lines
 from voicecli.terminal.view_model import AudioStatus, ViewModel
@@ -66,6 +67,7 @@ async def talk(
     *,
     sink: ReplySound | None,
     sleep: Sleep | None = None,
+    kept: Recordings | None = None,
 ) -> bool:
     """Hold a live conversation until the user or the provider ends it.
 
@@ -73,6 +75,7 @@ async def talk(
         observers: they tell what happens; without any it is drawn, on a terminal that can show it.
         sink: takes the reply's sound instead of the loudspeaker.
         sleep: has it begin asleep, and sleep between conversations.
+        kept: records it.
 
     Returns:
         Whether the user ended it by Ctrl-C.
@@ -89,6 +92,7 @@ async def talk(
         sink=sink,
         sleep=sleep,
         keeping=choices.keeping,
+        recordings=kept,
     )
     if sink is not None:
         sink.on_failure = live.tell_failure
@@ -124,6 +128,7 @@ class LiveConversation:
         provider: its title, which the view shows.
         sink: takes the reply's sound instead of the loudspeaker.
         keeping: what is kept of it, and what it continues.
+        recordings: record it.
 
     Attributes:
         shows: whether somebody sees the view, and can be asked.
@@ -139,6 +144,7 @@ class LiveConversation:
         sink: AudioSink | None = None,
         sleep: Sleep | None = None,
         keeping: Keeping | None = None,
+        recordings: Recordings | None = None,
     ) -> None:
         push_to_talk = config.vad_mode is VADMode.NONE
         self.view = ViewModel(
@@ -146,6 +152,7 @@ class LiveConversation:
             wake_word=sleep.wake_word if sleep else "",
             provider=provider,
             speaks=config.output == "audio",
+            max_cost=config.max_cost,
         )
         self.shows = False
         self._capabilities = capabilities
@@ -157,6 +164,7 @@ class LiveConversation:
         self._microphone = Microphone(
             capabilities.input_rate, device=devices.microphone, echo=self._echo, on_notice=self._notice
         )
+        self._recordings = recordings or Recordings()
         self._speaker: Speaker | None = None
         self._underruns_before = 0  # of loudspeakers that were closed while it slept
         if sink is None:
@@ -323,6 +331,7 @@ class LiveConversation:
             echo=self._echo,
             on_notice=self._notice,
             on_sound=self._sound_heard,
+            on_rendered=self._recordings.on_rendered,
         )
 
     async def _converse(self, voice: RealtimeVoice) -> None:
@@ -330,7 +339,9 @@ class LiveConversation:
         if self._sleeper is not None:
             observers.append(self._sleeper)
         self._kept = self._keeping.logs(voice.provider, self._tell, continues=self._past.id)
-        async with voice.connect(history=self._past.turns, logs=self._kept, spent=self._spent) as session:
+        recorded = self._recordings.begin(self._kept, self._tell, input_latency_ms=lambda: self._microphone.latency_ms)
+        logs: list[ConversationLog] = [*recorded, *self._kept]
+        async with voice.connect(history=self._past.turns, logs=logs, spent=self._spent) as session:
             self._session, session.can_ask = session, self.shows
             await converse(session, self._input, self._sink, observers)
 

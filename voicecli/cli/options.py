@@ -28,6 +28,7 @@ from voicecli.settings.layers import Chosen
 from voicecli.settings.loading import TAKEN
 from voicecli.settings.options import Option, make_config, setting_options
 from voicecli.text_files import read_text_file
+from voicecli.user_folders import expanded
 
 if TYPE_CHECKING:
     from voicecli.mcp.config import MCPServer
@@ -58,6 +59,7 @@ class Choices:
         foreign: those of them that are another provider's, and whose they are.
         notes: what else has no effect, as sentences.
         keeping: what is kept of the conversation, and which one it continues.
+        record: the directory for recordings, or None.
     """
 
     provider: Provider
@@ -69,6 +71,7 @@ class Choices:
     notes: Sequence[str] = ()
     servers: "Sequence[MCPServer]" = ()
     keeping: Keeping = field(default_factory=Keeping)
+    record: Path | None = None
 
     def for_recording(self) -> "Choices":
         """A recording goes in as fast as it is taken, which only turns found here can follow, by their silences."""
@@ -140,6 +143,13 @@ def _conversation(
     tools: ToolsOption = None,
     mcp: MCPOption = None,
     mcp_config: MCPConfigOption = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Record the conversation in a file there: you on the left, the assistant on the right.",
+        ),
+    ] = None,
     continue_: Annotated[
         str | None,
         typer.Option(
@@ -213,6 +223,7 @@ def with_conversation_options(
             provider = _provider(values.pop("provider"))
             tools = values.pop("tools")
             servers = _servers(values.pop("mcp"), values.pop("mcp_config"))
+            record = values.pop("record")
             keeping = Keeping(
                 values.pop("log"),
                 values.pop("logs_keep_days"),
@@ -234,6 +245,7 @@ def with_conversation_options(
                 notes=tuple(layers.notes),
                 servers=servers,
                 keeping=keeping,
+                record=expanded(str(record)) if record else None,
             )
             return command(choices=choices, **values)
 

@@ -33,6 +33,8 @@ def unused_options(
         reasons |= _of_turns(choices)
     if choices.config.output == "text" and "output" not in choices.provider.lacks(choices.config):
         reasons |= dict.fromkeys(("output", "play"), "with --text-only")
+        if not spoken:
+            reasons["record"] = "with --text-only, where nothing is heard"
     if not (choices.tools or choices.servers):
         reasons |= dict.fromkeys(("tool_timeout", "background_tool"), "without --tools or --mcp")
     return [*choices.notes] + [

@@ -121,6 +121,8 @@ class LimitKeeper:
     @property
     def _is_owed(self) -> bool:
         """Whether something that was asked for is not complete, or not heard."""
+        if self.reached is not None and self.reached.limit == "idle_minutes":
+            return False  # at most a question that nobody answers
         return self._state.assistant == "speaking" or (self._awaits_reply() and not self._calls_left_out)
 
     async def _wind_down(self) -> None:

@@ -101,6 +101,7 @@ class ViewModel:
         wake_word: what begins a conversation, between which it sleeps; "" for one conversation, begun at once.
         provider: its title, for the first line; "" for no such line.
         speaks: whether replies have sound.
+        max_cost: what the conversation may cost, in US dollars; None for any amount.
         clock: tells the time in seconds, monotonic.
 
     Attributes:
@@ -119,12 +120,14 @@ class ViewModel:
         wake_word: str = "",
         provider: str = "",
         speaks: bool = True,
+        max_cost: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.push_to_talk = push_to_talk
         self.wake_word = wake_word
         self._provider = provider
         self._speaks = speaks
+        self._max_cost = max_cost
         self.clock = clock
         self.audio = AudioStatus()
         self.microphone_muted = False
@@ -307,8 +310,11 @@ class ViewModel:
 
     @property
     def cost_words(self) -> str:
-        """The cost of the conversation so far, as far as known; "" when nothing is known to cost."""
-        return self._summary.cost_words
+        """The cost so far, as far as known, and what it may be; "" when nothing is known to cost."""
+        cost = self._summary.cost_words
+        if not cost or self._max_cost is None:
+            return cost
+        return f"{cost} of ${self._max_cost:.{2 if self._max_cost >= 0.01 else 4}f}"
 
     @property
     def has_speaker(self) -> bool:
