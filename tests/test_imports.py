@@ -19,6 +19,8 @@ HEAVY = {
     "google",
     "httpx",
     "huggingface_hub",
+    "mcp",
+    "mcp_types",
     "moonshine_voice",
     "numpy",
     "onnxruntime",
@@ -56,6 +58,7 @@ def loaded_after(code: str) -> set[str]:
         "from voicecli.cli import execute; execute(['list-voices', '--json'])",
         "from voicecli.cli import execute; execute(['models', 'list'])",
         "from voicecli.cli import execute; execute(['cache', 'path'])",
+        "from voicecli.cli import execute; execute(['doctor', '--help'])",
         "from voicecli.providers.local.downloads.catalogue import names; names()",
     ],
 )
@@ -110,9 +113,9 @@ def test_the_list_of_commands_says_what_each_says_itself() -> None:
 
 
 VOCABULARY = {
-    *("_version", "captions", "commands", "config", "config_source", "credentials", "errors", "events", "install"),
-    *("kept_files", "package_file", "pcm16", "ports", "pricing", "setting_fields", "telemetry", "text", "text_files"),
-    *("threads", "tools", "transcript", "user_folders"),
+    *("_version", "captions", "commands", "config", "config_source", "credentials", "errors", "events", "finding"),
+    *("install", "kept_files", "package_file", "pcm16", "ports", "pricing", "setting_fields", "telemetry", "text"),
+    *("text_files", "threads", "tool_names", "tools", "transcript", "user_folders"),
 }
 """Modules at the top of the package that import nothing but each other. (`__init__` loads names when they are used.)"""
 
@@ -138,15 +141,17 @@ AT_HOME = {
     "httpx": {
         f"providers.local.{name}" for name in ("chat_endpoint", "chat_stream", "prompt_templates", "server_search")
     },
-    "httpx2": {"providers.local.downloads.hub"},
+    "httpx2": {"mcp.server", "providers.local.downloads.hub"},
     "httpx_sse": {"providers.local.chat_stream"},
     "huggingface_hub": {"providers.local.downloads.hub"},
+    "mcp": {"mcp.server"},
+    "mcp_types": {"mcp.server"},
     "markdown_it": {"providers.local.spoken_text"},
     "onnxruntime": {"audio.smart_turn", "providers.local.voice_graph"},
     "piper": {"providers.local.tts", "providers.local.voices"},
     "pywebrtc_audio": {"audio.echo.webrtc"},
     "rich": {
-        *("cli.log_view", "cli.progress_bar", "cli.table", "terminal.fit", "terminal.live_view"),
+        *("cli.doctor.terminal", "cli.log_view", "cli.progress_bar", "cli.table", "terminal.fit", "terminal.live_view"),
         *("terminal.render_entry", "terminal.render_footer", "terminal.render_running", "terminal.render_status"),
     },
     "sounddevice": {"audio.devices.portaudio"},
@@ -154,8 +159,9 @@ AT_HOME = {
     "sqlite3": {f"history.{name}" for name in ("database", "removal", "schema", "search", "store")},
     "typer": {
         *("cli", "cli.app", "cli.cache", "cli.chat", "cli.completion", "cli.completion_scripts", "cli.config"),
-        *("cli.destinations", "cli.devices", "cli.command", "cli.help", "cli.inputs", "cli.keys", "cli.lists"),
-        *("cli.keeping", "cli.logs", "cli.models", "cli.options", "cli.setting_options", "cli.setup", "cli.table"),
+        *("cli.destinations", "cli.devices", "cli.command", "cli.doctor", "cli.doctor.bundle", "cli.finding_lines"),
+        *("cli.help", "cli.inputs", "cli.keeping", "cli.keys", "cli.lists", "cli.log_export", "cli.logs"),
+        *("cli.mcp_servers", "cli.models", "cli.options", "cli.setting_options", "cli.setup", "cli.table", "cli.tools"),
     },
     "keyring": {"settings.keyring_store"},
     "tomlkit": {"settings.edit"},

@@ -12,9 +12,10 @@ from typing import Protocol, runtime_checkable
 from voicecli.commands import Command
 from voicecli.config import ProviderSettings, RealtimeConfig
 from voicecli.errors import RealtimeConnectionError
-from voicecli.events import Event
+from voicecli.events import Event, Notice
+from voicecli.finding import Finding
 from voicecli.pricing import Prices
-from voicecli.tools import ToolSchema
+from voicecli.tools import Tool, ToolSchema
 from voicecli.transcript import Turn
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "ModelInfo",
     "Provider",
     "StartsUnconfirmed",
+    "ToolServer",
+    "ToolSource",
     "VoiceInfo",
 ]
 
@@ -48,6 +51,7 @@ class Capabilities:
         input_rate, output_rate: of the PCM16 mono audio each way, in Hz.
         images: whether it takes pictures.
         tools: whether its model can call functions.
+        changes_tools: whether it takes other tools in the middle of a conversation.
         reports_speech: whether it tells when the user's speech starts and stops; otherwise the session listens for it.
         words_first: whether it tells a turn's words, or by the notice "no_speech" that there are none (by "backchannel"
             that they ask for nothing), before anything comes of the turn, and neither stops a reply by itself, nor
@@ -59,6 +63,7 @@ class Capabilities:
     output_rate: int
     images: bool = True
     tools: bool = True
+    changes_tools: bool = False
     reports_speech: bool = True
     words_first: bool = False
     turn_models: frozenset[str] = frozenset()
@@ -209,8 +214,52 @@ class ClosingLog(ConversationLog, Protocol):
         """Finish: the conversation is over, and the last event was told. Returns within a few seconds."""
 
 
+class ToolSource(Protocol):
+    """Tools from outside the program, for one conversation: those of an MCP server, for example.
+
+    Attributes:
+        name: the server's, for people and in front of names that are taken.
+        tools: those that there are now; each may be called whether or not the server still has it.
+        on_change: called on the event loop when `tools` are others; set by the conversation before `start()`.
+        on_notice: called with what the user may want to know; set likewise.
+    """
+
+    name: str
+    on_change: Callable[[], None]
+    on_notice: Callable[[Notice], None]
+
+    @property
+    def tools(self) -> Sequence[Tool]: ...
+    async def start(self) -> None:
+        """Begin; returns when `tools` are known, and within 20 s: tools that come later are told by `on_change`, a
+        failure by `on_notice`. Raises nothing."""
+
+    async def aclose(self) -> None:
+        """End it; idempotent, returns within a few seconds."""
+
+
+@runtime_checkable
+class ToolServer(Protocol):
+    """Something that has tools for each conversation anew, to be given among the functions in `tools=[...]`."""
+
+    def open_tools(self) -> ToolSource:
+        """A source that is not yet begun. Raises ConfigurationError when there can be none."""
+
+
 def _lacks_nothing(config: RealtimeConfig) -> Mapping[str, str]:
     return {}
+
+
+def _nowhere(config: RealtimeConfig) -> str:
+    return ""
+
+
+def _no_doubt(key: str, config: RealtimeConfig) -> str:
+    return ""
+
+
+def _nothing_found(config: RealtimeConfig) -> Sequence[Finding]:
+    return ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +284,11 @@ class Provider:
         fetch_models: asks the provider which models there are (`list-models --live`), or None.
         prepare: fetches what the first conversation needs, telling (bytes so far, bytes in all) meanwhile; blocks.
             `connect` does it too where it was not called. None where nothing is needed.
+        address: the URL of the server that a conversation with this config goes to; "" where it goes to none. It needs
+            no key. Raises ConfigurationError.
+        doubts_key: why a key does not look like one for that server, in words that hold nothing of it; "" if it does.
+        findings: what it finds out about this machine for `voice doctor`: within half a second, changing nothing, and
+            asking no other machine; may block.
     """
 
     name: str
@@ -256,6 +310,9 @@ class Provider:
         default=None, repr=False
     )
     prepare: Callable[[RealtimeConfig, Callable[[int, int], None]], None] | None = field(default=None, repr=False)
+    address: Callable[[RealtimeConfig], str] = field(default=_nowhere, repr=False)
+    doubts_key: Callable[[str, RealtimeConfig], str] = field(default=_no_doubt, repr=False)
+    findings: Callable[[RealtimeConfig], Sequence[Finding]] = field(default=_nothing_found, repr=False)
     priced_models: Callable[[RealtimeConfig], Mapping[str, Prices | None]] | None = field(default=None, repr=False)
 
     def prices(self, config: RealtimeConfig) -> dict[str, Prices | None]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from voicecli.commands import OfferTools
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.arguments import Question, check_question
 from voicecli.conversation.handlers import (
@@ -19,7 +20,7 @@ from voicecli.conversation.handlers import (
 )
 from voicecli.errors import ConfigurationError
 from voicecli.events import Event
-from voicecli.ports import Connection, ConversationLog, ConversationSetup, Provider
+from voicecli.ports import Connection, ConversationLog, ConversationSetup, Provider, ToolServer
 from voicecli.pricing import Prices
 from voicecli.providers import PROVIDERS, all_providers, choose_provider, find_provider
 from voicecli.tools import Tool, make_tools
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from voicecli.conversation.limits import Spent
     from voicecli.conversation.response import Response
     from voicecli.conversation.session import VoiceSession
+    from voicecli.conversation.toolbox import Toolbox
 
 __all__ = ["RealtimeVoice", "ask", "read_settings"]
 
@@ -39,7 +41,7 @@ def ask(
     provider: str | Provider | None = None,
     *,
     config: RealtimeConfig | None = None,
-    tools: Iterable[Callable[..., object]] = (),
+    tools: Iterable[Callable[..., object] | ToolServer] = (),
     sample_rate: int | None = None,
 ) -> "Response":
     """Ask one thing, and return the whole answer: for scripts, which have no event loop.
@@ -84,7 +86,8 @@ class RealtimeVoice:
         provider: its name, one of `list_providers()`, or a Provider. Without it the config's provider is taken, else
             the one of the environment variable VOICE_PROVIDER, else the first built-in one that is configured.
         config: what the conversation is to be like.
-        tools: functions that the model may call; their type hints and docstrings tell it how.
+        tools: functions that the model may call; their type hints and docstrings tell it how. Or an `MCPServer`, for
+            all of its tools: it is begun with each conversation, and ends with it.
 
     Raises:
         ConfigurationError: there is no such provider, or none is configured; or config is none, or limits a cost that
@@ -97,7 +100,7 @@ class RealtimeVoice:
         provider: str | Provider | None = None,
         *,
         config: RealtimeConfig | None = None,
-        tools: Iterable[Callable[..., object]] = (),
+        tools: Iterable[Callable[..., object] | ToolServer] = (),
     ) -> None:
         if provider is not None:
             _check_provider(provider)
@@ -117,7 +120,10 @@ class RealtimeVoice:
         self._prices = self._provider.prices(self._config)
         if self._config.max_cost is not None:
             _check_prices(self._prices)
-        self._tools: dict[str, Tool] = make_tools(tools) if tools else {}
+        given = tuple(tools)
+        self._servers = [each for each in given if isinstance(each, ToolServer)]
+        functions = [each for each in given if not isinstance(each, ToolServer)]
+        self._tools: dict[str, Tool] = make_tools(functions) if functions else {}
         self._handlers = Handlers()
 
     def __repr__(self) -> str:
@@ -151,22 +157,22 @@ class RealtimeVoice:
         """
         from voicecli.conversation.limits import Limits
         from voicecli.conversation.session import VoiceSession
+        from voicecli.conversation.toolbox import Toolbox
         from voicecli.conversation.turn_models import load_turn_model
 
         history = _turns(history)
         per_minute = sum(prices.session_minute for prices in self._prices.values() if prices is not None)
-        schemas = tuple(tool.schema for tool in self._tools.values())
+        toolbox = Toolbox(self._tools, [server.open_tools() for server in self._servers])
         async with contextlib.AsyncExitStack() as opened:
             if (turn_model := await load_turn_model(self._config)) is not None:
                 opened.push_async_callback(turn_model.aclose)
-            connection: Connection = await self._provider.connect(
-                ConversationSetup(self._config, tools=schemas, history=history)
-            )
+            opened.push_async_callback(toolbox.aclose)
+            connection = await self._connect_with(toolbox, history)
             opened.push_async_callback(connection.aclose)
             session = VoiceSession(
                 connection,
                 self._config,
-                tools=self._tools,
+                tools=toolbox,
                 handlers=self._handlers,
                 history=history,
                 turn_model=turn_model,
@@ -181,6 +187,31 @@ class RealtimeVoice:
             await session.aclose()
         session.raise_untold_failure()
 
+    async def _connect_with(self, toolbox: "Toolbox", history: Sequence[Turn]) -> Connection:
+        """A conversation that knows the tools, of which some may have to be begun first."""
+        config = self._config
+
+        async def dial() -> Connection:
+            return await self._provider.connect(ConversationSetup(config, tools=toolbox.schemas, history=history))
+
+        known = config.tool_choice in {"auto", "none", "required"}
+        if not self._servers or not self._provider.capabilities.changes_tools or not known:
+            await toolbox.start()
+            return await dial()
+        # Both take their time. What the provider is told of the tools at first is what is there by then.
+        dialling, starting = asyncio.create_task(dial()), asyncio.create_task(toolbox.start())
+        try:
+            await asyncio.gather(dialling, starting)
+            await dialling.result().send(OfferTools(toolbox.schemas))
+        except BaseException:
+            for task in (dialling, starting):
+                task.cancel()
+            await asyncio.wait([dialling, starting])
+            if not dialling.cancelled() and dialling.exception() is None:
+                await dialling.result().aclose()
+            raise
+        return dialling.result()
+
     async def talk(
         self,
         *,
@@ -190,6 +221,8 @@ class RealtimeVoice:
         auto_gain_control: bool = False,
         history: Sequence[Turn] = (),
         observers: Iterable[Callable[[Event], None]] = (),
+        logs: Iterable[ConversationLog] = (),
+        on_rendered: Callable[[bytes, float], None] | None = None,
     ) -> None:
         """Hold a conversation through microphone and loudspeaker, until the provider ends it or this is cancelled.
 
@@ -199,6 +232,8 @@ class RealtimeVoice:
         Args:
             microphone, speaker, echo, auto_gain_control: as for `open_devices`.
             history: as for `connect`.
+            logs: as for `connect`.
+            on_rendered: as for `open_devices`.
             observers: called with every event, also with the devices' notices; they must not block.
 
         Raises:
@@ -216,7 +251,7 @@ class RealtimeVoice:
             )
         told = tuple(observers)
         async with (
-            self.connect(history=history) as session,
+            self.connect(history=history, logs=logs) as session,
             open_devices(
                 session,
                 microphone=microphone,
@@ -224,6 +259,7 @@ class RealtimeVoice:
                 echo=echo,
                 auto_gain_control=auto_gain_control,
                 observers=told,
+                on_rendered=on_rendered,
             ) as devices,
         ):
             await converse(session, devices.microphone, devices.speaker, told)

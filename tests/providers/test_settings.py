@@ -19,7 +19,7 @@ from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.providers.ignored import ignored_settings, is_chosen
 from voicecli.providers.local.loading import notices_for
 from voicecli.providers.local.settings import LocalSettings
-from voicecli.providers.openai.settings import MCPServer, OpenAISettings
+from voicecli.providers.openai.settings import OpenAIMCPServer, OpenAISettings
 from voicecli.setting_fields import Settings
 from voicecli.tools import ToolSchema
 
@@ -48,14 +48,13 @@ OPENAI: dict[str, dict[str, Any]] = {
     "noise_reduction": {"noise_reduction": "far_field"},
     "truncation": {"truncation": "disabled"},
     "parallel_tool_calls": {"parallel_tool_calls": False},
-    "mcp_servers": {"mcp_servers": (MCPServer(label="docs", url="https://docs.example"),)},
+    "mcp_servers": {"mcp_servers": (OpenAIMCPServer(label="docs", url="https://docs.example"),)},
     "organization": {"organization": "org"},
     "project": {"project": "project"},
 }
 GEMINI: dict[str, dict[str, Any]] = {
     "google_search": {"google_search": True},
     "code_execution": {"code_execution": True},
-    "background_tools": {"background_tools": ("search",)},
     "affective_dialog": {"affective_dialog": True},
     "proactive_audio": {"proactive_audio": True, "model": "gemini-3.1-flash-live-preview"},  # newer ones always are
     "project": {"project": "project"},
@@ -70,6 +69,7 @@ LOCAL: dict[str, dict[str, Any]] = {
 OURS = {
     *("provider", "client_vad", "tool_timeout_s", "connect_timeout_s", "response_timeout_s", "reconnect", "api_key"),
     *("debug_file", "turn_model", "max_cost", "max_minutes", "idle_minutes", "prices"),
+    *("approve", "background_tools"),
 }
 # The offline engine sees to these when it loads.
 ENGINES = {

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,11 +28,18 @@ from voicecli.settings.layers import Chosen
 from voicecli.settings.loading import TAKEN
 from voicecli.settings.options import Option, make_config, setting_options
 from voicecli.text_files import read_text_file
+from voicecli.user_folders import expanded
+
+if TYPE_CHECKING:
+    from voicecli.mcp.config import MCPServer
 
 __all__ = [
     "Choices",
     "Devices",
+    "MCPConfigOption",
+    "MCPOption",
     "Sleep",
+    "ToolsOption",
     "chosen_plugin",
     "conversation_parameters",
     "named_by_options",
@@ -45,22 +52,26 @@ class Choices:
     """All that was chosen: on the command line, by a profile, in the environment, or in the settings file.
 
     Attributes:
-        tools: the file whose functions are offered to the model.
+        tools: the files whose functions are offered to the model, and "builtin".
+        servers: the MCP servers whose tools are.
         vad_given: whether the user said who finds the turns.
         given: the parameters of all options that stand on the command line.
         foreign: those of them that are another provider's, and whose they are.
         notes: what else has no effect, as sentences.
         keeping: what is kept of the conversation, and which one it continues.
+        record: the directory for recordings, or None.
     """
 
     provider: Provider
     config: RealtimeConfig
-    tools: Path | None
+    tools: Sequence[str]
     vad_given: bool
     given: frozenset[str] = frozenset()
     foreign: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    servers: "Sequence[MCPServer]" = ()
     keeping: Keeping = field(default_factory=Keeping)
+    record: Path | None = None
 
     def for_recording(self) -> "Choices":
         """A recording goes in as fast as it is taken, which only turns found here can follow, by their silences."""
@@ -91,6 +102,24 @@ class Sleep:
     after_s: float
 
 
+ToolsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="builtin|FILE.py",
+        help="Offer this Python file's public functions to the model, or builtin: the time, and a calculator; can be "
+        "given several times.",
+    ),
+]
+MCPOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COMMAND|URL", help="Offer the tools of this MCP server; can be given several times."),
+]
+MCPConfigOption = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="Offer those of the servers in this file, such as other programs' mcp.json."),
+]
+
+
 def _conversation(
     *,
     provider: Annotated[
@@ -111,8 +140,15 @@ def _conversation(
         str | None,
         typer.Option(metavar="NAME", help="Take the settings of [profiles.NAME] in the settings file; see `config`."),
     ] = None,
-    tools: Annotated[
-        Path | None, typer.Option(help="Offer this Python file's public functions to the model.", metavar="FILE.py")
+    tools: ToolsOption = None,
+    mcp: MCPOption = None,
+    mcp_config: MCPConfigOption = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Record the conversation in a file there: you on the left, the assistant on the right.",
+        ),
     ] = None,
     continue_: Annotated[
         str | None,
@@ -186,6 +222,8 @@ def with_conversation_options(
                 for_options["system"] = _system_prompt(file, place, text_given="system" in given)
             provider = _provider(values.pop("provider"))
             tools = values.pop("tools")
+            servers = _servers(values.pop("mcp"), values.pop("mcp_config"))
+            record = values.pop("record")
             keeping = Keeping(
                 values.pop("log"),
                 values.pop("logs_keep_days"),
@@ -196,7 +234,7 @@ def with_conversation_options(
             choices = Choices(
                 provider,
                 replace(make_config(options, for_options, provider), prices=layers.prices),
-                Path(tools) if tools else None,
+                tuple(tools or ()),
                 vad_given=for_options["vad"] is not None,
                 given=given,
                 foreign={
@@ -205,7 +243,9 @@ def with_conversation_options(
                     if option.owners and provider not in option.owners and option.name in given
                 },
                 notes=tuple(layers.notes),
+                servers=servers,
                 keeping=keeping,
+                record=expanded(str(record)) if record else None,
             )
             return command(choices=choices, **values)
 
@@ -215,7 +255,7 @@ def with_conversation_options(
     wrapper.__annotations__ = {"ctx": typer.Context} | {each.name: each.annotation for each in parameters}
     wrapper.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
     rare = {option.name for option in options if not _is_common(option)}
-    wrapper.rare = frozenset(rare | {"logs_keep_days", "logs_max_mb"})  # type: ignore[attr-defined]
+    wrapper.rare = frozenset(rare | {"logs_keep_days", "logs_max_mb", "mcp_config"})  # type: ignore[attr-defined]
     wrapper.variables = list(_variables(providers))  # type: ignore[attr-defined]
     return wrapper
 
@@ -346,6 +386,14 @@ def _system_prompt(file: Path | str, place: str, *, text_given: bool) -> str:
             raise ConfigurationError(f"{place}: {error.message}", advice=error.advice) from error
         raise typer.BadParameter(str(error), param_hint="--system-file") from error
     return f"@{text}" if text.startswith("@") else text
+
+
+def _servers(texts: Sequence[str] | None, files: Sequence[Path | str] | None) -> "Sequence[MCPServer]":
+    if not texts and not files:
+        return ()
+    from voicecli.cli.mcp_servers import chosen_servers
+
+    return chosen_servers(texts or (), [Path(file) for file in files or ()])
 
 
 def _provider(name: str | None) -> Provider:

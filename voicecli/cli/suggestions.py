@@ -13,7 +13,7 @@ _OPTIONS = {
     "--system": "--prompt --instructions --instruction --system-prompt --persona --role --context",
     "--system-file": "--prompt-file --instructions-file --system-prompt-file",
     "--input": "--file --audio --audio-file --input-file --in --infile --wav --source --stdin",
-    "--output": "--out --outfile --output-file --save --save-audio --record --destination --stdout",
+    "--output": "--out --outfile --output-file --save --save-audio --destination --stdout",
     "--language": "--lang --locale --spoken-language",
     "--input-device": "--mic --microphone --device --input-dev --record-device",
     "--output-device": "--speaker --loudspeaker --output-dev --playback-device --audio-device",
@@ -24,13 +24,15 @@ _OPTIONS = {
     "--speed": "--rate --speech-rate --voice-speed --tempo",
     "--input-rate": "--sample-rate --samplerate --frequency --hz --raw",
     "--voice": "--speaker-id --tts-voice --voice-id --voice-name",
-    "--debug": "--verbose --log --log-file --trace --dump",
+    "--debug": "--verbose --log-file --trace --dump",
     "--response-timeout": "--timeout --wait --max-time",
     "--connect-timeout": "--dial-timeout --connection-timeout",
     "--reconnects": "--retries --retry --max-retries --reconnect",
     "--json": "--jsonl --json-lines --stream-json --format --output-format --events --machine-readable",
-    "--quiet": "--silent --no-log --raw-text --bare --plain",
+    "--quiet": "--silent --raw-text --bare --plain",
     "--tools": "--functions --function --plugins --tool --tools-file",
+    "--mcp": "--mcp-server --mcp-servers --server --tool-server",
+    "--mcp-config": "--mcp-file --mcp-json",
     "--effort": "--thinking --think --reasoning --reasoning-effort --thinking-budget",
     "--vad": "--push-to-talk --ptt --turn-detection --turns --server-vad --manual",
     "--silence-ms": "--silence --pause --hangover --endpointing --silence-duration",
@@ -42,7 +44,7 @@ _OPTIONS = {
     "--no-play": "--no-playback --no-speaker --no-speak --no-autoplay",
     "--llm": "--gguf --model-file --local-model --llm-url",
     "--llm-model": "--ollama-model --llm-name",
-    "--live": "--remote --online",
+    "--live": "--remote",
     "--help": "--usage --man -help -?",
 }
 """Option -> names by which others call it."""
@@ -58,7 +60,9 @@ _COMMANDS = {
     "keys": "key auth login credentials",
     "config": "settings preferences configuration",
     "list-voices": "voices",
-    "test-audio": "test doctor check diagnose mic-test",
+    "list-tools": "tools mcp functions list-mcp",
+    "test-audio": "test mic-test",
+    "doctor": "check diagnose diagnostics health status troubleshoot info",
     "--version": "version",
     "--help": "help man usage",
 }
@@ -73,6 +77,12 @@ _SUBCOMMANDS = {
     "remove": "rm delete del unset uninstall clear logout",
     "clear": "clean remove rm delete del purge empty prune",
     "edit": "open editor",
+    "cost": "costs price prices spent usage money",
+    "delete": "remove rm del unset clear erase forget",
+    "export": "save write convert subtitles captions srt vtt html markdown",
+    "search": "find grep query look",
+    "on": "enable start yes true",
+    "off": "disable stop no false",
     "path": "where file folder directory dir location show list ls size",
 }
 """Command of a group -> names by which others call it."""
@@ -89,7 +99,9 @@ def option_hint(option: str, known: Collection[str]) -> str:
     """
     if option in _KEYS:
         return "A key is no option, as others can see those: `voice keys set` stores it."
-    near = _meant(option, _OPTIONS, known) or nearest(option, known, likeness=0.75)
+    near = _meant(option, _OPTIONS, known)
+    if not near and not any(option in others.split() for others in _OPTIONS.values()):  # else it is another command's
+        near = nearest(option, known, likeness=0.75)
     return f"Did you mean {near}?" if near else ""
 
 

@@ -6,7 +6,15 @@ from voicecli.config import RealtimeConfig
 from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider
 from voicecli.pricing import Prices
 from voicecli.providers.openai.codec import RATE, OpenAICodec
-from voicecli.providers.openai.endpoint import KEY_VARIABLES, NAME, SETUP_ADVICE, find_endpoint, is_configured
+from voicecli.providers.openai.endpoint import (
+    KEY_VARIABLES,
+    NAME,
+    SETUP_ADVICE,
+    doubts_key,
+    find_address,
+    find_endpoint,
+    is_configured,
+)
 from voicecli.providers.openai.errors import Server, handshake_error
 from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES, prices_of
 from voicecli.providers.openai.settings import OpenAISettings
@@ -15,7 +23,7 @@ from voicecli.threads import run_in_thread
 
 __all__ = ["OPENAI", "OpenAICodec"]
 
-_CAPABILITIES = Capabilities(input_rate=RATE, output_rate=RATE)
+_CAPABILITIES = Capabilities(input_rate=RATE, output_rate=RATE, changes_tools=True)
 _TITLE = "OpenAI Realtime"
 
 
@@ -71,5 +79,7 @@ OPENAI = Provider(
     lacks=lacks,
     connect=_connect,
     fetch_models=_fetch_models,
+    address=find_address,
+    doubts_key=doubts_key,
     priced_models=_priced_models,
 )

@@ -7,7 +7,8 @@ stands for yet is sent again as audio.
 
 import json
 from binascii import b2a_base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from voicecli.commands import (
     AnswerApproval,
@@ -16,12 +17,14 @@ from voicecli.commands import (
     ClearAudio,
     Command,
     EndTurn,
+    OfferTools,
     PauseAudio,
     RequestReply,
     SendImage,
     SendText,
     StartTurn,
     ToolResult,
+    ToolSchema,
 )
 from voicecli.config import VADMode
 from voicecli.errors import ProtocolError, RealtimeConnectionError
@@ -46,7 +49,8 @@ from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, price
 from voicecli.providers.openai.output import Replies
 from voicecli.providers.openai.queues import WIRE_AUDIO, Wire
 from voicecli.providers.openai.response_gate import ResponseGate
-from voicecli.providers.openai.setup import chosen_settings, session_settings
+from voicecli.providers.openai.settings import OpenAISettings
+from voicecli.providers.openai.setup import chosen_settings, offered_tools, session_settings
 from voicecli.providers.openai.tool_calls import ToolCalls
 from voicecli.text import valid_text
 from voicecli.transcript import Transcript
@@ -70,6 +74,7 @@ class OpenAICodec:
 
     def __init__(self, setup: ConversationSetup, endpoint: Endpoint | None = None) -> None:
         config = setup.config
+        self._setup = setup
         self._model = config.model or DEFAULT_MODEL
         self._voice = config.voice
         self._given_prices = config.prices
@@ -87,7 +92,8 @@ class OpenAICodec:
         self._wire = Wire(Transcript(setup.history), server)
         self._gate = ResponseGate(self._wire, auto_reply=bool(detection and detection["create_response"]))
         self._user = UserInput(self._wire, self._gate, config, self._settings.transcription_model)
-        self._calls = ToolCalls(self._wire, self._gate)
+        labels = [server.label for server in config.own(OpenAISettings).mcp_servers]
+        self._calls = ToolCalls(self._wire, self._gate, config.background_tools, labels)
         self._replies = Replies(self._wire, self._gate, self._calls, self._prices(self._model))
         self._images: list[Frame] = []
         self._started = False
@@ -155,6 +161,8 @@ class OpenAICodec:
                 image = {"type": "input_image", "image_url": url, "detail": "auto"}
                 self._images.append({"type": "message", "role": "user", "content": [image]})
                 self._wire.create_item(self._images[-1])
+            case OfferTools(tools):
+                self._offer(tools)
             case AnswerApproval(approval_id, approve):
                 answer = {"type": "mcp_approval_response", "approval_request_id": approval_id, "approve": approve}
                 self._wire.create_item(answer)
@@ -235,9 +243,11 @@ class OpenAICodec:
             "response.output_text.done": replies.text_done,
             "response.content_part.done": replies.part_done,
             "response.function_call_arguments.done": replies.arguments_done,
-            "response.mcp_call.completed": self._calls.mcp_call_over,
-            "response.mcp_call.failed": self._calls.mcp_call_over,
-            "mcp_list_tools.failed": self._mcp_list_failed,
+            "response.mcp_call_arguments.done": self._calls.mcp.arguments_done,
+            "response.mcp_call.in_progress": self._calls.mcp.call_started,
+            "response.mcp_call.completed": self._calls.mcp.call_over,
+            "response.mcp_call.failed": self._calls.mcp.call_over,
+            "mcp_list_tools.failed": self._calls.mcp.list_failed,
         }
         # Names of the beta, which compatible servers still use.
         for beta, name in (
@@ -264,6 +274,16 @@ class OpenAICodec:
             audio = session["audio"]
             session = session | {"audio": audio | {"input": audio["input"] | {"turn_detection": None}}}
         self._update_id = self._wire.queue("session.update", session=session)
+
+    def _offer(self, tools: Sequence[ToolSchema]) -> None:
+        """Other tools from now on; a server that knows the session already is told at once."""
+        setup = replace(self._setup, tools=tools)
+        offered = offered_tools(setup)
+        self._setup = setup
+        # A list that is left out stays as it was.
+        self._settings = replace(self._settings, session=self._settings.session | offered)
+        if self._update_id:
+            self._wire.queue("session.update", session={"type": "realtime", **offered})
 
     def _session_updated(self, frame: Frame) -> None:
         if not self._gate.ready:
@@ -334,6 +354,7 @@ class OpenAICodec:
         self._wire.confirm(item_id, sent=sent and frame["type"] != "conversation.item.done")
         if spoken:
             self._user.reserve(item_id)
+        self._calls.mcp.item(item)
 
     def _response_created(self, frame: Frame) -> None:
         # It would talk over a user who began to speak after it was asked for.
@@ -343,16 +364,13 @@ class OpenAICodec:
 
     def _response_done(self, frame: Frame) -> None:
         self._replies.response_done(frame)
+        self._calls.mcp.response_done()
         if not self._gate.owed:
             self._images.clear()
 
     def _response_cancelled(self, frame: Frame) -> None:
         """Some servers tell a cancelled response by an event of its own."""
         self._response_done({**frame, "response": {**at(frame, "response"), "status": "cancelled"}})
-
-    def _mcp_list_failed(self, frame: Frame) -> None:
-        message = "OpenAI could not get the list of tools of an MCP server."
-        self._wire.events.append(Notice("mcp_list_failed", message))
 
     def _error(self, frame: Frame) -> None:
         error = ServerError.of_event(frame)
