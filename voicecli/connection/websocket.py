@@ -42,7 +42,6 @@ from voicecli.connection.frame_log import FrameLog
 from voicecli.connection.line import Line
 from voicecli.connection.liveness import Liveness
 from voicecli.connection.redial import RedialPolicy
-from voicecli.connection.secrets import header_secrets, setting_secrets
 from voicecli.connection.sender import Sender
 from voicecli.connection.silence import SilenceFeeder, TurnEndSilence
 from voicecli.connection.socket import Socket
@@ -50,6 +49,7 @@ from voicecli.errors import RealtimeConnectionError, RealtimeError
 from voicecli.events import Event, ResponseDone, SessionEnded
 from voicecli.pcm16 import PcmFormat
 from voicecli.ports import Capabilities, Codec, FetchHeaders
+from voicecli.redaction import header_secrets, setting_secrets
 
 __all__ = ["WebSocketConnection"]
 

@@ -63,7 +63,7 @@ class FunctionCalls:
         self._made_aside = False  # the present response has made a NON_BLOCKING call
         self._pending: dict[str, _Call] = {}
         self._answered: OrderedDict[str, dict[str, Any]] = OrderedDict()
-        self._lost: set[str] = set()
+        self._lost: dict[str, None] = {}  # in order: a set's is another in each process
 
     @property
     def pending(self) -> bool:
@@ -112,7 +112,7 @@ class FunctionCalls:
 
     def answered(self, result: ToolResult) -> dict[str, Any] | None:
         """The functionResponse for a result; None when this socket's server does not wait for it."""
-        self._lost.discard(result.call_id)
+        self._lost.pop(result.call_id, None)
         call = self._pending.pop(result.call_id, None)
         if call is None:
             return None
@@ -139,7 +139,7 @@ class FunctionCalls:
 
     def socket_lost(self) -> None:
         """The next server does not know the calls that are pending."""
-        self._lost.update(self._pending)
+        self._lost.update(dict.fromkeys(self._pending))
         self._pending.clear()
         self._made_aside = False
 
