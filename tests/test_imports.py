@@ -122,13 +122,17 @@ MAY_KNOW: dict[str, set[str]] = {
     "history": set(),
     "mcp": set(),
     "recording": set(),
+    "replay": set(),
     "terminal": set(),
     "conversation": {"audio"},
     "providers": {"audio", "connection", "settings"},
     "conformance": set(),
-    "testing": {"conformance"},
-    "voice": {"conversation", "history", "providers", "settings"},
-    "cli": {"audio", "conversation", "history", "mcp", "providers", "recording", "settings", "terminal", "voice"},
+    "testing": {"conformance", "providers", "replay"},
+    "voice": {"conversation", "history", "providers", "replay", "settings"},
+    "cli": {
+        *("audio", "conversation", "history", "mcp", "providers", "recording", "replay", "settings", "terminal"),
+        "voice",
+    },
     "__main__": {"cli"},
 }
 """The folders and doors above the vocabulary, and which others each may import from besides it."""

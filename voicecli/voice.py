@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voicecli.config import RealtimeConfig, VADMode
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from voicecli.audio import EchoMode
     from voicecli.conversation.response import Response
     from voicecli.conversation.session import VoiceSession
+    from voicecli.replay.recorder import SessionRecorder
 
 __all__ = ["RealtimeVoice", "ask", "read_settings"]
 
@@ -83,6 +85,10 @@ class RealtimeVoice:
         config: what the conversation is to be like.
         tools: functions that the model may call; their type hints and docstrings tell it how.
 
+    Attributes:
+        recorders: those of the conversations so far that were recorded (`session_file`): each has the `path` of a file,
+            and says in its `contents` what is in it.
+
     Raises:
         ConfigurationError: there is no such provider, or none is configured; or config is none.
         ToolError: a function cannot be offered as a tool.
@@ -112,6 +118,7 @@ class RealtimeVoice:
         self._config.own(self._provider.settings)  # those of another provider are told here
         self._tools: dict[str, Tool] = make_tools(tools) if tools else {}
         self._handlers = Handlers()
+        self.recorders: list[SessionRecorder] = []
 
     def __repr__(self) -> str:
         return f"RealtimeVoice(provider={self.provider!r}, tools={list(self._tools)})"
@@ -145,29 +152,48 @@ class RealtimeVoice:
 
         history = _turns(history)
         schemas = tuple(tool.schema for tool in self._tools.values())
-        async with contextlib.AsyncExitStack() as opened:
-            if (turn_model := await load_turn_model(self._config)) is not None:
-                opened.push_async_callback(turn_model.aclose)
-            connection: Connection = await self._provider.connect(
-                ConversationSetup(self._config, tools=schemas, history=history)
-            )
-            opened.push_async_callback(connection.aclose)
-            session = VoiceSession(
-                connection,
-                self._config,
-                tools=self._tools,
-                handlers=self._handlers,
-                history=history,
-                turn_model=turn_model,
-                logs=logs,
-            )
-            opened.pop_all()  # the session closes them from now on
-        try:
-            await session.start()
-            yield session
-        finally:
-            await session.aclose()
+        setup = ConversationSetup(self._config, tools=schemas, history=history)
+        with self._recording(setup) as recorder:
+            async with contextlib.AsyncExitStack() as opened:
+                if (turn_model := await load_turn_model(self._config)) is not None:
+                    opened.push_async_callback(turn_model.aclose)
+                connection: Connection = await self._provider.connect(replace(setup, recorder=recorder))
+                opened.push_async_callback(connection.aclose)
+                if recorder is not None:
+                    connection = recorder.recorded(connection)
+                session = VoiceSession(
+                    connection,
+                    self._config,
+                    tools=self._tools,
+                    handlers=self._handlers,
+                    history=history,
+                    turn_model=turn_model,
+                    logs=logs,
+                )
+                opened.pop_all()  # the session closes them from now on
+            try:
+                await session.start()
+                yield session
+            finally:
+                await session.aclose()
         session.raise_untold_failure()
+
+    @contextlib.contextmanager
+    def _recording(self, setup: ConversationSetup) -> "Iterator[SessionRecorder | None]":
+        """What records a conversation, where the settings ask for it."""
+        if not self._config.session_file:
+            yield None
+            return
+        from voicecli.replay.recorder import SessionRecorder
+
+        provider = self._provider
+        recorder = SessionRecorder(self._config.session_file, provider.name, provider.default_model, setup)
+        try:
+            yield recorder
+        finally:
+            recorder.close()
+            if recorder.begun:
+                self.recorders.append(recorder)
 
     async def talk(
         self,

@@ -1,10 +1,11 @@
 """Gemini Live: Google's speech-to-speech models, on the Developer API or Vertex AI."""
 
 import os
+from collections.abc import Mapping
 
 from voicecli.config import RealtimeConfig
-from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider
-from voicecli.providers.gemini.endpoint import KEY_VARIABLES, NAME, find_endpoint, is_configured
+from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, ModelInfo, Provider
+from voicecli.providers.gemini.endpoint import KEY_VARIABLES, NAME, Endpoint, find_endpoint, is_configured
 from voicecli.providers.gemini.errors import KEY_ADVICE
 from voicecli.providers.gemini.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES, find_model
 from voicecli.providers.gemini.settings import GeminiSettings
@@ -24,7 +25,15 @@ async def _connect(setup: ConversationSetup) -> Connection:
 
     endpoint = await run_in_thread(find_endpoint, setup.config)  # the keyring may keep one waiting
     codec = GeminiCodec(setup, endpoint)
-    return await WebSocketConnection.open(codec, _CAPABILITIES, setup.config, credentials=endpoint.credentials)
+    return await WebSocketConnection.open(
+        codec, _CAPABILITIES, setup.config, credentials=endpoint.credentials, recorder=setup.recorder
+    )
+
+
+def _replay(setup: ConversationSetup, server: Mapping[str, str]) -> Codec:
+    from voicecli.providers.gemini.codec import GeminiCodec
+
+    return GeminiCodec(setup, Endpoint("", server["model"], "", {}, vertex="vertex" in server))
 
 
 async def _fetch_models(config: RealtimeConfig) -> list[ModelInfo]:
@@ -75,5 +84,6 @@ GEMINI = Provider(
     settings=GeminiSettings,
     lacks=lacks,
     connect=_connect,
+    replay=_replay,
     fetch_models=_fetch_models,
 )

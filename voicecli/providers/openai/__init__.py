@@ -1,9 +1,18 @@
 """OpenAI's Realtime API: the provider entry."""
 
+from collections.abc import Mapping
+
 from voicecli.config import RealtimeConfig
-from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider
+from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, ModelInfo, Provider
 from voicecli.providers.openai.codec import RATE, OpenAICodec
-from voicecli.providers.openai.endpoint import KEY_VARIABLES, NAME, SETUP_ADVICE, find_endpoint, is_configured
+from voicecli.providers.openai.endpoint import (
+    KEY_VARIABLES,
+    NAME,
+    SETUP_ADVICE,
+    Endpoint,
+    find_endpoint,
+    is_configured,
+)
 from voicecli.providers.openai.errors import Server, handshake_error
 from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES
 from voicecli.providers.openai.settings import OpenAISettings
@@ -22,7 +31,11 @@ async def _connect(setup: ConversationSetup) -> Connection:
     codec = OpenAICodec(setup, endpoint)
     from voicecli.connection.websocket import WebSocketConnection
 
-    return await WebSocketConnection.open(codec, _CAPABILITIES, setup.config)
+    return await WebSocketConnection.open(codec, _CAPABILITIES, setup.config, recorder=setup.recorder)
+
+
+def _replay(setup: ConversationSetup, server: Mapping[str, str]) -> Codec:
+    return OpenAICodec(setup, Endpoint(url=f"wss://{server['host']}", models_url="", headers={}))
 
 
 async def _fetch_models(config: RealtimeConfig) -> list[ModelInfo]:
@@ -60,5 +73,6 @@ OPENAI = Provider(
     settings=OpenAISettings,
     lacks=lacks,
     connect=_connect,
+    replay=_replay,
     fetch_models=_fetch_models,
 )
