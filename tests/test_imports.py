@@ -157,7 +157,7 @@ AT_HOME = {
     "typer": {
         *("cli", "cli.app", "cli.cache", "cli.chat", "cli.completion", "cli.completion_scripts", "cli.config"),
         *("cli.destinations", "cli.devices", "cli.command", "cli.help", "cli.inputs", "cli.keys", "cli.lists"),
-        *("cli.models", "cli.options", "cli.setting_options", "cli.setup", "cli.table"),
+        *("cli.models", "cli.options", "cli.replay", "cli.setting_options", "cli.setup", "cli.table"),
     },
     "keyring": {"settings.keyring_store"},
     "tomlkit": {"settings.edit"},

@@ -44,7 +44,7 @@ PUBLIC = {
         choose_provider find_provider is_built_in
     """,
     "voicecli.testing": """
-        ScriptedConnection check_provider reply scripted_provider tool_call
+        ScriptedConnection check_provider recorded_audio replayed reply scripted_provider tool_call
     """,
     "voicecli.tools": "Tool ToolSchema make_tools",
     "voicecli.transcript": "Transcript Turn heard_text",

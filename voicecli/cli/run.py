@@ -24,6 +24,7 @@ from voicecli.config import VADMode
 from voicecli.conversation.duplex import Observer, converse
 from voicecli.errors import AudioDeviceError, ConfigurationError
 from voicecli.events import Event, Notice
+from voicecli.terminal.printable import printable
 from voicecli.voice import RealtimeVoice
 
 __all__ = ["run_conversation", "run_live"]
@@ -60,7 +61,7 @@ def run_conversation(
     add_speaker = None
     if destinations.aloud:
         add_speaker = _add_speaker(sound, speaker, lines, asked="play" in choices.given)
-    with quiet_stderr() if destinations.aloud else contextlib.nullcontext():
+    with _recordings_told(voice), quiet_stderr() if destinations.aloud else contextlib.nullcontext():
         asyncio.run(_converse(voice, inputs, sound, lines, outcome, add_speaker))
     outcome.check()
     if failure := sound.failure or lines.failure:
@@ -102,7 +103,8 @@ def run_live(
         rate = choices.provider.capabilities.output_rate
         sound = ReplySound(rate)
         sound.add(WavSink(output, rate, stdout=own_descriptor()))
-    interrupted = asyncio.run(talk(voice, choices.provider, devices, lines, sink=sound, sleep=sleep))
+    with _recordings_told(voice):
+        interrupted = asyncio.run(talk(voice, choices.provider, devices, lines, sink=sound, sleep=sleep))
     if sound is not None and sound.failure is not None:
         raise sound.failure
     if interrupted:
@@ -120,6 +122,19 @@ def _lines(destinations: Destinations, typed: Sequence[str]) -> Observer:
 def _voice(choices: Choices) -> RealtimeVoice:
     tools = load_tools(choices.tools) if choices.tools else []
     return RealtimeVoice(choices.provider, config=choices.config, tools=tools)
+
+
+@contextlib.contextmanager
+def _recordings_told(voice: RealtimeVoice) -> Iterator[None]:
+    """Says at the end which conversations were recorded, and what is in the files: somebody may give them away."""
+    try:
+        yield
+    finally:
+        for recorder in voice.recorders:
+            told = f"Recorded in {recorder.path}: {recorder.contents.sentence()}. `voice replay --describe` says more."
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"{printable(told)}\n")
+                sys.stderr.flush()
 
 
 def _tell_unused(options: list[str], lines: list[Observer]) -> None:

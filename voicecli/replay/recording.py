@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from voicecli.commands import AppendAudio, Command
 from voicecli.config import ProviderSettings, RealtimeConfig
 from voicecli.errors import ConfigurationError
 from voicecli.ports import Capabilities, ConversationSetup
@@ -78,6 +79,17 @@ class SessionRecording:
             except (ValueError, TypeError, KeyError, AttributeError):
                 raise self.damaged(number) from None
         return contents
+
+    def user_audio(self) -> Iterator[bytes]:
+        """The user's voice, piece by piece: PCM16 mono at the `input_rate`. Raises ConfigurationError as `lines`."""
+        for number, line in self.lines():
+            if line["kind"] == "command":
+                try:
+                    command = decoded(line["command"], Command)
+                except (ValueError, TypeError, KeyError):
+                    raise self.damaged(number) from None
+                if isinstance(command, AppendAudio):
+                    yield command.audio
 
     def connection(self) -> dict[str, Any]:
         """What it says of the connection. Raises ConfigurationError."""

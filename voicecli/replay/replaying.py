@@ -7,15 +7,33 @@ from itertools import zip_longest
 from typing import Any
 
 from voicecli.commands import Command
-from voicecli.errors import ProtocolError, RealtimeError
+from voicecli.errors import ConfigurationError, ProtocolError, RealtimeError
 from voicecli.events import AudioChunk, ErrorOccurred, Event, SessionStarted
-from voicecli.ports import Codec, Expiring, StartsUnconfirmed
+from voicecli.ports import Codec, Expiring, Provider, StartsUnconfirmed
 from voicecli.redaction import HIDDEN, Redaction
 from voicecli.replay.encoding import CLASS, decoded, digest, encoded, encoded_error
 from voicecli.replay.format import INPUTS, frame, frame_bytes
 from voicecli.replay.recording import SessionRecording
 
-__all__ = ["Difference", "Replay"]
+__all__ = ["Difference", "Replay", "replay_of"]
+
+
+def replay_of(recording: SessionRecording, find_provider: Callable[[str], Provider]) -> "Replay":
+    """The replay of a recording, by the codec of its provider.
+
+    Raises:
+        ConfigurationError: there is no such provider here, or it understands none; or as `SessionRecording` does.
+    """
+    server = recording.connection().get("server")
+    if server is None:
+        return Replay(recording, None)
+    provider = find_provider(recording.provider)
+    if provider.replay is None:
+        raise ConfigurationError(f"{provider.title} cannot replay a recording.", advice="Update the package it is of.")
+    try:
+        return Replay(recording, provider.replay(recording.setup(provider.settings), server))
+    except KeyError:
+        raise recording.damaged(2) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +89,13 @@ class Replay:
         self._step = _Step()
         self._held: list[Event] | None = None  # told on a socket before its SessionStarted; None when that has come
 
-    def run(self) -> Iterator[tuple[float, Event]]:
-        """The events as the connection tells them, each with its time in ms since the conversation began.
+    @property
+    def compares(self) -> bool:
+        """Whether there is something to compare."""
+        return self._codec is not None
+
+    def run(self) -> Iterator[tuple[float, Event | Command]]:
+        """The commands, and the events as a connection tells them; with their time in ms since the conversation began.
 
         Raises:
             ConfigurationError: a line is damaged.
@@ -82,59 +105,50 @@ class Replay:
                 told = self._take(number, line)
             except (ValueError, TypeError, KeyError, AttributeError):
                 raise self._recording.damaged(number) from None
-            for event in told:
-                self.events += 1
-                yield line["at_ms"], event
+            for each in told:
+                self.events += isinstance(each, Event)
+                yield line["at_ms"], each
         self._compare(whole=self._recording.finished)
-
-    def commands(self) -> Iterator[tuple[float, Command]]:
-        """The commands, each with its time. Raises ConfigurationError."""
-        for number, line in self._recording.lines():
-            if line["kind"] == "command":
-                try:
-                    yield line["at_ms"], decoded(line["command"], Command)
-                except (ValueError, TypeError, KeyError):
-                    raise self._recording.damaged(number) from None
 
     # -- inside
 
-    def _take(self, number: int, line: dict[str, Any]) -> list[Event]:
-        """The events to tell of a line."""
+    def _take(self, number: int, line: dict[str, Any]) -> list[Event | Command]:
+        """What there is to tell of a line."""
         kind = line["kind"]
-        if kind == "told":
-            return [decoded(line["event"], Event)]
-        if kind == "ended":
+        told: list[Event | Command] = [decoded(line["command"], Command)] if kind == "command" else []
+        if kind == "told" or (self._codec is None and kind == "event" and line["event"][CLASS] != Expiring.__name__):
+            told.append(decoded(line["event"], Event))
+        elif kind == "ended":
             self.failure = decoded(line["error"], RealtimeError)
-        elif self._codec is None:
-            if kind == "event" and line["event"][CLASS] != Expiring.__name__:
-                return [decoded(line["event"], Event)]
+        elif self._codec is None or kind == "connection":
+            pass
         elif kind in INPUTS:
             self._compare()
             self._step = _Step(number, line["at_ms"])
-            return self._ordered(kind, self._put(self._codec, kind, line))
+            told += self._ordered(kind, self._put(_call(self._codec, kind, line)))
         elif kind == "sent":
             self._step.recorded.append((kind, frame(frame_bytes(line), self._redaction)))
-        elif kind != "connection":
+        else:
             self._step.recorded.append((kind, line["error" if kind == "raised" else "event"]))
-        return []
+        return told
 
-    def _put(self, codec: Codec, kind: str, line: dict[str, Any]) -> list[Event | Expiring]:
+    def _put(self, put: "_Call") -> list[Event | Expiring]:
         """Put a line into the codec; returns the events."""
-        put = _call(codec, kind, line)
+        assert self._codec is not None
         step = self._step
         try:
-            happened = put() or []
+            happened = put.call() or []
         except Exception as error:  # a defect of the codec, too, is something that came of the line
             self._raised(error)
-            happened = [ErrorOccurred(error)] if isinstance(error, ProtocolError) and kind == "received" else []
-            if kind == "received" and not happened:
+            happened = [ErrorOccurred(error)] if isinstance(error, ProtocolError) and put.receives else []
+            if put.receives and not happened:
                 return []  # the socket is given up: what is queued is never sent
         else:
             if isinstance(happened, RealtimeError):
                 self._raised(happened)
                 happened = []
             step.replayed += [("event", self._redaction.value(_as_recorded(each), by_name=False)) for each in happened]
-        step.replayed += [("sent", frame(message, self._redaction)) for message in codec.data_to_send()]
+        step.replayed += [("sent", frame(message, self._redaction)) for message in self._codec.data_to_send()]
         return happened
 
     def _raised(self, error: Exception) -> None:
@@ -172,22 +186,33 @@ class Replay:
                     found.append(Difference(step.at_ms, step.line, kind, before and before[1], now and now[1]))
 
 
-def _call(codec: Codec, kind: str, line: dict[str, Any]) -> Callable[[], list[Event | Expiring] | RealtimeError | None]:
-    """The call of the codec that a line stands for; it returns events, or what a lost connection means."""
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call of the codec that a line stands for; it returns events, or what a lost connection means.
+
+    Attributes:
+        receives: whether the codec is given a message.
+    """
+
+    call: Callable[[], list[Event | Expiring] | RealtimeError | None]
+    receives: bool = False
+
+
+def _call(codec: Codec, kind: str, line: dict[str, Any]) -> _Call:
     match kind:
         case "opened":
-            return codec.open
+            return _Call(codec.open)
         case "command":
-            return partial(codec.send, decoded(line["command"], Command))
+            return _Call(partial(codec.send, decoded(line["command"], Command)))
         case "unconfirmed" if isinstance(codec, StartsUnconfirmed):
-            return codec.start_unconfirmed
+            return _Call(codec.start_unconfirmed)
         case "unconfirmed":  # it waits for its server by now
-            return list
+            return _Call(list)
         case "closed":
-            return partial(codec.closed, line["code"], line["reason"])
+            return _Call(partial(codec.closed, line["code"], line["reason"]))
         case "received":
-            return partial(codec.receive, frame_bytes(line))
-    return partial(codec.refused, line["status"], frame_bytes(line))
+            return _Call(partial(codec.receive, frame_bytes(line)), receives=True)
+    return _Call(partial(codec.refused, line["status"], frame_bytes(line)))
 
 
 def _as_recorded(event: Event | Expiring) -> Any:
