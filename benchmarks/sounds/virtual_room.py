@@ -1,11 +1,15 @@
 """A simulated room between loudspeaker and microphone of the tests' virtual sound card, in a process of its own."""
 
+import array
 import contextlib
+import fcntl
 import multiprocessing
 import os
 import subprocess
+import termios
 from collections.abc import Iterator, Mapping
 from multiprocessing.synchronize import Event
+from typing import IO
 
 import numpy as np
 
@@ -17,6 +21,9 @@ __all__ = ["virtual_room"]
 _RATE = 24_000
 _BLOCK = _RATE // 50
 _LATENCY_MS = 40  # of the recorder and of the player each, about
+# What waits in a pipe beyond this is dropped. A pipe holds more than a second: each time the machine is busy some of it
+# would fill, for good, and the room would be a kilometre wide in the end.
+_MOST_WAITING = 4 * _BLOCK
 
 
 @contextlib.contextmanager
@@ -46,21 +53,40 @@ def _reverberate(environment: Mapping[str, str], room: str, gain_db: float, begu
     size = 1 << (response.size + _BLOCK).bit_length()
     spectrum, rest = np.fft.rfft(response, size), np.zeros(size)
     form = ["--raw", "--format=s16le", "--channels=1", f"--rate={_RATE}", f"--latency-msec={_LATENCY_MS}"]
-    run = {"env": {**os.environ, **environment}, "stderr": subprocess.DEVNULL}
+    # Unbuffered: what waits is to be seen.
+    run = {"env": {**os.environ, **environment}, "stderr": subprocess.DEVNULL, "bufsize": 0}
     recorder = subprocess.Popen(["parec", "--device=speaker.monitor", *form], stdout=subprocess.PIPE, **run)  # type: ignore[call-overload]
     player = subprocess.Popen(["pacat", "--playback", "--device=room", *form], stdin=subprocess.PIPE, **run)  # type: ignore[call-overload]
     begun.set()
     try:
         while not ended.is_set():
-            block = recorder.stdout.read(_BLOCK * 2)
-            if len(block) < _BLOCK * 2:
+            if not (block := _read(recorder.stdout, _BLOCK * 2)):
                 return
+            if _waiting(recorder.stdout) > _MOST_WAITING:
+                continue
             rest += np.fft.irfft(np.fft.rfft(np.frombuffer(block, "<i2"), size) * spectrum, size)
-            player.stdin.write(np.clip(np.rint(rest[:_BLOCK]), -32_768, 32_767).astype("<i2").tobytes())
-            player.stdin.flush()
+            if _waiting(player.stdin) <= _MOST_WAITING:
+                player.stdin.write(np.clip(np.rint(rest[:_BLOCK]), -32_768, 32_767).astype("<i2").tobytes())
             rest = np.concatenate((rest[_BLOCK:], np.zeros(_BLOCK)))
     finally:
         recorder.terminate()
         player.terminate()
         recorder.wait()
         player.wait()
+
+
+def _read(pipe: IO[bytes], size: int) -> bytes:
+    """So many bytes; b"" at the end."""
+    read = b""
+    while len(read) < size:
+        if not (more := pipe.read(size - len(read))):
+            return b""
+        read += more
+    return read
+
+
+def _waiting(pipe: IO[bytes]) -> int:
+    """The bytes that were written into a pipe and not yet read."""
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
