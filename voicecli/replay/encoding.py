@@ -4,6 +4,7 @@ import dataclasses
 import enum
 import functools
 import hashlib
+import types
 import typing
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
@@ -74,7 +75,7 @@ def decoded(value: Any, hint: Any) -> Any:
     Raises:
         ValueError: there is none.
     """
-    if value is None or hint is Any:
+    if hint is Any or (value is None and types.NoneType in typing.get_args(hint)):
         return value
     for kind in alternatives(hint):
         found = _decoded_as(value, kind)

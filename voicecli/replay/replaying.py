@@ -119,7 +119,7 @@ class Replay:
         if kind == "told" or (self._codec is None and kind == "event" and line["event"][CLASS] != Expiring.__name__):
             told.append(decoded(line["event"], Event))
         elif kind == "ended":
-            self.failure = decoded(line["error"], RealtimeError)
+            self.failure = decoded(line["error"], RealtimeError | None)
         elif self._codec is None or kind == "connection":
             pass
         elif kind in INPUTS:
