@@ -31,22 +31,20 @@ from voicecli.transcript import Turn
 LONG = "One two three four five six seven eight nine ten. " * 4
 
 
-def servers(
-    faults: Sequence[str] = (), replies: Sequence[str] = (LONG, "Yes."), delay_s: float = 0.002
-) -> dict[str, Any]:
-    """A server of each provider, by its name."""
+def servers(lost: int = 0, replies: Sequence[str] = (LONG, "Yes."), delay_s: float = 0.002) -> dict[str, Any]:
+    """A server of each provider, by its name; it breaks so many connections off amid a reply."""
     openai, gemini = openai_server, gemini_server
     return {
         "openai": openai.OpenAIServer(
             replies=[openai.Reply(text=text) for text in replies],
             hears=["Count.", "Stop!"],
-            faults=[openai.Fault(stage=stage) for stage in faults],
+            faults=[openai.Fault(stage="mid_response")] * lost,
             delay_s=delay_s,
         ),
         "gemini": gemini.GeminiServer(
             replies=[gemini.Reply(text=text) for text in replies],
             hears=["Count.", "Stop!"],
-            faults=[gemini.Fault(stage=stage) for stage in faults],
+            faults=[gemini.Fault(stage="mid_response")] * lost,
             delay_s=delay_s,
         ),
     }
@@ -108,7 +106,7 @@ async def test_lost_and_refused_sockets_come_again(name: str, tmp_path: Path) ->
     path = tmp_path / "talk.jsonl"
     provider = find_provider(name)
     told: list[Event] = []
-    async with servers(["mid_response", "mid_response"], ["First.", "Second.", "Third."])[name] as server:
+    async with servers(2, ["First.", "Second.", "Third."])[name] as server:
         quick = Reconnect(first_delay_s=0.01, max_delay_s=0.01)
         config = RealtimeConfig(base_url=server.url, api_key=KEYS[name], reconnect=quick)
         connection, _ = await recorded(path, provider, config)
