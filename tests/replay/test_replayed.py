@@ -1,10 +1,13 @@
 """A program under test, and a recorded conversation."""
 
 import asyncio
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.cli.conftest import ROOT
 from tests.loopback.openai_server import KEY, Call, OpenAIServer, Reply
 from tests.support.virtual_time import virtual_time
 from voicecli import RealtimeConfig, RealtimeVoice, VADMode
@@ -15,6 +18,7 @@ from voicecli.ports import ConversationSetup
 from voicecli.replay.replayed_connection import ReplayedConnection
 from voicecli.testing import recorded_audio, replayed
 
+DOCUMENTATION = ROOT / "docs" / "replay.md"
 PAUSE_S = 1.5
 SPEECH = b"\0\40\0\300" * 12_000  # a second, loud
 
@@ -202,3 +206,12 @@ async def test_the_connection_keeps_what_was_sent(talk: Path) -> None:
             await connection.aclose()
     assert connection.commands == sent
     assert answers[:2] == [("mine_1",), ("mine_2",)]
+
+
+def test_the_example_of_the_documentation(talk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```$", DOCUMENTATION.read_text(), re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(talk.parent)
+    names: dict[str, Any] = {}
+    # A fixture is not to be called: what it is made of is.
+    exec(example.replace("@pytest.fixture\n", ""), names)
+    names["test_the_weather_is_told"](names["voice"]())
