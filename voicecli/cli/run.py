@@ -17,9 +17,10 @@ from voicecli.cli.options import Choices, Devices, Sleep
 from voicecli.cli.outcome import Outcome
 from voicecli.cli.prepare import prepare
 from voicecli.cli.reply_sound import ReplySound
-from voicecli.cli.standard_output import own_descriptor, own_stdout, started
+from voicecli.cli.standard_output import columns, own_descriptor, own_stdout, started
 from voicecli.cli.tool_file import load_tools
 from voicecli.cli.unused import unused_options
+from voicecli.cli.wrapping import wrapped
 from voicecli.config import VADMode
 from voicecli.conversation.duplex import Observer, converse
 from voicecli.errors import AudioDeviceError, ConfigurationError
@@ -61,7 +62,8 @@ def run_conversation(
     add_speaker = None
     if destinations.aloud:
         add_speaker = _add_speaker(sound, speaker, lines, asked="play" in choices.given)
-    with _recordings_told(voice), quiet_stderr() if destinations.aloud else contextlib.nullcontext():
+    silenced = quiet_stderr() if destinations.aloud else contextlib.nullcontext()
+    with _recordings_told(voice, quiet=destinations.quiet), silenced:
         asyncio.run(_converse(voice, inputs, sound, lines, outcome, add_speaker))
     outcome.check()
     if failure := sound.failure or lines.failure:
@@ -103,7 +105,7 @@ def run_live(
         rate = choices.provider.capabilities.output_rate
         sound = ReplySound(rate)
         sound.add(WavSink(output, rate, stdout=own_descriptor()))
-    with _recordings_told(voice):
+    with _recordings_told(voice, quiet=quiet):
         interrupted = asyncio.run(talk(voice, choices.provider, devices, lines, sink=sound, sleep=sleep))
     if sound is not None and sound.failure is not None:
         raise sound.failure
@@ -125,15 +127,16 @@ def _voice(choices: Choices) -> RealtimeVoice:
 
 
 @contextlib.contextmanager
-def _recordings_told(voice: RealtimeVoice) -> Iterator[None]:
+def _recordings_told(voice: RealtimeVoice, *, quiet: bool) -> Iterator[None]:
     """Says at the end which conversations were recorded, and what is in the files: somebody may give them away."""
     try:
         yield
     finally:
-        for recorder in voice.recorders:
+        for recorder in () if quiet else voice.recorders:
             told = f"Recorded in {recorder.path}: {recorder.contents.sentence()}. `voice replay --describe` says more."
+            lines = wrapped(printable(told), columns(sys.stderr)) if sys.stderr.isatty() else [printable(told)]
             with contextlib.suppress(OSError):
-                sys.stderr.write(f"{printable(told)}\n")
+                sys.stderr.write("".join(f"{line}\n" for line in lines))
                 sys.stderr.flush()
 
 
