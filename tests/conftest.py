@@ -45,11 +45,22 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# Nor on what this user has set, nor on the keys that this user keeps.
+# Nor on what this user has set, nor on the keys that this user keeps, nor is anything added to this user's history.
 _SETTINGS = tempfile.TemporaryDirectory(prefix="voicecli-settings-")
 os.environ["VOICECLI_CONFIG"] = _SETTINGS.name
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 _COUNT = itertools.count()
+
+
+def _history(name: str) -> str:
+    """A folder for a history of whose existence the user has been told."""
+    folder = Path(_SETTINGS.name, name)
+    folder.mkdir()
+    (folder / "told").touch()
+    return str(folder)
+
+
+os.environ["VOICECLI_HISTORY"] = _history("history")
 for _name in [name for name in os.environ if name.startswith("VOICE_")]:
     del os.environ[_name]
 
@@ -76,8 +87,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has settings and keys of its own: none, until it writes some."""
-    monkeypatch.setenv("VOICECLI_CONFIG", str(Path(_SETTINGS.name, f"{next(_COUNT)}")))
+    """Each test has settings, keys and a history of its own: none, until it writes some."""
+    number = next(_COUNT)
+    monkeypatch.setenv("VOICECLI_CONFIG", str(Path(_SETTINGS.name, f"{number}")))
+    monkeypatch.setenv("VOICECLI_HISTORY", _history(f"history-{number}"))
 
 
 @pytest.fixture(scope="session")

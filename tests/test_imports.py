@@ -29,6 +29,7 @@ HEAVY = {
     "sounddevice",
     "soundfile",
     "soxr",
+    "sqlite3",
     "webrtcvad",
     "websockets",
     "xllamacpp",
@@ -109,8 +110,9 @@ def test_the_list_of_commands_says_what_each_says_itself() -> None:
 
 
 VOCABULARY = {
-    *("_version", "commands", "config", "config_source", "credentials", "errors", "events", "install", "kept_files"),
-    *("package_file", "pcm16", "ports", "pricing", "redaction", "setting_fields", "telemetry", "text", "text_files"),
+    *("_version", "captions", "commands", "config", "config_source", "credentials", "errors", "events", "install"),
+    *("kept_files", "package_file", "pcm16", "ports", "pricing", "redaction", "setting_fields", "telemetry", "text"),
+    *("text_files",),
     *("threads", "tools", "transcript", "user_folders"),
 }
 """Modules at the top of the package that import nothing but each other. (`__init__` loads names when they are used.)"""
@@ -121,7 +123,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "settings": set(),
     "history": set(),
     "mcp": set(),
-    "recording": set(),
+    "recording": {"audio"},
     "replay": set(),
     "terminal": set(),
     "conversation": {"audio"},
@@ -149,15 +151,17 @@ AT_HOME = {
     "piper": {"providers.local.tts", "providers.local.voices"},
     "pywebrtc_audio": {"audio.echo.webrtc"},
     "rich": {
-        *("cli.progress_bar", "cli.table", "terminal.fit", "terminal.live_view"),
+        *("cli.log_view", "cli.progress_bar", "cli.table", "terminal.fit", "terminal.live_view"),
         *("terminal.render_entry", "terminal.render_footer", "terminal.render_running", "terminal.render_status"),
     },
     "sounddevice": {"audio.devices.portaudio"},
-    "soundfile": {"audio.files.decoders"},
+    "soundfile": {"audio.files.decoders", "recording.reading"},
+    "sqlite3": {f"history.{name}" for name in ("database", "removal", "schema", "search", "store")},
     "typer": {
         *("cli", "cli.app", "cli.cache", "cli.chat", "cli.completion", "cli.completion_scripts", "cli.config"),
         *("cli.destinations", "cli.devices", "cli.command", "cli.help", "cli.inputs", "cli.keys", "cli.lists"),
-        *("cli.models", "cli.options", "cli.replay", "cli.setting_options", "cli.setup", "cli.table"),
+        *("cli.keeping", "cli.logs", "cli.models", "cli.options", "cli.replay", "cli.setting_options", "cli.setup"),
+        *("cli.table",),
     },
     "keyring": {"settings.keyring_store"},
     "tomlkit": {"settings.edit"},

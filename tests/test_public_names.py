@@ -10,9 +10,9 @@ from tests.test_imports import HEAVY, loaded_after
 PUBLIC = {
     "voicecli": """
         AudioDeviceError AudioFormatError AuthenticationError ClientVAD ConfigurationError GeminiSettings
-        LocalSettings MCPServer OpenAISettings ProtocolError ProviderSettings QuotaExceededError RealtimeConfig
-        RealtimeConnectionError RealtimeError RealtimeVoice Reconnect Response Retention SemanticVAD ServerVAD
-        ToolError VADMode VoiceSession ask converse open_devices
+        LimitReachedError LocalSettings MCPServer OpenAISettings Prices ProtocolError ProviderSettings
+        QuotaExceededError RealtimeConfig RealtimeConnectionError RealtimeError RealtimeVoice Reconnect
+        Response Retention SemanticVAD ServerVAD ToolError VADMode VoiceSession ask converse open_devices
     """,
     "voicecli.audio": """
         AudioSink AudioSource EchoMode Microphone Playhead Speaker WakeWord chunk_audio float32_to_pcm16
@@ -24,11 +24,12 @@ PUBLIC = {
         StartTurn ToolResult
     """,
     "voicecli.config": """
-        ClientVAD ProviderSettings RealtimeConfig Reconnect SemanticVAD ServerVAD Setting VADMode check_url
+        ClientVAD Prices ProviderSettings RealtimeConfig Reconnect SemanticVAD ServerVAD Setting VADMode check_url
         setting
     """,
     "voicecli.errors": """
-        AudioDeviceError AudioFormatError AuthenticationError ConfigurationError NoSpeechError ProtocolError
+        AudioDeviceError AudioFormatError AuthenticationError ConfigurationError LimitReachedError NoSpeechError
+        ProtocolError
         QuotaExceededError
         RealtimeConnectionError RealtimeError ToolError
     """,
@@ -40,7 +41,7 @@ PUBLIC = {
     """,
     "voicecli.providers": """
         PROVIDERS BrokenProviderWarning Capabilities Codec Connection ConversationSetup GeminiSettings
-        LocalSettings MCPServer ModelInfo OpenAISettings Provider Retention VoiceInfo all_providers
+        LocalSettings MCPServer ModelInfo OpenAISettings Prices Provider Retention VoiceInfo all_providers
         choose_provider find_provider is_built_in
     """,
     "voicecli.testing": """

@@ -15,6 +15,7 @@ from voicecli._version import __version__ as __version__
 if TYPE_CHECKING:
     from voicecli.config import (
         ClientVAD,
+        Prices,
         ProviderSettings,
         RealtimeConfig,
         Reconnect,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         AudioFormatError,
         AuthenticationError,
         ConfigurationError,
+        LimitReachedError,
         ProtocolError,
         QuotaExceededError,
         RealtimeConnectionError,
@@ -49,9 +51,11 @@ __all__ = [
     "ClientVAD",
     "ConfigurationError",
     "GeminiSettings",
+    "LimitReachedError",
     "LocalSettings",
     "MCPServer",
     "OpenAISettings",
+    "Prices",
     "ProtocolError",
     "ProviderSettings",
     "QuotaExceededError",

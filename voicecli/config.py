@@ -13,11 +13,13 @@ from typing import Literal, TypeVar
 from voicecli import config_source
 from voicecli.credentials import is_header_text
 from voicecli.errors import ConfigurationError
+from voicecli.pricing import Prices
 from voicecli.setting_fields import ProviderSettings, Setting, Settings, check_url, setting
 from voicecli.text_files import text_or_file
 
 __all__ = [
     "ClientVAD",
+    "Prices",
     "ProviderSettings",
     "RealtimeConfig",
     "Reconnect",
@@ -43,6 +45,7 @@ look for a word are rarely longer than the default's 1.5 s together."""
 _TURNS = "Turns"
 _ANSWER = "Model and answer"
 _CONNECTION = "Connection"
+_LIMITS = "Limits"
 
 _S = TypeVar("_S", bound=ProviderSettings)
 
@@ -232,6 +235,13 @@ class RealtimeConfig(Settings):
         connect_timeout_s: until the provider must be ready, in seconds.
         response_timeout_s: how long nothing may come while an answer is expected, in seconds.
         reconnect: what happens when the connection is lost.
+        max_cost: in US dollars. When that much is spent, nothing more is sent; what was asked before is answered, and
+            the conversation ends with a LimitReachedError. Needs prices: those that voicecli knows, or `prices`.
+        max_minutes: how long the conversation may last, reconnects included, in minutes; it ends in the same way. None
+            and 0 set no limit.
+        idle_minutes: how long nobody may speak or write, and no reply be made, in minutes, until it ends. 0 sets no
+            limit; so does None, but for models that are billed by the minute: 10.
+        prices: of models by their names, for those whose prices voicecli does not know, or that cost you others.
         debug_file: a file that gets every frame both ways, with audio shortened and without the key.
         session_file: a file that gets all of the conversation, with its sound and without the key, for `voice replay`;
             a further conversation gets one with a number in its name.
@@ -323,6 +333,30 @@ class RealtimeConfig(Settings):
         help="Until an answer must come.",
     )
     reconnect: Reconnect = setting(Reconnect())
+    max_cost: float | None = setting(
+        None,
+        between=(0.0001, 1_000_000),
+        metavar="USD",
+        group=_LIMITS,
+        common=True,
+        help="End the conversation when it has cost so much.",
+    )
+    max_minutes: float | None = setting(
+        None,
+        between=(0, 100_000),
+        metavar="MINUTES",
+        group=_LIMITS,
+        help="End it after so long; 0: never.",
+    )
+    idle_minutes: float | None = setting(
+        None,
+        between=(0, 100_000),
+        metavar="MINUTES",
+        group=_LIMITS,
+        help="End it when nobody has spoken for so long; 0: never, which is the default but for models that are billed "
+        "by the minute (10).",
+    )
+    prices: Mapping[str, Prices] = setting(factory=dict, option="")
     debug_file: str | None = setting(
         None,
         option="debug",

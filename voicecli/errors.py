@@ -6,6 +6,7 @@
     ├── RealtimeConnectionError         the provider cannot be reached, or ended the conversation
     │   ├── AuthenticationError         the provider refused the key
     │   └── QuotaExceededError          the account has no credit, or its rate limit is used up
+    ├── LimitReachedError               a limit on cost, time or idleness ended the conversation
     ├── NoSpeechError                   there is no speech in the input, hence nothing to answer
     ├── ProtocolError                   the provider sent what its protocol does not allow
     ├── AudioDeviceError                microphone or loudspeaker cannot be used
@@ -19,6 +20,7 @@ __all__ = [
     "AudioFormatError",
     "AuthenticationError",
     "ConfigurationError",
+    "LimitReachedError",
     "NoSpeechError",
     "ProtocolError",
     "QuotaExceededError",
@@ -47,6 +49,18 @@ class RealtimeError(Exception):
 
 class ConfigurationError(RealtimeError, ValueError):
     """A setting, argument, key or package is wrong or missing."""
+
+
+class LimitReachedError(RealtimeError):
+    """A limit on cost, time or idleness ended the conversation; what had been asked before was answered.
+
+    Attributes:
+        limit: the setting: "max_cost", "max_minutes" or "idle_minutes".
+    """
+
+    def __init__(self, message: str, *, limit: str, advice: str = "") -> None:
+        super().__init__(message, advice=advice)
+        self.limit = limit
 
 
 class NoSpeechError(RealtimeError):

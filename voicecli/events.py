@@ -78,8 +78,9 @@ class Usage:
         output_text_tokens, output_audio_tokens: what came out; thinking counts as text.
         transcription_seconds: audio transcribed by a separately billed model, in seconds.
         session_seconds: how long the session has lasted so far, in seconds, where that is billed; a later figure
-            replaces an earlier one.
-        cost_usd: by the provider's price table; None where a price is not known.
+            replaces an earlier one. A provider tells that of its present connection, the session that of all together.
+        cost_usd: what this has cost, of `session_seconds` what is more than in the usage before; by the provider's
+            price table or the user's. None where a price is not known.
         approximate: whether some figure had to be guessed (the provider sent no detail).
     """
 

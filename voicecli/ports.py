@@ -19,6 +19,7 @@ from voicecli.transcript import Turn
 
 __all__ = [
     "Capabilities",
+    "ClosingLog",
     "Codec",
     "Connection",
     "ConversationLog",
@@ -237,6 +238,14 @@ class ConversationLog(Protocol):
         """A command goes to the provider, `at_ms` milliseconds after the conversation began."""
 
 
+@runtime_checkable
+class ClosingLog(ConversationLog, Protocol):
+    """A log that has to finish what it keeps."""
+
+    async def aclose(self) -> None:
+        """Finish: the conversation is over, and the last event was told. Returns within a few seconds."""
+
+
 def _lacks_nothing(config: RealtimeConfig) -> Mapping[str, str]:
     return {}
 
@@ -257,6 +266,8 @@ class Provider:
         key_variables: variables of the environment that hold its key, in the order in which they are looked at; a key
             stored by `voice keys` comes after them. () where it takes none.
         key_url: the page on which one gets a key; "" where it works without.
+        priced_models: the models that a conversation with this config is billed by, and their prices as far as they are
+            known; None to have the one that the config names, by `models`.
         connect: begins a conversation; returns when the provider is ready. Raises RealtimeError.
         replay: makes the codec that understands the recording of a conversation, which needs no key and nothing of the
             environment: it is told what `Replayable.server` said. None where there is no wire.
@@ -285,3 +296,13 @@ class Provider:
         default=None, repr=False
     )
     prepare: Callable[[RealtimeConfig, Callable[[int, int], None]], None] | None = field(default=None, repr=False)
+    priced_models: Callable[[RealtimeConfig], Mapping[str, Prices | None]] | None = field(default=None, repr=False)
+
+    def prices(self, config: RealtimeConfig) -> dict[str, Prices | None]:
+        """The models that a conversation is billed by, with their prices, the config's first; None where not known."""
+        if self.priced_models is not None:
+            known = self.priced_models(config)
+        else:
+            name = config.model or self.default_model
+            known = {name: next((model.prices for model in self.models if model.name == name), None)}
+        return {name: config.prices.get(name, prices) for name, prices in known.items()}

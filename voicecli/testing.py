@@ -29,6 +29,7 @@ from voicecli.events import (
     Usage,
 )
 from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
+from voicecli.pricing import FREE, Prices
 from voicecli.providers import find_provider
 from voicecli.replay.recording import SessionRecording
 from voicecli.replay.replayed_connection import RecordedConversation, ReplayedConnection
@@ -214,11 +215,14 @@ class ScriptedConnection:
         return [command for command in self.commands if isinstance(command, CancelResponse)]
 
 
-def scripted_provider(*script: Sequence[Step], connection: ScriptedConnection | None = None) -> Provider:
+def scripted_provider(
+    *script: Sequence[Step], connection: ScriptedConnection | None = None, prices: Prices | None = FREE
+) -> Provider:
     """A provider for `RealtimeVoice(...)` whose conversations play the script, each from its beginning.
 
     Args:
         connection: to be used by its one conversation instead, so that the test can look into it.
+        prices: of its model; None where they are not known. What a reply costs, the script says (`Usage.cost_usd`).
     """
 
     async def connect(setup: ConversationSetup) -> Connection:
@@ -230,7 +234,7 @@ def scripted_provider(*script: Sequence[Step], connection: ScriptedConnection | 
         capabilities=Capabilities(input_rate=_RATE, output_rate=_RATE),
         default_model="scripted",
         default_voice="scripted",
-        models=(ModelInfo("scripted"),),
+        models=(ModelInfo("scripted", prices=prices),),
         voices=(VoiceInfo("scripted"),),
         is_configured=lambda: True,
         setup_advice="",

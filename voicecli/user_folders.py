@@ -5,7 +5,7 @@ from pathlib import Path
 
 from voicecli.errors import ConfigurationError
 
-__all__ = ["cache_dir", "config_dir", "data_dir", "expanded", "models_dir", "state_dir"]
+__all__ = ["cache_dir", "config_dir", "data_dir", "expanded", "history_dir", "models_dir", "state_dir"]
 
 
 def cache_dir() -> Path:
@@ -33,6 +33,15 @@ def models_dir() -> Path:
         ConfigurationError: the user has no home directory to have it in.
     """
     return _folder("VOICECLI_MODELS", "user_data_path", "models")
+
+
+def history_dir() -> Path:
+    """The directory of the conversations that are kept; the variable VOICECLI_HISTORY names another one.
+
+    Raises:
+        ConfigurationError: the user has no home directory to have it in.
+    """
+    return _folder("VOICECLI_HISTORY", "user_data_path", "history")
 
 
 def data_dir() -> Path:

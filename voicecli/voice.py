@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,14 @@ from voicecli.conversation.handlers import (
 from voicecli.errors import ConfigurationError
 from voicecli.events import Event
 from voicecli.ports import Connection, ConversationLog, ConversationSetup, Provider
+from voicecli.pricing import Prices
 from voicecli.providers import PROVIDERS, all_providers, choose_provider, find_provider
 from voicecli.tools import Tool, make_tools
 from voicecli.transcript import Turn
 
 if TYPE_CHECKING:
     from voicecli.audio import EchoMode
+    from voicecli.conversation.limits import Spent
     from voicecli.conversation.response import Response
     from voicecli.conversation.session import VoiceSession
     from voicecli.replay.recorder import SessionRecorder
@@ -90,7 +93,8 @@ class RealtimeVoice:
             and says in its `contents` what is in it.
 
     Raises:
-        ConfigurationError: there is no such provider, or none is configured; or config is none.
+        ConfigurationError: there is no such provider, or none is configured; or config is none, or limits a cost that
+            will not be known.
         ToolError: a function cannot be offered as a tool.
     """
 
@@ -116,6 +120,9 @@ class RealtimeVoice:
         else:
             self._provider = find_provider(chosen) if chosen else choose_provider()
         self._config.own(self._provider.settings)  # those of another provider are told here
+        self._prices = self._provider.prices(self._config)
+        if self._config.max_cost is not None:
+            _check_prices(self._prices)
         self._tools: dict[str, Tool] = make_tools(tools) if tools else {}
         self._handlers = Handlers()
         self.recorders: list[SessionRecorder] = []
@@ -134,23 +141,27 @@ class RealtimeVoice:
 
     @contextlib.asynccontextmanager
     async def connect(
-        self, *, history: Sequence[Turn] = (), logs: Iterable[ConversationLog] = ()
+        self, *, history: Sequence[Turn] = (), logs: Iterable[ConversationLog] = (), spent: "Spent | None" = None
     ) -> "AsyncIterator[VoiceSession]":
         """Begin a conversation; it ends with the `async with` block.
 
         Args:
             history: turns the model is to know of, such as `session.history` of an earlier conversation.
             logs: told of all that passes in it.
+            spent: what counts towards its limits already, such as `session.spent` of an earlier one.
 
         Raises:
             ConfigurationError: the history is none.
+            LimitReachedError: a limit ended it, of which neither a handler nor a call has been told.
             RealtimeError: the provider cannot be reached or does not accept the settings; or the conversation
                 ended by a failure of which neither a handler nor a call has been told.
         """
+        from voicecli.conversation.limits import Limits
         from voicecli.conversation.session import VoiceSession
         from voicecli.conversation.turn_models import load_turn_model
 
         history = _turns(history)
+        per_minute = sum(prices.session_minute for prices in self._prices.values() if prices is not None)
         schemas = tuple(tool.schema for tool in self._tools.values())
         setup = ConversationSetup(self._config, tools=schemas, history=history)
         with self._recording(setup) as recorder:
@@ -169,6 +180,9 @@ class RealtimeVoice:
                     history=history,
                     turn_model=turn_model,
                     logs=logs,
+                    limits=Limits(
+                        self._config, per_minute=per_minute, spent=spent, now=asyncio.get_running_loop().time()
+                    ),
                 )
                 opened.pop_all()  # the session closes them from now on
             try:
@@ -325,6 +339,16 @@ def _check_provider(provider: object) -> None:
             f"provider: a name is wanted, not {type(provider).__name__}.",
             advice=f"There are {', '.join(RealtimeVoice.list_providers())}.",
         )
+
+
+def _check_prices(prices: Mapping[str, Prices | None]) -> None:
+    for model, known in prices.items():
+        if known is None:
+            raise ConfigurationError(
+                f"What {model} costs is not known, so that no cost can be kept to.",
+                advice="Give its prices in the settings file (`voice config edit`), in US dollars: a line "
+                f"[prices.{json.dumps(model)}], then those it is billed by, such as text-in = 4 (per million tokens).",
+            )
 
 
 def _check_tools(tools: object) -> None:

@@ -42,7 +42,8 @@ def test_no_word_is_broken_and_no_line_too_long(monkeypatch: pytest.MonkeyPatch,
         words = {word.strip(",():;") for line in screen.lines for word in line.split()}
         for row in lists[command]:
             for column, value in row.items():
-                wanted = str(value).split() if not isinstance(value, bool) and value != "" else []
+                told = value != "" and not isinstance(value, bool) and column != "prices"  # those `price` sums up
+                wanted = str(value).split() if told else []
                 for word in wanted:
                     assert word.strip(",():;") in words, f"{command}: {column} {value}"
         for line in screen.lines:

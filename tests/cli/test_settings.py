@@ -41,7 +41,7 @@ def test_each_option_of_chat_can_be_set() -> None:
     offered = {
         parameter.opts[0][2:]
         for parameter in load_command("chat").params
-        if not parameter.hidden and parameter.name not in ("help", "profile")
+        if not parameter.hidden and parameter.name not in ("help", "profile", "continue_")
     }
     assert own | {entry.name for entry in entries_of(setting_options(PROVIDERS, TAKEN))} == offered
 

@@ -27,11 +27,11 @@ def test_an_unknown_price_makes_the_cost_unknown_and_stays_so_in_sums() -> None:
     unknown = with_cost(Usage(output_text_tokens=1), None)
     assert unknown.cost_usd is None
     assert (Usage() + unknown).cost_usd is None
-    assert with_cost(Usage(transcription_seconds=60), PRICES, transcription_per_minute=None).cost_usd is None
+    assert with_cost(Usage(transcription_seconds=60), PRICES).cost_usd is None
 
 
 def test_transcription_is_billed_by_the_minute() -> None:
-    usage = with_cost(Usage(transcription_seconds=90), None, transcription_per_minute=0.0045)
+    usage = with_cost(Usage(transcription_seconds=90), Prices(transcription_minute=0.0045))
     assert usage.cost_usd == pytest.approx(0.00675)
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from tests.conversation.scripted import MANUAL, conversation
 from tests.support.virtual_time import virtual_time
 from voicecli import RealtimeVoice
@@ -30,6 +32,13 @@ class Failing(Log):
         raise OSError("disk full")
 
 
+class Closing(Log):
+    async def aclose(self) -> None:
+        await asyncio.sleep(1)
+        self.closed_after = type(self.told[-1][0])
+        raise OSError("disk full")
+
+
 @virtual_time
 async def test_a_log_is_told_of_all_at_the_time_of_the_conversation() -> None:
     voice, _ = conversation(reply("It is Paris."))
@@ -55,3 +64,13 @@ async def test_a_log_that_fails_is_left_out() -> None:
         assert (await session.ask("Which city?")).transcript == "It is Paris."
     assert len(failing.told) == 1
     assert log.of(SessionEnded)
+
+
+@virtual_time
+async def test_logs_finish_before_the_conversation_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    voice, _ = conversation(reply("It is Paris."))
+    one, other = Closing(), Closing()
+    async with voice.connect(logs=[one, Log(), other]) as session:
+        await session.ask("Which city?")
+    assert one.closed_after is other.closed_after is SessionEnded
+    assert len([record for record in caplog.records if "could not be finished" in record.message]) == 2

@@ -21,7 +21,7 @@ from voicecli.cli.live import LiveConversation
 from voicecli.cli.options import Devices, Sleep
 from voicecli.commands import Command, EndTurn, SendText, StartTurn
 from voicecli.config import RealtimeConfig, VADMode
-from voicecli.errors import AuthenticationError, RealtimeConnectionError, RealtimeError
+from voicecli.errors import AuthenticationError, LimitReachedError, RealtimeConnectionError, RealtimeError
 from voicecli.events import (
     Asleep,
     Awake,
@@ -32,6 +32,7 @@ from voicecli.events import (
     SessionEnded,
     SessionStarted,
     StateChanged,
+    Usage,
 )
 from voicecli.ports import Connection, ConversationSetup
 from voicecli.testing import ScriptedConnection, reply, scripted_provider
@@ -112,6 +113,7 @@ async def sleeping(
     failures: Sequence[RealtimeError] = (),
     sink: AudioSink | None = None,
     echo: EchoMode = "off",
+    **settings: Any,
 ) -> AsyncIterator[Bed]:
     """Asleep, until the block is over or the conversation ends by itself; without a sink, with a loudspeaker."""
     connections: list[ScriptedConnection] = []
@@ -127,7 +129,7 @@ async def sleeping(
         return connections[-1]
 
     provider = replace(scripted_provider(), connect=connect)
-    config = RealtimeConfig(vad_mode=vad_mode)
+    config = RealtimeConfig(vad_mode=vad_mode, **settings)
     sleep = Sleep("computer", SLEEP_AFTER_S)
     live = LiveConversation(config, provider.capabilities, Devices(echo=echo), sink=sink, sleep=sleep)
     await live.open()
@@ -396,3 +398,31 @@ async def test_underruns_of_loudspeakers_that_were_closed_are_counted_on() -> No
                 await asyncio.sleep(2 * SLEEP_AFTER_S)
             assert counts == [2, 3]
             assert bed.live.audio().underruns == 3
+
+
+@virtual_time
+async def test_asleep_no_minutes_pass_and_awake_they_go_on() -> None:
+    with pytest.raises(LimitReachedError, match=r"The limit of 1\.5 min is reached"):
+        async with sleeping(sink=Sink(), max_minutes=1.5, idle_minutes=60) as bed:
+            bed.live.wake()
+            await asyncio.sleep(SLEEP_AFTER_S + 5)
+            assert bed.course == ["asleep", "key", "started", "ended", "asleep"]
+            await asyncio.sleep(10_000)
+            bed.live.wake()
+            await asyncio.sleep(25)
+            assert bed.course[5:] == ["key", "started"]
+            await asyncio.sleep(10)
+            assert bed.course[7:] == ["ended"]
+
+
+@virtual_time
+async def test_the_cost_of_all_sessions_counts() -> None:
+    def costing() -> list[Any]:
+        return [reply("Yes.", usage=Usage(cost_usd=0.3))]
+
+    with pytest.raises(LimitReachedError, match=r"the conversation has cost \$0\.60"):
+        async with sleeping(sink=Sink(), script=costing(), max_cost=0.5) as bed:
+            for _ in range(2):
+                bed.live.say("Are you there?")
+                await asyncio.sleep(SLEEP_AFTER_S + 5)
+    assert bed.course == ["asleep", "key", "started", "ended", "asleep", "key", "started", "ended"]

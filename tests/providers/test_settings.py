@@ -69,7 +69,7 @@ LOCAL: dict[str, dict[str, Any]] = {
 # The session and the connection see to these, whatever the provider.
 OURS = {
     *("provider", "client_vad", "tool_timeout_s", "connect_timeout_s", "response_timeout_s", "reconnect", "api_key"),
-    *("debug_file", "turn_model"),
+    *("debug_file", "turn_model", "max_cost", "max_minutes", "idle_minutes", "prices"),
 }
 # The offline engine sees to these when it loads.
 ENGINES = {

@@ -1,5 +1,6 @@
 """Commands, events, settings and errors as JSON, and back."""
 
+import inspect
 import json
 import typing
 
@@ -71,7 +72,9 @@ def test_every_command_and_event_has_fields_that_come_back() -> None:
 
 @pytest.mark.parametrize("name", errors.__all__)
 def test_errors_come_back_with_their_class(name: str) -> None:
-    error = getattr(errors, name)("It failed.", advice="Do this.")
+    kind = getattr(errors, name)
+    own = {"limit": "max_cost"} if "limit" in inspect.signature(kind).parameters else {}
+    error = kind("It failed.", advice="Do this.", **own)
     if isinstance(error, RealtimeConnectionError):
         error.code, error.close_code, error.retryable, error.retry_after_s = "503", 1013, True, 2.0
     again = decoded(json.loads(json.dumps(encoded(ErrorOccurred(error)))), Event).error

@@ -1,10 +1,14 @@
 """Ports of audio: sources, sinks, echo control, position of the listener. Devices, files and tests implement them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-__all__ = ["AudioSink", "AudioSource", "EchoControl", "EchoMode", "Playhead"]
+__all__ = ["AudioSink", "AudioSource", "EchoControl", "EchoMode", "OnRendered", "Playhead"]
+
+OnRendered = Callable[[bytes, float], None]
+"""Is told, on the audio thread, what a loudspeaker is given, PCM16 mono, silence included, and when its first sample is
+heard, by the clock `time.monotonic`; of b"" when it is opened. Never blocks, never raises."""
 
 EchoMode = Literal["auto", "aec", "gate", "half-duplex", "off"]
 """Echo control, which keeps the model from hearing itself.

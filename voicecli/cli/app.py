@@ -20,6 +20,7 @@ COMMANDS = {
     "send-text": ("chat", "Say something in writing; the answer comes as text, and is played in a terminal."),
     "replay": ("replay", "Replay a recorded session, without network or key, and tell where its events differ today."),
     "setup": ("setup", "Choose who answers, store the key, and try the microphone: three questions."),
+    "logs": ("logs", "Show, search and delete the conversations that are kept on this machine."),
     "config": ("config", "Show and change the settings."),
     "keys": ("keys", "Store and remove keys of providers."),
     "list-devices": ("devices", "Show microphones and loudspeakers, and which are used when none is chosen."),

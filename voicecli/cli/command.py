@@ -59,7 +59,7 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         given = list(args)
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, _completed(self, args))
         except UsageError as error:
             from voicecli.cli.suggestions import misplaced_option_hint, option_hint, stray_argument_hint
 
@@ -96,7 +96,13 @@ class Command(TyperCommand):
 
 
 class _Group(TyperGroup):
-    """A command that has commands of its own, such as `voice models`."""
+    """A command that has commands of its own, such as `voice models`.
+
+    Attributes:
+        default: the one of them that is meant where none is named; "" for none.
+    """
+
+    default = ""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return ["COMMAND", "..."]
@@ -107,6 +113,8 @@ class _Group(TyperGroup):
         formatter.write(command_help(self, ctx, everything=False))
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        if self.default and (not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)):
+            args = [self.default, *args]
         try:
             return super().parse_args(ctx, args)
         except UsageError as error:
@@ -127,9 +135,14 @@ class _Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-def command_group(help: str) -> typer.Typer:
-    """A command to which functions are added by `@group.command(NAME)`; it shows its help when none is given."""
-    return _Typer(cls=_Group, help=help, no_args_is_help=True, **PLAIN)
+def command_group(help: str, *, default: str = "") -> typer.Typer:
+    """A command to which functions are added by `@group.command(NAME)`.
+
+    Args:
+        default: the name of the one that runs when none is given; "" to show the help then.
+    """
+    group = type("_Group", (_Group,), {"default": default}) if default else _Group
+    return _Typer(cls=group, help=help, no_args_is_help=True, **PLAIN)
 
 
 class _Typer(typer.Typer):
@@ -152,6 +165,24 @@ def add_hint(error: Any, message: str, hint: str) -> None:
     """Replace what the error of a command line says."""
     error.message = f"{message} {hint}".strip()
     error.possibilities = None  # the parser's own guesses go by letters alone
+
+
+def _completed(command: Any, args: list[str]) -> list[str]:
+    """The arguments, where an option that takes an id or none has none: with what that means."""
+    optional = {name for each in command.params if each.metavar == "[ID]" for name in each.opts}
+    if not optional.intersection(args):
+        return args
+    from voicecli.history.ids import LATEST, may_be_id
+
+    takes_words = any(each.param_type_name == "argument" for each in command.params)
+    completed, options_end = list[str](), args.index("--") if "--" in args else len(args)
+    for place, word in enumerate(args):
+        completed.append(word)
+        following = next(iter(args[place + 1 : options_end]), "-")
+        lacks_id = following.startswith("-") or (takes_words and not may_be_id(following))
+        if place < options_end and word in optional and lacks_id:
+            completed.append(LATEST)
+    return completed
 
 
 def _neighbours(command: Any, ctx: Any) -> dict[str, list[str]]:

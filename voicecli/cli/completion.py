@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicecli.ports import Provider
+from voicecli.terminal.printable import printable
 
 __all__ = ["Candidate", "candidates", "complete"]
 
 _FILES = ":files"
 _EMPTY = '""'  # an empty word, for shells that leave those out
 _WIDEST_HELP = 60  # columns
+_MOST_CONVERSATIONS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ def candidates(words: Sequence[str]) -> list[Candidate] | None:
     if option.startswith("--") and equals:
         return _prefixed(f"{option}=", _values(command, _option(command, option), before, value))
     waiting = _option(command, before[-1]) if before else None
-    if waiting is not None and not getattr(waiting, "is_flag", False):
+    may_do_without = waiting is not None and waiting.metavar == "[ID]" and current.startswith("-")
+    if waiting is not None and not getattr(waiting, "is_flag", False) and not may_do_without:
         return _values(command, waiting, before, current)
     if current.startswith("-"):
         return _fitting(_options(command), current)
@@ -247,6 +250,15 @@ def _settings(given: Mapping[str, str]) -> Iterator[Candidate]:
         yield Candidate(option.entry, option.described.help)
 
 
+def _conversations(given: Mapping[str, str]) -> Iterator[Candidate]:
+    from voicecli.history.store import Store
+
+    with Store() as store:
+        for kept in store.conversations(limit=_MOST_CONVERSATIONS):
+            _, words = store.opening(kept.id)
+            yield Candidate(kept.id, f"{kept.started_at:%d %b %H:%M} {printable(words)}")
+
+
 _FINDERS: dict[str, Callable[[Mapping[str, str]], Iterator[Candidate]]] = {
     "provider": _providers,
     "model": _models,
@@ -258,6 +270,9 @@ _FINDERS: dict[str, Callable[[Mapping[str, str]], Iterator[Candidate]]] = {
     "set name": _settings,
     "unset name": _settings,
     "path name": _downloads,
+    "id_": _conversations,
+    "ids": _conversations,
+    "continue_": _conversations,
 }
 """Parameter, or command and parameter -> what finds its values."""
 

@@ -18,6 +18,7 @@ from voicecli.cli.options import conversation_parameters
 from voicecli.cli.table import show_table
 from voicecli.errors import ConfigurationError
 from voicecli.ports import Provider
+from voicecli.pricing import Prices
 from voicecli.providers import PROVIDERS, find_provider
 from voicecli.settings.edit import change_entries
 from voicecli.settings.entries import Entry, entries_of, spelled
@@ -27,6 +28,7 @@ from voicecli.settings.folder import exclusively, write_bytes
 from voicecli.settings.layers import Chosen, chosen_values
 from voicecli.settings.loading import PROVIDER, TAKEN
 from voicecli.settings.options import make_config, setting_options
+from voicecli.settings.prices import PRICES, price_entries
 from voicecli.terminal.printable import printable
 from voicecli.text import is_valid_text, nearest
 
@@ -69,6 +71,7 @@ def show(
     for note in unknown_settings(entries, every_provider()):
         typer.echo(f"voice: {printable(note)}", err=True)
     rows = [_row(entry, chosen.get(entry.name)) for entry in entries if everything or entry.name in chosen]
+    rows += [_price_row(file, model, prices) for model, prices in file.prices.items()]
     show_table(("name", "value", "from"), rows, as_json)
     if not rows and not as_json:
         typer.echo("Nothing is set. `voice config set NAME VALUE` does it, and `voice setup` asks.", err=True)
@@ -142,6 +145,13 @@ def _row(entry: Entry, chosen: Chosen | None) -> dict[str, Any]:
     return {"name": entry.name, "value": shown, "from": place, "source": source}
 
 
+def _price_row(file: SettingsFile, model: str, prices: Prices) -> dict[str, Any]:
+    shown = ", ".join(f"{name} {price:g}" for name, price in price_entries(prices).items())
+    line = file.line_of((PRICES, model))
+    place = f"{file.path.name if file.path else ''}{f', line {line}' if line else ''}"
+    return {"name": printable(f"{PRICES}.{model}"), "value": shown, "from": place, "source": "file"}
+
+
 def _entry(name: str) -> Entry:
     entries = {entry.name: entry for entry in _entries(every_provider())}
     found = entries.get(spelled(name))
@@ -151,6 +161,8 @@ def _entry(name: str) -> Entry:
     advice = f"did you mean {near}?" if near else "`voice config show --all` lists what there is"
     if "key" in spelled(name).split("-"):
         advice = "keys are stored by `voice keys set PROVIDER`"
+    elif spelled(name).partition(".")[0] == PRICES:
+        advice = f'prices are a table for each model, [{PRICES}."NAME"]: `voice config edit`'
     elif spelled(name) == "profile":
         raise typer.BadParameter(f"there is no setting {name!r}. {PROFILE_ADVICE}", param_hint="NAME")
     raise typer.BadParameter(f"there is no setting {name!r}: {advice}", param_hint="NAME")

@@ -8,6 +8,7 @@ from voicecli.errors import (
     AudioFormatError,
     AuthenticationError,
     ConfigurationError,
+    LimitReachedError,
     NoSpeechError,
     RealtimeError,
     ToolError,
@@ -53,6 +54,8 @@ def status_of(error: Exception) -> ExitStatus:
             return ExitStatus.AUDIO
         case NoSpeechError():
             return ExitStatus.NO_SPEECH
+        case LimitReachedError():
+            return ExitStatus.LIMIT
         case RealtimeError():
             return ExitStatus.CONNECTION
         case OSError(errno=code) if code in DISK_FULL:

@@ -10,6 +10,7 @@ from typing import Any
 
 from voicecli.errors import ConfigurationError
 from voicecli.ports import Provider
+from voicecli.pricing import Prices
 from voicecli.providers import all_providers
 from voicecli.providers.plugins import plugin_names
 from voicecli.setting_fields import alternatives, choices_of
@@ -42,12 +43,14 @@ class Layers:
 
     Attributes:
         notes: what was left out, and why.
+        prices: of models, that the settings file gives.
     """
 
     def __init__(self, entries: Mapping[str, Entry], providers: Sequence[Provider]) -> None:
         self._entries = entries
         self._providers = providers
         self.notes: list[str] = []
+        self.prices: Mapping[str, Prices] = {}
 
     def values(self, profile: str | None, *, provider_given: bool) -> dict[str, Chosen]:
         """The chosen values, by the names of parameters.
@@ -69,6 +72,7 @@ class Layers:
             self.notes.append(f"The settings file has no effect: {error}")
             file = SettingsFile()
         check_settings(file, entries)
+        self.prices = file.prices
         self.notes += unknown_settings(entries, self._providers)
         chosen = chosen_values(entries, file, os.environ, profile)
         return {name: chosen[entry.name] for name, entry in self._entries.items() if entry.name in chosen}

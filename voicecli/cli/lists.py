@@ -1,6 +1,6 @@
 """`voice list-providers`, `list-models`, `list-voices`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -9,7 +9,10 @@ from voicecli.cli.table import show_table
 from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
 from voicecli.ports import ModelInfo, Provider
+from voicecli.pricing import Prices
 from voicecli.providers import PROVIDERS, all_providers, find_provider
+from voicecli.settings.file import SettingsFile
+from voicecli.settings.prices import price_entries
 from voicecli.terminal.printable import printable
 
 __all__ = ["JsonOption", "list_models", "list_providers", "list_voices"]
@@ -51,7 +54,11 @@ def list_models(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the models of a provider, or of all."""
+    """Show the models of a provider, or of all.
+
+    Prices are in US dollars for a million tokens, or for a minute where that is said; those of [prices] come first.
+    """
+    own_prices = _own_prices()
     rows = [
         {
             "provider": each.name,
@@ -59,11 +66,14 @@ def list_models(
             "default": model.name == each.default_model,
             "note": model.note,
             "deprecated": model.deprecated,
+            "price": _price_text(prices),
+            "prices": price_entries(prices) if prices is not None else None,
         }
         for each in _providers(provider)
         for model in (_fetch(each) if live else each.models)
+        for prices in (own_prices.get(model.name, model.prices),)
     ]
-    show_table(("provider", "model", "default", "note", "deprecated"), rows, as_json, noted="deprecated")
+    show_table(("provider", "model", "default", "note", "deprecated", "price"), rows, as_json, noted="deprecated")
 
 
 def list_voices(provider: ProviderArgument = None, as_json: JsonOption = False) -> None:
@@ -79,6 +89,28 @@ def list_voices(provider: ProviderArgument = None, as_json: JsonOption = False) 
         for voice in each.voices
     ]
     show_table(("provider", "voice", "default", "note"), rows, as_json)
+
+
+def _own_prices() -> Mapping[str, Prices]:
+    """Those of the settings file."""
+    try:
+        return SettingsFile.read().prices
+    except ConfigurationError as error:  # whoever needs its settings fails
+        typer.echo(f"voice: {printable(str(error))}", err=True)
+        return {}
+
+
+def _price_text(prices: Prices | None) -> str:
+    if prices is None:
+        return ""
+    words = []
+    for kind, given, made in (("audio", prices.audio_in, prices.audio_out), ("text", prices.text_in, prices.text_out)):
+        if given or made:
+            words.append(f"{kind} ${given or 0:g} in, ${made or 0:g} out")
+    for what, per_minute in (("", prices.session_minute), (" transcribed", prices.transcription_minute)):
+        if per_minute:
+            words.append(f"${per_minute:g} a minute{what}")
+    return "; ".join(words) or "free"
 
 
 def _providers(name: str | None) -> Sequence[Provider]:

@@ -4,8 +4,8 @@ import asyncio
 import functools
 import logging
 import sys
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 from voicecli.audio import AudioSink, EchoMode
 from voicecli.audio.devices.listing import Kind
@@ -18,23 +18,33 @@ from voicecli.audio.meter import Meter
 from voicecli.audio.ports import EchoControl
 from voicecli.audio.wake.wake_word import WakeWord
 from voicecli.cli.daily_notices import once_a_day
+from voicecli.cli.keeping import Keeping, Past
 from voicecli.cli.live_input import LiveInput
-from voicecli.cli.options import Devices, Sleep
+from voicecli.cli.options import Choices, Devices, Sleep
 from voicecli.cli.reply_sound import ReplySound
 from voicecli.cli.sleeper import Sleeper
 from voicecli.cli.standard_output import columns, own_stdout
 from voicecli.cli.wrapping import wrapped
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.duplex import Observer, converse
+from voicecli.conversation.limits import Spent
 from voicecli.conversation.session import VoiceSession
-from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeConnectionError, RealtimeError
+from voicecli.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    LimitReachedError,
+    RealtimeConnectionError,
+    RealtimeError,
+)
 from voicecli.events import ErrorOccurred, Event, Notice
-from voicecli.ports import Capabilities, Provider
+from voicecli.ports import Capabilities
 from voicecli.terminal.live_view import LiveView
 from voicecli.terminal.output_capture import printed_lines
 from voicecli.terminal.view_model import AudioStatus, ViewModel
-from voicecli.transcript import Turn
 from voicecli.voice import RealtimeVoice
+
+if TYPE_CHECKING:
+    from voicecli.history.log import HistoryLog
 
 __all__ = ["LiveConversation", "talk"]
 
@@ -50,7 +60,7 @@ _CHUNK_MS, _CHUNK_ASLEEP_MS = 20, 100
 
 async def talk(
     voice: RealtimeVoice,
-    provider: Provider,
+    choices: Choices,
     devices: Devices,
     observers: list[Observer],
     *,
@@ -70,8 +80,15 @@ async def talk(
     Raises:
         RealtimeError: a device cannot be used, or the conversation failed.
     """
+    provider = choices.provider
     live = LiveConversation(
-        voice.config, provider.capabilities, devices, provider=provider.title, sink=sink, sleep=sleep
+        voice.config,
+        provider.capabilities,
+        devices,
+        provider=provider.title,
+        sink=sink,
+        sleep=sleep,
+        keeping=choices.keeping,
     )
     if sink is not None:
         sink.on_failure = live.tell_failure
@@ -105,6 +122,7 @@ class LiveConversation:
     Args:
         provider: its title, which the view shows.
         sink: takes the reply's sound instead of the loudspeaker.
+        keeping: what is kept of it, and what it continues.
     """
 
     def __init__(
@@ -116,6 +134,7 @@ class LiveConversation:
         provider: str = "",
         sink: AudioSink | None = None,
         sleep: Sleep | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
         push_to_talk = config.vad_mode is VADMode.NONE
         self.view = ViewModel(
@@ -144,9 +163,13 @@ class LiveConversation:
         self._mute_timer: asyncio.TimerHandle | None = None
         self._release_timer: asyncio.TimerHandle | None = None
         self._sleep = sleep
+        self._keeping = keeping or Keeping()
+        self._past = self._keeping.past
+        self._kept: list[HistoryLog] = []
         self._wake_word: WakeWord | None = None
         self._sleeper: Sleeper | None = None
         self._session: VoiceSession | None = None
+        self._spent = Spent()  # by the sessions before; asleep nothing is
         self._conversation: asyncio.Task[None] | None = None
         self._ending = False
         self._observers: list[Observer] = []
@@ -297,31 +320,33 @@ class LiveConversation:
             on_sound=self._sound_heard,
         )
 
-    async def _converse(self, voice: RealtimeVoice, history: Sequence[Turn] = ()) -> None:
+    async def _converse(self, voice: RealtimeVoice) -> None:
         observers = list(self._observers)
         if self._sleeper is not None:
             observers.append(self._sleeper)
-        async with voice.connect(history=history) as session:
+        self._kept = self._keeping.logs(voice.provider, self._tell, continues=self._past.id)
+        async with voice.connect(history=self._past.turns, logs=self._kept, spent=self._spent) as session:
             self._session = session
             await converse(session, self._input, self._sink, observers)
 
     async def _sleep_and_converse(self, voice: RealtimeVoice, sleeper: Sleeper) -> None:
         """Hold a conversation whenever it is woken, each with the history of those before."""
-        history: Sequence[Turn] = ()
         while not self._ending:
             await self._rest()
             if not await sleeper.sleep():
                 return
             try:
                 await self._rouse()
-                await self._converse(voice, history)
-            except (AuthenticationError, ConfigurationError):
+                await self._converse(voice)
+            except (AuthenticationError, ConfigurationError, LimitReachedError):
                 raise  # it would fail again whenever it is woken
             except RealtimeError as error:
                 self._tell(ErrorOccurred(error))
             session, self._session = self._session, None
             if session is not None:
-                history = session.history
+                id_ = next((log.id for log in self._kept if log.id), self._past.id)
+                self._past = Past(id_, session.history)
+                self._spent = session.spent
 
     async def _rest(self) -> None:
         """Asleep nothing plays: the loudspeaker is closed, and no echo taken out. That is half of what sound costs."""

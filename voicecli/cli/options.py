@@ -14,6 +14,7 @@ import typer
 
 from voicecli.audio import EchoMode
 from voicecli.cli.exit import ExitStatus
+from voicecli.cli.keeping import Keeping, look_up
 from voicecli.cli.layers import Layers, declared_names, own_entries, provider_of_settings
 from voicecli.cli.setting_options import option_parameters, switched_off
 from voicecli.cli.standard_output import expect_json_lines, keep
@@ -49,6 +50,7 @@ class Choices:
         given: the parameters of all options that stand on the command line.
         foreign: those of them that are another provider's, and whose they are.
         notes: what else has no effect, as sentences.
+        keeping: what is kept of the conversation, and which one it continues.
     """
 
     provider: Provider
@@ -58,6 +60,7 @@ class Choices:
     given: frozenset[str] = frozenset()
     foreign: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    keeping: Keeping = field(default_factory=Keeping)
 
     def for_recording(self) -> "Choices":
         """A recording goes in as fast as it is taken, which only turns found here can follow, by their silences."""
@@ -111,6 +114,30 @@ def _conversation(
     tools: Annotated[
         Path | None, typer.Option(help="Offer this Python file's public functions to the model.", metavar="FILE.py")
     ] = None,
+    continue_: Annotated[
+        str | None,
+        typer.Option(
+            "--continue", metavar="[ID]", help="Go on with a conversation of `voice logs`, the last one without its id."
+        ),
+    ] = None,
+    log: Annotated[
+        bool, typer.Option("--log/--no-log", help="Keep the conversation on this machine; see `voice logs`.")
+    ] = True,
+    logs_keep_days: Annotated[
+        int,
+        typer.Option(
+            metavar="DAYS", min=0, max=36_500, help="Delete kept conversations that are older; 0 deletes none."
+        ),
+    ] = 0,
+    logs_max_mb: Annotated[
+        int,
+        typer.Option(
+            metavar="MB",
+            min=0,
+            max=1_000_000,
+            help="Delete the oldest of the kept conversations when they take more room; 0 deletes none.",
+        ),
+    ] = 500,
 ) -> None:
     """The options that no setting is made of."""
 
@@ -159,9 +186,16 @@ def with_conversation_options(
                 for_options["system"] = _system_prompt(file, place, text_given="system" in given)
             provider = _provider(values.pop("provider"))
             tools = values.pop("tools")
+            keeping = Keeping(
+                values.pop("log"),
+                values.pop("logs_keep_days"),
+                values.pop("logs_max_mb"),
+                look_up(values.pop("continue_")),
+                quiet=bool(values.get("quiet")),
+            )
             choices = Choices(
                 provider,
-                make_config(options, for_options, provider),
+                replace(make_config(options, for_options, provider), prices=layers.prices),
                 Path(tools) if tools else None,
                 vad_given=for_options["vad"] is not None,
                 given=given,
@@ -171,6 +205,7 @@ def with_conversation_options(
                     if option.owners and provider not in option.owners and option.name in given
                 },
                 notes=tuple(layers.notes),
+                keeping=keeping,
             )
             return command(choices=choices, **values)
 
@@ -179,7 +214,8 @@ def with_conversation_options(
     # Typer reads both.
     wrapper.__annotations__ = {"ctx": typer.Context} | {each.name: each.annotation for each in parameters}
     wrapper.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
-    wrapper.rare = frozenset(option.name for option in options if not _is_common(option))  # type: ignore[attr-defined]
+    rare = {option.name for option in options if not _is_common(option)}
+    wrapper.rare = frozenset(rare | {"logs_keep_days", "logs_max_mb"})  # type: ignore[attr-defined]
     wrapper.variables = list(_variables(providers))  # type: ignore[attr-defined]
     return wrapper
 

@@ -12,6 +12,7 @@ from voicecli.cli.daily_notices import once_a_day
 from voicecli.cli.destinations import Destinations
 from voicecli.cli.event_lines import JsonLines, PlainLines
 from voicecli.cli.inputs import Input
+from voicecli.cli.keeping import Keeping
 from voicecli.cli.lasting_lines import LastingLines
 from voicecli.cli.options import Choices, Devices, Sleep
 from voicecli.cli.outcome import Outcome
@@ -64,7 +65,7 @@ def run_conversation(
         add_speaker = _add_speaker(sound, speaker, lines, asked="play" in choices.given)
     silenced = quiet_stderr() if destinations.aloud else contextlib.nullcontext()
     with _recordings_told(voice, quiet=destinations.quiet), silenced:
-        asyncio.run(_converse(voice, inputs, sound, lines, outcome, add_speaker))
+        asyncio.run(_converse(voice, inputs, sound, lines, outcome, add_speaker, choices.keeping))
     outcome.check()
     if failure := sound.failure or lines.failure:
         raise failure
@@ -106,7 +107,7 @@ def run_live(
         sound = ReplySound(rate)
         sound.add(WavSink(output, rate, stdout=own_descriptor()))
     with _recordings_told(voice, quiet=quiet):
-        interrupted = asyncio.run(talk(voice, choices.provider, devices, lines, sink=sound, sleep=sleep))
+        interrupted = asyncio.run(talk(voice, choices, devices, lines, sink=sound, sleep=sleep))
     if sound is not None and sound.failure is not None:
         raise sound.failure
     if interrupted:
@@ -157,6 +158,7 @@ async def _converse(
     lines: Observer,
     outcome: Outcome,
     add_speaker: Coroutine[None, None, None] | None,
+    keeping: Keeping,
 ) -> None:
     recordings = [each for each in inputs if isinstance(each, WavSource)]
     for each in recordings:
@@ -172,7 +174,8 @@ async def _converse(
     try:
         if isinstance(inputs[0], WavSource):
             await inputs[0].open()
-        async with voice.connect() as session:
+        logs = keeping.logs(voice.provider, lines)
+        async with voice.connect(history=keeping.past.turns, logs=logs) as session:
             if opening is not None:
                 await opening
             await converse(session, said(), sound, [lines, outcome])

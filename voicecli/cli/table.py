@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["show_table", "size_text"]
 
 # The first of them that a table has holds what other commands take.
-_NAMES = ("name", "model", "voice", "provider")
+_NAMES = ("id", "name", "model", "voice", "provider")
 _LEAST_TEXT = 24  # columns that running text needs to be read
 _GAP = 2  # columns between two of a table, and at its edges together
 

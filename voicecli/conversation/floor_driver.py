@@ -35,6 +35,7 @@ from voicecli.events import (
     Notice,
     ResponseDone,
     ResponseStarted,
+    SessionStarted,
     SpeechStopped,
     TranscriptUpdate,
     Usage,
@@ -49,7 +50,7 @@ class FloorDriver:
 
     Args:
         audience: is told of every event, in order.
-        on_event: called with each event of the provider's, but sound and words, before it is told.
+        on_event: called with each event of the provider's, but sound and words, and each state, before it is told.
 
     Attributes:
         floor: who speaks, who is owed an answer.
@@ -76,6 +77,7 @@ class FloorDriver:
         self._audience = audience
         self._on_event = on_event
         self._order = TranscriptOrder()
+        self._seconds_before = 0.0  # of the connections before the present one
         self._told_state = self.floor.state(0.0)
         self._player: AudioSink | None = None
         self._realtime = False
@@ -183,6 +185,7 @@ class FloorDriver:
         state = self.floor.state(now)
         if state != self._told_state and not self.over:
             self._told_state = state
+            self._on_event(state)
             self.tell(state)
 
     def _schedule(self, now: float) -> None:
@@ -223,8 +226,12 @@ class FloorDriver:
             case ResponseStarted():
                 self.clock.response_started(now)
             case ResponseDone(usage=usage, awaits_tools=awaits_tools):
+                if usage.session_seconds:
+                    usage = replace(usage, session_seconds=self._seconds_before + usage.session_seconds)
                 self.usage += usage
-                event = replace(event, metrics=self.clock.done(now, awaits_tools=awaits_tools))
+                event = replace(event, usage=usage, metrics=self.clock.done(now, awaits_tools=awaits_tools))
+            case SessionStarted():
+                self._seconds_before = self.usage.session_seconds
         self._on_event(event)
         return event
 

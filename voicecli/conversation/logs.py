@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 
 from voicecli.commands import Command
 from voicecli.events import Event
-from voicecli.ports import Capabilities, Connection, ConversationLog
+from voicecli.ports import Capabilities, ClosingLog, Connection, ConversationLog
 
 __all__ = ["LoggedConnection", "Logs"]
 
@@ -23,6 +23,7 @@ class Logs:
 
     def __init__(self, logs: Iterable[ConversationLog] = ()) -> None:
         self._logs = list(logs)
+        self._closing = [log for log in self._logs if isinstance(log, ClosingLog)]
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
 
@@ -40,6 +41,13 @@ class Logs:
         for log in tuple(self._logs):
             with self._left_out_if_it_fails(log):
                 log.command(command, self._now_ms)
+
+    async def aclose(self) -> None:
+        """Let them finish, those too that were left out; idempotent."""
+        closing, self._closing = self._closing, []
+        for failed in await asyncio.gather(*(log.aclose() for log in closing), return_exceptions=True):
+            if isinstance(failed, Exception):
+                _log.error("A log of the conversation could not be finished", exc_info=failed)
 
     @property
     def _now_ms(self) -> float:

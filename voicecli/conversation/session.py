@@ -22,10 +22,12 @@ from voicecli.conversation.floor_driver import FloorDriver
 from voicecli.conversation.floor_events import AnswerRead, ApprovalAnswered, SoundHeard, Stop
 from voicecli.conversation.handlers import Handlers
 from voicecli.conversation.images import Picture, read_picture
+from voicecli.conversation.limit_keeper import LimitKeeper
+from voicecli.conversation.limits import Limits, Spent
 from voicecli.conversation.logs import LoggedConnection, Logs
 from voicecli.conversation.response import Response
 from voicecli.conversation.tool_calls import ToolCalls
-from voicecli.errors import ConfigurationError, RealtimeConnectionError, RealtimeError
+from voicecli.errors import ConfigurationError, LimitReachedError, RealtimeConnectionError, RealtimeError
 from voicecli.events import (
     ApprovalRequest,
     Event,
@@ -64,21 +66,22 @@ class VoiceSession:
         history: Sequence[Turn] = (),
         turn_model: "SmartTurn | None" = None,
         logs: Iterable[ConversationLog] = (),
+        limits: Limits | None = None,
     ) -> None:
         # With numpy, which `import voicecli` does without.
         from voicecli.conversation.turn_models import turn_model_unused
         from voicecli.conversation.user_input import UserInput
 
-        told = Logs(logs)
-        if told:
-            connection = LoggedConnection(connection, told)
+        self._logs = Logs(logs)
+        if self._logs:
+            connection = LoggedConnection(connection, self._logs)
         self._connection = connection
         self._config = config
         handlers = handlers or Handlers()
-        self._audience = Audience(handlers, history, told)
+        self._audience = Audience(handlers, history, self._logs)
         self._driver = FloorDriver(connection, config, self._audience, self._act_on)
         self._input = UserInput(
-            connection, config, self._driver, self._audience.new_input, self._check_open, turn_model
+            connection, config, self._driver, self._audience.new_input, self._check_open, self._check_limits, turn_model
         )
         self._calls = ToolCalls(
             tools or {},
@@ -86,6 +89,14 @@ class VoiceSession:
             timeout_s=config.tool_timeout_s,
             answer=self._input.tool_result,
             tell=self._audience.tell,
+        )
+        self._limits = LimitKeeper(
+            limits or Limits(config, now=self._driver.now),
+            self._driver,
+            awaits_reply=lambda: self.awaiting_reply,
+            clear_audio=self.clear_audio,
+            end=self._end_by_limit,
+            quiet_s=config.response_timeout_s + config.tool_timeout_s,
         )
         self._ignored = turn_model_unused(config, connection.capabilities)
         self._answer_lock = asyncio.Lock()
@@ -123,6 +134,11 @@ class VoiceSession:
     def usage(self) -> Usage:
         """The usage of the whole conversation so far."""
         return self._driver.usage
+
+    @property
+    def spent(self) -> Spent:
+        """What counts towards the limits of `RealtimeConfig` by now."""
+        return self._limits.spent
 
     @property
     def user_speaking(self) -> bool:
@@ -204,7 +220,8 @@ class VoiceSession:
         """Send the user's voice: PCM16 mono, as bytes or as an async iterator of them.
 
         When nobody listens (no `on_audio` handler, no iteration), it is taken as one whole utterance: the turn is
-        ended, and the answer awaited and returned. With listeners it returns None at once.
+        ended, and the answer awaited and returned. With listeners it returns None at once; once a limit is reached,
+        it then sends nothing.
 
         Args:
             sample_rate: of the audio, in Hz; `input_rate` unless given. It may change between calls.
@@ -221,7 +238,8 @@ class VoiceSession:
         if not isinstance(audio, AsyncIterable):
             audio = bytes(audio)
         if not waits:
-            await self._input.audio(audio, rate)
+            with contextlib.suppress(LimitReachedError):
+                await self._input.audio(audio, rate)
             return None
         async with self._answer_lock:
             return await self._ask(self._input.utterance(audio, rate))
@@ -255,6 +273,7 @@ class VoiceSession:
                 "This provider takes no pictures.", advice="`voice list-providers --json` tells which do."
             )
         data, kind = await run_in_thread(read_picture, image, mime_type)
+        self._check_limits()
         await self._input.send(SendImage(data, kind))
 
     async def end_turn(self) -> None:
@@ -284,6 +303,7 @@ class VoiceSession:
         """Answer an ApprovalRequest."""
         await self._input.send(AnswerApproval(approval_id, approve))
         await self._driver.apply(ApprovalAnswered(approval_id))
+        self._limits.approval_answered(approval_id)
 
     def sound_heard(self) -> int | None:
         """Note that the reply's first sound has just become audible; called by whoever plays it.
@@ -335,6 +355,7 @@ class VoiceSession:
 
     async def aclose(self) -> None:
         """End the conversation: stop tools, close the connection, let handlers finish. Idempotent."""
+        await self._limits.aclose()
         await self._calls.aclose()
         await self._input.aclose()
         await self._connection.aclose()
@@ -344,9 +365,12 @@ class VoiceSession:
             await asyncio.gather(self._reader, return_exceptions=True)
         self._finish(None)
         await self._audience.aclose()
+        await self._logs.aclose()
 
     def raise_untold_failure(self) -> None:
         """Raise the failure that ended the conversation if nobody has been told of it."""
+        if isinstance(self._audience.failure, LimitReachedError) and self._limits.told:
+            return
         if self._audience.failure is not None and not self._audience.failure_told:
             self._audience.failure_told = True
             raise self._audience.failure
@@ -364,6 +388,7 @@ class VoiceSession:
         finally:
             self._audience.answer = None
             self._driver.take(AnswerRead())
+        self._limits.told = True
         return answer.response(self.output_rate)
 
     def _check_open(self) -> None:
@@ -375,6 +400,14 @@ class VoiceSession:
             raise self._audience.failure
         why = self._end.reason.rstrip(".")
         raise RealtimeConnectionError(f"The conversation is over: {why}.", advice="Connect again.")
+
+    def _check_limits(self) -> None:
+        if not self._driver.over:  # what ended it is told otherwise
+            self._limits.check()
+
+    async def _end_by_limit(self) -> None:
+        self._finish(None)
+        await self._connection.aclose()
 
     # -- inside: from the connection to the program
 
@@ -399,8 +432,9 @@ class VoiceSession:
 
     def _act_on(self, event: Event) -> None:
         """Do what the session itself has to do about an event."""
+        self._limits.event(event)
         match event:
-            case ToolCallRequest():
+            case ToolCallRequest() if not self._limits.late_response:
                 self._calls.start(event)
             case ToolCallCancelled(call_id):
                 self._calls.cancel(call_id)
@@ -413,6 +447,8 @@ class VoiceSession:
         if self._driver.over:
             return
         self._driver.finish()
+        self._limits.finish()
+        failure = failure or self._limits.reached
         if failure is not None:
             self._end = SessionEnded(failure.message, getattr(failure, "close_code", None))
         self._audience.end(self._end, failure)

@@ -38,6 +38,7 @@ class UserInput:
     Args:
         new_id: makes the id of an input that asks for an answer.
         check_open: raises RealtimeError when the conversation is over.
+        check_limits: raises LimitReachedError when nothing more may be said.
         turn_model: tells whether the user has finished, where turns are found here; closed by `aclose`.
     """
 
@@ -48,6 +49,7 @@ class UserInput:
         driver: FloorDriver,
         new_id: Callable[[], str],
         check_open: Callable[[], None],
+        check_limits: Callable[[], None],
         turn_model: SmartTurn | None = None,
     ) -> None:
         capabilities = connection.capabilities
@@ -56,6 +58,7 @@ class UserInput:
         self._driver = driver
         self._new_id = new_id
         self._check_open = check_open
+        self._check_limits = check_limits
         self._turn_model = turn_model
         self._judging: set[asyncio.Task[None]] = set()
         self._silence_ms = config.client_vad.hangover_ms
@@ -120,6 +123,7 @@ class UserInput:
 
     async def text(self, text: str) -> None:
         """Send what the user writes."""
+        self._check_limits()
         command = SendText(text, f"text_{uuid.uuid4().hex[:12]}", self._new_id())
         await self._driver.apply(TextSent(command.input_id))
         await self.send(command)
@@ -161,6 +165,7 @@ class UserInput:
         """Send and tell what `find` returns; `by_silence` says how a turn that ends now was found to end."""
         server = self._mode is VADMode.SERVER
         async with self._sending:
+            self._check_limits()
             self._audio.realtime = self._driver.realtime
             for step in find():
                 match step:

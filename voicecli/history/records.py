@@ -6,7 +6,7 @@ from pathlib import Path
 
 from voicecli.events import ResponseStatus, Role, TurnMetrics, Usage
 
-__all__ = ["ConversationRecord", "ResponseRecord", "ToolCallRecord", "TurnRecord"]
+__all__ = ["ConversationRecord", "FoundTurn", "ResponseRecord", "ToolCallRecord", "TurnRecord"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +17,8 @@ class TurnRecord:
         item_id: the utterance's name, unique in its conversation.
         text: what was said; of a reply that was cut off, what was heard of it.
         started_ms: when the speech, or the first word of it, was noticed.
-        ended_ms: when it was over; None where that never came.
+        ended_ms: when it was over: of a reply, when the last of its sound was heard, or would have been, played as it
+            came; None where that never came.
         final: whether `text` is all of it.
         interrupted: whether it is a reply that was cut off.
     """
@@ -75,6 +76,10 @@ class ConversationRecord:
         end: why it ended, in words; "" where that is not known.
         continues: the id of the conversation that it continues, or "".
         recording: the stereo WAV file of it, or None.
+        recording_times: points (ms of the conversation, ms of the recording), in order. Between two of them both run
+            evenly, after the last at the same pace; () where both are the same. What was said while the provider was
+            dialled stands before the conversation in its recording, and a file that is sent faster than it sounds
+            takes its time there.
         usage: of the whole conversation; where it was killed, of what had been told.
     """
 
@@ -87,7 +92,22 @@ class ConversationRecord:
     end: str = ""
     continues: str = ""
     recording: Path | None = None
+    recording_times: tuple[tuple[int, int], ...] = ()
     usage: Usage = field(default_factory=Usage)
     turns: tuple[TurnRecord, ...] = ()
     tool_calls: tuple[ToolCallRecord, ...] = ()
     responses: tuple[ResponseRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundTurn:
+    """A turn in which words were found.
+
+    Attributes:
+        conversation: its conversation, without turns, calls of tools and responses.
+        excerpt: the part of its text with the words, in pieces, each with whether it is one of the words.
+    """
+
+    conversation: ConversationRecord
+    turn: TurnRecord
+    excerpt: tuple[tuple[str, bool], ...]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from voicecli.errors import ConfigurationError
 from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
+from voicecli.pricing import Prices
 from voicecli.providers.gemini import GEMINI
 from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.providers.local import LOCAL
@@ -25,6 +26,7 @@ __all__ = [
     "MCPServer",
     "ModelInfo",
     "OpenAISettings",
+    "Prices",
     "Provider",
     "Retention",
     "VoiceInfo",

@@ -4,6 +4,7 @@ import dataclasses
 import enum
 import functools
 import hashlib
+import inspect
 import types
 import typing
 from binascii import a2b_base64, b2a_base64
@@ -21,7 +22,6 @@ __all__ = ["CLASS", "decoded", "digest", "encoded", "encoded_error"]
 CLASS = "class"
 """The key of a class's name: no field can have it."""
 
-_ERROR_DETAILS = ("code", "close_code", "retryable", "retry_after_s")
 # A hidden value while its class checks it: most texts will do, and addresses.
 _PLACEHOLDER = "https://hidden.invalid"
 
@@ -60,8 +60,8 @@ def encoded(value: Any) -> Any:
 def encoded_error(error: Exception) -> dict[str, Any]:
     """An error as JSON: its class, what it says, and what a program may look at."""
     said = {"message": getattr(error, "message", str(error)), "advice": getattr(error, "advice", "")}
-    details = {name: given for name in _ERROR_DETAILS if (given := getattr(error, name, None))}
-    return {CLASS: type(error).__name__, **said, **details}
+    details = vars(error).items() if isinstance(error, RealtimeError) else ()
+    return {CLASS: type(error).__name__, **said} | {name: encoded(value) for name, value in details if value}
 
 
 def digest(audio: bytes) -> dict[str, Any]:
@@ -130,11 +130,8 @@ def _decoded_object(value: dict[str, Any], kind: Any, plain: type) -> Any:
 
 
 def _error(kind: type[RealtimeError], value: Mapping[str, Any]) -> RealtimeError:
-    error = kind(str(value.get("message", "")), advice=str(value.get("advice", "")))
-    for name in _ERROR_DETAILS:
-        if name in value:
-            setattr(error, name, value[name])
-    return error
+    details = {name: value[name] for name in inspect.signature(kind).parameters if name in value}
+    return kind(**{"message": "", **details})
 
 
 def _default(field: "dataclasses.Field[Any]") -> Any:

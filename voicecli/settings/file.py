@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from voicecli.errors import ConfigurationError
+from voicecli.pricing import Prices
 from voicecli.settings.entries import Entry, spelled
 from voicecli.settings.folder import find_config_dir, read_bytes
+from voicecli.settings.prices import PRICES, read_prices
 from voicecli.text import nearest
 from voicecli.user_folders import config_dir
 
@@ -37,11 +39,13 @@ class SettingsFile:
     Attributes:
         path: None where the user has no home.
         tables: the entries by their names, of the file itself (under "") and of each profile.
+        prices: of models, by their names; these are checked.
     """
 
     path: Path | None = None
     text: str = field(default="", repr=False)
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"": {}}, repr=False)
+    prices: Mapping[str, Prices] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(cls) -> "SettingsFile":
@@ -49,7 +53,7 @@ class SettingsFile:
 
         Raises:
             UnreadableFileError: it cannot be read, or is not TOML.
-            ConfigurationError: the profiles are no tables, or an entry is there twice.
+            ConfigurationError: the profiles are no tables, an entry is there twice, or a price is none.
         """
         folder = find_config_dir()
         if folder is None:
@@ -77,8 +81,9 @@ class SettingsFile:
         if not isinstance(profiles, dict) or not all(isinstance(table, dict) for table in profiles.values()):
             wrong = f"{whole.place('', PROFILES)}: this is no table."
             raise ConfigurationError(wrong, advice=f"Write [{PROFILES}.NAME], and the entries in the lines after it.")
+        prices = read_prices(parsed.pop(PRICES, {}), whole.place_of)
         tables = {"": parsed, **profiles}
-        return cls(path, text, {name: whole._by_name(name, table) for name, table in tables.items()})
+        return cls(path, text, {name: whole._by_name(name, table) for name, table in tables.items()}, prices)
 
     @property
     def profiles(self) -> list[str]:
@@ -120,12 +125,19 @@ class SettingsFile:
 
     def place(self, profile: str, name: str) -> str:
         """The place of an entry, for people: the path, the line, and the name."""
-        line = self.line(profile, name)
-        return f"{self.path}{f', line {line}' if line else ''}: {name}"
+        return self.place_of((PROFILES, profile, name) if profile else (name,))
+
+    def place_of(self, keys: Sequence[str]) -> str:
+        """The place of a key within tables, for people: the path, the line, and the last of the keys."""
+        line = self.line_of(keys)
+        return f"{self.path}{f', line {line}' if line else ''}: {keys[-1]}"
 
     def line(self, profile: str, name: str) -> int:
         """The line in which an entry begins, from 1 on; 0 where that cannot be told."""
-        wanted = (PROFILES, profile, name) if profile else (name,)
+        return self.line_of((PROFILES, profile, name) if profile else (name,))
+
+    def line_of(self, wanted: Sequence[str]) -> int:
+        """The line in which a key within tables begins, from 1 on; 0 where that cannot be told."""
         lines = self.text.replace("\r\n", "\n").split("\n")[:_MOST_LINES]
         table, begin = "", 0
         # A statement ends with the first line up to which it is TOML, however it is written.
@@ -171,6 +183,8 @@ class SettingsFile:
             advice = "Keys of providers do not belong here: remove it, and run `voice keys set PROVIDER`."
         elif name == "profile":
             advice = PROFILE_ADVICE
+        elif name == PRICES:
+            advice = f"Prices stand in no profile: [{PRICES}.MODEL]."
         return ConfigurationError(f"{self.place(profile, name)}: there is no such setting.", advice=advice)
 
 
@@ -178,4 +192,4 @@ def _holds(parsed: Any, wanted: Sequence[str]) -> bool:
     *tables, name = wanted
     for table in tables:
         parsed = parsed.get(table) if isinstance(parsed, dict) else None
-    return isinstance(parsed, dict) and name in map(spelled, parsed)
+    return isinstance(parsed, dict) and spelled(name) in map(spelled, parsed)

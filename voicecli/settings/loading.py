@@ -53,7 +53,7 @@ def load_config(
         config = make_config(options, given, chosen)
     except ConfigurationError as error:
         raise _placed(error, options, values) from error
-    return dataclasses.replace(config, provider=chosen.name)
+    return dataclasses.replace(config, provider=chosen.name, prices=file.prices)
 
 
 def check_file(file: SettingsFile, entries: Sequence[Entry], everybody: Callable[[], Sequence[Entry]]) -> None:

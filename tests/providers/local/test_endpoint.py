@@ -22,6 +22,7 @@ from voicecli.errors import (
     RealtimeError,
 )
 from voicecli.events import Usage
+from voicecli.pricing import Prices
 from voicecli.providers.local.chat_endpoint import EndpointModel
 from voicecli.providers.local.chat_model import Delta, Finish, Message, ToolCall
 from voicecli.providers.local.settings import LocalSettings
@@ -341,3 +342,24 @@ async def test_a_server_that_falls_silent(server: Server) -> None:
     server.stream(text("Hel"), "WAIT")
     with pytest.raises(RealtimeConnectionError, match="too long"):
         await ask(server, response_timeout_s=0.1)
+
+
+@pytest.mark.parametrize(
+    ("prices", "here", "cost"),
+    [
+        ({}, True, 0.0),
+        ({}, False, None),
+        ({"tiny": Prices(text_in=1, text_cached=0.5, text_out=4)}, True, (2 * 1 + 5 * 0.5 + 2 * 4) / 1e6),
+        ({"tiny": Prices(text_in=1, text_cached=0.5, text_out=4)}, False, (2 * 1 + 5 * 0.5 + 2 * 4) / 1e6),
+    ],
+)
+async def test_what_an_endpoint_costs_is_known_here_or_by_its_prices(
+    server: Server, monkeypatch: pytest.MonkeyPatch, prices: dict[str, Prices], here: bool, cost: float | None
+) -> None:
+    monkeypatch.setattr("voicecli.providers.local.chat_endpoint.is_loopback", lambda host: here)
+    counts = {"prompt_tokens": 7, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 5}}
+    server.models = 200, {"data": [{"id": "tiny"}]}
+    server.stream(text("Hello."), end(), {"choices": [], "usage": counts})
+    *_, finish = await ask(server, llm_model="tiny", prices=prices)
+    assert isinstance(finish, Finish)
+    assert finish.usage.cost_usd == pytest.approx(cost)

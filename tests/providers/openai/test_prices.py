@@ -9,7 +9,7 @@ from tests.providers.openai.test_interruption import halfway
 from voicecli.commands import SendText
 from voicecli.config import RealtimeConfig
 from voicecli.events import ResponseDone, Usage
-from voicecli.providers.openai.models import response_usage, transcription_usage
+from voicecli.providers.openai.models import prices_of, response_usage, transcription_usage
 
 REPORT = {
     "total_tokens": 253,
@@ -35,26 +35,26 @@ REPORT = {
     ],
 )
 def test_a_report_in_detail(model: str, cost: float) -> None:
-    usage = response_usage(REPORT, model)
+    usage = response_usage(REPORT, prices_of(model))
     assert (usage.input_tokens, usage.output_tokens, usage.cached_text_tokens) == (132, 121, 64)
     assert not usage.approximate
     assert usage.cost_usd == pytest.approx(cost / 1e6)
 
 
 def test_a_model_without_known_price() -> None:
-    usage = response_usage(REPORT, "my-model")
+    usage = response_usage(REPORT, prices_of("my-model"))
     assert (usage.input_tokens, usage.cost_usd) == (132, None)
 
 
 def test_a_report_without_details_counts_as_text() -> None:
-    usage = response_usage({"input_tokens": 100, "output_tokens": 10}, "gpt-realtime-2.1")
+    usage = response_usage({"input_tokens": 100, "output_tokens": 10}, prices_of("gpt-realtime-2.1"))
     assert (usage.input_text_tokens, usage.output_text_tokens, usage.approximate) == (100, 10, True)
     assert usage.cost_usd == pytest.approx((100 * 4 + 10 * 24) / 1e6)
 
 
 def test_cached_tokens_without_details_are_text() -> None:
     report = {"input_tokens": 50, "output_tokens": 0, "input_token_details": {"text_tokens": 50, "cached_tokens": 80}}
-    usage = response_usage(report, "gpt-realtime-2.1")
+    usage = response_usage(report, prices_of("gpt-realtime-2.1"))
     assert (usage.cached_text_tokens, usage.approximate) == (50, True)
 
 
@@ -62,7 +62,7 @@ def test_cached_tokens_without_details_are_text() -> None:
     "report", [None, {}, {"input_tokens": "many", "output_tokens": -3}, 7, {"input_token_details": 1}]
 )
 def test_a_report_that_says_nothing(report: Any) -> None:
-    assert response_usage(report, "gpt-realtime-2.1") == Usage()
+    assert response_usage(report, prices_of("gpt-realtime-2.1")) == Usage()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_report_that_says_nothing(report: Any) -> None:
     ],
 )
 def test_transcription(report: Any, model: str, cost: float | None) -> None:
-    assert transcription_usage(report, model).cost_usd == (None if cost is None else pytest.approx(cost))
+    assert transcription_usage(report, prices_of(model)).cost_usd == (None if cost is None else pytest.approx(cost))
 
 
 def test_what_transcription_costs_is_added_to_the_next_response() -> None:

@@ -17,7 +17,7 @@ from voicecli.audio.devices.stream import METER_MS, DeviceStream, OnNotice
 from voicecli.audio.pcm import Resampler
 from voicecli.audio.playout.declick import FADE_OUT_MS
 from voicecli.audio.playout.jitter_buffer import JitterBuffer, JitterStats
-from voicecli.audio.ports import EchoControl, Playhead
+from voicecli.audio.ports import EchoControl, OnRendered, Playhead
 from voicecli.pcm16 import PcmFormat
 
 __all__ = ["Speaker"]
@@ -42,6 +42,7 @@ class Speaker:
             loudspeaker_changed: another device is in use now: the one asked for is gone, or the default is another.
             loudspeaker_failed: what it is to play cannot be processed, by a defect: there is silence; told once.
         on_sound: is called on the event loop when the first sound of a reply is audible.
+        on_rendered: is told all that the device is given.
 
     Attributes:
         muted: whether it plays silence; time goes on all the same.
@@ -55,11 +56,13 @@ class Speaker:
         echo: EchoControl | None = None,
         on_notice: OnNotice | None = None,
         on_sound: Callable[[], None] | None = None,
+        on_rendered: OnRendered | None = None,
     ) -> None:
         self.muted = False
         self._format = PcmFormat(sample_rate)
         self._echo = echo
         self._on_sound = on_sound
+        self._on_rendered = on_rendered
         self._stream = DeviceStream(
             "output", device, sample_rate, self._play, on_notice, echo.discontinuity if echo else None
         )
@@ -70,7 +73,7 @@ class Speaker:
         # Written by the audio thread.
         self._converter: _PlaybackConverter | None = None
         self._recent: deque[bytes] = deque(maxlen=METER_MS // BLOCK_MS)
-        self._latency_s = 0.0
+        self._device_latency_s = self._latency_s = 0.0
         self._replies = 0
 
     @property
@@ -121,6 +124,8 @@ class Speaker:
         """
         self._loop = asyncio.get_running_loop()
         await self._stream.open()
+        if self._on_rendered is not None:
+            self._on_rendered(b"", time.monotonic())
 
     def write(self, audio: bytes, item_id: str) -> None:
         """Take a chunk of the item's audio; never blocks."""
@@ -171,18 +176,23 @@ class Speaker:
         converter = self._converter
         if converter is None or converter.opened is not opened:
             converter = self._converter = _PlaybackConverter(opened, self._format, self._read)
+        self._device_latency_s = latency_s
         self._latency_s = latency_s + converter.waiting_s
         converter.fill(memoryview(block))
 
     def _read(self, out: memoryview) -> None:
         """Fill `out` with the next audio to be heard, at `sample_rate`."""
-        self._stream.audible = self._buffer.read_into(out, time.monotonic()) > 0
+        now = time.monotonic()
+        self._stream.audible = self._buffer.read_into(out, now) > 0
         if self.muted:
             out[:] = bytes(len(out))
         rendered = bytes(out)
         if self._echo is not None:
             self._echo.render(rendered)
         self._recent.append(rendered)
+        if self._on_rendered is not None and self._converter is not None:
+            # Behind what the converter holds, which may be of this very block.
+            self._on_rendered(rendered, now + self._device_latency_s + self._converter.waiting_s)
         assert self._loop is not None
         replies = self._buffer.stats.replies
         if replies != self._replies:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 
 from voicecli.config import RealtimeConfig
 from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, ModelInfo, Provider
+from voicecli.pricing import Prices
 from voicecli.providers.gemini.endpoint import KEY_VARIABLES, NAME, Endpoint, find_endpoint, is_configured
 from voicecli.providers.gemini.errors import KEY_ADVICE
-from voicecli.providers.gemini.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES, find_model
+from voicecli.providers.gemini.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES, find_model, prices_for
 from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.providers.gemini.setup import lacks
 from voicecli.threads import run_in_thread
@@ -68,6 +69,11 @@ def _model_info(name: str, title: object) -> ModelInfo:
     return known if known.note else ModelInfo(name, title if isinstance(title, str) else "")
 
 
+def _priced_models(config: RealtimeConfig) -> Mapping[str, Prices | None]:
+    model = config.model or DEFAULT_MODEL
+    return {model: prices_for(model, config.prices)}
+
+
 GEMINI = Provider(
     name=NAME,
     title=_TITLE,
@@ -86,4 +92,5 @@ GEMINI = Provider(
     connect=_connect,
     replay=_replay,
     fetch_models=_fetch_models,
+    priced_models=_priced_models,
 )

@@ -48,7 +48,7 @@ from voicecli.providers.gemini.fields import boolean, child, children, parse, se
 from voicecli.providers.gemini.function_calls import FunctionCalls, read_calls
 from voicecli.providers.gemini.held_commands import HeldCommands
 from voicecli.providers.gemini.input import INPUT_RATE, UserInput, as_json, is_speech
-from voicecli.providers.gemini.models import find_model
+from voicecli.providers.gemini.models import find_model, prices_for
 from voicecli.providers.gemini.output import ModelOutput, first_unanswered
 from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.providers.gemini.setup import history_turns, notices, setup_message, tool_behavior, voice_name
@@ -72,6 +72,7 @@ class GeminiCodec:
         self._config = setup.config
         self._endpoint = endpoint
         self._model = find_model(endpoint.model)
+        self._prices = prices_for(endpoint.model, setup.config.prices)
         self._server_detects = setup.config.vad_mode is VADMode.SERVER
         self._out: list[bytes] = []
         self._events: list[Event | Expiring] = []
@@ -272,7 +273,7 @@ class GeminiCodec:
                 read(body)
 
     def _turns_cost(self, metadata: Mapping[str, Any]) -> None:
-        self._turns.usage += with_cost(read_usage(metadata), self._model.info.prices)
+        self._turns.usage += with_cost(read_usage(metadata), self._prices)
 
     def _set_up(self, done: Mapping[str, Any]) -> None:
         if self._ready:

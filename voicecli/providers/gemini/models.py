@@ -3,13 +3,23 @@
 Prices and dates: as published in November 2026.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from voicecli.ports import ModelInfo, VoiceInfo
 from voicecli.pricing import Prices
 
-__all__ = ["DEFAULT_MODEL", "DEFAULT_VOICE", "MODELS", "VOICES", "LiveModel", "ToolBehavior", "find_model"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "DEFAULT_VOICE",
+    "MODELS",
+    "VOICES",
+    "LiveModel",
+    "ToolBehavior",
+    "find_model",
+    "prices_for",
+]
 
 DEFAULT_MODEL = "gemini-3.8-live"
 # In the set of every Live model there has been.
@@ -145,6 +155,12 @@ VOICES = tuple(
 )
 
 _BY_NAME = {model.info.name: model for model in MODELS}
+
+
+def prices_for(model: str, given: Mapping[str, Prices]) -> Prices | None:
+    """The prices of a model by its name or resource name: those that the user gives, else those that are known."""
+    short = model.rpartition("/")[2]
+    return given.get(model) or given.get(short) or find_model(short).info.prices
 
 
 def find_model(name: str) -> LiveModel:

@@ -7,9 +7,10 @@ from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
 from voicecli.install import install_command, missing_packages, reinstall_command
 from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
+from voicecli.pricing import FREE
 from voicecli.providers.local.downloads.catalogue import DOWNLOADS, Download
 from voicecli.providers.local.settings import BUILT_IN, VOICE, LocalSettings
-from voicecli.providers.local.setup import chosen_llm, chosen_voice, lacks
+from voicecli.providers.local.setup import chosen_llm, chosen_voice, lacks, priced_models
 
 __all__ = ["LOCAL"]
 
@@ -91,8 +92,13 @@ LOCAL = Provider(
         ModelInfo(
             BUILT_IN,
             note="built in, English, tiny and often wrong; or give a .gguf file or an endpoint's URL with --llm",
+            prices=FREE,
         ),
-        *(ModelInfo(each.name, note=_download_note(each)) for each in DOWNLOADS if each.kind == "language model"),
+        *(
+            ModelInfo(each.name, note=_download_note(each), prices=FREE)
+            for each in DOWNLOADS
+            if each.kind == "language model"
+        ),
     ),
     voices=(
         VoiceInfo(VOICE, note="American man, public domain; built in"),
@@ -105,4 +111,5 @@ LOCAL = Provider(
     lacks=lacks,
     connect=_connect,
     prepare=_prepare,
+    priced_models=priced_models,
 )

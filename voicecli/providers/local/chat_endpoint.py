@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from functools import cached_property
@@ -20,13 +19,14 @@ from voicecli.errors import (
     RealtimeConnectionError,
 )
 from voicecli.events import CONTENT_FILTER, Notice, Usage
+from voicecli.pricing import with_cost
 from voicecli.providers.local.chat_chunk import ChunkParts, WholeCharacters, read_chunk, reason_of
 from voicecli.providers.local.chat_model import Delta, Finish, Message, Thought
 from voicecli.providers.local.chat_request import ChatRequests, for_ollama
 from voicecli.providers.local.chat_stream import Ended, not_a_chat_endpoint, read_chunks
 from voicecli.providers.local.server_models import ServerModels, best_first, look_at, model_names
 from voicecli.providers.local.settings import LocalSettings
-from voicecli.providers.local.setup import model_at_endpoint
+from voicecli.providers.local.setup import is_loopback, model_at_endpoint
 from voicecli.providers.local.tool_call_parts import ToolCallParts
 from voicecli.settings.keys import stored_key
 from voicecli.threads import run_in_thread
@@ -89,7 +89,7 @@ class EndpointModel:
             timeout=httpx.Timeout(config.response_timeout_s, connect=config.connect_timeout_s),
             # To load certificates takes 40 ms, and no redirect is followed to where they matter.
             verify=base.scheme == "https",
-            trust_env=not _is_loopback(base.host),  # a proxy cannot reach this machine's own servers
+            trust_env=not is_loopback(base.host),  # a proxy cannot reach this machine's own servers
         )
         model = cls(client, config, str(base.copy_with(userinfo=None, query=None)).rstrip("/"))
         try:
@@ -118,7 +118,7 @@ class EndpointModel:
             fit = list(self._server.names)
         else:
             fit = best_first(names)
-            if len(fit) > 1 and not _is_loopback(self._client.base_url.host):
+            if len(fit) > 1 and not is_loopback(self._client.base_url.host):
                 fit = []  # which may cost money
         if len(names) == 1 and not fit:
             fit = names
@@ -207,7 +207,12 @@ class EndpointModel:
         if calls.nameless and not calls.calls():
             raise ProtocolError(f"{self._address} sent a call of a tool without its name.")
         filtered = finish == CONTENT_FILTER
-        yield Finish(usage, finish == "length" or filtered, CONTENT_FILTER if filtered else "", notices)
+        yield Finish(self._priced(usage), finish == "length" or filtered, CONTENT_FILTER if filtered else "", notices)
+
+    def _priced(self, usage: Usage) -> Usage:
+        """The usage with its cost; without prices it is known to be none on this machine only."""
+        given = self._config.prices.get(self.name)
+        return usage if given is None and is_loopback(self._client.base_url.host) else with_cost(usage, given)
 
     @contextlib.asynccontextmanager
     async def _post(
@@ -327,13 +332,6 @@ def _listed(names: Sequence[str]) -> str:
 
 def _no_address() -> ConfigurationError:
     return ConfigurationError("llm: the URL is not valid.", advice="Give one such as http://localhost:11434/v1.")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def _next(chunks: AsyncGenerator[dict[str, Any], None], deadline: float) -> dict[str, Any] | None:

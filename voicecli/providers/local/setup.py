@@ -1,12 +1,16 @@
 """The language model that the settings ask for, and what the offline engine does not have."""
 
+import ipaddress
+from urllib.parse import urlsplit
+
 from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
+from voicecli.pricing import Prices
 from voicecli.providers.local.downloads.catalogue import Download, known, names
 from voicecli.providers.local.settings import BUILT_IN, VOICE, LocalSettings
 from voicecli.user_folders import expanded
 
-__all__ = ["chosen_llm", "chosen_voice", "is_url", "lacks", "model_at_endpoint"]
+__all__ = ["chosen_llm", "chosen_voice", "is_loopback", "is_url", "lacks", "model_at_endpoint", "priced_models"]
 
 _URL = ("http://", "https://")
 _WHAT_THERE_IS = (
@@ -62,6 +66,24 @@ def model_at_endpoint(config: RealtimeConfig) -> str | None:
     own = config.own(LocalSettings)
     named = config.model if config.model != BUILT_IN and own.llm is not None and is_url(own.llm) else None
     return own.llm_model or named
+
+
+def is_loopback(host: str) -> bool:
+    """True for an address of this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def priced_models(config: RealtimeConfig) -> dict[str, Prices | None]:
+    """The language model, where it is elsewhere: what it costs there is not known. All else costs nothing."""
+    url = next((name for name in (config.own(LocalSettings).llm, config.model) if name and is_url(name)), "")
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:  # whoever connects says so
+        host = ""
+    return {} if not host or is_loopback(host) else {model_at_endpoint(config) or f"the model at {host}": None}
 
 
 def chosen_voice(config: RealtimeConfig) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from voicecli.config import RealtimeConfig
 from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, ModelInfo, Provider
+from voicecli.pricing import Prices
 from voicecli.providers.openai.codec import RATE, OpenAICodec
 from voicecli.providers.openai.endpoint import (
     KEY_VARIABLES,
@@ -14,9 +15,9 @@ from voicecli.providers.openai.endpoint import (
     is_configured,
 )
 from voicecli.providers.openai.errors import Server, handshake_error
-from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES
+from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES, prices_of
 from voicecli.providers.openai.settings import OpenAISettings
-from voicecli.providers.openai.setup import lacks
+from voicecli.providers.openai.setup import lacks, transcription_model
 from voicecli.threads import run_in_thread
 
 __all__ = ["OPENAI", "OpenAICodec"]
@@ -58,6 +59,13 @@ async def _fetch_models(config: RealtimeConfig) -> list[ModelInfo]:
     return [known.get(name) or ModelInfo(name) for name in sorted(names) if "realtime" in name]
 
 
+def _priced_models(config: RealtimeConfig) -> Mapping[str, Prices | None]:
+    models = [config.model or DEFAULT_MODEL]
+    if (transcription := transcription_model(config)) is not None:
+        models.append(transcription)
+    return {model: prices_of(model) for model in models}
+
+
 OPENAI = Provider(
     name=NAME,
     title=_TITLE,
@@ -75,4 +83,5 @@ OPENAI = Provider(
     connect=_connect,
     replay=_replay,
     fetch_models=_fetch_models,
+    priced_models=_priced_models,
 )

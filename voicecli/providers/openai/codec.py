@@ -27,6 +27,7 @@ from voicecli.config import VADMode
 from voicecli.errors import ProtocolError, RealtimeConnectionError
 from voicecli.events import ErrorOccurred, Event, Notice, SessionStarted
 from voicecli.ports import ConversationSetup, Expiring
+from voicecli.pricing import Prices
 from voicecli.providers.fields import at, identifier, objects, text
 from voicecli.providers.openai.endpoint import Endpoint, find_endpoint
 from voicecli.providers.openai.errors import (
@@ -41,7 +42,7 @@ from voicecli.providers.openai.errors import (
 from voicecli.providers.openai.fields import Frame
 from voicecli.providers.openai.history import recent, text_items
 from voicecli.providers.openai.input import UserInput
-from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE
+from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, prices_of
 from voicecli.providers.openai.output import Replies
 from voicecli.providers.openai.queues import WIRE_AUDIO, Wire
 from voicecli.providers.openai.response_gate import ResponseGate
@@ -71,6 +72,7 @@ class OpenAICodec:
         config = setup.config
         self._model = config.model or DEFAULT_MODEL
         self._voice = config.voice
+        self._given_prices = config.prices
         self._endpoint = endpoint or find_endpoint(config, self._model)
         self._settings = session_settings(setup, self._model)
         detection = self._settings.turn_detection
@@ -86,7 +88,7 @@ class OpenAICodec:
         self._gate = ResponseGate(self._wire, auto_reply=bool(detection and detection["create_response"]))
         self._user = UserInput(self._wire, self._gate, config, self._settings.transcription_model)
         self._calls = ToolCalls(self._wire, self._gate)
-        self._replies = Replies(self._wire, self._gate, self._calls, self._model)
+        self._replies = Replies(self._wire, self._gate, self._calls, self._prices(self._model))
         self._images: list[Frame] = []
         self._started = False
         self.confirmed_within_s = _CONFIRMED_WITHIN_S
@@ -274,12 +276,13 @@ class OpenAICodec:
     def _begin(self, session: Frame) -> None:
         """The settings hold: the conversation begins, or goes on; `session` is what the server says of them."""
         self._gate.ready = True
-        self._replies.model = text(session, "model") or self._model
+        model = text(session, "model") or self._model
+        self._replies.prices = self._prices(model)
         voice = text(at(session, "audio", "output"), "voice")
         spoken = voice or self._voice or DEFAULT_VOICE
         self._wire.events.append(Expiring(_SESSION_S))
         self._wire.events.append(
-            SessionStarted(identifier(session, "id"), self._replies.model, spoken, RATE, RATE, resumed=self._started)
+            SessionStarted(identifier(session, "id"), model, spoken, RATE, RATE, resumed=self._started)
         )
         if not self._started:
             self._wire.events.extend(self._settings.notices)
@@ -289,6 +292,11 @@ class OpenAICodec:
                 )
         self._started = True
         self._restore()
+
+    def _prices(self, model: str) -> Prices | None:
+        """The prices of the model that the server says answers; those given for the one asked for come first."""
+        given = self._given_prices
+        return given.get(self._model) or given.get(model) or prices_of(model)
 
     def _restore(self) -> None:
         """Tell the session of the conversation so far, of which there is none when it is new."""

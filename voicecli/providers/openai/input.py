@@ -10,7 +10,7 @@ from voicecli.providers.fields import identifier, number, text
 from voicecli.providers.openai.errors import ServerError, transcription_advice
 from voicecli.providers.openai.fields import Frame, delta
 from voicecli.providers.openai.input_audio import UserAudio
-from voicecli.providers.openai.models import transcription_usage
+from voicecli.providers.openai.models import prices_of, transcription_usage
 from voicecli.providers.openai.queues import WIRE_AUDIO, Wire
 from voicecli.providers.openai.response_gate import ResponseGate
 from voicecli.text import valid_text
@@ -52,6 +52,7 @@ class UserInput:
         self._wire = wire
         self._gate = gate
         self._transcription_model = transcription_model
+        self._prices = config.prices.get(transcription_model or "") or prices_of(transcription_model or "")
         self._detection = config.turn_detection if config.vad_mode is VADMode.SERVER else None
         self._audio = UserAudio(continuous=self._detection is not None)
         self._partial: dict[str, str] = {}  # utterances whose transcript is not final
@@ -219,7 +220,7 @@ class UserInput:
             return Usage()
         said = text(frame, "transcript") or text(frame, "text") or valid_text(self._partial[item_id])
         self._finish(item_id, said.strip())
-        return transcription_usage(frame.get("usage"), self._transcription_model or "")
+        return transcription_usage(frame.get("usage"), self._prices)
 
     def transcript_failed(self, frame: Frame) -> None:
         item_id, error = self._utterance(frame), ServerError.parse(frame.get("error"))

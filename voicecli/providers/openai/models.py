@@ -18,6 +18,7 @@ __all__ = [
     "VOICES",
     "deprecation",
     "is_reasoning",
+    "prices_of",
     "response_usage",
     "transcription_usage",
 ]
@@ -50,19 +51,18 @@ VOICES = (
     *(VoiceInfo(name) for name in ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse")),
 )
 
-_TRANSCRIPTION_PER_MINUTE = {
-    "gpt-transcribe": 0.0045,
-    "gpt-live-transcribe": 0.017,
-    "gpt-realtime-whisper": 0.017,
-    "whisper-1": 0.006,
-}
-# Text and audio tokens cost the same here.
-_TRANSCRIPTION_TOKENS = {
+_TRANSCRIPTION = {
+    "gpt-transcribe": Prices(transcription_minute=0.0045),
+    "gpt-live-transcribe": Prices(transcription_minute=0.017),
+    "gpt-realtime-whisper": Prices(transcription_minute=0.017),
+    "whisper-1": Prices(transcription_minute=0.006),
+    # Text and audio tokens cost the same here.
     "gpt-4o-transcribe": Prices(2.50, 2.50, 10.00, 2.50, 2.50, 10.00),
     "gpt-4o-mini-transcribe": Prices(1.25, 1.25, 5.00, 1.25, 1.25, 5.00),
 }
 
 _BY_NAME = {model.name: model for model in MODELS}
+_PRICES = {name: model.prices for name, model in _BY_NAME.items()} | _TRANSCRIPTION
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 # gpt-realtime-2, -2.1, -2.1-mini; not gpt-realtime-2025-08-28.
 _REASONING = re.compile(r"gpt-realtime-2(\.\d+)?(-.*)?")
@@ -81,7 +81,12 @@ def deprecation(model: str) -> str:
     return known.deprecated if known else ""
 
 
-def response_usage(usage: object, model: str) -> Usage:
+def prices_of(model: str) -> Prices | None:
+    """The prices of a model, also of one that transcribes; None where they are not known."""
+    return _PRICES.get(model) or _PRICES.get(_SNAPSHOT.sub("", model))
+
+
+def response_usage(usage: object, prices: Prices | None) -> Usage:
     """The `usage` of a response.done, with its cost; the zero Usage where it says nothing."""
     if not isinstance(usage, Mapping):
         return Usage()
@@ -99,7 +104,6 @@ def response_usage(usage: object, model: str) -> Usage:
     cached_text, cached_audio, cached_image = (_count(cached, f"{kind}_tokens") for kind in ("text", "audio", "image"))
     if not cached and (cached_tokens := _count(given, "cached_tokens")):
         cached_text, approximate = min(cached_tokens, text_in), True
-    known = _known(model)
     return with_cost(
         Usage(
             input_text_tokens=text_in,
@@ -112,21 +116,19 @@ def response_usage(usage: object, model: str) -> Usage:
             output_audio_tokens=audio_out,
             approximate=approximate,
         ),
-        known.prices if known else None,
+        prices,
     )
 
 
-def transcription_usage(usage: object, model: str) -> Usage:
-    """The `usage` of a finished transcription: seconds or tokens, by the model that bills it."""
+def transcription_usage(usage: object, prices: Prices | None) -> Usage:
+    """The `usage` of a finished transcription, seconds or tokens, with what it costs by the prices of that model."""
     if not isinstance(usage, Mapping):
         return Usage()
-    name = _SNAPSHOT.sub("", model)
     if "seconds" in usage:
         seconds = usage["seconds"]
         if not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:
             return Usage()
-        per_minute = _TRANSCRIPTION_PER_MINUTE.get(name)
-        return with_cost(Usage(transcription_seconds=float(seconds)), None, transcription_per_minute=per_minute)
+        return with_cost(Usage(transcription_seconds=float(seconds)), prices)
     details = at(usage, "input_token_details")
     text = _count(details, "text_tokens")
     tokens = Usage(
@@ -135,7 +137,7 @@ def transcription_usage(usage: object, model: str) -> Usage:
         output_text_tokens=_count(usage, "output_tokens"),
         approximate=not details,
     )
-    return with_cost(tokens, _TRANSCRIPTION_TOKENS.get(name))
+    return with_cost(tokens, prices)
 
 
 def _known(model: str) -> ModelInfo | None:

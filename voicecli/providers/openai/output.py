@@ -14,6 +14,7 @@ from voicecli.events import (
     TranscriptUpdate,
     Usage,
 )
+from voicecli.pricing import Prices
 from voicecli.providers.fields import at, decoded, identifier, number, objects, text
 from voicecli.providers.heard import heard_by_item
 from voicecli.providers.openai.errors import FATAL, RETRYABLE_RESPONSES, ServerError, error_for
@@ -44,15 +45,15 @@ class Replies:
     """Follows the model's responses, and tells and cuts them.
 
     Attributes:
-        model: whose prices count.
+        prices: of the model that answers.
         pending_usage: what is to be added to the usage of the next response.
     """
 
-    def __init__(self, wire: Wire, gate: ResponseGate, calls: ToolCalls, model: str) -> None:
+    def __init__(self, wire: Wire, gate: ResponseGate, calls: ToolCalls, prices: Prices | None) -> None:
         self._wire = wire
         self._gate = gate
         self._calls = calls
-        self.model = model
+        self.prices = prices
         self.pending_usage = Usage()
         self._retried: WireResponse | None = None  # the next response continues this one, under its name
         self._retries = 0
@@ -137,7 +138,7 @@ class Replies:
         status = _STATUSES.get(text(body, "status"), "completed")
         details = at(body, "status_details")
         error = ServerError.parse(details.get("error") or body.get("error"))
-        response.usage += response_usage(body.get("usage"), self.model)
+        response.usage += response_usage(body.get("usage"), self.prices)
         if status == "failed" and self._fails(response, error):
             return
         if status == "cancelled" and not response.interrupted:

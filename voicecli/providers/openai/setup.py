@@ -75,6 +75,12 @@ class SessionSettings:
     notices: tuple[Notice, ...]
 
 
+def transcription_model(config: RealtimeConfig) -> str | None:
+    """The model that writes down what the user says; None when transcripts are off."""
+    chosen = config.own(OpenAISettings).transcription_model or DEFAULT_TRANSCRIPTION_MODEL
+    return None if chosen == "none" else chosen
+
+
 def session_settings(setup: ConversationSetup, model: str) -> SessionSettings:
     """The settings to tell the server at the start.
 
@@ -82,7 +88,7 @@ def session_settings(setup: ConversationSetup, model: str) -> SessionSettings:
         ConfigurationError: `tool_choice` names a tool that is not there.
     """
     config, own = setup.config, setup.config.own(OpenAISettings)
-    transcription = own.transcription_model or DEFAULT_TRANSCRIPTION_MODEL
+    transcription = transcription_model(config)
     turn_detection = _turn_detection(config) if config.vad_mode is VADMode.SERVER else None
     session: JSON = {
         "type": "realtime",
@@ -104,7 +110,7 @@ def session_settings(setup: ConversationSetup, model: str) -> SessionSettings:
     return SessionSettings(
         session,
         turn_detection,
-        None if transcription == "none" else transcription,
+        transcription,
         tuple(_notices(config, model)),
     )
 
@@ -157,9 +163,11 @@ def _notices(config: RealtimeConfig, model: str) -> list[Notice]:
     return notices
 
 
-def _audio_in(config: RealtimeConfig, own: OpenAISettings, transcription: str, turn_detection: JSON | None) -> JSON:
+def _audio_in(
+    config: RealtimeConfig, own: OpenAISettings, transcription: str | None, turn_detection: JSON | None
+) -> JSON:
     audio: JSON = {"format": _PCM, "turn_detection": turn_detection}
-    if transcription != "none":
+    if transcription is not None:
         audio["transcription"] = _transcription(transcription, config.language)
     if own.noise_reduction:
         audio["noise_reduction"] = {"type": own.noise_reduction}

@@ -1,0 +1,232 @@
+"""The database file: opened, made, brought to the present version; and what is wrong with it, in words."""
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from voicecli.errors import ConfigurationError
+from voicecli.history.schema import APPLICATION_ID, VERSION, has_full_text, make_index, migrate
+
+__all__ = ["HistoryError", "NoConversationError", "connect", "open_database", "told_plainly", "transaction"]
+
+_T = TypeVar("_T")
+
+_BUSY_S = 2.0  # how long another process is waited for, that writes; it takes some ms
+_POLL_S = 0.02
+
+
+class HistoryError(ConfigurationError):
+    """The history cannot be read or written.
+
+    Attributes:
+        lasting: whether it is no use to try again.
+    """
+
+    def __init__(self, message: str, *, advice: str = "", lasting: bool = False) -> None:
+        super().__init__(message, advice=advice)
+        self.lasting = lasting
+
+
+class NoConversationError(HistoryError):
+    """An id names no conversation, or several."""
+
+
+def open_database(path: Path, *, create: bool, full_text: bool | None = None) -> tuple[sqlite3.Connection, bool]:
+    """A connection to the database, and whether it has an index of the words.
+
+    Args:
+        create: make the file where there is none; otherwise an empty database in memory takes its place.
+        full_text: whether to use FTS5; None for whether there is FTS5.
+
+    Raises:
+        HistoryError: it cannot be used; a file that was there is as it was.
+    """
+    with told_plainly(path):
+        if create:
+            _make_file(path)
+        there = create or path.exists()
+        connection = connect(path) if there else sqlite3.connect(":memory:", isolation_level=None)
+        try:
+            writable = _prepare(connection, path) if there else True
+            if not writable:
+                connection.close()
+                connection = _read_only(path)
+            full_text = has_full_text(connection) if full_text is None else full_text
+            if writable:
+                _bring_up_to_date(connection, full_text=full_text)
+            elif full_text:
+                full_text = _has_index(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection, full_text
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that waits for other processes and takes no transaction by itself."""
+    connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+    # What was written outlives the process; with NORMAL the last turns may be lost when the whole machine fails.
+    for setting in ("foreign_keys = ON", "synchronous = NORMAL", "secure_delete = ON"):
+        connection.execute(f"PRAGMA {setting}")
+    return connection
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Write all of it or nothing; no other process writes meanwhile. Raises sqlite3.Error."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):  # SQLite may have taken it back already
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextlib.contextmanager
+def told_plainly(path: Path) -> Iterator[None]:
+    """Raise what SQLite and the system say as a HistoryError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translated(path, error) from error
+    except OSError as error:
+        raise HistoryError(
+            f"The history {path} cannot be opened: {error.strerror or error}.", advice=_ADVICE_PLACE
+        ) from error
+
+
+_ADVICE_PLACE = "Look at its permissions, or name another directory in the variable VOICECLI_HISTORY."
+
+
+def _make_file(path: Path) -> None:
+    """Make the folder and the file, for this user alone: SQLite gives the files beside it the same permissions."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600))
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> bool:
+    """Check that it is ours, and turn on the write-ahead log; whether it can be written."""
+    version = _version(connection)
+    if version > VERSION:
+        raise HistoryError(
+            f"The history {path} is of a newer voicecli, and left alone.",
+            advice="Update voicecli, or name another directory in the variable VOICECLI_HISTORY.",
+            lasting=True,
+        )
+    if _of(connection, "application_id") != APPLICATION_ID and (version or _tables(connection)):
+        raise HistoryError(
+            f"{path} is another program's database.",
+            advice="Move it away, or name another directory in the variable VOICECLI_HISTORY.",
+            lasting=True,
+        )
+    try:
+        if not version:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before there is anything
+        # Two that turn it on at once do not wait for each other by themselves.
+        _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"))
+        # Says by an error whether it can be written.
+        _patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+        connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        if version != VERSION or not _is_read_only(error):
+            raise
+        return False
+    return True
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    try:
+        return _patiently(lambda: _of(connection, "user_version"))
+    except sqlite3.OperationalError as error:
+        if _is_read_only(error) or error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:
+            # The files beside it cannot be made, which it takes to read; `_read_only` does without.
+            return VERSION
+        raise
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    """A connection to a database on a disk that cannot be written."""
+    for options in ("mode=ro", "mode=ro&immutable=1"):
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)
+        try:
+            version = _of(connection, "user_version")
+            if version == VERSION:
+                return connection
+        except sqlite3.OperationalError:
+            connection.close()
+            if "immutable" in options:
+                raise
+    raise HistoryError(
+        f"The history {path} is of another voicecli, and on a disk that cannot be written.", advice=_ADVICE_PLACE
+    )
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, *, full_text: bool) -> None:
+    stale = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'about'").fetchone() and connection.execute(
+        "SELECT 1 FROM about WHERE name = 'index_stale'"
+    )
+    stale = bool(stale and stale.fetchone())
+    if _of(connection, "user_version") == VERSION and (not full_text or (_has_index(connection) and not stale)):
+        return
+    with transaction(connection):
+        version = _of(connection, "user_version")  # another process may have been faster
+        if version < VERSION:
+            migrate(connection, version)
+        if full_text:
+            make_index(connection)
+
+
+def _patiently(call: Callable[[], _T]) -> _T:
+    """The result of a call, which is repeated while another process is in its way."""
+    until = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            return call()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() > until:
+                raise
+        time.sleep(_POLL_S)
+
+
+def _of(connection: sqlite3.Connection, pragma: str) -> int:
+    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+
+def _tables(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+
+
+def _has_index(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'words'").fetchone())
+
+
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _is_read_only(error: sqlite3.Error) -> bool:
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+
+
+def _translated(path: Path, error: sqlite3.Error) -> HistoryError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it says more than anybody needs
+    if code in _DAMAGED:
+        return HistoryError(
+            f"The history {path} is damaged: {error}.", advice="Move it away; a new one is made.", lasting=True
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return HistoryError(f"The history {path} cannot be written: the disk is full.", advice="Make room.")
+    if code in _BUSY:
+        return HistoryError(
+            f"Another process has been using the history {path} for {_BUSY_S:.0f} seconds.", advice="Try again later."
+        )
+    if _is_read_only(error):
+        return HistoryError(f"The history {path} cannot be written: it is read-only.", advice=_ADVICE_PLACE)
+    return HistoryError(f"The history {path} cannot be used: {error}.", advice=_ADVICE_PLACE)

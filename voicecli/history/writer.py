@@ -1,0 +1,112 @@
+"""Writes one conversation into the store, on a thread that may wait."""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+
+from voicecli.errors import ConfigurationError
+from voicecli.history.folding import Row
+from voicecli.history.records import ConversationRecord
+from voicecli.history.store import Store
+
+__all__ = ["HistoryWriter"]
+
+_log = logging.getLogger(__name__)
+
+
+class HistoryWriter:
+    """Writes one conversation. What fails is told once, and tried again with what comes next, unless that is no use.
+
+    Args:
+        path: of the database; None for the user's.
+        keep_days, max_mb: as for `Store.prune`.
+        on_failure: called with a message for people.
+        on_kept: called when the database can be written.
+
+    Attributes:
+        id: of the conversation; "" until something of it is kept.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        keep_days: int,
+        max_mb: int,
+        on_failure: Callable[[str], None],
+        on_kept: Callable[[Path], None],
+    ) -> None:
+        self.id = ""
+        self._path = path
+        self._store: Store | None = None
+        self._limits = {"keep_days": keep_days, "max_mb": max_mb}
+        self._on_failure = on_failure
+        self._on_kept = on_kept
+        self._waiting: dict[tuple[type, int], Row] = {}
+        self._given_up = False
+        self._told = False
+
+    def open(self) -> None:
+        """Open the store, and remove what is too old or too much in it."""
+        self._attempt(self._opened)
+
+    def write(
+        self,
+        conversation: ConversationRecord | None,
+        rows: Iterable[Row],
+        *,
+        ended_at: datetime | None = None,
+        end: str = "",
+    ) -> None:
+        """Write what is new, and what could not be written before.
+
+        Args:
+            conversation: as it began; None where it never did.
+            ended_at, end: as for `Store.save`.
+        """
+        if self._given_up:
+            return
+        self._waiting |= {(type(record), place): (place, record) for place, record in rows}
+        if conversation is None or not (self._waiting or self.id):  # one in which nothing was said is none
+            return
+
+        def write() -> None:
+            store = self._opened()
+            if not self.id:
+                self.id = store.begin(conversation, self._waiting.values())
+                self._waiting.clear()
+            if self._waiting or ended_at is not None:
+                self._given_up = not store.save(self.id, self._waiting.values(), ended_at=ended_at, end=end)
+                self._waiting.clear()  # where it is not there any more, the user has deleted it
+
+        self._attempt(write)
+
+    def close(self) -> None:
+        """Close the store; idempotent."""
+        self._given_up = True
+        if self._store is not None:
+            self._store.close()
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            self._store = Store(self._path, create=True)
+            self._on_kept(self._store.path)
+            self._store.prune(**self._limits)
+        return self._store
+
+    def _attempt(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except ConfigurationError as error:
+            self._given_up = getattr(error, "lasting", False)
+            self._tell(f"This conversation is not kept. {error.message} {error.advice}".rstrip())
+        except Exception:
+            _log.exception("A defect in voicecli keeps the conversation out of the history")
+            self._given_up = True
+            self._tell("This conversation is not kept, because of a defect in voicecli.")
+
+    def _tell(self, message: str) -> None:
+        if not self._told:
+            self._told = True
+            self._on_failure(message)
