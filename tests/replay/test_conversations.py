@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from tests.loopback import gemini_server, openai_server
+from tests.loopback.faulty import FaultyServer, Peer
+from tests.loopback.plain import CAPABILITIES, PLAIN, PlainCodec
 from tests.replay.checks import events_of, replay_alike
 from tests.support.virtual_time import virtual_time
 from voicecli import MCPServer, OpenAISettings, RealtimeConfig, RealtimeVoice, Reconnect
-from voicecli.commands import AnswerApproval, AppendAudio, SendText
+from voicecli.commands import AnswerApproval, AppendAudio, EndTurn, PauseAudio, SendText
+from voicecli.connection.websocket import WebSocketConnection
 from voicecli.events import (
     ApprovalRequest,
     AudioChunk,
@@ -24,6 +27,8 @@ from voicecli.events import (
 )
 from voicecli.ports import Connection, ConversationSetup, Provider
 from voicecli.providers import find_provider
+from voicecli.providers.gemini.codec import GeminiCodec
+from voicecli.providers.gemini.endpoint import find_endpoint
 from voicecli.replay.encoding import encoded
 from voicecli.replay.recorder import SessionRecorder
 from voicecli.transcript import Turn
@@ -171,3 +176,57 @@ async def test_a_conversation_that_never_began_says_why(tmp_path: Path) -> None:
     assert happened == []
     assert type(replay.failure).__name__ == "AuthenticationError"
     assert "wrong-key-0123456789" not in path.read_text()
+
+
+@virtual_time
+async def test_keys_that_no_setting_holds_are_in_no_line_either(tmp_path: Path) -> None:
+    path = tmp_path / "talk.jsonl"
+    known, fetched = "4f8b6c2e-from-the-environment", "ya29-fetched-for-each-dial"
+
+    async def credentials() -> dict[str, str]:
+        return {"Authorization": f"Bearer {fetched}"}
+
+    async def blurt(peer: Peer) -> None:
+        await peer.begin()
+        await peer.send(type="heard", id="user_1", text=f"Your keys are {known} and {fetched}.")
+        await peer.reply("r")
+        await peer.close(1000, f"bye, {known}")
+
+    recorder = SessionRecorder(str(path), "plain", "plain", ConversationSetup(RealtimeConfig()))
+    async with FaultyServer(blurt) as server:
+        connection = await WebSocketConnection.open(
+            PlainCodec(server.url, {"api-key": known}),
+            CAPABILITIES,
+            RealtimeConfig(),
+            credentials=credentials,
+            recorder=recorder,
+        )
+        told = [event async for event in connection]
+    assert f"Your keys are {known} and {fetched}." in repr(told), "the program is told as it was said"
+    text = path.read_text()
+    assert "Your keys are (hidden) and (hidden)." in text
+    assert known not in text
+    assert fetched not in text
+    replay_alike(path, lambda name: PLAIN)
+
+
+@virtual_time
+async def test_what_the_environment_chose_is_in_the_recording(tmp_path: Path) -> None:
+    """Vertex AI, and a project that no setting names."""
+    path = tmp_path / "talk.jsonl"
+    setup = ConversationSetup(RealtimeConfig(base_url="https://vertex.example"))
+    environment = {"GOOGLE_GENAI_USE_VERTEXAI": "1", "GOOGLE_CLOUD_PROJECT": "my-project"}
+    gemini = find_provider("gemini")
+    recorder = SessionRecorder(str(path), "gemini", gemini.default_model, setup)
+    codec = recorder.around(
+        GeminiCodec(setup, find_endpoint(setup.config, environment)), gemini.capabilities, lambda event: None
+    )
+    codec.open()
+    sent = codec.data_to_send()
+    codec.receive(b'{"setupComplete": {}}')
+    for command in (AppendAudio(b"\1\2" * 800), EndTurn(), PauseAudio(), SendText("Hello?")):
+        codec.send(command)
+        sent += codec.data_to_send()
+    recorder.ended(None)
+    assert b"projects/my-project/locations/global" in sent[0]
+    replay_alike(path)
