@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.settings import config_of
-from voicecli import GeminiSettings, LocalSettings, MCPServer, OpenAISettings, Retention
+from voicecli import GeminiSettings, LocalSettings, OpenAIMCPServer, OpenAISettings, Retention
 from voicecli.config import ClientVAD, RealtimeConfig, Reconnect, SemanticVAD, ServerVAD, VADMode
 from voicecli.errors import ConfigurationError
 from voicecli.testing import scripted_provider
@@ -32,10 +32,10 @@ from voicecli.voice import RealtimeVoice
         (RealtimeConfig, {"headers": [("a", "b")]}, "headers: this is a list"),
         (RealtimeConfig, {"headers": {1: "b"}}, "headers: this is a int.*Give a str"),
         (RealtimeConfig, {"headers": {"a": b"b"}}, "headers: this is a bytes.*Give a str"),
-        (MCPServer, {"label": "x", "url": "https://x", "headers": {"a": None}}, "headers: this is a NoneType"),
+        (OpenAIMCPServer, {"label": "x", "url": "https://x", "headers": {"a": None}}, "headers: this is a NoneType"),
         (RealtimeConfig, {"tool_choice": None}, "tool_choice: this is a NoneType"),
         (GeminiSettings, {"background_tools": "search"}, "background_tools: this is a str"),
-        (OpenAISettings, {"mcp_servers": ("https://x",)}, "mcp_servers: this is a str.*MCPServer"),
+        (OpenAISettings, {"mcp_servers": ("https://x",)}, "mcp_servers: this is a str.*OpenAIMCPServer"),
         (RealtimeConfig, {"base_url": "localhost:80"}, "base_url: not a URL"),
         (RealtimeConfig, {"base_url": "https://"}, "base_url: not a URL"),
         (RealtimeConfig, {"base_url": "ws://[::1/v1"}, "base_url: not a URL"),
@@ -60,7 +60,7 @@ from voicecli.voice import RealtimeVoice
         (ClientVAD, {"hangover": 1}, "ClientVAD has no setting 'hangover'. Did you mean hangover_ms?"),
         (GeminiSettings, {"google_search": "yes"}, "google_search: this is a str.*bool"),
         (Retention, {"ratio": 1.1}, "truncation.ratio: 1.1"),
-        (MCPServer, {"label": "x", "url": "file:///x"}, "mcp_servers: 'x' has no http"),
+        (OpenAIMCPServer, {"label": "x", "url": "file:///x"}, "mcp_servers: 'x' has no http"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(make: Any, settings: dict[str, Any], says: str) -> None:
@@ -86,7 +86,9 @@ def test_names_of_turn_detection_will_do() -> None:
 
 def test_nothing_secret_is_shown() -> None:
     secret = "hush-hush"
-    server = MCPServer(label="m", url=f"https://h/?token={secret}", authorization=secret, headers={"X-Key": secret})
+    server = OpenAIMCPServer(
+        label="m", url=f"https://h/?token={secret}", authorization=secret, headers={"X-Key": secret}
+    )
     for own in (
         LocalSettings(llm=f"http://me:{secret}@host/v1", llm_api_key=secret),
         OpenAISettings(mcp_servers=(server,)),

@@ -19,6 +19,8 @@ HEAVY = {
     "google",
     "httpx",
     "huggingface_hub",
+    "mcp",
+    "mcp_types",
     "moonshine_voice",
     "numpy",
     "onnxruntime",
@@ -112,8 +114,7 @@ def test_the_list_of_commands_says_what_each_says_itself() -> None:
 VOCABULARY = {
     *("_version", "captions", "commands", "config", "config_source", "credentials", "errors", "events", "install"),
     *("kept_files", "package_file", "pcm16", "ports", "pricing", "redaction", "setting_fields", "telemetry", "text"),
-    *("text_files",),
-    *("threads", "tools", "transcript", "user_folders"),
+    *("text_files", "threads", "tool_names", "tools", "transcript", "user_folders"),
 }
 """Modules at the top of the package that import nothing but each other. (`__init__` loads names when they are used.)"""
 
@@ -143,9 +144,11 @@ AT_HOME = {
     "httpx": {
         f"providers.local.{name}" for name in ("chat_endpoint", "chat_stream", "prompt_templates", "server_search")
     },
-    "httpx2": {"providers.local.downloads.hub"},
+    "httpx2": {"mcp.server", "providers.local.downloads.hub"},
     "httpx_sse": {"providers.local.chat_stream"},
     "huggingface_hub": {"providers.local.downloads.hub"},
+    "mcp": {"mcp.server"},
+    "mcp_types": {"mcp.server"},
     "markdown_it": {"providers.local.spoken_text"},
     "onnxruntime": {"audio.smart_turn", "providers.local.voice_graph"},
     "piper": {"providers.local.tts", "providers.local.voices"},
@@ -160,8 +163,8 @@ AT_HOME = {
     "typer": {
         *("cli", "cli.app", "cli.cache", "cli.chat", "cli.completion", "cli.completion_scripts", "cli.config"),
         *("cli.destinations", "cli.devices", "cli.command", "cli.help", "cli.inputs", "cli.keys", "cli.lists"),
-        *("cli.keeping", "cli.logs", "cli.models", "cli.options", "cli.replay", "cli.setting_options", "cli.setup"),
-        *("cli.table",),
+        *("cli.keeping", "cli.logs", "cli.mcp_servers", "cli.models", "cli.options", "cli.replay"),
+        *("cli.setting_options", "cli.setup", "cli.table", "cli.tools"),
     },
     "keyring": {"settings.keyring_store"},
     "tomlkit": {"settings.edit"},

@@ -10,7 +10,7 @@ from tests.test_imports import HEAVY, loaded_after
 PUBLIC = {
     "voicecli": """
         AudioDeviceError AudioFormatError AuthenticationError ClientVAD ConfigurationError GeminiSettings
-        LimitReachedError LocalSettings MCPServer OpenAISettings Prices ProtocolError ProviderSettings
+        LimitReachedError LocalSettings MCPServer OpenAIMCPServer OpenAISettings Prices ProtocolError ProviderSettings
         QuotaExceededError RealtimeConfig RealtimeConnectionError RealtimeError RealtimeVoice Reconnect
         Response Retention SemanticVAD ServerVAD ToolError VADMode VoiceSession ask converse open_devices
     """,
@@ -19,9 +19,9 @@ PUBLIC = {
         pcm16_to_float32 resample_pcm16
     """,
     "voicecli.commands": """
-        AnswerApproval AppendAudio CancelResponse CancelScope ClearAudio Command EndTurn PauseAudio
+        AnswerApproval AppendAudio CancelResponse CancelScope ClearAudio Command EndTurn OfferTools PauseAudio
         RequestReply SendImage SendText
-        StartTurn ToolResult
+        StartTurn ToolResult ToolSchema
     """,
     "voicecli.config": """
         ClientVAD Prices ProviderSettings RealtimeConfig Reconnect SemanticVAD ServerVAD Setting VADMode check_url
@@ -39,15 +39,18 @@ PUBLIC = {
         ResponseStarted ResponseStatus Role SessionEnded SessionStarted SpeechStarted SpeechStopped StateChanged
         ToolCallCancelled ToolCallFinished ToolCallRequest TranscriptUpdate TurnMetrics Usage UserState
     """,
+    "voicecli.history": """
+        ConversationRecord FoundTurn HistoryLog NoConversationError ResponseRecord Store ToolCallRecord TurnRecord
+    """,
     "voicecli.providers": """
         PROVIDERS BrokenProviderWarning Capabilities Codec Connection ConversationSetup GeminiSettings
-        LocalSettings MCPServer ModelInfo OpenAISettings Prices Provider Retention VoiceInfo all_providers
+        LocalSettings ModelInfo OpenAIMCPServer OpenAISettings Prices Provider Retention VoiceInfo all_providers
         choose_provider find_provider is_built_in
     """,
     "voicecli.testing": """
         ScriptedConnection check_provider recorded_audio replayed reply scripted_provider tool_call
     """,
-    "voicecli.tools": "Tool ToolSchema make_tools",
+    "voicecli.tools": "Tool ToolOutput ToolSchema make_tools tool_output",
     "voicecli.transcript": "Transcript Turn heard_text",
 }
 
@@ -70,7 +73,7 @@ def test_each_public_name_is_there_and_listed(module: str) -> None:
         assert name in dir(loaded)
 
 
-@pytest.mark.parametrize("module", ["voicecli", "voicecli.audio"])
+@pytest.mark.parametrize("module", ["voicecli", "voicecli.audio", "voicecli.history"])
 def test_where_names_are_loaded_late_nothing_else_is_listed(module: str) -> None:
     loaded = importlib.import_module(module)
     assert {name for name in dir(loaded) if not re.fullmatch(r"__\w+__", name)} == set(loaded.__all__)

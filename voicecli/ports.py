@@ -12,9 +12,9 @@ from typing import Protocol, runtime_checkable
 from voicecli.commands import Command
 from voicecli.config import ProviderSettings, RealtimeConfig
 from voicecli.errors import RealtimeConnectionError
-from voicecli.events import Event
+from voicecli.events import Event, Notice
 from voicecli.pricing import Prices
-from voicecli.tools import ToolSchema
+from voicecli.tools import Tool, ToolSchema
 from voicecli.transcript import Turn
 
 __all__ = [
@@ -31,6 +31,8 @@ __all__ = [
     "Recorder",
     "Replayable",
     "StartsUnconfirmed",
+    "ToolServer",
+    "ToolSource",
     "VoiceInfo",
 ]
 
@@ -50,6 +52,7 @@ class Capabilities:
         input_rate, output_rate: of the PCM16 mono audio each way, in Hz.
         images: whether it takes pictures.
         tools: whether its model can call functions.
+        changes_tools: whether it takes other tools in the middle of a conversation.
         reports_speech: whether it tells when the user's speech starts and stops; otherwise the session listens for it.
         words_first: whether it tells a turn's words, or by the notice "no_speech" that there are none (by "backchannel"
             that they ask for nothing), before anything comes of the turn, and neither stops a reply by itself, nor
@@ -61,6 +64,7 @@ class Capabilities:
     output_rate: int
     images: bool = True
     tools: bool = True
+    changes_tools: bool = False
     reports_speech: bool = True
     words_first: bool = False
     turn_models: frozenset[str] = frozenset()
@@ -244,6 +248,38 @@ class ClosingLog(ConversationLog, Protocol):
 
     async def aclose(self) -> None:
         """Finish: the conversation is over, and the last event was told. Returns within a few seconds."""
+
+
+class ToolSource(Protocol):
+    """Tools from outside the program, for one conversation: those of an MCP server, for example.
+
+    Attributes:
+        name: the server's, for people and in front of names that are taken.
+        tools: those that there are now; each may be called whether or not the server still has it.
+        on_change: called on the event loop when `tools` are others; set by the conversation before `start()`.
+        on_notice: called with what the user may want to know; set likewise.
+    """
+
+    name: str
+    on_change: Callable[[], None]
+    on_notice: Callable[[Notice], None]
+
+    @property
+    def tools(self) -> Sequence[Tool]: ...
+    async def start(self) -> None:
+        """Begin; returns when `tools` are known, and within 20 s: tools that come later are told by `on_change`, a
+        failure by `on_notice`. Raises nothing."""
+
+    async def aclose(self) -> None:
+        """End it; idempotent, returns within a few seconds."""
+
+
+@runtime_checkable
+class ToolServer(Protocol):
+    """Something that has tools for each conversation anew, to be given among the functions in `tools=[...]`."""
+
+    def open_tools(self) -> ToolSource:
+        """A source that is not yet begun. Raises ConfigurationError when there can be none."""
 
 
 def _lacks_nothing(config: RealtimeConfig) -> Mapping[str, str]:

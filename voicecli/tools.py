@@ -1,4 +1,4 @@
-"""Python functions that the model may call.
+"""Tools that the model may call, and those made of Python functions.
 
 A function's name, type hints and docstring become the schema the model sees; the arguments it sends are checked
 against the same hints before the function runs.
@@ -8,10 +8,11 @@ import asyncio
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from voicecli.commands import SendImage, ToolSchema
 from voicecli.errors import ToolError
 from voicecli.text import valid_text
 from voicecli.threads import run_in_thread
@@ -19,37 +20,45 @@ from voicecli.threads import run_in_thread
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["Tool", "ToolSchema", "make_tools"]
+__all__ = ["Tool", "ToolOutput", "ToolSchema", "make_tools", "tool_output"]
 
 # A function's name that every provider takes.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class ToolSchema:
-    """A function as it is offered to the model; `parameters` is a JSON schema of an object, without `$ref`."""
+class ToolOutput:
+    """A tool's result: what the model gets.
 
-    name: str
-    description: str
-    parameters: Mapping[str, Any]
+    Attributes:
+        pictures: shown to a model that takes pictures.
+    """
+
+    text: str
+    pictures: tuple[SendImage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function with its schema.
+    """Something that the model may call.
 
     Attributes:
         schema: what the model sees.
-        function: what runs; a coroutine function on the event loop, any other in a thread.
+        call: runs it, with arguments and a limit in seconds; raises ToolError, whose message is meant for the model.
+        read_only: whether it changes nothing, as whoever wrote it says.
+        trusted: whether the user chose it knowing what it does, as with a function of their own.
+        server: the MCP server that has it; "" for a function.
     """
 
     schema: ToolSchema
-    function: Callable[..., Any]
-    _arguments: "type[BaseModel]" = field(repr=False)
+    call: Callable[[Mapping[str, Any], float], Awaitable[ToolOutput]] = field(repr=False)
+    read_only: bool = False
+    trusted: bool = False
+    server: str = ""
 
     @classmethod
     def from_function(cls, function: Callable[..., Any]) -> "Tool":
-        """The tool that calls `function`.
+        """The tool that calls `function`: a coroutine function on the event loop, any other in a thread.
 
         Raises:
             ToolError: the model could not call it: it has no usable name, takes `*args` or `**kwargs`, or has a
@@ -66,15 +75,28 @@ class Tool:
         doc = parse(inspect.getdoc(function) or "")
         described = {param.arg_name: param.description or "" for param in doc.params}
         arguments = _arguments_model(name, function, described)
-        return cls(ToolSchema(name, doc.description or "", _schema(name, arguments)), function, arguments)
+        schema = ToolSchema(name, doc.description or "", _schema(name, arguments))
+        return cls(schema, _Call(name, function, arguments), trusted=True)
 
-    async def run(self, arguments: Mapping[str, Any], timeout_s: float) -> str:
-        """Call the function; its result as text, JSON unless it is a string already.
+    async def run(self, arguments: Mapping[str, Any], timeout_s: float) -> ToolOutput:
+        """Call it. A function's result becomes text, JSON unless it is a string already.
 
         Raises:
-            ToolError: the arguments do not fit, the function raised or took too long, or JSON cannot hold what it
-                returned. The message is meant for the model too.
+            ToolError: the arguments do not fit, it failed or took too long, or JSON cannot hold what it returned. The
+                message is meant for the model too.
         """
+        return await self.call(arguments, timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """Calls a function with arguments that fit its type hints."""
+
+    name: str
+    function: Callable[..., Any]
+    arguments: "type[BaseModel]"
+
+    async def __call__(self, arguments: Mapping[str, Any], timeout_s: float) -> ToolOutput:
         values = self._check(arguments)
         deadline = asyncio.timeout(timeout_s)
         try:
@@ -87,18 +109,18 @@ class Tool:
                         result = await result
         except (Exception, SystemExit) as error:
             if deadline.expired():
-                raise ToolError(f"{self.schema.name} did not answer within {timeout_s:g} s.") from error
-            raise ToolError(f"{self.schema.name} failed: {type(error).__name__}: {error}") from error
-        return output_text(self.schema.name, result)
+                raise ToolError(f"{self.name} did not answer within {timeout_s:g} s.") from error
+            raise ToolError(f"{self.name} failed: {type(error).__name__}: {error}") from error
+        return tool_output(self.name, result)
 
     def _check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         from pydantic import ValidationError
 
         try:
-            checked = self._arguments.model_validate(arguments)
+            checked = self.arguments.model_validate(arguments)
         except ValidationError as error:
             wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-            raise ToolError(f"{self.schema.name} was called with unfit arguments: {wrong}.") from error
+            raise ToolError(f"{self.name} was called with unfit arguments: {wrong}.") from error
         # Only what the model sent: the function's own defaults serve for the rest.
         return {name: getattr(checked, _field_name(name)) for name in arguments}
 
@@ -114,14 +136,16 @@ def make_tools(functions: Iterable[Callable[..., Any]]) -> dict[str, Tool]:
     return tools
 
 
-def output_text(name: str, result: object) -> str:
+def tool_output(name: str, result: object) -> ToolOutput:
     """A tool's result as the model gets it. Raises ToolError when JSON cannot hold it."""
     from pydantic_core import PydanticSerializationError, to_json
 
+    if isinstance(result, ToolOutput):
+        return result
     if isinstance(result, str):
-        return valid_text(result)  # the name of a file may hold a lone surrogate
+        return ToolOutput(valid_text(result))  # the name of a file may hold a lone surrogate
     try:
-        return to_json(result).decode()
+        return ToolOutput(to_json(result).decode())
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         raise ToolError(f"{name} returned a {type(result).__name__} that JSON cannot hold.") from error
 

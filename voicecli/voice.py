@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from voicecli.commands import OfferTools
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.arguments import Question, check_question
 from voicecli.conversation.handlers import (
@@ -20,7 +21,7 @@ from voicecli.conversation.handlers import (
 )
 from voicecli.errors import ConfigurationError
 from voicecli.events import Event
-from voicecli.ports import Connection, ConversationLog, ConversationSetup, Provider
+from voicecli.ports import Connection, ConversationLog, ConversationSetup, Provider, ToolServer
 from voicecli.pricing import Prices
 from voicecli.providers import PROVIDERS, all_providers, choose_provider, find_provider
 from voicecli.tools import Tool, make_tools
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from voicecli.conversation.limits import Spent
     from voicecli.conversation.response import Response
     from voicecli.conversation.session import VoiceSession
+    from voicecli.conversation.toolbox import Toolbox
     from voicecli.replay.recorder import SessionRecorder
 
 __all__ = ["RealtimeVoice", "ask", "read_settings"]
@@ -41,7 +43,7 @@ def ask(
     provider: str | Provider | None = None,
     *,
     config: RealtimeConfig | None = None,
-    tools: Iterable[Callable[..., object]] = (),
+    tools: Iterable[Callable[..., object] | ToolServer] = (),
     sample_rate: int | None = None,
 ) -> "Response":
     """Ask one thing, and return the whole answer: for scripts, which have no event loop.
@@ -86,7 +88,8 @@ class RealtimeVoice:
         provider: its name, one of `list_providers()`, or a Provider. Without it the config's provider is taken, else
             the one of the environment variable VOICE_PROVIDER, else the first built-in one that is configured.
         config: what the conversation is to be like.
-        tools: functions that the model may call; their type hints and docstrings tell it how.
+        tools: functions that the model may call; their type hints and docstrings tell it how. Or an `MCPServer`, for
+            all of its tools: it is begun with each conversation, and ends with it.
 
     Attributes:
         recorders: those of the conversations so far that were recorded (`session_file`): each has the `path` of a file,
@@ -103,7 +106,7 @@ class RealtimeVoice:
         provider: str | Provider | None = None,
         *,
         config: RealtimeConfig | None = None,
-        tools: Iterable[Callable[..., object]] = (),
+        tools: Iterable[Callable[..., object] | ToolServer] = (),
     ) -> None:
         if provider is not None:
             _check_provider(provider)
@@ -123,7 +126,10 @@ class RealtimeVoice:
         self._prices = self._provider.prices(self._config)
         if self._config.max_cost is not None:
             _check_prices(self._prices)
-        self._tools: dict[str, Tool] = make_tools(tools) if tools else {}
+        given = tuple(tools)
+        self._servers = [each for each in given if isinstance(each, ToolServer)]
+        functions = [each for each in given if not isinstance(each, ToolServer)]
+        self._tools: dict[str, Tool] = make_tools(functions) if functions else {}
         self._handlers = Handlers()
         self.recorders: list[SessionRecorder] = []
 
@@ -158,54 +164,75 @@ class RealtimeVoice:
         """
         from voicecli.conversation.limits import Limits
         from voicecli.conversation.session import VoiceSession
+        from voicecli.conversation.toolbox import Toolbox
         from voicecli.conversation.turn_models import load_turn_model
 
         history = _turns(history)
         per_minute = sum(prices.session_minute for prices in self._prices.values() if prices is not None)
-        schemas = tuple(tool.schema for tool in self._tools.values())
-        setup = ConversationSetup(self._config, tools=schemas, history=history)
-        with self._recording(setup) as recorder:
-            async with contextlib.AsyncExitStack() as opened:
-                if (turn_model := await load_turn_model(self._config)) is not None:
-                    opened.push_async_callback(turn_model.aclose)
-                connection: Connection = await self._provider.connect(replace(setup, recorder=recorder))
-                opened.push_async_callback(connection.aclose)
-                if recorder is not None:
-                    connection = recorder.recorded(connection)
-                session = VoiceSession(
-                    connection,
-                    self._config,
-                    tools=self._tools,
-                    handlers=self._handlers,
-                    history=history,
-                    turn_model=turn_model,
-                    logs=logs,
-                    limits=Limits(
-                        self._config, per_minute=per_minute, spent=spent, now=asyncio.get_running_loop().time()
-                    ),
-                )
-                opened.pop_all()  # the session closes them from now on
-            try:
-                await session.start()
-                yield session
-            finally:
-                await session.aclose()
+        toolbox = Toolbox(self._tools, [server.open_tools() for server in self._servers])
+        async with contextlib.AsyncExitStack() as opened:
+            if (turn_model := await load_turn_model(self._config)) is not None:
+                opened.push_async_callback(turn_model.aclose)
+            opened.push_async_callback(toolbox.aclose)
+            connection = await self._connect_with(toolbox, history)
+            opened.push_async_callback(connection.aclose)
+            session = VoiceSession(
+                connection,
+                self._config,
+                tools=toolbox,
+                handlers=self._handlers,
+                history=history,
+                turn_model=turn_model,
+                logs=logs,
+                limits=Limits(self._config, per_minute=per_minute, spent=spent, now=asyncio.get_running_loop().time()),
+            )
+            opened.pop_all()  # the session closes them from now on
+        try:
+            await session.start()
+            yield session
+        finally:
+            await session.aclose()
         session.raise_untold_failure()
 
-    @contextlib.contextmanager
-    def _recording(self, setup: ConversationSetup) -> "Iterator[SessionRecorder | None]":
-        """What records a conversation, where the settings ask for it."""
-        if not self._config.session_file:
-            yield None
-            return
+    async def _connect_with(self, toolbox: "Toolbox", history: Sequence[Turn]) -> Connection:
+        """A conversation that knows the tools, of which some may have to be begun first."""
+        config = self._config
+
+        async def dial() -> Connection:
+            return await self._dial(ConversationSetup(config, tools=toolbox.schemas, history=history))
+
+        known = config.tool_choice in {"auto", "none", "required"}
+        if not self._servers or not self._provider.capabilities.changes_tools or not known:
+            await toolbox.start()
+            return await dial()
+        # Both take their time. What the provider is told of the tools at first is what is there by then.
+        dialling, starting = asyncio.create_task(dial()), asyncio.create_task(toolbox.start())
+        try:
+            await asyncio.gather(dialling, starting)
+            await dialling.result().send(OfferTools(toolbox.schemas))
+        except BaseException:
+            for task in (dialling, starting):
+                task.cancel()
+            await asyncio.wait([dialling, starting])
+            if not dialling.cancelled() and dialling.exception() is None:
+                await dialling.result().aclose()
+            raise
+        return dialling.result()
+
+    async def _dial(self, setup: ConversationSetup) -> Connection:
+        """A conversation with the provider, recorded where the settings ask for it."""
+        if not setup.config.session_file:
+            return await self._provider.connect(setup)
         from voicecli.replay.recorder import SessionRecorder
 
         provider = self._provider
-        recorder = SessionRecorder(self._config.session_file, provider.name, provider.default_model, setup)
+        recorder = SessionRecorder(setup.config.session_file, provider.name, provider.default_model, setup)
         try:
-            yield recorder
-        finally:
+            return recorder.recorded(await provider.connect(replace(setup, recorder=recorder)))
+        except BaseException:
             recorder.close()
+            raise
+        finally:
             if recorder.begun:
                 self.recorders.append(recorder)
 

@@ -37,7 +37,7 @@ def words(line: str) -> list[str] | None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("li", ["list-devices", "list-providers", "list-models", "list-voices"]),
+        ("li", ["list-devices", "list-providers", "list-models", "list-voices", "list-tools"]),
         ("nonsense ", []),
         ("chat --input-d", ["--input-device"]),
         ("chat -p l", ["local"]),

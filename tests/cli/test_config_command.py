@@ -124,6 +124,18 @@ def test_set_checks_first(capsys: pytest.CaptureFixture[str], arguments: list[st
     assert not path().exists()
 
 
+def test_a_group_of_entries_may_be_a_table() -> None:
+    assert execute(["config", "set", "logs.keep_days", "30"]) == 0
+    assert path().read_text() == "logs-keep-days = 30\n"
+    write("# mine\n[logs]\nkeep_days = 30  # a month\n")
+    assert execute(["config", "set", "logs-keep-days", "60"]) == 0
+    assert execute(["config", "set", "logs.max-mb", "100"]) == 0
+    assert path().read_text() == "# mine\nlogs-max-mb = 100\n\n[logs]\nkeep_days = 60  # a month\n"
+    assert execute(["config", "unset", "logs.keep_days"]) == 0
+    assert execute(["config", "set", "logs.keep-days", "a month"]) == ExitStatus.USAGE
+    assert "60" not in path().read_text()
+
+
 def test_unset_tells_what_was_not_set(capsys: pytest.CaptureFixture[str]) -> None:
     write("speed = 1.0\n")
     assert execute(["config", "unset", "speed", "--profile", "work"]) == ExitStatus.USAGE

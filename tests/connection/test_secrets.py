@@ -9,7 +9,7 @@ import pytest
 
 from voicecli.config import RealtimeConfig
 from voicecli.connection.frame_log import FrameLog
-from voicecli.providers import LocalSettings, MCPServer, OpenAISettings
+from voicecli.providers import LocalSettings, OpenAIMCPServer, OpenAISettings
 from voicecli.redaction import header_secrets, setting_secrets
 
 
@@ -42,7 +42,7 @@ def test_what_a_repr_does_not_show_is_secret() -> None:
 
 
 def test_the_secrets_of_a_configuration() -> None:
-    server = MCPServer(
+    server = OpenAIMCPServer(
         label="files", url="https://files.example/t0ken", authorization="mcp-auth", headers={"X": "mcp-x"}
     )
     config = RealtimeConfig(

@@ -13,8 +13,8 @@ from tests.conftest import ROOT
 from tests.history.conftest import conversation, keep
 from voicecli import ConfigurationError
 from voicecli.history.database import HistoryError
-from voicecli.history.schema import VERSION
 from voicecli.history.ids import LATEST
+from voicecli.history.schema import VERSION
 from voicecli.history.store import Store
 
 
@@ -80,11 +80,11 @@ def test_another_programs_database_is_left_alone(path: Path) -> None:
 
 
 def test_a_locked_one_is_waited_for_and_then_told(path: Path) -> None:
-    with Store(path, create=True) as store:
+    with Store(path, create=True, patience_s=0.2) as store:
         id_ = keep(store, "Hi")
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(HistoryError, match="Another process has been using the history") as caught:
+        with pytest.raises(HistoryError, match="Another process does not let go of the history") as caught:
             store.save(id_, [])
         assert not caught.value.lasting
         assert store.conversation(id_).id == id_  # who reads does not wait

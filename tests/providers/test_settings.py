@@ -19,7 +19,7 @@ from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.providers.ignored import ignored_settings, is_chosen
 from voicecli.providers.local.loading import notices_for
 from voicecli.providers.local.settings import LocalSettings
-from voicecli.providers.openai.settings import MCPServer, OpenAISettings
+from voicecli.providers.openai.settings import OpenAIMCPServer, OpenAISettings
 from voicecli.setting_fields import Settings
 from voicecli.tools import ToolSchema
 
@@ -48,7 +48,7 @@ OPENAI: dict[str, dict[str, Any]] = {
     "noise_reduction": {"noise_reduction": "far_field"},
     "truncation": {"truncation": "disabled"},
     "parallel_tool_calls": {"parallel_tool_calls": False},
-    "mcp_servers": {"mcp_servers": (MCPServer(label="docs", url="https://docs.example"),)},
+    "mcp_servers": {"mcp_servers": (OpenAIMCPServer(label="docs", url="https://docs.example"),)},
     "organization": {"organization": "org"},
     "project": {"project": "project"},
 }

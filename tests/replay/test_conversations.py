@@ -12,7 +12,7 @@ from tests.loopback.faulty import FaultyServer, Peer
 from tests.loopback.plain import CAPABILITIES, PLAIN, PlainCodec
 from tests.replay.checks import events_of, replay_alike
 from tests.support.virtual_time import virtual_time
-from voicecli import MCPServer, OpenAISettings, RealtimeConfig, RealtimeVoice, Reconnect
+from voicecli import OpenAIMCPServer, OpenAISettings, RealtimeConfig, RealtimeVoice, Reconnect
 from voicecli.commands import AnswerApproval, AppendAudio, EndTurn, PauseAudio, SendText
 from voicecli.connection.websocket import WebSocketConnection
 from voicecli.events import (
@@ -133,7 +133,7 @@ async def test_secrets_are_in_no_line_and_the_replay_needs_none(tmp_path: Path) 
     path = tmp_path / "talk.jsonl"
     call = openai_server.McpCall(name="search", arguments='{"q": "Paris"}', needs_approval=True)
     server = openai_server.OpenAIServer(replies=[openai_server.Reply(text="It is Paris.", mcp=call)])
-    mcp = MCPServer(
+    mcp = OpenAIMCPServer(
         label="files",
         url="https://files.example/t0ken-in-path",
         authorization="mcp-authorization",

@@ -1,8 +1,11 @@
 """Commands, events, settings and errors as JSON, and back."""
 
+import collections.abc
+import dataclasses
 import inspect
 import json
 import typing
+from typing import Any
 
 import pytest
 
@@ -24,8 +27,9 @@ from voicecli.events import (
     Usage,
 )
 from voicecli.ports import Capabilities
-from voicecli.providers import MCPServer, OpenAISettings, Retention
+from voicecli.providers import OpenAIMCPServer, OpenAISettings, Retention
 from voicecli.replay.encoding import decoded, encoded
+from voicecli.setting_fields import alternatives
 from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn
 
@@ -61,13 +65,40 @@ def test_it_comes_back(value: object, hint: object) -> None:
     assert decoded(json.loads(json.dumps(encoded(value))), hint) == value
 
 
-def test_every_command_and_event_has_fields_that_come_back() -> None:
-    plain = (str, int, float, bool, bytes, type(None))
-    for kind in (*typing.get_args(Command), *typing.get_args(Event)):
-        for name, hint in typing.get_type_hints(kind).items():
-            for each in typing.get_args(hint) or (hint,):
-                known = each in plain or each in (..., Usage, TurnMetrics, RealtimeError) or isinstance(each, str)
-                assert known or typing.get_origin(each) in (tuple,), (kind, name)
+def sample(hint: Any) -> Any:
+    """A value of this type that is no default."""
+    kind: Any = alternatives(hint)[0]
+    samples = {
+        str: "text",
+        int: 3,
+        float: 0.5,
+        bool: True,
+        bytes: b"\0\xff",
+        RealtimeError: RealtimeError("It failed."),
+    }
+    if kind in samples:
+        return samples[kind]
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        made: Any = kind
+        return made(**{field.name: sample(hints[field.name]) for field in dataclasses.fields(kind)})
+    match typing.get_origin(kind):
+        case typing.Literal:
+            return typing.get_args(kind)[-1]
+        case collections.abc.Mapping:
+            return {"name": ["any", {"JSON": None}]}
+    assert typing.get_origin(kind) is tuple, hint
+    return (sample(typing.get_args(kind)[0]),)
+
+
+@pytest.mark.parametrize("kind", [*typing.get_args(Command), *typing.get_args(Event)], ids=lambda kind: kind.__name__)
+def test_every_command_and_event_comes_back(kind: Any) -> None:
+    value = sample(kind)
+    text = json.loads(json.dumps(encoded(value)))
+    again = decoded(text, Command | Event)
+    assert encoded(again) == text
+    if kind is not ErrorOccurred:  # errors are equal to themselves alone
+        assert again == value
 
 
 @pytest.mark.parametrize("name", errors.__all__)
@@ -82,7 +113,9 @@ def test_errors_come_back_with_their_class(name: str) -> None:
 
 
 def test_what_a_repr_does_not_show_is_hidden_and_comes_back_hidden() -> None:
-    server = MCPServer(label="files", url="https://files.example", authorization="secret", headers={"X": "secret"})
+    server = OpenAIMCPServer(
+        label="files", url="https://files.example", authorization="secret", headers={"X": "secret"}
+    )
     config = RealtimeConfig(api_key="secret", base_url="https://secret.example", headers={"X-Mine": "secret"})
     text = json.dumps([encoded(config), encoded(OpenAISettings(mcp_servers=(server,)))])
     assert "secret" not in text

@@ -103,6 +103,38 @@ def test_a_line_is_found_however_the_entry_is_written() -> None:
     assert found.line("near", "voice") == 9
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "logs-keep-days = 30",
+        "logs_keep_days = 30",
+        "logs.keep_days = 30",
+        "[logs]\nkeep-days = 30",
+        "logs = {keep_days = 30}",
+    ],
+)
+@pytest.mark.parametrize("profile", ["", "work"])
+def test_a_group_of_entries_may_be_a_table(text: str, profile: str) -> None:
+    entry = Entry("logs-keep-days", int, between=(0, 36_500))
+    if profile:
+        text = f"[profiles.work]\n{text.replace('[logs]', '[profiles.work.logs]')}"
+    settings = file(f"speed = 1.1\n{text}")
+    (chosen,) = chosen_values([entry], settings, {}, profile or None).values()
+    assert chosen.value == 30
+    line = len(settings.text.splitlines())
+    assert chosen.place == f"{PATH}, line {line}: logs-keep-days"
+    wrong = file(text.replace("30", "-1"))
+    with pytest.raises(ConfigurationError, match=r"logs-keep-days: -1 is not possible\. Give a whole number from 0 to"):
+        wrong.value(entry, profile)
+
+
+def test_in_a_table_of_entries_is_nothing_else() -> None:
+    with pytest.raises(ConfigurationError, match=r"line 2: logs-keep-day: there is no such setting\. Did you mean"):
+        file("[logs]\nkeep-day = 3").check([Entry("logs-keep-days", int)])
+    with pytest.raises(ConfigurationError, match=r"logs-keep-days: this is there twice"):
+        file("logs-keep-days = 3\n[logs]\nkeep-days = 3")
+
+
 def test_windows_editors_may_write_it() -> None:
     written = SettingsFile.of(PATH, b"\xef\xbb\xbfspeed = 1.0\r\nvoice = 'x'\r\n")
     assert written.tables[""] == {"speed": 1.0, "voice": "x"}

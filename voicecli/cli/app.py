@@ -28,6 +28,7 @@ COMMANDS = {
     "list-providers": ("lists", "Show the providers, and which are set up."),
     "list-models": ("lists", "Show the models of a provider, or of all."),
     "list-voices": ("lists", "Show the voices of a provider, or of all."),
+    "list-tools": ("tools", "Show the tools that the model may call, after starting the servers that have them."),
     "models": ("models", "Download language models and voices for the offline engine."),
     "cache": ("cache", "Show or clear the files that can be fetched or made again."),
 }

@@ -39,7 +39,7 @@ config = command_group("Show and change the settings.")
 Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="That of [profiles.NAME].")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="An option of chat, without the dashes in front.")]
 
-_READ = ("input", "system-file", "tools")
+_READ = ("input", "mcp-config", "system-file", "tools")
 """Settings that name files which must be there."""
 
 _NEW = """\

@@ -158,10 +158,18 @@ def _own_entry(name: str, parameter: inspect.Parameter) -> Entry:
         next((kind for kind in (bool, int, float) if kind in kinds), str),
         several=any(typing.get_origin(kind) in (list, tuple) for kind in kinds),
         choices=tuple(map(str, choices_of(hint))),
+        between=_between(option),
         number_too="NUMBER" in metavar,
-        is_file=metavar.startswith("FILE") or Path in kinds,
+        is_file=metavar.startswith("FILE") or Path in kinds or list[Path] in kinds,
+        shown="URL" not in metavar,  # which may hold a key
         default=default if isinstance(default, str | int | float) else None,
     )
+
+
+def _between(option: Any) -> tuple[float, float] | None:
+    """The least and the greatest number that an option takes; None where it does not say both."""
+    least, greatest = getattr(option, "min", None), getattr(option, "max", None)
+    return None if least is None or greatest is None else (least, greatest)
 
 
 def every_provider() -> list[Provider]:

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -25,7 +26,9 @@ Ids = Annotated[
     list[str] | None, typer.Argument(metavar="[ID]...", help="Ids in `voice logs`, or beginnings of them; or latest.")
 ]
 _WIDEST_WORDS = 60  # letters
-_TOLD = ("id", "began", "length", "turns", "provider", "model", "cost", "first words")
+_LONGEST_WORD = 24  # letters, that the table fits into 80 columns
+_MANY = ("id", "began", "length", "turns", "provider", "model", "cost", "first words")
+_FEW = ("id", "began", "length", "provider", "cost", "first words")
 
 
 @logs.command("list")
@@ -42,12 +45,13 @@ def list_(
         ]
         typer.echo(json.dumps(rows, indent=2))
         return
+    on_terminal = sys.stdout.isatty()
     show_table(
-        _TOLD,
+        _FEW if on_terminal else _MANY,
         [
             {
                 "id": each.id,
-                "began": f"{each.started_at:%Y-%m-%d %H:%M}",
+                "began": _short_time(each.started_at) if on_terminal else f"{each.started_at:%Y-%m-%d %H:%M}",
                 "length": length_words(length_ms(each)),
                 "turns": turns,
                 "provider": printable(each.provider),
@@ -166,6 +170,11 @@ def _switch(on: bool) -> None:
         typer.echo("The variable VOICE_LOG is set, too, and comes first.", err=True)
 
 
+def _short_time(moment: datetime) -> str:
+    return f"{moment:%d %b %H:%M}" if moment.year == datetime.now(moment.tzinfo).year else f"{moment:%d %b %Y}"
+
+
 def _shortened(words: str) -> str:
-    words = printable(" ".join(words.split()))
-    return words if len(words) <= _WIDEST_WORDS else f"{words[: _WIDEST_WORDS - 2].rstrip()} …"
+    each = (word if len(word) <= _LONGEST_WORD else f"{word[: _LONGEST_WORD - 1]}…" for word in words.split())
+    line = printable(" ".join(each))
+    return line if len(line) <= _WIDEST_WORDS else f"{line[: _WIDEST_WORDS - 2].rstrip()} …"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,10 +29,16 @@ from voicecli.settings.loading import TAKEN
 from voicecli.settings.options import Option, make_config, setting_options
 from voicecli.text_files import read_text_file
 
+if TYPE_CHECKING:
+    from voicecli.mcp.config import MCPServer
+
 __all__ = [
     "Choices",
     "Devices",
+    "MCPConfigOption",
+    "MCPOption",
     "Sleep",
+    "ToolsOption",
     "chosen_plugin",
     "conversation_parameters",
     "named_by_options",
@@ -46,6 +52,7 @@ class Choices:
 
     Attributes:
         tools: the file whose functions are offered to the model.
+        servers: the MCP servers whose tools are.
         vad_given: whether the user said who finds the turns.
         given: the parameters of all options that stand on the command line.
         foreign: those of them that are another provider's, and whose they are.
@@ -60,6 +67,7 @@ class Choices:
     given: frozenset[str] = frozenset()
     foreign: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    servers: "Sequence[MCPServer]" = ()
     keeping: Keeping = field(default_factory=Keeping)
 
     def for_recording(self) -> "Choices":
@@ -91,6 +99,19 @@ class Sleep:
     after_s: float
 
 
+ToolsOption = Annotated[
+    Path | None, typer.Option(help="Offer this Python file's public functions to the model.", metavar="FILE.py")
+]
+MCPOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COMMAND|URL", help="Offer the tools of this MCP server; can be given several times."),
+]
+MCPConfigOption = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="Offer those of the servers in this file, such as other programs' mcp.json."),
+]
+
+
 def _conversation(
     *,
     provider: Annotated[
@@ -111,9 +132,9 @@ def _conversation(
         str | None,
         typer.Option(metavar="NAME", help="Take the settings of [profiles.NAME] in the settings file; see `config`."),
     ] = None,
-    tools: Annotated[
-        Path | None, typer.Option(help="Offer this Python file's public functions to the model.", metavar="FILE.py")
-    ] = None,
+    tools: ToolsOption = None,
+    mcp: MCPOption = None,
+    mcp_config: MCPConfigOption = None,
     continue_: Annotated[
         str | None,
         typer.Option(
@@ -186,6 +207,7 @@ def with_conversation_options(
                 for_options["system"] = _system_prompt(file, place, text_given="system" in given)
             provider = _provider(values.pop("provider"))
             tools = values.pop("tools")
+            servers = _servers(values.pop("mcp"), values.pop("mcp_config"))
             keeping = Keeping(
                 values.pop("log"),
                 values.pop("logs_keep_days"),
@@ -205,6 +227,7 @@ def with_conversation_options(
                     if option.owners and provider not in option.owners and option.name in given
                 },
                 notes=tuple(layers.notes),
+                servers=servers,
                 keeping=keeping,
             )
             return command(choices=choices, **values)
@@ -215,7 +238,7 @@ def with_conversation_options(
     wrapper.__annotations__ = {"ctx": typer.Context} | {each.name: each.annotation for each in parameters}
     wrapper.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
     rare = {option.name for option in options if not _is_common(option)}
-    wrapper.rare = frozenset(rare | {"logs_keep_days", "logs_max_mb"})  # type: ignore[attr-defined]
+    wrapper.rare = frozenset(rare | {"logs_keep_days", "logs_max_mb", "mcp_config"})  # type: ignore[attr-defined]
     wrapper.variables = list(_variables(providers))  # type: ignore[attr-defined]
     return wrapper
 
@@ -346,6 +369,14 @@ def _system_prompt(file: Path | str, place: str, *, text_given: bool) -> str:
             raise ConfigurationError(f"{place}: {error.message}", advice=error.advice) from error
         raise typer.BadParameter(str(error), param_hint="--system-file") from error
     return f"@{text}" if text.startswith("@") else text
+
+
+def _servers(texts: Sequence[str] | None, files: Sequence[Path | str] | None) -> "Sequence[MCPServer]":
+    if not texts and not files:
+        return ()
+    from voicecli.cli.mcp_servers import chosen_servers
+
+    return chosen_servers(texts or (), [Path(file) for file in files or ()])
 
 
 def _provider(name: str | None) -> Provider:

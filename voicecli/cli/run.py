@@ -124,7 +124,7 @@ def _lines(destinations: Destinations, typed: Sequence[str]) -> Observer:
 
 def _voice(choices: Choices) -> RealtimeVoice:
     tools = load_tools(choices.tools) if choices.tools else []
-    return RealtimeVoice(choices.provider, config=choices.config, tools=tools)
+    return RealtimeVoice(choices.provider, config=choices.config, tools=[*tools, *choices.servers])
 
 
 @contextlib.contextmanager

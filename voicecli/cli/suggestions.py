@@ -31,6 +31,8 @@ _OPTIONS = {
     "--json": "--jsonl --json-lines --stream-json --format --output-format --events --machine-readable",
     "--quiet": "--silent --no-log --raw-text --bare --plain",
     "--tools": "--functions --function --plugins --tool --tools-file",
+    "--mcp": "--mcp-server --mcp-servers --server --tool-server",
+    "--mcp-config": "--mcp-file --mcp-json",
     "--effort": "--thinking --think --reasoning --reasoning-effort --thinking-budget",
     "--vad": "--push-to-talk --ptt --turn-detection --turns --server-vad --manual",
     "--silence-ms": "--silence --pause --hangover --endpointing --silence-duration",
@@ -58,6 +60,7 @@ _COMMANDS = {
     "keys": "key auth login credentials",
     "config": "settings preferences configuration",
     "list-voices": "voices",
+    "list-tools": "tools mcp functions list-mcp",
     "test-audio": "test doctor check diagnose mic-test",
     "--version": "version",
     "--help": "help man usage",
@@ -89,7 +92,9 @@ def option_hint(option: str, known: Collection[str]) -> str:
     """
     if option in _KEYS:
         return "A key is no option, as others can see those: `voice keys set` stores it."
-    near = _meant(option, _OPTIONS, known) or nearest(option, known, likeness=0.75)
+    near = _meant(option, _OPTIONS, known)
+    if not near and not any(option in others.split() for others in _OPTIONS.values()):  # else it is another command's
+        near = nearest(option, known, likeness=0.75)
     return f"Did you mean {near}?" if near else ""
 
 

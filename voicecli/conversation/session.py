@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from voicecli.audio import AudioSink, Playhead
-from voicecli.commands import AnswerApproval, SendImage
+from voicecli.commands import AnswerApproval, OfferTools, SendImage
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.arguments import PCM16, Question, check_audio, check_question, check_rate, check_text
 from voicecli.conversation.delivery import Audience
@@ -27,6 +27,7 @@ from voicecli.conversation.limits import Limits, Spent
 from voicecli.conversation.logs import LoggedConnection, Logs
 from voicecli.conversation.response import Response
 from voicecli.conversation.tool_calls import ToolCalls
+from voicecli.conversation.toolbox import Toolbox
 from voicecli.errors import ConfigurationError, LimitReachedError, RealtimeConnectionError, RealtimeError
 from voicecli.events import (
     ApprovalRequest,
@@ -42,7 +43,7 @@ from voicecli.events import (
 )
 from voicecli.ports import Connection, ConversationLog
 from voicecli.threads import run_in_thread
-from voicecli.tools import Tool
+from voicecli.tools import Tool, ToolSchema
 from voicecli.transcript import Turn
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class VoiceSession:
         connection: Connection,
         config: RealtimeConfig,
         *,
-        tools: Mapping[str, Tool] | None = None,
+        tools: Mapping[str, Tool] | Toolbox | None = None,
         handlers: Handlers | None = None,
         history: Sequence[Turn] = (),
         turn_model: "SmartTurn | None" = None,
@@ -83,11 +84,13 @@ class VoiceSession:
         self._input = UserInput(
             connection, config, self._driver, self._audience.new_input, self._check_open, self._check_limits, turn_model
         )
+        self._toolbox = tools if isinstance(tools, Toolbox) else Toolbox(tools or {})
         self._calls = ToolCalls(
-            tools or {},
+            self._toolbox.tools,
             handlers.of("tool_call"),
             timeout_s=config.tool_timeout_s,
             answer=self._input.tool_result,
+            show=self._input.send if connection.capabilities.images else None,
             tell=self._audience.tell,
         )
         self._limits = LimitKeeper(
@@ -350,6 +353,7 @@ class VoiceSession:
         """Begin to read, and return when the first event has come; called once, by whoever made the session."""
         self._reader = asyncio.create_task(self._read(), name="voicecli-session")
         await self._driver.happened.wait()
+        self._toolbox.attach(self._offer_tools, self._driver.tell)
         if self._ignored:
             self._driver.tell(Notice("setting_ignored", f"turn_model is left out: {self._ignored}."))
 
@@ -358,7 +362,7 @@ class VoiceSession:
         await self._limits.aclose()
         await self._calls.aclose()
         await self._input.aclose()
-        await self._connection.aclose()
+        await asyncio.gather(self._connection.aclose(), self._toolbox.aclose())
         if self._reader is not None:
             await asyncio.wait([self._reader], timeout=2.0)
             self._reader.cancel()
@@ -442,6 +446,9 @@ class VoiceSession:
                 away = isinstance(event, Reconnecting)
                 with contextlib.suppress(ConfigurationError):  # no detector for this is no reason to fail
                     self._input.listen(away or not self._connection.capabilities.reports_speech)
+
+    async def _offer_tools(self, tools: tuple[ToolSchema, ...]) -> None:
+        await self._input.send(OfferTools(tools))
 
     def _finish(self, failure: RealtimeError | None) -> None:
         if self._driver.over:

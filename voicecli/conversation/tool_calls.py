@@ -5,12 +5,12 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-from voicecli.commands import ToolResult
+from voicecli.commands import SendImage, ToolResult
 from voicecli.conversation.handlers import Handler, call_handler
 from voicecli.errors import RealtimeError, ToolError
 from voicecli.events import ErrorOccurred, Event, ToolCallFinished, ToolCallRequest
 from voicecli.text import described
-from voicecli.tools import Tool, output_text
+from voicecli.tools import Tool, ToolOutput, tool_output
 
 __all__ = ["ToolCalls"]
 
@@ -28,6 +28,7 @@ class ToolCalls:
         handlers: asked before them with (name, arguments); None leaves the call to the next.
         timeout_s: how long one may take, in seconds.
         answer: sends a result to the model; raises RealtimeError when it is too late.
+        show: sends a picture to the model; None where it takes none.
         tell: delivers an event.
     """
 
@@ -38,6 +39,7 @@ class ToolCalls:
         *,
         timeout_s: float,
         answer: Callable[[ToolResult], Awaitable[None]],
+        show: Callable[[SendImage], Awaitable[None]] | None = None,
         tell: Callable[[Event], None],
     ) -> None:
         self._tools = tools
@@ -45,10 +47,11 @@ class ToolCalls:
         self._failed: list[Handler] = []
         self._timeout_s = timeout_s
         self._answer = answer
+        self._show = show
         self._tell = tell
-        self._calls: dict[str, asyncio.Task[str]] = {}
+        self._calls: dict[str, asyncio.Task[ToolOutput]] = {}
         self._answering: set[asyncio.Task[None]] = set()
-        self._stopping: set[asyncio.Task[str]] = set()
+        self._stopping: set[asyncio.Task[ToolOutput]] = set()
         self._closed = False
 
     def __len__(self) -> int:
@@ -82,7 +85,7 @@ class ToolCalls:
         if tasks := [*self._stopping, *self._answering]:
             await asyncio.wait(tasks, timeout=_STOP_TIMEOUT_S)
 
-    def _ended(self, request: ToolCallRequest, call: asyncio.Task[str]) -> None:
+    def _ended(self, request: ToolCallRequest, call: asyncio.Task[ToolOutput]) -> None:
         error: BaseException | None = None
         try:
             error = call.exception()
@@ -95,14 +98,19 @@ class ToolCalls:
         self._answering.add(answering)
         answering.add_done_callback(self._answering.discard)
 
-    async def _send(self, request: ToolCallRequest, call: asyncio.Task[str], error: BaseException | None) -> None:
+    async def _send(
+        self, request: ToolCallRequest, call: asyncio.Task[ToolOutput], error: BaseException | None
+    ) -> None:
         failure: ToolError | None = None
         if error is None:
-            output = call.result()
+            output = self._described(call.result())
         else:
             failure = error if isinstance(error, ToolError) else ToolError(f"{request.name} failed: {described(error)}")
             output = json.dumps({"error": failure.message})
         try:
+            if error is None and self._show is not None:
+                for picture in call.result().pictures:
+                    await self._show(picture)
             await self._answer(ToolResult(request.call_id, output, failure is not None))
         except RealtimeError as too_late:
             _log.debug("The result of %s came too late: %s", request.name, too_late)
@@ -112,7 +120,18 @@ class ToolCalls:
             _log.debug("%s", failure, exc_info=failure)
             self._tell(ErrorOccurred(failure))
 
-    async def _call(self, request: ToolCallRequest) -> str:
+    def _described(self, output: ToolOutput) -> str:
+        """The text, with a word about pictures, which go to the model by themselves."""
+        if not (count := len(output.pictures)):
+            return output.text
+        pictures = "A picture" if count == 1 else f"{count} pictures"
+        if self._show is not None:
+            told = f"[{pictures} of this result {'is' if count == 1 else 'are'} shown.]"
+        else:
+            told = f"[{pictures} of this result {'is' if count == 1 else 'are'} left out.]"
+        return f"{output.text}\n{told}".strip()
+
+    async def _call(self, request: ToolCallRequest) -> ToolOutput:
         try:
             arguments = json.loads(request.arguments or "{}")
         except (ValueError, RecursionError) as error:
@@ -130,7 +149,7 @@ class ToolCalls:
                 self._log_failure(handler, error)
                 raise ToolError(f"{request.name} failed: {described(error)}") from error
             if result is not None:
-                return output_text(request.name, result)
+                return tool_output(request.name, result)
         tool = self._tools.get(request.name)
         if tool is None:
             names = ", ".join(self._tools) or "none"

@@ -1,3 +1,44 @@
-"""What was said, kept on this machine: turns, calls of tools, costs. Knows the vocabulary, and nothing above it."""
+"""What was said, kept on this machine: turns, calls of tools, costs. Knows the vocabulary, and nothing above it.
 
-__all__: list[str] = []
+A program keeps its conversations where it asks for that: `voice.connect(logs=[HistoryLog(voice.provider)])`. A `Store`
+reads them, as `voice logs` does.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from voicecli.history.log import HistoryLog
+    from voicecli.history.records import ConversationRecord, FoundTurn, ResponseRecord, ToolCallRecord, TurnRecord
+    from voicecli.history.store import NoConversationError, Store
+
+__all__ = [
+    "ConversationRecord",
+    "FoundTurn",
+    "HistoryLog",
+    "NoConversationError",
+    "ResponseRecord",
+    "Store",
+    "ToolCallRecord",
+    "TurnRecord",
+]
+
+_HOMES = {
+    **dict.fromkeys(("ConversationRecord", "FoundTurn", "ResponseRecord", "ToolCallRecord", "TurnRecord"), "records"),
+    **dict.fromkeys(("NoConversationError", "Store"), "store"),
+    "HistoryLog": "log",
+}
+
+
+if not TYPE_CHECKING:  # with it, a type checker would take any name for one that there is
+
+    def __getattr__(name: str) -> Any:
+        # With SQLite, which only those need who keep or read something.
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

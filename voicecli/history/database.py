@@ -15,7 +15,6 @@ __all__ = ["HistoryError", "NoConversationError", "connect", "open_database", "t
 
 _T = TypeVar("_T")
 
-_BUSY_S = 2.0  # how long another process is waited for, that writes; it takes some ms
 _POLL_S = 0.02
 
 
@@ -35,11 +34,14 @@ class NoConversationError(HistoryError):
     """An id names no conversation, or several."""
 
 
-def open_database(path: Path, *, create: bool, full_text: bool | None = None) -> tuple[sqlite3.Connection, bool]:
+def open_database(
+    path: Path, *, create: bool, patience_s: float, full_text: bool | None = None
+) -> tuple[sqlite3.Connection, bool]:
     """A connection to the database, and whether it has an index of the words.
 
     Args:
         create: make the file where there is none; otherwise an empty database in memory takes its place.
+        patience_s: how long another process that writes is waited for, in seconds.
         full_text: whether to use FTS5; None for whether there is FTS5.
 
     Raises:
@@ -49,15 +51,16 @@ def open_database(path: Path, *, create: bool, full_text: bool | None = None) ->
         if create:
             _make_file(path)
         there = create or path.exists()
-        connection = connect(path) if there else sqlite3.connect(":memory:", isolation_level=None)
+        connection = connect(path, patience_s) if there else sqlite3.connect(":memory:", isolation_level=None)
         try:
-            writable = _prepare(connection, path) if there else True
+            writable = not there or _is_readable(connection, patience_s)
             if not writable:
                 connection.close()
                 connection = _read_only(path)
+            _check(connection, path, writable=writable)
             full_text = has_full_text(connection) if full_text is None else full_text
             if writable:
-                _bring_up_to_date(connection, full_text=full_text)
+                _bring_up_to_date(connection, patience_s, full_text=full_text)
             elif full_text:
                 full_text = _has_index(connection)
         except BaseException:
@@ -66,9 +69,9 @@ def open_database(path: Path, *, create: bool, full_text: bool | None = None) ->
     return connection, full_text
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, patience_s: float) -> sqlite3.Connection:
     """A connection that waits for other processes and takes no transaction by itself."""
-    connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=patience_s, isolation_level=None)
     # What was written outlives the process; with NORMAL the last turns may be lost when the whole machine fails.
     for setting in ("foreign_keys = ON", "synchronous = NORMAL", "secure_delete = ON"):
         connection.execute(f"PRAGMA {setting}")
@@ -111,9 +114,35 @@ def _make_file(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600))
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> bool:
-    """Check that it is ours, and turn on the write-ahead log; whether it can be written."""
-    version = _version(connection)
+def _is_readable(connection: sqlite3.Connection, patience_s: float) -> bool:
+    """Return whether the database can be read as usual, which takes files beside it."""
+    try:
+        _patiently(lambda: _of(connection, "user_version"), patience_s)
+    except sqlite3.OperationalError as error:
+        if _is_read_only(error):
+            return False
+        raise
+    return True
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    """A connection to a database on a disk that cannot be written."""
+    for options in ("mode=ro", "mode=ro&immutable=1"):  # the latter where the files beside it are not there
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)
+        try:
+            _of(connection, "user_version")
+        except sqlite3.OperationalError:
+            connection.close()
+            if "immutable" in options:
+                raise
+        else:
+            break
+    return connection
+
+
+def _check(connection: sqlite3.Connection, path: Path, *, writable: bool) -> None:
+    """Check that the database is ours, and of this version or can be brought to it. Raises HistoryError."""
+    version = _of(connection, "user_version")
     if version > VERSION:
         raise HistoryError(
             f"The history {path} is of a newer voicecli, and left alone.",
@@ -126,55 +155,21 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> bool:
             advice="Move it away, or name another directory in the variable VOICECLI_HISTORY.",
             lasting=True,
         )
-    try:
-        if not version:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before there is anything
-        # Two that turn it on at once do not wait for each other by themselves.
-        _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"))
-        # Says by an error whether it can be written.
-        _patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
-        connection.execute("ROLLBACK")
-    except sqlite3.OperationalError as error:
-        if version != VERSION or not _is_read_only(error):
-            raise
-        return False
-    return True
+    if version < VERSION and not writable:
+        raise HistoryError(
+            f"The history {path} is of an older voicecli, and on a disk that cannot be written.",
+            advice="Copy it to a directory, and name that in the variable VOICECLI_HISTORY.",
+        )
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    try:
-        return _patiently(lambda: _of(connection, "user_version"))
-    except sqlite3.OperationalError as error:
-        if _is_read_only(error) or error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:
-            # The files beside it cannot be made, which it takes to read; `_read_only` does without.
-            return VERSION
-        raise
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    """A connection to a database on a disk that cannot be written."""
-    for options in ("mode=ro", "mode=ro&immutable=1"):
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)
-        try:
-            version = _of(connection, "user_version")
-            if version == VERSION:
-                return connection
-        except sqlite3.OperationalError:
-            connection.close()
-            if "immutable" in options:
-                raise
-    raise HistoryError(
-        f"The history {path} is of another voicecli, and on a disk that cannot be written.", advice=_ADVICE_PLACE
-    )
-
-
-def _bring_up_to_date(connection: sqlite3.Connection, *, full_text: bool) -> None:
-    stale = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'about'").fetchone() and connection.execute(
-        "SELECT 1 FROM about WHERE name = 'index_stale'"
-    )
-    stale = bool(stale and stale.fetchone())
-    if _of(connection, "user_version") == VERSION and (not full_text or (_has_index(connection) and not stale)):
+def _bring_up_to_date(connection: sqlite3.Connection, patience_s: float, *, full_text: bool) -> None:
+    version = _of(connection, "user_version")
+    if version == VERSION and (not full_text or (_has_index(connection) and not _is_stale(connection))):
         return
+    if not version:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before there is anything
+        # Two that turn it on at once do not wait for each other by themselves.
+        _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"), patience_s)
     with transaction(connection):
         version = _of(connection, "user_version")  # another process may have been faster
         if version < VERSION:
@@ -183,9 +178,14 @@ def _bring_up_to_date(connection: sqlite3.Connection, *, full_text: bool) -> Non
             make_index(connection)
 
 
-def _patiently(call: Callable[[], _T]) -> _T:
+def _is_stale(connection: sqlite3.Connection) -> bool:
+    """Return whether a SQLite without FTS5 has changed turns since the index was made."""
+    return bool(connection.execute("SELECT 1 FROM about WHERE name = 'index_stale'").fetchone())
+
+
+def _patiently(call: Callable[[], _T], patience_s: float) -> _T:
     """The result of a call, which is repeated while another process is in its way."""
-    until = time.monotonic() + _BUSY_S
+    until = time.monotonic() + patience_s
     while True:
         try:
             return call()
@@ -224,9 +224,7 @@ def _translated(path: Path, error: sqlite3.Error) -> HistoryError:
     if code == sqlite3.SQLITE_FULL:
         return HistoryError(f"The history {path} cannot be written: the disk is full.", advice="Make room.")
     if code in _BUSY:
-        return HistoryError(
-            f"Another process has been using the history {path} for {_BUSY_S:.0f} seconds.", advice="Try again later."
-        )
+        return HistoryError(f"Another process does not let go of the history {path}.", advice="Try again later.")
     if _is_read_only(error):
         return HistoryError(f"The history {path} cannot be written: it is read-only.", advice=_ADVICE_PLACE)
     return HistoryError(f"The history {path} cannot be used: {error}.", advice=_ADVICE_PLACE)

@@ -45,7 +45,7 @@ def give_back(connection: sqlite3.Connection, *, full_text: bool) -> None:
             pages = _STEP_PAGES
     free = _of(connection, "freelist_count")
     for _ in range(free // _STEP_PAGES + 1):
-        connection.execute(f"PRAGMA incremental_vacuum({_STEP_PAGES})").fetchall()
+        connection.executescript(f"PRAGMA incremental_vacuum({_STEP_PAGES})")  # `execute` ends with the first page
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # does nothing while another process reads
 
 

@@ -42,12 +42,22 @@ class Store:
     Args:
         path: of the database; None for the user's.
         create: make it where there is none; otherwise the store is an empty one.
+        patience_s: how long another process that writes is waited for, in seconds; it takes some ms.
         full_text: whether to use FTS5; None for whether this SQLite has it.
     """
 
-    def __init__(self, path: Path | None = None, *, create: bool = False, full_text: bool | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        create: bool = False,
+        patience_s: float = 2.0,
+        full_text: bool | None = None,
+    ) -> None:
         self.path = path or history_path()
-        self._connection, self._full_text = open_database(self.path, create=create, full_text=full_text)
+        self._connection, self._full_text = open_database(
+            self.path, create=create, patience_s=patience_s, full_text=full_text
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.providers.local import LOCAL
 from voicecli.providers.local.settings import LocalSettings
 from voicecli.providers.openai import OPENAI
-from voicecli.providers.openai.settings import MCPServer, OpenAISettings, Retention
+from voicecli.providers.openai.settings import OpenAIMCPServer, OpenAISettings, Retention
 from voicecli.providers.plugins import BrokenProviderWarning, load_plugin, load_plugins, plugin_names, warn
 from voicecli.settings.keys import stored_keys
 
@@ -23,8 +23,8 @@ __all__ = [
     "ConversationSetup",
     "GeminiSettings",
     "LocalSettings",
-    "MCPServer",
     "ModelInfo",
+    "OpenAIMCPServer",
     "OpenAISettings",
     "Prices",
     "Provider",

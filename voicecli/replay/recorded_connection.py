@@ -18,6 +18,7 @@ class ConnectionNotes(Protocol):
     def command(self, command: Command) -> None: ...
     def event(self, event: Event) -> None: ...
     def ended(self, error: Exception | None) -> None: ...
+    def close(self) -> None: ...
 
 
 class RecordedConnection:
@@ -27,6 +28,7 @@ class RecordedConnection:
         self._connection = connection
         self._notes = notes
         self._untold: list[Event] = []
+        self._is_read = False
         notes.begin(connection.capabilities, self._untold.append)
 
     @property
@@ -41,16 +43,21 @@ class RecordedConnection:
         await self._connection.drain()
 
     async def __aiter__(self) -> AsyncIterator[Event]:
+        self._is_read = True
         try:
             async for event in self._connection:
                 self._notes.event(event)
                 while self._untold:
                     yield self._untold.pop(0)
                 yield event
+            self._notes.ended(None)
         except RealtimeError as error:
             self._notes.ended(error)
             raise
-        self._notes.ended(None)
+        finally:
+            self._notes.close()
 
     async def aclose(self) -> None:
         await self._connection.aclose()
+        if not self._is_read:  # otherwise its last events are still to come
+            self._notes.close()

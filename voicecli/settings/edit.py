@@ -7,7 +7,7 @@ import tomlkit
 from tomlkit.items import Table
 
 from voicecli.settings.entries import spelled
-from voicecli.settings.file import PROFILES, SettingsFile, settings_path
+from voicecli.settings.file import GROUPS, PROFILES, SettingsFile, settings_path
 from voicecli.settings.folder import exclusively, read_bytes, write_bytes
 
 __all__ = ["change_entries"]
@@ -59,6 +59,10 @@ def _table(document: tomlkit.TOMLDocument, profile: str, *, make: bool) -> Any:
 
 def _change(table: Any, name: str, value: Any) -> bool:
     """Return whether there was something to change."""
+    group, _, rest = name.partition("-")
+    grouped = next((key for key in table or () if spelled(key) == group and group in GROUPS), None)
+    if grouped is not None and any(spelled(key) == rest for key in table[grouped]):
+        table, name = table[grouped], rest
     there = next((key for key in table or () if spelled(key) == name), None)
     if value is not None:
         table[there or name] = value

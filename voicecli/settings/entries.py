@@ -20,8 +20,8 @@ __all__ = ["COMMAND_ENTRIES", "Entry", "entries_of", "secret_variables", "spelle
 COMMAND_ENTRIES = frozenset(
     {
         *("auto-gain-control", "echo", "input", "input-device", "input-rate", "json", "log", "logs-keep-days"),
-        *("logs-max-mb", "output", "output-device", "play", "provider", "quiet", "sleep-after", "system-file"),
-        *("tools", "wake"),
+        *("logs-max-mb", "mcp", "mcp-config", "output", "output-device", "play", "provider", "quiet", "sleep-after"),
+        *("system-file", "tools", "wake"),
     }
 )
 """Entries for the options of `voice chat` that no setting is made of; what they may be, the command knows."""
@@ -176,8 +176,8 @@ def secret_variables(providers: Iterable[Provider]) -> list[str]:
 
 
 def spelled(name: str) -> str:
-    """The name of an entry, however it is written: `silence_ms` is `silence-ms`."""
-    return name.strip().lower().replace("_", "-")
+    """The name of an entry, however it is written: `silence_ms` is `silence-ms`, `logs.keep_days` `logs-keep-days`."""
+    return name.strip().lower().replace("_", "-").replace(".", "-")
 
 
 def _entry_of(option: Option) -> Entry:

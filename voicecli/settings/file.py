@@ -1,7 +1,7 @@
 """The settings file, config.toml: reads it, and says in which line an entry is."""
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,13 @@ from voicecli.settings.prices import PRICES, read_prices
 from voicecli.text import nearest
 from voicecli.user_folders import config_dir
 
-__all__ = ["PROFILES", "PROFILE_ADVICE", "SettingsFile", "UnreadableFileError", "settings_path"]
+__all__ = ["GROUPS", "PROFILES", "PROFILE_ADVICE", "SettingsFile", "UnreadableFileError", "settings_path"]
 
 PROFILES = "profiles"
 PROFILE_ADVICE = f"A profile is a table, [{PROFILES}.NAME]; --profile NAME or VOICE_PROFILE chooses it."
+GROUPS = ("logs",)
+"""Groups of entries, such as "logs-keep-days", that may stand in a table of their own: [logs], and then keep-days."""
+
 _NAME = "config.toml"
 _MOST_LINES = 2_000  # of a file whose lines are told
 _KEY_WORDS = ("key", "token", "secret", "password")
@@ -125,7 +128,8 @@ class SettingsFile:
 
     def place(self, profile: str, name: str) -> str:
         """The place of an entry, for people: the path, the line, and the name."""
-        return self.place_of((PROFILES, profile, name) if profile else (name,))
+        line = self.line(profile, name)
+        return f"{self.path}{f', line {line}' if line else ''}: {name}"
 
     def place_of(self, keys: Sequence[str]) -> str:
         """The place of a key within tables, for people: the path, the line, and the last of the keys."""
@@ -134,7 +138,11 @@ class SettingsFile:
 
     def line(self, profile: str, name: str) -> int:
         """The line in which an entry begins, from 1 on; 0 where that cannot be told."""
-        return self.line_of((PROFILES, profile, name) if profile else (name,))
+        tables = (PROFILES, profile) if profile else ()
+        if line := self.line_of((*tables, name)):
+            return line
+        group, _, rest = name.partition("-")
+        return self.line_of((*tables, group, rest)) if group in GROUPS else 0
 
     def line_of(self, wanted: Sequence[str]) -> int:
         """The line in which a key within tables begins, from 1 on; 0 where that cannot be told."""
@@ -168,7 +176,7 @@ class SettingsFile:
 
     def _by_name(self, profile: str, table: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for name, value in table.items():
+        for name, value in _ungrouped(table):
             if spelled(name) in found:
                 raise ConfigurationError(
                     f"{self.place(profile, spelled(name))}: this is there twice.", advice="Remove one."
@@ -186,6 +194,15 @@ class SettingsFile:
         elif name == PRICES:
             advice = f"Prices stand in no profile: [{PRICES}.MODEL]."
         return ConfigurationError(f"{self.place(profile, name)}: there is no such setting.", advice=advice)
+
+
+def _ungrouped(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The entries of a table, those too that stand in a table for their group, by their whole names."""
+    for name, value in table.items():
+        if spelled(name) in GROUPS and isinstance(value, Mapping):
+            yield from ((f"{name}-{rest}", each) for rest, each in value.items())
+        else:
+            yield name, value
 
 
 def _holds(parsed: Any, wanted: Sequence[str]) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.loopback.gemini_session import Call, Google, Reply, tone
 from tests.providers.gemini.conversation import Conversation, make_codec, said, weather
-from voicecli.commands import AppendAudio, EndTurn, SendText, StartTurn, ToolResult
+from voicecli.commands import AppendAudio, EndTurn, OfferTools, SendText, StartTurn, ToolResult, ToolSchema
 from voicecli.config import VADMode
 from voicecli.events import Notice, ResponseDone, ResponseStarted, ToolCallCancelled, ToolCallRequest
 
@@ -204,3 +204,16 @@ def test_a_call_of_a_reply_that_was_cut_is_not_asked_again() -> None:
     assert talk.of(ToolCallCancelled)
     talk.run()
     assert len(talk.of(ResponseStarted)) == len(talk.of(ResponseDone)) == 1
+
+
+def test_other_tools_are_offered_with_the_next_socket() -> None:
+    news = ToolSchema("news", "What is new.", {"type": "object", "properties": {}})
+    talk = Conversation(tools=[weather])
+    talk.send(OfferTools((news,)))
+    talk.run()
+    assert len(talk.session.received) == 1
+    talk.connect()
+    assert talk.session.setup is not None
+    (declared,) = talk.session.setup["tools"][0]["functionDeclarations"]
+    assert (declared["name"], declared["behavior"]) == ("news", "BLOCKING")
+    talk.check()

@@ -22,6 +22,7 @@ from voicecli.commands import (
     AppendAudio,
     CancelResponse,
     EndTurn,
+    OfferTools,
     SendImage,
     SendText,
     StartTurn,
@@ -188,3 +189,24 @@ async def test_a_reply_says_which_inputs_it_answers() -> None:
         ("b",),
     ]
     assert [event.input_id for event in events.of(Notice) if isinstance(event, Notice)] == ["c"]
+
+
+async def test_other_tools_are_offered_with_the_next_reply() -> None:
+    model = FakeModel([["Yes."], ["No."]])
+    async with conversation(model) as (connection, events):
+        for count, tools in enumerate([(WEATHER,), ()], 1):
+            await connection.send(OfferTools(tools))
+            await connection.send(SendText("Weather?"))
+            await events.until_seen(ResponseDone, count)
+    assert model.offered == [(WEATHER,), ()]
+
+
+async def test_tools_that_come_later_and_cannot_be_called_are_told_once() -> None:
+    model = FakeModel([["No."]], tools=False)
+    async with conversation(model) as (connection, events):
+        for _ in range(2):
+            await connection.send(OfferTools((WEATHER,)))
+        await connection.send(SendText("Weather?"))
+        await events.until_seen(ResponseDone)
+        assert [event.code for event in events.seen if isinstance(event, Notice)] == ["tools_unsupported"]
+    assert model.offered == [()]

@@ -16,7 +16,7 @@ from voicecli.events import Notice
 from voicecli.ports import ConversationSetup
 from voicecli.providers.openai import OPENAI, OpenAICodec
 from voicecli.providers.openai.endpoint import find_endpoint
-from voicecli.providers.openai.settings import MCPServer, OpenAISettings, Retention
+from voicecli.providers.openai.settings import OpenAIMCPServer, OpenAISettings, Retention
 
 EVERYTHING = config_of(
     OpenAISettings,
@@ -32,7 +32,7 @@ EVERYTHING = config_of(
     tool_choice="weather",
     parallel_tool_calls=True,
     mcp_servers=(
-        MCPServer(
+        OpenAIMCPServer(
             label="docs", url="https://docs.example", authorization="t", headers={"a": "b"}, allowed_tools=("x",)
         ),
     ),

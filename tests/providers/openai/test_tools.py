@@ -10,22 +10,26 @@ from voicecli.commands import (
     AppendAudio,
     ClearAudio,
     EndTurn,
+    OfferTools,
     SendImage,
     SendText,
     StartTurn,
     ToolResult,
+    ToolSchema,
 )
 from voicecli.config import RealtimeConfig, VADMode
+from voicecli.errors import ConfigurationError
 from voicecli.events import (
     ApprovalRequest,
     ErrorOccurred,
     Notice,
     ResponseDone,
     ResponseStarted,
+    SessionStarted,
     ToolCallCancelled,
     ToolCallRequest,
 )
-from voicecli.providers.openai.settings import MCPServer, OpenAISettings
+from voicecli.providers.openai.settings import OpenAIMCPServer, OpenAISettings
 
 ONE = Reply(text="", calls=(Call(name="weather", arguments='{"place":"Rome"}', call_id="c1"),))
 TWO = Reply(text="", calls=(Call(name="weather", call_id="c1"), Call(name="weather", call_id="c2")))
@@ -209,7 +213,7 @@ def test_events_that_come_twice_count_once() -> None:
 
 @pytest.mark.parametrize("approve", [True, False])
 def test_an_approval_goes_through_and_its_outcome_is_answered_once(approve: bool) -> None:
-    server = MCPServer(label="docs", url="https://docs.example")
+    server = OpenAIMCPServer(label="docs", url="https://docs.example")
     reply = Reply(text="", mcp=McpCall(name="search", arguments='{"q":1}', needs_approval=True))
     conversation = Conversation(config_of(OpenAISettings, mcp_servers=(server,)), replies=[reply, Reply(text="Found.")])
     conversation.send(SendText("Search"))
@@ -224,7 +228,7 @@ def test_an_approval_goes_through_and_its_outcome_is_answered_once(approve: bool
 
 
 def test_a_call_by_the_server_is_answered_after_it_is_over() -> None:
-    server = MCPServer(label="docs", url="https://docs.example", require_approval="never")
+    server = OpenAIMCPServer(label="docs", url="https://docs.example", require_approval="never")
     replies = [Reply(text="", mcp=McpCall(name="search")), Reply(text="Found.")]
     conversation = Conversation(config_of(OpenAISettings, mcp_servers=(server,)), replies=replies)
     conversation.send(SendText("Search"))
@@ -304,3 +308,31 @@ def test_a_text_amid_a_turn_is_answered_at_once_and_with_it_the_result() -> None
     conversation.send(SendText("Now!"))
     conversation.settle()
     assert len(conversation.sent_of("response.create")) == 2
+
+
+NEWS = ToolSchema("news", "What is new.", {"type": "object", "properties": {}})
+
+
+def test_other_tools_are_offered_at_once_and_on_the_next_socket() -> None:
+    server = OpenAIMCPServer(label="docs", url="https://docs.example")
+    conversation = Conversation(config_of(OpenAISettings, mcp_servers=(server,)), tools=[WEATHER])
+    conversation.send(OfferTools((WEATHER, NEWS)))
+    conversation.settle()
+    update = conversation.sent_of("session.update")[-1]["session"]
+    assert set(update) == {"type", "tools", "tool_choice"}
+    assert [tool.get("name") for tool in update["tools"]] == ["weather", "news", None]
+    assert [tool.get("name") for tool in conversation.session.config["tools"]] == ["weather", "news", None]
+    assert len(conversation.all(SessionStarted)) == 1
+    conversation.send(OfferTools(()))
+    conversation.settle()
+    assert [tool["type"] for tool in conversation.session.config["tools"]] == ["mcp"]
+    conversation.dial()
+    assert [tool["type"] for tool in conversation.session.config["tools"]] == ["mcp"]
+
+
+def test_a_chosen_tool_that_goes_is_told_and_the_others_stay() -> None:
+    conversation = Conversation(RealtimeConfig(tool_choice="weather"), tools=[WEATHER])
+    with pytest.raises(ConfigurationError, match="there is no tool 'weather'"):
+        conversation.send(OfferTools((NEWS,)))
+    conversation.dial()
+    assert [tool["name"] for tool in conversation.session.config["tools"]] == ["weather"]

@@ -11,6 +11,7 @@ There is no message that cancels a reply: a cancelled one is muted here until th
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from voicecli.commands import (
@@ -20,6 +21,7 @@ from voicecli.commands import (
     ClearAudio,
     Command,
     EndTurn,
+    OfferTools,
     PauseAudio,
     RequestReply,
     SendImage,
@@ -48,7 +50,7 @@ from voicecli.providers.gemini.fields import boolean, child, children, parse, se
 from voicecli.providers.gemini.function_calls import FunctionCalls, read_calls
 from voicecli.providers.gemini.held_commands import HeldCommands
 from voicecli.providers.gemini.input import INPUT_RATE, UserInput, as_json, is_speech
-from voicecli.providers.gemini.models import find_model, prices_for
+from voicecli.providers.gemini.models import ToolBehavior, find_model, prices_for
 from voicecli.providers.gemini.output import ModelOutput, first_unanswered
 from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.providers.gemini.setup import history_turns, notices, setup_message, tool_behavior, voice_name
@@ -79,9 +81,7 @@ class GeminiCodec:
         self._history = Transcript(setup.history)
         self._user = UserInput(self._out, setup.config, vertex=endpoint.vertex)
         self._turns = ModelOutput(self._tell, OUTPUT_RATE, server_detects=self._server_detects)
-        own = setup.config.own(GeminiSettings)
-        behaviors = {tool.name: tool_behavior(tool.name, own, self._model) for tool in setup.tools}
-        self._calls = FunctionCalls(behaviors, scheduling=self._model.scheduling)
+        self._calls = FunctionCalls(self._behaviors(), scheduling=self._model.scheduling)
         self._handle: str | None = None
         self._tried_handle = False
         self._known_turns = 0  # of the history, by the session that the handle stands for
@@ -139,6 +139,7 @@ class GeminiCodec:
             self._lose_socket()
         self._opened = True
         self._ready = False
+        self._calls.declared(self._behaviors())
         self._user.restart()
         self._tried_handle = self._handle is not None
         seeded = self._handle is None and bool(history_turns(self._turns_told()))
@@ -164,9 +165,13 @@ class GeminiCodec:
 
     # -- commands
 
+    def _behaviors(self) -> dict[str, ToolBehavior | None]:
+        own = self._config.own(GeminiSettings)
+        return {tool.name: tool_behavior(tool.name, own, self._model) for tool in self._setup.tools}
+
     def send(self, command: Command) -> None:
         # The server may end the conversation when it hears something while it waits for a function.
-        if self._calls.blocking and not isinstance(command, ToolResult | CancelResponse | AnswerApproval):
+        if self._calls.blocking and not isinstance(command, ToolResult | CancelResponse | AnswerApproval | OfferTools):
             self._held.put(command)
         else:
             self._perform(command)
@@ -197,6 +202,8 @@ class GeminiCodec:
                 self._cancel(command)
             case ToolResult():
                 self._answer_call(command)
+            case OfferTools(tools):
+                self._setup = replace(self._setup, tools=tools)  # the next setup has them; there is no other way
             case AnswerApproval() | RequestReply():
                 pass  # Gemini runs no tools that ask for approval, and answers activities only
 

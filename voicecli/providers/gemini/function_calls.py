@@ -65,6 +65,10 @@ class FunctionCalls:
         self._answered: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._lost: dict[str, None] = {}  # in order: a set's is another in each process
 
+    def declared(self, behaviors: Mapping[str, ToolBehavior | None]) -> None:
+        """A new socket was told of these functions."""
+        self._behaviors = behaviors
+
     @property
     def pending(self) -> bool:
         """Whether the model waits for a result, now or later."""

@@ -79,6 +79,7 @@ LOCAL = Provider(
     title="Offline engine",
     # Moonshine listens at 16000 Hz, the voice joe speaks at 22050 Hz.
     capabilities=Capabilities(
+        changes_tools=True,
         input_rate=16_000,
         output_rate=22_050,
         images=False,

@@ -14,11 +14,13 @@ from voicecli.commands import (
     ClearAudio,
     Command,
     EndTurn,
+    OfferTools,
     PauseAudio,
     SendImage,
     SendText,
     StartTurn,
     ToolResult,
+    ToolSchema,
 )
 from voicecli.config import VADMode
 from voicecli.connection.event_queue import EventQueue
@@ -35,7 +37,12 @@ from voicecli.providers.local.tts import TextToSpeech
 from voicecli.providers.local.turn_detection import TurnDetector
 from voicecli.providers.local.user_turns import UserTurns
 
-__all__ = ["LocalConnection"]
+__all__ = ["LocalConnection", "tools_unsupported"]
+
+
+def tools_unsupported(model: ChatModel) -> Notice:
+    """The notice that tools are there, and a model that cannot call them."""
+    return Notice("tools_unsupported", f"{model.name} cannot call tools here; an endpoint's model can: --llm URL")
 
 
 class LocalConnection:
@@ -79,6 +86,7 @@ class LocalConnection:
         self._over: RealtimeError | None = None
         self._closing: asyncio.Task[None] | None = None
         self._ids = 0
+        self._tools_unsupported = bool(setup.tools)  # it has been told
         self._cancels = 0  # of pending replies
         words = AwaitedWords()
         self._replies = ReplyQueue(
@@ -183,8 +191,18 @@ class LocalConnection:
                 self._turns.clear()
             case SendText():
                 self._replies.answer_text(command, cancelled=cancelled)
+            case OfferTools(tools):
+                self._offer(tools)
             case SendImage():
                 self._events.put([Notice("images_unsupported", "The offline engine takes no pictures.")])
+
+    def _offer(self, tools: tuple[ToolSchema, ...]) -> None:
+        """Other tools, from the next reply on."""
+        if self._model.tools:
+            self._replies.tools = tools
+        elif tools and not self._tools_unsupported:
+            self._tools_unsupported = True
+            self._events.put([tools_unsupported(self._model)])
 
     def _new_id(self, kind: str) -> str:
         self._ids += 1

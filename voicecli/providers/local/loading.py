@@ -11,7 +11,7 @@ from voicecli.events import Notice
 from voicecli.ports import Capabilities, ConversationSetup
 from voicecli.providers.ignored import ignored_setting, ignored_settings
 from voicecli.providers.local.chat_model import ChatModel
-from voicecli.providers.local.engine import LocalConnection
+from voicecli.providers.local.engine import LocalConnection, tools_unsupported
 from voicecli.providers.local.language_model import LanguageModel, load_language_model, memory_for
 from voicecli.providers.local.llama import LlamaModel
 from voicecli.providers.local.pauses import PauseLengths
@@ -152,9 +152,7 @@ def notices_for(setup: ConversationSetup, llm: str, model: ChatModel) -> list[No
     if llm == BUILT_IN:
         notices.append(Notice("tiny_model", _TINY_MODEL, daily=True))
     if setup.tools and not model.tools:
-        notices.append(
-            Notice("tools_unsupported", f"{model.name} cannot call tools here; an endpoint's model can: --llm URL")
-        )
+        notices.append(tools_unsupported(model))
     if config.language is not None and config.language.split("-")[0].lower() != "en":
         notices.append(
             Notice(

@@ -60,6 +60,7 @@ class ReplyQueue:
 
     Attributes:
         heard: what the user hears of the replies.
+        tools: offered to the model from the next reply on.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class ReplyQueue:
         self._speech = speech
         self._memory = memory
         self._words = words
-        self._tools = tools
+        self.tools = tools
         self._output_rate = output_rate
         self._interruptible = interruptible
         self._events = events
@@ -230,7 +231,7 @@ class ReplyQueue:
             reply.output.do(partial(self._skip, reply))
             return
         reply.output.do(partial(self._begin, reply))
-        answer = self._model.stream(messages, self._tools)
+        answer = self._model.stream(messages, self.tools)
         outcome = await utter(
             answer, self._speech, lambda text, audio: reply.output.do(partial(self._say, reply, text, audio))
         )

@@ -22,7 +22,7 @@ from voicecli.threads import run_in_thread
 
 __all__ = ["OPENAI", "OpenAICodec"]
 
-_CAPABILITIES = Capabilities(input_rate=RATE, output_rate=RATE)
+_CAPABILITIES = Capabilities(input_rate=RATE, output_rate=RATE, changes_tools=True)
 _TITLE = "OpenAI Realtime"
 
 

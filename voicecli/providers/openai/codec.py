@@ -7,7 +7,8 @@ stands for yet is sent again as audio.
 
 import json
 from binascii import b2a_base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from voicecli.commands import (
     AnswerApproval,
@@ -16,12 +17,14 @@ from voicecli.commands import (
     ClearAudio,
     Command,
     EndTurn,
+    OfferTools,
     PauseAudio,
     RequestReply,
     SendImage,
     SendText,
     StartTurn,
     ToolResult,
+    ToolSchema,
 )
 from voicecli.config import VADMode
 from voicecli.errors import ProtocolError, RealtimeConnectionError
@@ -46,7 +49,7 @@ from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, price
 from voicecli.providers.openai.output import Replies
 from voicecli.providers.openai.queues import WIRE_AUDIO, Wire
 from voicecli.providers.openai.response_gate import ResponseGate
-from voicecli.providers.openai.setup import chosen_settings, session_settings
+from voicecli.providers.openai.setup import chosen_settings, offered_tools, session_settings
 from voicecli.providers.openai.tool_calls import ToolCalls
 from voicecli.text import valid_text
 from voicecli.transcript import Transcript
@@ -70,6 +73,7 @@ class OpenAICodec:
 
     def __init__(self, setup: ConversationSetup, endpoint: Endpoint | None = None) -> None:
         config = setup.config
+        self._setup = setup
         self._model = config.model or DEFAULT_MODEL
         self._voice = config.voice
         self._given_prices = config.prices
@@ -159,6 +163,8 @@ class OpenAICodec:
                 image = {"type": "input_image", "image_url": url, "detail": "auto"}
                 self._images.append({"type": "message", "role": "user", "content": [image]})
                 self._wire.create_item(self._images[-1])
+            case OfferTools(tools):
+                self._offer(tools)
             case AnswerApproval(approval_id, approve):
                 answer = {"type": "mcp_approval_response", "approval_request_id": approval_id, "approve": approve}
                 self._wire.create_item(answer)
@@ -268,6 +274,16 @@ class OpenAICodec:
             audio = session["audio"]
             session = session | {"audio": audio | {"input": audio["input"] | {"turn_detection": None}}}
         self._update_id = self._wire.queue("session.update", session=session)
+
+    def _offer(self, tools: Sequence[ToolSchema]) -> None:
+        """Other tools from now on; a server that knows the session already is told at once."""
+        setup = replace(self._setup, tools=tools)
+        offered = offered_tools(setup)
+        self._setup = setup
+        # A list that is left out stays as it was.
+        self._settings = replace(self._settings, session=self._settings.session | offered)
+        if self._update_id:
+            self._wire.queue("session.update", session={"type": "realtime", **offered})
 
     def _session_updated(self, frame: Frame) -> None:
         if not self._gate.ready:

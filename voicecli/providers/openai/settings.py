@@ -8,7 +8,7 @@ from voicecli.config import ProviderSettings, setting
 from voicecli.errors import ConfigurationError
 from voicecli.setting_fields import Settings
 
-__all__ = ["MCPServer", "OpenAISettings", "Retention"]
+__all__ = ["OpenAIMCPServer", "OpenAISettings", "Retention"]
 
 NoiseReduction = Literal["near_field", "far_field"]
 Truncation = Literal["auto", "disabled"]
@@ -28,8 +28,8 @@ class Retention(Settings, prefix="truncation"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MCPServer(Settings, prefix="mcp_servers"):
-    """An MCP server that OpenAI itself calls.
+class OpenAIMCPServer(Settings, prefix="mcp_servers"):
+    """An MCP server that OpenAI itself calls; those of `voicecli.MCPServer` voicecli calls, for any provider.
 
     Attributes:
         label: how the model names it.
@@ -55,10 +55,10 @@ class MCPServer(Settings, prefix="mcp_servers"):
             raise ConfigurationError(f"mcp_servers: {self.label!r} has no http(s) URL.")
 
 
-def _mcp_server(text: str) -> MCPServer:
+def _mcp_server(text: str) -> OpenAIMCPServer:
     label, _, url = text.partition("=")
     try:
-        return MCPServer(label=label, url=url)
+        return OpenAIMCPServer(label=label, url=url)
     except ConfigurationError as error:
         raise ConfigurationError(error.message, advice=f"{error.advice} Write LABEL=URL.".strip()) from error
 
@@ -101,10 +101,9 @@ class OpenAISettings(ProviderSettings):
     parallel_tool_calls: bool | None = setting(
         None, option="sequential-tools", value=False, help="Call one tool after the other."
     )
-    mcp_servers: tuple[MCPServer, ...] = setting(
+    mcp_servers: tuple[OpenAIMCPServer, ...] = setting(
         (),
         option="openai-mcp",
-        formerly="mcp",
         parse=_mcp_server,
         metavar="LABEL=URL",
         help="An MCP server for OpenAI to call.",

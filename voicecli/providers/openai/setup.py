@@ -21,7 +21,7 @@ from voicecli.providers.openai.models import (
     deprecation,
     is_reasoning,
 )
-from voicecli.providers.openai.settings import MCPServer, OpenAISettings, Retention
+from voicecli.providers.openai.settings import OpenAIMCPServer, OpenAISettings, Retention
 from voicecli.tools import ToolSchema
 
 __all__ = ["SessionSettings", "chosen_settings", "lacks", "session_settings", "setting_in", "setting_of"]
@@ -102,9 +102,9 @@ def session_settings(setup: ConversationSetup, model: str) -> SessionSettings:
         session["max_output_tokens"] = config.max_output_tokens if fits else "inf"
     if own.truncation is not None:
         session["truncation"] = _truncation(own.truncation)
-    tool_choice = _tool_choice(config, setup.tools)
-    if tools := [_function(tool) for tool in setup.tools] + [_mcp(server) for server in own.mcp_servers]:
-        session["tools"], session["tool_choice"] = tools, tool_choice
+    offered = offered_tools(setup)
+    if offered["tools"]:
+        session |= offered
     if is_reasoning(model):
         session |= _reasoning(config, own)
     return SessionSettings(
@@ -113,6 +113,19 @@ def session_settings(setup: ConversationSetup, model: str) -> SessionSettings:
         transcription,
         tuple(_notices(config, model)),
     )
+
+
+def offered_tools(setup: ConversationSetup) -> JSON:
+    """The part of the `session` object that is about tools.
+
+    Raises:
+        ConfigurationError: `tool_choice` names a tool that is not there.
+    """
+    config, own = setup.config, setup.config.own(OpenAISettings)
+    return {
+        "tools": [*map(_function, setup.tools), *map(_mcp, own.mcp_servers)],
+        "tool_choice": _tool_choice(config, setup.tools),
+    }
 
 
 def lacks(config: RealtimeConfig) -> dict[str, str]:
@@ -232,7 +245,7 @@ def _function(tool: ToolSchema) -> JSON:
     }
 
 
-def _mcp(server: MCPServer) -> JSON:
+def _mcp(server: OpenAIMCPServer) -> JSON:
     settings: JSON = {
         "type": "mcp",
         "server_label": server.label,

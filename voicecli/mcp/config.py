@@ -1,0 +1,190 @@
+"""MCP servers as they are given to the library or on the command line."""
+
+import ipaddress
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from voicecli.errors import ConfigurationError
+from voicecli.setting_fields import Settings, check_url, setting
+from voicecli.user_folders import expanded
+
+if TYPE_CHECKING:
+    from voicecli.ports import ToolSource
+
+__all__ = ["MCPServer", "server_of_text"]
+
+_LABELLED_URL = re.compile(r"[\w.-]+=https?://\S*")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# Parts of programs' and hosts' names that say nothing about which server it is.
+_PREFIXES = re.compile(r"^(?:mcp[-_.]?server[-_.]|server[-_.]|mcp[-_.])+|[-_.](?:mcp[-_.]?server|server|mcp)$")
+_LAUNCHERS = re.compile(r"(?:python|pythonw|py|node|npx|bunx|uvx|pipx|uv|deno|bun|docker|cmd)[\d.]*(?:\.exe|\.cmd)?")
+_LAUNCHER_WORDS = {"run", "exec", "tool", "x", "--", "c"}
+_LONGEST_NAME = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class MCPServer(Settings, prefix="mcp"):
+    """An MCP server whose tools the model may call: a program to start, or an address (streamable HTTP).
+
+    It is started, or dialled, for each conversation anew. The package of the extra `mcp` is needed.
+
+    Attributes:
+        command: the program with its arguments, as a shell takes it or in parts. It gets of the environment only HOME,
+            PATH and the like, and `env`.
+        url: the address of a running server; https, or http on this machine.
+        name: it is called so in notices, and its tools where their names are taken; made of the above unless given.
+        env: variables of the program; never shown.
+        cwd: its working directory; None for that of this process.
+        headers: sent along to `url`; never shown.
+        tools: the only tools to offer, by the server's names; None for all.
+        excluded_tools: tools that are not offered, by the server's names.
+        trust: whether all of its tools may run without a question.
+        always_allow: the tools that may, by the server's names.
+        in_project: whether it comes from a file of the project instead of the user's own: then nothing that it says of
+            itself spares a question.
+    """
+
+    command: str | tuple[str, ...] = ()
+    url: str = setting("", shown=False)
+    name: str = ""
+    env: Mapping[str, str] = setting(factory=dict, shown=False)
+    cwd: str | None = None
+    headers: Mapping[str, str] = setting(factory=dict, shown=False)
+    tools: tuple[str, ...] | None = None
+    excluded_tools: tuple[str, ...] = ()
+    trust: bool = False
+    always_allow: tuple[str, ...] = ()
+    in_project: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.command, str):
+            object.__setattr__(self, "command", _split(self.command))
+        if bool(self.argv) == bool(self.url):
+            raise ConfigurationError(
+                "mcp: a server is either a command or a URL.", advice="Give command=... or url=..., one of them."
+            )
+        if any("\0" in part for part in (*self.argv, *self.env, *self.env.values())):
+            raise ConfigurationError("mcp: a command cannot hold the character NUL.")
+        if self.url:
+            _check_address(self.url)
+        if self.cwd is not None:
+            object.__setattr__(self, "cwd", str(expanded(self.cwd)))
+        if not self.name:
+            object.__setattr__(self, "name", _name_of(self.argv, self.url))
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The program and its arguments; () for an address."""
+        return () if isinstance(self.command, str) else self.command
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its address is on this machine."""
+        return _is_loopback(urlsplit(self.url).hostname or "")
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Texts that must not be shown: values of variables and headers, and what the address holds beside the host."""
+        parts = urlsplit(self.url)
+        values = {*self.env.values(), *self.headers.values(), parts.query, parts.username or "", parts.password or ""}
+        values |= {value.partition("=")[2] for value in parts.query.split("&")}
+        values |= {value.rpartition(" ")[2] for value in self.headers.values()}
+        # Shorter ones are words of any sentence: "1", "true", "en".
+        return frozenset(value for value in values if len(value) >= 6)
+
+    def described(self) -> str:
+        """The command line, or the address without what may be secret, for people."""
+        if self.argv:
+            return shlex.join(self.argv)
+        parts = urlsplit(self.url)
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://{parts.hostname}{port}{parts.path if not parts.query else '/...'}"
+
+    def open_tools(self) -> "ToolSource":
+        """Its tools, for one conversation.
+
+        Raises:
+            ConfigurationError: the package of the extra is not installed.
+        """
+        from voicecli.mcp.source import ServerTools
+
+        return ServerTools(self)
+
+
+def server_of_text(text: str) -> MCPServer:
+    """The server that `--mcp COMMAND|URL` means. Raises ConfigurationError."""
+    text = text.strip()
+    if _LABELLED_URL.fullmatch(text):
+        raise ConfigurationError(
+            "mcp: LABEL=URL is what OpenAI is told.",
+            advice="Write --openai-mcp LABEL=URL for a server that OpenAI calls, the URL alone for one that voicecli "
+            "calls.",
+        )
+    if text.lower().endswith((".json", ".toml")) and " " not in text:
+        raise ConfigurationError("mcp: this is a file.", advice="Give it as --mcp-config FILE.")
+    if _URL.match(text):
+        return MCPServer(url=text)
+    return MCPServer(command=text)
+
+
+def _is_loopback(host: str) -> bool:
+    """True for a host that is this machine."""
+    if host.lower() == "localhost" or host.lower().endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _split(command: str) -> tuple[str, ...]:
+    try:
+        # A backslash is a separator of folders on Windows.
+        parts = shlex.split(command, posix=os.name != "nt")
+    except ValueError as error:
+        raise ConfigurationError(f"mcp: the command cannot be read: {error}.", advice="Is a quote open?") from error
+    return tuple(part.strip("\"'") for part in parts) if os.name == "nt" else tuple(parts)
+
+
+def _check_address(url: str) -> None:
+    check_url("mcp", url)
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise ConfigurationError("mcp: a server's address begins with https:// or http://.", advice="Change it.")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        raise ConfigurationError(
+            f"mcp: plain http to {parts.hostname} could be read on the way.",
+            advice="Write https://; http is for servers on this machine.",
+        )
+
+
+def _name_of(argv: tuple[str, ...], url: str) -> str:
+    """A short name for the server of that command or address."""
+    if url:
+        labels = (urlsplit(url).hostname or "").split(".")
+        if _is_loopback(".".join(labels)) or all(label.isdigit() for label in labels):
+            return "local"
+        named = [label for label in labels[:-1] if label not in ("mcp", "www", "api")] or labels
+        return _shortened(named[-1])
+    for word in argv[1:]:
+        is_launcher = _LAUNCHERS.fullmatch(word) or word in _LAUNCHER_WORDS
+        if not word.startswith("-") and not is_launcher and _LAUNCHERS.fullmatch(_base(argv[0])):
+            return _shortened(_base(word))
+    return _shortened(_base(argv[0]))
+
+
+def _base(path: str) -> str:
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1] or path
+
+
+def _shortened(name: str) -> str:
+    name = re.sub(r"(?:@|==)[\w.^~-]*$", "", name) or name  # a version: server-everything@1.2
+    name = re.sub(r"\.(?:py|js|mjs|cjs|ts|sh|exe|cmd)$", "", name)
+    name = re.sub(r"[^\w.-]+", "_", name)
+    return (_PREFIXES.sub("", name) or name)[:_LONGEST_NAME] or "server"
