@@ -34,7 +34,7 @@ from voicecli.voice import RealtimeVoice
         (RealtimeConfig, {"headers": {"a": b"b"}}, "headers: this is a bytes.*Give a str"),
         (OpenAIMCPServer, {"label": "x", "url": "https://x", "headers": {"a": None}}, "headers: this is a NoneType"),
         (RealtimeConfig, {"tool_choice": None}, "tool_choice: this is a NoneType"),
-        (GeminiSettings, {"background_tools": "search"}, "background_tools: this is a str"),
+        (RealtimeConfig, {"background_tools": "search"}, "background_tools: this is a str"),
         (OpenAISettings, {"mcp_servers": ("https://x",)}, "mcp_servers: this is a str.*OpenAIMCPServer"),
         (RealtimeConfig, {"base_url": "localhost:80"}, "base_url: not a URL"),
         (RealtimeConfig, {"base_url": "https://"}, "base_url: not a URL"),
@@ -146,7 +146,7 @@ def test_settings_of_another_provider_are_told_with_the_right_class() -> None:
 
 
 def test_values_are_taken_as_they_are_meant(tmp_path: Path) -> None:
-    assert GeminiSettings(background_tools=["search"]).background_tools == ("search",)  # type: ignore[arg-type]
+    assert RealtimeConfig(background_tools=["search"]).background_tools == ("search",)  # type: ignore[arg-type]
     tokens = RealtimeConfig(max_output_tokens=99.0).max_output_tokens  # type: ignore[arg-type]
     assert (tokens, type(tokens)) == (99, int)
     assert LocalSettings(llm=tmp_path).llm == str(tmp_path)  # type: ignore[arg-type]

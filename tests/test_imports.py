@@ -58,6 +58,7 @@ def loaded_after(code: str) -> set[str]:
         "from voicecli.cli import execute; execute(['list-voices', '--json'])",
         "from voicecli.cli import execute; execute(['models', 'list'])",
         "from voicecli.cli import execute; execute(['cache', 'path'])",
+        "from voicecli.cli import execute; execute(['doctor', '--help'])",
         "from voicecli.providers.local.downloads.catalogue import names; names()",
     ],
 )
@@ -113,8 +114,9 @@ def test_the_list_of_commands_says_what_each_says_itself() -> None:
 
 VOCABULARY = {
     *("_version", "captions", "commands", "config", "config_source", "credentials", "errors", "events", "install"),
-    *("kept_files", "package_file", "pcm16", "ports", "pricing", "redaction", "setting_fields", "telemetry", "text"),
-    *("text_files", "threads", "tool_names", "tools", "transcript", "user_folders"),
+    *("_version", "captions", "commands", "config", "config_source", "credentials", "errors", "events", "finding"),
+    *("install", "kept_files", "package_file", "pcm16", "ports", "pricing", "redaction", "setting_fields", "telemetry"),
+    *("text", "text_files", "threads", "tool_names", "tools", "transcript", "user_folders"),
 }
 """Modules at the top of the package that import nothing but each other. (`__init__` loads names when they are used.)"""
 
@@ -154,16 +156,17 @@ AT_HOME = {
     "piper": {"providers.local.tts", "providers.local.voices"},
     "pywebrtc_audio": {"audio.echo.webrtc"},
     "rich": {
-        *("cli.log_view", "cli.progress_bar", "cli.table", "terminal.fit", "terminal.live_view"),
+        *("cli.doctor.terminal", "cli.log_view", "cli.progress_bar", "cli.table", "terminal.fit", "terminal.live_view"),
         *("terminal.render_entry", "terminal.render_footer", "terminal.render_running", "terminal.render_status"),
     },
     "sounddevice": {"audio.devices.portaudio"},
     "soundfile": {"audio.files.decoders", "recording.reading"},
     "sqlite3": {f"history.{name}" for name in ("database", "removal", "schema", "search", "store")},
     "typer": {
-        *("cli", "cli.app", "cli.cache", "cli.chat", "cli.completion", "cli.completion_scripts", "cli.config"),
-        *("cli.destinations", "cli.devices", "cli.command", "cli.help", "cli.inputs", "cli.keys", "cli.lists"),
-        *("cli.keeping", "cli.logs", "cli.mcp_servers", "cli.models", "cli.options", "cli.replay"),
+        *("cli", "cli.app", "cli.cache", "cli.chat", "cli.command", "cli.completion", "cli.completion_scripts"),
+        *("cli.config", "cli.destinations", "cli.devices", "cli.doctor", "cli.doctor.bundle"),
+        *("cli.finding_lines", "cli.help", "cli.inputs", "cli.keeping", "cli.keys", "cli.lists"),
+        *("cli.log_export", "cli.logs", "cli.mcp_servers", "cli.models", "cli.options", "cli.replay"),
         *("cli.setting_options", "cli.setup", "cli.table", "cli.tools"),
     },
     "keyring": {"settings.keyring_store"},

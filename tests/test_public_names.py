@@ -34,7 +34,8 @@ PUBLIC = {
         RealtimeConnectionError RealtimeError ToolError
     """,
     "voicecli.events": """
-        CONNECTION_LOST CONTENT_FILTER INVALID_TOOL_CALL OUTPUT_LIMIT RETRIES_EXHAUSTED ApprovalRequest Asleep
+        CONNECTION_LOST CONTENT_FILTER INVALID_TOOL_CALL OUTPUT_LIMIT RETRIES_EXHAUSTED ApprovalAnswered
+        ApprovalOutcome ApprovalRequest Asleep
         AssistantState AudioChunk AudioDone Awake ErrorOccurred Event Interrupted Notice Reconnecting ResponseDone
         ResponseStarted ResponseStatus Role SessionEnded SessionStarted SpeechStarted SpeechStopped StateChanged
         ToolCallCancelled ToolCallFinished ToolCallRequest TranscriptUpdate TurnMetrics Usage UserState
@@ -47,6 +48,8 @@ PUBLIC = {
         LocalSettings ModelInfo OpenAIMCPServer OpenAISettings Prices Provider Retention VoiceInfo all_providers
         choose_provider find_provider is_built_in
     """,
+    "voicecli.captions": "Cue readable srt vtt",
+    "voicecli.recording": "ConversationRecorder",
     "voicecli.testing": """
         ScriptedConnection check_provider recorded_audio replayed reply scripted_provider tool_call
     """,

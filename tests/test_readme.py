@@ -192,8 +192,9 @@ async def main(session: VoiceSession) -> None:
 
 def test_what_is_shown_has_the_right_types(tmp_path: Path) -> None:
     """All of it passes strict type checking, and that finds what is wrong."""
-    for number, code in enumerate(PYTHON):
-        (tmp_path / f"readme_{number}.py").write_text(code)
+    guide = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "library.md").read_text(), re.DOTALL | re.MULTILINE)
+    for number, code in enumerate([*PYTHON, *guide]):
+        (tmp_path / f"shown_{number}.py").write_text(code)
     (tmp_path / "wrong.py").write_text(WRONG)
     files = [*tmp_path.glob("*.py"), *(ROOT / "examples").rglob("*.py")]
     done = subprocess.run(

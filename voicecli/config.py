@@ -34,6 +34,7 @@ __all__ = [
 Effort = Literal["minimal", "low", "medium", "high", "xhigh"]
 Eagerness = Literal["low", "medium", "high", "auto"]
 Output = Literal["audio", "text"]
+Approve = Literal["writes", "always", "never"]
 TurnModel = Literal["auto", "silence", "llm", "words", "smart-turn"]
 Sensitivity = Literal["low", "high"]
 VADEngine = Literal["auto", "silero", "webrtc"]
@@ -228,7 +229,11 @@ class RealtimeConfig(Settings):
         speed: of the voice, 0.25 to 1.5.
         reasoning_effort: how long models that reason may think.
         tool_choice: "auto", "none", "required", or a tool's name.
-        tool_timeout_s: how long a tool may run, in seconds.
+        tool_timeout_s: how long a tool may run, in seconds; not counting the time in which it waits to be allowed.
+        approve: which calls of tools wait for an ApprovalRequest to be answered: "writes", those of tools that are not
+            marked as reading only, but for the program's own functions; "always", all; "never", none.
+        background_tools: names of tools whose result is not waited for: the conversation goes on, and the result is
+            told when it is there.
         api_key: None takes the provider's environment variable. Never shown.
         base_url: another server that speaks the provider's protocol; not shown, as it may hold a key.
         headers: sent along when connecting. Never shown.
@@ -302,6 +307,19 @@ class RealtimeConfig(Settings):
         metavar="SECONDS",
         group=_ANSWER,
         help="How long a tool may run.",
+    )
+    approve: Approve = setting(
+        "writes",
+        metavar="WHEN",
+        group=_ANSWER,
+        help="Which tools ask before they run: writes (all but your own and those that only read), always or never.",
+    )
+    background_tools: tuple[str, ...] = setting(
+        (),
+        option="background-tool",
+        metavar="NAME",
+        group=_ANSWER,
+        help="Do not wait for this tool: the conversation goes on, and its result is told later.",
     )
     api_key: str | None = setting(None, shown=False, option="")
     base_url: str | None = setting(

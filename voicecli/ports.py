@@ -13,6 +13,7 @@ from voicecli.commands import Command
 from voicecli.config import ProviderSettings, RealtimeConfig
 from voicecli.errors import RealtimeConnectionError
 from voicecli.events import Event, Notice
+from voicecli.finding import Finding
 from voicecli.pricing import Prices
 from voicecli.tools import Tool, ToolSchema
 from voicecli.transcript import Turn
@@ -286,6 +287,18 @@ def _lacks_nothing(config: RealtimeConfig) -> Mapping[str, str]:
     return {}
 
 
+def _nowhere(config: RealtimeConfig) -> str:
+    return ""
+
+
+def _no_doubt(key: str, config: RealtimeConfig) -> str:
+    return ""
+
+
+def _nothing_found(config: RealtimeConfig) -> Sequence[Finding]:
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Provider:
     """A provider, as far as it is known without connecting to it.
@@ -310,6 +323,11 @@ class Provider:
         fetch_models: asks the provider which models there are (`list-models --live`), or None.
         prepare: fetches what the first conversation needs, telling (bytes so far, bytes in all) meanwhile; blocks.
             `connect` does it too where it was not called. None where nothing is needed.
+        address: the URL of the server that a conversation with this config goes to; "" where it goes to none. It needs
+            no key. Raises ConfigurationError.
+        doubts_key: why a key does not look like one for that server, in words that hold nothing of it; "" if it does.
+        findings: what it finds out about this machine for `voice doctor`: within half a second, changing nothing, and
+            asking no other machine; may block.
     """
 
     name: str
@@ -332,6 +350,9 @@ class Provider:
         default=None, repr=False
     )
     prepare: Callable[[RealtimeConfig, Callable[[int, int], None]], None] | None = field(default=None, repr=False)
+    address: Callable[[RealtimeConfig], str] = field(default=_nowhere, repr=False)
+    doubts_key: Callable[[str, RealtimeConfig], str] = field(default=_no_doubt, repr=False)
+    findings: Callable[[RealtimeConfig], Sequence[Finding]] = field(default=_nothing_found, repr=False)
     priced_models: Callable[[RealtimeConfig], Mapping[str, Prices | None]] | None = field(default=None, repr=False)
 
     def prices(self, config: RealtimeConfig) -> dict[str, Prices | None]:

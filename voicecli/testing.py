@@ -159,7 +159,7 @@ class ScriptedConnection:
         A response that does not say what it answers, answers all that was sent since the last one began.
         """
         for step in steps:
-            if isinstance(step, ToolCallRequest):
+            if isinstance(step, ToolCallRequest) and not step.by_provider:
                 self._pending_calls += 1
             if isinstance(step, ResponseStarted):
                 step = replace(step, answers=step.answers or tuple(self._unanswered))

@@ -245,6 +245,8 @@ class RealtimeVoice:
         auto_gain_control: bool = False,
         history: Sequence[Turn] = (),
         observers: Iterable[Callable[[Event], None]] = (),
+        logs: Iterable[ConversationLog] = (),
+        on_rendered: Callable[[bytes, float], None] | None = None,
     ) -> None:
         """Hold a conversation through microphone and loudspeaker, until the provider ends it or this is cancelled.
 
@@ -254,6 +256,8 @@ class RealtimeVoice:
         Args:
             microphone, speaker, echo, auto_gain_control: as for `open_devices`.
             history: as for `connect`.
+            logs: as for `connect`.
+            on_rendered: as for `open_devices`.
             observers: called with every event, also with the devices' notices; they must not block.
 
         Raises:
@@ -271,7 +275,7 @@ class RealtimeVoice:
             )
         told = tuple(observers)
         async with (
-            self.connect(history=history) as session,
+            self.connect(history=history, logs=logs) as session,
             open_devices(
                 session,
                 microphone=microphone,
@@ -279,6 +283,7 @@ class RealtimeVoice:
                 echo=echo,
                 auto_gain_control=auto_gain_control,
                 observers=told,
+                on_rendered=on_rendered,
             ) as devices,
         ):
             await converse(session, devices.microphone, devices.speaker, told)

@@ -3,14 +3,14 @@
 import pytest
 
 from tests.cli.screen import screen_of
-from voicecli.audio.probe import Check
 from voicecli.cli.devices import show_checks
+from voicecli.finding import Finding
 
 CHECKS = [
-    Check("Microphone", "Starship/Matisse HD Audio Controller Analog Stereo"),
-    Check("Noise", "-35 dB of full scale", "warn", "Your voice hardly stands out from the noise (did you speak?)."),
-    Check("Level", "-60 dB of full scale", "warn", "It is soft: move closer to it; or try --auto-gain-control."),
-    Check("Echo", "not heard: right for headphones; else turn the loudspeaker up, and test again"),
+    Finding("Microphone", "Starship/Matisse HD Audio Controller Analog Stereo"),
+    Finding("Noise", "-35 dB of full scale", "warn", "Your voice hardly stands out from the noise (did you speak?)."),
+    Finding("Level", "-60 dB of full scale", "warn", "It is soft: move closer to it; or try --auto-gain-control."),
+    Finding("Echo", "not heard: right for headphones; else turn the loudspeaker up, and test again"),
 ]
 
 
@@ -34,7 +34,7 @@ def test_in_a_pipe_each_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1] == "2 things could be better."
     show_checks(CHECKS[:1])
     assert capsys.readouterr().out.splitlines()[-1] == "All is well."
-    show_checks([Check("Level", "silence", "fail", "Is it muted?")])
+    show_checks([Finding("Level", "silence", "fail", "Is it muted?")])
     assert capsys.readouterr().out.splitlines() == [
         "fail  Level  silence",
         "      Is it muted?",

@@ -130,7 +130,7 @@ def test_live_lines_are_those_of_a_live_conversation(
             arguments[3][0](event)
 
     monkeypatch.setattr("voicecli.cli.live.talk", talk)
-    choices = Choices(scripted_provider(), RealtimeConfig(), None, vad_given=False)
+    choices = Choices(scripted_provider(), RealtimeConfig(), (), vad_given=False)
     run_live(choices, Devices(), None, as_json=as_json, quiet=quiet)
     told = capsys.readouterr()
     assert ("Listening. Ctrl-C ends." in told.err) == live

@@ -47,7 +47,9 @@ def test_a_price_from_the_settings_makes_a_limit_possible(voice: Voice, tmp_path
         asked = ("send-text", "Which city?", "-p", "openai", "-m", "gpt-audio-mini")
         environment = KEY | {"OPENAI_BASE_URL": server.url, "VOICECLI_CONFIG": str(tmp_path), "VOICE_MAX_COST": "1"}
         refused = voice(*asked, **environment)
-        (tmp_path / "config.toml").write_text("[prices.gpt-audio-mini]\ntext-in = 1\ntext-out = 2\naudio-out = 3\n")
+        (tmp_path / "config.toml").write_text(
+            "[prices.gpt-audio-mini]\ntext-in = 1\ntext-out = 2\naudio-in = 3\naudio-out = 4\n"
+        )
         answered = voice(*asked, **environment)
     assert refused.code == 3
     assert (
@@ -62,7 +64,7 @@ def test_a_price_from_the_settings_makes_a_limit_possible(voice: Voice, tmp_path
 
 
 def asked(*script: list[Step], inputs: list[str], destinations: Destinations | None = None, **settings: Any) -> None:
-    choices = Choices(scripted_provider(*script), RealtimeConfig(**settings), None, vad_given=True)
+    choices = Choices(scripted_provider(*script), RealtimeConfig(**settings), (), vad_given=True)
     run_conversation(choices, list(inputs), destinations or Destinations(None, quiet=True))
 
 

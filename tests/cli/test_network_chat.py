@@ -317,7 +317,7 @@ def test_what_a_lost_connection_cut_may_go_on_after_a_function(tmp_path: Path, g
     call: list[Step] = [ToolCallRequest("c", "quick", "{}")] if goes_on else []
     cut = ResponseDone("r1", "incomplete", CONNECTION_LOST, awaits_tools=goes_on)
     provider = scripted_provider([ResponseStarted("r1"), *call, cut], reply("It is sunny."))
-    choices = Choices(provider, RealtimeConfig(), tmp_path / "tools.py", vad_given=False)
+    choices = Choices(provider, RealtimeConfig(), [str(tmp_path / "tools.py")], vad_given=False)
     broken = pytest.raises(RealtimeConnectionError, match="not complete")
     with contextlib.nullcontext() if goes_on else broken:
         run_conversation(choices, ["How is the weather?"], Destinations(quiet=True))

@@ -12,7 +12,7 @@ from voicecli.testing import scripted_provider
 
 
 def choices(**settings: Any) -> Choices:
-    return Choices(scripted_provider(), RealtimeConfig(**settings), None, vad_given=True)
+    return Choices(scripted_provider(), RealtimeConfig(**settings), (), vad_given=True)
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ def test_options_without_effect_are_told(monkeypatch: pytest.MonkeyPatch, line: 
 def choices(*given: str) -> Choices:
     provider = scripted_provider(reply("Yes."))
     config = RealtimeConfig(vad_mode=VADMode.CLIENT)  # otherwise a recording takes as long as it was spoken
-    return Choices(provider, config, None, vad_given=True, given=frozenset(given))
+    return Choices(provider, config, (), vad_given=True, given=frozenset(given))
 
 
 def test_it_is_a_note_beside_a_recording(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from voicecli.cli.wakefulness import Wakefulness
-from voicecli.events import Notice, StateChanged
+from voicecli.events import Event, Notice, StateChanged, ToolCallCancelled, ToolCallFinished, ToolCallRequest
 
 IDLE = StateChanged("silent", "listening")
 
@@ -42,6 +42,20 @@ def test_the_time_counts_from_the_last_speech_or_reply(busy: StateChanged) -> No
     assert state.sleep_at == 210.0
     state.sleep()
     assert state.sleep_at is None
+
+
+@pytest.mark.parametrize("end", [ToolCallFinished("c", "search", "3 dots"), ToolCallCancelled("c")])
+def test_while_a_tool_runs_in_the_background_it_is_awake(end: Event) -> None:
+    state = awake()
+    state.apply(ToolCallRequest("c", "search", "{}", background=True), 110.0)
+    assert state.sleep_at is None
+    state.apply(end, 400.0)
+    assert state.sleep_at == 460.0
+    state.apply(ToolCallRequest("c2", "search", "{}", background=True), 410.0)
+    state.sleep()
+    state.wake(500.0)
+    state.apply(IDLE, 501.0)
+    assert state.sleep_at == 561.0, "the end of a conversation stops its tools"
 
 
 def test_while_the_talk_key_is_held_it_is_awake() -> None:

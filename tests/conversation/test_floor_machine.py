@@ -9,7 +9,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from voicecli.conversation.floor import Floor
 from voicecli.conversation.floor_events import (
     Action,
-    ApprovalAnswered,
     AudioCleared,
     AudioEnded,
     Cut,
@@ -28,6 +27,7 @@ from voicecli.conversation.floor_events import (
 )
 from voicecli.conversation.floor_table import Reply, User
 from voicecli.events import (
+    ApprovalAnswered,
     ApprovalRequest,
     AudioChunk,
     AudioDone,
@@ -227,7 +227,7 @@ class Conversation(RuleBasedStateMachine):
     @precondition(lambda self: self.approvals)
     @rule()
     def is_approved(self) -> None:
-        self.give(ApprovalAnswered(self.approvals.pop()))
+        self.give(ApprovalAnswered(self.approvals.pop(), "once"))
 
     @precondition(lambda self: self.running is not None and not self.away)
     @rule(status=st.sampled_from(["completed", "cancelled", "incomplete", "failed"]))

@@ -1,14 +1,16 @@
 """Limits on what a conversation costs, how long it lasts, and how long nobody speaks."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.conversation.scripted import SECOND, until
+from tests.support.player import Player
 from tests.support.virtual_time import virtual_time
 from voicecli import ConfigurationError, LimitReachedError, Prices, RealtimeConfig, RealtimeVoice, VADMode, converse
-from voicecli.commands import AppendAudio, EndTurn, SendText, ToolResult
+from voicecli.commands import AppendAudio, ClearAudio, EndTurn, SendText, ToolResult
 from voicecli.conversation.session import VoiceSession
 from voicecli.events import (
     ApprovalRequest,
@@ -59,11 +61,11 @@ class Told:
         self.events: list[Event] = []
         self.failure: LimitReachedError | None = None
         self.ended_at = 0.0
-        self._task = asyncio.create_task(self._read(session))
+        self._task = asyncio.create_task(self._read(aiter(session)))
 
-    async def _read(self, session: VoiceSession) -> None:
+    async def _read(self, told: AsyncIterator[Event]) -> None:
         try:
-            async for event in session:
+            async for event in told:
                 self.events.append(event)
         except LimitReachedError as error:
             self.failure = error
@@ -149,10 +151,8 @@ async def test_the_results_of_tools_that_are_owed_are_answered_and_no_other_call
 
     first = tool_call("look", {"place": "Paris"})
     first[-1] = ResponseDone("response_tool", usage=Usage(cost_usd=0.6), awaits_tools=True)
-    follow_up = [
-        *costing(0.1, "It is sunny."),
-        *tool_call("look", {"place": "Rome"}, response_id="again", call_id="c2"),
-    ]
+    follow_up = costing(0.1, "It is sunny.")
+    follow_up[-1:] = tool_call("look", {"place": "Rome"}, response_id="response_1", call_id="c2")[1:]
     voice, connection = limited(first, follow_up, max_cost=0.5, tools=[look])
     async with voice.connect() as session:
         told = Told(session)
@@ -178,6 +178,23 @@ async def test_a_turn_that_is_spoken_when_the_limit_is_reached_is_not_answered()
         await told.end()
     assert told.ended_at < 1
     assert told.failure is not None
+    assert any(isinstance(command, ClearAudio) for command in connection.commands)
+
+
+@virtual_time
+async def test_what_a_loudspeaker_still_has_is_heard() -> None:
+    class Slow(Player):
+        async def drain(self) -> None:
+            await asyncio.sleep(5)
+
+    voice, connection = limited(max_cost=0.5)
+    async with voice.connect() as session:
+        session.player = player = Slow()
+        told = Told(session)
+        connection.play(costing(0.6))
+        await told.end()
+    assert told.ended_at == pytest.approx(5.1, abs=0.1)
+    assert player.told == ["resume"]
 
 
 @virtual_time
@@ -307,6 +324,19 @@ async def test_nobody_speaks() -> None:
 
 @virtual_time
 async def test_a_question_that_nobody_answers_is_idleness() -> None:
+    question: list[Step] = [ResponseStarted("r"), ApprovalRequest("a", "pay", "{}", "bank")]
+    voice, _ = limited([*question, ResponseDone("r", awaits_tools=True)], idle_minutes=5)
+    async with voice.connect() as session:
+        told = Told(session)
+        await session.send_text("Pay it.", wait=False)
+        await asyncio.sleep(1)
+        assert session.state.assistant == "thinking"
+        await told.end()
+    assert told.ended_at == pytest.approx(300, abs=0.1)
+
+
+@virtual_time
+async def test_who_answers_a_question_is_there() -> None:
     voice, connection = limited(idle_minutes=5)
     async with voice.connect() as session:
         told = Told(session)
@@ -314,9 +344,9 @@ async def test_a_question_that_nobody_answers_is_idleness() -> None:
         connection.play([ResponseDone("r", awaits_tools=True)])
         await asyncio.sleep(250)
         await session.approve("a", False)
+        connection.play(reply("As you like."))
         await told.end()
-    assert told.ended_at > 500
-    assert told.failure is not None
+    assert told.ended_at == pytest.approx(550.1, abs=0.1)
 
 
 @virtual_time

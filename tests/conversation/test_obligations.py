@@ -179,3 +179,38 @@ def test_calls_that_are_all_taken_back_leave_nothing_owed() -> None:
         owed.call_cancelled("d")
         assert not owed.certain
         assert not owed.tools_running
+
+
+def test_a_call_in_the_background_keeps_no_answer_waiting() -> None:
+    owed = Obligations()
+    owed.owe("a")
+    owed.response_started("r1", ("a",))
+    owed.call_started("c", background=True)
+    done(owed, "r1", tools=True)
+    assert not owed.certain
+    assert not owed.tools_running
+    assert owed.answered == 1
+    assert not owed.cancel_pending(), "there is nothing to be given up"
+    owed.call_answered("c", "result")
+    assert owed.pending
+    assert owed.response_started("r2", ("result",))
+    done(owed, "r2")
+    assert not owed.certain
+
+
+def test_a_call_beside_it_is_waited_for() -> None:
+    for order in ((True, False), (False, True)):
+        owed = Obligations()
+        owed.owe("a")
+        owed.response_started("r1", ("a",))
+        for number, background in enumerate(order):
+            owed.call_started(f"c{number}", background=background)
+        done(owed, "r1", tools=True)
+        assert owed.pending
+        assert owed.tools_running
+        owed.call_cancelled(f"c{order.index(True)}")
+        assert owed.tools_running
+        owed.call_answered(f"c{order.index(False)}", "result")
+        owed.response_started("r2", ("result",))
+        done(owed, "r2")
+        assert not owed.certain

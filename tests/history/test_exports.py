@@ -1,6 +1,5 @@
 """Exports of a conversation: every word and time in each of them, and nothing of it taken for markup."""
 
-import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -12,7 +11,6 @@ from markdown_it import MarkdownIt
 from tests.history.sample_record import HOSTILE, said, sample
 from tests.support.chromium import CHROMIUM, open_page
 from voicecli.history.exports.captions import cues, srt, vtt
-from voicecli.history.exports.json_object import conversation_json
 from voicecli.history.exports.markdown import markdown
 from voicecli.history.exports.page import Waveform, page
 from voicecli.history.exports.timeline import Timeline, clock_text
@@ -69,21 +67,6 @@ def test_the_first_turn_of_a_response_says_how_long_it_was_waited_for() -> None:
 
 def test_clock_text() -> None:
     assert [clock_text(ms) for ms in (-5, 7_999, 754_000, 3_723_000)] == ["0:00", "0:07", "12:34", "1:02:03"]
-
-
-def test_json_has_all_of_it() -> None:
-    record = sample(RECORDED, ((0, 3_000),))
-    found = json.loads(conversation_json(record))
-    assert (found["id"], found["started_at"], found["ended_at"]) == (
-        "k7f",
-        "2026-11-28T11:15:00+01:00",
-        "2026-11-28T11:15:32+01:00",
-    )
-    assert (found["recording"], found["recording_times"]) == ("talk.wav", [[0, 3_000]])
-    assert [turn["text"] for turn in found["turns"]] == [turn.text for turn in record.turns]
-    assert found["responses"][1]["metrics"]["first_heard_ms"] == 2_300
-    assert found["tool_calls"][0]["output"] == '{"sky": "clear", "degrees": 21}'
-    assert found["usage"]["cost_usd"] == 0.0321
 
 
 class Shown(HTMLParser):

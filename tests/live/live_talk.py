@@ -8,7 +8,7 @@ import contextlib
 import wave
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from voicecli.audio import EchoMode, resample_pcm16
 from voicecli.audio.devices.speaker import Speaker
 from voicecli.cli.live import LiveConversation
 from voicecli.cli.options import Devices
+from voicecli.cli.recordings import Recordings
 from voicecli.config import ClientVAD, RealtimeConfig, VADMode
 from voicecli.events import Event, Notice, SessionStarted, SpeechStarted
 from voicecli.providers import find_provider
@@ -104,11 +105,14 @@ async def talking(
     client_vad: ClientVAD | None = None,
     echo: EchoMode = "aec",
     wait: bool = True,
+    recordings: Recordings | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Talk]:
     """With microphone and loudspeaker open, and with `wait` connected; ends as the key ends it."""
     found = find_provider(provider)
-    config = RealtimeConfig(api_key=key or None, base_url=url, vad_mode=vad_mode, client_vad=client_vad or ClientVAD())
-    talk = Talk(LiveConversation(config, found.capabilities, Devices(echo=echo)))
+    chosen: dict[str, Any] = {"vad_mode": vad_mode, "client_vad": client_vad or ClientVAD()} | settings
+    config = RealtimeConfig(api_key=key or None, base_url=url, **chosen)
+    talk = Talk(LiveConversation(config, found.capabilities, Devices(echo=echo), recordings=recordings))
     await talk.live.open()
     holding = asyncio.create_task(talk.live.hold(RealtimeVoice(found, config=config), [talk.see]))
     try:

@@ -19,6 +19,7 @@ from voicecli.audio.devices.speaker import Speaker
 from voicecli.audio.playout.jitter_buffer import JitterStats
 from voicecli.cli.live import LiveConversation
 from voicecli.cli.options import Devices, Sleep
+from voicecli.cli.recordings import Recordings
 from voicecli.commands import Command, EndTurn, SendText, StartTurn
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.errors import AuthenticationError, LimitReachedError, RealtimeConnectionError, RealtimeError
@@ -113,6 +114,7 @@ async def sleeping(
     failures: Sequence[RealtimeError] = (),
     sink: AudioSink | None = None,
     echo: EchoMode = "off",
+    recordings: Recordings | None = None,
     **settings: Any,
 ) -> AsyncIterator[Bed]:
     """Asleep, until the block is over or the conversation ends by itself; without a sink, with a loudspeaker."""
@@ -131,7 +133,8 @@ async def sleeping(
     provider = replace(scripted_provider(), connect=connect)
     config = RealtimeConfig(vad_mode=vad_mode, **settings)
     sleep = Sleep("computer", SLEEP_AFTER_S)
-    live = LiveConversation(config, provider.capabilities, Devices(echo=echo), sink=sink, sleep=sleep)
+    devices = Devices(echo=echo)
+    live = LiveConversation(config, provider.capabilities, devices, sink=sink, sleep=sleep, recordings=recordings)
     await live.open()
     events: list[Event] = []
     observers = [events.append, live.view.apply]

@@ -27,9 +27,18 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class McpCall:
+    """A call that the server makes itself.
+
+    Attributes:
+        output: of the tool.
+        error: what went wrong instead.
+    """
+
     name: str
     arguments: str = "{}"
     needs_approval: bool = False
+    output: str = "found"
+    error: Frame | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -540,9 +540,10 @@ class OpenAISession:
 
     def _mcp_frames(self, call: McpCall, index: int, response: _Response | None = None) -> Iterator[Frame]:
         item_id = self._id("mcp")
-        item: Frame = {"id": item_id, "type": "mcp_call", "name": call.name, "arguments": call.arguments}
+        item: Frame = {"id": item_id, "type": "mcp_call", "name": call.name, "arguments": ""}
         item |= {"server_label": "docs", "output": None}
         at = {"output_index": index, "item_id": item_id}
+        ids = {"response_id": response.id if response else "", **at}
         if response is not None:
             response.items.append(item)
             yield {
@@ -552,10 +553,13 @@ class OpenAISession:
                 "item": item,
             }
         yield from self._add(item, done=False)
+        yield {"type": "response.mcp_call_arguments.delta", **ids, "delta": call.arguments}
+        yield {"type": "response.mcp_call_arguments.done", **ids, "arguments": call.arguments}
         yield {"type": "response.mcp_call.in_progress", **at}
-        item = item | {"output": "found"}
+        came = {"error": call.error} if call.error else {"output": call.output}
+        item = item | {"arguments": call.arguments} | came
         self.items[item_id] = item
-        done: list[Frame] = [{"type": "response.mcp_call.completed", **at}]
+        done: list[Frame] = [{"type": f"response.mcp_call.{'failed' if call.error else 'completed'}", **at}]
         done.append({"type": "conversation.item.done", "item": item, "previous_item_id": None})
         if response is None:
             yield from done

@@ -55,7 +55,6 @@ OPENAI: dict[str, dict[str, Any]] = {
 GEMINI: dict[str, dict[str, Any]] = {
     "google_search": {"google_search": True},
     "code_execution": {"code_execution": True},
-    "background_tools": {"background_tools": ("search",)},
     "affective_dialog": {"affective_dialog": True},
     "proactive_audio": {"proactive_audio": True, "model": "gemini-3.1-flash-live-preview"},  # newer ones always are
     "project": {"project": "project"},
@@ -70,6 +69,7 @@ LOCAL: dict[str, dict[str, Any]] = {
 OURS = {
     *("provider", "client_vad", "tool_timeout_s", "connect_timeout_s", "response_timeout_s", "reconnect", "api_key"),
     *("debug_file", "turn_model", "max_cost", "max_minutes", "idle_minutes", "prices"),
+    *("approve", "background_tools"),
 }
 # The offline engine sees to these when it loads.
 ENGINES = {

@@ -75,7 +75,8 @@ def test_profile_comes_before_environment_before_file() -> None:
 )
 def test_what_is_wrong_is_told_with_its_line(text: str, told: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        file(text).check(list(ENTRIES.values()))
+        for _, problem in file(text).problems(list(ENTRIES.values())):
+            raise problem
     assert str(caught.value).startswith(str(PATH))
     assert told in str(caught.value)
     assert "secret" not in str(caught.value)

@@ -87,7 +87,7 @@ class Demo:
             task = asyncio.create_task(self.session.send_text(text, wait=False))
             self._tasks.add(task)
 
-    def approve(self, approval_id: str, allowed: bool) -> None:
+    def approve(self, approval_id: str, allowed: bool, *, always: bool = False) -> None:
         self._note(f"{approval_id} allowed {allowed}")
 
     def end(self) -> None:

@@ -35,9 +35,11 @@ def now(assistant: AssistantState, *, user: UserState = "silent") -> StateChange
 class Stage:
     """A view whose clock the test sets."""
 
-    def __init__(self, *events: Event, push_to_talk: bool = False, playing: bool = False) -> None:
+    def __init__(
+        self, *events: Event, push_to_talk: bool = False, playing: bool = False, max_cost: float | None = None
+    ) -> None:
         self.now = 0.0
-        self.view = ViewModel(push_to_talk=push_to_talk, clock=lambda: self.now)
+        self.view = ViewModel(push_to_talk=push_to_talk, max_cost=max_cost, clock=lambda: self.now)
         self.happen(STARTED, now("listening"), *events, playing=playing)
 
     def happen(self, *events: Event, playing: bool | None = None) -> None:

@@ -176,17 +176,22 @@ def test_of_a_reply_that_the_connection_broke_off_the_words_say_so() -> None:
 
 def test_what_is_asked_is_shown_whole_and_waits_for_the_user() -> None:
     arguments = {"query": "a long question " * 4, "code": "rm -r x\n\x1b[2J"}
-    request = ApprovalRequest("a", "search", json.dumps(arguments), "web\x1b")
+    request = ApprovalRequest("a", "search", json.dumps(arguments), "web\x1b", tool_id="t")
     stage = Stage(user("Search", final=False), ResponseStarted("r"), request, ResponseDone("r", awaits_tools=True))
     assert stage.scrolled(50) == [
         "● Allow search on web\\x1b?",
-        "  query=a long question a long question a long",
-        "  question a long question",
+        '  query="a long question a long question a long',
+        '  question a long question "',
         '  code="rm -r x\\n\\u001b[2J"',
     ]
-    assert stage.footer(50)[-4] == "Allow search query=a long questi… on web\\x1b?"
-    assert stage.footer(26)[-4] == "Allow search on web\\x1b?"
-    assert stage.view.answer_approval(False) == request
+    assert stage.said(50)[3:] == [
+        "Allow search on web\\x1b?",
+        '  query="a long question a long question a',
+        '  long question a long question "',
+        '  code="rm -r x\\n\\u001b[2J"',
+    ]
+    stage.now += 1
+    assert stage.view.answer_question("denied") == request
     assert stage.scrolled() == ["Refused: search on web\\x1b"]
 
 

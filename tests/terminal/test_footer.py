@@ -44,6 +44,13 @@ def test_the_status_line_keeps_what_matters_most() -> None:
     }
 
 
+def test_the_status_line_tells_what_a_limit_allows() -> None:
+    stage = Stage(ResponseStarted("r"), ResponseDone("r", usage=Usage(cost_usd=0.5)), max_cost=2)
+    assert "$0.5000 of $2.00" in stage.status(80)
+    assert "of" not in Stage(max_cost=2).status(80)
+    assert "of $2" not in stage.view.summary()
+
+
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 def test_the_status_line_does_not_jump_between_states(width: int) -> None:
     stage = Stage(ResponseStarted("r"), ResponseDone("r", usage=Usage(cost_usd=0.5), metrics=TurnMetrics(410)))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from voicecli.events import ApprovalRequest, Asleep, Awake, SessionStarted, StateChanged
+from voicecli.events import Asleep, Awake, SessionStarted, StateChanged
 from voicecli.terminal.key_bindings import KeyCommands, PushToTalk
 from voicecli.terminal.key_decoder import Key, KeyDecoder
 from voicecli.terminal.key_hints import key_hints
@@ -33,8 +33,8 @@ class Recorder:
     def say(self, text: str) -> None:
         self.calls.append(f"say {text}")
 
-    def approve(self, approval_id: str, allowed: bool) -> None:
-        self.calls.append(f"approve {approval_id} {allowed}")
+    def approve(self, approval_id: str, allowed: bool, *, always: bool = False) -> None:
+        self.calls.append(f"approve {approval_id} {allowed}{' always' if always else ''}")
 
     def end(self) -> None:
         self.calls.append("end")
@@ -101,15 +101,6 @@ def test_keys_are_letters_while_a_line_is_typed() -> None:
     assert hands.press("tnever mind\x1b") == []
     assert hands.press("t  \r") == [], "nothing to say"
     assert hands.press("q") == ["end"]
-
-
-def test_an_approval_is_given_or_refused() -> None:
-    hands = Hands()
-    hands.view.apply(ApprovalRequest("a1", "search", "{}", "server"))
-    hands.view.apply(ApprovalRequest("a2", "search", "{}", "server"))
-    assert hands.press("y") == ["approve a1 True"]
-    assert hands.press("n") == ["approve a2 False"]
-    assert hands.press("y") == []
 
 
 def test_space_is_no_command_where_voice_finds_the_turns() -> None:

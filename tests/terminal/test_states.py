@@ -6,6 +6,7 @@ import pytest
 
 from tests.terminal.stage import DEVICES, STARTED, Stage, assistant, now, user
 from voicecli.events import (
+    ApprovalAnswered,
     ApprovalRequest,
     Asleep,
     AssistantState,
@@ -162,17 +163,18 @@ def test_push_to_talk_waits_for_its_key() -> None:
 
 def test_a_question_to_the_user_shows_until_it_is_answered() -> None:
     stage = Stage(now("thinking"), ApprovalRequest("a", "search", "{}", "web"))
+    stage.scrolled()
     stage.now = 5.0
     assert stage.view.state_words == "Asking"
-    stage.view.answer_approval(False)
+    stage.view.answer_question("denied")
     assert stage.view.state_words == "Thinking 0.0 s", "until now the user was waited for"
 
 
 def test_a_question_over_a_lost_connection_is_void() -> None:
     stage = Stage(ApprovalRequest("a", "search", "{}", "web"), now("reconnecting"), GONE)
-    stage.happen(replace(STARTED, resumed=True), now("listening"))
-    assert stage.view.approvals == []
-    assert "What was asked cannot be answered any more." in stage.scrolled()
+    stage.happen(ApprovalAnswered("a", "withdrawn"), replace(STARTED, resumed=True), now("listening"))
+    assert not stage.view.questions
+    assert "Asked no more: search on web" in stage.scrolled()
 
 
 def test_an_answer_that_is_given_up_is_told_with_the_tool_that_still_runs() -> None:
@@ -203,10 +205,10 @@ def test_the_keys_shown_are_those_that_do_something_now() -> None:
     stage.happen(now("thinking"))
     assert "i interrupt" in stage.hints()
     stage.happen(ApprovalRequest("a", "search", '{"q": "x"}', "web\x1b"))
-    assert stage.said() == ["Allow search q=x on web\\x1b?"]
+    assert stage.said() == ["Allow search on web\\x1b?", "  q=x"]
     assert stage.hints().startswith("y allow  n refuse  m ")
     allow, refuse, *_ = key_help(stage.view).splitlines()
-    assert allow.split() == ["y", "allow", "what", "is", "asked"]
+    assert allow.split() == ["y", "allow", "what", "is", "asked,", "once"]
     assert refuse.index("refuse it") == allow.index("allow") == len("q or Ctrl-C  "), "in columns"
     stage.view.editor = LineEditor()
     assert stage.hints() == "enter send  esc cancel  ctrl-c clear"
@@ -262,7 +264,7 @@ def test_what_was_open_is_printed_when_it_falls_asleep() -> None:
     stage.happen(Awake("word"), STARTED, ResponseStarted("r"), assistant("It is", final=False))
     stage.happen(ToolCallRequest("c", "clock", "{}"), ApprovalRequest("a", "f", "{}", "s"))
     stage.happen(SessionEnded("closed"), Asleep("computer"))
-    assert stage.view.approvals == []
+    assert not stage.view.questions
     assert stage.view.running_tools == []
     assert any("It is" in line for line in stage.scrolled())
 

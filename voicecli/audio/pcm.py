@@ -149,8 +149,8 @@ def level(audio: bytes) -> float:
     """
     _check_even(audio)
     samples = np.frombuffer(audio, "<i2").astype(np.float64)
-    # Not np.mean, whose overhead is five times the work on 10 ms (echo control takes 300 levels a second); nor a product
-    # of vectors, for which the numerical library wakes threads that then spin.
+    # Not np.mean, whose overhead is five times the work on 10 ms (echo control takes 300 levels a second); nor a
+    # product of vectors, for which the numerical library wakes threads that then spin.
     power = float(np.add.reduce(samples * samples)) / samples.size / _FULL_SCALE**2 if samples.size else 0.0
     return max(SILENCE_DBFS, 10 * math.log10(power)) if power else SILENCE_DBFS
 

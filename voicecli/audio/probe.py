@@ -1,18 +1,16 @@
 """Measurements of a recording's quality, and of the echo between loudspeaker and microphone. Pure."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from voicecli.audio.background import advise_on_noise
 from voicecli.audio.pcm import SILENCE_DBFS, float32_to_pcm16, level
+from voicecli.finding import Finding
 from voicecli.pcm16 import PcmFormat
 
-__all__ = ["Check", "ChirpEcho", "RecordingQuality", "Verdict", "chirp", "find_chirp", "judge", "measure_recording"]
-
-Verdict = Literal["ok", "warn", "fail"]
+__all__ = ["ChirpEcho", "RecordingQuality", "chirp", "find_chirp", "judge", "measure_recording"]
 
 _FRAME_MS = 20
 _CLIPPED = 32_700  # converters seldom reach the very last step
@@ -57,21 +55,6 @@ class ChirpEcho:
 
     delay_ms: float
     gain_db: float
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Judgement of a figure.
-
-    Attributes:
-        value: the figure, in words for people.
-        fix: what is wrong and what to do about it; "" where all is well.
-    """
-
-    name: str
-    value: str
-    verdict: Verdict = "ok"
-    fix: str = ""
 
 
 def measure_recording(audio: bytes, sample_rate: int) -> RecordingQuality:
@@ -120,8 +103,8 @@ def judge(
     starts: int = 0,
     cancels: bool,
     silero: bool,
-) -> list[Check]:
-    """Judge what was measured: a check for each figure.
+) -> list[Finding]:
+    """Judge what was measured: a finding for each figure.
 
     Args:
         round_trip_ms: from writing sound for the loudspeaker until it is read from the microphone.
@@ -131,7 +114,7 @@ def judge(
     """
     if quality.silent or quality.level <= SILENCE_DBFS:  # and then nothing is known of the rest
         return [
-            Check(
+            Finding(
                 "Level",
                 "silence",
                 "fail",
@@ -139,53 +122,53 @@ def judge(
                 "choose another with --input-device.",
             )
         ]
-    checks = [_judge_level(quality), _judge_noise(quality, starts, silero=silero), _judge_clipping(quality)]
-    return [*checks, _judge_echo(echo, cancels=cancels), *_judge_delay(echo, round_trip_ms)]
+    findings = [_judge_level(quality), _judge_noise(quality, starts, silero=silero), _judge_clipping(quality)]
+    return [*findings, _judge_echo(echo, cancels=cancels), *_judge_delay(echo, round_trip_ms)]
 
 
 _TOO_SOFT = "Your voice is very soft: raise the microphone's level, or move closer; or try --auto-gain-control."
 
 
-def _judge_level(quality: RecordingQuality) -> Check:
+def _judge_level(quality: RecordingQuality) -> Finding:
     value = f"{quality.level:.0f} dB of full scale"
     if quality.level < _TOO_SOFT_DBFS:
-        return Check("Level", value, "warn", _TOO_SOFT)
-    return Check("Level", value)
+        return Finding("Level", value, "warn", _TOO_SOFT)
+    return Finding("Level", value)
 
 
-def _judge_noise(quality: RecordingQuality, starts: int, *, silero: bool) -> Check:
+def _judge_noise(quality: RecordingQuality, starts: int, *, silero: bool) -> Finding:
     value = f"{quality.noise_floor:.0f} dB of full scale"
     if quality.level < _TOO_SOFT_DBFS and not starts:
-        return Check("Noise", value)  # of a voice that is too soft it is told already
+        return Finding("Noise", value)  # of a voice that is too soft it is told already
     fix = advise_on_noise(quality.level, quality.noise_floor, starts, silero=silero)
-    return Check("Noise", value, "warn" if fix else "ok", fix)
+    return Finding("Noise", value, "warn" if fix else "ok", fix)
 
 
-def _judge_clipping(quality: RecordingQuality) -> Check:
+def _judge_clipping(quality: RecordingQuality) -> Finding:
     value = f"{quality.clipped:.2%} of the samples"
     if quality.clipped > _MOST_CLIPPED:
         told = "Your voice is cut off at the top: lower the microphone's level, or move away from it."
-        return Check("Cut off", value, "warn", told)
-    return Check("Cut off", value)
+        return Finding("Cut off", value, "warn", told)
+    return Finding("Cut off", value)
 
 
-def _judge_echo(echo: ChirpEcho | None, *, cancels: bool) -> Check:
+def _judge_echo(echo: ChirpEcho | None, *, cancels: bool) -> Finding:
     if echo is None:
-        return Check("Echo", "not heard: right for headphones; else turn the loudspeaker up, and test again")
+        return Finding("Echo", "not heard: right for headphones; else turn the loudspeaker up, and test again")
     value = f"{echo.gain_db:+.0f} dB"
     if echo.gain_db <= _LOUD_ECHO_DB:
-        return Check("Echo", value)
+        return Finding("Echo", value)
     if cancels:
-        return Check("Echo", f"{value}, which is cancelled")
+        return Finding("Echo", f"{value}, which is cancelled")
     told = "The microphone hears the loudspeaker, and echo cannot be cancelled on this machine: use headphones."
-    return Check("Echo", value, "warn", told)
+    return Finding("Echo", value, "warn", told)
 
 
-def _judge_delay(echo: ChirpEcho | None, round_trip_ms: float | None) -> list[Check]:
+def _judge_delay(echo: ChirpEcho | None, round_trip_ms: float | None) -> list[Finding]:
     if echo is None or round_trip_ms is None:
         return []
     value = f"{round_trip_ms:.0f} ms"
     if echo.delay_ms <= _LONG_MS:
-        return [Check("Round trip", value)]
+        return [Finding("Round trip", value)]
     told = "Sound takes long through these devices: answers will seem slower. Wireless ones often do that."
-    return [Check("Round trip", value, "warn", told)]
+    return [Finding("Round trip", value, "warn", told)]

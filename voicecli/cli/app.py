@@ -23,6 +23,7 @@ COMMANDS = {
     "logs": ("logs", "Show, search and delete the conversations that are kept on this machine."),
     "config": ("config", "Show and change the settings."),
     "keys": ("keys", "Store and remove keys of providers."),
+    "doctor": ("doctor", "Look for what is wrong or missing: installation, sound, keys, settings, folders, terminal."),
     "list-devices": ("devices", "Show microphones and loudspeakers, and which are used when none is chosen."),
     "test-audio": ("devices", "Record 3 seconds, play them back, measure the echo, and say what could be better."),
     "list-providers": ("lists", "Show the providers, and which are set up."),

@@ -13,7 +13,7 @@ from voicecli.errors import ConfigurationError
 from voicecli.kept_files import remove_path
 from voicecli.user_folders import cache_dir
 
-__all__ = ["cache"]
+__all__ = ["cache", "kept_paths", "size_of"]
 
 cache = command_group("Show or clear the files that can be fetched or made again.")
 
@@ -33,8 +33,8 @@ def show_path() -> None:
     """Show the directory, and on standard error what is in it."""
     typer.echo(cache_dir())
     total = 0
-    for path in _kept():
-        total += (size := _bytes(path))
+    for path in kept_paths():
+        total += (size := size_of(path))
         if size:  # a lock has none
             typer.echo(f"{size_text(size):>9}  {path.name}", err=True)
     typer.echo(f"{size_text(total):>9}  in all", err=True)
@@ -44,8 +44,8 @@ def show_path() -> None:
 def clear() -> None:
     """Remove these files. Downloads stay: they are removed by `voice models remove`."""
     total = 0
-    for path in list(_kept()):
-        size = _bytes(path)
+    for path in list(kept_paths()):
+        size = size_of(path)
         try:
             remove_path(path)
         except OSError as error:
@@ -59,7 +59,8 @@ def clear() -> None:
     typer.echo(f"{size_text(total):>9}  removed from {cache_dir()}", err=True)
 
 
-def _kept() -> Iterator[Path]:
+def kept_paths() -> Iterator[Path]:
+    """What voicecli keeps in the cache. Raises ConfigurationError."""
     folder = cache_dir()
     try:
         paths = sorted(folder.iterdir())
@@ -75,7 +76,8 @@ def _kept() -> Iterator[Path]:
             yield path
 
 
-def _bytes(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """The bytes of a file, or of all that is in a folder; 0 for what cannot be read."""
     with suppress(OSError):
         if not path.is_dir():
             return path.stat().st_size

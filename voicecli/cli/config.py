@@ -32,14 +32,14 @@ from voicecli.settings.prices import PRICES, price_entries
 from voicecli.terminal.printable import printable
 from voicecli.text import is_valid_text, nearest
 
-__all__ = ["config"]
+__all__ = ["READ_FILES", "chat_entries", "config"]
 
 config = command_group("Show and change the settings.")
 
 Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="That of [profiles.NAME].")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="An option of chat, without the dashes in front.")]
 
-_READ = ("input", "mcp-config", "system-file", "tools")
+READ_FILES = ("input", "mcp-config", "system-file", "tools")
 """Settings that name files which must be there."""
 
 _NEW = """\
@@ -61,7 +61,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show the settings, and where each comes from: profile, environment, or file."""
-    entries = _entries(every_provider())
+    entries = chat_entries(every_provider())
     file = SettingsFile.read()
     check_settings(file, entries)
     profile = profile or os.environ.get(PROFILE_VARIABLE)
@@ -125,7 +125,7 @@ def edit() -> None:
         ) from error
     if status:
         raise ConfigurationError(f"The editor {editor!r} ended with {status}.", advice=f"The file is {file}")
-    check_settings(SettingsFile.read(), _entries(every_provider()))
+    check_settings(SettingsFile.read(), chat_entries(every_provider()))
 
 
 def _check_profile(file: SettingsFile, profile: str) -> None:
@@ -153,7 +153,7 @@ def _price_row(file: SettingsFile, model: str, prices: Prices) -> dict[str, Any]
 
 
 def _entry(name: str) -> Entry:
-    entries = {entry.name: entry for entry in _entries(every_provider())}
+    entries = {entry.name: entry for entry in chat_entries(every_provider())}
     found = entries.get(spelled(name))
     if found is not None:
         return found
@@ -192,8 +192,8 @@ def _value(entry: Entry, values: Sequence[str]) -> Any:
         ) from error
     # A file is looked for where the user is now, but for the settings file beside that.
     located = [entry.located(item, Path.cwd()) if isinstance(item, str) else item for item in _items(value)]
-    for path in located if entry.name in _READ else ():
-        if path != "-" and not Path(path).exists():
+    for path in located if entry.name in READ_FILES else ():
+        if path not in {"-", "builtin"} and not Path(path).exists():
             raise typer.BadParameter(f"there is no file {path}", param_hint=entry.name)
     return located if isinstance(value, list) else located[0]
 
@@ -202,7 +202,8 @@ def _items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _entries(providers: Sequence[Provider]) -> list[Entry]:
+def chat_entries(providers: Sequence[Provider]) -> list[Entry]:
+    """The entries for all options of `voice chat`, those of these providers included."""
     own = own_entries(conversation_parameters(chat)).values()
     return [*own, *entries_of(setting_options(providers, TAKEN))]
 

@@ -7,33 +7,30 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from voicecli.cli.exit import ExitStatus
+from voicecli.cli.finding_lines import finding_lines
 from voicecli.cli.lists import JsonOption
 from voicecli.cli.standard_output import columns
 from voicecli.cli.table import show_table
-from voicecli.cli.wrapping import wrapped
 from voicecli.errors import AudioDeviceError
+from voicecli.finding import Finding
 from voicecli.pcm16 import PcmFormat
 from voicecli.threads import run_in_thread
 
 if TYPE_CHECKING:
     from voicecli.audio.devices.microphone import Microphone
-    from voicecli.audio.probe import Check
 
-__all__ = ["list_devices", "show_checks", "test_audio"]
+__all__ = ["Recording", "list_devices", "show_checks", "test_audio"]
 
 _RATE = 24_000
 _AUDIO = PcmFormat(_RATE)
 _QUIET_S = 2.0
 _RECORD_S = 3.0
 _LISTEN_S = 1.6  # for the chirp: 0.4 s, and up to a second on its way
-_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
-_INDENT = " " * len("warn  ")
 _DEVICE_TIMEOUT_S = 5.0  # with a device that delivers nothing: by then it was opened anew several times
 
 
@@ -100,7 +97,7 @@ def test_audio(
         figures, checks = asyncio.run(_measure(input_device, output_device))
     if as_json:
         advice = [check.fix for check in checks if check.fix] or ["All is well."]
-        told = {"checks": [asdict(check) for check in checks], "advice": advice}
+        told = {"checks": [check.told() for check in checks], "advice": advice}
         typer.echo(json.dumps(figures | told, indent=2))
     else:
         show_checks(checks)
@@ -108,31 +105,25 @@ def test_audio(
         raise typer.Exit(ExitStatus.AUDIO)
 
 
-def show_checks(checks: Sequence["Check"]) -> None:
+def show_checks(checks: Sequence[Finding]) -> None:
     """Write a line for each check: its verdict, and below it what to do."""
     width = columns() if sys.stdout.isatty() else sys.maxsize
-    names = max(len(check.name) for check in checks)
-    for check in checks:
-        verdict = typer.style(check.verdict.ljust(len(_INDENT) - 2), fg=_COLOURS[check.verdict], bold=True)
-        indent = " " * (len(_INDENT) + names + 2)
-        value = "\n".join(wrapped(check.value, width, indent)).lstrip()
-        typer.echo(f"{verdict}  {check.name.ljust(names)}  {value}")
-        for line in wrapped(check.fix, width, _INDENT):
-            typer.echo(line)
+    for line in finding_lines(checks, width, max(len(check.name) for check in checks)):
+        typer.echo(line)
     bad = [check for check in checks if check.verdict != "ok"]
     better = f"{len(bad)} thing{'' if len(bad) == 1 else 's'} could be better."
     fails = any(check.verdict == "fail" for check in bad)
     typer.echo(f"\n{'It does not work like this.' if fails else better if bad else 'All is well.'}")
 
 
-async def _measure(input_device: str | None, output_device: str | None) -> "tuple[dict[str, Any], list[Check]]":
+async def _measure(input_device: str | None, output_device: str | None) -> tuple[dict[str, Any], list[Finding]]:
     """The figures, and what they mean."""
     from voicecli.audio.background import false_starts
     from voicecli.audio.devices.microphone import Microphone
     from voicecli.audio.devices.sound_server import real_names
     from voicecli.audio.devices.speaker import Speaker
     from voicecli.audio.echo.control import make_echo_control
-    from voicecli.audio.probe import Check, chirp, find_chirp, judge, measure_recording
+    from voicecli.audio.probe import chirp, find_chirp, judge, measure_recording
     from voicecli.audio.vad_engines import has_silero
 
     lost: set[str] = set()
@@ -148,7 +139,7 @@ async def _measure(input_device: str | None, output_device: str | None) -> "tupl
 
     microphone = Microphone(_RATE, device=input_device, on_notice=tell)
     speaker = Speaker(_RATE, device=output_device, on_notice=tell)
-    recording = _Recording(microphone)
+    recording = Recording(microphone)
     listening: asyncio.Task[None] | None = None
     try:
         await speaker.open()
@@ -187,8 +178,8 @@ async def _measure(input_device: str | None, output_device: str | None) -> "tupl
     round_trip_ms = None if echo is None else round(echo.delay_ms + delay_ms, 1)
     names = await real_names({"input": microphone.device, "output": speaker.device})
     devices = [
-        Check("Microphone", names.get("input", microphone.device)),
-        Check("Loudspeaker", names.get("output", speaker.device)),
+        Finding("Microphone", names.get("input", microphone.device)),
+        Finding("Loudspeaker", names.get("output", speaker.device)),
     ]
     checks = judge(
         recorded,
@@ -210,7 +201,7 @@ async def _measure(input_device: str | None, output_device: str | None) -> "tupl
     return figures, [*devices, *checks]
 
 
-class _Recording:
+class Recording:
     """The sound that the microphone has recorded so far.
 
     Attributes:

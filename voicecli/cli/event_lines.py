@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from voicecli.errors import RealtimeError
 from voicecli.events import (
+    ApprovalAnswered,
     ApprovalRequest,
     Asleep,
     Awake,
@@ -36,6 +37,7 @@ from voicecli.text import valid_text
 __all__ = ["JsonLines", "PlainLines"]
 
 _WHOLE: dict[type[Event], str] = {
+    ApprovalAnswered: "approval_answered",
     ApprovalRequest: "approval_request",
     Asleep: "asleep",
     Awake: "awake",

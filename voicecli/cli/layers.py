@@ -160,6 +160,7 @@ def _own_entry(name: str, parameter: inspect.Parameter) -> Entry:
         choices=tuple(map(str, choices_of(hint))),
         between=_between(option),
         number_too="NUMBER" in metavar,
+        may_be_file="|FILE" in metavar,
         is_file=metavar.startswith("FILE") or Path in kinds or list[Path] in kinds,
         shown="URL" not in metavar,  # which may hold a key
         default=default if isinstance(default, str | int | float) else None,

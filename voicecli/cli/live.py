@@ -21,6 +21,7 @@ from voicecli.cli.daily_notices import once_a_day
 from voicecli.cli.keeping import Keeping, Past
 from voicecli.cli.live_input import LiveInput
 from voicecli.cli.options import Choices, Devices, Sleep
+from voicecli.cli.recordings import Recordings
 from voicecli.cli.reply_sound import ReplySound
 from voicecli.cli.sleeper import Sleeper
 from voicecli.cli.standard_output import columns, own_stdout
@@ -37,7 +38,7 @@ from voicecli.errors import (
     RealtimeError,
 )
 from voicecli.events import ErrorOccurred, Event, Notice
-from voicecli.ports import Capabilities
+from voicecli.ports import Capabilities, ConversationLog
 from voicecli.terminal.live_view import LiveView
 from voicecli.terminal.output_capture import printed_lines
 from voicecli.terminal.view_model import AudioStatus, ViewModel
@@ -66,6 +67,7 @@ async def talk(
     *,
     sink: ReplySound | None,
     sleep: Sleep | None = None,
+    kept: Recordings | None = None,
 ) -> bool:
     """Hold a live conversation until the user or the provider ends it.
 
@@ -73,6 +75,7 @@ async def talk(
         observers: they tell what happens; without any it is drawn, on a terminal that can show it.
         sink: takes the reply's sound instead of the loudspeaker.
         sleep: has it begin asleep, and sleep between conversations.
+        kept: records it.
 
     Returns:
         Whether the user ended it by Ctrl-C.
@@ -89,6 +92,7 @@ async def talk(
         sink=sink,
         sleep=sleep,
         keeping=choices.keeping,
+        recordings=kept,
     )
     if sink is not None:
         sink.on_failure = live.tell_failure
@@ -99,6 +103,7 @@ async def talk(
             if observers:
                 await live.hold(voice, observers)
                 return False
+            live.shows = True
             try:
                 async with LiveView(view, live, audio=live.audio, stdin=sys.stdin, stdout=own_stdout()) as shown:
                     with printed_lines(lambda lines: view.apply(Notice("printed", "\n".join(lines)))):
@@ -123,6 +128,10 @@ class LiveConversation:
         provider: its title, which the view shows.
         sink: takes the reply's sound instead of the loudspeaker.
         keeping: what is kept of it, and what it continues.
+        recordings: record it.
+
+    Attributes:
+        shows: whether somebody sees the view, and can be asked.
     """
 
     def __init__(
@@ -135,6 +144,7 @@ class LiveConversation:
         sink: AudioSink | None = None,
         sleep: Sleep | None = None,
         keeping: Keeping | None = None,
+        recordings: Recordings | None = None,
     ) -> None:
         push_to_talk = config.vad_mode is VADMode.NONE
         self.view = ViewModel(
@@ -142,7 +152,9 @@ class LiveConversation:
             wake_word=sleep.wake_word if sleep else "",
             provider=provider,
             speaks=config.output == "audio",
+            max_cost=config.max_cost,
         )
+        self.shows = False
         self._capabilities = capabilities
         self._devices = devices
         self._real_names: dict[Kind, str] = {}  # of devices that stand for a sound server's
@@ -152,6 +164,7 @@ class LiveConversation:
         self._microphone = Microphone(
             capabilities.input_rate, device=devices.microphone, echo=self._echo, on_notice=self._notice
         )
+        self._recordings = recordings or Recordings()
         self._speaker: Speaker | None = None
         self._underruns_before = 0  # of loudspeakers that were closed while it slept
         if sink is None:
@@ -285,9 +298,9 @@ class LiveConversation:
         else:
             self._in_order(work)
 
-    def approve(self, approval_id: str, allowed: bool) -> None:
+    def approve(self, approval_id: str, allowed: bool, *, always: bool = False) -> None:
         if self._session is not None:
-            self._spawn(self._session.approve(approval_id, allowed))
+            self._spawn(self._session.approve(approval_id, allowed, always=always))
 
     def end(self) -> None:
         self._ending = True
@@ -318,6 +331,7 @@ class LiveConversation:
             echo=self._echo,
             on_notice=self._notice,
             on_sound=self._sound_heard,
+            on_rendered=self._recordings.on_rendered,
         )
 
     async def _converse(self, voice: RealtimeVoice) -> None:
@@ -325,8 +339,10 @@ class LiveConversation:
         if self._sleeper is not None:
             observers.append(self._sleeper)
         self._kept = self._keeping.logs(voice.provider, self._tell, continues=self._past.id)
-        async with voice.connect(history=self._past.turns, logs=self._kept, spent=self._spent) as session:
-            self._session = session
+        recorded = self._recordings.begin(self._kept, self._tell, input_latency_ms=lambda: self._microphone.latency_ms)
+        logs: list[ConversationLog] = [*recorded, *self._kept]
+        async with voice.connect(history=self._past.turns, logs=logs, spent=self._spent) as session:
+            self._session, session.can_ask = session, self.shows
             await converse(session, self._input, self._sink, observers)
 
     async def _sleep_and_converse(self, voice: RealtimeVoice, sleeper: Sleeper) -> None:

@@ -6,30 +6,18 @@ from dataclasses import asdict
 from typing import Any
 
 from voicecli.events import Usage
-from voicecli.history.records import ConversationRecord, FoundTurn, ToolCallRecord, TurnRecord
+from voicecli.history.records import ConversationRecord, FoundTurn, ToolCallRecord, TurnRecord, in_order
 from voicecli.terminal.printable import printable
 
 __all__ = [
     "conversation_json",
     "cost_words",
     "found_json",
-    "in_order",
     "latency_ms",
     "length_ms",
     "length_words",
     "plain_lines",
 ]
-
-
-def in_order(conversation: ConversationRecord) -> list[TurnRecord | ToolCallRecord]:
-    """The turns and calls of tools as they were; each turn where it begins, but no answer before its question."""
-    calls = sorted(conversation.tool_calls, key=lambda call: call.started_ms)
-    ordered: list[TurnRecord | ToolCallRecord] = []
-    for turn in conversation.turns:
-        while calls and calls[0].started_ms < turn.started_ms:
-            ordered.append(calls.pop(0))
-        ordered.append(turn)
-    return [*ordered, *calls]
 
 
 def plain_lines(conversation: ConversationRecord) -> Iterator[str]:

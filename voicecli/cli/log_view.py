@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from voicecli.cli.log_lines import cost_words, in_order, latency_ms, length_ms, length_words
+from voicecli.cli.log_lines import cost_words, latency_ms, length_ms, length_words
 from voicecli.events import TurnMetrics
-from voicecli.history.records import ConversationRecord, FoundTurn, ResponseRecord, ToolCallRecord
+from voicecli.history.records import ConversationRecord, FoundTurn, ResponseRecord, ToolCallRecord, in_order
 from voicecli.terminal.entries import Entry, Remark, ToolCall, Utterance
 from voicecli.terminal.fit import glyphs_for, head
 from voicecli.terminal.printable import printable

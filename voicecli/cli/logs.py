@@ -3,15 +3,18 @@
 import json
 import os
 import sys
-from datetime import datetime
+from datetime import datetime, time
 from typing import Annotated
 
 import typer
 
 from voicecli.cli.command import command_group
 from voicecli.cli.lists import JsonOption
+from voicecli.cli.log_costs import LONGEST, By, cost_sums, day_of
+from voicecli.cli.log_export import Format, choose_format, export_conversation
 from voicecli.cli.log_lines import conversation_json, cost_words, found_json, length_ms, length_words, plain_lines
 from voicecli.cli.table import show_table, size_text
+from voicecli.errors import ConfigurationError
 from voicecli.history.store import NoConversationError, Store, history_path
 from voicecli.terminal.printable import printable
 
@@ -106,6 +109,37 @@ def search(
         typer.echo("Nobody said that.", err=True)
 
 
+@logs.command("export")
+def export(
+    id_: Id = "latest",
+    form: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="srt, vtt (captions), md, json or html (one page with everything); by default that of FILE, or md.",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE|-", help="Where it goes, if not to standard output."),
+    ] = None,
+    sound: Annotated[
+        bool, typer.Option("--sound/--no-sound", help="Whether a page has the sound of what was recorded.")
+    ] = True,
+) -> None:
+    """Write a conversation in another form. Without an id the last one.
+
+    Where it was recorded, its times are those of the recording. A page has up to 10 minutes of sound in it, and
+    otherwise plays the recording's file.
+    """
+    form = choose_format(form, output)
+    with Store() as store:
+        conversation = store.conversation(find_conversation(store, id_))
+    export_conversation(conversation, form, output, sound=sound)
+
+
 @logs.command("delete")
 def delete(
     ids: Ids = None,
@@ -123,6 +157,32 @@ def delete(
             found.append(find_conversation(store, id_))
         count = store.delete_all() if everything else store.delete(dict.fromkeys(found))
         typer.echo(f"{count} conversation{'' if count == 1 else 's'} deleted.", err=True)
+
+
+@logs.command("cost")
+def cost(
+    by: Annotated[By, typer.Option("--by", metavar="WHAT", help="day, provider or model.")] = "day",
+    since: Annotated[
+        str | None, typer.Option(metavar="DAY", help="Only from then on: 2026-11-28, today, yesterday, or 7d.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sum up what the conversations have cost, by day, provider or model."""
+    first, begin = None, None
+    if since is not None:
+        try:
+            first = day_of(since, datetime.now().astimezone().date())
+        except ConfigurationError as error:
+            raise typer.BadParameter(str(error), param_hint="--since") from error
+        begin = datetime.combine(first, time()).astimezone() - LONGEST if first.year > 1 else None
+    with Store() as store:
+        sums, total = cost_sums(store.conversations(since=begin), by, first)
+    rows = [each.row(by, printable(name)) for name, each in sums.items()]
+    if rows and sys.stdout.isatty() and not as_json:
+        rows.append(total.row(by, "all"))
+    show_table((by, "conversations", "answers", "cost", "without price"), rows, as_json)
+    if not rows and not as_json:
+        typer.echo("No conversation is kept yet that was answered then.", err=True)
 
 
 @logs.command("path")

@@ -28,6 +28,7 @@ from voicecli.settings.layers import Chosen
 from voicecli.settings.loading import TAKEN
 from voicecli.settings.options import Option, make_config, setting_options
 from voicecli.text_files import read_text_file
+from voicecli.user_folders import expanded
 
 if TYPE_CHECKING:
     from voicecli.mcp.config import MCPServer
@@ -51,24 +52,26 @@ class Choices:
     """All that was chosen: on the command line, by a profile, in the environment, or in the settings file.
 
     Attributes:
-        tools: the file whose functions are offered to the model.
+        tools: the files whose functions are offered to the model, and "builtin".
         servers: the MCP servers whose tools are.
         vad_given: whether the user said who finds the turns.
         given: the parameters of all options that stand on the command line.
         foreign: those of them that are another provider's, and whose they are.
         notes: what else has no effect, as sentences.
         keeping: what is kept of the conversation, and which one it continues.
+        record: the directory for recordings, or None.
     """
 
     provider: Provider
     config: RealtimeConfig
-    tools: Path | None
+    tools: Sequence[str]
     vad_given: bool
     given: frozenset[str] = frozenset()
     foreign: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     servers: "Sequence[MCPServer]" = ()
     keeping: Keeping = field(default_factory=Keeping)
+    record: Path | None = None
 
     def for_recording(self) -> "Choices":
         """A recording goes in as fast as it is taken, which only turns found here can follow, by their silences."""
@@ -100,7 +103,12 @@ class Sleep:
 
 
 ToolsOption = Annotated[
-    Path | None, typer.Option(help="Offer this Python file's public functions to the model.", metavar="FILE.py")
+    list[str] | None,
+    typer.Option(
+        metavar="builtin|FILE.py",
+        help="Offer this Python file's public functions to the model, or builtin: the time, and a calculator; can be "
+        "given several times.",
+    ),
 ]
 MCPOption = Annotated[
     list[str] | None,
@@ -135,6 +143,13 @@ def _conversation(
     tools: ToolsOption = None,
     mcp: MCPOption = None,
     mcp_config: MCPConfigOption = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Record the conversation in a file there: you on the left, the assistant on the right.",
+        ),
+    ] = None,
     continue_: Annotated[
         str | None,
         typer.Option(
@@ -208,6 +223,7 @@ def with_conversation_options(
             provider = _provider(values.pop("provider"))
             tools = values.pop("tools")
             servers = _servers(values.pop("mcp"), values.pop("mcp_config"))
+            record = values.pop("record")
             keeping = Keeping(
                 values.pop("log"),
                 values.pop("logs_keep_days"),
@@ -218,7 +234,7 @@ def with_conversation_options(
             choices = Choices(
                 provider,
                 replace(make_config(options, for_options, provider), prices=layers.prices),
-                Path(tools) if tools else None,
+                tuple(tools or ()),
                 vad_given=for_options["vad"] is not None,
                 given=given,
                 foreign={
@@ -229,6 +245,7 @@ def with_conversation_options(
                 notes=tuple(layers.notes),
                 servers=servers,
                 keeping=keeping,
+                record=expanded(str(record)) if record else None,
             )
             return command(choices=choices, **values)
 

@@ -17,15 +17,17 @@ from voicecli.cli.lasting_lines import LastingLines
 from voicecli.cli.options import Choices, Devices, Sleep
 from voicecli.cli.outcome import Outcome
 from voicecli.cli.prepare import prepare
+from voicecli.cli.recordings import Recordings
 from voicecli.cli.reply_sound import ReplySound
 from voicecli.cli.standard_output import columns, own_descriptor, own_stdout, started
-from voicecli.cli.tool_file import load_tools
+from voicecli.cli.tool_file import chosen_tools
 from voicecli.cli.unused import unused_options
 from voicecli.cli.wrapping import wrapped
 from voicecli.config import VADMode
 from voicecli.conversation.duplex import Observer, converse
 from voicecli.errors import AudioDeviceError, ConfigurationError
 from voicecli.events import Event, Notice
+from voicecli.ports import ConversationLog
 from voicecli.terminal.printable import printable
 from voicecli.voice import RealtimeVoice
 
@@ -58,16 +60,21 @@ def run_conversation(
     if destinations.sound is not None:
         # Before anything is asked of the provider: an answer must not be lost because it cannot be written.
         sound.add(WavSink(destinations.sound, rate, sources=recordings, stdout=own_descriptor()))
+    kept = Recordings(choices.record)
     prepare(choices)
     outcome = Outcome()
     add_speaker = None
     if destinations.aloud:
-        add_speaker = _add_speaker(sound, speaker, lines, asked="play" in choices.given)
-    silenced = quiet_stderr() if destinations.aloud else contextlib.nullcontext()
-    with _recordings_told(voice, quiet=destinations.quiet), silenced:
-        asyncio.run(_converse(voice, inputs, sound, lines, outcome, add_speaker, choices.keeping))
+        add_speaker = _add_speaker(sound, speaker, lines, kept, asked="play" in choices.given)
+    try:
+        silenced = quiet_stderr() if destinations.aloud else contextlib.nullcontext()
+        with _sessions_told(voice, quiet=destinations.quiet), silenced:
+            asyncio.run(_converse(voice, inputs, sound, lines, outcome, add_speaker, choices.keeping, kept))
+    finally:
+        if not (destinations.quiet or destinations.as_json):
+            kept.tell_files()
     outcome.check()
-    if failure := sound.failure or lines.failure:
+    if failure := sound.failure or lines.failure or kept.failure:
         raise failure
 
 
@@ -100,16 +107,21 @@ def run_live(
     # Before the view takes the terminal.
     unused = unused_options(choices, live=True, destinations=Destinations(output), sleeps=sleep is not None)
     _tell_unused(unused, lines or [PlainLines(None)])
+    kept = Recordings(choices.record)
     prepare(choices)
     sound: ReplySound | None = None
     if output is not None:
         rate = choices.provider.capabilities.output_rate
         sound = ReplySound(rate)
         sound.add(WavSink(output, rate, stdout=own_descriptor()))
-    with _recordings_told(voice, quiet=quiet):
-        interrupted = asyncio.run(talk(voice, choices, devices, lines, sink=sound, sleep=sleep))
-    if sound is not None and sound.failure is not None:
-        raise sound.failure
+    try:
+        with _sessions_told(voice, quiet=quiet):
+            interrupted = asyncio.run(talk(voice, choices, devices, lines, sink=sound, sleep=sleep, kept=kept))
+    finally:
+        if not (quiet or as_json):
+            kept.tell_files()
+    if failure := (sound.failure if sound is not None else None) or kept.failure:
+        raise failure
     if interrupted:
         raise KeyboardInterrupt
 
@@ -123,12 +135,12 @@ def _lines(destinations: Destinations, typed: Sequence[str]) -> Observer:
 
 
 def _voice(choices: Choices) -> RealtimeVoice:
-    tools = load_tools(choices.tools) if choices.tools else []
-    return RealtimeVoice(choices.provider, config=choices.config, tools=[*tools, *choices.servers])
+    functions = chosen_tools(choices.tools)
+    return RealtimeVoice(choices.provider, config=choices.config, tools=[*functions, *choices.servers])
 
 
 @contextlib.contextmanager
-def _recordings_told(voice: RealtimeVoice, *, quiet: bool) -> Iterator[None]:
+def _sessions_told(voice: RealtimeVoice, *, quiet: bool) -> Iterator[None]:
     """Says at the end which conversations were recorded, and what is in the files: somebody may give them away."""
     try:
         yield
@@ -159,6 +171,7 @@ async def _converse(
     outcome: Outcome,
     add_speaker: Coroutine[None, None, None] | None,
     keeping: Keeping,
+    kept: Recordings,
 ) -> None:
     recordings = [each for each in inputs if isinstance(each, WavSource)]
     for each in recordings:
@@ -174,8 +187,10 @@ async def _converse(
     try:
         if isinstance(inputs[0], WavSource):
             await inputs[0].open()
-        logs = keeping.logs(voice.provider, lines)
+        history = keeping.logs(voice.provider, lines)
+        logs: list[ConversationLog] = [*kept.begin(history, lines), *history]
         async with voice.connect(history=keeping.past.turns, logs=logs) as session:
+            session.can_ask = False
             if opening is not None:
                 await opening
             await converse(session, said(), sound, [lines, outcome])
@@ -188,12 +203,19 @@ async def _converse(
         await sound.aclose()
 
 
-async def _add_speaker(sound: ReplySound, device: str | int | None, observer: Observer, *, asked: bool) -> None:
+async def _add_speaker(
+    sound: ReplySound, device: str | int | None, observer: Observer, kept: Recordings, *, asked: bool
+) -> None:
     """Have a loudspeaker play it, too. Without one there are words only, and a note; a daily one, unless it was asked
     for."""
     from voicecli.audio.devices.speaker import Speaker
 
-    speaker = Speaker(sound.sample_rate, device=device, on_notice=lambda code, told: observer(Notice(code, told)))
+    speaker = Speaker(
+        sound.sample_rate,
+        device=device,
+        on_notice=lambda code, told: observer(Notice(code, told)),
+        on_rendered=kept.on_rendered,
+    )
     try:
         await speaker.open()
     except AudioDeviceError as error:

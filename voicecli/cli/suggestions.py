@@ -44,7 +44,7 @@ _OPTIONS = {
     "--no-play": "--no-playback --no-speaker --no-speak --no-autoplay",
     "--llm": "--gguf --model-file --local-model --llm-url",
     "--llm-model": "--ollama-model --llm-name",
-    "--live": "--remote --online",
+    "--live": "--remote",
     "--help": "--usage --man -help -?",
 }
 """Option -> names by which others call it."""
@@ -61,7 +61,8 @@ _COMMANDS = {
     "config": "settings preferences configuration",
     "list-voices": "voices",
     "list-tools": "tools mcp functions list-mcp",
-    "test-audio": "test doctor check diagnose mic-test",
+    "test-audio": "test mic-test",
+    "doctor": "check diagnose diagnostics health status troubleshoot info",
     "--version": "version",
     "--help": "help man usage",
 }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["show_table", "size_text"]
 
 # The first of them that a table has holds what other commands take.
-_NAMES = ("id", "name", "model", "voice", "provider")
+_NAMES = ("id", "day", "name", "model", "voice", "provider")
 _LEAST_TEXT = 24  # columns that running text needs to be read
 _GAP = 2  # columns between two of a table, and at its edges together
 
@@ -50,6 +50,8 @@ def size_text(count: int) -> str:
     """A number of bytes for people, such as "98 MB"."""
     if count >= 1e9:
         return f"{count / 1e9:.1f} GB"
+    if 0 < count < 1e5:
+        return f"{max(count / 1e3, 1):.0f} kB"
     return f"{count / 1e6:.{0 if count >= 1e7 else 1}f} MB"
 
 

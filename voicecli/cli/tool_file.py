@@ -1,15 +1,36 @@
-"""Functions of a Python file, as tools."""
+"""Functions that are offered as tools: those of Python files, and the built-in ones."""
 
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from voicecli.errors import ToolError
+from voicecli.user_folders import expanded
 
-__all__ = ["load_tools"]
+__all__ = ["BUILTIN", "chosen_tools"]
+
+BUILTIN = "builtin"
+"""In place of a file: the tools that come with the command."""
+
+
+def chosen_tools(names: Iterable[str]) -> list[Callable[..., Any]]:
+    """The functions of these files, in order; or the built-in ones.
+
+    Raises:
+        ToolError: a file cannot be read or imported, or defines none.
+    """
+    functions: list[Callable[..., Any]] = []
+    for name in dict.fromkeys(names):
+        if name == BUILTIN:
+            from voicecli.cli.builtin_tools import calculate, current_time
+
+            functions += [current_time, calculate]
+        else:
+            functions += load_tools(Path(expanded(name)))
+    return functions
 
 
 def load_tools(path: Path) -> list[Callable[..., Any]]:

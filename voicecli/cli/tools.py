@@ -12,7 +12,7 @@ from voicecli.cli.lists import JsonOption
 from voicecli.cli.mcp_servers import chosen_servers
 from voicecli.cli.options import MCPConfigOption, MCPOption, ToolsOption, named_by_options
 from voicecli.cli.table import show_table
-from voicecli.cli.tool_file import load_tools
+from voicecli.cli.tool_file import chosen_tools
 from voicecli.conversation.toolbox import Toolbox
 from voicecli.events import Notice
 from voicecli.settings.entries import Entry
@@ -25,7 +25,7 @@ from voicecli.tools import Tool, make_tools
 __all__ = ["list_tools"]
 
 _ENTRIES = (
-    Entry("tools", str, is_file=True),
+    Entry("tools", str, several=True, may_be_file=True),
     Entry("mcp", str, several=True, shown=False),
     Entry("mcp-config", str, several=True, is_file=True),
 )
@@ -45,8 +45,7 @@ def list_tools(
     with named_by_options(ctx):
         chosen = chosen_values(_ENTRIES, SettingsFile.read(), os.environ, profile or os.environ.get(PROFILE_VARIABLE))
         settings = {name: value.value for name, value in chosen.items()}
-        file = tools or settings.get("tools")
-        functions = make_tools(load_tools(Path(file))) if file else {}
+        functions = make_tools(chosen_tools(tools or settings.get("tools") or ()))
         files = mcp_config or settings.get("mcp-config") or ()
         servers = chosen_servers(mcp or settings.get("mcp") or (), [Path(file) for file in files])
     toolbox = Toolbox(functions, [server.open_tools() for server in servers])

@@ -33,8 +33,10 @@ def unused_options(
         reasons |= _of_turns(choices)
     if choices.config.output == "text" and "output" not in choices.provider.lacks(choices.config):
         reasons |= dict.fromkeys(("output", "play"), "with --text-only")
-    if choices.tools is None and not choices.servers:
-        reasons["tool_timeout"] = "without --tools or --mcp"
+        if not spoken:
+            reasons["record"] = "with --text-only, where nothing is heard"
+    if not (choices.tools or choices.servers):
+        reasons |= dict.fromkeys(("tool_timeout", "background_tool"), "without --tools or --mcp")
     return [*choices.notes] + [
         f"{_option(choices, name)} has no effect {reason}." for name, reason in reasons.items() if name in choices.given
     ]

@@ -20,7 +20,7 @@ from voicecli.credentials import check_headers
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
 from voicecli.ports import Codec
 
-__all__ = ["MAX_MESSAGE_BYTES", "UNREACHABLE", "dial", "hang_up", "place"]
+__all__ = ["MAX_MESSAGE_BYTES", "UNREACHABLE", "dial", "hang_up", "place", "tls_context", "unreachable"]
 
 UNREACHABLE = "unreachable"
 """The code of errors that came before the provider could answer."""
@@ -74,7 +74,7 @@ async def dial(codec: Codec, headers: Mapping[str, str]) -> Socket:
     """
     url = codec.url
     check_headers(headers)
-    options: dict[str, Any] = {"ssl": _tls(*_environment())} if url.startswith("wss:") else {}
+    options: dict[str, Any] = {"ssl": tls_context()} if url.startswith("wss:") else {}
     try:
         dialling = _Dialling(
             url,
@@ -98,7 +98,7 @@ async def dial(codec: Codec, headers: Mapping[str, str]) -> Socket:
     except InvalidStatus as refusal:
         raise _refused(codec, refusal) from None
     except (InvalidHandshake, InvalidProxy, OSError, ImportError, UnicodeError) as error:
-        raise _unreachable(place(url), error) from error
+        raise unreachable(place(url), error) from error
     assert isinstance(opened, Socket)
     _keep_kernel_buffer_small(opened)
     return opened
@@ -120,8 +120,9 @@ async def hang_up(opened: Socket, *, patiently: bool = True) -> None:
     await opened.wait_closed()
 
 
-def _environment() -> list[str | None]:
-    return [os.environ.get(name) for name in (*_CA_VARIABLES, *_OPENSSL_VARIABLES)]
+def tls_context() -> ssl.SSLContext:
+    """The certificates to trust: the system's, and those that the environment names. Raises ConfigurationError."""
+    return _tls(*(os.environ.get(name) for name in (*_CA_VARIABLES, *_OPENSSL_VARIABLES)))
 
 
 @functools.lru_cache(maxsize=4)
@@ -150,44 +151,50 @@ def _refused(codec: Codec, refusal: InvalidStatus) -> RealtimeConnectionError:
     return error
 
 
-def _unreachable(where: str, error: Exception) -> RealtimeConnectionError | ConfigurationError:
-    def unreachable(why: str, advice: str, code: str = UNREACHABLE) -> RealtimeConnectionError:
+def unreachable(where: str, error: Exception) -> RealtimeConnectionError | ConfigurationError:
+    """The error for what went wrong on the way to a server.
+
+    Args:
+        where: its host and port.
+    """
+
+    def failed(why: str, advice: str, code: str = UNREACHABLE) -> RealtimeConnectionError:
         return RealtimeConnectionError(
             f"Cannot reach {where}: {why}.", advice=advice, code=code, retryable=code == UNREACHABLE
         )
 
     match error:
         case ssl.SSLCertVerificationError():
-            return unreachable(
+            return failed(
                 f"its certificate is not trusted ({error.verify_message})",
                 "Behind a company proxy, point SSL_CERT_FILE at its root certificate; check the computer's date.",
                 "certificate",
             )
         case ssl.SSLError():
-            return unreachable(
+            return failed(
                 f"TLS failed ({error.reason or error})", "Check the address: ws:// is without, wss:// with TLS.", "tls"
             )
         case socket.gaierror() | UnicodeError():
-            return unreachable("there is no such host, or no network", "Check the network and the address.")
+            return failed("there is no such host, or no network", "Check the network and the address.")
         case ConnectionRefusedError():
-            return unreachable("it refuses connections", "Check that the server runs, and its port.")
+            return failed("it refuses connections", "Check that the server runs, and its port.")
         case ConnectionResetError() | ConnectionAbortedError():
-            return unreachable("it hangs up", "Check the address: ws:// is without, wss:// with TLS.")
+            return failed("it hangs up", "Check the address: ws:// is without, wss:// with TLS.")
         case InvalidProxy():
             return ConfigurationError(
                 "The proxy in the environment is no valid address.",
                 advice="Look at HTTPS_PROXY, ALL_PROXY and their like; it reads http://host:port.",
             )
         case ProxyError():
-            return unreachable(f"the proxy does not let us through ({error})", "Look at HTTPS_PROXY and NO_PROXY.")
+            return failed(f"the proxy does not let us through ({error})", "Look at HTTPS_PROXY and NO_PROXY.")
         case ImportError():
             return ConfigurationError(
                 "The environment names a SOCKS proxy.", advice="Install python-socks[asyncio], or unset ALL_PROXY."
             )
         case InvalidHandshake():
-            return unreachable("it does not answer like a WebSocket server", "Check the address.")
+            return failed("it does not answer like a WebSocket server", "Check the address.")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return unreachable(reason or type(error).__name__, "Check the network.")
+    return failed(reason or type(error).__name__, "Check the network.")
 
 
 def _keep_kernel_buffer_small(opened: Socket) -> None:

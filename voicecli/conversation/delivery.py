@@ -108,9 +108,9 @@ class Audience:
         return len(self._handlers.of("audio")) > 0 or len(self._subscriptions) > 0
 
     @property
-    def only_waits(self) -> bool:
-        """Whether a call waits for an answer, and nobody reads the events that make it up."""
-        return self.answer is not None and len(self._subscriptions) == 0
+    def reads_questions(self) -> bool:
+        """Whether somebody iterates who could answer a question, or may begin to while it waits."""
+        return len(self._subscriptions) > 0 or (self.answer is None and self._backlog is not None)
 
     def subscribe(self) -> Subscription:
         """A new iteration; the first one gets what was told before it."""

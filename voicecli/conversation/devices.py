@@ -9,7 +9,7 @@ from voicecli.audio import EchoMode
 from voicecli.audio.devices.microphone import Microphone
 from voicecli.audio.devices.speaker import Speaker
 from voicecli.audio.echo.control import make_echo_control
-from voicecli.audio.ports import EchoControl
+from voicecli.audio.ports import EchoControl, OnRendered
 from voicecli.conversation.duplex import Observer
 from voicecli.conversation.session import VoiceSession
 from voicecli.errors import RealtimeError
@@ -42,6 +42,7 @@ async def open_devices(
     echo: EchoMode = "auto",
     auto_gain_control: bool = False,
     observers: Iterable[Observer] = (),
+    on_rendered: OnRendered | None = None,
 ) -> AsyncIterator[Devices]:
     """Open microphone and loudspeaker for a session, to `converse` through them; they are closed with the block.
 
@@ -52,6 +53,7 @@ async def open_devices(
         microphone, speaker: a device's number or a part of its name; None for the default.
         echo: what keeps the model from hearing itself: "auto", "aec", "gate", "half-duplex" or "off" (headphones).
         auto_gain_control: whether a very soft voice is made louder, by up to 20 dB, while no reply is heard.
+        on_rendered: is told all that the loudspeaker is given; `ConversationRecorder.rendered` is for it.
         observers: called with a Notice when a device is lost, back, or another one, as Microphone and Speaker tell.
 
     Raises:
@@ -72,7 +74,12 @@ async def open_devices(
     control = make_echo_control(echo, session.input_rate, session.output_rate, auto_gain_control=auto_gain_control)
     source = Microphone(session.input_rate, device=microphone, echo=control, on_notice=notice)
     sink = Speaker(
-        session.output_rate, device=speaker, echo=control, on_notice=notice, on_sound=lambda: _heard(session)
+        session.output_rate,
+        device=speaker,
+        echo=control,
+        on_notice=notice,
+        on_sound=lambda: _heard(session),
+        on_rendered=on_rendered,
     )
     try:
         await source.open()

@@ -33,7 +33,6 @@ from voicecli.conversation.floor_events import (
     Action,
     AnswerExpected,
     AnswerRead,
-    ApprovalAnswered,
     AskAgain,
     AudioCleared,
     AudioEnded,
@@ -57,6 +56,7 @@ from voicecli.conversation.reply_audio import ReplyAudio
 from voicecli.conversation.taken_back import TakenBack
 from voicecli.conversation.utterances import Utterances
 from voicecli.events import (
+    ApprovalAnswered,
     ApprovalRequest,
     AssistantState,
     AudioChunk,
@@ -79,8 +79,8 @@ __all__ = ["LATE_WORDS_S", "Floor"]
 
 LATE_WORDS_S = 3.0
 """The time after a silence in which words still belong to the voice before it: some providers tell words late."""
-_TOLD = (ToolCallRequest, ToolCallCancelled, ApprovalRequest)
-_NOTED = (*_TOLD, AnswerExpected, AnswerRead, SoundHeard, ToolAnswered, ApprovalAnswered)
+_TOLD = (ToolCallRequest, ToolCallCancelled, ApprovalRequest, ApprovalAnswered)
+_NOTED = (*_TOLD, AnswerExpected, AnswerRead, SoundHeard, ToolAnswered)
 _NO_ANSWER = frozenset({"no_speech", "backchannel", "waiting_for_input"})  # notices that a turn will not be answered
 
 
@@ -468,11 +468,11 @@ class Floor:
     def _noted(self, happened: Input, now: float) -> list[Action]:
         """Calls of tools, which are told, and what nobody else is told of."""
         match happened:
-            case ToolCallRequest(call_id):
-                self.obligations.call_started(call_id)
+            case ToolCallRequest(call_id, background=background, by_provider=False):
+                self.obligations.call_started(call_id, background=background)
             case ToolCallCancelled(call_id):
                 self.obligations.call_cancelled(call_id)
-            case ApprovalRequest(approval_id):
+            case ApprovalRequest(approval_id, call_id=""):  # otherwise the call is waited for anyway
                 self._approvals.add(approval_id)
             case ToolAnswered(call_id, input_id):
                 self.obligations.call_answered(call_id, input_id)

@@ -10,7 +10,6 @@ __all__ = [
     "Action",
     "AnswerExpected",
     "AnswerRead",
-    "ApprovalAnswered",
     "AskAgain",
     "AudioCleared",
     "AudioEnded",
@@ -139,13 +138,6 @@ class ToolAnswered:
 
 
 @dataclass(frozen=True, slots=True)
-class ApprovalAnswered:
-    """The user has answered an ApprovalRequest."""
-
-    approval_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class Stop:
     """The program stops the reply, and the answers that are still to come.
 
@@ -168,7 +160,6 @@ Input = (
     | AnswerRead
     | SoundHeard
     | ToolAnswered
-    | ApprovalAnswered
     | Stop
 )
 

@@ -81,12 +81,6 @@ class LimitKeeper:
             self._limits.event(event, self._driver.usage, self._driver.now)
             self._look()
 
-    def approval_answered(self, approval_id: str) -> None:
-        """The user has answered a question."""
-        if self._limits:
-            self._limits.approval_answered(approval_id, self._driver.now)
-            self._look()
-
     def finish(self) -> None:
         """The conversation is over."""
         self._final = self.spent
@@ -127,6 +121,8 @@ class LimitKeeper:
     @property
     def _is_owed(self) -> bool:
         """Whether something that was asked for is not complete, or not heard."""
+        if self.reached is not None and self.reached.limit == "idle_minutes":
+            return False  # at most a question that nobody answers
         return self._state.assistant == "speaking" or (self._awaits_reply() and not self._calls_left_out)
 
     async def _wind_down(self) -> None:

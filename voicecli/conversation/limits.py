@@ -4,7 +4,16 @@ from dataclasses import dataclass
 
 from voicecli.config import RealtimeConfig
 from voicecli.errors import LimitReachedError
-from voicecli.events import ApprovalRequest, Event, Notice, Reconnecting, SessionStarted, StateChanged, Usage
+from voicecli.events import (
+    ApprovalAnswered,
+    ApprovalRequest,
+    Event,
+    Notice,
+    Reconnecting,
+    SessionStarted,
+    StateChanged,
+    Usage,
+)
 
 __all__ = ["IDLE_MINUTES", "WARN_AT", "Limits", "Spent"]
 
@@ -70,17 +79,14 @@ class Limits:
                 self._up_since = now
             case Reconnecting():
                 self._up_s, self._up_since = self._connected_s(now), None
-                self._approvals.clear()
             case ApprovalRequest(approval_id):
                 self._approvals.add(approval_id)
+            case ApprovalAnswered(approval_id, outcome):
+                self._approvals.discard(approval_id)
+                if outcome in {"once", "always", "denied"}:  # somebody is there
+                    self._idle_since = None
             case StateChanged():
                 self._state = event
-        self._note_idleness(now)
-
-    def approval_answered(self, approval_id: str, now: float) -> None:
-        """The user has answered a question: somebody is there."""
-        self._approvals.discard(approval_id)
-        self._idle_since = None
         self._note_idleness(now)
 
     def spent(self, now: float) -> Spent:

@@ -45,10 +45,12 @@ class Obligations:
         self._found = 0  # turns that the provider found, for a name
         self._names_inputs = False  # the provider has named an input once
         self._open_calls: set[str] = set()
+        self._background: set[str] = set()  # open calls whose result is not waited for
         self._calls_given_up: set[str] = set()  # open, and their answer is given up
         # Of the calls of the present answer: whether any was cancelled, and the results that came while it was made.
         self._withdrawn = False
         self._calls_here: set[str] = set()
+        self._only_background = False  # calls were made, and no result is waited for
         self._results: list[str] = []
 
     @property
@@ -106,7 +108,7 @@ class Obligations:
         self._taken |= self._awaiting_tools | taken
         self._awaiting_tools = {}
         self.responding, self.possible_until = response_id, None
-        self._withdrawn = False
+        self._withdrawn = self._only_background = False
         self._calls_here.clear()
         self._results.clear()
         return wanted
@@ -119,11 +121,12 @@ class Obligations:
         return answered, {key: kind for key, kind in inputs.items() if key not in answered}
 
     def response_done(self, response_id: str, now: float, *, awaits_tools: bool, cancelled: bool) -> None:
-        """A response is over. One that awaits tools is no answer yet, unless all its calls were cancelled."""
+        """A response is over. One that awaits tools is no answer yet, unless all its calls were cancelled, or all run
+        in the background."""
         if self.responding != response_id:
             return
         taken, self._taken, self.responding = self._taken, {}, None
-        if awaits_tools and not self._calls_over:
+        if awaits_tools and not self._calls_over and not self._only_background:
             self._awaiting_tools = taken
             self._owed |= dict.fromkeys(self._results, _Kind.RESULT)
             return
@@ -131,15 +134,23 @@ class Obligations:
         if sum(kind is not _Kind.RESULT for kind in taken.values()) > 1 and not self.pending:
             self.may_owe(now, after_speech=False)  # it may be that each gets an answer of its own
 
-    def call_started(self, call_id: str) -> None:
+    def call_started(self, call_id: str, *, background: bool = False) -> None:
         """The model calls a tool of the program's."""
+        if background:
+            self._background.add(call_id)
+            self._only_background = not self._calls_here
+            return
         self._open_calls.add(call_id)
         self._calls_here.add(call_id)
+        self._only_background = False
 
     def call_answered(self, call_id: str, input_id: str) -> None:
         """A result goes to the model, which will go on with it: in the response that called, or in another one."""
         self._open_calls.discard(call_id)
-        if call_id in self._calls_given_up:
+        if call_id in self._background:
+            self._background.discard(call_id)
+            self._owed[input_id] = _Kind.RESULT
+        elif call_id in self._calls_given_up:
             self._calls_given_up.discard(call_id)
             self._cancelled[input_id] = _Kind.RESULT
         elif call_id in self._calls_here and self.responding is not None:
@@ -151,6 +162,7 @@ class Obligations:
     def call_cancelled(self, call_id: str) -> None:
         """The model does not want a result any more; when it wants none at all, its answer will not go on."""
         self._calls_given_up.discard(call_id)
+        self._background.discard(call_id)
         if call_id in self._open_calls:
             self._open_calls.discard(call_id)
             self._withdrawn = True

@@ -14,12 +14,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from voicecli.audio import AudioSink, Playhead
-from voicecli.commands import AnswerApproval, OfferTools, SendImage
+from voicecli.commands import OfferTools, SendImage
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.arguments import PCM16, Question, check_audio, check_question, check_rate, check_text
+from voicecli.conversation.consent import Consent
 from voicecli.conversation.delivery import Audience
 from voicecli.conversation.floor_driver import FloorDriver
-from voicecli.conversation.floor_events import AnswerRead, ApprovalAnswered, SoundHeard, Stop
+from voicecli.conversation.floor_events import AnswerRead, SoundHeard, Stop
 from voicecli.conversation.handlers import Handlers
 from voicecli.conversation.images import Picture, read_picture
 from voicecli.conversation.limit_keeper import LimitKeeper
@@ -73,6 +74,8 @@ class VoiceSession:
         from voicecli.conversation.turn_models import turn_model_unused
         from voicecli.conversation.user_input import UserInput
 
+        self.can_ask = True
+        """Whether those who read the events can answer an ApprovalRequest; if not, it is refused at once."""
         self._logs = Logs(logs)
         if self._logs:
             connection = LoggedConnection(connection, self._logs)
@@ -85,9 +88,16 @@ class VoiceSession:
             connection, config, self._driver, self._audience.new_input, self._check_open, self._check_limits, turn_model
         )
         self._toolbox = tools if isinstance(tools, Toolbox) else Toolbox(tools or {})
+        self._consent = Consent(
+            config.approve,
+            tell=self._take,
+            send=self._input.send,
+            heard=lambda: self.can_ask and self._audience.reads_questions,
+        )
         self._calls = ToolCalls(
             self._toolbox.tools,
             handlers.of("tool_call"),
+            self._consent,
             timeout_s=config.tool_timeout_s,
             answer=self._input.tool_result,
             show=self._input.send if connection.capabilities.images else None,
@@ -183,7 +193,8 @@ class VoiceSession:
     async def ask(self, question: Question, *, sample_rate: int | None = None) -> Response:
         """Say something as one whole turn, and return the answer when it is complete, whoever else listens.
 
-        Cancelled, it stops the answer. An ApprovalRequest is declined where nobody iterates who could answer it.
+        Cancelled, it stops the answer. A tool that needs to be allowed is refused where nobody iterates who could
+        do it.
 
         Args:
             question: words; the `Path` of a sound file (WAV, FLAC, OGG ...); or PCM16 mono, as bytes or as an async
@@ -302,11 +313,13 @@ class VoiceSession:
         """
         await self._driver.apply(Stop(is_heard=playhead is not None), playhead)
 
-    async def approve(self, approval_id: str, approve: bool = True) -> None:
-        """Answer an ApprovalRequest."""
-        await self._input.send(AnswerApproval(approval_id, approve))
-        await self._driver.apply(ApprovalAnswered(approval_id))
-        self._limits.approval_answered(approval_id)
+    async def approve(self, approval_id: str, approve: bool = True, *, always: bool = False) -> None:
+        """Answer an ApprovalRequest, within five minutes: then it is refused. Without effect when it is settled.
+
+        Args:
+            always: allow the tool, as it is now, for the rest of the conversation; where `tool_id` names it.
+        """
+        await self._consent.answer(approval_id, approve, always=always)
 
     def sound_heard(self) -> int | None:
         """Note that the reply's first sound has just become audible; called by whoever plays it.
@@ -421,11 +434,12 @@ class VoiceSession:
             async for event in self._connection:
                 if isinstance(event, SessionEnded):
                     self._end = event  # told by _finish, after everything else
+                elif isinstance(event, ApprovalRequest):
+                    await self._consent.provider_asks(event)
                 elif commands := self._driver.take(event):
                     await self._driver.send(commands)
-                if isinstance(event, ApprovalRequest) and self._audience.only_waits:
-                    with contextlib.suppress(RealtimeError):
-                        await self.approve(event.approval_id, False)
+                if isinstance(event, Reconnecting):
+                    self._consent.line_lost()
         except RealtimeError as error:
             failure = error
         except Exception as error:
@@ -433,6 +447,11 @@ class VoiceSession:
             failure = RealtimeError(f"The conversation ended by a defect: {type(error).__name__}: {error}")
             failure.__cause__ = error
         self._finish(failure)
+
+    def _take(self, event: Event) -> None:
+        """Tell an event of the session's own that the floor is to know, too; nothing is to be sent for any of them."""
+        if not self._driver.over:
+            self._driver.take(event)
 
     def _act_on(self, event: Event) -> None:
         """Do what the session itself has to do about an event."""
@@ -453,6 +472,7 @@ class VoiceSession:
     def _finish(self, failure: RealtimeError | None) -> None:
         if self._driver.over:
             return
+        self._consent.close()
         self._driver.finish()
         self._limits.finish()
         failure = failure or self._limits.reached

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from voicecli.commands import SendImage, ToolResult
+from voicecli.conversation.consent import Consent, NotAllowedError
 from voicecli.conversation.handlers import Handler, call_handler
 from voicecli.errors import RealtimeError, ToolError
 from voicecli.events import ErrorOccurred, Event, ToolCallFinished, ToolCallRequest
@@ -26,7 +27,8 @@ class ToolCalls:
     Args:
         tools: what may be called, by name.
         handlers: asked before them with (name, arguments); None leaves the call to the next.
-        timeout_s: how long one may take, in seconds.
+        consent: is asked before a call is made.
+        timeout_s: how long one may take, in seconds, once it is allowed.
         answer: sends a result to the model; raises RealtimeError when it is too late.
         show: sends a picture to the model; None where it takes none.
         tell: delivers an event.
@@ -36,6 +38,7 @@ class ToolCalls:
         self,
         tools: Mapping[str, Tool],
         handlers: list[Handler],
+        consent: Consent,
         *,
         timeout_s: float,
         answer: Callable[[ToolResult], Awaitable[None]],
@@ -44,6 +47,7 @@ class ToolCalls:
     ) -> None:
         self._tools = tools
         self._handlers = handlers
+        self._consent = consent
         self._failed: list[Handler] = []
         self._timeout_s = timeout_s
         self._answer = answer
@@ -60,7 +64,7 @@ class ToolCalls:
 
     def start(self, request: ToolCallRequest) -> None:
         """Begin a call. Returns at once. One that runs already is not run twice, and none begins after the end."""
-        if self._closed or request.call_id in self._calls:
+        if self._closed or request.by_provider or request.call_id in self._calls:
             return
         call = asyncio.create_task(self._call(request), name=f"voicecli-tool-{request.name}")
         self._calls[request.call_id] = call
@@ -118,7 +122,8 @@ class ToolCalls:
         self._tell(ToolCallFinished(request.call_id, request.name, output, failure is not None))
         if failure is not None:
             _log.debug("%s", failure, exc_info=failure)
-            self._tell(ErrorOccurred(failure))
+            if not isinstance(failure, NotAllowedError):  # as the user wished
+                self._tell(ErrorOccurred(failure))
 
     def _described(self, output: ToolOutput) -> str:
         """The text, with a word about pictures, which go to the model by themselves."""
@@ -138,6 +143,10 @@ class ToolCalls:
             raise ToolError(f"{request.name} was called with arguments that are not JSON: {error}.") from error
         if not isinstance(arguments, dict):
             raise ToolError(f"{request.name} was called with {arguments!r} instead of named arguments.")
+        tool = self._tools.get(request.name)
+        asked = self._consent.for_all and (tool is not None or bool(self._handlers))
+        if asked:
+            await self._consent.obtain(request, tool)
         for handler in self._handlers:
             deadline = asyncio.timeout(self._timeout_s)
             try:
@@ -150,10 +159,11 @@ class ToolCalls:
                 raise ToolError(f"{request.name} failed: {described(error)}") from error
             if result is not None:
                 return tool_output(request.name, result)
-        tool = self._tools.get(request.name)
         if tool is None:
             names = ", ".join(self._tools) or "none"
             raise ToolError(f"There is no tool {request.name!r}; there are: {names}.")
+        if not asked:
+            await self._consent.obtain(request, tool)
         return await tool.run(arguments, self._timeout_s)
 
     def _log_failure(self, handler: Handler, error: BaseException) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from voicecli.commands import Command
 from voicecli.events import AudioChunk, Event, SessionEnded, SessionStarted
 from voicecli.history.folding import Fold, Row
 from voicecli.history.records import ConversationRecord
-from voicecli.history.writer import HistoryWriter
+from voicecli.history.writer import HistoryWriter, Recording
 from voicecli.threads import Worker
 
 __all__ = ["HistoryLog"]
@@ -61,6 +61,7 @@ class HistoryLog:
         self._ended_at: datetime | None = None
         self._end = ""
         self._rows: deque[Row] = deque()  # on their way to the thread
+        self._recording: Recording | None = None
         self._scheduled = False
         self._worker = Worker("history")
         self._writer = HistoryWriter(
@@ -106,13 +107,22 @@ class HistoryLog:
         self._fold.command(command, at_ms)
         self._hand_over()
 
+    def recorded(self, path: Path, times: Sequence[tuple[int, int]]) -> None:
+        """Keep where the conversation's recording is; `times` as `ConversationRecord.recording_times`."""
+        self._recording = (path, tuple(times))
+        self._schedule()
+
     async def aclose(self) -> None:
         """Finish writing; idempotent. A database that cannot be written by now is waited for no longer than 4 s."""
         await self._worker.aclose(self._writer.close, timeout=_CLOSE_S)
 
     def _hand_over(self) -> None:
         self._rows.extend(self._fold.take())
-        if (self._rows or self._ended_at is not None) and not self._scheduled:
+        if self._rows or self._ended_at is not None:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
             self._scheduled = True
             self._worker.submit(self._write)
 
@@ -120,7 +130,8 @@ class HistoryLog:
         """Write all that has come by now; on the thread."""
         self._scheduled = False  # what comes from now on is for the next time
         rows = [self._rows.popleft() for _ in range(len(self._rows))]
-        self._writer.write(self._conversation, rows, ended_at=self._ended_at, end=self._end)
+        recording, self._recording = self._recording, None
+        self._writer.write(self._conversation, rows, ended_at=self._ended_at, end=self._end, recording=recording)
 
     def _call(self, function: Callable[..., None], *values: object) -> None:
         """Call a function on the event loop, from the thread."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from voicecli.events import ResponseStatus, Role, TurnMetrics, Usage
 
-__all__ = ["ConversationRecord", "FoundTurn", "ResponseRecord", "ToolCallRecord", "TurnRecord"]
+__all__ = ["ConversationRecord", "FoundTurn", "ResponseRecord", "ToolCallRecord", "TurnRecord", "in_order"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,3 +111,14 @@ class FoundTurn:
     conversation: ConversationRecord
     turn: TurnRecord
     excerpt: tuple[tuple[str, bool], ...]
+
+
+def in_order(conversation: ConversationRecord) -> list[TurnRecord | ToolCallRecord]:
+    """The turns and calls of tools as they were; each turn where it begins, but no answer before its question."""
+    calls = sorted(conversation.tool_calls, key=lambda call: call.started_ms)
+    ordered: list[TurnRecord | ToolCallRecord] = []
+    for turn in conversation.turns:
+        while calls and calls[0].started_ms < turn.started_ms:
+            ordered.append(calls.pop(0))
+        ordered.append(turn)
+    return [*ordered, *calls]

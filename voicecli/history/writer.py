@@ -1,7 +1,7 @@
 """Writes one conversation into the store, on a thread that may wait."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -10,7 +10,10 @@ from voicecli.history.folding import Row
 from voicecli.history.records import ConversationRecord
 from voicecli.history.store import Store
 
-__all__ = ["HistoryWriter"]
+__all__ = ["HistoryWriter", "Recording"]
+
+Recording = tuple[Path, Sequence[tuple[int, int]]]
+"""The path of a recording, and its times as `ConversationRecord.recording_times`."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +47,7 @@ class HistoryWriter:
         self._on_failure = on_failure
         self._on_kept = on_kept
         self._waiting: dict[tuple[type, int], Row] = {}
+        self._recording: Recording | None = None
         self._given_up = False
         self._told = False
 
@@ -58,15 +62,18 @@ class HistoryWriter:
         *,
         ended_at: datetime | None = None,
         end: str = "",
+        recording: Recording | None = None,
     ) -> None:
         """Write what is new, and what could not be written before.
 
         Args:
             conversation: as it began; None where it never did.
             ended_at, end: as for `Store.save`.
+            recording: of the conversation, where there is news of it.
         """
         if self._given_up:
             return
+        self._recording = recording or self._recording
         self._waiting |= {(type(record), place): (place, record) for place, record in rows}
         if conversation is None or not (self._waiting or self.id):  # one in which nothing was said is none
             return
@@ -79,6 +86,9 @@ class HistoryWriter:
             if self._waiting or ended_at is not None:
                 self._given_up = not store.save(self.id, self._waiting.values(), ended_at=ended_at, end=end)
                 self._waiting.clear()  # where it is not there any more, the user has deleted it
+            if self._recording is not None:
+                store.set_recording(self.id, *self._recording)
+                self._recording = None
 
         self._attempt(write)
 

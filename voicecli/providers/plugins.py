@@ -107,6 +107,7 @@ def _check(name: str, provider: object) -> None:
     provider.is_configured()
     for config in (RealtimeConfig(), *(RealtimeConfig(model=model.name) for model in provider.models)):
         dict(provider.lacks(config))
+        provider.prices(config)
 
 
 def _broken(point: "EntryPoint", why: str) -> ConfigurationError:

@@ -2,8 +2,9 @@
 
 import contextlib
 import io
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,9 +20,9 @@ from voicecli.recording.stereo_wav import FRAME_BYTES
 __all__ = ["Peaks", "mp3", "peaks"]
 
 _BLOCK = 65_536  # frames read at once
-_PER_SECOND = 20  # of the pieces whose loudness is told, in a recording of up to five minutes
-_MOST_PIECES = 6_000
-_MP3_QUALITY = 0.6  # 0 the best, 1 the smallest: 64 kbit/s at 24 kHz, which costs 2 s of a processor for each minute
+_PER_SECOND, _MOST_PIECES = 20, 6_000  # of the pieces whose loudness is told
+# 0 the best, 1 the smallest: some 45 kbit/s of speech at 24 kHz, for which a processor needs a second a minute.
+_MP3_QUALITY = 0.8
 
 Frames = npt.NDArray[np.int16]
 
@@ -40,15 +41,15 @@ def peaks(path: Path) -> Peaks:
     Raises:
         AudioFormatError: it cannot be read, or is no recording.
     """
-    with _opened(path) as (rate, frames, blocks):
-        pieces = max(1, min(_MOST_PIECES, frames * _PER_SECOND // rate))
-        loudest = np.zeros((pieces, 2), np.int32)
-        at = 0
-        for block in blocks:
-            place = (np.arange(at, at + len(block)) * pieces) // max(1, frames)
-            np.maximum.at(loudest, np.minimum(place, pieces - 1), np.abs(block.astype(np.int32)))
-            at += len(block)
-        left, right = (loudest.T / 32_768).tolist()
+    with _opened(path) as (rate, frames, read):
+        per_piece = max(1, rate // _PER_SECOND, math.ceil(frames / _MOST_PIECES))
+        loudest: list[list[float]] = []
+        while len(block := read(per_piece * math.ceil(_BLOCK / per_piece))):
+            missing = -len(block) % per_piece
+            padded = np.concatenate((block, np.zeros((missing, 2), np.int16))) if missing else block
+            in_pieces = padded.reshape(-1, per_piece, 2).astype(np.int32)
+            loudest += (np.maximum(in_pieces.max(axis=1), -in_pieces.min(axis=1)) / 32_768).tolist()
+        left, right = ([piece[channel] for piece in loudest] for channel in (0, 1))
         return Peaks(left, right, frames * 1000 // rate)
 
 
@@ -61,7 +62,7 @@ def mp3(path: Path) -> bytes | None:
     if "MP3" not in soundfile.available_formats():
         return None
     target = io.BytesIO()
-    with _opened(path) as (rate, _, blocks):
+    with _opened(path) as (rate, _, read):
         try:
             with soundfile.SoundFile(
                 target,
@@ -71,18 +72,19 @@ def mp3(path: Path) -> bytes | None:
                 format="MP3",
                 subtype="MPEG_LAYER_III",
                 compression_level=_MP3_QUALITY,
-                bitrate_mode="CONSTANT",
+                bitrate_mode="VARIABLE",
             ) as file:
-                for block in blocks:
-                    file.write(block)
+                while len(block := read(_BLOCK)):
+                    # As floats: of 16-bit stereo libsndfile 1.2.2 makes noise.
+                    file.write(block.astype(np.float32) / 32_768)
         except soundfile.LibsndfileError:
             return None
     return target.getvalue()
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> "Iterator[tuple[int, int, Iterator[Frames]]]":
-    """The rate in Hz, the number of frames, and these in blocks, of shape (n, 2)."""
+def _opened(path: Path) -> "Iterator[tuple[int, int, Callable[[int], Frames]]]":
+    """The rate in Hz, the number of frames, and what reads up to so many of them, of shape (n, 2)."""
     name = repr(str(path))
     try:
         with path.open("rb") as file:
@@ -95,13 +97,11 @@ def _opened(path: Path) -> "Iterator[tuple[int, int, Iterator[Frames]]]":
             frames = size // FRAME_BYTES
             file.seek(offset)
 
-            def blocks() -> Iterator[Frames]:
-                left = frames
-                while left and (data := file.read(min(left, _BLOCK) * FRAME_BYTES)):
-                    block = np.frombuffer(data, "<i2", len(data) // FRAME_BYTES * 2).reshape(-1, 2)
-                    left -= len(block)
-                    yield block
+            def read(count: int) -> Frames:
+                count = min(count, (offset + size - file.tell()) // FRAME_BYTES)
+                data = file.read(count * FRAME_BYTES)
+                return np.frombuffer(data, "<i2", len(data) // FRAME_BYTES * 2).reshape(-1, 2)
 
-            yield found.format.sample_rate, frames, blocks()
+            yield found.format.sample_rate, frames, read
     except OSError as error:
         raise unusable("read", name, error) from error

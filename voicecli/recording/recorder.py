@@ -7,12 +7,15 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from voicecli.commands import AppendAudio, Command, EndTurn, SendText, StartTurn
 from voicecli.errors import AudioFormatError
 from voicecli.events import AudioChunk, Event, Interrupted, SessionEnded, SessionStarted
-from voicecli.recording.sides import Sides
-from voicecli.recording.writer import RecordingWriter, check_folder
+from voicecli.recording.folder import check_folder, free_path
+
+if TYPE_CHECKING:
+    from voicecli.recording.sides import Sides
 
 __all__ = ["ConversationRecorder"]
 
@@ -63,7 +66,7 @@ class ConversationRecorder:
         input_latency_ms: Callable[[], float] = lambda: 0.0,
     ) -> None:
         name = name or f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-        self._path = _free(check_folder(Path(folder)), name)
+        self._path = free_path(check_folder(Path(folder)), name)
         self.path: Path | None = None
         self.failure: AudioFormatError | None = None
         self._on_change = on_change
@@ -152,6 +155,10 @@ class ConversationRecorder:
             self._began = asyncio.get_running_loop().time() - at_ms / 1000
 
     def _start(self, started: SessionStarted) -> None:
+        # With numpy, which `import voicecli.recording` does without.
+        from voicecli.recording.sides import Sides
+        from voicecli.recording.writer import RecordingWriter
+
         file = RecordingWriter(self._path, started.output_rate, self._failed)
         self._sides = Sides(file, started.input_rate, started.output_rate)
         self._timer = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
@@ -191,13 +198,3 @@ class ConversationRecorder:
     def _failed(self, error: AudioFormatError) -> None:
         self.failure = error
         self._on_failure(error)
-
-
-def _free(folder: Path, name: str) -> Path:
-    """The path of NAME.wav in the folder, or with a number behind the name, where there is one already."""
-    path = folder / f"{name}.wav"
-    number = 2
-    while path.exists() or path.is_symlink():
-        path = folder / f"{name}-{number}.wav"
-        number += 1
-    return path

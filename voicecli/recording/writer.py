@@ -3,17 +3,16 @@
 import asyncio
 import contextlib
 import errno
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from voicecli.audio.files.errors import unusable
-from voicecli.errors import AudioFormatError, ConfigurationError
+from voicecli.errors import AudioFormatError
 from voicecli.pcm16 import SAMPLE_BYTES
 from voicecli.recording.stereo_wav import StereoWav
 from voicecli.threads import Worker
 
-__all__ = ["RecordingWriter", "check_folder"]
+__all__ = ["RecordingWriter"]
 
 _BATCH = 65_536  # bytes of one channel that are written at once; live, a quarter of a second comes first
 _MOST_WAITING = 64_000_000  # bytes for a disk that takes none: then it has failed
@@ -79,7 +78,10 @@ class RecordingWriter:
         for channel in tuple(self._batches):
             self._flush(channel)
         self._closed = True
-        await self._worker.aclose(self._close, timeout=_CLOSE_TIMEOUT_S)
+        self._worker.submit(self._close)  # also when nobody waits for it any more
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._worker.run(lambda: None), _CLOSE_TIMEOUT_S)
+        self._worker.stop()
         await asyncio.sleep(0)  # for a failure that the thread has told last
 
     def _flush(self, channel: int) -> None:
@@ -119,24 +121,3 @@ class RecordingWriter:
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.close()
-
-
-def check_folder(folder: Path) -> Path:
-    """The folder for recordings, as it is once it has been made sure that a file can be written there.
-
-    Raises:
-        ConfigurationError: it is none, or nothing can be written there.
-    """
-    path = folder.expanduser().absolute()
-    try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        probe = path / f".voicecli-{os.getpid()}"
-        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT, 0o600))
-        probe.unlink()
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigurationError(
-            f"record: nothing can be written in {str(folder)!r}: {reason}.",
-            advice="Name a directory that you may write in; it is made if it is not there.",
-        ) from error
-    return path

@@ -20,8 +20,8 @@ __all__ = ["COMMAND_ENTRIES", "Entry", "entries_of", "secret_variables", "spelle
 COMMAND_ENTRIES = frozenset(
     {
         *("auto-gain-control", "echo", "input", "input-device", "input-rate", "json", "log", "logs-keep-days"),
-        *("logs-max-mb", "mcp", "mcp-config", "output", "output-device", "play", "provider", "quiet", "sleep-after"),
-        *("system-file", "tools", "wake"),
+        *("logs-max-mb", "mcp", "mcp-config", "output", "output-device", "play", "provider", "quiet", "record"),
+        *("sleep-after", "system-file", "tools", "wake"),
     }
 )
 """Entries for the options of `voice chat` that no setting is made of; what they may be, the command knows."""

@@ -92,23 +92,28 @@ class SettingsFile:
     def profiles(self) -> list[str]:
         return [name for name in self.tables if name]
 
-    def check(self, entries: Sequence[Entry], others: Iterable[str] = ()) -> None:
-        """Check all that is in the file, also in profiles that are not chosen.
+    def problems(
+        self, entries: Sequence[Entry], others: Iterable[str] = ()
+    ) -> Iterator[tuple[int, ConfigurationError]]:
+        """Entries that there are not, and values that are not possible, also in profiles that are not chosen.
 
         Args:
             others: names of entries that are known and not checked.
 
-        Raises:
-            ConfigurationError: an entry that there is not, or a value that is not possible; with the line.
+        Yields:
+            The line of each, or 0 where that cannot be told, and the error, which names the place.
         """
         by_name = {entry.name: entry for entry in entries}
         known = [*by_name, *others]
         for profile, table in self.tables.items():
             for name in table:
                 if name not in known:
-                    raise self._unknown(profile, name, known)
-                if name in by_name:
-                    self.value(by_name[name], profile)
+                    yield self.line(profile, name), self._unknown(profile, name, known)
+                elif name in by_name:
+                    try:
+                        self.value(by_name[name], profile)
+                    except ConfigurationError as error:
+                        yield self.line(profile, name), error
 
     def value(self, entry: Entry, profile: str = "") -> Any:
         """The value of an entry of the file, or of a profile; None where it is not there.

@@ -25,6 +25,7 @@ __all__ = [
     "keys_path",
     "remove_key",
     "store_key",
+    "stored_file_keys",
     "stored_key",
     "stored_keys",
     "unsafe_permissions",
@@ -84,6 +85,13 @@ def stored_keys() -> dict[str, Place]:
     folder = find_config_dir()
     kept = _read(folder / _NAME) if folder else {}
     return {name: "file" if "key" in entry else "keyring" for name, entry in kept.items()}
+
+
+def stored_file_keys() -> list[str]:
+    """The keys that the file holds itself, so that they can be kept out of a text. Raises as `stored_keys` does."""
+    folder = find_config_dir()
+    kept = _read(folder / _NAME) if folder else {}
+    return [entry["key"] for entry in kept.values() if "key" in entry]
 
 
 def store_key(name: str, key: str) -> tuple[Place, str]:

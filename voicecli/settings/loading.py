@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
@@ -13,7 +13,7 @@ from voicecli.settings.file import SettingsFile
 from voicecli.settings.layers import Chosen, chosen_values
 from voicecli.settings.options import Option, make_config, setting_options
 
-__all__ = ["PROVIDER", "TAKEN", "check_file", "load_config"]
+__all__ = ["PROVIDER", "TAKEN", "check_file", "load_config", "problems_of"]
 
 PROVIDER = Entry("provider", str)
 TAKEN = frozenset(name.replace("-", "_") for name in (*COMMAND_ENTRIES, "profile", "help"))
@@ -63,13 +63,21 @@ def check_file(file: SettingsFile, entries: Sequence[Entry], everybody: Callable
         everybody: the entries that providers of packages have, too: asked for where others are not all.
 
     Raises:
-        ConfigurationError: as `SettingsFile.check` does.
+        ConfigurationError: an entry that there is not, or a value that is not possible; with the line.
     """
+    for _, problem in problems_of(file, entries, everybody):
+        raise problem
+
+
+def problems_of(
+    file: SettingsFile, entries: Sequence[Entry], everybody: Callable[[], Sequence[Entry]]
+) -> Iterator[tuple[int, ConfigurationError]]:
+    """All that `check_file` would complain about, each with its line, or 0 where that cannot be told."""
     known = {entry.name for entry in entries}
     others = COMMAND_ENTRIES - known
     if any(name not in known | others for table in file.tables.values() for name in table):
         others |= {entry.name for entry in everybody()} - known
-    file.check(entries, others)
+    yield from file.problems(entries, others)
 
 
 def _placed(error: ConfigurationError, options: Sequence[Option], values: Mapping[str, Chosen]) -> ConfigurationError:

@@ -2,6 +2,7 @@
 
 from voicecli.events import (
     CONNECTION_LOST,
+    ApprovalAnswered,
     ApprovalRequest,
     ErrorOccurred,
     Event,
@@ -41,6 +42,7 @@ class ConversationLog:
         self._cut_by_end = False
         self._finished = False
         self._words_came = False  # of the turn that the user is in
+        self._asked: dict[str, str] = {}  # the calls that questions are about, by approval_id
         self._latest: Utterance | None = None
         self._reply: Utterance | None = None  # the latest words of the latest reply
         self._timed: Utterance | None = None  # what the latency of the turn stands beside
@@ -64,14 +66,17 @@ class ConversationLog:
                 # What the user cut short is not complete because they wanted it so.
                 if event.status in {"failed", "incomplete"} and self._interrupted_at is None:
                     self._mark_incomplete(event, now)
-            case ToolCallRequest(call_id, name, arguments):
-                self._scrollback.begin_tool(call_id, ToolCall(name, arguments, now))
-            case ToolCallFinished(call_id, is_error=is_error):
-                self._scrollback.finish_tool(call_id, "failed" if is_error else "done", now)
+            case ToolCallRequest(call_id, name, arguments, server=server):
+                self._scrollback.begin_tool(call_id, ToolCall(name, arguments, now, server))
+            case ToolCallFinished(call_id, output=output, is_error=is_error):
+                self._scrollback.finish_tool(call_id, "failed" if is_error else "done", now, output)
             case ToolCallCancelled(call_id):
                 self._scrollback.finish_tool(call_id, "cancelled", now)
-            case ApprovalRequest(_, name, arguments, server):
-                self._scrollback.add(ApprovalQuestion(name, arguments, server), now, at_once=True)
+            case ApprovalRequest(approval_id, call_id=call_id):
+                self._asked[approval_id] = call_id
+                self._scrollback.ask_for_tool(call_id, True, now)
+            case ApprovalAnswered(approval_id):
+                self._scrollback.ask_for_tool(self._asked.pop(approval_id, ""), False, now)
             case Notice():
                 self._note(event, now)
             case ErrorOccurred(error):
@@ -80,6 +85,10 @@ class ConversationLog:
     def remark(self, kind: RemarkKind, text: str, now: float, *, at_once: bool = False) -> None:
         """Add a remark: behind the words it follows, or `at_once`."""
         self._scrollback.add(Remark(kind, text), now, at_once=at_once)
+
+    def ask(self, request: ApprovalRequest, now: float) -> None:
+        """Put a question, at once and in full."""
+        self._scrollback.add(ApprovalQuestion(request.name, request.arguments, request.server), now, at_once=True)
 
     def _note(self, notice: Notice, now: float) -> None:
         if notice.code == "no_speech":

@@ -53,21 +53,28 @@ class ToolCall:
     Attributes:
         arguments: JSON, as the model wrote it.
         since: when it began, by the view's clock, in seconds.
+        server: the MCP server, where the provider makes the call.
+        asked: whether it waits for the user to allow it.
         outcome: None while it runs.
+        output: of a call that the provider makes: nobody else would tell of it.
     """
 
     name: str
     arguments: str
     since: float
+    server: str = ""
+    asked: bool = False
     outcome: ToolOutcome | None = None
+    output: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalQuestion:
-    """The provider's question whether it may run a tool of its own.
+    """The question whether a tool may run.
 
     Attributes:
         arguments: JSON, as the model wrote it.
+        server: the MCP server that has it; "" for a function.
     """
 
     name: str

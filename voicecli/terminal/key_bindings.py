@@ -3,6 +3,7 @@
 import math
 from typing import Protocol
 
+from voicecli.events import ApprovalOutcome
 from voicecli.terminal.key_decoder import Key
 from voicecli.terminal.key_hints import key_help
 from voicecli.terminal.line_editor import LineEditor
@@ -19,6 +20,7 @@ _LET_GO_S = 0.3
 _TAP_S = 0.3
 # A key that is held comes again after half a second, then many times a second.
 _HELD_KEY_S = 1.0
+_OUTCOMES: dict[str, ApprovalOutcome] = {"y": "once", "n": "denied", "a": "always"}
 
 
 class Controls(Protocol):
@@ -38,8 +40,8 @@ class Controls(Protocol):
     def say(self, text: str) -> None:
         """Send a line the user typed."""
 
-    def approve(self, approval_id: str, allowed: bool) -> None:
-        """Answer an ApprovalRequest."""
+    def approve(self, approval_id: str, allowed: bool, *, always: bool = False) -> None:
+        """Answer an ApprovalRequest, `always` for all calls of its tool in this conversation."""
 
     def end(self) -> None:
         """End the conversation."""
@@ -168,9 +170,10 @@ class KeyCommands:
                 self._show_help()
             case "q":
                 self.end()
-            case "y" | "n" as answer if view.approvals:
-                allowed = answer == "y"
-                controls.approve(view.answer_approval(allowed).approval_id, allowed)
+            case "y" | "n" | "a" as answer if view.questions:
+                outcome = _OUTCOMES[answer]
+                if (request := view.answer_question(outcome)) is not None:
+                    controls.approve(request.approval_id, outcome != "denied", always=outcome == "always")
 
     def _show_help(self) -> None:
         """Explain the keys; once, while the key for it is held."""

@@ -15,6 +15,7 @@ _ALWAYS = (
 )
 KEYS = (
     *(_MICROPHONE, _SPEAKER, *_ALWAYS[:2], ("?", "explain the keys that work now"), *_ALWAYS[2:]),
+    ("y, n, a", "a tool asks: allow it once, refuse it, or allow it until the conversation ends"),
     *((key, f"{option}: {what}") for option, (key, what) in {"--vad none": _TALK, "--wake": _WAKE}.items()),
 )
 """All keys, and what they do."""
@@ -27,7 +28,7 @@ def key_hints(view: ViewModel) -> list[tuple[str, str]]:
         return []
     if view.editor is not None:
         return [("enter", "send"), ("esc", "cancel"), ("ctrl-c", "clear")]
-    hints = [("y", "allow"), ("n", "refuse")] if view.approvals else []
+    hints = _answers(view, "allow", "refuse", "always allow")
     if view.asleep and not view.push_to_talk:
         hints.append(("space", "wake"))
     if view.push_to_talk:
@@ -43,10 +44,18 @@ def key_hints(view: ViewModel) -> list[tuple[str, str]]:
 
 def key_help(view: ViewModel) -> str:
     """The explanation of the keys, a line for each."""
-    keys = [("y", "allow what is asked"), ("n", "refuse it")] if view.approvals else []
+    keys = _answers(view, "allow what is asked, once", "refuse it", "allow this tool until the conversation ends")
     keys += [_TALK] if view.push_to_talk else []
     if view.wake_word:
         keys.append(("Enter", _WAKE[1]) if view.push_to_talk else _WAKE)
     keys += [_MICROPHONE, *([_SPEAKER] if view.has_speaker else []), *_ALWAYS]
     width = max(len(key) for key, _ in keys)
     return "\n".join(f"{key:<{width}}  {what}" for key, what in keys)
+
+
+def _answers(view: ViewModel, once: str, refuse: str, always: str) -> list[tuple[str, str]]:
+    """The keys that answer a question, where one is asked."""
+    request = view.questions.first
+    if request is None:
+        return []
+    return [("y", once), ("n", refuse), *([("a", always)] if request.tool_id else [])]

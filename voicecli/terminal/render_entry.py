@@ -20,6 +20,7 @@ __all__ = [
     "draw_entry",
     "label",
     "latency_text",
+    "question_words",
     "stands_apart",
 ]
 
@@ -69,10 +70,12 @@ def _draw(entry: Entry, width: int, glyphs: Glyphs) -> RenderableType:
                 "failed": (glyphs.failed, "red"),
                 "cancelled": ("cancelled", "dim"),
             }[entry.outcome or "cancelled"]
-            call = head(call_words(entry.name, entry.arguments), max(width - cell_len(mark) - 3, 1), glyphs)
-            return Text.assemble((f"{glyphs.bullet} ", "yellow"), call, " ", (mark, mark_style))
+            call = head(call_words(entry), max(width - cell_len(mark) - 3, 1), glyphs)
+            line = Text.assemble((f"{glyphs.bullet} ", "yellow"), call, " ", (mark, mark_style))
+            output = head(printable(" ".join(entry.output.split())), max(width - 4, 1), glyphs)
+            return Group(line, Text(f"  {output}", mark_style)) if output else line
         case ApprovalQuestion(name, arguments, server):
-            question = f"Allow {printable(name)} on {printable(server)}?"
+            question = question_words(name, server)
             header = Text.assemble((f"{glyphs.bullet} ", "yellow"), (question, "bold yellow"), overflow="fold")
             body = "\n".join(map(printable, argument_words(arguments, exact=True)))
             return Group(header, Padding(Text(body, overflow="fold"), (0, 0, 0, 2))) if body else header
@@ -85,9 +88,15 @@ def latency_text(milliseconds: int) -> Text:
     return Text(f"{milliseconds} ms", style="red" if milliseconds >= _SLOW_MS else "dim")
 
 
-def call_words(name: str, arguments: str) -> str:
+def call_words(call: ToolCall) -> str:
     """A call of a tool in one line: its name and arguments, safe to show."""
-    return printable(" ".join([name, *argument_words(arguments)]))
+    where = ["on", f"{call.server}:"] if call.server else []
+    return printable(" ".join([call.name, *where, *argument_words(call.arguments)]))
+
+
+def question_words(name: str, server: str) -> str:
+    """The question whether a tool may run, safe to show."""
+    return f"Allow {printable(name)} on {printable(server)}?" if server else f"Allow {printable(name)}?"
 
 
 def argument_words(arguments: str, *, exact: bool = False) -> list[str]:
@@ -151,4 +160,6 @@ def _draw_utterance(words: Utterance, glyphs: Glyphs) -> RenderableType:
 
 
 def _is_plain(value: object, exact: bool) -> bool:
-    return isinstance(value, str) and (value.isprintable() or not exact)
+    if not isinstance(value, str):
+        return False
+    return not exact or (value.isprintable() and value == value.strip() != "")

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from voicecli.events import ApprovalRequest
-from voicecli.terminal.entries import Entry
+from voicecli.terminal.entries import ApprovalQuestion, Entry
 from voicecli.terminal.fit import UNICODE, Glyphs, head, tail, wrap
 from voicecli.terminal.key_hints import key_hints
 from voicecli.terminal.line_editor import LineEditor
 from voicecli.terminal.printable import printable
-from voicecli.terminal.render_entry import REMARK_STYLES, argument_words, call_words, stands_apart
+from voicecli.terminal.render_entry import REMARK_STYLES, argument_words, call_words, question_words, stands_apart
 from voicecli.terminal.render_running import running_line, running_lines
 from voicecli.terminal.render_status import status_line
 from voicecli.terminal.view_model import ViewModel
@@ -43,7 +42,7 @@ def draw_footer(
         body = _body(view, room, left - 1, glyphs, after)
         lines = [*body, Text(""), *lines]
     elif left > 0:
-        lines = [_body_line(view, room, glyphs), *lines]
+        lines = [_body_line(view, room, glyphs, after), *lines]
     for line in lines:
         line.truncate(width)  # on the narrowest screens
     return lines
@@ -57,7 +56,7 @@ def _body(view: ViewModel, width: int, rows: int, glyphs: Glyphs, after: Entry |
         for text in ["\n".join(map(printable, remark.text.split("\n")))]
         for start, stop in wrap(text, width)
     ][-_MOST_REMARKS:]
-    rest = [*remarks, *_tool_lines(view, width, glyphs), *_question_lines(view, width, glyphs)][-rows:]
+    rest = [*remarks, *_tool_lines(view, width, glyphs), *_question_lines(view, width, rows, glyphs, after)][-rows:]
     running = view.running
     if not running:
         return rest
@@ -67,9 +66,9 @@ def _body(view: ViewModel, width: int, rows: int, glyphs: Glyphs, after: Entry |
     return [*space, *running_lines(view, width, left, glyphs), *gap, *rest] if left > 1 else rest
 
 
-def _body_line(view: ViewModel, width: int, glyphs: Glyphs) -> Text:
+def _body_line(view: ViewModel, width: int, glyphs: Glyphs, after: Entry | None) -> Text:
     """The same in one line: the most urgent of it."""
-    if lines := [*_tool_lines(view, width, glyphs), *_question_lines(view, width, glyphs)]:
+    if lines := [*_tool_lines(view, width, glyphs), *_question_lines(view, width, 1, glyphs, after)]:
         return lines[-1]
     if view.waiting_remarks:
         remark = view.waiting_remarks[-1]
@@ -85,30 +84,36 @@ def _tool_lines(view: ViewModel, width: int, glyphs: Glyphs) -> list[Text]:
         return []
     run = view.running_tools[-1]
     seconds = f" {view.clock() - run.since:.0f} s"
-    call = head(call_words(run.name, run.arguments), max(width - len(seconds) - 2, 1), glyphs)
+    call = head(call_words(run), max(width - len(seconds) - 2, 1), glyphs)
     return [Text.assemble((f"{glyphs.bullet} ", "yellow"), (call + seconds, "dim"))]
 
 
-def _question_lines(view: ViewModel, width: int, glyphs: Glyphs) -> list[Text]:
-    """The oldest question to the user; asleep, how to wake it."""
+def _question_lines(view: ViewModel, width: int, rows: int, glyphs: Glyphs, after: Entry | None) -> list[Text]:
+    """The question to the user, in so many lines at most, unless it stands just above; asleep, how to wake it."""
     if view.asleep:
         return [Text(head(_how_to_wake(view), width, glyphs), style="dim")]
-    if not view.approvals:
+    request = view.questions.first
+    if request is None:
         return []
-    return [Text(_question(view.approvals[0], width, glyphs), style="bold yellow")]
+    count = f" (1 of {len(view.questions)})" if len(view.questions) > 1 else ""
+    if after == ApprovalQuestion(request.name, request.arguments, request.server):
+        return [Text(count.strip(), style="dim")] if count else []
+    question = head(question_words(request.name, request.server) + count, width, glyphs)
+    text = "\n".join(map(printable, argument_words(request.arguments, exact=True)))
+    if rows == 1 or not text:
+        rest = head(" ".join(text.split("\n")), max(width - cell_len(question) - 1, 0), glyphs)
+        return [Text.assemble((question, "bold yellow"), f" {rest}" if rest else "")]
+    lines = [text[start:stop] for start, stop in wrap(text, width - 2)]
+    if len(lines) > (room := rows - 1):  # all of it stands above: its end matters as much as its beginning
+        kept = (room - 1) // 2
+        above = head(f"{glyphs.ellipsis} {len(lines) - room + 1} lines, which stand above", width - 2, glyphs)
+        lines = [*lines[: room - 1 - kept], above, *lines[len(lines) - kept :]]
+    return [Text(question, style="bold yellow"), *(Text(f"  {line}") for line in lines)]
 
 
 def _how_to_wake(view: ViewModel) -> str:
     key = f"press Space to {'talk' if view.push_to_talk else 'wake it'}"
     return f"The microphone is muted: {key}" if view.microphone_muted else f'Say "{view.wake_word}", or {key}'
-
-
-def _question(request: ApprovalRequest, width: int, glyphs: Glyphs) -> str:
-    """The question to the user: of a long one the arguments are cut, and not what they are for."""
-    what, where = f"Allow {printable(request.name)}", f" on {printable(request.server)}?"
-    arguments = printable(" ".join(argument_words(request.arguments)))
-    shown = head(arguments, width - cell_len(what + where) - 1, glyphs)
-    return head(f"{what}{' ' if shown else ''}{shown}{where}", width, glyphs)
 
 
 def _typed_line(editor: LineEditor, width: int, glyphs: Glyphs) -> Text:

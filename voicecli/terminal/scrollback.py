@@ -76,11 +76,18 @@ class Scrollback:
     def begin_tool(self, call_id: str, call: ToolCall) -> None:
         self._slots["tool", call_id] = _Slot(call)
 
-    def finish_tool(self, call_id: str, outcome: ToolOutcome, now: float) -> None:
+    def ask_for_tool(self, call_id: str, asked: bool, now: float) -> None:
+        """A call waits for the user to allow it, or does so no more: only now it begins to run."""
+        slot = self._slots.get(("tool", call_id))
+        if slot is not None and isinstance(slot.entry, ToolCall):
+            slot.entry.asked, slot.entry.since = asked, now
+
+    def finish_tool(self, call_id: str, outcome: ToolOutcome, now: float, output: str = "") -> None:
         """Set the outcome of a call; without effect when its line was printed."""
         slot = self._slots.get(("tool", call_id))
         if slot is not None and isinstance(slot.entry, ToolCall):
             slot.entry.outcome, slot.due = outcome, now + _WAIT_S
+            slot.entry.output = output if slot.entry.server else ""
 
     def add(self, entry: ApprovalQuestion | Remark, now: float, *, at_once: bool = False) -> None:
         """Add an entry that is complete in itself.

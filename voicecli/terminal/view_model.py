@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from voicecli.events import (
+    ApprovalAnswered,
+    ApprovalOutcome,
     ApprovalRequest,
     Asleep,
     AssistantState,
@@ -28,12 +30,22 @@ from voicecli.terminal.conversation_log import ConversationLog
 from voicecli.terminal.entries import Entry, Header, Remark, RemarkKind, ToolCall, Utterance
 from voicecli.terminal.heard_reply import HeardReply
 from voicecli.terminal.line_editor import LineEditor
+from voicecli.terminal.questions import Questions
 from voicecli.terminal.summary import ConversationSummary
 
 __all__ = ["AudioStatus", "State", "ViewModel"]
 
 
 _CUT_TOLD_S = 2.0  # from the silence until it is told that the reply was cut; else it is as the provider has it
+
+
+_ANSWERED: dict[ApprovalOutcome, str] = {
+    "once": "Allowed",
+    "always": "Allowed for this conversation",
+    "denied": "Refused",
+    "expired": "Refused, as nobody answered",
+    "withdrawn": "Asked no more",
+}
 
 
 class State(enum.Enum):
@@ -89,6 +101,7 @@ class ViewModel:
         wake_word: what begins a conversation, between which it sleeps; "" for one conversation, begun at once.
         provider: its title, for the first line; "" for no such line.
         speaks: whether replies have sound.
+        max_cost: what the conversation may cost, in US dollars; None for any amount.
         clock: tells the time in seconds, monotonic.
 
     Attributes:
@@ -96,7 +109,7 @@ class ViewModel:
         microphone_muted, speaker_muted: as the user chose.
         talking: whether the talk key holds the user's turn open.
         editor: the line being typed, or None.
-        approvals: tools of the provider's that wait for the user's leave, oldest first.
+        questions: whether tools may run.
         asleep: whether the wake word is listened for, and nothing is connected.
     """
 
@@ -107,19 +120,21 @@ class ViewModel:
         wake_word: str = "",
         provider: str = "",
         speaks: bool = True,
+        max_cost: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.push_to_talk = push_to_talk
         self.wake_word = wake_word
         self._provider = provider
         self._speaks = speaks
+        self._max_cost = max_cost
         self.clock = clock
         self.audio = AudioStatus()
         self.microphone_muted = False
         self.speaker_muted = False
         self.talking = False
         self.editor: LineEditor | None = None
-        self.approvals: list[ApprovalRequest] = []
+        self.questions = Questions()
         self.asleep = False
         self._log = ConversationLog()
         self._heard = HeardReply()
@@ -153,7 +168,9 @@ class ViewModel:
             case ResponseDone():
                 self._show_latency()
             case ApprovalRequest():
-                self.approvals.append(event)
+                self.questions.add(event)
+            case ApprovalAnswered(approval_id, outcome):
+                self._settled(approval_id, outcome)
             case Reconnecting():
                 self._connection_lost(event, now)
             case SessionStarted():
@@ -191,10 +208,16 @@ class ViewModel:
             tools = self.running_tools
             self.note(f"The answer is given up; {tools[-1].name} still runs." if tools else "The answer is given up.")
 
-    def answer_approval(self, allowed: bool) -> ApprovalRequest:
-        """The user allowed or refused the oldest of `approvals`: it is taken off and returned."""
-        request = self.approvals.pop(0)
-        self.note(f"{'Allowed' if allowed else 'Refused'}: {request.name} on {request.server}")
+    def answer_question(self, outcome: ApprovalOutcome) -> ApprovalRequest | None:
+        """The user pressed a key for the question that is shown: it is taken off and returned.
+
+        None where the key does not count: it was pressed too early, or the question cannot be answered so.
+        """
+        request = self.questions.key(self.clock())
+        if request is None or (outcome == "always" and not request.tool_id):
+            return None
+        self.questions.settle(request.approval_id)
+        self.note(f"{_ANSWERED[outcome]}: {_tool_words(request)}")
         self._restart_thinking()  # until now it was the user who was waited for
         return request
 
@@ -211,7 +234,7 @@ class ViewModel:
         self._ended = True
         self._summary.finish()
         self._log.finish(playing=self.audio.playing)
-        self.approvals.clear()
+        self.questions.clear()
 
     def heard_after(self, milliseconds: int) -> None:
         """The first sound of a reply has just become audible, so long after the turn it answers."""
@@ -238,7 +261,7 @@ class ViewModel:
             return State.HEARING
         if assistant == "speaking":
             return State.SPEAKING
-        if self.approvals:
+        if self.questions:
             return State.ASKING
         if assistant == "thinking":
             return State.THINKING
@@ -282,12 +305,16 @@ class ViewModel:
 
     @property
     def running_tools(self) -> list[ToolCall]:
-        return self._log.running_tools
+        """The calls under way, without those that wait for the user."""
+        return [call for call in self._log.running_tools if not call.asked]
 
     @property
     def cost_words(self) -> str:
-        """The cost of the conversation so far, as far as known; "" when nothing is known to cost."""
-        return self._summary.cost_words
+        """The cost so far, as far as known, and what it may be; "" when nothing is known to cost."""
+        cost = self._summary.cost_words
+        if not cost or self._max_cost is None:
+            return cost
+        return f"{cost} of ${self._max_cost:.{2 if self._max_cost >= 0.01 else 4}f}"
 
     @property
     def has_speaker(self) -> bool:
@@ -305,6 +332,9 @@ class ViewModel:
         self._heard.listen(audio.playing_item, audio.played_ms)
         if audio.playing:
             self._played_at = now
+        if (request := self.questions.announce()) is not None:
+            self._log.ask(request, now)
+        self.questions.shown(now)
         # A reply falls silent before it is told that, and where, it was cut.
         playing = audio.playing or (now - self._played_at < _CUT_TOLD_S and self._heard.breaks_off)
         entries = self._log.take(now, playing=playing, answering=self._is_answering)
@@ -325,9 +355,6 @@ class ViewModel:
     def _connection_lost(self, event: Reconnecting, now: float) -> None:
         if event.attempt == 1:
             self._log.remark("warning", f"The connection was lost: {event.reason}", now)
-            if self.approvals:
-                self.approvals.clear()
-                self._log.remark("note", "What was asked cannot be answered any more.", now)
         self._reconnecting, self._dialled_at = event, now + event.delay_s
 
     def _time_to_dial(self) -> str:
@@ -346,7 +373,13 @@ class ViewModel:
     def _fall_asleep(self) -> None:
         self.asleep, self._user, self._thinking_since, self._reconnecting = True, "silent", None, None
         self._log.finish(playing=self.audio.playing)
-        self.approvals.clear()
+        self.questions.clear()
+
+    def _settled(self, approval_id: str, outcome: ApprovalOutcome) -> None:
+        """A question was answered, here or elsewhere, or cannot be any more."""
+        if (request := self.questions.settle(approval_id)) is not None:
+            self.note(f"{_ANSWERED[outcome]}: {_tool_words(request)}")
+            self._restart_thinking()
 
     def _restart_thinking(self) -> None:
         if self._thinking_since is not None:
@@ -355,3 +388,7 @@ class ViewModel:
     def _show_latency(self) -> None:
         if self._summary.latency is not None:
             self._log.set_latency(self._summary.latency)
+
+
+def _tool_words(request: ApprovalRequest) -> str:
+    return f"{request.name} on {request.server}" if request.server else request.name

@@ -194,6 +194,9 @@ class FakePortAudio:
     def RawOutputStream(self, **settings: Any) -> FakeStream:  # noqa: N802
         return self._open("output", settings)
 
+    def get_portaudio_version(self) -> tuple[int, str]:
+        return 1246976, "PortAudio V19.7.0-devel, revision unknown"
+
     def query_hostapis(self) -> list[dict[str, Any]]:
         self._check()
         return [{"name": self.host_api}]

@@ -11,20 +11,24 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.loopback.openai_script import Call, Reply, tone
+from tests.loopback.openai_script import Call, McpCall, Reply, tone
 from tests.providers.openai.conversation import WEATHER, Conversation
 from voicecli import commands
-from voicecli.commands import AppendAudio, Command, EndTurn, SendImage, SendText, StartTurn, ToolResult
+from voicecli.commands import AnswerApproval, AppendAudio, Command, EndTurn, SendImage, SendText, StartTurn, ToolResult
 from voicecli.config import RealtimeConfig, VADMode
-from voicecli.events import AudioChunk, Event, ToolCallRequest
+from voicecli.events import ApprovalRequest, AudioChunk, Event, ToolCallRequest
 from voicecli.ports import Expiring
+from voicecli.providers.openai.settings import OpenAIMCPServer, OpenAISettings
 
-__all__ = ["FILES", "SCENARIOS", "Line", "describe", "make_command"]
+__all__ = ["FILES", "MCP", "SCENARIOS", "Line", "describe", "make_command"]
 
 FILES = Path(__file__).parents[2] / "wire" / "openai"
 Line = dict[str, Any]
 KEYED = RealtimeConfig(api_key="sk-test", vad_mode=VADMode.NONE)
 PLAIN = RealtimeConfig(api_key="sk-test", system_prompt="Be brief.", language="en")
+MCP = dataclasses.replace(
+    PLAIN, provider_settings=OpenAISettings(mcp_servers=(OpenAIMCPServer(label="docs", url="https://docs.example"),))
+)
 
 
 class Recorder(Conversation):
@@ -109,6 +113,23 @@ def tools() -> Iterator[Line]:
     yield from talk.lines
 
 
+def mcp() -> Iterator[Line]:
+    failed = {"type": "http_error", "code": 503, "message": "Busy."}
+    asked = McpCall(name="search", arguments='{"q":"dots"}', needs_approval=True, output="3 dots")
+    replies = [Reply(text="", mcp=asked), Reply(text="", mcp=McpCall(name="count", error=failed))]
+    talk = Recorder(MCP, replies=[*replies, Reply(text="Three.", audio=tone(20))])
+    tool = {"name": "search", "description": "Search.", "input_schema": {"type": "object"}}
+    listed: Line = {"id": "mcpl_1", "type": "mcp_list_tools", "server_label": "docs", "tools": []}
+    talk.give({"type": "conversation.item.added", "event_id": "e1", "item": listed, "previous_item_id": None})
+    listed = listed | {"tools": [tool]}
+    talk.give({"type": "conversation.item.done", "event_id": "e2", "item": listed, "previous_item_id": None})
+    talk.send(SendText("Search", "question"))
+    talk.settle()
+    talk.send(AnswerApproval(talk.all(ApprovalRequest)[0].approval_id, True))
+    talk.settle()
+    yield from talk.lines
+
+
 def interruption() -> Iterator[Line]:
     reply = Reply(text="one two three four", audio=tone(80), delta_bytes=960)
     talk = Recorder(PLAIN, replies=[reply, Reply(text="Yes?", audio=tone(20))], late_deltas=1)
@@ -138,7 +159,15 @@ def redial() -> Iterator[Line]:
     yield from talk.lines
 
 
-SCENARIOS: Sequence[Callable[[], Iterator[Line]]] = (voice_turn, push_to_talk, tools, interruption, written, redial)
+SCENARIOS: Sequence[Callable[[], Iterator[Line]]] = (
+    voice_turn,
+    push_to_talk,
+    tools,
+    interruption,
+    written,
+    redial,
+    mcp,
+)
 
 
 def main() -> None:

@@ -202,11 +202,27 @@ def test_everything() -> None:
         "type": "mcp",
         "server_label": "docs",
         "server_url": "https://docs.example",
-        "require_approval": "always",
+        "require_approval": {"never": {"read_only": True}},
         "authorization": "t",
         "headers": {"a": "b"},
         "allowed_tools": ["x"],
     }
+
+
+@pytest.mark.parametrize(
+    ("approve", "own", "sent"),
+    [
+        ("writes", None, {"never": {"read_only": True}}),
+        ("always", None, "always"),
+        ("never", None, "never"),
+        ("writes", "always", "always"),
+        ("always", "never", "never"),
+    ],
+)
+def test_a_server_asks_as_it_is_said_of_it_or_of_all_tools(approve: Any, own: Any, sent: Any) -> None:
+    server = OpenAIMCPServer(label="docs", url="https://docs.example", require_approval=own)
+    given = session(config_of(OpenAISettings, mcp_servers=(server,), approve=approve))
+    assert given["tools"][1]["require_approval"] == sent
 
 
 @pytest.mark.parametrize("mode", [VADMode.CLIENT, VADMode.NONE])

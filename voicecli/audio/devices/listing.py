@@ -6,7 +6,7 @@ from typing import Any, Literal
 from voicecli.audio.devices.portaudio import PORTAUDIO
 from voicecli.errors import AudioDeviceError
 
-__all__ = ["NOUN", "Device", "Kind", "choose_device", "known_devices", "list_devices"]
+__all__ = ["NOUN", "Device", "Kind", "choose_device", "known_devices", "list_devices", "portaudio_version"]
 
 Kind = Literal["input", "output"]
 
@@ -55,6 +55,11 @@ def list_devices() -> list[Device]:
         return known_devices(portaudio)
 
     return PORTAUDIO.call(look)
+
+
+def portaudio_version() -> str:
+    """PortAudio's own words for its version. Raises AudioDeviceError as `list_devices` does."""
+    return str(PORTAUDIO.call(lambda portaudio: portaudio.get_portaudio_version()[1]))
 
 
 def known_devices(portaudio: Any) -> list[Device]:

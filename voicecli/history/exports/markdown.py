@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from voicecli.history.exports.facts import facts, told_at
 from voicecli.history.exports.timeline import SPEAKERS, Timeline, clock_text
-from voicecli.history.records import ConversationRecord, ToolCallRecord, TurnRecord
+from voicecli.history.records import ConversationRecord, ToolCallRecord, in_order
 
 __all__ = ["markdown"]
 
@@ -23,8 +23,7 @@ def _lines(record: ConversationRecord) -> Iterator[str]:
     yield ""
     for name, value in facts(record):
         yield f"- {name}: {_escaped(value)}"
-    happened: list[TurnRecord | ToolCallRecord] = [*record.turns, *record.tool_calls]
-    for each in sorted(happened, key=lambda happening: happening.started_ms):
+    for each in in_order(record):
         if isinstance(each, ToolCallRecord):
             yield from _call(each, timeline)
         elif each.text.strip():

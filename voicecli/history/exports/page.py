@@ -14,7 +14,7 @@ from importlib import resources
 
 from voicecli.history.exports.facts import facts, told_at
 from voicecli.history.exports.timeline import SPEAKERS, Timeline, clock_text
-from voicecli.history.records import ConversationRecord, ToolCallRecord, TurnRecord
+from voicecli.history.records import ConversationRecord, ToolCallRecord, TurnRecord, in_order
 
 __all__ = ["Waveform", "page"]
 
@@ -86,8 +86,7 @@ class _Body:
         self._sound = sound
         self._time = Timeline(record)
         self._length_ms = max(1_000, self._time.length_ms, waveform.length_ms if waveform else 0)
-        happened: list[TurnRecord | ToolCallRecord] = [*record.turns, *record.tool_calls]
-        self._happened = sorted(happened, key=lambda each: self._time.at(each.started_ms))
+        self._happened = in_order(record)
 
     def head(self) -> Iterator[str]:
         yield '<dl class="facts">'

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from voicecli.config import RealtimeConfig
 from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, ModelInfo, Provider
 from voicecli.pricing import Prices
-from voicecli.providers.gemini.endpoint import KEY_VARIABLES, NAME, Endpoint, find_endpoint, is_configured
+from voicecli.providers.gemini.endpoint import (
+    KEY_VARIABLES,
+    NAME,
+    Endpoint,
+    doubts_key,
+    find_address,
+    find_endpoint,
+    is_configured,
+)
 from voicecli.providers.gemini.errors import KEY_ADVICE
 from voicecli.providers.gemini.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES, find_model, prices_for
 from voicecli.providers.gemini.settings import GeminiSettings
@@ -92,5 +100,7 @@ GEMINI = Provider(
     connect=_connect,
     replay=_replay,
     fetch_models=_fetch_models,
+    address=find_address,
+    doubts_key=doubts_key,
     priced_models=_priced_models,
 )

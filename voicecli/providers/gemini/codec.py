@@ -50,10 +50,9 @@ from voicecli.providers.gemini.fields import boolean, child, children, parse, se
 from voicecli.providers.gemini.function_calls import FunctionCalls, read_calls
 from voicecli.providers.gemini.held_commands import HeldCommands
 from voicecli.providers.gemini.input import INPUT_RATE, UserInput, as_json, is_speech
-from voicecli.providers.gemini.models import ToolBehavior, find_model, prices_for
+from voicecli.providers.gemini.models import find_model, prices_for
 from voicecli.providers.gemini.output import ModelOutput, first_unanswered
-from voicecli.providers.gemini.settings import GeminiSettings
-from voicecli.providers.gemini.setup import history_turns, notices, setup_message, tool_behavior, voice_name
+from voicecli.providers.gemini.setup import history_turns, notices, setup_message, tool_behaviors, voice_name
 from voicecli.providers.gemini.usage import read_usage
 from voicecli.transcript import Transcript, Turn
 
@@ -81,7 +80,7 @@ class GeminiCodec:
         self._history = Transcript(setup.history)
         self._user = UserInput(self._out, setup.config, vertex=endpoint.vertex)
         self._turns = ModelOutput(self._tell, OUTPUT_RATE, server_detects=self._server_detects)
-        self._calls = FunctionCalls(self._behaviors(), scheduling=self._model.scheduling)
+        self._calls = FunctionCalls(tool_behaviors(setup, self._model), scheduling=self._model.scheduling)
         self._handle: str | None = None
         self._tried_handle = False
         self._known_turns = 0  # of the history, by the session that the handle stands for
@@ -139,7 +138,7 @@ class GeminiCodec:
             self._lose_socket()
         self._opened = True
         self._ready = False
-        self._calls.declared(self._behaviors())
+        self._calls.declared(tool_behaviors(self._setup, self._model))
         self._user.restart()
         self._tried_handle = self._handle is not None
         seeded = self._handle is None and bool(history_turns(self._turns_told()))
@@ -164,10 +163,6 @@ class GeminiCodec:
         return error
 
     # -- commands
-
-    def _behaviors(self) -> dict[str, ToolBehavior | None]:
-        own = self._config.own(GeminiSettings)
-        return {tool.name: tool_behavior(tool.name, own, self._model) for tool in self._setup.tools}
 
     def send(self, command: Command) -> None:
         # The server may end the conversation when it hears something while it waits for a function.
@@ -243,7 +238,7 @@ class GeminiCodec:
         if (response := self._calls.answered(result)) is not None:
             self._queue({"toolResponse": {"functionResponses": [response]}})
             self._expect_reply_to_writing()
-        self._ask_again_if_possible()
+        self._tell_if_possible()
         self._release()
 
     def _release(self) -> None:
@@ -301,7 +296,7 @@ class GeminiCodec:
             for notice in notices(self._config, self._model):
                 self._tell(notice)
         self._owed = self._user.restore() or self._owed
-        self._ask_again_if_possible()
+        self._tell_if_possible()
         self._release()
 
     def _keep_handle(self, update: Mapping[str, Any]) -> None:
@@ -403,6 +398,7 @@ class GeminiCodec:
         self._turn_from = self._turn_from if awaits_tools else self._next_turn()
         if not awaits_tools:
             self._owed = self._answers_writing = False
+        self._tell_if_possible()
 
     def _call_functions(self, message: Mapping[str, Any]) -> None:
         answers: list[dict[str, Any]] = []
@@ -422,8 +418,9 @@ class GeminiCodec:
 
     def _cancel_calls(self, cancellation: Mapping[str, Any]) -> None:
         for wire_id in texts(cancellation, "ids"):
-            if (call_id := self._calls.cancelled(wire_id)) is not None:
-                self._tell(ToolCallCancelled(call_id))
+            if (told := self._calls.cancelled(wire_id)) is not None:
+                for event in told:
+                    self._tell(event)
                 self._turns.call_withdrawn()
         self._release()
 
@@ -442,7 +439,7 @@ class GeminiCodec:
         if turns.muted:
             for call_id in calls.abandoned():
                 self._tell(ToolCallCancelled(call_id))
-        awaits_tools = calls.pending or (turns.ends_with_call and not turns.muted)
+        awaits_tools = calls.awaited or (turns.ends_with_call and not turns.muted)
         # A spoken turn whose words are not all here is said again instead.
         in_words = self._owed and not turns.running and not turns.hearing and self._in_words()
         self._silent_before = self._owed
@@ -467,13 +464,16 @@ class GeminiCodec:
         """The turns that the server is to know before it hears more."""
         return self._history.turns[: self._asked_from if self._ask_again else self._turn_from]
 
-    def _ask_again_if_possible(self) -> None:
-        """Put the turn to the server again that the last socket took along, once its functions have run."""
+    def _tell_if_possible(self) -> None:
+        """Tell the server what it cannot know: the turn that the last socket took along, results it awaits no more."""
         if self._ask_again and not self._calls.lost:
             self._ask_again = False
             told = history_turns(self._history.turns[self._asked_from :])
             if said := "\n".join(part["text"] for turn in told for part in turn["parts"] if turn["role"] == "user"):
                 self._say(said)
+        busy = self._owed or self._turns.running or self._turns.hearing or self._user.speaking
+        if self._ready and not busy and (said := self._calls.take_late()):
+            self._say(said)
 
     def _next_turn(self) -> int | None:
         """In the history, the first turn of the user's that came after the last reply began."""

@@ -5,6 +5,7 @@ credentials. Keys travel in headers only: a URL ends up in logs.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
@@ -19,7 +20,7 @@ from voicecli.providers.gemini.models import DEFAULT_MODEL, find_model
 from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.settings.keys import has_key, stored_key
 
-__all__ = ["KEY_VARIABLES", "NAME", "Endpoint", "find_endpoint", "is_configured"]
+__all__ = ["KEY_VARIABLES", "NAME", "Endpoint", "doubts_key", "find_address", "find_endpoint", "is_configured"]
 
 NAME = "gemini"
 KEY_VARIABLES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
@@ -27,6 +28,8 @@ _HOST = "https://generativelanguage.googleapis.com"
 _SERVICE = "google.ai.generativelanguage.{version}.GenerativeService.{method}"
 _VERTEX_SERVICE = "google.cloud.aiplatform.{version}.LlmBidiService/BidiGenerateContent"
 _TRUE = {"1", "true", "yes", "on"}
+_KEY = re.compile(r"(AIza[\w-]{35}|AQ\.[\w-]{20,}|auth_tokens/.+)")
+"""Keys as Google has given them out for long, newer ones, and ephemeral tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +70,13 @@ def find_endpoint(config: RealtimeConfig, environ: Mapping[str, str] = os.enviro
         ConfigurationError: no key, or one that cannot be one.
     """
     own = config.own(GeminiSettings)
-    if not config.api_key and (own.project or _wants_vertex(environ)):
+    if _is_vertex(config, environ):
         return _vertex(config, own, environ)
     key = config.api_key or _key(environ) or stored_key(NAME) or ""
     if not key.strip():
         raise ConfigurationError("No key for Gemini is set.", advice=KEY_ADVICE)
     key = checked_key(key, "Gemini", advice=KEY_ADVICE)
-    base = config.base_url or environ.get("GOOGLE_GEMINI_BASE_URL") or _HOST
-    check_url("GOOGLE_GEMINI_BASE_URL", base)
+    base = _base(config, environ)
     headers = {"x-goog-api-key": key}
     method, version = "BidiGenerateContent", own.api_version or _version(config, own)
     if key.startswith("auth_tokens/"):
@@ -85,6 +87,32 @@ def find_endpoint(config: RealtimeConfig, environ: Mapping[str, str] = os.enviro
     name = config.model or DEFAULT_MODEL
     model = name if name.startswith(("models/", "tunedModels/")) else f"models/{name}"
     return Endpoint(_join(base, path), model, f"{base.rstrip('/')}/{version}", headers, secret=key)
+
+
+def find_address(config: RealtimeConfig, environ: Mapping[str, str] = os.environ) -> str:
+    """The server's address, with or without a key. Raises ConfigurationError."""
+    if _is_vertex(config, environ):
+        return _vertex(config, config.own(GeminiSettings), environ).url
+    return _base(config, environ)
+
+
+def doubts_key(key: str, config: RealtimeConfig) -> str:
+    """Why this does not look like a key of Google's; other servers have keys of any kind."""
+    ours = f".{urlsplit(find_address(config)).hostname}".endswith(".googleapis.com")
+    if not ours or _KEY.fullmatch(key):
+        return ""
+    begins = key.startswith(("AIza", "AQ."))
+    return "keys of Gemini have another length" if begins else 'keys of Gemini begin with "AIza" or "AQ."'
+
+
+def _is_vertex(config: RealtimeConfig, environ: Mapping[str, str]) -> bool:
+    return not config.api_key and bool(config.own(GeminiSettings).project or _wants_vertex(environ))
+
+
+def _base(config: RealtimeConfig, environ: Mapping[str, str]) -> str:
+    base = config.base_url or environ.get("GOOGLE_GEMINI_BASE_URL") or _HOST
+    check_url("GOOGLE_GEMINI_BASE_URL", base)
+    return base
 
 
 def _key(environ: Mapping[str, str]) -> str:

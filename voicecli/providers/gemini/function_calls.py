@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicecli.commands import ToolResult
-from voicecli.events import ToolCallRequest
+from voicecli.events import ToolCallCancelled, ToolCallRequest
 from voicecli.providers.gemini.fields import arguments, children, text
 from voicecli.providers.gemini.models import ToolBehavior
 
-__all__ = ["FunctionCall", "FunctionCalls", "read_calls"]
+__all__ = ["FunctionCall", "FunctionCalls", "in_words", "read_calls"]
 
 # A larger result closes the socket with 1007.
 _MAX_RESULT_CHARACTERS = 40_000
@@ -41,11 +41,21 @@ def read_calls(message: Mapping[str, Any]) -> list[FunctionCall]:
     ]
 
 
+def in_words(name: str, arguments: str, output: str) -> str:
+    """A call and its result as a sentence: a call of another socket's cannot be told as one, which closes this one."""
+    return f"(The function {name} was called with {arguments or '{}'} and answered: {output})"
+
+
 @dataclass(slots=True)
 class _Call:
     wire_id: str  # as the server knows it; "" where it gave none
     name: str
     behavior: ToolBehavior | None
+    arguments: str = ""
+
+    @property
+    def background(self) -> bool:
+        return self.behavior == "NON_BLOCKING"
 
 
 class FunctionCalls:
@@ -64,6 +74,8 @@ class FunctionCalls:
         self._pending: dict[str, _Call] = {}
         self._answered: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._lost: dict[str, None] = {}  # in order: a set's is another in each process
+        self._lost_aside: dict[str, _Call] = {}
+        self._late: list[str] = []  # results of those, to be told in writing
 
     def declared(self, behaviors: Mapping[str, ToolBehavior | None]) -> None:
         """A new socket was told of these functions."""
@@ -73,6 +85,11 @@ class FunctionCalls:
     def pending(self) -> bool:
         """Whether the model waits for a result, now or later."""
         return bool(self._pending or self._lost)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the present answer goes on after a result: any but those of earlier NON_BLOCKING calls."""
+        return bool(self._lost) or any(self._made_aside or not call.background for call in self._pending.values())
 
     @property
     def lost(self) -> bool:
@@ -87,7 +104,7 @@ class FunctionCalls:
     @property
     def followed_by_response(self) -> bool:
         """Whether another response speaks of the calls that the present one made."""
-        return self.pending or self._made_aside
+        return self.awaited or self._made_aside
 
     def response_ends(self) -> None:
         self._made_aside = False
@@ -104,11 +121,11 @@ class FunctionCalls:
         if call.wire_id in self._answered:
             return self._answered[call.wire_id]
         self._made += 1
-        pending = _Call(call.wire_id, call.name, self._behaviors.get(call.name))
-        self._made_aside = self._made_aside or pending.behavior == "NON_BLOCKING"
+        pending = _Call(call.wire_id, call.name, self._behaviors.get(call.name), call.arguments)
+        self._made_aside = self._made_aside or pending.background
         call_id = call.wire_id or f"call-{self._made}"
         self._pending[call_id] = pending
-        return ToolCallRequest(call_id, call.name, call.arguments)
+        return ToolCallRequest(call_id, call.name, call.arguments, background=pending.background)
 
     def refused(self, call: FunctionCall, why: str) -> dict[str, Any]:
         """The functionResponse that answers a call without running it."""
@@ -117,6 +134,8 @@ class FunctionCalls:
     def answered(self, result: ToolResult) -> dict[str, Any] | None:
         """The functionResponse for a result; None when this socket's server does not wait for it."""
         self._lost.pop(result.call_id, None)
+        if (lost := self._lost_aside.pop(result.call_id, None)) is not None:
+            self._late.append(in_words(lost.name, lost.arguments, _clipped(result.output)))
         call = self._pending.pop(result.call_id, None)
         if call is None:
             return None
@@ -127,35 +146,57 @@ class FunctionCalls:
                 self._answered.popitem(last=False)
         return response
 
-    def cancelled(self, wire_id: str) -> str | None:
-        """The server takes a call back; the call's id if it was pending."""
+    def cancelled(self, wire_id: str) -> list[ToolCallCancelled] | None:
+        """The server takes a call back; what is to be told, or None where it was not pending.
+
+        It does so for all calls when it is interrupted. A NON_BLOCKING one runs on: its result is told in writing, as
+        the server does not wait for it any more.
+        """
         call_id = next((call_id for call_id, call in self._pending.items() if call.wire_id == wire_id), None)
-        if call_id is not None:
-            del self._pending[call_id]
-        return call_id
+        if call_id is None:
+            return None
+        call = self._pending.pop(call_id)
+        if not call.background:
+            return [ToolCallCancelled(call_id)]
+        self._lost_aside[call_id] = call
+        return []
+
+    def take_late(self) -> str:
+        """The results, in words, of NON_BLOCKING calls of which this socket's server knows nothing; "" for none."""
+        late, self._late = self._late, []
+        return "\n".join(late)
 
     def abandoned(self) -> list[str]:
-        """Nobody wants the results any more: the ids of the calls that were pending."""
-        call_ids = [*self._pending, *self._lost]
-        self._pending.clear()
+        """The answer is given up: the ids of the calls that were pending for it. NON_BLOCKING ones run on."""
+        call_ids = [call_id for call_id, call in self._pending.items() if not call.background] + [*self._lost]
+        for call_id in call_ids:
+            self._pending.pop(call_id, None)
         self._lost.clear()
+        self._made_aside = False
         return call_ids
 
     def socket_lost(self) -> None:
         """The next server does not know the calls that are pending."""
-        self._lost.update(dict.fromkeys(self._pending))
+        for call_id, call in self._pending.items():
+            if call.background and not self._made_aside:
+                self._lost_aside[call_id] = call
+            else:  # the question is put again, once there is a result
+                self._lost[call_id] = None
         self._pending.clear()
         self._made_aside = False
 
     def _response(self, call: _Call, result: ToolResult) -> dict[str, Any]:
-        output = result.output
-        if len(output) > _MAX_RESULT_CHARACTERS:
-            output = output[: _MAX_RESULT_CHARACTERS - len(_CLIPPED)] + _CLIPPED
-        response: dict[str, Any] = {"error" if result.is_error else "output": output}
+        response: dict[str, Any] = {"error" if result.is_error else "output": _clipped(result.output)}
         answer: dict[str, Any] = {"name": call.name, "response": response}
         if call.wire_id:
             answer["id"] = call.wire_id
-        if self._scheduling and call.behavior == "NON_BLOCKING":
+        if self._scheduling and call.background:
             # The reference names the field, Google's samples put it into the response: said in both places.
             answer["scheduling"] = response["scheduling"] = "WHEN_IDLE"
         return answer
+
+
+def _clipped(output: str) -> str:
+    if len(output) <= _MAX_RESULT_CHARACTERS:
+        return output
+    return output[: _MAX_RESULT_CHARACTERS - len(_CLIPPED)] + _CLIPPED

@@ -14,7 +14,6 @@ class GeminiSettings(ProviderSettings):
     Attributes:
         google_search: whether the model may search the web.
         code_execution: whether it may run code, at Google.
-        background_tools: names of tools whose result it does not wait for; it talks on meanwhile.
         affective_dialog: whether it answers to the tone, too; on models that can.
         proactive_audio: whether it may ignore what is not meant for it; on models that can.
         project, location: of Google Cloud; a project means Vertex AI, unless a key is given. None takes
@@ -24,9 +23,6 @@ class GeminiSettings(ProviderSettings):
 
     google_search: bool = setting(False, help="Let the model search.")
     code_execution: bool = setting(False, help="Let the model run code.")
-    background_tools: tuple[str, ...] = setting(
-        (), option="background-tool", metavar="NAME", help="Do not wait for this tool's result."
-    )
     affective_dialog: bool = setting(False, help="Answer to the tone too.")
     proactive_audio: bool = setting(False, help="Let it ignore what is not meant for it.")
     project: str | None = setting(None, metavar="NAME", help="Google Cloud project (Vertex AI).")

@@ -10,6 +10,7 @@ from typing import Any
 from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.events import Notice
 from voicecli.ports import ConversationSetup
+from voicecli.providers.gemini.function_calls import in_words
 from voicecli.providers.gemini.models import DEFAULT_MODEL, DEFAULT_VOICE, VOICES, LiveModel, ToolBehavior, find_model
 from voicecli.providers.gemini.schema import gemini_schema
 from voicecli.providers.gemini.settings import GeminiSettings
@@ -17,7 +18,7 @@ from voicecli.providers.ignored import ignored_settings
 from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn
 
-__all__ = ["history_turns", "lacks", "notices", "setup_message", "tool_behavior", "voice_name"]
+__all__ = ["history_turns", "lacks", "notices", "setup_message", "tool_behaviors", "voice_name"]
 
 _LACKS = {
     "output": "Gemini always speaks; its audio is dropped",
@@ -57,7 +58,7 @@ def setup_message(
     }
     if config.system_prompt:
         body["systemInstruction"] = {"parts": [{"text": config.system_prompt}]}
-    if tools := _tools(own, model, setup.tools):
+    if tools := _tools(config, model, setup.tools):
         body["tools"] = tools
     if own.proactive_audio and model.proactive_audio:
         body["proactivity"] = {"proactiveAudio": True}
@@ -94,9 +95,14 @@ def notices(config: RealtimeConfig, model: LiveModel) -> list[Notice]:
     return found
 
 
-def tool_behavior(name: str, own: GeminiSettings, model: LiveModel) -> ToolBehavior | None:
+def tool_behaviors(setup: ConversationSetup, model: LiveModel) -> dict[str, ToolBehavior | None]:
+    """The behaviors that the functions declare, by name."""
+    return {tool.name: _behavior(tool.name, setup.config, model) for tool in setup.tools}
+
+
+def _behavior(name: str, config: RealtimeConfig, model: LiveModel) -> ToolBehavior | None:
     """The behavior that a function declares; None leaves it to a model of which nothing is known."""
-    wanted: ToolBehavior = "NON_BLOCKING" if name in own.background_tools else "BLOCKING"
+    wanted: ToolBehavior = "NON_BLOCKING" if name in config.background_tools else "BLOCKING"
     if wanted in model.tool_behaviors:
         return wanted
     return model.tool_behaviors[0] if model.tool_behaviors else None
@@ -112,7 +118,7 @@ def history_turns(turns: Iterable[Turn]) -> list[dict[str, Any]]:
         role = "model" if turn.role == "assistant" else "user"
         text = turn.text.strip()
         if turn.role == "tool" and turn.final:
-            text = f"(The function {turn.name} was called with {turn.arguments or '{}'} and answered: {text})"
+            text = in_words(turn.name, turn.arguments, text)
         if not text:
             continue
         if said and said[-1][0] == role:
@@ -182,10 +188,10 @@ def _activity_detection(detection: ServerVAD) -> dict[str, Any]:
     return settings
 
 
-def _tools(own: GeminiSettings, model: LiveModel, schemas: Sequence[ToolSchema]) -> list[dict[str, Any]]:
-    tools: list[dict[str, Any]] = []
+def _tools(config: RealtimeConfig, model: LiveModel, schemas: Sequence[ToolSchema]) -> list[dict[str, Any]]:
+    own, tools = config.own(GeminiSettings), list[dict[str, Any]]()
     if schemas:
-        tools.append({"functionDeclarations": [_declaration(schema, own, model) for schema in schemas]})
+        tools.append({"functionDeclarations": [_declaration(schema, config, model) for schema in schemas]})
     if own.google_search:
         tools.append({"googleSearch": {}})
     if own.code_execution:
@@ -193,9 +199,9 @@ def _tools(own: GeminiSettings, model: LiveModel, schemas: Sequence[ToolSchema])
     return tools
 
 
-def _declaration(schema: ToolSchema, own: GeminiSettings, model: LiveModel) -> Mapping[str, Any]:
+def _declaration(schema: ToolSchema, config: RealtimeConfig, model: LiveModel) -> Mapping[str, Any]:
     declaration: dict[str, Any] = {"name": schema.name, "description": schema.description}
-    if behavior := tool_behavior(schema.name, own, model):
+    if behavior := _behavior(schema.name, config, model):
         # The default of this has changed between models.
         declaration["behavior"] = behavior
     # A function without parameters must not describe them by an empty object.

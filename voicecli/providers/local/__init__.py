@@ -1,16 +1,17 @@
 """The offline engine: speech recognition, language model and voice in this process, without network or key."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
+from voicecli.finding import Finding
 from voicecli.install import install_command, missing_packages, reinstall_command
 from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
 from voicecli.pricing import FREE
 from voicecli.providers.local.downloads.catalogue import DOWNLOADS, Download
 from voicecli.providers.local.settings import BUILT_IN, VOICE, LocalSettings
-from voicecli.providers.local.setup import chosen_llm, chosen_voice, lacks, priced_models
+from voicecli.providers.local.setup import chosen_llm, chosen_voice, endpoint_address, lacks, priced_models
 
 __all__ = ["LOCAL"]
 
@@ -47,6 +48,14 @@ def _prepare(config: RealtimeConfig, progress: Callable[[int, int], None]) -> No
         if asyncio.run(find_servers()):
             return
     ensure_model(progress)
+
+
+def _findings(config: RealtimeConfig) -> Sequence[Finding]:
+    if missing_packages(_PACKAGES):
+        return ()
+    from voicecli.providers.local.findings import findings_of
+
+    return findings_of(config)
 
 
 async def _connect(setup: ConversationSetup) -> Connection:
@@ -112,5 +121,7 @@ LOCAL = Provider(
     lacks=lacks,
     connect=_connect,
     prepare=_prepare,
+    address=endpoint_address,
+    findings=_findings,
     priced_models=priced_models,
 )

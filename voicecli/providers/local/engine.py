@@ -96,6 +96,7 @@ class LocalConnection:
             memory=memory,
             words=words,
             tools=tuple(setup.tools) if model.tools else (),
+            background=setup.config.background_tools,
             output_rate=capabilities.output_rate,
             interruptible=not automatic or vad.interrupt_response,
             events=self._events,

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from voicecli.events import Notice, ResponseStarted
+from voicecli.providers.local.chat_model import Message
 from voicecli.providers.local.held_output import HeldOutput
 from voicecli.providers.local.spoken_replies import Spoken
 from voicecli.providers.local.turn_model import Pause
@@ -18,6 +19,7 @@ class LocalReply:
 
     Attributes:
         audio, text: what it answers; neither when it goes on after tools.
+        result: the call and the output of a tool that ran in the background, which it tells.
         user_item: the item of what the user said or wrote.
         previous: the task of the reply before it, which must be over first.
         memory_version: the memory's, when the model began.
@@ -34,6 +36,7 @@ class LocalReply:
     spoken: Spoken
     audio: bytes | None = None
     text: str = ""
+    result: tuple[Message, ...] = ()
     user_item: str = ""
     previous: asyncio.Task[None] | None = None
     memory_version: int | None = None

@@ -4,7 +4,7 @@ audio -> speech to text -> language model -> sentences -> text to speech -> even
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -26,7 +26,7 @@ from voicecli.events import (
 )
 from voicecli.pcm16 import PcmFormat
 from voicecli.providers.local.awaited_words import AwaitedWords
-from voicecli.providers.local.chat_model import ChatModel, Message
+from voicecli.providers.local.chat_model import ChatModel, Message, ToolCall
 from voicecli.providers.local.heard_reply import HeardReply
 from voicecli.providers.local.memory import Memory
 from voicecli.providers.local.reply import LocalReply, no_speech
@@ -41,6 +41,8 @@ __all__ = ["ReplyQueue", "StartTask"]
 StartTask = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 """Starts a task of the connection, under a name."""
 
+_STARTED = "It has begun, and runs in the background. Go on with the conversation: the result follows later."
+
 
 class ReplyQueue:
     """Queue of the replies that are wanted and unfinished, and what becomes of each.
@@ -52,6 +54,7 @@ class ReplyQueue:
         speech: None answers in text only.
         words: of the user, which a reply waits for.
         tools: offered to the model.
+        background: names of those whose result is not waited for.
         output_rate: of the sound, in Hz.
         interruptible: whether what the user says before a reply began is answered by one reply.
         events: takes what happens.
@@ -72,6 +75,7 @@ class ReplyQueue:
         memory: Memory,
         words: AwaitedWords,
         tools: Sequence[ToolSchema],
+        background: Collection[str] = (),
         output_rate: int,
         interruptible: bool,
         events: EventQueue,
@@ -84,6 +88,7 @@ class ReplyQueue:
         self._memory = memory
         self._words = words
         self.tools = tools
+        self._background = background
         self._output_rate = output_rate
         self._interruptible = interruptible
         self._events = events
@@ -93,6 +98,7 @@ class ReplyQueue:
         self._spoken = SpokenReplies()
         self.heard = HeardReply(asyncio.get_running_loop().time)
         self._pending_calls: list[str] = []  # calls of tools without a result
+        self._running_aside: dict[str, ToolCall] = {}  # calls whose result is not waited for
         self._tool_inputs: list[str] = []  # inputs: the results that are not answered yet
 
     def __bool__(self) -> bool:
@@ -176,6 +182,16 @@ class ReplyQueue:
 
     def add_tool_result(self, result: ToolResult) -> None:
         """Take the result of a call; the last one that is awaited is answered, and the others with it."""
+        if (call := self._running_aside.pop(result.call_id, None)) is not None:
+            # The call has an output already: the model is told of another one.
+            again = replace(call, call_id=self._new_id("call"))
+            reply = self.new(answers=[result.input_id])
+            reply.result = (
+                Message("assistant", "", calls=(again,)),
+                Message("tool", result.output, again.call_id),
+            )
+            self.add(reply)
+            return
         if result.call_id not in self._pending_calls:
             return  # it was cancelled meanwhile
         self._pending_calls.remove(result.call_id)
@@ -188,6 +204,9 @@ class ReplyQueue:
     def close(self) -> None:
         """Cancel the calls of tools, and stop the replies that have begun."""
         self._cancel_calls()
+        for call_id in self._running_aside:
+            self._emit(ToolCallCancelled(call_id))
+        self._running_aside.clear()
         self._stop([reply for reply in self._queue if reply.started], {})
 
     # -- the task of a reply
@@ -220,6 +239,8 @@ class ReplyQueue:
             await asyncio.wait([reply.previous])
         if self._interruptible and not is_written:
             await self._words.wait_for_others(reply.user_item, needed=lambda: reply.wanted)
+        for message in reply.result:
+            self._memory.add(message)
         user = Message("user", reply.text, reply.user_item) if reply.text else None
         messages = self._memory.messages(then=user)
         reply.memory_version = self._memory.version
@@ -322,8 +343,12 @@ class ReplyQueue:
         if text or calls:
             self._memory.add(Message("assistant", text, reply.item_id, calls))
         for call in calls:
-            self._pending_calls.append(call.call_id)
-            self._emit(ToolCallRequest(call.call_id, call.name, call.arguments))
+            if background := call.name in self._background:
+                self._running_aside[call.call_id] = call
+                self._memory.add(Message("tool", _STARTED, call.call_id))
+            else:
+                self._pending_calls.append(call.call_id)
+            self._emit(ToolCallRequest(call.call_id, call.name, call.arguments, background))
         truncated, limit = outcome.finish.truncated, outcome.finish.reason or OUTPUT_LIMIT
         for notice in outcome.finish.notices:
             self._emit(notice)

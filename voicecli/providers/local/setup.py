@@ -10,7 +10,16 @@ from voicecli.providers.local.downloads.catalogue import Download, known, names
 from voicecli.providers.local.settings import BUILT_IN, VOICE, LocalSettings
 from voicecli.user_folders import expanded
 
-__all__ = ["chosen_llm", "chosen_voice", "is_loopback", "is_url", "lacks", "model_at_endpoint", "priced_models"]
+__all__ = [
+    "chosen_llm",
+    "chosen_voice",
+    "endpoint_address",
+    "is_loopback",
+    "is_url",
+    "lacks",
+    "model_at_endpoint",
+    "priced_models",
+]
 
 _URL = ("http://", "https://")
 _WHAT_THERE_IS = (
@@ -59,6 +68,12 @@ def chosen_llm(config: RealtimeConfig) -> str | None:
     if not path.is_file():
         raise ConfigurationError(f"{field}: there is no file {name}.", advice=_WHAT_THERE_IS)
     return str(path)
+
+
+def endpoint_address(config: RealtimeConfig) -> str:
+    """The URL of the endpoint that `config` asks for; "" where the words of a conversation stay on this machine."""
+    names = (config.own(LocalSettings).llm, config.model)
+    return next((name for name in names if name is not None and is_url(name)), "")
 
 
 def model_at_endpoint(config: RealtimeConfig) -> str | None:

@@ -11,6 +11,8 @@ from voicecli.providers.openai.endpoint import (
     NAME,
     SETUP_ADVICE,
     Endpoint,
+    doubts_key,
+    find_address,
     find_endpoint,
     is_configured,
 )
@@ -83,5 +85,7 @@ OPENAI = Provider(
     connect=_connect,
     replay=_replay,
     fetch_models=_fetch_models,
+    address=find_address,
+    doubts_key=doubts_key,
     priced_models=_priced_models,
 )

@@ -49,6 +49,7 @@ from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, price
 from voicecli.providers.openai.output import Replies
 from voicecli.providers.openai.queues import WIRE_AUDIO, Wire
 from voicecli.providers.openai.response_gate import ResponseGate
+from voicecli.providers.openai.settings import OpenAISettings
 from voicecli.providers.openai.setup import chosen_settings, offered_tools, session_settings
 from voicecli.providers.openai.tool_calls import ToolCalls
 from voicecli.text import valid_text
@@ -91,7 +92,8 @@ class OpenAICodec:
         self._wire = Wire(Transcript(setup.history), server)
         self._gate = ResponseGate(self._wire, auto_reply=bool(detection and detection["create_response"]))
         self._user = UserInput(self._wire, self._gate, config, self._settings.transcription_model)
-        self._calls = ToolCalls(self._wire, self._gate)
+        labels = [server.label for server in config.own(OpenAISettings).mcp_servers]
+        self._calls = ToolCalls(self._wire, self._gate, config.background_tools, labels)
         self._replies = Replies(self._wire, self._gate, self._calls, self._prices(self._model))
         self._images: list[Frame] = []
         self._started = False
@@ -245,9 +247,11 @@ class OpenAICodec:
             "response.output_text.done": replies.text_done,
             "response.content_part.done": replies.part_done,
             "response.function_call_arguments.done": replies.arguments_done,
-            "response.mcp_call.completed": self._calls.mcp_call_over,
-            "response.mcp_call.failed": self._calls.mcp_call_over,
-            "mcp_list_tools.failed": self._mcp_list_failed,
+            "response.mcp_call_arguments.done": self._calls.mcp.arguments_done,
+            "response.mcp_call.in_progress": self._calls.mcp.call_started,
+            "response.mcp_call.completed": self._calls.mcp.call_over,
+            "response.mcp_call.failed": self._calls.mcp.call_over,
+            "mcp_list_tools.failed": self._calls.mcp.list_failed,
         }
         # Names of the beta, which compatible servers still use.
         for beta, name in (
@@ -354,6 +358,7 @@ class OpenAICodec:
         self._wire.confirm(item_id, sent=sent and frame["type"] != "conversation.item.done")
         if spoken:
             self._user.reserve(item_id)
+        self._calls.mcp.item(item)
 
     def _response_created(self, frame: Frame) -> None:
         # It would talk over a user who began to speak after it was asked for.
@@ -363,16 +368,13 @@ class OpenAICodec:
 
     def _response_done(self, frame: Frame) -> None:
         self._replies.response_done(frame)
+        self._calls.mcp.response_done()
         if not self._gate.owed:
             self._images.clear()
 
     def _response_cancelled(self, frame: Frame) -> None:
         """Some servers tell a cancelled response by an event of its own."""
         self._response_done({**frame, "response": {**at(frame, "response"), "status": "cancelled"}})
-
-    def _mcp_list_failed(self, frame: Frame) -> None:
-        message = "OpenAI could not get the list of tools of an MCP server."
-        self._wire.events.append(Notice("mcp_list_failed", message))
 
     def _error(self, frame: Frame) -> None:
         error = ServerError.of_event(frame)

@@ -1,6 +1,7 @@
 """Address and key of the Realtime API: at api.openai.com, Azure, or a compatible server."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -12,7 +13,16 @@ from voicecli.providers.openai.settings import OpenAISettings
 from voicecli.settings.keys import has_key, stored_key
 from voicecli.text import valid_text
 
-__all__ = ["KEY_VARIABLES", "NAME", "SETUP_ADVICE", "Endpoint", "find_endpoint", "is_configured"]
+__all__ = [
+    "KEY_VARIABLES",
+    "NAME",
+    "SETUP_ADVICE",
+    "Endpoint",
+    "doubts_key",
+    "find_address",
+    "find_endpoint",
+    "is_configured",
+]
 
 NAME = "openai"
 KEY_VARIABLES = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY")
@@ -21,6 +31,8 @@ SETUP_ADVICE = (
     "or AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY."
 )
 _OPENAI = "https://api.openai.com/v1"
+_KEY = re.compile(r"(sk-|ek_)[\w-]{20,}")
+"""Keys, and ephemeral ones; older keys have 48 characters after "sk-", newer ones more."""
 _AZURE = (".azure.com", ".azure.us", ".azure.cn")
 _SECURE = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 # Paths that are a base and get "/realtime" appended; any other path is taken as complete.
@@ -98,6 +110,19 @@ def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
         models_url=urlunsplit((scheme, url.netloc, path.removesuffix("/realtime") + "/models", urlencode(query), "")),
         headers=_headers(config, key, azure=azure),
     )
+
+
+def find_address(config: RealtimeConfig) -> str:
+    """The server's address, with or without a key. Raises ConfigurationError."""
+    return _base_and_key(config)[0]
+
+
+def doubts_key(key: str, config: RealtimeConfig) -> str:
+    """Why this does not look like a key of OpenAI's; other servers have keys of any kind."""
+    ours = f".{urlsplit(find_address(config)).hostname}".endswith(".openai.com")
+    if not ours or _KEY.fullmatch(key):
+        return ""
+    return "keys of OpenAI are longer" if key.startswith("sk-") else 'keys of OpenAI begin with "sk-"'
 
 
 def _base_and_key(config: RealtimeConfig) -> tuple[str, str | None]:

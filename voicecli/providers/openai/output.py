@@ -150,7 +150,7 @@ class Replies:
             self._finish(item, interrupted=response.interrupted)
         if response.cut_told:
             self._forget_dropped(response)
-        awaits_tools = (response.calls_tools or response.asks_approval) and not response.interrupted
+        awaits_tools = response.awaits_tools and not response.interrupted
         if response.interrupted:
             self._calls.cancel(response)
         gate.answered()
@@ -451,12 +451,12 @@ class Replies:
             for item in response.items:
                 self._finish(item, interrupted=True)
             status: ResponseStatus = "cancelled" if response.interrupted else "incomplete"
-            self._end(response, status, CONNECTION_LOST, awaits_tools=response.calls_tools)
+            self._end(response, status, CONNECTION_LOST, awaits_tools=response.calls_tools or response.calls_aside)
             if response.calls_tools and not response.open_calls:
                 response.calls_tools, self._gate.owed = False, True
         for item in self._items.values():
             item.written = ""
-        self._calls.restart()
+        self._calls.mcp.restart()
         self._reset()
 
 

@@ -26,6 +26,7 @@ class WireResponse:
         open_calls: those that wait for their output.
         open_mcp_calls: items of calls that the server itself is making.
         calls_tools: whether results of calls are to be answered by another response.
+        calls_aside: whether calls were made whose results are not waited for.
         asks_approval: whether a call of the server's waits for the user's approval.
         interrupted: whether it was cut off; what still arrives of it is dropped.
         by_server: whether it was the server that cut it off.
@@ -46,6 +47,7 @@ class WireResponse:
     open_calls: set[str] = field(default_factory=set)
     open_mcp_calls: set[str] = field(default_factory=set)
     calls_tools: bool = False
+    calls_aside: bool = False
     asks_approval: bool = False
     interrupted: bool = False
     by_server: bool = False
@@ -55,9 +57,14 @@ class WireResponse:
     usage: Usage = field(default_factory=Usage)
 
     @property
+    def awaits_tools(self) -> bool:
+        """Whether another response follows results of its calls, now or later."""
+        return self.calls_tools or self.calls_aside or self.asks_approval
+
+    @property
     def has_content(self) -> bool:
         """Whether anything has come that the user saw or heard, or that was acted on."""
-        return self.calls_tools or any(item.received or item.texts for item in self.items)
+        return self.calls_tools or self.calls_aside or any(item.received or item.texts for item in self.items)
 
 
 @dataclass(slots=True, eq=False)

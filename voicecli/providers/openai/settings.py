@@ -37,7 +37,7 @@ class OpenAIMCPServer(Settings, prefix="mcp_servers"):
         authorization: an access token for it; never shown.
         headers: sent along to it; never shown.
         allowed_tools: only these; None for all.
-        require_approval: "always" sends an ApprovalRequest before each call.
+        require_approval: "always" sends an ApprovalRequest before each call; None goes by `RealtimeConfig.approve`.
     """
 
     label: str = setting()
@@ -45,7 +45,7 @@ class OpenAIMCPServer(Settings, prefix="mcp_servers"):
     authorization: str | None = setting(None, secret=True)
     headers: Mapping[str, str] = setting(factory=dict, shown=False)
     allowed_tools: tuple[str, ...] | None = None
-    require_approval: Literal["always", "never"] = "always"
+    require_approval: Literal["always", "never"] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

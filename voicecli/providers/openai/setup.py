@@ -123,7 +123,7 @@ def offered_tools(setup: ConversationSetup) -> JSON:
     """
     config, own = setup.config, setup.config.own(OpenAISettings)
     return {
-        "tools": [*map(_function, setup.tools), *map(_mcp, own.mcp_servers)],
+        "tools": [*map(_function, setup.tools), *(_mcp(server, config.approve) for server in own.mcp_servers)],
         "tool_choice": _tool_choice(config, setup.tools),
     }
 
@@ -245,12 +245,16 @@ def _function(tool: ToolSchema) -> JSON:
     }
 
 
-def _mcp(server: OpenAIMCPServer) -> JSON:
+# By its own marks: what is not marked as reading only needs to be allowed.
+_APPROVAL: dict[str, str | JSON] = {"writes": {"never": {"read_only": True}}, "always": "always", "never": "never"}
+
+
+def _mcp(server: OpenAIMCPServer, approve: str) -> JSON:
     settings: JSON = {
         "type": "mcp",
         "server_label": server.label,
         "server_url": server.url,
-        "require_approval": server.require_approval,
+        "require_approval": server.require_approval or _APPROVAL[approve],
     }
     if server.authorization:
         settings["authorization"] = server.authorization

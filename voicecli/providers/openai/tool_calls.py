@@ -1,13 +1,15 @@
-"""Calls of tools: the model's, which the program answers, and those that the server makes itself (MCP)."""
+"""Calls of tools that the program answers."""
 
 import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from voicecli.commands import ToolResult
-from voicecli.events import ApprovalRequest, ToolCallCancelled, ToolCallRequest
+from voicecli.events import ToolCallCancelled, ToolCallRequest
 from voicecli.providers.fields import at, identifier, text
 from voicecli.providers.openai.fields import Frame
 from voicecli.providers.openai.history import call_items
+from voicecli.providers.openai.mcp_calls import McpCalls
 from voicecli.providers.openai.output_items import WireResponse
 from voicecli.providers.openai.queues import Wire
 from voicecli.providers.openai.response_gate import ResponseGate
@@ -24,22 +26,28 @@ class _Call:
     arguments: str
     response: WireResponse
     socket: int
+    background: bool
 
 
 class ToolCalls:
-    """Calls by id; those without output outlive sockets."""
+    """Calls by id; those without output outlive sockets.
 
-    def __init__(self, wire: Wire, gate: ResponseGate) -> None:
+    Args:
+        background: names of tools whose result is not waited for: the server lets the conversation go on.
+        mcp_labels: of the servers whose tools the provider calls itself.
+
+    Attributes:
+        mcp: those calls.
+    """
+
+    def __init__(
+        self, wire: Wire, gate: ResponseGate, background: Collection[str] = (), mcp_labels: Sequence[str] = ()
+    ) -> None:
         self._wire = wire
         self._gate = gate
+        self._background = background
         self._open: dict[str, _Call] = {}
-        self.restart()
-
-    def restart(self) -> None:
-        """The next socket knows of no calls that the server makes, and asks for its approvals anew."""
-        self._mcp_calls: dict[str, WireResponse] = {}
-        self._mcp_calls_over: set[str] = set()
-        self._approvals: set[str] = set()
+        self.mcp = McpCalls(wire, gate, mcp_labels, self.continue_reply)
 
     @property
     def pending(self) -> bool:
@@ -48,14 +56,10 @@ class ToolCalls:
 
     def item_added(self, item: Frame, response: WireResponse) -> None:
         """A call begins to be written."""
-        item_id = identifier(item, "id")
-        match text(item, "type"):
-            case "mcp_call":
-                response.open_mcp_calls.add(item_id)
-                response.calls_tools = True
-                self._mcp_calls[item_id] = response
-            case "function_call":
-                self.note(response, item_id, item)
+        if text(item, "type") == "function_call":
+            self.note(response, identifier(item, "id"), item)
+        else:
+            self.mcp.item(item, response, begins=True)
 
     def note(self, response: WireResponse, item_id: str, told: Frame) -> None:
         """Remember what is told of a call before it is complete."""
@@ -70,26 +74,16 @@ class ToolCalls:
 
     def item_done(self, item: Frame, response: WireResponse, *, complete: bool = True) -> None:
         """Make the call that an item is; `complete`: whether its response goes on, or ended well."""
-        match text(item, "type"):
-            case "function_call":
-                # Some servers give no status, or the one it had at its beginning.
-                status = text(item, "status")
-                if status == "completed" or (complete and status in {"", "in_progress"}):
-                    self._call(item, response)
-                else:  # what was told of it may be cut off
-                    response.told_calls.pop(identifier(item, "id"), None)
-                    response.told_calls.pop(identifier(item, "call_id"), None)
-            case "mcp_approval_request":
-                approval_id = identifier(item, "id")
-                if approval_id not in self._approvals:
-                    self._approvals.add(approval_id)
-                    response.asks_approval = True
-                    self._gate.answered()
-                    self._wire.events.append(
-                        ApprovalRequest(
-                            approval_id, text(item, "name"), text(item, "arguments"), text(item, "server_label")
-                        )
-                    )
+        if text(item, "type") != "function_call":
+            self.mcp.item(item, response)
+            return
+        # Some servers give no status, or the one it had at its beginning.
+        status = text(item, "status")
+        if status == "completed" or (complete and status in {"", "in_progress"}):
+            self._call(item, response)
+        else:  # what was told of it may be cut off
+            response.told_calls.pop(identifier(item, "id"), None)
+            response.told_calls.pop(identifier(item, "call_id"), None)
 
     def call_told(self, response: WireResponse) -> None:
         """Make the calls that were told, and whose items never came."""
@@ -107,12 +101,16 @@ class ToolCalls:
         name = text(item, "name") or text(at(item, "function"), "name") or told.get("name", "")
         arguments = _arguments(item) or _arguments(at(item, "function")) or told.get("arguments", "")
         response.known_calls.add(call_id)
-        response.calls_tools = True
-        response.open_calls.add(call_id)
-        self._open[call_id] = _Call(name, arguments, response, self._wire.sockets)
+        background = name in self._background and not response.interrupted
+        if background:
+            response.calls_aside = True
+        else:
+            response.calls_tools = True
+            response.open_calls.add(call_id)
+        self._open[call_id] = _Call(name, arguments, response, self._wire.sockets, background)
         if not response.interrupted:
             self._gate.answered()
-            request = ToolCallRequest(call_id, name, arguments)
+            request = ToolCallRequest(call_id, name, arguments, background)
             self._wire.transcript.apply(request)
             self._wire.events.append(request)
 
@@ -128,7 +126,10 @@ class ToolCalls:
             asks = item["type"] == "function_call_output"
             self._wire.create_item(item, input_id=result.input_id if asks else "")
         call.response.open_calls.discard(result.call_id)
-        self.continue_reply(call.response)
+        if call.background:
+            self._gate.want(to_tools=True)
+        else:
+            self.continue_reply(call.response)
 
     def cancel(self, response: WireResponse) -> None:
         """Nobody wants the results of a reply that was cut off, but no call may stay without output."""
@@ -139,19 +140,6 @@ class ToolCalls:
             self._wire.events.append(ToolCallCancelled(call_id))
         response.open_calls.clear()
         response.calls_tools = False
-
-    def mcp_call_over(self, frame: Frame) -> None:
-        """A call that the server itself makes is over."""
-        item_id = identifier(frame, "item_id")
-        if item_id in self._mcp_calls_over:
-            return
-        self._mcp_calls_over.add(item_id)
-        response = self._mcp_calls.pop(item_id, None)
-        if response is None:  # it ran after its response, because it had to be approved
-            self._gate.want()
-        else:
-            response.open_mcp_calls.discard(item_id)
-            self.continue_reply(response)
 
     def continue_reply(self, response: WireResponse) -> None:
         """One reply to all results of a response, once it is over and all of them are there."""
