@@ -72,7 +72,7 @@ def answer(text: str, audio: bytes, name: str = "r") -> list[Step]:
 
 
 def ask(*script: list[Step], record: Path | None, quiet: bool = True, **more: Any) -> None:
-    choices = Choices(scripted_provider(*script), RealtimeConfig(), None, vad_given=True, record=record, **more)
+    choices = Choices(scripted_provider(*script), RealtimeConfig(), (), vad_given=True, record=record, **more)
     run_conversation(choices, ["Which city?"] * len(script), Destinations(None, quiet=quiet))
 
 
