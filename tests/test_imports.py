@@ -113,7 +113,6 @@ def test_the_list_of_commands_says_what_each_says_itself() -> None:
 
 
 VOCABULARY = {
-    *("_version", "captions", "commands", "config", "config_source", "credentials", "errors", "events", "install"),
     *("_version", "captions", "commands", "config", "config_source", "credentials", "errors", "events", "finding"),
     *("install", "kept_files", "package_file", "pcm16", "ports", "pricing", "redaction", "setting_fields", "telemetry"),
     *("text", "text_files", "threads", "tool_names", "tools", "transcript", "user_folders"),
@@ -163,11 +162,11 @@ AT_HOME = {
     "soundfile": {"audio.files.decoders", "recording.reading"},
     "sqlite3": {f"history.{name}" for name in ("database", "removal", "schema", "search", "store")},
     "typer": {
-        *("cli", "cli.app", "cli.cache", "cli.chat", "cli.command", "cli.completion", "cli.completion_scripts"),
-        *("cli.config", "cli.destinations", "cli.devices", "cli.doctor", "cli.doctor.bundle"),
-        *("cli.finding_lines", "cli.help", "cli.inputs", "cli.keeping", "cli.keys", "cli.lists"),
-        *("cli.log_export", "cli.logs", "cli.mcp_servers", "cli.models", "cli.options", "cli.replay"),
-        *("cli.setting_options", "cli.setup", "cli.table", "cli.tools"),
+        *("cli", "cli.app", "cli.cache", "cli.chat", "cli.completion", "cli.completion_scripts", "cli.config"),
+        *("cli.destinations", "cli.devices", "cli.command", "cli.doctor", "cli.doctor.bundle", "cli.finding_lines"),
+        *("cli.help", "cli.inputs", "cli.keeping", "cli.keys", "cli.lists", "cli.log_export", "cli.logs"),
+        *("cli.mcp_servers", "cli.models", "cli.options", "cli.replay", "cli.setting_options", "cli.setup", "cli.table"),
+        *("cli.tools",),
     },
     "keyring": {"settings.keyring_store"},
     "tomlkit": {"settings.edit"},
