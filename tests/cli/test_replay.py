@@ -163,7 +163,7 @@ def test_a_provider_that_is_not_here_is_named(run: Run, recording: Path) -> None
 
 
 def test_differences_end_with_an_exit_code_and_their_places(run: Run, tmp_path: Path) -> None:
-    with OpenAIServer.in_thread(replies=[openai_server.Reply(text="It is Paris.")]) as server:
+    with OpenAIServer.in_thread(replies=[openai_server.Reply(text="It is Paris.")] * 2) as server:
         processes = [
             subprocess.Popen(
                 [sys.executable, "-m", "voicecli", "send-text", "Which?", "--record-session", "talk.jsonl"],
