@@ -130,8 +130,9 @@ def test_a_group_of_entries_may_be_a_table(text: str, profile: str) -> None:
 
 
 def test_in_a_table_of_entries_is_nothing_else() -> None:
-    with pytest.raises(ConfigurationError, match=r"line 2: logs-keep-day: there is no such setting\. Did you mean"):
-        file("[logs]\nkeep-day = 3").check([Entry("logs-keep-days", int)])
+    ((line, problem),) = file("[logs]\nkeep-day = 3").problems([Entry("logs-keep-days", int)])
+    assert line == 2
+    assert "line 2: logs-keep-day: there is no such setting. Did you mean" in str(problem)
     with pytest.raises(ConfigurationError, match=r"logs-keep-days: this is there twice"):
         file("logs-keep-days = 3\n[logs]\nkeep-days = 3")
 
