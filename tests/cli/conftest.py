@@ -1,19 +1,18 @@
 import json
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.support.commands import Commands
+from tests.support.commands import clean_environment as clean_environment
+
 ROOT = Path(__file__).parent.parent.parent
 DATA = ROOT / "tests" / "data"
-
-# What a developer has set must not decide the tests.
-_FOREIGN = ("VOICE_", "OPENAI_", "AZURE_", "GEMINI_", "GOOGLE_")
 
 
 @dataclass(frozen=True)
@@ -30,43 +29,41 @@ class Result:
 Voice = Callable[..., Result]
 
 
-def clean_environment(**extra: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-    return kept | {"PYTHONPATH": str(ROOT), "TERM": "dumb", "COLUMNS": "200"} | extra
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    """Starts commands of this session."""
+    commands = Commands(fork=sys.platform == "linux")
+    yield commands
+    commands.close()
 
 
 @pytest.fixture
-def voice(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Voice:
+def voice(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, commands: Commands) -> Voice:
     """Runs `voice` as a shell would, in an empty directory, and as if for the first time."""
     state = {"XDG_STATE_HOME": str(tmp_path_factory.mktemp("state"))}
 
-    def run(*args: str, stdin: bytes | None = None, timeout: float = 110, **environment: str) -> Result:
-        done = subprocess.run(
-            [sys.executable, "-m", "voicecli", *args],
-            input=stdin if stdin is not None else b"",
-            capture_output=True,
-            timeout=timeout,
-            cwd=tmp_path,
-            env=clean_environment(**state | environment),
-        )
-        return Result(done.returncode, done.stdout, done.stderr.decode())
+    def run(*args: str, stdin: bytes = b"", timeout: float = 110, **environment: str) -> Result:
+        with commands.start(*args, folder=tmp_path, **state | environment) as process:
+            try:
+                stdout, stderr = process.communicate(stdin, timeout)
+            except BaseException:
+                process.kill()
+                raise
+        assert process.returncode is not None
+        return Result(process.returncode, stdout, stderr.decode())
 
     return run
 
 
-def interrupted(command: list[str], output: Path, awaited: str | None, **environment: str) -> tuple[int, str]:
+def interrupted(
+    commands: Commands, arguments: list[str], output: Path, awaited: str | None, **environment: str
+) -> tuple[int, str]:
     """Ask the question with this command, and press Ctrl-C when the event comes, or when the output has been opened.
 
     Returns:
         The exit status, and what went to standard error.
     """
-    with subprocess.Popen(
-        [sys.executable, "-m", "voicecli", *command, "--json", "-o", str(output)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=clean_environment(**environment),
-    ) as process:
+    with commands.start(*arguments, "--json", "-o", str(output), folder=ROOT, **environment) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write((DATA / "question.wav").read_bytes())  # and the pipe stays open, as a live one would
@@ -81,4 +78,5 @@ def interrupted(command: list[str], output: Path, awaited: str | None, **environ
                     break
         process.send_signal(signal.SIGINT)
         _, message = process.communicate(timeout=30)
+    assert process.returncode is not None
     return process.returncode, message.decode()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import DATA, Voice, interrupted
+from tests.support.commands import Commands
 from tests.support.models import Models
 from voicecli.audio import resample_pcm16
 
@@ -108,10 +109,10 @@ def test_text_is_answered_though_there_are_tools(voice: Voice, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("awaited", [None, "transcript"], ids=["starting", "answering"])
-def test_ctrl_c_ends_cleanly_at_any_moment(tmp_path: Path, awaited: str | None) -> None:
+def test_ctrl_c_ends_cleanly_at_any_moment(commands: Commands, tmp_path: Path, awaited: str | None) -> None:
     """The output is a WAV that plays, whenever it comes."""
     output = tmp_path / "r.wav"
-    code, message = interrupted(["chat", "-p", "local"], output, awaited)
+    code, message = interrupted(commands, ["chat", "-p", "local"], output, awaited)
     assert code == 130, message
     assert "Traceback" not in message
     if output.exists() and output.stat().st_size:

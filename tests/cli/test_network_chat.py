@@ -16,6 +16,7 @@ from tests.cli.conftest import DATA, Voice, clean_environment, interrupted
 from tests.loopback import gemini_server, openai_server
 from tests.loopback.gemini_server import GeminiServer
 from tests.loopback.openai_server import OpenAIServer
+from tests.support.commands import Commands
 from tests.support.serving import serving
 from voicecli.cli.destinations import Destinations
 from voicecli.cli.options import Choices
@@ -150,9 +151,9 @@ def test_whoever_reads_may_leave() -> None:
     assert "BrokenPipe" not in message
 
 
-def test_ctrl_c_ends_cleanly_while_it_listens(tmp_path: Path) -> None:
+def test_ctrl_c_ends_cleanly_while_it_listens(commands: Commands, tmp_path: Path) -> None:
     with OpenAIServer.in_thread() as server:
-        code, message = interrupted(["chat"], tmp_path / "r.wav", "session_started", **openai(server))
+        code, message = interrupted(commands, ["chat"], tmp_path / "r.wav", "session_started", **openai(server))
     assert code == 130, message
     assert "Traceback" not in message
 
