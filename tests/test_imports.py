@@ -114,8 +114,8 @@ def test_the_list_of_commands_says_what_each_says_itself() -> None:
 
 VOCABULARY = {
     *("_version", "captions", "commands", "config", "config_source", "credentials", "errors", "events", "finding"),
-    *("install", "kept_files", "package_file", "pcm16", "ports", "pricing", "setting_fields", "telemetry", "text"),
-    *("text_files", "threads", "tool_names", "tools", "transcript", "user_folders"),
+    *("install", "kept_files", "package_file", "pcm16", "ports", "pricing", "redaction", "setting_fields", "telemetry"),
+    *("text", "text_files", "threads", "tool_names", "tools", "transcript", "user_folders"),
 }
 """Modules at the top of the package that import nothing but each other. (`__init__` loads names when they are used.)"""
 
@@ -126,13 +126,17 @@ MAY_KNOW: dict[str, set[str]] = {
     "history": set(),
     "mcp": set(),
     "recording": {"audio"},
+    "replay": set(),
     "terminal": set(),
     "conversation": {"audio"},
     "providers": {"audio", "connection", "settings"},
     "conformance": set(),
-    "testing": {"conformance"},
-    "voice": {"conversation", "history", "providers", "settings"},
-    "cli": {"audio", "conversation", "history", "mcp", "providers", "recording", "settings", "terminal", "voice"},
+    "testing": {"conformance", "providers", "replay"},
+    "voice": {"conversation", "history", "providers", "replay", "settings"},
+    "cli": {
+        *("audio", "conversation", "history", "mcp", "providers", "recording", "replay", "settings", "terminal"),
+        "voice",
+    },
     "__main__": {"cli"},
 }
 """The folders and doors above the vocabulary, and which others each may import from besides it."""
@@ -160,8 +164,11 @@ AT_HOME = {
     "typer": {
         *("cli", "cli.app", "cli.cache", "cli.chat", "cli.completion", "cli.completion_scripts", "cli.config"),
         *("cli.destinations", "cli.devices", "cli.command", "cli.doctor", "cli.doctor.bundle", "cli.finding_lines"),
+        *("cli", "cli.app", "cli.cache", "cli.chat", "cli.command", "cli.completion", "cli.completion_scripts"),
+        *("cli.config", "cli.destinations", "cli.devices", "cli.doctor", "cli.doctor.bundle", "cli.finding_lines"),
         *("cli.help", "cli.inputs", "cli.keeping", "cli.keys", "cli.lists", "cli.log_export", "cli.logs"),
-        *("cli.mcp_servers", "cli.models", "cli.options", "cli.setting_options", "cli.setup", "cli.table", "cli.tools"),
+        *("cli.mcp_servers", "cli.models", "cli.options", "cli.replay", "cli.setting_options", "cli.setup"),
+        *("cli.table", "cli.tools"),
     },
     "keyring": {"settings.keyring_store"},
     "tomlkit": {"settings.edit"},

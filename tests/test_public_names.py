@@ -51,7 +51,7 @@ PUBLIC = {
     "voicecli.captions": "Cue readable srt vtt",
     "voicecli.recording": "ConversationRecorder",
     "voicecli.testing": """
-        ScriptedConnection check_provider reply scripted_provider tool_call
+        ScriptedConnection check_provider recorded_audio replayed reply scripted_provider tool_call
     """,
     "voicecli.tools": "Tool ToolOutput ToolSchema make_tools tool_output",
     "voicecli.transcript": "Transcript Turn heard_text",

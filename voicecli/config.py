@@ -248,6 +248,8 @@ class RealtimeConfig(Settings):
             limit; so does None, but for models that are billed by the minute: 10.
         prices: of models by their names, for those whose prices voicecli does not know, or that cost you others.
         debug_file: a file that gets every frame both ways, with audio shortened and without the key.
+        session_file: a file that gets all of the conversation, with its sound and without the key, for `voice replay`;
+            a further conversation gets one with a number in its name.
         provider_settings: what only the chosen provider has, in its own class; None takes its defaults.
     """
 
@@ -379,6 +381,13 @@ class RealtimeConfig(Settings):
         metavar="FILE",
         group=_CONNECTION,
         help="Write every frame there, without the key and with sound shortened.",
+    )
+    session_file: str | None = setting(
+        None,
+        option="record-session",
+        metavar="FILE",
+        group=_CONNECTION,
+        help="Record all of it there, with sound and without the key, for `voice replay`.",
     )
     provider_settings: ProviderSettings | None = setting(None, option="")
 

@@ -5,7 +5,7 @@ entry that a new provider adds. Nothing above this folder asks which provider it
 by `Capabilities`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -29,6 +29,8 @@ __all__ = [
     "FetchHeaders",
     "ModelInfo",
     "Provider",
+    "Recorder",
+    "Replayable",
     "StartsUnconfirmed",
     "ToolServer",
     "ToolSource",
@@ -92,11 +94,13 @@ class ConversationSetup:
 
     Attributes:
         history: turns of an earlier conversation, that the model is to know.
+        recorder: what a provider hands to its WebSocketConnection, if there is one: it records what passes there.
     """
 
     config: RealtimeConfig
     tools: Sequence[ToolSchema] = ()
     history: Sequence[Turn] = ()
+    recorder: "Recorder | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,39 @@ class StartsUnconfirmed(Protocol):
 
     def start_unconfirmed(self) -> list[Event | Expiring]:
         """Go on without what the server has not said: queue the next step, or return the SessionStarted."""
+
+
+@runtime_checkable
+class Replayable(Protocol):
+    """A codec, besides, of which `Provider.replay` can make another one that understands a recording of this one.
+
+    Attributes:
+        server: what that needs to know of the server and of the environment. It is written into recordings, hence
+            without secrets.
+    """
+
+    @property
+    def server(self) -> Mapping[str, str]: ...
+
+
+class Recorder(Protocol):
+    """Records what passes between a codec and its server. The connection that drives the codec calls it."""
+
+    def around(self, codec: Codec, capabilities: Capabilities, tell: Callable[[Event], None]) -> Codec:
+        """Begin; returns what is to be used in the place of the codec, and records it.
+
+        Args:
+            tell: passes an event to the program.
+        """
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """From now on these strings never appear."""
+
+    def told(self, event: Event) -> None:
+        """The connection itself tells the program of an event."""
+
+    def ended(self, error: Exception | None) -> None:
+        """The conversation is over, by an error if there is one."""
 
 
 class Connection(Protocol):
@@ -281,6 +318,8 @@ class Provider:
         priced_models: the models that a conversation with this config is billed by, and their prices as far as they are
             known; None to have the one that the config names, by `models`.
         connect: begins a conversation; returns when the provider is ready. Raises RealtimeError.
+        replay: makes the codec that understands the recording of a conversation, which needs no key and nothing of the
+            environment: it is told what `Replayable.server` said. None where there is no wire.
         fetch_models: asks the provider which models there are (`list-models --live`), or None.
         prepare: fetches what the first conversation needs, telling (bytes so far, bytes in all) meanwhile; blocks.
             `connect` does it too where it was not called. None where nothing is needed.
@@ -306,6 +345,7 @@ class Provider:
     key_url: str = ""
     settings: type[ProviderSettings] = ProviderSettings
     lacks: Callable[[RealtimeConfig], Mapping[str, str]] = field(default=_lacks_nothing, repr=False)
+    replay: Callable[[ConversationSetup, Mapping[str, str]], Codec] | None = field(default=None, repr=False)
     fetch_models: Callable[[RealtimeConfig], Coroutine[None, None, list[ModelInfo]]] | None = field(
         default=None, repr=False
     )

@@ -3,11 +3,12 @@
     voice = RealtimeVoice(scripted_provider(reply("It is sunny.")))
 
 `ScriptedConnection` is a full `Connection`: what the program sends is kept in `commands`, and each of the user's
-turns is answered by the next entry of the script.
+turns is answered by the next entry of the script. `replayed` is a provider whose conversations were recorded.
 """
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -29,8 +30,20 @@ from voicecli.events import (
 )
 from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
 from voicecli.pricing import FREE, Prices
+from voicecli.providers import find_provider
+from voicecli.replay.recording import SessionRecording
+from voicecli.replay.replayed_connection import RecordedConversation, ReplayedConnection
+from voicecli.replay.replaying import replay_of
 
-__all__ = ["ScriptedConnection", "check_provider", "reply", "scripted_provider", "tool_call"]
+__all__ = [
+    "ScriptedConnection",
+    "check_provider",
+    "recorded_audio",
+    "replayed",
+    "reply",
+    "scripted_provider",
+    "tool_call",
+]
 
 Step = Event | RealtimeError
 
@@ -227,6 +240,51 @@ def scripted_provider(
         setup_advice="",
         connect=connect,
     )
+
+
+def replayed(path: str | os.PathLike[str], *, real_time: bool = False) -> Provider:
+    """A provider for `RealtimeVoice(...)` whose conversations are one that was recorded (`session_file`).
+
+        @pytest.fixture
+        def voice():
+            return RealtimeVoice(replayed("tests/talk.jsonl"), tools=[get_weather])
+
+    Today's codec makes its events of what was recorded, without network or key. What came after a turn of the user's,
+    or after the result of a tool, waits for the program's; apart from that it comes whatever the program does.
+
+    Args:
+        real_time: whether the events take the time that they took, by the event loop's clock; otherwise they come at
+            once.
+
+    Raises:
+        ConfigurationError: the file is no recording, is damaged, or is of a provider that is not installed.
+    """
+    recording = SessionRecording(os.fspath(path))
+    capabilities = recording.capabilities()
+    conversation = RecordedConversation.of(replay_of(recording, find_provider), capabilities)
+
+    async def connect(setup: ConversationSetup) -> Connection:
+        patience_s = setup.config.response_timeout_s
+        return ReplayedConnection(conversation, real_time=real_time, patience_s=patience_s)
+
+    return replace(
+        find_provider(recording.provider),
+        capabilities=capabilities,
+        connect=connect,
+        is_configured=lambda: True,
+        fetch_models=None,
+        prepare=None,
+        replay=None,
+    )
+
+
+def recorded_audio(path: str | os.PathLike[str]) -> bytes:
+    """The user's voice in a recording: PCM16 mono at the `input_rate` of the session that `replayed` makes.
+
+    Raises:
+        ConfigurationError: as `replayed` does.
+    """
+    return b"".join(SessionRecording(os.fspath(path)).user_audio())
 
 
 def _no_entry(turn: int) -> RealtimeError:

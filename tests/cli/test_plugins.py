@@ -33,7 +33,11 @@ def test_lists_show_it_and_tell_what_is_broken(voice: Voice, site: dict[str, str
     assert [row["provider"] for row in json.loads(listed.stdout)][-1] == "parrot"
     assert "voice: The provider 'broken' of the package voicecli-broken cannot be used: ModuleNotFound" in listed.stderr
     models = voice("list-models", "parrot", **site)
-    assert (models.code, models.lines, models.stderr) == (0, ["parrot\tparrot\tdefault\tsays everything back\t-"], "")
+    assert (models.code, models.lines, models.stderr) == (
+        0,
+        ["parrot\tparrot\tdefault\tsays everything back\t-\t-"],
+        "",
+    )
 
 
 def test_its_settings_are_options_when_it_is_named(voice: Voice, site: dict[str, str]) -> None:

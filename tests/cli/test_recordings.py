@@ -3,8 +3,8 @@
 import io
 import json
 import os
-import resource
 import signal
+import subprocess
 import sys
 import wave
 from collections.abc import Iterator
@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 import webvtt
 
-from tests.cli.conftest import DATA, Voice
+from tests.cli.conftest import DATA, Voice, clean_environment
 from tests.loopback import openai_server
 from tests.loopback.openai_server import OpenAIServer, Reply
 from tests.recording.virtual_devices import near, recorded, stretches, tone
+from tests.virtual_audio import wait_until
 from voicecli import RealtimeConfig
 from voicecli.cli import execute
 from voicecli.cli.destinations import Destinations
@@ -116,6 +117,8 @@ def test_what_is_wrong_with_the_folder_is_the_option_s(
 @pytest.fixture
 def small_files() -> Iterator[None]:
     """No file may become larger than 50 kB, as on a disk that is full by then."""
+    import resource  # not on Windows
+
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
@@ -220,3 +223,32 @@ def test_a_page_has_the_sound_or_leads_to_it_or_does_without(kept: Path, capsys:
     assert "The page is without its recording: Cannot read" in capsys.readouterr().err
     assert "<svg" not in page.read_text()
     assert "It is &lt;/script&gt; Paris." in page.read_text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
+def test_what_was_heard_before_the_command_is_killed_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    talks = tmp_path / "talks"
+    monkeypatch.setenv("VOICECLI_HISTORY", str(tmp_path / "history"))
+    reply = Reply(text="It is long.", audio=tone(20_000))
+    with OpenAIServer.in_thread(replies=[reply], hears=["Which city?"], delay_s=0.2, forgiving=True) as server:
+        command = [sys.executable, "-m", "voicecli", "chat", "-i", QUESTION, "--record", str(talks), "-o", "reply.wav"]
+        environment = clean_environment(**KEY, OPENAI_BASE_URL=server.url)
+        with subprocess.Popen(command, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL) as process:
+            wait_until(lambda: any(has_both_sides(path) for path in talks.glob("*.wav")), "both are recorded", 60)
+            process.kill()
+    (path,) = talks.iterdir()
+    rate, user, assistant = recorded(path)
+    spoken, played = stretches(user, rate, least=1), stretches(assistant, rate, least=1)
+    assert spoken[-1][1] <= played[0][0]
+    with Store() as store:
+        record = store.conversation("latest")
+    assert record.recording == path
+    assert record.recording_times
+
+
+def has_both_sides(path: Path) -> bool:
+    try:
+        _, user, assistant = recorded(path)
+    except (EOFError, wave.Error):
+        return False
+    return bool(user.any() and assistant.any())

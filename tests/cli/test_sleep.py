@@ -16,10 +16,12 @@ from tests.conversation.test_parity import question as question
 from tests.live.test_live_keys import Sink, Stream
 from voicecli.audio import WakeWord, chunk_audio, resample_pcm16
 from voicecli.audio.devices.opening import DeviceFormat
+from voicecli.cli.keeping import Keeping
 from voicecli.cli.live import LiveConversation
 from voicecli.cli.options import Devices, Sleep
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.events import Asleep, Awake, ErrorOccurred, Event, ResponseDone, TranscriptUpdate
+from voicecli.history.store import Store
 from voicecli.providers import find_provider
 from voicecli.providers.local.settings import LocalSettings
 from voicecli.voice import RealtimeVoice
@@ -86,7 +88,12 @@ async def sleeping(name: str, where: dict[str, Any]) -> AsyncIterator[Bed]:
     config = RealtimeConfig(vad_mode=VADMode.CLIENT, **where)
     rate = provider.capabilities.input_rate
     live = LiveConversation(
-        config, provider.capabilities, Devices(echo="off"), sink=Sink(), sleep=Sleep("computer", 0.5)
+        config,
+        provider.capabilities,
+        Devices(echo="off"),
+        sink=Sink(),
+        sleep=Sleep("computer", 0.5),
+        keeping=Keeping(on=True),
     )
     events: list[Event] = []
     await live.open()
@@ -128,6 +135,11 @@ async def test_it_talks_when_it_is_woken_and_sleeps_again(
         assert "It is Paris." in backend.seen, "the second conversation knows of the first"
         await bed.until(Asleep, 3)
     assert [event.by for event in bed.events if isinstance(event, Awake)] == ["word", "key"]
+    with Store() as store:
+        second, first = store.conversations()
+        assert (second.continues, first.continues) == (first.id, "")
+        texts = [turn.text for turn in store.turns_before(second.id)]
+    assert texts == [QUESTION, "It is Paris.", "And before?", "It was Bonn."]
 
 
 @pytest.mark.parametrize("name", ["openai", "gemini", "local"])

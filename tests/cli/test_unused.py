@@ -74,7 +74,7 @@ def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
             "--eagerness low --silence-ms 900 --vad-threshold 0.5",
             ["--vad-threshold has no effect with --eagerness.", "--silence-ms has no effect with --eagerness."],
         ),
-        ("--tool-timeout 9", ["--tool-timeout has no effect without --tools."]),
+        ("--tool-timeout 9", ["--tool-timeout has no effect without --tools or --mcp."]),
         (f"-i {QUESTION} --sleep-after 90", ["--sleep-after has no effect with a recording."]),
         ("--sleep-after 90", ["--sleep-after has no effect without --wake."]),
         ("-p openai --google-search", ["--google-search has no effect with openai, only with gemini."]),

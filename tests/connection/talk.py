@@ -7,7 +7,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from tests.loopback.faulty import FaultyServer, Peer, Refusal, Script
-from tests.loopback.plain import CAPABILITIES, PlainCodec
+from tests.loopback.plain import CAPABILITIES, PLAIN, PlainCodec
+from tests.replay.checks import recorder_checked
 from voicecli.commands import AppendAudio
 from voicecli.config import RealtimeConfig
 from voicecli.connection.websocket import WebSocketConnection
@@ -16,6 +17,7 @@ from voicecli.events import (
     Notice,
     SessionStarted,
 )
+from voicecli.ports import ConversationSetup
 
 __all__ = ["LOUD", "SECOND", "chunk", "deaf", "eventually", "kinds", "notices", "numbers", "talking", "until"]
 
@@ -27,17 +29,20 @@ LOUD = 1_000  # from this number on, a chunk is no silence
 async def talking(
     *scripts: Script | Refusal, config: RealtimeConfig | None = None, wall_clock: Callable[[], float] = time.time
 ) -> AsyncIterator[tuple[WebSocketConnection, FaultyServer, AsyncIterator[Event]]]:
-    """A conversation with a server that follows the scripts; the events begin after SessionStarted."""
-    async with FaultyServer(*scripts) as server:
-        connection = await WebSocketConnection.open(
-            PlainCodec(server.url), CAPABILITIES, config or RealtimeConfig(), wall_clock=wall_clock
-        )
-        try:
-            events = aiter(connection)
-            assert isinstance(await anext(events), SessionStarted)
-            yield connection, server, events
-        finally:
-            await connection.aclose()
+    """A conversation with a server that follows the scripts, whose replay gives the same; the events begin after
+    SessionStarted."""
+    config = config or RealtimeConfig()
+    with recorder_checked(ConversationSetup(config), PLAIN) as recorder:
+        async with FaultyServer(*scripts) as server:
+            connection = await WebSocketConnection.open(
+                PlainCodec(server.url), CAPABILITIES, config, wall_clock=wall_clock, recorder=recorder
+            )
+            try:
+                events = aiter(connection)
+                assert isinstance(await anext(events), SessionStarted)
+                yield connection, server, events
+            finally:
+                await connection.aclose()
 
 
 async def until(events: AsyncIterator[Event], kind: type) -> list[Event]:

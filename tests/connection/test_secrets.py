@@ -9,8 +9,8 @@ import pytest
 
 from voicecli.config import RealtimeConfig
 from voicecli.connection.frame_log import FrameLog
-from voicecli.connection.secrets import header_secrets, setting_secrets
 from voicecli.providers import LocalSettings, OpenAIMCPServer, OpenAISettings
+from voicecli.redaction import header_secrets, setting_secrets
 
 
 @dataclass(frozen=True)

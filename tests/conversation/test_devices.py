@@ -86,6 +86,30 @@ async def test_a_few_lines_hold_a_conversation(portaudio: FakePortAudio) -> None
 
 
 @virtual_time
+async def test_a_program_hears_what_is_sent_and_what_is_played(portaudio: FakePortAudio) -> None:
+    class Log:
+        def event(self, event: Event, at_ms: float) -> None:
+            told.append(event)
+
+        def command(self, command: Command, at_ms: float) -> None:
+            told.append(command)
+
+    connection = Listening()
+    voice = RealtimeVoice(scripted_provider(connection=connection), config=SERVER)
+    told: list[Event | Command] = []
+    rendered: list[bytes] = []
+    async with portaudio.flowing():
+        logs, on_rendered = [Log()], lambda audio, at: rendered.append(audio)
+        talking = asyncio.create_task(voice.talk(echo="off", logs=logs, on_rendered=on_rendered))
+        await until(lambda: SOUND[:20_000] in b"".join(rendered), "the reply is heard")
+        connection.play([SessionEnded("bye")])
+        await talking
+    sent = [command.audio for command in told if isinstance(command, AppendAudio)]
+    assert b"".join(sent) == connection.audio
+    assert isinstance(told[-1], SessionEnded)
+
+
+@virtual_time
 async def test_what_is_cancelled_closes_the_devices(portaudio: FakePortAudio) -> None:
     connection = Listening()
     async with portaudio.flowing():

@@ -325,14 +325,14 @@ async def test_nobody_speaks() -> None:
 @virtual_time
 async def test_a_question_that_nobody_answers_is_idleness() -> None:
     question: list[Step] = [ResponseStarted("r"), ApprovalRequest("a", "pay", "{}", "bank")]
-    voice, _ = limited([*question, ResponseDone("r", awaits_tools=True)], idle_minutes=5)
+    voice, _ = limited([*question, ResponseDone("r", awaits_tools=True)], idle_minutes=4)
     async with voice.connect() as session:
         told = Told(session)
         await session.send_text("Pay it.", wait=False)
         await asyncio.sleep(1)
         assert session.state.assistant == "thinking"
         await told.end()
-    assert told.ended_at == pytest.approx(300, abs=0.1)
+    assert told.ended_at == pytest.approx(240, abs=0.1)
 
 
 @virtual_time

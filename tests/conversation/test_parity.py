@@ -7,10 +7,12 @@ loopback chat endpoint answers for its language model, so that answers can be sc
 import asyncio
 import contextlib
 import json
+import tempfile
 import wave
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from tests.providers.local.test_endpoint import Server as ChatServer
 from tests.providers.local.test_endpoint import call as chat_call
 from tests.providers.local.test_endpoint import end as chat_end
 from tests.providers.local.test_endpoint import text as chat_text
+from tests.replay.checks import replay_alike
 from tests.support.serving import serving
 from voicecli import (
     AuthenticationError,
@@ -206,14 +209,23 @@ async def talk(
     vad_mode: VADMode = VADMode.NONE,
     **settings: Any,
 ) -> AsyncIterator[VoiceSession]:
+    """A conversation, which is recorded: its replay gives the same events."""
     async with backend.serve() as where:
-        chosen: dict[str, Any] = {"vad_mode": vad_mode, "response_timeout_s": 20, "reconnect": QUICK}
-        config = RealtimeConfig(**chosen | where | settings)
-        voice = RealtimeVoice(provider=backend.name, config=config, tools=tools)
-        if handlers is not None:
-            handlers(voice)
-        async with voice.connect(history=history) as session:
-            yield session
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "session.jsonl"
+            chosen: dict[str, Any] = {"vad_mode": vad_mode, "response_timeout_s": 20, "reconnect": QUICK}
+            config = RealtimeConfig(**chosen | where | settings, session_file=str(path))
+            voice = RealtimeVoice(provider=backend.name, config=config, tools=tools)
+            if handlers is not None:
+                handlers(voice)
+            try:
+                async with voice.connect(history=history) as session:
+                    yield session
+            finally:
+                text = path.read_text()
+                assert str(where.get("api_key", "sk-")) not in text
+                assert str(where.get("base_url", "sk-")) not in text
+                replay_alike(path)
 
 
 async def collect(session: VoiceSession) -> list[Event]:

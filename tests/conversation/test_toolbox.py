@@ -1,7 +1,7 @@
 """Functions and tools of servers together: names, limits, and changes in a conversation."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from voicecli import RealtimeVoice
 from voicecli.commands import OfferTools, ToolResult
 from voicecli.conversation.toolbox import MOST_TOOLS, Toolbox
 from voicecli.events import Notice
-from voicecli.ports import Capabilities
+from voicecli.ports import Capabilities, ToolSource
 from voicecli.testing import ScriptedConnection, reply, scripted_provider, tool_call
 from voicecli.tools import Tool, ToolOutput, ToolSchema, make_tools
 
@@ -24,24 +24,24 @@ def tool(name: str, server: str) -> Tool:
     async def call(arguments: Mapping[str, Any], timeout_s: float) -> ToolOutput:
         return ToolOutput(f"{name} of {server}")
 
-    return Tool(ToolSchema(name, "", {"type": "object", "properties": {}}), call, server=server)
+    return Tool(ToolSchema(name, "", {"type": "object", "properties": {}}), call, trusted=True, server=server)
 
 
-@dataclass(eq=False)
 class Source:
     """A source of tools that are there at once."""
 
-    name: str
-    names: Sequence[str]
-    life: list[str] = field(default_factory=list)
-    on_change: Callable[[], None] = lambda: None
-    on_notice: Callable[[Notice], None] = lambda notice: None
+    def __init__(self, name: str, names: Sequence[str]) -> None:
+        self.name = name
+        self.names = names
+        self.life: list[str] = []
+        self.on_change: Callable[[], None] = lambda: None
+        self.on_notice: Callable[[Notice], None] = lambda notice: None
 
     @property
     def tools(self) -> Sequence[Tool]:
         return [tool(name, self.name) for name in self.names]
 
-    def open_tools(self) -> "Source":
+    def open_tools(self) -> ToolSource:
         return self
 
     async def start(self) -> None:

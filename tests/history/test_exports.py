@@ -1,6 +1,7 @@
 """Exports of a conversation: every word and time in each of them, and nothing of it taken for markup."""
 
 import re
+import wave
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,10 +11,12 @@ from markdown_it import MarkdownIt
 
 from tests.history.sample_record import HOSTILE, said, sample
 from tests.support.chromium import CHROMIUM, open_page
+from voicecli.events import TurnMetrics
 from voicecli.history.exports.captions import cues, srt, vtt
 from voicecli.history.exports.markdown import markdown
 from voicecli.history.exports.page import Waveform, page
 from voicecli.history.exports.timeline import Timeline, clock_text
+from voicecli.history.records import ResponseRecord
 
 RECORDED = Path("talk.wav")
 
@@ -30,6 +33,15 @@ def test_captions_of_a_recording_have_its_times() -> None:
     record = sample(RECORDED, ((0, 3_000), (24_000, 27_000), (24_100, 37_000)))
     assert [(cue.start_ms, cue.end_ms) for cue in cues(record)][:2] == [(4_000, 5_600), (7_900, 11_200)]
     assert [cue.start_ms for cue in cues(record)][4:6] == [27_000, 38_900]
+
+
+def test_a_reply_that_nobody_waited_for_lasts_in_the_recording_as_long_as_it_sounds() -> None:
+    # It sounds for 4 s; the next question was sent 0.1 s after it began, and is heard behind it.
+    first, second = said("assistant", "Yes.", 1_000, 5_000), said("user", "And?", 1_100, 1_200)
+    response = ResponseRecord(response_id="r", started_ms=900, done_ms=1_050, metrics=TurnMetrics(audio_ms=4_000))
+    record = replace(sample(RECORDED, ((1_000, 1_000), (1_100, 5_000))), turns=(first, second), responses=(response,))
+    assert Timeline(record).span(first) == (1_000, 5_000)
+    assert Timeline(record).span(second) == (5_000, 5_100)
 
 
 def test_without_its_recording_a_conversation_has_its_own_times() -> None:
@@ -144,6 +156,9 @@ def test_a_page_of_hours_has_few_times_below_its_line() -> None:
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 async def test_a_browser_shows_the_page_and_obeys_no_words(tmp_path: Path) -> None:
     file = tmp_path / "talk.html"
+    with wave.open(str(tmp_path / "talk.wav"), "wb") as sound:
+        sound.setparams((2, 2, 8_000, 0, "NONE", ""))
+        sound.writeframes(bytes(4 * 8_000 * 33))
     file.write_text(page(sample(RECORDED), WAVEFORM, "talk.wav"), encoding="utf-8")
     async with open_page(file.as_uri(), tmp_path / "profile") as shown:
         await shown.until("document.title !== '' && document.readyState === 'complete'")
@@ -157,5 +172,10 @@ async def test_a_browser_shows_the_page_and_obeys_no_words(tmp_path: Path) -> No
         await shown.evaluate(press.replace("document.d", "document.body.d") % "+")
         wide = "document.querySelector('.lanes').clientWidth / document.querySelector('.scroll').clientWidth"
         assert await shown.evaluate(wide) == pytest.approx(2, abs=0.05)
+        # The recording beside it can be played, from any turn.
+        await shown.until("document.querySelector('audio').duration === 33")
+        await shown.evaluate("document.querySelectorAll('button[data-at]')[3].click()")
+        await shown.until("document.querySelector('audio').currentTime >= 9.5")
+        await shown.until("document.querySelector('#t4').classList.contains('now')")
         # It is no wider than a telephone.
         assert await shown.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -40,8 +40,9 @@ async def test_both_sides_of_the_recording_are_as_they_were_heard(sound_server: 
     _, user, assistant = recorded(path)
     right = assistant.astype("<i2").tobytes()
     # It ends where the loudspeaker fell silent.
-    assert abs(sound_ms(right) - sound_ms(played)) <= 60
-    assert abs(Heard(right, reply).found_ms - Heard(played, reply).found_ms) <= 60
+    heard_ms = Heard(played, reply).found_ms
+    assert abs(Heard(right, reply).found_ms - heard_ms) <= 60
+    assert abs(sound_ms(right) - heard_ms) <= 80
     assert Heard(right, reply).missing == []
     # Some 20 ms are what the devices do not tell of their latencies; busy machines add to that.
     assert echo_ms(user, assistant) == pytest.approx(ECHO_MS, abs=100)

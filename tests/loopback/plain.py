@@ -20,9 +20,9 @@ from voicecli.events import (
     SpeechStarted,
     TranscriptUpdate,
 )
-from voicecli.ports import Capabilities, Expiring
+from voicecli.ports import Capabilities, Connection, ConversationSetup, Expiring, ModelInfo, Provider, VoiceInfo
 
-__all__ = ["CAPABILITIES", "KEY", "PlainCodec"]
+__all__ = ["CAPABILITIES", "KEY", "PLAIN", "PlainCodec"]
 
 CAPABILITIES = Capabilities(input_rate=24_000, output_rate=24_000)
 KEY = "sk-plain-0123456789abcdef"
@@ -38,6 +38,7 @@ class PlainCodec:
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
         self.url = url
+        self.server: Mapping[str, str] = {}
         self.headers: Mapping[str, str] = headers or {"Authorization": f"Bearer {KEY}"}
         self.awaiting_reply = False
         self.busy = False
@@ -137,3 +138,23 @@ class PlainCodec:
             case "over":
                 raise RealtimeConnectionError(said["code"], code=said["code"], retryable=said["retryable"])
         return []
+
+
+async def _connect(setup: ConversationSetup) -> Connection:
+    raise NotImplementedError
+
+
+PLAIN = Provider(
+    name="plain",
+    title="Plain",
+    capabilities=CAPABILITIES,
+    default_model="plain",
+    default_voice="none",
+    models=(ModelInfo("plain"),),
+    voices=(VoiceInfo("none"),),
+    is_configured=lambda: True,
+    setup_advice="",
+    connect=_connect,
+    replay=lambda setup, server: PlainCodec("ws://nowhere"),
+)
+"""The provider, as far as a replay needs it."""

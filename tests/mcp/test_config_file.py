@@ -1,13 +1,16 @@
 """Files in which servers are written down, by the shapes that programs give them."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import ROOT
 from voicecli.errors import ConfigurationError
 from voicecli.mcp.config import MCPServer
 from voicecli.mcp.config_file import read_servers
@@ -86,7 +89,22 @@ def test_one_server_in_the_shapes_of_many_programs(content: Any, name: str) -> N
     ],
 )
 def test_what_an_entry_says(entry: dict[str, Any], server: dict[str, Any]) -> None:
-    assert read({"mcpServers": {"it": entry}}) == [MCPServer(name="it", **server)]
+    (found,) = read({"mcpServers": {"it": entry}})
+    assert replace(found, variables={}) == MCPServer(name="it", **server)
+
+
+def test_values_of_variables_are_not_shown() -> None:
+    (server,) = read({"mcpServers": {"it": {"command": "${TOKEN}/run", "args": ["--key=${TOKEN}", "a b"]}}})
+    assert server.argv == ("hush-hush/run", "--key=hush-hush", "a b")
+    assert server.described() == "${TOKEN}/run --key=${TOKEN} 'a b'"
+    assert server.secrets == {"hush-hush"}
+
+
+def test_the_file_of_the_documentation() -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "tools.md").read_text(), re.DOTALL)
+    time, tickets = read(example)
+    assert time == TIME
+    assert (tickets.headers, tickets.tools) == ({"Authorization": "Bearer none"}, ("search", "read"))
 
 
 def test_a_project_s_file_cannot_vouch_for_itself() -> None:
@@ -147,6 +165,7 @@ ENTRIES = st.dictionaries(
 )
 
 
+@settings(max_examples=40)
 @given(st.sampled_from(["mcpServers", "servers", "mcp"]), st.dictionaries(st.text(max_size=4), ENTRIES | JSON))
 def test_whatever_a_file_holds_it_is_read_or_refused(key: str, entries: dict[str, Any]) -> None:
     try:

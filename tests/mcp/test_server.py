@@ -148,6 +148,19 @@ async def test_a_program_gets_no_more_of_the_environment_than_it_needs(monkeypat
     assert "OPENAI_API_KEY" not in environment
 
 
+async def test_a_program_that_never_answers_is_ended_with_the_conversation(tmp_path: Path) -> None:
+    code = "import os, pathlib, time; pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(600)"
+    source = ServerTools(MCPServer(command=(sys.executable, "-c", code), cwd=str(tmp_path)))
+    starting = asyncio.create_task(source.start())
+    async with asyncio.timeout(60):
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            await asyncio.sleep(0.02)
+    starting.cancel()
+    await source.aclose()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
 @pytest.mark.parametrize(
     ("server", "told"),
     [

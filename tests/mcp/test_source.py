@@ -36,12 +36,18 @@ class FakeServer:
     events: LinkEvents | None = None
     closed: int = 0
     cancelled: int = 0
+    listed: int = 0
 
     async def hold(self, server: MCPServer, events: LinkEvents) -> None:
         at = len(self.starts)
         self.starts.append(round(asyncio.get_running_loop().time(), 3))
         self.ended, self.died, self.events = asyncio.Event(), "", events
-        await asyncio.sleep(self.start_s[min(at, len(self.start_s) - 1)])
+        try:
+            await asyncio.sleep(self.start_s[min(at, len(self.start_s) - 1)])
+        except asyncio.CancelledError:
+            await asyncio.sleep(2)  # the program is given time to end
+            self.closed += 1
+            raise
         if failure := self.fails[min(at, len(self.fails) - 1)]:
             raise LinkError(failure)
         await events.up(self)
@@ -51,6 +57,7 @@ class FakeServer:
         self.closed += 1
 
     async def list_tools(self) -> list[ListedTool]:
+        self.listed += 1
         return list(self.tools)
 
     async def call(self, name: str, arguments: Mapping[str, Any], progressed: Callable[[], None]) -> CallResult:
@@ -213,7 +220,21 @@ async def test_one_that_is_still_starting_can_be_left() -> None:
     await asyncio.sleep(1)
     starting.cancel()
     await talk.source.aclose()
-    assert asyncio.get_running_loop().time() == pytest.approx(1)
+    assert asyncio.get_running_loop().time() == pytest.approx(3)
+
+
+@pytest.mark.parametrize("left_at_s", [100, 181])
+def test_a_program_that_is_being_ended_is_ended_whatever_comes(left_at_s: float) -> None:
+    @in_virtual_time
+    async def talk() -> None:
+        server = FakeServer(start_s=[10_000])
+        there = Conversation(server)
+        await there.source.start()
+        await asyncio.sleep(left_at_s - 20)
+        await there.source.aclose()
+        assert server.closed == 1
+
+    talk()
 
 
 @in_virtual_time
@@ -231,6 +252,7 @@ async def test_several_changes_at_once_are_one() -> None:
         await asyncio.sleep(0.05)
     await asyncio.sleep(1)
     assert talk.changes == [["echo", "a", "b", "c"]]
+    assert server.listed == 3
     await talk.source.aclose()
 
 

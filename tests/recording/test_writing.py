@@ -3,7 +3,6 @@
 import asyncio
 import io
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -99,6 +98,8 @@ def asked(*answers: bytes) -> RealtimeVoice:
 @pytest.fixture
 def small_files() -> "object":
     """No file may become larger than 100 kB, as on a disk that is full by then."""
+    import resource  # not on Windows
+
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))

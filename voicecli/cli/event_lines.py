@@ -4,7 +4,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from typing import Any, TextIO
 
@@ -57,13 +57,17 @@ class JsonLines:
 
     Args:
         stream: takes the lines; each is flushed, so that a pipe sees it at once.
-        start: when the command began, by `time.monotonic`; None for now.
+        start: when the command began, by the clock; None for now.
+        clock: tells the time, in seconds.
     """
 
-    def __init__(self, stream: TextIO, start: float | None = None) -> None:
+    def __init__(
+        self, stream: TextIO, start: float | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._stream = stream
-        self._start = time.monotonic() if start is None else start
-        self._summary = ConversationSummary()
+        self._clock = clock
+        self._start = clock() if start is None else start
+        self._summary = ConversationSummary(clock)
 
     def __call__(self, event: Event) -> None:
         self._summary.apply(event)
@@ -82,7 +86,7 @@ class JsonLines:
         self._write({"type": "error", **error, "fatal": True, "exit_code": status})
 
     def _write(self, line: dict[str, Any]) -> None:
-        line = {"type": line.pop("type"), "time_ms": round((time.monotonic() - self._start) * 1000), **line}
+        line = {"type": line.pop("type"), "time_ms": round((self._clock() - self._start) * 1000), **line}
         self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()
 

@@ -92,7 +92,7 @@ def _entries(conversation: ConversationRecord) -> Iterator[tuple[int, Entry, str
     answers = _answers(conversation)
     for each in in_order(conversation):
         if isinstance(each, ToolCallRecord):
-            call = ToolCall(each.name, each.arguments, 0.0, "cancelled")
+            call = ToolCall(each.name, each.arguments, 0.0, outcome="cancelled")
             if each.output is not None:
                 call.outcome = "failed" if each.is_error else "done"
             yield each.started_ms, call, each.output or ""

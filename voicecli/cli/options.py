@@ -255,7 +255,8 @@ def with_conversation_options(
     wrapper.__annotations__ = {"ctx": typer.Context} | {each.name: each.annotation for each in parameters}
     wrapper.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
     rare = {option.name for option in options if not _is_common(option)}
-    wrapper.rare = frozenset(rare | {"logs_keep_days", "logs_max_mb", "mcp_config"})  # type: ignore[attr-defined]
+    rare |= {"auto_gain_control", "logs_keep_days", "logs_max_mb", "mcp_config"}
+    wrapper.rare = frozenset(rare)  # type: ignore[attr-defined]
     wrapper.variables = list(_variables(providers))  # type: ignore[attr-defined]
     return wrapper
 

@@ -19,14 +19,16 @@ from voicecli.cli.outcome import Outcome
 from voicecli.cli.prepare import prepare
 from voicecli.cli.recordings import Recordings
 from voicecli.cli.reply_sound import ReplySound
-from voicecli.cli.standard_output import own_descriptor, own_stdout, started
+from voicecli.cli.standard_output import columns, own_descriptor, own_stdout, started
 from voicecli.cli.tool_file import chosen_tools
 from voicecli.cli.unused import unused_options
+from voicecli.cli.wrapping import wrapped
 from voicecli.config import VADMode
 from voicecli.conversation.duplex import Observer, converse
 from voicecli.errors import AudioDeviceError, ConfigurationError
 from voicecli.events import Event, Notice
 from voicecli.ports import ConversationLog
+from voicecli.terminal.printable import printable
 from voicecli.voice import RealtimeVoice
 
 __all__ = ["run_conversation", "run_live"]
@@ -65,7 +67,8 @@ def run_conversation(
     if destinations.aloud:
         add_speaker = _add_speaker(sound, speaker, lines, kept, asked="play" in choices.given)
     try:
-        with quiet_stderr() if destinations.aloud else contextlib.nullcontext():
+        silenced = quiet_stderr() if destinations.aloud else contextlib.nullcontext()
+        with _sessions_told(voice, quiet=destinations.quiet), silenced:
             asyncio.run(_converse(voice, inputs, sound, lines, outcome, add_speaker, choices.keeping, kept))
     finally:
         if not (destinations.quiet or destinations.as_json):
@@ -112,7 +115,8 @@ def run_live(
         sound = ReplySound(rate)
         sound.add(WavSink(output, rate, stdout=own_descriptor()))
     try:
-        interrupted = asyncio.run(talk(voice, choices, devices, lines, sink=sound, sleep=sleep, kept=kept))
+        with _sessions_told(voice, quiet=quiet):
+            interrupted = asyncio.run(talk(voice, choices, devices, lines, sink=sound, sleep=sleep, kept=kept))
     finally:
         if not (quiet or as_json):
             kept.tell_files()
@@ -133,6 +137,20 @@ def _lines(destinations: Destinations, typed: Sequence[str]) -> Observer:
 def _voice(choices: Choices) -> RealtimeVoice:
     functions = chosen_tools(choices.tools)
     return RealtimeVoice(choices.provider, config=choices.config, tools=[*functions, *choices.servers])
+
+
+@contextlib.contextmanager
+def _sessions_told(voice: RealtimeVoice, *, quiet: bool) -> Iterator[None]:
+    """Says at the end which conversations were recorded, and what is in the files: somebody may give them away."""
+    try:
+        yield
+    finally:
+        for recorder in () if quiet else voice.recorders:
+            told = f"Recorded in {recorder.path}: {recorder.contents.sentence()}. `voice replay --describe` says more."
+            lines = wrapped(printable(told), columns(sys.stderr)) if sys.stderr.isatty() else [printable(told)]
+            with contextlib.suppress(OSError):
+                sys.stderr.write("".join(f"{line}\n" for line in lines))
+                sys.stderr.flush()
 
 
 def _tell_unused(options: list[str], lines: list[Observer]) -> None:

@@ -2,7 +2,7 @@
 
 `websocket` is the `Connection`; `dial` makes sockets, `redial` decides when, and when to give up; `line` is the life
 of one socket, `liveness` notices that it is dead; `sender` and `send_queue` are the way up, `event_queue` the way
-down; `frame_log` writes the trace, and hides secrets in it.
+down; `frame_log` writes the trace.
 
 May know the vocabulary and `ports` only.
 """

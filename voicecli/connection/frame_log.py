@@ -9,27 +9,25 @@ from datetime import UTC, datetime
 from typing import Any
 
 from voicecli.errors import ConfigurationError
+from voicecli.redaction import Redaction
 
 __all__ = ["FrameLog"]
 
 # Base64 longer than this is audio or a picture; ids and the like are shorter.
 _LONGEST_SHOWN = 64
-# A shorter "key" is a placeholder for a server that wants none; hiding it would garble ordinary words.
-_SHORTEST_SECRET = 6
 _LONGEST_GARBAGE = 1_000
 _BASE64 = re.compile(r"(?:data:[\w/+.-]+;base64,)?[A-Za-z0-9+/_-]+={0,2}")
-# Keys that are not the user's own: with the usual beginnings (secret, public, restricted, ephemeral key), behind the
-# name of a scheme, and in the query of an address.
-_KEY_LIKE = re.compile(
-    r"\b[sper]k[-_][\w-]{8,}|(?<=\bBearer )\S+|(?<=\bBasic )\S+|(?<=\bToken )\S+|(?<=[?&]key=)[^&\s\"']+"
-    r"|(?<=[?&]token=)[^&\s\"']+|(?<=[?&]api[-_]key=)[^&\s\"']+|(?<=[?&]access_token=)[^&\s\"']+"
-)
-_SECRET_FIELD = re.compile(
-    r"(?i:(?:^|[-_])(?:key|token|secret|password|authorization|cookie|headers))$|[a-z](?:Key|Token|Secret|Password)$"
-)
-_HIDDEN = "(hidden)"
 
 _log = logging.getLogger("voicecli")
+
+
+class _Shortening(Redaction):
+    """Takes sound and pictures out, too."""
+
+    def text(self, text: str) -> str:
+        if len(text) > _LONGEST_SHOWN and _BASE64.fullmatch(text):
+            return f"({len(text)} characters of base64)"
+        return super().text(text)
 
 
 class FrameLog:
@@ -53,14 +51,11 @@ class FrameLog:
             ) from None
         # Line by line: a trace is read most often after a crash.
         self._file = open(descriptor, "w", encoding="utf-8", buffering=1)  # noqa: SIM115
-        self._secrets: list[str] = []
-        self.hide(secrets)
+        self._redaction = _Shortening(secrets)
 
     def hide(self, secrets: Iterable[str]) -> None:
         """From now on these strings never appear, either."""
-        known = {*self._secrets, *(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)}
-        # The longest first, so that no secret is left half hidden because it contains another one.
-        self._secrets = sorted(known, key=len, reverse=True)
+        self._redaction.hide(secrets)
 
     def sent(self, message: bytes) -> None:
         self._write("sent", self._frame(message))
@@ -70,37 +65,17 @@ class FrameLog:
 
     def note(self, what: str, **details: str | int | float | None) -> None:
         """Something that is no frame: a socket was opened, closed ..."""
-        self._write(what, {name: self._shown(value) for name, value in details.items()})
+        self._write(what, {name: self._redaction.value(value) for name, value in details.items()})
 
     def close(self) -> None:
         self._file.close()
 
     def _frame(self, message: bytes) -> Any:
         try:
-            return self._shown(json.loads(message))
+            return self._redaction.value(json.loads(message))
         except (ValueError, RecursionError):
             text = message[:_LONGEST_GARBAGE].decode("utf-8", "backslashreplace")
-            return {"not_json": self._shown(text), "bytes": len(message)}
-
-    def _shown(self, value: Any) -> Any:
-        match value:
-            case str():
-                return self._shown_text(value)
-            case list():
-                return [self._shown(item) for item in value]
-            case dict():
-                return {
-                    name: _hidden(item) if _SECRET_FIELD.search(name) else self._shown(item)
-                    for name, item in value.items()
-                }
-        return value
-
-    def _shown_text(self, text: str) -> str:
-        if len(text) > _LONGEST_SHOWN and _BASE64.fullmatch(text):
-            return f"({len(text)} characters of base64)"
-        for secret in self._secrets:
-            text = text.replace(secret, _HIDDEN)
-        return _KEY_LIKE.sub(_HIDDEN, text)
+            return {"not_json": self._redaction.value(text), "bytes": len(message)}
 
     def _write(self, direction: str, content: Any) -> None:
         if self._file.closed:
@@ -118,15 +93,3 @@ class FrameLog:
             self._file.close()
         except OSError:
             _log.debug("The debug file could not be closed.")
-
-
-def _hidden(value: Any) -> Any:
-    """The same shape with every string hidden."""
-    match value:
-        case dict():
-            return {name: _hidden(item) for name, item in value.items()}
-        case list():
-            return [_hidden(item) for item in value]
-        case str():
-            return _HIDDEN
-    return value

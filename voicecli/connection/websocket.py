@@ -42,14 +42,14 @@ from voicecli.connection.frame_log import FrameLog
 from voicecli.connection.line import Line
 from voicecli.connection.liveness import Liveness
 from voicecli.connection.redial import RedialPolicy
-from voicecli.connection.secrets import header_secrets, setting_secrets
 from voicecli.connection.sender import Sender
 from voicecli.connection.silence import SilenceFeeder, TurnEndSilence
 from voicecli.connection.socket import Socket
 from voicecli.errors import RealtimeConnectionError, RealtimeError
 from voicecli.events import Event, ResponseDone, SessionEnded
 from voicecli.pcm16 import PcmFormat
-from voicecli.ports import Capabilities, Codec, FetchHeaders
+from voicecli.ports import Capabilities, Codec, FetchHeaders, Recorder
+from voicecli.redaction import header_secrets, setting_secrets
 
 __all__ = ["WebSocketConnection"]
 
@@ -69,7 +69,12 @@ class WebSocketConnection:
         config: RealtimeConfig,
         credentials: FetchHeaders | None,
         wall_clock: Callable[[], float],
+        recorder: Recorder | None,
     ) -> None:
+        self._events = EventQueue()
+        self._recorder = recorder
+        if recorder is not None:
+            codec = recorder.around(codec, capabilities, self._tell)
         self._codec = codec
         self._credentials = credentials
         self._capabilities = capabilities
@@ -77,7 +82,6 @@ class WebSocketConnection:
         self._wall_clock = wall_clock
         self._clock = asyncio.get_running_loop().time
         self._trace = _open_trace(codec, config)
-        self._events = EventQueue()
         self._sender = Sender(
             codec,
             PcmFormat(capabilities.input_rate).bytes_per_s,
@@ -102,18 +106,20 @@ class WebSocketConnection:
         *,
         credentials: FetchHeaders | None = None,
         wall_clock: Callable[[], float] = time.time,
+        recorder: Recorder | None = None,
     ) -> Self:
         """Begin a conversation; the provider is ready when this returns.
 
         Args:
             credentials: fetches the headers that the codec does not know, anew for each dial.
             wall_clock: seconds that pass while the computer sleeps, too.
+            recorder: records what passes; that of the `ConversationSetup`.
 
         Raises:
             ConfigurationError: the address, a header, a certificate file or the debug file is unusable.
             RealtimeConnectionError: the provider cannot be reached, refuses, or is not ready in time.
         """
-        connection = cls(codec, capabilities, config, credentials, wall_clock)
+        connection = cls(codec, capabilities, config, credentials, wall_clock, recorder)
         try:
             await connection._ready
         except BaseException:
@@ -200,6 +206,8 @@ class WebSocketConnection:
             self._ready.set_exception(error)
         if self._trace is not None:
             self._trace.close()
+        if self._recorder is not None:
+            self._recorder.ended(error)
 
     async def _first_dial(self) -> Line:
         deadline = self._clock() + self._config.connect_timeout_s
@@ -260,8 +268,9 @@ class WebSocketConnection:
         if self._credentials is None:
             return headers
         fetched = await self._credentials()
-        if self._trace is not None:
-            self._trace.hide(header_secrets(fetched))
+        for log in (self._trace, self._recorder):
+            if log is not None:
+                log.hide(header_secrets(fetched))
         return {**headers, **fetched}
 
     def _too_late(self, *, authorized: bool, answered: bool) -> RealtimeConnectionError:
@@ -282,6 +291,8 @@ class WebSocketConnection:
     # From the provider to the program.
 
     def _tell(self, event: Event) -> None:
+        if self._recorder is not None:
+            self._recorder.told(event)
         self._events.put([event])
 
     def _deliver(self, events: list[Event], size: int) -> None:

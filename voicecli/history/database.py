@@ -11,7 +11,7 @@ from typing import TypeVar
 from voicecli.errors import ConfigurationError
 from voicecli.history.schema import APPLICATION_ID, VERSION, has_full_text, make_index, migrate
 
-__all__ = ["HistoryError", "NoConversationError", "connect", "open_database", "told_plainly", "transaction"]
+__all__ = ["HistoryError", "NoConversationError", "open_database", "told_plainly", "transaction"]
 
 _T = TypeVar("_T")
 
@@ -51,13 +51,16 @@ def open_database(
         if create:
             _make_file(path)
         there = create or path.exists()
-        connection = connect(path, patience_s) if there else sqlite3.connect(":memory:", isolation_level=None)
+        connection = sqlite3.connect(path if there else ":memory:", timeout=patience_s, isolation_level=None)
         try:
             writable = not there or _is_readable(connection, patience_s)
             if not writable:
                 connection.close()
                 connection = _read_only(path)
             _check(connection, path, writable=writable)
+            # What was written outlives the process; with NORMAL the last of it may be lost when the machine fails.
+            for setting in ("foreign_keys = ON", "synchronous = NORMAL", "secure_delete = ON"):
+                connection.execute(f"PRAGMA {setting}")
             full_text = has_full_text(connection) if full_text is None else full_text
             if writable:
                 _bring_up_to_date(connection, patience_s, full_text=full_text)
@@ -67,15 +70,6 @@ def open_database(
             connection.close()
             raise
     return connection, full_text
-
-
-def connect(path: Path, patience_s: float) -> sqlite3.Connection:
-    """A connection that waits for other processes and takes no transaction by itself."""
-    connection = sqlite3.connect(path, timeout=patience_s, isolation_level=None)
-    # What was written outlives the process; with NORMAL the last turns may be lost when the whole machine fails.
-    for setting in ("foreign_keys = ON", "synchronous = NORMAL", "secure_delete = ON"):
-        connection.execute(f"PRAGMA {setting}")
-    return connection
 
 
 @contextlib.contextmanager

@@ -86,6 +86,7 @@ class HistoryLog:
             self._loop = asyncio.get_running_loop()
             self._began = datetime.now().astimezone() - timedelta(milliseconds=at_ms)
             self._worker.submit(self._writer.open)
+            self._worker.submit(self._prune)
         match event:
             case SessionStarted(model=model, voice=voice) if self._conversation is None:
                 self._conversation = ConversationRecord(
@@ -132,6 +133,12 @@ class HistoryLog:
         rows = [self._rows.popleft() for _ in range(len(self._rows))]
         recording, self._recording = self._recording, None
         self._writer.write(self._conversation, rows, ended_at=self._ended_at, end=self._end, recording=recording)
+
+    def _prune(self) -> None:
+        """Make a step of pruning, and have what is to be written come before the next; on the thread."""
+        if self._writer.prune():
+            with contextlib.suppress(RuntimeError):  # the conversation is over
+                self._worker.submit(self._prune)
 
     def _call(self, function: Callable[..., None], *values: object) -> None:
         """Call a function on the event loop, from the thread."""

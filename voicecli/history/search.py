@@ -66,4 +66,6 @@ def _places(plain: str, words: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 def _plain(text: str) -> str:
     """The text without accents and case of letters, as long as before."""
+    if text.isascii():  # what most of it is, a hundred times faster
+        return text.lower()
     return "".join(unicodedata.normalize("NFD", letter)[0].casefold()[0] for letter in text)

@@ -14,7 +14,7 @@ from voicecli.history.database import NoConversationError, open_database, told_p
 from voicecli.history.folding import Row
 from voicecli.history.ids import LATEST, id_of
 from voicecli.history.records import ConversationRecord, FoundTurn, ResponseRecord, ToolCallRecord, TurnRecord
-from voicecli.history.removal import give_back, prunable, remove, used_bytes
+from voicecli.history.removal import prunable, removal, too_much
 from voicecli.history.search import excerpt, found_turns, words_of
 from voicecli.transcript import Turn
 from voicecli.user_folders import history_dir
@@ -250,36 +250,37 @@ class Store:
         """Remove conversations, their words with them; how many were there."""
         with told_plainly(self.path):
             rows = [self._connection.execute("SELECT number FROM conversations WHERE id = ?", (id_,)) for id_ in ids]
-            return self._remove([number for row in rows for (number,) in row])
+            return sum(self._removal([number for row in rows for (number,) in row]))
 
     def delete_all(self) -> int:
         """Remove all conversations; how many there were."""
         with told_plainly(self.path):
-            return self._remove([number for (number,) in self._connection.execute("SELECT number FROM conversations")])
+            rows = self._connection.execute("SELECT number FROM conversations").fetchall()
+            return sum(self._removal([number for (number,) in rows]))
 
     def prune(self, *, keep_days: int = 0, max_mb: int = 0) -> int:
-        """Remove what is too old, and then the oldest while there is too much; never what may still be going on.
+        """Remove what is too old, and the oldest where there is too much; how many that were.
+
+        Args:
+            keep_days, max_mb: as for `pruning`.
+        """
+        return sum(self.pruning(keep_days=keep_days, max_mb=max_mb))
+
+    def pruning(self, *, keep_days: int = 0, max_mb: int = 0) -> Iterator[int]:
+        """Do as `prune` does in steps of some ms; each yields how many it has removed.
+
+        A conversation that may still be going on stays.
 
         Args:
             keep_days: conversations in which nothing was said for longer are removed; 0 keeps them.
             max_mb: in millions of bytes; when there is more, a tenth of it is made free. 0 for any size.
-
-        Returns:
-            How many were removed.
         """
-        removed = 0
         with told_plainly(self.path):
             if keep_days:
                 old = prunable(self._connection, before_ms=_now_ms() - keep_days * 86_400_000)
-                removed += self._remove(old) if old else 0
-            most = max_mb * 1_000_000
-            if most and used_bytes(self._connection) > most:
-                for number in prunable(self._connection):
-                    removed += remove(self._connection, [number], full_text=self._full_text)
-                    if used_bytes(self._connection) <= most * 0.9:
-                        break
-                self._remove([])
-        return removed
+                yield from self._removal(old)
+            if max_mb:
+                yield from self._removal(too_much(self._connection, max_mb * 1_000_000))
 
     @property
     def size(self) -> int:
@@ -298,10 +299,8 @@ class Store:
             excerpt=excerpt(turn["text"], words),
         )
 
-    def _remove(self, numbers: Sequence[int]) -> int:
-        removed = remove(self._connection, numbers, full_text=self._full_text)
-        give_back(self._connection, full_text=self._full_text)
-        return removed
+    def _removal(self, numbers: Sequence[int]) -> Iterator[int]:
+        return removal(self._connection, numbers, full_text=self._full_text) if numbers else iter(())
 
     def _save_rows(self, number: int, rows: Iterable[Row]) -> None:
         for position, record in rows:

@@ -1,14 +1,17 @@
 """Writes one conversation into the store, on a thread that may wait."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from voicecli.errors import ConfigurationError
 from voicecli.history.folding import Row
 from voicecli.history.records import ConversationRecord
-from voicecli.history.store import Store
+
+if TYPE_CHECKING:
+    from voicecli.history.store import Store
 
 __all__ = ["HistoryWriter", "Recording"]
 
@@ -43,6 +46,7 @@ class HistoryWriter:
         self.id = ""
         self._path = path
         self._store: Store | None = None
+        self._pruning: Iterator[int] = iter(())
         self._limits = {"keep_days": keep_days, "max_mb": max_mb}
         self._on_failure = on_failure
         self._on_kept = on_kept
@@ -52,8 +56,18 @@ class HistoryWriter:
         self._told = False
 
     def open(self) -> None:
-        """Open the store, and remove what is too old or too much in it."""
+        """Open the store."""
         self._attempt(self._opened)
+
+    def prune(self) -> bool:
+        """Make a step of removing what is too old or too much; whether there is more to do."""
+        try:
+            return not self._given_up and next(self._pruning, None) is not None
+        except ConfigurationError as error:  # another conversation will do it
+            _log.info("The history was not pruned: %s", error)
+        except Exception:
+            _log.exception("A defect in voicecli keeps the history from being pruned")
+        return False
 
     def write(
         self,
@@ -98,11 +112,13 @@ class HistoryWriter:
         if self._store is not None:
             self._store.close()
 
-    def _opened(self) -> Store:
+    def _opened(self) -> "Store":
         if self._store is None:
+            from voicecli.history.store import Store  # with SQLite: while the provider is dialled, on this thread
+
             self._store = Store(self._path, create=True)
             self._on_kept(self._store.path)
-            self._store.prune(**self._limits)
+            self._pruning = self._store.pruning(**self._limits)
         return self._store
 
     def _attempt(self, call: Callable[[], object]) -> None:

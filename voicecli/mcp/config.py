@@ -47,6 +47,7 @@ class MCPServer(Settings, prefix="mcp"):
         always_allow: the tools that may, by the server's names.
         in_project: whether it comes from a file of the project instead of the user's own: then nothing that it says of
             itself spares a question.
+        variables: those of the environment that were put into the above; their values are never shown.
     """
 
     command: str | tuple[str, ...] = ()
@@ -60,6 +61,7 @@ class MCPServer(Settings, prefix="mcp"):
     trust: bool = False
     always_allow: tuple[str, ...] = ()
     in_project: bool = False
+    variables: Mapping[str, str] = setting(factory=dict, shown=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,7 +94,8 @@ class MCPServer(Settings, prefix="mcp"):
     def secrets(self) -> frozenset[str]:
         """Texts that must not be shown: values of variables and headers, and what the address holds beside the host."""
         parts = urlsplit(self.url)
-        values = {*self.env.values(), *self.headers.values(), parts.query, parts.username or "", parts.password or ""}
+        values = {*self.env.values(), *self.headers.values(), *self.variables.values()}
+        values |= {parts.query, parts.username or "", parts.password or ""}
         values |= {value.partition("=")[2] for value in parts.query.split("&")}
         values |= {value.rpartition(" ")[2] for value in self.headers.values()}
         # Shorter ones are words of any sentence: "1", "true", "en".
@@ -101,7 +104,10 @@ class MCPServer(Settings, prefix="mcp"):
     def described(self) -> str:
         """The command line, or the address without what may be secret, for people."""
         if self.argv:
-            return shlex.join(self.argv)
+            words = list(self.argv)
+            for name, value in self.variables.items():
+                words = [word.replace(value, f"${{{name}}}") if value else word for word in words]
+            return " ".join(shlex.quote(word) if "${" not in word else word for word in words)
         parts = urlsplit(self.url)
         port = f":{parts.port}" if parts.port else ""
         return f"{parts.scheme}://{parts.hostname}{port}{parts.path if not parts.query else '/...'}"

@@ -86,6 +86,7 @@ class _Entry:
         self._entry: dict[str, Any] = entry
         self._environ = environ
         self._folder = folder
+        self._used: dict[str, str] = {}
 
     @property
     def is_off(self) -> bool:
@@ -119,6 +120,7 @@ class _Entry:
                 trust=not in_project and self._entry.get("trust") is True,
                 always_allow=allowed,
                 in_project=in_project,
+                variables=self._used,
             )
         except ConfigurationError as error:
             raise ConfigurationError(
@@ -189,6 +191,7 @@ class _Entry:
             return default
         if value is None:
             raise ConfigurationError(f"{self._place}: the variable {name} is not set.", advice=f"Set {name}.")
+        self._used[name] = value
         return value
 
     def _wrong(self, key: str, what: str, advice: str) -> ConfigurationError:

@@ -110,11 +110,13 @@ class ServerTools:
             began = loop.time()
             # A task of its own: a client whose server has died cancels the task that it lives in.
             life = asyncio.create_task(self._live(), name=f"voicecli-mcp-{self.name}-link")
+            life.add_done_callback(lambda life: life.cancelled() or life.exception())
             try:
                 await asyncio.wait([life])
             finally:
                 if not life.done():
-                    life.cancel()
+                    if not life.cancelling():  # a second time would keep the client from ending the program
+                        life.cancel()
                     await asyncio.wait([life], timeout=_CLOSE_S)
             why = self._end_of(life)
             if self._closing:

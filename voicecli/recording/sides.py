@@ -30,6 +30,7 @@ class Sides:
         self._loudspeaker = LiveStream(output_rate)
         # When what was sent, or taken to be played, began that may last longer than its time so far.
         self._sent_since = self._played_since = 0.0
+        self._has_loudspeaker = False  # whose sound takes its time by itself
         self._live = False  # whether the user speaks in real time: nobody waits for a reply to end
 
     @property
@@ -47,6 +48,7 @@ class Sides:
 
     def sent(self, audio: bytes, now_ms: float) -> None:
         """Take the user's voice from a file, at whatever pace it is sent."""
+        self._place_played(None)
         self.user_goes_on(now_ms)
         place = self._place(now_ms)
         if place > self._user.end + _JITTER_S * self._rate:
@@ -56,8 +58,7 @@ class Sides:
 
     def user_goes_on(self, now_ms: float) -> None:
         """Have the user wait, as a person would, until the reply has been heard that nobody plays in real time."""
-        if not self._live:
-            self._place_played(None)
+        if not (self._live or self._has_loudspeaker):
             self._clock.jump(self._played_since, self._frames(now_ms), self._assistant.end)
 
     def turn_ends(self, now_ms: float) -> None:
@@ -84,6 +85,7 @@ class Sides:
 
     def played(self, audio: bytes, at_ms: float) -> None:
         """Take what a loudspeaker is given, silence included, and is heard from that moment on at the latest."""
+        self._has_loudspeaker = True
         self._loudspeaker.push(audio, self._frames(at_ms))
 
     # -- time

@@ -147,7 +147,7 @@ class _Body:
         words = text if len(text) <= 200 else f"{text[:200]} …"
         label = f"{clock_text(begin)} {words}"
         return (
-            f'<a class="mark {kind}" href="#t{number}" style="{self._place(begin, end)}" '
+            f'<a class="mark {kind}" href="#t{number}" tabindex="-1" style="{self._place(begin, end)}" '
             f'title="{_text(label)}" aria-label="{_text(label)}"></a>'
         )
 

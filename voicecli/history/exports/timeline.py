@@ -20,7 +20,15 @@ class Timeline:
     def __init__(self, record: ConversationRecord) -> None:
         self._record = record
         self._points: Sequence[tuple[int, int]] = record.recording_times if record.recording is not None else ()
-        self._responses = sorted(record.responses, key=lambda response: response.started_ms)
+        responses = sorted(record.responses, key=lambda response: response.started_ms)
+        # Turns of the assistant's by the response in which they were: the last that had begun before.
+        self._turns_of: list[tuple[ResponseRecord, list[TurnRecord]]] = [(response, []) for response in responses]
+        self._places: dict[str, int] = {}
+        for turn in record.turns:
+            place = bisect_right(responses, turn.started_ms, key=lambda response: response.started_ms) - 1
+            if turn.role == "assistant" and place >= 0:
+                self._turns_of[place][1].append(turn)
+                self._places[turn.item_id] = place
 
     def at(self, moment_ms: int) -> int:
         """A moment of the conversation."""
@@ -36,6 +44,8 @@ class Timeline:
     def span(self, turn: TurnRecord) -> tuple[int, int]:
         """Begin and end of a turn. Of one that was written, or whose end is not known, as it would be spoken."""
         start = self.at(turn.started_ms)
+        if (sound_ms := self._stretched_ms(turn)) is not None:
+            return start, start + sound_ms
         end = start if turn.ended_ms is None else self.at(turn.ended_ms)
         if end - start < _SHORTEST_MS and (turn.ended_ms is None or turn.ended_ms <= turn.started_ms):
             end = start + max(_SHORTEST_MS, _MS_PER_CHARACTER * len(turn.text))
@@ -51,25 +61,29 @@ class Timeline:
             ends.append(self.at(round((record.ended_at - record.started_at).total_seconds() * 1000)))
         return max(ends, default=0)
 
-    def response(self, turn: TurnRecord) -> ResponseRecord | None:
-        """The response that a turn of the assistant's belongs to; None where it is not known."""
-        begun = [each for each in self._responses if each.started_ms <= turn.started_ms]
-        return begun[-1] if turn.role == "assistant" and begun else None
-
     def waited_ms(self, turn: TurnRecord) -> int | None:
         """How long the user waited for this turn of the assistant's, from the end of their own; None if not known.
 
         It is told of the first turn of a response only.
         """
-        response = self.response(turn)
-        if response is None or any(
-            other.role == "assistant" and response.started_ms <= other.started_ms < turn.started_ms
-            for other in self._record.turns
-        ):
+        response, turns = self._response(turn)
+        if response is None or turns[0] is not turn:
             return None
         metrics = response.metrics
         known = (metrics.first_heard_ms, metrics.first_audio_ms, metrics.first_text_ms)
         return next((waited for waited in known if waited is not None), None)
+
+    def _response(self, turn: TurnRecord) -> tuple[ResponseRecord | None, list[TurnRecord]]:
+        """The response that a turn is of, and all its turns; none of the user's."""
+        place = self._places.get(turn.item_id) if turn.role == "assistant" else None
+        return (None, []) if place is None else self._turns_of[place]
+
+    def _stretched_ms(self, turn: TurnRecord) -> int | None:
+        """The length of a reply that takes its time in the recording alone, as the conversation went on meanwhile."""
+        response, turns = self._response(turn)
+        if len(self._points) < 2 or turn.interrupted or response is None or len(turns) > 1:
+            return None
+        return response.metrics.audio_ms or None
 
 
 def clock_text(ms: int) -> str:

@@ -4,11 +4,12 @@ import os
 from collections.abc import Mapping
 
 from voicecli.config import RealtimeConfig
-from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider
+from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, ModelInfo, Provider
 from voicecli.pricing import Prices
 from voicecli.providers.gemini.endpoint import (
     KEY_VARIABLES,
     NAME,
+    Endpoint,
     doubts_key,
     find_address,
     find_endpoint,
@@ -33,7 +34,15 @@ async def _connect(setup: ConversationSetup) -> Connection:
 
     endpoint = await run_in_thread(find_endpoint, setup.config)  # the keyring may keep one waiting
     codec = GeminiCodec(setup, endpoint)
-    return await WebSocketConnection.open(codec, _CAPABILITIES, setup.config, credentials=endpoint.credentials)
+    return await WebSocketConnection.open(
+        codec, _CAPABILITIES, setup.config, credentials=endpoint.credentials, recorder=setup.recorder
+    )
+
+
+def _replay(setup: ConversationSetup, server: Mapping[str, str]) -> Codec:
+    from voicecli.providers.gemini.codec import GeminiCodec
+
+    return GeminiCodec(setup, Endpoint("", server["model"], "", {}, vertex="vertex" in server))
 
 
 async def _fetch_models(config: RealtimeConfig) -> list[ModelInfo]:
@@ -89,6 +98,7 @@ GEMINI = Provider(
     settings=GeminiSettings,
     lacks=lacks,
     connect=_connect,
+    replay=_replay,
     fetch_models=_fetch_models,
     address=find_address,
     doubts_key=doubts_key,

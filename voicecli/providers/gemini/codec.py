@@ -109,6 +109,10 @@ class GeminiCodec:
         return {**self._config.headers, **self._endpoint.headers}
 
     @property
+    def server(self) -> Mapping[str, str]:
+        return {"model": self._endpoint.model} | ({"vertex": "true"} if self._endpoint.vertex else {})
+
+    @property
     def awaiting_reply(self) -> bool:
         # That a model does not answer is legal, so a second socket is not suspected because of the same turn.
         if self._calls.blocking or self._silent_before:

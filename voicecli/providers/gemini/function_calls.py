@@ -73,7 +73,7 @@ class FunctionCalls:
         self._made_aside = False  # the present response has made a NON_BLOCKING call
         self._pending: dict[str, _Call] = {}
         self._answered: OrderedDict[str, dict[str, Any]] = OrderedDict()
-        self._lost: set[str] = set()
+        self._lost: dict[str, None] = {}  # in order: a set's is another in each process
         self._lost_aside: dict[str, _Call] = {}
         self._late: list[str] = []  # results of those, to be told in writing
 
@@ -133,7 +133,7 @@ class FunctionCalls:
 
     def answered(self, result: ToolResult) -> dict[str, Any] | None:
         """The functionResponse for a result; None when this socket's server does not wait for it."""
-        self._lost.discard(result.call_id)
+        self._lost.pop(result.call_id, None)
         if (lost := self._lost_aside.pop(result.call_id, None)) is not None:
             self._late.append(in_words(lost.name, lost.arguments, _clipped(result.output)))
         call = self._pending.pop(result.call_id, None)
@@ -181,7 +181,7 @@ class FunctionCalls:
             if call.background and not self._made_aside:
                 self._lost_aside[call_id] = call
             else:  # the question is put again, once there is a result
-                self._lost.add(call_id)
+                self._lost[call_id] = None
         self._pending.clear()
         self._made_aside = False
 

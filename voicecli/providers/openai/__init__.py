@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 
 from voicecli.config import RealtimeConfig
-from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider
+from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, ModelInfo, Provider
 from voicecli.pricing import Prices
 from voicecli.providers.openai.codec import RATE, OpenAICodec
 from voicecli.providers.openai.endpoint import (
     KEY_VARIABLES,
     NAME,
     SETUP_ADVICE,
+    Endpoint,
     doubts_key,
     find_address,
     find_endpoint,
@@ -33,7 +34,11 @@ async def _connect(setup: ConversationSetup) -> Connection:
     codec = OpenAICodec(setup, endpoint)
     from voicecli.connection.websocket import WebSocketConnection
 
-    return await WebSocketConnection.open(codec, _CAPABILITIES, setup.config)
+    return await WebSocketConnection.open(codec, _CAPABILITIES, setup.config, recorder=setup.recorder)
+
+
+def _replay(setup: ConversationSetup, server: Mapping[str, str]) -> Codec:
+    return OpenAICodec(setup, Endpoint(url=f"wss://{server['host']}", models_url="", headers={}))
 
 
 async def _fetch_models(config: RealtimeConfig) -> list[ModelInfo]:
@@ -78,6 +83,7 @@ OPENAI = Provider(
     settings=OpenAISettings,
     lacks=lacks,
     connect=_connect,
+    replay=_replay,
     fetch_models=_fetch_models,
     address=find_address,
     doubts_key=doubts_key,

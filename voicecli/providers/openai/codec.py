@@ -113,6 +113,10 @@ class OpenAICodec:
         return self._endpoint.headers
 
     @property
+    def server(self) -> Mapping[str, str]:
+        return {"host": self._endpoint.host}
+
+    @property
     def awaiting_reply(self) -> bool:
         return self._gate.awaiting_reply
 

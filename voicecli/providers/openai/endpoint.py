@@ -54,6 +54,12 @@ class Endpoint:
     headers: Mapping[str, str] = field(repr=False)
 
     @property
+    def host(self) -> str:
+        """The server's host, and its port where one is named."""
+        url = urlsplit(self.url)
+        return f"{url.hostname}:{url.port}" if url.port else url.hostname or ""
+
+    @property
     def is_openai(self) -> bool:
         """Whether OpenAI itself answers there."""
         return f".{urlsplit(self.url).hostname}".endswith(".openai.com")
@@ -61,11 +67,9 @@ class Endpoint:
     @property
     def server(self) -> str:
         """The server's name for people."""
-        url = urlsplit(self.url)
-        host = url.hostname or ""
         if self.is_openai:
             return "OpenAI"
-        return "Azure OpenAI" if host.endswith(_AZURE) else f"{host}:{url.port}" if url.port else host
+        return "Azure OpenAI" if (urlsplit(self.url).hostname or "").endswith(_AZURE) else self.host
 
 
 def is_configured() -> bool:
