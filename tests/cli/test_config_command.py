@@ -112,6 +112,7 @@ def test_set_writes_what_can_be_read_again(arguments: list[str], line: str) -> N
         (["provider", "alexa"], "There is no provider 'alexa'."),
         (["modle", "x"], "there is no setting 'modle': did you mean model?"),
         (["openai-api-key", "sk-secret"], "keys are stored by `voice keys set PROVIDER`"),
+        (["prices.my-model.text-in", "4"], "prices are a table for each model"),
         (["profile", "work"], "there is no setting 'profile'. A profile is a table, [profiles.NAME];"),
         (["system", "caf\udce9"], "this is not UTF-8 text"),
     ],
