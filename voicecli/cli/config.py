@@ -16,7 +16,6 @@ from voicecli.cli.layers import check_settings, every_provider, own_entries, unk
 from voicecli.cli.lists import JsonOption
 from voicecli.cli.options import conversation_parameters
 from voicecli.cli.table import show_table
-from voicecli.cli.tool_file import BUILTIN
 from voicecli.errors import ConfigurationError
 from voicecli.ports import Provider
 from voicecli.pricing import Prices
@@ -206,9 +205,8 @@ def missing_files(entry: Entry, value: Any) -> list[str]:
     """The files that a setting names, which must be there, and are not."""
     if entry.name not in _READ:
         return []
-    others = {"-", BUILTIN} if entry.name == "tools" else {"-"}
-    names = [item for item in _items(value) if isinstance(item, str)]
-    return [name for name in names if name not in others and not Path(name).exists()]
+    names = [item for item in _items(value) if isinstance(item, str) and item not in ("-", *entry.no_files)]
+    return [name for name in names if not Path(name).exists()]
 
 
 def chat_entries(providers: Sequence[Provider]) -> list[Entry]:

@@ -42,6 +42,7 @@ class Entry:
         between: the least and the greatest number.
         number_too: whether a text may as well be written as a number.
         is_file: whether it names a file; where the settings file does so, it means one beside itself.
+        no_files: words that are meant as they are where all other texts name files.
         may_be_file: whether it may name a file in place of something else; it does, if that is there.
         is_at_file: whether `@FILE` in its place names one.
         shown: whether its value can be shown; it may hold a secret otherwise.
@@ -56,6 +57,7 @@ class Entry:
     number_too: bool = False
     is_file: bool = False
     may_be_file: bool = False
+    no_files: tuple[str, ...] = ()
     is_at_file: bool = False
     shown: bool = True
     default: Any = None
@@ -134,7 +136,7 @@ class Entry:
         """The name of a file as it is meant in this folder; any other text as it is."""
         if self.is_at_file and name[:1] == "@" and name[:2] != "@@":
             return f"@{replace(self, is_at_file=False, is_file=True).located(name[1:], folder)}"
-        if not (self.is_file or self.may_be_file) or name == "-":
+        if not (self.is_file or self.may_be_file) or name in ("-", *self.no_files):
             return name
         path = expanded(name)
         if self.may_be_file and not (path.suffix and folder is not None and (folder / path).is_file()):
