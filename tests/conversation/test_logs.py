@@ -74,3 +74,18 @@ async def test_logs_finish_before_the_conversation_is_left(caplog: pytest.LogCap
         await session.ask("Which city?")
     assert one.closed_after is other.closed_after is SessionEnded
     assert len([record for record in caplog.records if "could not be finished" in record.message]) == 2
+
+
+@virtual_time
+async def test_whoever_ends_the_conversation_too_waits_for_the_logs() -> None:
+    """A key ends it, and its view is left at once, which cancels what the key began."""
+    voice, _ = conversation()
+    log = Closing()
+    async with voice.connect(logs=[log]) as session:
+        first = asyncio.create_task(session.aclose())
+        await asyncio.sleep(0.5)  # it waits for the log
+        second = asyncio.create_task(session.aclose())
+        await asyncio.sleep(0.1)
+        first.cancel()
+        await second
+        assert log.closed_after is SessionEnded
