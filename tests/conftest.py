@@ -37,6 +37,9 @@ hypothesis.settings.load_profile("tests")
 # As the engine does before it loads its models, and for the same reason; some tests load them without it.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+# Else each command that tests start compiles all of voicecli anew, which is a third of what its start takes.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # No test, nor a program that one starts, meets a server with language models that happens to run on this machine.
 os.environ["VOICECLI_LLM_PORTS"] = ""
 
