@@ -6,7 +6,7 @@ from voicecli.recording.clock import RecordingClock
 def test_times_are_made_anew_only_when_they_change() -> None:
     """They are asked for with each chunk, of which an hour has 180,000, and a long file has many points."""
     clock = RecordingClock(24_000)
-    assert clock.times == ()
+    assert not clock.times
     clock.begin(2_400)
     clock.jump(0, 24_000, 48_000)
     told = clock.times
