@@ -14,4 +14,4 @@ def test_times_are_made_anew_only_when_they_change() -> None:
     clock.jump(0, 24_000, 40_000)  # it is later already
     assert clock.times is told
     clock.jump(30_000, 48_000, 96_000)
-    assert clock.times == ((0, 100), (1_000, 2_000), (1_250, 2_250), (2_000, 4_000))
+    assert [*clock.times] == [(0, 100), (1_000, 2_000), (1_250, 2_250), (2_000, 4_000)]

@@ -4,6 +4,7 @@ import dataclasses
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import urlsplit
@@ -157,7 +158,8 @@ class Entry:
         return ConfigurationError(f"{text!r} is a text.", advice=f"Leave out the quotes: {self.presented(value)}")
 
     def presented(self, value: object) -> str:
-        """The value for people: of an address that may hold a key only the host, of a header only the name."""
+        """The value for people: of an address that may hold a key only the host, of a header only the name, of a
+        command no options."""
         if isinstance(value, list):
             return ", ".join(self.presented(item) for item in value)
         if isinstance(value, bool):
@@ -215,17 +217,19 @@ def _written_default(option: Option) -> Any:
 
 
 def _without_secrets(text: str) -> str:
-    before, separator, after = text.partition("://")
-    if separator:
+    before, colon, after = text.partition(":")
+    if not colon or " " in before:
+        # A command, of which options may hold a key.
+        words = text.split(" ")
+        shown = list(takewhile(lambda word: not word.startswith("-") and not {"=", ":"} & {*word}, words))
+        return " ".join([*shown, *(["..."] if len(shown) < len(words) else [])])
+    if after.startswith("//"):
         scheme = before.rpartition("=")[2]
         try:
-            parts = urlsplit(f"{scheme}://{after}")
+            parts = urlsplit(f"{scheme}:{after}")
             host, port = parts.hostname or "", parts.port
         except ValueError:
             return "..."
         rest = "/..." if parts.path.strip("/") or parts.query or parts.fragment else ""
         return f"{before}://{host}{f':{port}' if port else ''}{rest}"
-    name, colon, _ = text.partition(":")
-    if colon:
-        return f"{name}: ..."
-    return text
+    return f"{before}: ..."
