@@ -77,8 +77,8 @@ class LimitKeeper:
                 self.late_response = self.reached is not None
             case ResponseDone(awaits_tools=True) if self.late_response:
                 self._calls_left_out = True
+        self._limits.event(event, self._driver.usage, self._driver.now)
         if self._limits:
-            self._limits.event(event, self._driver.usage, self._driver.now)
             self._look()
 
     def finish(self) -> None:
