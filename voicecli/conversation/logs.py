@@ -44,8 +44,10 @@ class Logs:
                 log.command(command, self._now_ms)
 
     async def aclose(self) -> None:
-        """Let them finish, those too that were left out, and tell them nothing more; idempotent, and whoever calls it waits
-        for that."""
+        """Let them finish, those too that were left out, and tell them nothing more.
+
+        Idempotent; whoever calls it waits until they have finished.
+        """
         if self._closing is None:
             self._logs.clear()  # what is said too late goes nowhere
             self._closing = asyncio.create_task(self._close(), name="voicecli-logs")
