@@ -311,3 +311,16 @@ def test_a_question_and_a_strangers_words_are_told_without_what_is_secret() -> N
         await there.source.aclose()
 
     talk()
+
+
+@in_virtual_time
+async def test_a_program_that_still_starts_has_its_time_to_end_however_often_it_is_ended() -> None:
+    """A key ends the conversation, and so does whoever leaves it; what the key began is cancelled then."""
+    server = FakeServer(start_s=[60])
+    talk = Conversation(server)
+    await talk.source.start()
+    first = asyncio.create_task(talk.source.aclose())
+    await asyncio.sleep(0.5)
+    await talk.source.aclose()
+    first.cancel()
+    assert server.closed == 1
