@@ -19,7 +19,8 @@ _POLL_S = 0.05
 def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
     """Put a file in place of another, or of none: all of it or nothing, also when the disk is full or Ctrl-C comes.
 
-    A symbolic link stays, and what it leads to is written. The folder is made, for this user alone, if it is not there.
+    A symbolic link stays, and what it leads to is written. What is no file, such as a pipe or /dev/null, is written to.
+    The folder is made, for this user alone, if it is not there.
 
     Args:
         mode: its permissions; None leaves them as they are, and gives a new file to this user alone.
@@ -30,6 +31,12 @@ def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None
     """
     import tempfile  # not worth its time to those who only read
 
+    if _is_device(path):
+        with path.open("wb", buffering=0) as device:
+            left = memoryview(content)
+            while left:
+                left = left[device.write(left) :]
+        return
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor, name = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)  # with permissions 0600
@@ -47,6 +54,15 @@ def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+def _is_device(path: Path) -> bool:
+    """Return whether this is there and neither a file nor a folder."""
+    try:
+        kind = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
 
 
 @contextlib.contextmanager
