@@ -7,7 +7,6 @@ people, models and tools is text in it, never markup.
 import base64
 import hashlib
 import html
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -15,12 +14,12 @@ from importlib import resources
 from voicecli.history.exports.facts import facts, told_at
 from voicecli.history.exports.timeline import SPEAKERS, Timeline, clock_text
 from voicecli.history.records import ConversationRecord, ToolCallRecord, TurnRecord, in_order
+from voicecli.text import valid_text, without_controls
 
 __all__ = ["Waveform", "page"]
 
 _TICKS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 _MOST_TICKS = 8
-_IMPOSSIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _HEIGHT = 100  # of the waveform's picture
 
 
@@ -238,10 +237,7 @@ def _seconds(ms: int) -> str:
 
 def _text(text: str) -> str:
     """Text as HTML shows it, in an attribute too; characters that no page may hold are replaced."""
-    kept = "".join(
-        each if each in "\n\t" or (each >= " " and not "\x7f" <= each <= "\x9f") else "\ufffd" for each in text
-    )
-    return html.escape(kept.encode("utf-8", "replace").decode("utf-8"), quote=True)
+    return html.escape(valid_text(without_controls(text)), quote=True)
 
 
 def _file(name: str) -> str:
