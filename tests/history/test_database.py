@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.history.conftest import conversation, keep
+from tests.history.conftest import ROWS, conversation, keep
 from voicecli import ConfigurationError
 from voicecli.history.database import HistoryError
 from voicecli.history.ids import LATEST
@@ -167,3 +167,49 @@ def test_a_database_on_a_disk_that_cannot_be_written_is_read(path: Path, monkeyp
         assert store.conversation(id_).turns[0].text == "Hi"
     with Store(path, create=True) as store, pytest.raises(HistoryError, match="it is read-only"):
         store.begin(conversation())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE turns SET text = CAST(x'ff41fe' AS TEXT)",
+        "UPDATE conversations SET recording_times = '{'",
+        "UPDATE conversations SET utc_offset_s = 1000000",
+        "UPDATE conversations SET started_at = 9000000000000000",
+        "UPDATE responses SET cost_usd = 'much'",
+    ],
+)
+def test_values_that_nobody_has_written_are_told(path: Path, change: str) -> None:
+    with Store(path, create=True) as store:
+        id_ = store.begin(conversation(), ROWS)
+        store._connection.execute(change)
+        with pytest.raises(HistoryError, match="is damaged"):
+            store.conversation(id_)
+        if "turns" not in change:
+            with pytest.raises(HistoryError, match="is damaged"):
+                list(store.conversations())
+
+
+def test_a_conversation_that_is_deleted_while_it_is_read_is_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As is what is found."""
+    with Store(path, create=True) as store, Store(path) as other:
+        for read in (lambda: store.conversation("latest").turns[0], lambda: store.search(["hi"])[0].turn):
+            id_ = keep(store, "Hi there")
+            ask = Store._ask
+
+            def deleting(self: Store, question: str, *values: object, id_: str = id_) -> list[sqlite3.Row]:
+                if self is store and question.startswith("SELECT * FROM"):  # noqa: B023
+                    other.delete([id_])  # noqa: B023
+                return ask(self, question, *values)  # noqa: B023
+
+            with monkeypatch.context() as patch:
+                patch.setattr(Store, "_ask", deleting)
+                assert read().text == "Hi there"
+            assert list(store.conversations()) == []
+
+
+def test_a_folder_in_its_place_is_told(path: Path) -> None:
+    path.mkdir(parents=True)
+    for create in (True, False):
+        with pytest.raises(HistoryError, match=r"cannot be opened\. Look at its permissions"):
+            Store(path, create=create)

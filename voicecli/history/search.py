@@ -19,7 +19,7 @@ _FROM = """
 
 def words_of(texts: Sequence[str]) -> list[str]:
     """The words that are looked for, each once."""
-    return list(dict.fromkeys(word for text in texts for word in unicodedata.normalize("NFC", text).split()))
+    return list(dict.fromkeys(word for text in texts for word in _text(text).split()))
 
 
 def found_turns(connection: sqlite3.Connection, words: Sequence[str], limit: int, *, full_text: bool) -> list[int]:
@@ -71,6 +71,10 @@ def excerpt(text: str, words: Sequence[str]) -> tuple[tuple[str, bool], ...]:
             at = stop
     pieces += [(text[at:end], False), (" …" if end < len(text) else "", False)]
     return tuple(piece for piece in pieces if piece[0])
+
+
+def _text(text: str) -> str:
+    return unicodedata.normalize("NFC", valid_text(text))
 
 
 def _places(plain: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
