@@ -84,13 +84,13 @@ class Command(TyperCommand):
             value = ctx.params.get(parameter.name)
             texts = [text for text in (value if isinstance(value, list | tuple) else [value]) if isinstance(text, str)]
             # Names of files may hold any bytes. Paths are no strings here.
-            if all(map(is_valid_text, texts)) or (parameter.metavar or "").startswith("FILE"):
+            if all(map(is_valid_text, texts)) or "FILE" in (parameter.metavar or ""):
                 continue
             source = ctx.get_parameter_source(parameter.name)
             if source is not None and source.name == "ENVIRONMENT":
                 raise ConfigurationError(f"{parameter.envvar}: this is not UTF-8 text.", advice="Set it anew.")
             is_argument = parameter.param_type_name == "argument"
-            hint = (parameter.name or "").upper() if is_argument else parameter.opts[0]
+            hint = (parameter.name or "").upper().rstrip("_") if is_argument else parameter.opts[0]
             raise typer.BadParameter("this is not UTF-8 text", param_hint=hint, ctx=ctx)
         return super().invoke(ctx)
 
