@@ -165,7 +165,7 @@ def test_a_database_on_a_disk_that_cannot_be_written_is_read(path: Path, monkeyp
     monkeypatch.setattr(sqlite3, "connect", connect)
     with Store(path) as store:
         assert store.conversation(id_).turns[0].text == "Hi"
-    with Store(path, create=True) as store, pytest.raises(HistoryError, match="it is read-only"):
+    with Store(path) as store, pytest.raises(HistoryError, match="it is read-only"):
         store.begin(conversation())
 
 

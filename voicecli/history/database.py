@@ -40,7 +40,8 @@ def open_database(
     """A connection to the database, and whether it has an index of the words.
 
     Args:
-        create: make the file where there is none; otherwise an empty database in memory takes its place.
+        create: make the file where there is none, as one that is to be written; otherwise an empty database in memory
+            takes its place, and one that cannot be written is read.
         patience_s: how long another process that writes is waited for, in seconds.
         full_text: whether to use FTS5; None for whether there is FTS5.
 
@@ -53,7 +54,7 @@ def open_database(
         there = create or path.exists()
         connection = sqlite3.connect(path if there else ":memory:", timeout=patience_s, isolation_level=None)
         try:
-            writable = not there or _is_readable(connection, patience_s)
+            writable = not there or _is_readable(connection, patience_s, must_be=create)
             if not writable:
                 connection.close()
                 connection = _read_only(path)
@@ -131,12 +132,12 @@ def _make_file(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600))
 
 
-def _is_readable(connection: sqlite3.Connection, patience_s: float) -> bool:
-    """Return whether the database can be read as usual, which takes files beside it."""
+def _is_readable(connection: sqlite3.Connection, patience_s: float, *, must_be: bool) -> bool:
+    """Return whether the database can be read as usual, which takes files beside it; raise why, where it must be."""
     try:
         _patiently(lambda: _of(connection, "user_version"), patience_s)
     except sqlite3.OperationalError as error:
-        if _is_read_only(error):
+        if _is_read_only(error) and not must_be:
             return False
         raise
     return True
@@ -252,12 +253,12 @@ def _translated(path: Path, error: sqlite3.Error) -> HistoryError:
         return HistoryError(f"The history {path} cannot be written: the disk is full.", advice="Make room.")
     if code in _BUSY:
         return HistoryError(f"Another process does not let go of the history {path}.", advice="Try again later.")
-    if code == sqlite3.SQLITE_CANTOPEN:
+    if code == sqlite3.SQLITE_CANTOPEN and not path.is_file():
         return HistoryError(f"The history {path} cannot be opened.", advice=_ADVICE_PLACE)
     if code == sqlite3.SQLITE_IOERR:
         return HistoryError(
             f"The history {path} cannot be used: {error}.", advice="If the disk is full, make room; else it may fail."
         )
-    if code == sqlite3.SQLITE_READONLY:
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):  # or the files beside it cannot be made
         return HistoryError(f"The history {path} cannot be written: it is read-only, or its disk is full.", advice=_ADVICE_PLACE)
     return HistoryError(f"The history {path} cannot be used: {error}.", advice=_ADVICE_PLACE)

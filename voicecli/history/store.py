@@ -42,7 +42,8 @@ class Store:
 
     Args:
         path: of the database; None for the user's.
-        create: make it where there is none; otherwise the store is an empty one.
+        create: make it where there is none; otherwise the store is an empty one. Who is going to write asks for it: a
+            database that cannot be written is only read without.
         patience_s: how long another process that writes is waited for, in seconds; it takes some ms.
         full_text: whether to use FTS5; None for whether this SQLite has it.
     """
