@@ -26,6 +26,9 @@ PLAIN: dict[str, Any] = {
 # Typer's copy of click is private; its public class leads to what all errors of a command line are.
 UsageError: Any = typer.BadParameter.__mro__[1]
 
+_FILES = ("FILE", "builtin|FILE")
+"""How the help begins to tell of options that take the name of a file, whose bytes need not be text."""
+
 
 class Command(TyperCommand):
     """A command whose help shows the options that people use, and with --help-all the others.
@@ -84,7 +87,7 @@ class Command(TyperCommand):
             value = ctx.params.get(parameter.name)
             texts = [text for text in (value if isinstance(value, list | tuple) else [value]) if isinstance(text, str)]
             # Names of files may hold any bytes. Paths are no strings here.
-            if all(map(is_valid_text, texts)) or "FILE" in (parameter.metavar or ""):
+            if all(map(is_valid_text, texts)) or (parameter.metavar or "").startswith(_FILES):
                 continue
             source = ctx.get_parameter_source(parameter.name)
             if source is not None and source.name == "ENVIRONMENT":
