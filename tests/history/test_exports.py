@@ -180,7 +180,9 @@ async def test_a_browser_shows_the_page_and_obeys_no_words(tmp_path: Path) -> No
     with wave.open(str(tmp_path / "talk.wav"), "wb") as sound:
         sound.setparams((2, 2, 8_000, 0, "NONE", ""))
         sound.writeframes(bytes(4 * 8_000 * 33))
-    file.write_text(page(sample(RECORDED), WAVEFORM, "talk.wav"), encoding="utf-8")
+    record = sample(RECORDED)
+    calls = (replace(record.tool_calls[0], name="get_weather" * 20), *record.tool_calls[1:])
+    file.write_text(page(replace(record, tool_calls=calls), WAVEFORM, "talk.wav"), encoding="utf-8")
     async with open_page(file.as_uri(), tmp_path / "profile") as shown:
         await shown.until("document.title !== '' && document.readyState === 'complete'")
         assert await shown.evaluate("document.title") == "Conversation of 2026-11-28 11:15"
