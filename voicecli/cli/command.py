@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import typer
@@ -74,7 +75,11 @@ class Command(TyperCommand):
                 # Of a text, the first word was taken for the whole.
                 several = any(each.param_type_name == "argument" for each in self.params) and self.name != "send-text"
                 message = f"{ctx.command_path} takes no {'second ' if several else ''}argument {' '.join(words)!r}."
-                add_hint(error, message, stray_argument_hint(words, self.name or ""))
+                hint = stray_argument_hint(words, self.name or "")
+                optional = _optional(self)
+                if found := next((pair for pair in pairwise(given) if pair[0] in optional and pair[1] in words), None):
+                    hint = f"{found[1]!r} is no id for {found[0]}: `voice logs` lists them."
+                add_hint(error, message, hint)
             elif "requires an argument" in error.message:
                 name = getattr(error, "option_name", "")
                 found = next((each for each in self.params if name in each.opts), None)
@@ -170,9 +175,14 @@ def add_hint(error: Any, message: str, hint: str) -> None:
     error.possibilities = None  # the parser's own guesses go by letters alone
 
 
+def _optional(command: Any) -> set[str]:
+    """The options that take an id or none."""
+    return {name for each in command.params if each.metavar == "[ID]" for name in each.opts if name.startswith("-")}
+
+
 def _completed(command: Any, args: list[str]) -> list[str]:
     """The arguments, where an option that takes an id or none has none: with what that means."""
-    optional = {name for each in command.params if each.metavar == "[ID]" for name in each.opts}
+    optional = _optional(command)
     if not optional.intersection(args):
         return args
     from voicecli.history.ids import LATEST, may_be_id
