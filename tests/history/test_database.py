@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.history.conftest import ROWS, conversation, keep
 from voicecli import ConfigurationError
 from voicecli.history.database import HistoryError
 from voicecli.history.ids import LATEST
+from voicecli.history.records import TurnRecord
 from voicecli.history.schema import VERSION
 from voicecli.history.store import Store
 
@@ -129,6 +131,7 @@ def test_without_fts5_it_is_written_and_the_index_made_later(path: Path) -> None
 
 _WRITER = """
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from tests.history.conftest import keep
 from voicecli.history.store import Store
@@ -190,22 +193,30 @@ def test_values_that_nobody_has_written_are_told(path: Path, change: str) -> Non
                 list(store.conversations())
 
 
-def test_a_conversation_that_is_deleted_while_it_is_read_is_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As is what is found."""
+def shown(store: Store) -> TurnRecord:
+    return store.conversation(LATEST).turns[0]
+
+
+def found(store: Store) -> TurnRecord:
+    return store.search(["hi"])[0].turn
+
+
+@pytest.mark.parametrize("read", [shown, found])
+def test_what_is_deleted_while_it_is_read_is_whole(
+    path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Store], TurnRecord]
+) -> None:
     with Store(path, create=True) as store, Store(path) as other:
-        for read in (lambda: store.conversation("latest").turns[0], lambda: store.search(["hi"])[0].turn):
-            id_ = keep(store, "Hi there")
-            ask = Store._ask
+        id_ = keep(store, "Hi there")
+        ask = Store._ask
 
-            def deleting(self: Store, question: str, *values: object, id_: str = id_) -> list[sqlite3.Row]:
-                if self is store and question.startswith("SELECT * FROM"):  # noqa: B023
-                    other.delete([id_])  # noqa: B023
-                return ask(self, question, *values)  # noqa: B023
+        def ask_late(self: Store, question: str, *values: object) -> list[sqlite3.Row]:
+            if self is store and question.startswith("SELECT * FROM"):
+                other.delete([id_])
+            return ask(self, question, *values)
 
-            with monkeypatch.context() as patch:
-                patch.setattr(Store, "_ask", deleting)
-                assert read().text == "Hi there"
-            assert list(store.conversations()) == []
+        monkeypatch.setattr(Store, "_ask", ask_late)
+        assert read(store).text == "Hi there"
+        assert list(store.conversations()) == []
 
 
 def test_a_folder_in_its_place_is_told(path: Path) -> None:

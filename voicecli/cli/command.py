@@ -77,8 +77,8 @@ class Command(TyperCommand):
                 message = f"{ctx.command_path} takes no {'second ' if several else ''}argument {' '.join(words)!r}."
                 hint = stray_argument_hint(words, self.name or "")
                 optional = _optional(self)
-                if found := next((pair for pair in pairwise(given) if pair[0] in optional and pair[1] in words), None):
-                    hint = f"{found[1]!r} is no id for {found[0]}: `voice logs` lists them."
+                if pair := next((two for two in pairwise(given) if two[0] in optional and two[1] in words), None):
+                    hint = f"{pair[1]!r} is no id for {pair[0]}: `voice logs` lists them."
                 add_hint(error, message, hint)
             elif "requires an argument" in error.message:
                 name = getattr(error, "option_name", "")

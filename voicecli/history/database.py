@@ -240,7 +240,9 @@ def _is_read_only(error: sqlite3.Error) -> bool:
 
 
 def _damaged(path: Path, why: str) -> HistoryError:
-    return HistoryError(f"The history {path} is damaged: {why}.", advice="Move it away; a new one is made.", lasting=True)
+    return HistoryError(
+        f"The history {path} is damaged: {why}.", advice="Move it away; a new one is made.", lasting=True
+    )
 
 
 def _translated(path: Path, error: sqlite3.Error) -> HistoryError:
@@ -260,5 +262,7 @@ def _translated(path: Path, error: sqlite3.Error) -> HistoryError:
             f"The history {path} cannot be used: {error}.", advice="If the disk is full, make room; else it may fail."
         )
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):  # or the files beside it cannot be made
-        return HistoryError(f"The history {path} cannot be written: it is read-only, or its disk is full.", advice=_ADVICE_PLACE)
+        return HistoryError(
+            f"The history {path} cannot be written: it is read-only, or its disk is full.", advice=_ADVICE_PLACE
+        )
     return HistoryError(f"The history {path} cannot be used: {error}.", advice=_ADVICE_PLACE)
