@@ -43,7 +43,12 @@ def test_all_of_it_goes_into_a_pipe(tmp_path: Path) -> None:
     os.set_blocking(reading, True)
     writing = os.open(pipe, os.O_WRONLY)  # until all is written, or the reader would see the end at once
     read: list[bytes] = []
-    reader = threading.Thread(target=lambda: read.append(os.fdopen(reading, "rb").read()))
+
+    def read_all() -> None:
+        with os.fdopen(reading, "rb") as end:
+            read.append(end.read())
+
+    reader = threading.Thread(target=read_all)
     reader.start()
     replace_file(pipe, CONTENT)
     os.close(writing)
