@@ -138,6 +138,7 @@ async def test_credentials_that_do_not_come_are_told_after_the_timeout() -> None
         assert not server.requests
 
 
+@virtual_time
 async def test_the_loop_goes_on_while_a_thread_that_fetches_hangs() -> None:
     release, ticks, main = threading.Event(), 0, threading.current_thread()
 
@@ -161,6 +162,7 @@ async def test_the_loop_goes_on_while_a_thread_that_fetches_hangs() -> None:
     finally:
         release.set()
         ticking.cancel()
+        await asyncio.wait([ticking])
     assert ticks > 5
 
 
