@@ -311,3 +311,16 @@ def test_a_question_and_a_strangers_words_are_told_without_what_is_secret() -> N
         await there.source.aclose()
 
     talk()
+
+
+@in_virtual_time
+async def test_tools_of_one_name_or_of_alike_names() -> None:
+    """Two that would be called alike are both offered; one that is listed twice can only be called as one."""
+    tools = [ListedTool("go", "First."), ListedTool("go", "Second."), ListedTool("a b"), ListedTool("a.b")]
+    talk = Conversation(FakeServer(tools=tools))
+    await talk.source.start()
+    assert [name[:4] for name in talk.names] == ["go", "a_b_", "a_b_"]
+    assert len(set(talk.names)) == 3
+    assert talk.source.tools[0].schema.description == "First."
+    assert talk.notices == ["mcp_tool_left_out: lists go twice; the first one is taken."]
+    await talk.source.aclose()
