@@ -222,6 +222,18 @@ def test_what_may_hold_a_secret_is_not_shown_whole() -> None:
         assert ENTRIES[name].presented(value) == shown
 
 
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("uvx mcp-server-time --zone UTC", "uvx mcp-server-time --zone UTC"),
+        ("run --api-key hush -e API_TOKEN=hush a:b sk-0123456789", "run --api-key ... -e API_TOKEN=... a:b (hidden)"),
+        ("npx mcp-remote https://host/hush?key=hush --slow", "npx mcp-remote https://host/... --slow"),
+    ],
+)
+def test_of_a_command_no_keys_are_shown(command: str, shown: str) -> None:
+    assert Entry("mcp", str, several=True, shown=False).presented([command]) == shown
+
+
 class TestFromSettings:
     def test_the_library_reads_them_when_it_is_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")

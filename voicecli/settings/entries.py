@@ -1,15 +1,18 @@
 """Entries: what the settings file may hold, and the environment as VOICE_<NAME>; one for each option of the command."""
 
 import dataclasses
+import re
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
 from voicecli.errors import ConfigurationError
 from voicecli.ports import Provider
+from voicecli.redaction import Redaction
 from voicecli.setting_fields import Setting, alternatives
 from voicecli.settings.options import Option, variable_of
 from voicecli.text import is_valid_text
@@ -163,6 +166,10 @@ class Entry:
         return str(value) if self.shown else _without_secrets(str(value))
 
 
+_KEY_NAME = re.compile(r"key|token|secret|passw|pwd|auth|credential", re.IGNORECASE)
+_REDACTION = Redaction()
+
+
 def entries_of(options: Iterable[Option]) -> list[Entry]:
     """The entries for the options that make settings."""
     return [_entry_of(option) for option in options]
@@ -213,6 +220,8 @@ def _written_default(option: Option) -> Any:
 
 
 def _without_secrets(text: str) -> str:
+    if " " in text and not text.partition(" ")[0].endswith(":"):
+        return _command_without_keys(text)
     before, separator, after = text.partition("://")
     if separator:
         scheme = before.rpartition("=")[2]
@@ -227,3 +236,19 @@ def _without_secrets(text: str) -> str:
     if colon:
         return f"{name}: ..."
     return text
+
+
+def _command_without_keys(command: str) -> str:
+    """A command line without what stands behind options, or in variables, that are called like a key."""
+    shown: list[str] = []
+    for before, word in pairwise(["", *command.split(" ")]):
+        name, equals, _ = word.partition("=")
+        if "://" in word:
+            shown.append(_without_secrets(word))
+        elif equals and _KEY_NAME.search(name):
+            shown.append(f"{name}=...")
+        elif before.startswith("-") and "=" not in before and _KEY_NAME.search(before):
+            shown.append("...")
+        else:
+            shown.append(_REDACTION.text(word))
+    return " ".join(shown)
