@@ -4,6 +4,7 @@ import signal
 import sys
 import tempfile
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,9 @@ hypothesis.settings.load_profile("tests")
 
 # As the engine does before it loads its models, and for the same reason; some tests load them without it.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+# Else each command that tests start compiles all of voicecli anew, which is a third of what its start takes.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # No test, nor a program that one starts, meets a server with language models that happens to run on this machine.
 os.environ["VOICECLI_LLM_PORTS"] = ""
@@ -91,6 +95,16 @@ def own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     number = next(_COUNT)
     monkeypatch.setenv("VOICECLI_CONFIG", str(Path(_SETTINGS.name, f"{number}")))
     monkeypatch.setenv("VOICECLI_HISTORY", _history(f"history-{number}"))
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory in which packages are installed."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    for name, module in list(sys.modules.items()):
+        if str(tmp_path) in (getattr(module, "__file__", None) or ""):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

@@ -164,8 +164,6 @@ AT_HOME = {
     "typer": {
         *("cli", "cli.app", "cli.cache", "cli.chat", "cli.completion", "cli.completion_scripts", "cli.config"),
         *("cli.destinations", "cli.devices", "cli.command", "cli.doctor", "cli.doctor.bundle", "cli.finding_lines"),
-        *("cli", "cli.app", "cli.cache", "cli.chat", "cli.command", "cli.completion", "cli.completion_scripts"),
-        *("cli.config", "cli.destinations", "cli.devices", "cli.doctor", "cli.doctor.bundle", "cli.finding_lines"),
         *("cli.help", "cli.inputs", "cli.keeping", "cli.keys", "cli.lists", "cli.log_export", "cli.logs"),
         *("cli.mcp_servers", "cli.models", "cli.options", "cli.replay", "cli.setting_options", "cli.setup"),
         *("cli.table", "cli.tools"),

@@ -63,9 +63,13 @@ def test_a_file_is_meant_as_it_is_seen_now(
         assert execute(["config", "set", setting, value]) == 0
         assert f'{setting} = "{value}"' in path().read_text()
     capsys.readouterr()
-    for setting in ("tools", "system-file", "input"):
+    for setting, named in {
+        "tools": "none.py",
+        "system-file": tmp_path / "none.py",
+        "input": tmp_path / "none.py",
+    }.items():
         assert execute(["config", "set", setting, "none.py"]) == 2
-        assert f"{setting}: there is no file {tmp_path / 'none.py'}" in " ".join(capsys.readouterr().err.split())
+        assert f"{setting}: there is no file {named}" in " ".join(capsys.readouterr().err.split())
     assert execute(["config", "set", "output", "new.wav"]) == 0
 
 
@@ -85,7 +89,7 @@ def test_show_says_so_when_nothing_is_set(monkeypatch: pytest.MonkeyPatch, capsy
         (["vad", "client"], 'vad = "client"'),
         (["provider", "google"], 'provider = "gemini"'),
         (["header", "A: b", "C: d"], 'header = ["A: b", "C: d"]'),
-        (["tools", "tests/conftest.py"], f'tools = "{Path.cwd() / "tests/conftest.py"}"'),
+        (["tools", "tests/conftest.py"], f'tools = ["{Path.cwd() / "tests/conftest.py"}"]'),
         (["system", "@LICENSE"], f'system = "@{Path.cwd() / "LICENSE"}"'),
         (["input-device", "3"], 'input-device = "3"'),
         (["truncation", "0.8"], 'truncation = "0.8"'),

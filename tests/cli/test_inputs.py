@@ -154,7 +154,13 @@ def test_a_shell_script(tmp_path: Path) -> None:
             OPENAI_API_KEY=openai_server.KEY, OPENAI_BASE_URL=server.url, HOME=str(tmp_path / "home")
         )
         done = subprocess.run(
-            ["bash", "-c", voice + script], capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=100
+            ["bash", "-c", voice + script],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+            timeout=100,
         )
         said = spoken(server)
         prompts = [message["session"].get("instructions") for message in server.received("session.update")]

@@ -149,6 +149,12 @@ def test_list_tools_shows_what_settings_and_options_offer(voice: Voice, own_file
     assert now["parameters"]["required"] == ["timezone"]
 
 
+def test_list_tools_in_lines_for_grep(voice: Voice, tmp_path: Path) -> None:
+    (tmp_path / "tools.py").write_text('def dice() -> int:\n    """Throw."""\n    return 4\n')
+    result = voice("list-tools", "--tools", "tools.py")
+    assert (result.code, result.lines) == (0, ["dice\t-\t-\ttrusted\t-\tThrow."])
+
+
 def test_list_tools_tells_what_fails(voice: Voice, own_file: Path) -> None:
     result = voice("list-tools", "--mcp", "no-such-program --key", "--mcp-config", str(own_file))
     assert result.code == 2

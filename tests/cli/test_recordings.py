@@ -235,6 +235,7 @@ def test_what_was_heard_before_the_command_is_killed_is_there(tmp_path: Path, mo
         environment = clean_environment(**KEY, OPENAI_BASE_URL=server.url)
         with subprocess.Popen(command, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL) as process:
             wait_until(lambda: any(has_both_sides(path) for path in talks.glob("*.wav")), "both are recorded", 60)
+            wait_until(has_times_of_a_recording, "the history knows of it", 60)
             process.kill()
     (path,) = talks.iterdir()
     rate, user, assistant = recorded(path)
@@ -244,6 +245,11 @@ def test_what_was_heard_before_the_command_is_killed_is_there(tmp_path: Path, mo
         record = store.conversation("latest")
     assert record.recording == path
     assert record.recording_times
+
+
+def has_times_of_a_recording() -> bool:
+    with Store() as store:
+        return any(store.conversation(kept.id).recording_times for kept in store.conversations())
 
 
 def has_both_sides(path: Path) -> bool:

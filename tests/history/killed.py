@@ -23,6 +23,7 @@ from voicecli.testing import reply, scripted_provider, tool_call
 __all__ = ["EXCHANGES"]
 
 EXCHANGES = 3
+_MOST_S = 60  # where what is waited for is not written
 
 
 def look_up(of: str) -> str:
@@ -46,7 +47,7 @@ async def _talk(path: Path, written: int) -> None:
                 while not log.id or len(store.conversation(log.id).responses) < 2 * (number + 1):
                     await asyncio.sleep(0.001)
                 os.write(written, f"{log.id}\n".encode())
-            await asyncio.sleep(60)
+            await asyncio.sleep(_MOST_S)
 
 
 def _kill_one(path: Path, exchanges: int, then_s: float) -> tuple[str, int]:
@@ -56,7 +57,7 @@ def _kill_one(path: Path, exchanges: int, then_s: float) -> tuple[str, int]:
     if process == 0:
         try:
             os.close(read)
-            asyncio.run(_talk(path, written))
+            asyncio.run(asyncio.wait_for(_talk(path, written), _MOST_S))
         finally:
             os._exit(1)
     os.close(written)

@@ -53,6 +53,19 @@ def test_what_is_saved_again_takes_its_place(store: Store) -> None:
     assert kept.usage.session_seconds == 3.6
 
 
+def test_half_a_surrogate_pair_and_a_null_are_kept_as_far_as_they_are_text(store: Store) -> None:
+    id_ = keep(store, "Smile \ud83d, \0 and go")
+    store.save(id_, [(1, replace(CALL, arguments='{"of": "\udc00"}'))], ended_at=NOON, end="\ud800")
+    store.save(id_, [(0, said("Smile \ud83d, \0 and go", "q0")), (2, said("\ud83d"))])
+    kept = store.conversation(id_)
+    assert kept.turns[0].text == "Smile \ufffd, \0 and go"
+    assert kept.tool_calls[0].arguments == '{"of": "\ufffd"}'
+    assert [each.turn.text for each in store.search(["smile"])] == [kept.turns[0].text]
+    assert store.search(["\ud83d"]) == store.search(["\ufffd"])
+    with pytest.raises(ConfigurationError, match="There is no conversation"):
+        store.find("\ud83d")
+
+
 def test_seconds_are_replaced_and_costs_that_are_not_known_stay_so(store: Store) -> None:
     id_ = keep(store, "Hi")
     later = replace(RESPONSE, usage=Usage(session_seconds=9.5, cost_usd=None, approximate=True))

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import Voice, clean_environment
-from tests.cli.conftest import voice as voice  # the fixture
+from tests.cli.conftest import commands as commands  # fixtures
+from tests.cli.conftest import voice as voice
 from tests.conftest import DATA
 from tests.live.live_talk import RATE, Heard
 from tests.loopback import gemini_server, openai_server

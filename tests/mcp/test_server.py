@@ -94,7 +94,7 @@ async def test_what_a_server_can_do_wrong_is_told_and_ends_nothing(
 
 async def test_progress_gives_more_time_and_silence_none() -> None:
     async with opened(odd()) as server:
-        assert (await server.call("progress", 2.0, times=5, every_s=0.6)).text.startswith("{")
+        assert (await server.call("progress", 3.0, times=5, every_s=0.7)).text.startswith("{")
         with pytest.raises(ToolError, match=r"hang failed: it did not answer within 0\.2 s"):
             await server.call("hang", 0.2)
         assert (await server.call("echo")).text == "{}"
@@ -131,8 +131,6 @@ async def test_a_server_that_dies_in_mid_call_is_told_and_started_again(tmp_path
         assert server.notices[-1].message == (
             "The MCP server odd has ended. It said: a fuse has blown. It is started again in 1 s."
         )
-        with pytest.raises(ToolError, match="echo is not available: the server odd has ended, and is being started"):
-            await server.call("echo")
         await server.until(lambda: server.source.is_up)
         assert (await server.call("echo")).text == "{}"
         assert server.changes == []

@@ -2,7 +2,6 @@
 
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,16 +41,6 @@ BROKEN = {
     f"{PROVIDER}\nPROVIDER = make('broken', is_configured=lambda: 1 / 0)": "ZeroDivisionError",
     f"{PROVIDER}\nPROVIDER = make('broken', lacks=lambda config: None)": "TypeError",
 }
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A directory in which packages are installed."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield tmp_path
-    for name, module in list(sys.modules.items()):
-        if str(tmp_path) in (getattr(module, "__file__", None) or ""):
-            del sys.modules[name]
 
 
 def test_a_provider_of_a_package_is_found_by_name(site: Path) -> None:

@@ -69,7 +69,7 @@ LOCAL: dict[str, dict[str, Any]] = {
 OURS = {
     *("provider", "client_vad", "tool_timeout_s", "connect_timeout_s", "response_timeout_s", "reconnect", "api_key"),
     *("debug_file", "turn_model", "max_cost", "max_minutes", "idle_minutes", "prices"),
-    *("approve", "background_tools"),
+    *("approve", "background_tools", "session_file"),
 }
 # The offline engine sees to these when it loads.
 ENGINES = {

@@ -27,7 +27,7 @@ from voicecli.ports import Capabilities
 from voicecli.recording import ConversationRecorder
 from voicecli.testing import ScriptedConnection, scripted_provider
 
-RATE, HOUR_MS, CHUNK_MS = 8_000, 3_600_000, 250
+RATE, HOUR_MS, CHUNK_MS = 8_000, 3_600_000, 500
 TURN_MS = 20_000
 SPOKEN, ANSWERED, WAITED = 3_000, 7_000, 400
 """Each turn: so long the user speaks, so long the assistant, and so long it is waited for."""

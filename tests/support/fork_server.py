@@ -11,6 +11,7 @@ import io
 import json
 import os
 import runpy
+import signal
 import socket
 import sys
 from typing import Any
@@ -40,6 +41,7 @@ def main() -> None:
         importlib.import_module(module)
     gc.collect()
     gc.freeze()  # else each fork's first collection copies all pages
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests, and ends the server by ending them
     _serve(socket.socket(fileno=int(sys.argv[1])))
     runpy.run_module("voicecli", run_name="__main__", alter_sys=True)
 
@@ -102,6 +104,7 @@ def _become(request: dict[str, Any], reply: socket.socket, streams: list[int]) -
         stream = _stream(number, mode)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["voicecli", *request["arguments"]]
     sys.path[0] = os.getcwd()
     sys.path_importer_cache.clear()

@@ -45,6 +45,9 @@ class Tmux:
         """Start a Python module in the shell; its exit status follows its output."""
         if not isinstance(environment, str):
             environment = shlex.join(f"{name}={value}" for name, value in environment.items())
+        if "status " in self.screen():  # of a module before, which is not to be taken for this one's
+            self.keys("clear", "Enter")
+            self.wait(lambda screen: "status " not in screen)
         command = f"clear; {environment} {shlex.quote(sys.executable)} -m {module} {shlex.join(arguments)}"
         self.keys(f"{command}; echo status $?", "Enter")
 

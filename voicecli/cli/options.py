@@ -105,7 +105,7 @@ class Sleep:
 ToolsOption = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="builtin|FILE.py",
+        metavar="FILE.py|builtin",
         help="Offer this Python file's public functions to the model, or builtin: the time, and a calculator; can be "
         "given several times.",
     ),

@@ -134,4 +134,4 @@ def _mark(marks: Iterable[str]) -> str:
 def _cell(value: Any, yes: str, no: str) -> str:
     if isinstance(value, bool):
         return yes if value else no
-    return str(value) or no
+    return no if value is None else str(value) or no

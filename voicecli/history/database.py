@@ -184,7 +184,7 @@ def _patiently(call: Callable[[], _T], patience_s: float) -> _T:
         try:
             return call()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() > until:
+            if _code(error) not in _BUSY or time.monotonic() > until:
                 raise
         time.sleep(_POLL_S)
 
@@ -205,12 +205,17 @@ _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
+def _code(error: sqlite3.Error) -> int:
+    """What is wrong, by SQLite's primary result codes; 0 where Python's module itself says so."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
 def _is_read_only(error: sqlite3.Error) -> bool:
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+    return _code(error) in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 
 def _translated(path: Path, error: sqlite3.Error) -> HistoryError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it says more than anybody needs
+    code = _code(error)
     if code in _DAMAGED:
         return HistoryError(
             f"The history {path} is damaged: {error}.", advice="Move it away; a new one is made.", lasting=True

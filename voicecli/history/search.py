@@ -4,6 +4,8 @@ import sqlite3
 import unicodedata
 from collections.abc import Iterator, Sequence
 
+from voicecli.text import valid_text
+
 __all__ = ["excerpt", "found_turns", "words_of"]
 
 _AROUND = 40  # letters on each side of the first word that was found
@@ -15,7 +17,7 @@ _FROM = """
 
 def words_of(texts: Sequence[str]) -> list[str]:
     """The words that are looked for, as they are compared: without case of letters, without accents."""
-    return [_plain(word) for text in texts for word in text.split()]
+    return [_plain(word) for text in texts for word in valid_text(text).split()]
 
 
 def found_turns(connection: sqlite3.Connection, words: Sequence[str], limit: int, *, full_text: bool) -> list[int]:

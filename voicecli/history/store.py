@@ -16,6 +16,7 @@ from voicecli.history.ids import LATEST, id_of
 from voicecli.history.records import ConversationRecord, FoundTurn, ResponseRecord, ToolCallRecord, TurnRecord
 from voicecli.history.removal import prunable, removal, too_much
 from voicecli.history.search import excerpt, found_turns, words_of
+from voicecli.text import valid_text
 from voicecli.transcript import Turn
 from voicecli.user_folders import history_dir
 
@@ -77,7 +78,7 @@ class Store:
         Raises:
             NoConversationError: there is no such conversation, or more than one.
         """
-        wanted = id_.strip().casefold()
+        wanted = valid_text(id_).strip().casefold()
         if wanted == LATEST:
             found = self._ask("SELECT id FROM conversations ORDER BY started_at DESC, number DESC LIMIT 1")
             if not found:
@@ -227,7 +228,7 @@ class Store:
             if ended_at is not None:
                 self._connection.execute(
                     "UPDATE conversations SET ended_at = ?, end_reason = ? WHERE number = ?",
-                    (_ms(ended_at), end, number),
+                    (_ms(ended_at), valid_text(end), number),
                 )
             self._save_rows(number, rows)
         return True
@@ -316,7 +317,7 @@ class Store:
         where = "WHERE conversation = ? AND position = ?"
         before = self._connection.execute(f"SELECT number, text FROM turns {where}", (number, position)).fetchone()
         self._put("turns", number, position, _values(turn, _TURN))
-        if before is not None and before[1] == turn.text:
+        if before is not None and before[1] == valid_text(turn.text):
             return
         if not self._full_text:
             self._index_is_stale()
@@ -350,7 +351,9 @@ class Store:
 
 
 def _values(record: object, names: Sequence[str]) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in names}
+    values = {name: getattr(record, name) for name in names}
+    # A model may write half of a pair of surrogates, which is no text for SQLite.
+    return {name: valid_text(value) if isinstance(value, str) else value for name, value in values.items()}
 
 
 def _response_values(response: ResponseRecord) -> dict[str, Any]:

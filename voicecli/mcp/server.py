@@ -283,7 +283,7 @@ class _ErrorOutput:
     async def last_line(self) -> str:
         """The last line that says something."""
         self.file.close()
-        await run_in_thread(self._reader.join, 0.3)
+        await run_in_thread(self._reader.join, 1.0)  # a program that it started may go on writing
         lines = [line.strip() for line in self._tail.decode(errors="replace").splitlines()]
         return next((line for line in reversed(lines) if line), "")
 

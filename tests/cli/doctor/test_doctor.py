@@ -168,21 +168,17 @@ def test_a_provider_that_is_named_must_be_set_up(look: Look) -> None:
     assert execute(["doctor", "nobody"]) == ExitStatus.USAGE
 
 
-def test_a_broken_package_is_told(look: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
-    install(tmp_path, "voicecli-broken", {"voicecli_broken": "print('noise')\n1 / 0"}, broken="voicecli_broken:X")
+def test_a_broken_package_is_told(look: Look, site: Path) -> None:
+    install(site, "voicecli-broken", {"voicecli_broken": "print('noise')\n1 / 0"}, broken="voicecli_broken:X")
     found = look()
     assert found.code == 0
     assert "ZeroDivisionError" in found.one("Package")[1]
 
 
-def test_a_package_that_breaks_when_it_is_asked_hides_nothing(
-    look: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
+def test_a_package_that_breaks_when_it_is_asked_hides_nothing(look: Look, site: Path) -> None:
     broken = f"{PARROT}\nimport dataclasses\nPARROT = dataclasses.replace(PARROT, findings=lambda config: 1 / 0)\n"
-    install(tmp_path, "voicecli-parrot", {"voicecli_parrot": broken}, parrot="voicecli_parrot:PARROT")
-    install(tmp_path, "voicecli-zebra", {"zebra": PARROT.replace('"parrot"', '"zebra"')}, zebra="zebra:PARROT")
+    install(site, "voicecli-parrot", {"voicecli_parrot": broken}, parrot="voicecli_parrot:PARROT")
+    install(site, "voicecli-zebra", {"zebra": PARROT.replace('"parrot"', '"zebra"')}, zebra="zebra:PARROT")
     found = look()
     assert found.one("parrot") == ("fail", "breaks when it is asked: ZeroDivisionError: division by zero")
     assert found.one("zebra") == ("ok", "ready, without a key")

@@ -110,6 +110,7 @@ class Watched:
             "HOME": str(self.home),
             "TMPDIR": str(self.temporary),
             "VOICECLI_CACHE": str(self.cache),
+            "VOICECLI_HISTORY": str(self.cache / "history"),
             "VOICECLI_LLM_PORTS": "9",  # looked at, and nobody is there
             "PYTHONPATH": str(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",  # beside its source, which is not what this is about

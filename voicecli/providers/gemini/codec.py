@@ -333,10 +333,8 @@ class GeminiCodec:
     def _read_words(self, said: str, *, finished: bool, sounds: bool) -> None:
         """Words of a reply; `sounds`: sound of it is beside them."""
         turns = self._turns
-        due = turns.running or self._owed or sounds
-        if not due and turns.said_late(said):
-            return
-        if said or (finished and turns.running):
+        late = not (turns.running or self._owed or sounds) and turns.said_late(said)
+        if not late and (said or (finished and turns.running)):
             self._answers()
             turns.said(said, finished=finished)
 
@@ -407,8 +405,7 @@ class GeminiCodec:
                 answers.append(self._calls.refused(call, _TOOL_CANCELLED))
                 continue
             self._answers()
-            known = self._calls.requested(call)
-            if isinstance(known, ToolCallRequest):
+            if isinstance(known := self._calls.requested(call), ToolCallRequest):
                 self._tell(known)
             elif known is not None:
                 answers.append(known)
@@ -419,8 +416,7 @@ class GeminiCodec:
     def _cancel_calls(self, cancellation: Mapping[str, Any]) -> None:
         for wire_id in texts(cancellation, "ids"):
             if (told := self._calls.cancelled(wire_id)) is not None:
-                for event in told:
-                    self._tell(event)
+                self._events += told
                 self._turns.call_withdrawn()
         self._release()
 
