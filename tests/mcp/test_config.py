@@ -79,6 +79,10 @@ def test_what_is_no_server_is_told_without_its_secrets(text: str, told: str) -> 
         ({"command": "x", "url": "https://x.example"}, "either a command or a URL"),
         ({"command": ("a", 1)}, "mcp.command: this is a int"),
         ({"command": "x", "environ": {}}, "no setting 'environ'.*env"),
+        ({"command": "x", "env": {"A=B": "c"}}, r"mcp\.env: a variable's name"),
+        ({"url": "https://x", "headers": {"A": "hush\n"}}, r"mcp\.headers: 'A' has a character .* end of a line"),
+        ({"url": "https://x", "headers": {"A B": "c"}}, r"mcp\.headers: 'A B' has a character"),
+        ({"url": "https://x", "headers": {"A": "\u00e9"}}, r"mcp\.headers: 'A' has"),
     ],
 )
 def test_what_a_program_gives_is_checked(given: dict[str, Any], told: str) -> None:

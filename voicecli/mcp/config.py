@@ -27,6 +27,7 @@ _LAUNCHERS = re.compile(r"(?:python|pythonw|py|node|npx|bunx|uvx|pipx|uv|deno|bu
 _LAUNCHER_WORDS = {"run", "exec", "tool", "x", "c"}
 # Options of launchers behind which the program's name may stand; behind another one stands its value, maybe a key.
 _FLAGS = {"-m", "-y", "--yes", "-i", "-t", "-it", "-ti", "-d", "--rm", "-u", "-q", "--quiet", "-A", "--"}
+_HEADER_NAME, _HEADER_VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\t -~]*")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 # Of variables and headers, those whose values are no words of a tool's answer.
 _KEY_NAME = re.compile(r"key|token|secret|passw|pwd|auth|cookie|credential", re.IGNORECASE)
@@ -84,6 +85,14 @@ class MCPServer(Settings, prefix="mcp"):
             )
         if any("\0" in part for part in (*self.argv, *self.env, *self.env.values())):
             raise ConfigurationError("mcp: a command cannot hold the character NUL.")
+        if any(not name or "=" in name for name in self.env):
+            raise ConfigurationError("mcp.env: a variable's name is not empty, and has no equals sign.")
+        for name, value in self.headers.items():
+            if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+                raise ConfigurationError(
+                    f"mcp.headers: {name!r} has a character that no header may have.",
+                    advice="Is there the end of a line in it?",
+                )
         if self.url:
             _check_address(self.url)
         if self.cwd is not None:
