@@ -19,7 +19,8 @@ _POLL_S = 0.05
 def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
     """Put a file in place of another, or of none: all of it or nothing, also when the disk is full or Ctrl-C comes.
 
-    A symbolic link stays, and what it leads to is written. The folder is made, for this user alone, if it is not there.
+    A symbolic link stays, and what it leads to is written, as are a device and a pipe. The folder is made, for this
+    user alone, if it is not there.
 
     Args:
         mode: its permissions; None leaves them as they are, and gives a new file to this user alone.
@@ -30,6 +31,9 @@ def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None
     """
     import tempfile  # not worth its time to those who only read
 
+    if path.exists() and not path.is_file():
+        _write_through(path, content)
+        return
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor, name = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)  # with permissions 0600
@@ -47,6 +51,16 @@ def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+def _write_through(path: Path, content: bytes) -> None:
+    """Write to what is no file. Raises OSError; also where nobody reads a pipe, which would be waited for."""
+    flags = os.O_WRONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    with os.fdopen(descriptor, "wb") as file:
+        if hasattr(os, "O_NONBLOCK"):
+            os.set_blocking(descriptor, True)
+        file.write(content)
 
 
 @contextlib.contextmanager

@@ -63,13 +63,9 @@ def test_a_file_is_meant_as_it_is_seen_now(
         assert execute(["config", "set", setting, value]) == 0
         assert f'{setting} = "{value}"' in path().read_text()
     capsys.readouterr()
-    for setting, named in {
-        "tools": "none.py",
-        "system-file": tmp_path / "none.py",
-        "input": tmp_path / "none.py",
-    }.items():
+    for setting in ("tools", "system-file", "input"):
         assert execute(["config", "set", setting, "none.py"]) == 2
-        assert f"{setting}: there is no file {named}" in " ".join(capsys.readouterr().err.split())
+        assert f"{setting}: there is no file {tmp_path / 'none.py'}" in " ".join(capsys.readouterr().err.split())
     assert execute(["config", "set", "output", "new.wav"]) == 0
 
 
@@ -116,6 +112,7 @@ def test_set_writes_what_can_be_read_again(arguments: list[str], line: str) -> N
         (["provider", "alexa"], "There is no provider 'alexa'."),
         (["modle", "x"], "there is no setting 'modle': did you mean model?"),
         (["openai-api-key", "sk-secret"], "keys are stored by `voice keys set PROVIDER`"),
+        (["prices.my-model.text-in", "4"], "prices are a table for each model"),
         (["profile", "work"], "there is no setting 'profile'. A profile is a table, [profiles.NAME];"),
         (["system", "caf\udce9"], "this is not UTF-8 text"),
     ],

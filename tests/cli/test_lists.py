@@ -94,3 +94,18 @@ def test_what_goes_away_is_told_alike() -> None:
     told = [model.deprecated for provider in PROVIDERS for model in provider.models if model.deprecated]
     assert len(told) > 3
     assert all(text[0].islower() and not text.endswith(".") for text in told)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("logs list", "One JSON array."),
+        ("logs show", "One JSON object."),
+        ("test-audio", "One JSON object."),
+        ("replay", "One JSON object a line for all that happens; one with --describe."),
+        ("doctor", "One JSON array."),
+    ],
+)
+def test_the_help_says_what_json_it_is(capsys: pytest.CaptureFixture[str], command: str, told: str) -> None:
+    assert execute([*command.split(), "--help"]) == 0
+    assert told in " ".join(capsys.readouterr().out.split())

@@ -13,7 +13,7 @@ import pytest
 from tests.conversation.scripted import MANUAL, until
 from tests.support.virtual_time import virtual_time
 from voicecli.commands import AnswerApproval, ToolResult
-from voicecli.conversation.consent import ANSWERED_WITHIN_S
+from voicecli.conversation.consent import ANSWERED_WITHIN_S, Consent
 from voicecli.conversation.handlers import Handlers
 from voicecli.conversation.session import VoiceSession
 from voicecli.conversation.toolbox import Toolbox
@@ -340,3 +340,22 @@ async def test_a_call_that_the_provider_makes_is_told_and_not_made_here() -> Non
     assert history == [("tool", "write", "3 dots"), ("assistant", "", "Three.")]
     assert not talk.ran
     assert not talk.results
+
+
+@virtual_time
+async def test_a_question_is_answered_once_while_other_answers_are_on_their_way() -> None:
+    sent: list[AnswerApproval] = []
+
+    async def send(answer: AnswerApproval) -> None:
+        await asyncio.sleep(1)
+        sent.append(answer)
+
+    consent = Consent("writes", tell=lambda event: None, send=send, heard=lambda: True)
+    for request in (THEIRS, replace(THEIRS, approval_id="mcpr_2")):
+        await consent.provider_asks(request)
+    both = asyncio.create_task(consent.answer("mcpr_1", True, always=True))
+    await asyncio.sleep(0.5)
+    await consent.answer("mcpr_2", False)
+    await both
+    assert sent == [AnswerApproval("mcpr_1", True), AnswerApproval("mcpr_2", True)]
+    consent.close()

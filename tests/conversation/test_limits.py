@@ -264,6 +264,15 @@ async def test_what_was_spent_before_counts_and_warns_once() -> None:
     assert told.failure is not None
 
 
+@virtual_time
+async def test_what_was_spent_is_known_without_a_limit() -> None:
+    voice, _ = limited(costing(0.45))
+    async with voice.connect() as session:
+        await session.send_text("One", wait=True)
+        assert session.spent.cost_usd == pytest.approx(0.45)
+    assert session.spent.cost_usd == pytest.approx(0.45)
+
+
 # -- minutes
 
 

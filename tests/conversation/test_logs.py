@@ -8,6 +8,7 @@ from tests.conversation.scripted import MANUAL, conversation
 from tests.support.virtual_time import virtual_time
 from voicecli import RealtimeVoice
 from voicecli.commands import Command, SendText
+from voicecli.errors import RealtimeConnectionError
 from voicecli.events import Event, ResponseDone, SessionEnded, SessionStarted, TranscriptUpdate
 from voicecli.testing import ScriptedConnection, reply, scripted_provider
 
@@ -74,3 +75,30 @@ async def test_logs_finish_before_the_conversation_is_left(caplog: pytest.LogCap
         await session.ask("Which city?")
     assert one.closed_after is other.closed_after is SessionEnded
     assert len([record for record in caplog.records if "could not be finished" in record.message]) == 2
+
+
+@virtual_time
+async def test_whoever_ends_the_conversation_too_waits_for_the_logs() -> None:
+    """A key ends it, and its view is left at once, which cancels what the key began."""
+    voice, _ = conversation()
+    log = Closing()
+    async with voice.connect(logs=[log]) as session:
+        first = asyncio.create_task(session.aclose())
+        await asyncio.sleep(0.5)  # it waits for the log
+        second = asyncio.create_task(session.aclose())
+        await asyncio.sleep(0.1)
+        first.cancel()
+        await second
+        assert log.closed_after is SessionEnded
+
+
+@virtual_time
+async def test_what_is_said_after_the_end_is_told_to_no_log() -> None:
+    voice, _ = conversation(reply("It is Paris."))
+    log = Log()
+    async with voice.connect(logs=[log]) as session:
+        await session.ask("Which city?")
+    told = len(log.told)
+    with pytest.raises(RealtimeConnectionError):
+        await session.ask("And which river?")
+    assert len(log.told) == told

@@ -96,6 +96,7 @@ def test_nothing_secret_is_shown() -> None:
     headers = {"Authorization": f"Bearer {secret}"}
     for server in (
         MCPServer(command="run it", env={"TOKEN": secret}),
+        MCPServer(command=("run", f"--key={secret}"), variables={"TOKEN": secret}),
         MCPServer(url=f"https://me:{secret}@example.com/mcp?token={secret}", headers=headers),
     ):
         assert secret not in repr(server)

@@ -324,3 +324,16 @@ async def test_tools_of_one_name_or_of_alike_names() -> None:
     assert talk.source.tools[0].schema.description == "First."
     assert talk.notices == ["mcp_tool_left_out: lists go twice; the first one is taken."]
     await talk.source.aclose()
+
+
+@in_virtual_time
+async def test_a_program_that_still_starts_has_its_time_to_end_however_often_it_is_ended() -> None:
+    """A key ends the conversation, and so does whoever leaves it; what the key began is cancelled then."""
+    server = FakeServer(start_s=[60])
+    talk = Conversation(server)
+    await talk.source.start()
+    first = asyncio.create_task(talk.source.aclose())
+    await asyncio.sleep(0.5)
+    await talk.source.aclose()
+    first.cancel()
+    assert server.closed == 1

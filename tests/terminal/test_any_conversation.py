@@ -16,8 +16,8 @@ from voicecli.events import (
     ToolCallRequest,
     TranscriptUpdate,
 )
-from voicecli.terminal.conversation_log import ConversationLog
 from voicecli.terminal.entries import Entry, Remark, Utterance
+from voicecli.terminal.entry_fold import EntryFold
 
 
 class AnyConversation(RuleBasedStateMachine):
@@ -25,7 +25,7 @@ class AnyConversation(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.log = ConversationLog()
+        self.log = EntryFold()
         self.now = 0.0
         self.playing = False
         self.begun: set[str] = set()  # what must be printed in the end

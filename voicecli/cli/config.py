@@ -32,14 +32,14 @@ from voicecli.settings.prices import PRICES, price_entries
 from voicecli.terminal.printable import printable
 from voicecli.text import is_valid_text, nearest
 
-__all__ = ["READ_FILES", "chat_entries", "config"]
+__all__ = ["chat_entries", "config", "missing_files"]
 
 config = command_group("Show and change the settings.")
 
 Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="That of [profiles.NAME].")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="An option of chat, without the dashes in front.")]
 
-READ_FILES = ("input", "mcp-config", "system-file", "tools")
+_READ = ("input", "mcp-config", "system-file", "tools")
 """Settings that name files which must be there."""
 
 _NEW = """\
@@ -161,7 +161,7 @@ def _entry(name: str) -> Entry:
     advice = f"did you mean {near}?" if near else "`voice config show --all` lists what there is"
     if "key" in spelled(name).split("-"):
         advice = "keys are stored by `voice keys set PROVIDER`"
-    elif spelled(name).partition(".")[0] == PRICES:
+    elif spelled(name).partition("-")[0] == PRICES:
         advice = f'prices are a table for each model, [{PRICES}."NAME"]: `voice config edit`'
     elif spelled(name) == "profile":
         raise typer.BadParameter(f"there is no setting {name!r}. {PROFILE_ADVICE}", param_hint="NAME")
@@ -192,14 +192,21 @@ def _value(entry: Entry, values: Sequence[str]) -> Any:
         ) from error
     # A file is looked for where the user is now, but for the settings file beside that.
     located = [entry.located(item, Path.cwd()) if isinstance(item, str) else item for item in _items(value)]
-    for path in located if entry.name in READ_FILES else ():
-        if path not in {"-", "builtin"} and not Path(path).exists():
-            raise typer.BadParameter(f"there is no file {path}", param_hint=entry.name)
+    for path in missing_files(entry, located):
+        raise typer.BadParameter(f"there is no file {path}", param_hint=entry.name)
     return located if isinstance(value, list) else located[0]
 
 
 def _items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+def missing_files(entry: Entry, value: Any) -> list[str]:
+    """The files that a setting names, which must be there, and are not."""
+    if entry.name not in _READ:
+        return []
+    names = [item for item in _items(value) if isinstance(item, str) and item not in ("-", *entry.no_files)]
+    return [name for name in names if not Path(name).exists()]
 
 
 def chat_entries(providers: Sequence[Provider]) -> list[Entry]:

@@ -13,7 +13,7 @@ import typer
 
 from voicecli.cli.exit import ExitStatus
 from voicecli.cli.finding_lines import finding_lines
-from voicecli.cli.lists import JsonOption
+from voicecli.cli.lists import JsonObjectOption, JsonOption
 from voicecli.cli.standard_output import columns
 from voicecli.cli.table import show_table
 from voicecli.errors import AudioDeviceError
@@ -88,7 +88,7 @@ def list_devices(as_json: JsonOption = False) -> None:
 def test_audio(
     input_device: InputDevice = None,
     output_device: OutputDevice = None,
-    as_json: JsonOption = False,
+    as_json: JsonObjectOption = False,
 ) -> None:
     """Record 3 seconds, play them back, measure the echo, and say what could be better."""
     from voicecli.audio.devices.stderr_guard import quiet_stderr

@@ -153,6 +153,7 @@ def _own_entry(name: str, parameter: inspect.Parameter) -> Entry:
     kinds = alternatives(hint)
     metavar = getattr(option, "metavar", None) or ""
     default = parameter.default
+    words = tuple(part for part in metavar.split("|") if part.islower())  # "builtin|FILE.py"
     return Entry(
         (names[0][2:] if names else name.replace("_", "-")),
         next((kind for kind in (bool, int, float) if kind in kinds), str),
@@ -160,8 +161,8 @@ def _own_entry(name: str, parameter: inspect.Parameter) -> Entry:
         choices=tuple(map(str, choices_of(hint))),
         between=_between(option),
         number_too="NUMBER" in metavar,
-        may_be_file="|FILE" in metavar,
-        is_file=metavar.startswith("FILE") or Path in kinds or list[Path] in kinds,
+        is_file=metavar.startswith("FILE") or "|FILE" in metavar or Path in kinds or list[Path] in kinds,
+        no_files=words if "|FILE" in metavar else (),
         shown="URL" not in metavar,  # which may hold a key
         default=default if isinstance(default, str | int | float) else None,
     )

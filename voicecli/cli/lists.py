@@ -15,7 +15,7 @@ from voicecli.settings.file import SettingsFile
 from voicecli.settings.prices import price_entries
 from voicecli.terminal.printable import printable
 
-__all__ = ["JsonOption", "list_models", "list_providers", "list_voices"]
+__all__ = ["JsonObjectOption", "JsonOption", "list_models", "list_providers", "list_voices"]
 
 ProviderArgument = Annotated[
     str | None,
@@ -25,6 +25,7 @@ ProviderArgument = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON array.")]
+JsonObjectOption = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 
 def list_providers(as_json: JsonOption = False) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from voicecli.cli.command import command_group
-from voicecli.cli.lists import JsonOption
+from voicecli.cli.lists import JsonObjectOption, JsonOption
 from voicecli.cli.log_costs import LONGEST, By, cost_sums, day_of
 from voicecli.cli.log_export import Format, choose_format, export_conversation
 from voicecli.cli.log_lines import conversation_json, cost_words, found_json, length_ms, length_words, plain_lines
@@ -71,7 +71,7 @@ def list_(
 
 
 @logs.command("show")
-def show(id_: Id = "latest", as_json: JsonOption = False) -> None:
+def show(id_: Id = "latest", as_json: JsonObjectOption = False) -> None:
     """Show a conversation: the words, the calls of tools, times and costs. Without an id the last one."""
     with Store() as store:
         conversation = store.conversation(find_conversation(store, id_))

@@ -9,7 +9,6 @@ import typer
 
 from voicecli.cli.event_lines import JsonLines, PlainLines
 from voicecli.cli.exit import ExitStatus
-from voicecli.cli.lists import JsonOption
 from voicecli.cli.standard_output import own_stdout
 from voicecli.commands import SendText
 from voicecli.errors import ConfigurationError
@@ -30,7 +29,9 @@ def replay(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording that --record-session made.")],
     *,
     describe: Annotated[bool, typer.Option("--describe", help="Say what is in it, and replay nothing.")] = False,
-    as_json: JsonOption = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line for all that happens; one with --describe.")
+    ] = False,
 ) -> None:
     """Replay a recorded session, without network or key, and tell where its events differ today.
 

@@ -51,15 +51,15 @@ def run_conversation(
         OSError: words could not be written.
     """
     voice = _voice(choices)
-    recordings = [each for each in inputs if isinstance(each, WavSource)]
+    files = [each for each in inputs if isinstance(each, WavSource)]
     rate = choices.provider.capabilities.output_rate
     alone = destinations.sound is None and not destinations.aloud
     lines = LastingLines(_lines(destinations, [each for each in inputs if isinstance(each, str)]), alone=alone)
-    _tell_unused(unused_options(choices, spoken=bool(recordings), destinations=destinations), [lines])
+    _tell_unused(unused_options(choices, spoken=bool(files), destinations=destinations), [lines])
     sound = ReplySound(rate)
     if destinations.sound is not None:
         # Before anything is asked of the provider: an answer must not be lost because it cannot be written.
-        sound.add(WavSink(destinations.sound, rate, sources=recordings, stdout=own_descriptor()))
+        sound.add(WavSink(destinations.sound, rate, sources=files, stdout=own_descriptor()))
     kept = Recordings(choices.record)
     prepare(choices)
     outcome = Outcome()
@@ -173,8 +173,8 @@ async def _converse(
     keeping: Keeping,
     kept: Recordings,
 ) -> None:
-    recordings = [each for each in inputs if isinstance(each, WavSource)]
-    for each in recordings:
+    files = [each for each in inputs if isinstance(each, WavSource)]
+    for each in files:
         each.on_notice = lambda code, message: lines(Notice(code, message))
 
     def said() -> Iterator[Input]:
@@ -198,7 +198,7 @@ async def _converse(
         if opening is not None:
             opening.cancel()
             await asyncio.wait([opening])
-        for each in recordings:
+        for each in files:
             await each.aclose()
         await sound.aclose()
 

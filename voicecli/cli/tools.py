@@ -12,7 +12,7 @@ from voicecli.cli.lists import JsonOption
 from voicecli.cli.mcp_servers import chosen_servers
 from voicecli.cli.options import MCPConfigOption, MCPOption, ToolsOption, named_by_options
 from voicecli.cli.table import show_table
-from voicecli.cli.tool_file import chosen_tools
+from voicecli.cli.tool_file import BUILTIN, chosen_tools
 from voicecli.conversation.toolbox import Toolbox
 from voicecli.events import Notice
 from voicecli.settings.entries import Entry
@@ -25,7 +25,7 @@ from voicecli.tools import Tool, make_tools
 __all__ = ["list_tools"]
 
 _ENTRIES = (
-    Entry("tools", str, several=True, may_be_file=True),
+    Entry("tools", str, several=True, is_file=True, no_files=(BUILTIN,)),
     Entry("mcp", str, several=True, shown=False),
     Entry("mcp-config", str, several=True, is_file=True),
 )

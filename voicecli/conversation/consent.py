@@ -133,6 +133,7 @@ class Consent:
             ]
         for each in answered:
             self._settle(each.request.approval_id, ("always" if remembered else "once") if approve else "denied")
+        for each in answered:  # by now none of them can be answered in another way
             if each.call is None:
                 await self._reply(each.request.approval_id, approve)
 

@@ -65,8 +65,8 @@ class LimitKeeper:
         return self._final or self._limits.spent(self._driver.now)
 
     def check(self) -> None:
-        """Raise LimitReachedError when no more input is taken."""
-        if self.reached is not None:
+        """Raise LimitReachedError when no more input is taken; once the conversation is over that is told otherwise."""
+        if self.reached is not None and not self._driver.over:
             self.told = True
             raise self.reached
 
@@ -77,8 +77,8 @@ class LimitKeeper:
                 self.late_response = self.reached is not None
             case ResponseDone(awaits_tools=True) if self.late_response:
                 self._calls_left_out = True
+        self._limits.event(event, self._driver.usage, self._driver.now)
         if self._limits:
-            self._limits.event(event, self._driver.usage, self._driver.now)
             self._look()
 
     def finish(self) -> None:

@@ -23,7 +23,8 @@ class Logs:
 
     def __init__(self, logs: Iterable[ConversationLog] = ()) -> None:
         self._logs = list(logs)
-        self._closing = [log for log in self._logs if isinstance(log, ClosingLog)]
+        self._to_close = [log for log in self._logs if isinstance(log, ClosingLog)]
+        self._closing: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
 
@@ -43,9 +44,17 @@ class Logs:
                 log.command(command, self._now_ms)
 
     async def aclose(self) -> None:
-        """Let them finish, those too that were left out; idempotent."""
-        closing, self._closing = self._closing, []
-        for failed in await asyncio.gather(*(log.aclose() for log in closing), return_exceptions=True):
+        """Let them finish, those too that were left out, and tell them nothing more.
+
+        Idempotent; whoever calls it waits until they have finished.
+        """
+        if self._closing is None:
+            self._logs.clear()  # what is said too late goes nowhere
+            self._closing = asyncio.create_task(self._close(), name="voicecli-logs")
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        for failed in await asyncio.gather(*(log.aclose() for log in self._to_close), return_exceptions=True):
             if isinstance(failed, Exception):
                 _log.error("A log of the conversation could not be finished", exc_info=failed)
 

@@ -7,35 +7,35 @@ event to everybody who listens: handlers, iterations, and a `send_audio` or `sen
 
 import asyncio
 import contextlib
-import logging
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, overload
+from functools import partial
+from typing import TYPE_CHECKING, Literal, overload
 
 from voicecli.audio import AudioSink, Playhead
 from voicecli.commands import OfferTools, SendImage
 from voicecli.config import RealtimeConfig, VADMode
+from voicecli.conversation.answers import Answers
 from voicecli.conversation.arguments import PCM16, Question, check_audio, check_question, check_rate, check_text
 from voicecli.conversation.consent import Consent
 from voicecli.conversation.delivery import Audience
 from voicecli.conversation.floor_driver import FloorDriver
-from voicecli.conversation.floor_events import AnswerRead, SoundHeard, Stop
+from voicecli.conversation.floor_events import SoundHeard, Stop
 from voicecli.conversation.handlers import Handlers
 from voicecli.conversation.images import Picture, read_picture
 from voicecli.conversation.limit_keeper import LimitKeeper
 from voicecli.conversation.limits import Limits, Spent
 from voicecli.conversation.logs import LoggedConnection, Logs
+from voicecli.conversation.reader import Reader
 from voicecli.conversation.response import Response
 from voicecli.conversation.tool_calls import ToolCalls
 from voicecli.conversation.toolbox import Toolbox
-from voicecli.errors import ConfigurationError, LimitReachedError, RealtimeConnectionError, RealtimeError
+from voicecli.errors import ConfigurationError, LimitReachedError
 from voicecli.events import (
-    ApprovalRequest,
     Event,
     Notice,
     Reconnecting,
-    SessionEnded,
     SessionStarted,
     StateChanged,
     ToolCallCancelled,
@@ -44,15 +44,13 @@ from voicecli.events import (
 )
 from voicecli.ports import Connection, ConversationLog
 from voicecli.threads import run_in_thread
-from voicecli.tools import Tool, ToolSchema
+from voicecli.tools import Tool
 from voicecli.transcript import Turn
 
 if TYPE_CHECKING:
     from voicecli.audio.smart_turn import SmartTurn
 
 __all__ = ["VoiceSession"]
-
-_log = logging.getLogger(__name__)
 
 
 class VoiceSession:
@@ -84,8 +82,22 @@ class VoiceSession:
         handlers = handlers or Handlers()
         self._audience = Audience(handlers, history, self._logs)
         self._driver = FloorDriver(connection, config, self._audience, self._act_on)
+        self._limits = LimitKeeper(
+            limits or Limits(config, now=self._driver.now),
+            self._driver,
+            awaits_reply=lambda: self.awaiting_reply,
+            clear_audio=self.clear_audio,
+            end=lambda: self._reader.end(),
+            quiet_s=config.response_timeout_s + config.tool_timeout_s,
+        )
         self._input = UserInput(
-            connection, config, self._driver, self._audience.new_input, self._check_open, self._check_limits, turn_model
+            connection,
+            config,
+            self._driver,
+            self._audience.new_input,
+            lambda: self._reader.check_open(),
+            self._limits.check,
+            turn_model,
         )
         self._toolbox = tools if isinstance(tools, Toolbox) else Toolbox(tools or {})
         self._consent = Consent(
@@ -103,18 +115,11 @@ class VoiceSession:
             show=self._input.send if connection.capabilities.images else None,
             tell=self._audience.tell,
         )
-        self._limits = LimitKeeper(
-            limits or Limits(config, now=self._driver.now),
-            self._driver,
-            awaits_reply=lambda: self.awaiting_reply,
-            clear_audio=self.clear_audio,
-            end=self._end_by_limit,
-            quiet_s=config.response_timeout_s + config.tool_timeout_s,
+        self._reader = Reader(connection, self._driver, self._audience, self._consent, self._limits)
+        self._answers = Answers(
+            self._driver, self._audience, self._calls, self._reader.check_open, config.response_timeout_s
         )
         self._ignored = turn_model_unused(config, connection.capabilities)
-        self._answer_lock = asyncio.Lock()
-        self._reader: asyncio.Task[None] | None = None
-        self._end = SessionEnded("closed")
 
     # -- what is known of the conversation
 
@@ -161,8 +166,7 @@ class VoiceSession:
     @property
     def awaiting_reply(self) -> bool:
         """Whether a turn has ended whose answer is not complete, words included, or a reply is being made."""
-        driver = self._driver
-        return driver.floor.awaits_reply(driver.now) or len(self._calls) > 0 or driver.holds_words
+        return self._answers.owed
 
     @property
     def state(self) -> StateChanged:
@@ -255,8 +259,7 @@ class VoiceSession:
             with contextlib.suppress(LimitReachedError):
                 await self._input.audio(audio, rate)
             return None
-        async with self._answer_lock:
-            return await self._ask(self._input.utterance(audio, rate))
+        return await self._ask(partial(self._input.utterance, audio, rate))
 
     @overload
     async def send_text(self, text: str, *, wait: Literal[True]) -> Response: ...
@@ -273,8 +276,7 @@ class VoiceSession:
         if not (wait if wait is not None else not self._audience.hears_audio):
             await self._input.text(text)
             return None
-        async with self._answer_lock:
-            return await self._ask(self._input.text(text))
+        return await self._ask(partial(self._input.text, text))
 
     async def send_image(self, image: Picture, *, mime_type: str | None = None) -> None:
         """Show a PNG or JPEG, given as its bytes or path; the next turn can speak of it.
@@ -287,7 +289,7 @@ class VoiceSession:
                 "This provider takes no pictures.", advice="`voice list-providers --json` tells which do."
             )
         data, kind = await run_in_thread(read_picture, image, mime_type)
-        self._check_limits()
+        self._limits.check()
         await self._input.send(SendImage(data, kind))
 
     async def end_turn(self) -> None:
@@ -340,21 +342,7 @@ class VoiceSession:
         Raises:
             RealtimeError: nothing happened for `response_timeout_s`, or the conversation is over.
         """
-        driver = self._driver
-        gave_up = driver.gave_up
-        driver.waiting += 1
-        try:
-            while self.awaiting_reply and driver.gave_up == gave_up:
-                self._check_open()
-                driver.happened.clear()
-                await driver.happened.wait()  # the floor's deadlines end it, and those of tools and words
-        finally:
-            driver.waiting -= 1
-        if driver.gave_up != gave_up:
-            raise RealtimeError(
-                f"No answer came within {self._config.response_timeout_s:g} s.",
-                advice="Was there speech in the audio? Otherwise raise response_timeout_s.",
-            )
+        await self._answers.wait()
 
     def __aiter__(self) -> AsyncIterator[Event]:
         """The events, until the conversation ends; raises RealtimeError when it ends by a failure."""
@@ -364,9 +352,8 @@ class VoiceSession:
 
     async def start(self) -> None:
         """Begin to read, and return when the first event has come; called once, by whoever made the session."""
-        self._reader = asyncio.create_task(self._read(), name="voicecli-session")
-        await self._driver.happened.wait()
-        self._toolbox.attach(self._offer_tools, self._driver.tell)
+        await self._reader.start()
+        self._toolbox.attach(lambda tools: self._input.send(OfferTools(tools)), self._driver.tell)
         if self._ignored:
             self._driver.tell(Notice("setting_ignored", f"turn_model is left out: {self._ignored}."))
 
@@ -376,77 +363,20 @@ class VoiceSession:
         await self._calls.aclose()
         await self._input.aclose()
         await asyncio.gather(self._connection.aclose(), self._toolbox.aclose())
-        if self._reader is not None:
-            await asyncio.wait([self._reader], timeout=2.0)
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
-        self._finish(None)
+        await self._reader.aclose()
         await self._audience.aclose()
         await self._logs.aclose()
 
     def raise_untold_failure(self) -> None:
         """Raise the failure that ended the conversation if nobody has been told of it."""
-        if isinstance(self._audience.failure, LimitReachedError) and self._limits.told:
-            return
-        if self._audience.failure is not None and not self._audience.failure_told:
-            self._audience.failure_told = True
-            raise self._audience.failure
+        self._reader.raise_untold_failure()
 
-    # -- inside: an answer that is awaited
+    # -- inside
 
-    async def _ask(self, say: Coroutine[Any, Any, None]) -> Response:
-        answer = self._audience.collect()
-        try:
-            await say
-            await self.wait_for_reply()
-        except BaseException:
-            await self.interrupt()  # nobody waits for this answer: it is not to be taken for the next one's
-            raise
-        finally:
-            self._audience.answer = None
-            self._driver.take(AnswerRead())
+    async def _ask(self, say: Callable[[], Awaitable[None]]) -> Response:
+        answer = await self._answers.collect(say)
         self._limits.told = True
         return answer.response(self.output_rate)
-
-    def _check_open(self) -> None:
-        """Raise what ended the conversation, if it is over."""
-        if not self._driver.over:
-            return
-        if self._audience.failure is not None:
-            self._audience.failure_told = True
-            raise self._audience.failure
-        why = self._end.reason.rstrip(".")
-        raise RealtimeConnectionError(f"The conversation is over: {why}.", advice="Connect again.")
-
-    def _check_limits(self) -> None:
-        if not self._driver.over:  # what ended it is told otherwise
-            self._limits.check()
-
-    async def _end_by_limit(self) -> None:
-        self._finish(None)
-        await self._connection.aclose()
-
-    # -- inside: from the connection to the program
-
-    async def _read(self) -> None:
-        failure: RealtimeError | None = None
-        try:
-            async for event in self._connection:
-                if isinstance(event, SessionEnded):
-                    self._end = event  # told by _finish, after everything else
-                elif isinstance(event, ApprovalRequest):
-                    await self._consent.provider_asks(event)
-                elif commands := self._driver.take(event):
-                    await self._driver.send(commands)
-                if isinstance(event, Reconnecting):
-                    self._consent.line_lost()
-        except RealtimeError as error:
-            failure = error
-        except Exception as error:
-            _log.exception("A defect in voicecli ended the conversation")
-            failure = RealtimeError(f"The conversation ended by a defect: {type(error).__name__}: {error}")
-            failure.__cause__ = error
-        self._finish(failure)
 
     def _take(self, event: Event) -> None:
         """Tell an event of the session's own that the floor is to know, too; nothing is to be sent for any of them."""
@@ -465,18 +395,3 @@ class VoiceSession:
                 away = isinstance(event, Reconnecting)
                 with contextlib.suppress(ConfigurationError):  # no detector for this is no reason to fail
                     self._input.listen(away or not self._connection.capabilities.reports_speech)
-
-    async def _offer_tools(self, tools: tuple[ToolSchema, ...]) -> None:
-        await self._input.send(OfferTools(tools))
-
-    def _finish(self, failure: RealtimeError | None) -> None:
-        if self._driver.over:
-            return
-        self._consent.close()
-        self._driver.finish()
-        self._limits.finish()
-        failure = failure or self._limits.reached
-        if failure is not None:
-            self._end = SessionEnded(failure.message, getattr(failure, "close_code", None))
-        self._audience.end(self._end, failure)
-        self._driver.happened.set()

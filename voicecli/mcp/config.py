@@ -41,8 +41,8 @@ class MCPServer(Settings, prefix="mcp"):
     It is started, or dialled, for each conversation anew. The package of the extra `mcp` is needed.
 
     Attributes:
-        command: the program with its arguments, as a shell takes it or in parts. It gets of the environment only HOME,
-            PATH and the like, and `env`.
+        command: the program with its arguments, as a shell takes it or in parts; not shown, as they may hold a key. It
+            gets of the environment only HOME, PATH and the like, and `env`.
         url: the address of a running server; https, or http on this machine.
         name: it is called so in notices, and its tools where their names are taken; made of the above unless given.
         env: variables of the program; never shown.
@@ -57,7 +57,7 @@ class MCPServer(Settings, prefix="mcp"):
         variables: those of the environment that were put into the above; their values are never shown.
     """
 
-    command: str | tuple[str, ...] = ()
+    command: str | tuple[str, ...] = setting((), shown=False)
     url: str = setting("", shown=False)
     name: str = ""
     env: Mapping[str, str] = setting(factory=dict, shown=False)

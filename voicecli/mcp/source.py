@@ -89,19 +89,18 @@ class ServerTools:
             self._notice("mcp_server_late", f"is not there after {_START_S:g} s; its tools come when it is.")
 
     async def aclose(self) -> None:
-        self._closing = True
-        if self._relisting is not None:
-            self._relisting.cancel()
-        tasks = [*self._tasks]
-        for task in tasks:
-            task.cancel()
-        if self._supervisor is not None:
+        tasks = [*self._tasks, *([self._supervisor] if self._supervisor is not None else [])]
+        if not self._closing:  # a second time would cut off what the first one began
+            self._closing = True
+            if self._relisting is not None:
+                self._relisting.cancel()
+            for task in self._tasks:
+                task.cancel()
             if self._link is not None:
                 self._ending = True
                 self._link.ended.set()
-            else:
+            elif self._supervisor is not None:
                 self._supervisor.cancel()
-            tasks.append(self._supervisor)
         if tasks:
             _, left = await asyncio.wait(tasks, timeout=_CLOSE_S)
             for task in left:

@@ -23,7 +23,7 @@ class Sides:
     def __init__(self, file: RecordingWriter, input_rate: int, output_rate: int) -> None:
         self.file = file
         self._input_rate, self._rate = input_rate, output_rate
-        self._clock = RecordingClock()
+        self._clock = RecordingClock(output_rate)
         self._user = _Channel(file, USER, input_rate, output_rate)
         self._assistant = _Channel(file, ASSISTANT, output_rate, output_rate)
         self._microphone = LiveStream(input_rate)
@@ -36,7 +36,7 @@ class Sides:
     @property
     def times(self) -> tuple[tuple[int, int], ...]:
         """As `ConversationRecord.recording_times`."""
-        return self._clock.times(self._rate)
+        return self._clock.times
 
     # -- the user
 

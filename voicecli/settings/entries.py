@@ -1,18 +1,16 @@
 """Entries: what the settings file may hold, and the environment as VOICE_<NAME>; one for each option of the command."""
 
 import dataclasses
-import re
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import takewhile
 from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
 from voicecli.errors import ConfigurationError
 from voicecli.ports import Provider
-from voicecli.redaction import Redaction
 from voicecli.setting_fields import Setting, alternatives
 from voicecli.settings.options import Option, variable_of
 from voicecli.text import is_valid_text
@@ -45,6 +43,7 @@ class Entry:
         between: the least and the greatest number.
         number_too: whether a text may as well be written as a number.
         is_file: whether it names a file; where the settings file does so, it means one beside itself.
+        no_files: words that are meant as they are where all other texts name files.
         may_be_file: whether it may name a file in place of something else; it does, if that is there.
         is_at_file: whether `@FILE` in its place names one.
         shown: whether its value can be shown; it may hold a secret otherwise.
@@ -59,6 +58,7 @@ class Entry:
     number_too: bool = False
     is_file: bool = False
     may_be_file: bool = False
+    no_files: tuple[str, ...] = ()
     is_at_file: bool = False
     shown: bool = True
     default: Any = None
@@ -137,7 +137,7 @@ class Entry:
         """The name of a file as it is meant in this folder; any other text as it is."""
         if self.is_at_file and name[:1] == "@" and name[:2] != "@@":
             return f"@{replace(self, is_at_file=False, is_file=True).located(name[1:], folder)}"
-        if not (self.is_file or self.may_be_file) or name == "-":
+        if not (self.is_file or self.may_be_file) or name in ("-", *self.no_files):
             return name
         path = expanded(name)
         if self.may_be_file and not (path.suffix and folder is not None and (folder / path).is_file()):
@@ -158,16 +158,13 @@ class Entry:
         return ConfigurationError(f"{text!r} is a text.", advice=f"Leave out the quotes: {self.presented(value)}")
 
     def presented(self, value: object) -> str:
-        """The value for people: of an address that may hold a key only the host, of a header only the name."""
+        """The value for people: of an address that may hold a key only the host, of a header only the name, of a
+        command no options."""
         if isinstance(value, list):
             return ", ".join(self.presented(item) for item in value)
         if isinstance(value, bool):
             return "true" if value else "false"
         return str(value) if self.shown else _without_secrets(str(value))
-
-
-_KEY_NAME = re.compile(r"key|token|secret|passw|pwd|auth|credential", re.IGNORECASE)
-_REDACTION = Redaction()
 
 
 def entries_of(options: Iterable[Option]) -> list[Entry]:
@@ -220,35 +217,19 @@ def _written_default(option: Option) -> Any:
 
 
 def _without_secrets(text: str) -> str:
-    if " " in text and not text.partition(" ")[0].endswith(":"):
-        return _command_without_keys(text)
-    before, separator, after = text.partition("://")
-    if separator:
+    before, colon, after = text.partition(":")
+    if not colon or " " in before:
+        # A command, of which options may hold a key.
+        words = text.split(" ")
+        shown = list(takewhile(lambda word: not word.startswith("-") and not {"=", ":"} & {*word}, words))
+        return " ".join([*shown, *(["..."] if len(shown) < len(words) else [])])
+    if after.startswith("//"):
         scheme = before.rpartition("=")[2]
         try:
-            parts = urlsplit(f"{scheme}://{after}")
+            parts = urlsplit(f"{scheme}:{after}")
             host, port = parts.hostname or "", parts.port
         except ValueError:
             return "..."
         rest = "/..." if parts.path.strip("/") or parts.query or parts.fragment else ""
         return f"{before}://{host}{f':{port}' if port else ''}{rest}"
-    name, colon, _ = text.partition(":")
-    if colon:
-        return f"{name}: ..."
-    return text
-
-
-def _command_without_keys(command: str) -> str:
-    """A command line without what stands behind options, or in variables, that are called like a key."""
-    shown: list[str] = []
-    for before, word in pairwise(["", *command.split(" ")]):
-        name, equals, _ = word.partition("=")
-        if "://" in word:
-            shown.append(_without_secrets(word))
-        elif equals and _KEY_NAME.search(name):
-            shown.append(f"{name}=...")
-        elif before.startswith("-") and "=" not in before and _KEY_NAME.search(before):
-            shown.append("...")
-        else:
-            shown.append(_REDACTION.text(word))
-    return " ".join(shown)
+    return f"{before}: ..."

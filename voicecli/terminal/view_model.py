@@ -26,8 +26,8 @@ from voicecli.events import (
     StateChanged,
     UserState,
 )
-from voicecli.terminal.conversation_log import ConversationLog
 from voicecli.terminal.entries import Entry, Header, Remark, RemarkKind, ToolCall, Utterance
+from voicecli.terminal.entry_fold import EntryFold
 from voicecli.terminal.heard_reply import HeardReply
 from voicecli.terminal.line_editor import LineEditor
 from voicecli.terminal.questions import Questions
@@ -136,7 +136,7 @@ class ViewModel:
         self.editor: LineEditor | None = None
         self.questions = Questions()
         self.asleep = False
-        self._log = ConversationLog()
+        self._fold = EntryFold()
         self._heard = HeardReply()
         self._played_at = -math.inf  # when a reply was last heard
         self._header: Header | None = None  # until it is printed
@@ -154,7 +154,7 @@ class ViewModel:
         """Take an event into account."""
         now = self.clock()
         self._summary.apply(event)
-        self._log.apply(event, now)
+        self._fold.apply(event, now)
         self._heard.apply(event)
         match event:
             case StateChanged(user, assistant):
@@ -176,7 +176,7 @@ class ViewModel:
             case SessionStarted():
                 # A socket that was only replaced before its time ran out is not worth a word.
                 if self._reconnecting is not None:
-                    self._log.remark("note", "Connected again.", now)
+                    self._fold.remark("note", "Connected again.", now)
                 if self._provider and not self._started:
                     self._header = Header(self._provider, event.model, event.voice)
                 self._started, self._reconnecting = True, None
@@ -186,13 +186,13 @@ class ViewModel:
                 self._fall_asleep()
             case Awake():
                 self.asleep, self._assistant = False, "connecting"
-                self._log.go_on()
+                self._fold.go_on()
 
     def set_talking(self, talking: bool) -> None:
         """The talk key opened or ended the user's turn."""
         self.talking = talking
         if talking:
-            self._log.turn_began()
+            self._fold.turn_began()
         else:
             self.turn_ended()
 
@@ -200,7 +200,7 @@ class ViewModel:
         """The user has finished and waits for an answer."""
         self._restart_thinking()
         self._summary.turn_ended()
-        self._log.turn_ended()
+        self._fold.turn_ended()
 
     def answer_given_up(self) -> None:
         """The user asked for the reply to be stopped; say so where none is to be heard yet."""
@@ -225,7 +225,7 @@ class ViewModel:
         """The user wants to end: what was not heard yet will not be."""
         if not self._ending:
             self._ending = True
-            self._log.end_asked(playing=self.audio.playing)
+            self._fold.end_asked(playing=self.audio.playing)
 
     def finish(self) -> None:
         """Nothing more comes: what is open is finished as it is. Idempotent."""
@@ -233,7 +233,7 @@ class ViewModel:
             return
         self._ended = True
         self._summary.finish()
-        self._log.finish(playing=self.audio.playing)
+        self._fold.finish(playing=self.audio.playing)
         self.questions.clear()
 
     def heard_after(self, milliseconds: int) -> None:
@@ -243,7 +243,7 @@ class ViewModel:
 
     def note(self, text: str, kind: RemarkKind = "note") -> None:
         """Say at once what came of a key."""
-        self._log.remark(kind, text, self.clock(), at_once=True)
+        self._fold.remark(kind, text, self.clock(), at_once=True)
 
     # -- what is to be seen
 
@@ -291,22 +291,22 @@ class ViewModel:
     @property
     def partial(self) -> Utterance | None:
         """The words being said, as far as known."""
-        return self._log.partial
+        return self._fold.partial
 
     @property
     def running(self) -> list[tuple[Utterance, str | None]]:
         """The words being said, and what was heard of them; None where they are not heard through a device."""
-        return [(words, self._heard_of(words)) for words in self._log.running]
+        return [(words, self._heard_of(words)) for words in self._fold.running]
 
     @property
     def waiting_remarks(self) -> list[Remark]:
         """Remarks that are not printed before the answer is over."""
-        return self._log.waiting_remarks if self._is_answering else []
+        return self._fold.waiting_remarks if self._is_answering else []
 
     @property
     def running_tools(self) -> list[ToolCall]:
         """The calls under way, without those that wait for the user."""
-        return [call for call in self._log.running_tools if not call.asked]
+        return [call for call in self._fold.running_tools if not call.asked]
 
     @property
     def cost_words(self) -> str:
@@ -333,11 +333,11 @@ class ViewModel:
         if audio.playing:
             self._played_at = now
         if (request := self.questions.announce()) is not None:
-            self._log.ask(request, now)
+            self._fold.ask(request, now)
         self.questions.shown(now)
         # A reply falls silent before it is told that, and where, it was cut.
         playing = audio.playing or (now - self._played_at < _CUT_TOLD_S and self._heard.breaks_off)
-        entries = self._log.take(now, playing=playing, answering=self._is_answering)
+        entries = self._fold.take(now, playing=playing, answering=self._is_answering)
         for entry in entries:
             if isinstance(entry, Utterance):
                 self._heard.forget(entry.item_id)
@@ -354,7 +354,7 @@ class ViewModel:
 
     def _connection_lost(self, event: Reconnecting, now: float) -> None:
         if event.attempt == 1:
-            self._log.remark("warning", f"The connection was lost: {event.reason}", now)
+            self._fold.remark("warning", f"The connection was lost: {event.reason}", now)
         self._reconnecting, self._dialled_at = event, now + event.delay_s
 
     def _time_to_dial(self) -> str:
@@ -372,7 +372,7 @@ class ViewModel:
 
     def _fall_asleep(self) -> None:
         self.asleep, self._user, self._thinking_since, self._reconnecting = True, "silent", None, None
-        self._log.finish(playing=self.audio.playing)
+        self._fold.finish(playing=self.audio.playing)
         self.questions.clear()
 
     def _settled(self, approval_id: str, outcome: ApprovalOutcome) -> None:
@@ -387,7 +387,7 @@ class ViewModel:
 
     def _show_latency(self) -> None:
         if self._summary.latency is not None:
-            self._log.set_latency(self._summary.latency)
+            self._fold.set_latency(self._summary.latency)
 
 
 def _tool_words(request: ApprovalRequest) -> str:

@@ -224,6 +224,13 @@ def test_what_is_wrong_with_a_file(look: Look, text: str, told: str) -> None:
     assert any(told in row["value"] for row in found.rows if row["verdict"] == "fail"), found.rows
 
 
+def test_the_built_in_tools_are_no_file(look: Look) -> None:
+    write_settings('tools = "builtin"')
+    assert "fail" not in {row["verdict"] for row in look().rows if row["area"] == "Settings"}
+    write_settings('input = "builtin"')
+    assert "there is no file" in look().one("Setting")[1]
+
+
 def test_a_profile_that_is_not_there(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     write_settings("[profiles.work]\nspeed = 1.2")
     monkeypatch.setenv("VOICE_PROFILE", "home")

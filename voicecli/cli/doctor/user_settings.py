@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
-from voicecli.cli.config import READ_FILES, chat_entries
+from voicecli.cli.config import chat_entries, missing_files
 from voicecli.cli.doctor.area import Scope, short_path
 from voicecli.cli.layers import every_provider, provider_of_settings, unknown_settings
 from voicecli.config import RealtimeConfig
@@ -83,13 +82,11 @@ def _files(file: SettingsFile, entries: list[Entry]) -> Iterator[Finding]:
     """Files that the settings name, and that are not there."""
     for profile in file.tables:
         for entry in entries:
-            value = file.value(entry, profile) if entry.name in READ_FILES else None
-            for name in value if isinstance(value, list) else [value]:
-                if isinstance(name, str) and name != "-" and not Path(name).exists():
-                    told = _brief(f"{file.place(profile, entry.name)}: there is no file {name}", file)
-                    shared = f"line {file.line(profile, entry.name)} names a file that is not there"
-                    fix = "Mend the path (voice config edit), or put the file there."
-                    yield Finding("Setting", told, "fail", fix, shared=shared)
+            for name in missing_files(entry, file.value(entry, profile)):
+                told = _brief(f"{file.place(profile, entry.name)}: there is no file {name}", file)
+                shared = f"line {file.line(profile, entry.name)} names a file that is not there"
+                fix = "Mend the path (voice config edit), or put the file there."
+                yield Finding("Setting", told, "fail", fix, shared=shared)
 
 
 def _brief(message: str, file: SettingsFile) -> str:

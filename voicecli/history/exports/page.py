@@ -7,7 +7,6 @@ people, models and tools is text in it, never markup.
 import base64
 import hashlib
 import html
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -20,7 +19,6 @@ __all__ = ["Waveform", "page"]
 
 _TICKS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 _MOST_TICKS = 8
-_IMPOSSIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _HEIGHT = 100  # of the waveform's picture
 
 

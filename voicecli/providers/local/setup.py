@@ -93,9 +93,8 @@ def is_loopback(host: str) -> bool:
 
 def priced_models(config: RealtimeConfig) -> dict[str, Prices | None]:
     """The language model, where it is elsewhere: what it costs there is not known. All else costs nothing."""
-    url = next((name for name in (config.own(LocalSettings).llm, config.model) if name and is_url(name)), "")
     try:
-        host = urlsplit(url).hostname or ""
+        host = urlsplit(endpoint_address(config)).hostname or ""
     except ValueError:  # whoever connects says so
         host = ""
     return {} if not host or is_loopback(host) else {model_at_endpoint(config) or f"the model at {host}": None}

@@ -21,14 +21,14 @@ from voicecli.terminal.entries import ApprovalQuestion, Entry, Remark, RemarkKin
 from voicecli.terminal.reasons import reason_words
 from voicecli.terminal.scrollback import Scrollback
 
-__all__ = ["ConversationLog"]
+__all__ = ["EntryFold"]
 
 # After an interruption it is told what was heard of the reply, with some providers only when the user's turn is over;
 # the words wait for that so long, in seconds.
 _HEARD_WAIT_S = 3.0
 
 
-class ConversationLog:
+class EntryFold:
     """Folds events into entries. Times are in seconds, of one clock.
 
     A reply's words are printed when its response is done and it was heard to its end, or was cut and it is known
