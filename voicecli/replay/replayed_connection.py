@@ -104,7 +104,7 @@ class ReplayedConnection:
         self._sent.set()
 
     async def _ends(self, turns: int) -> None:
-        """Wait until the program ends the conversation. Raises RealtimeError when it asks for more than so many turns."""
+        """Wait until the program ends the conversation. Raises RealtimeError for more than so many turns of its."""
         while not self._closed.is_set():
             if len(self._asked[False]) > turns:
                 raise RealtimeError(
