@@ -8,6 +8,9 @@ from voicecli.events import Usage
 
 __all__ = ["FREE", "Prices", "with_cost"]
 
+_HIGHEST = 1_000_000
+"""US dollars. With it, no sum is too large for JSON."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prices:
@@ -41,9 +44,10 @@ class Prices:
             if price is None and field.name != "session_minute":
                 continue
             is_number = isinstance(price, int | float) and not isinstance(price, bool)
-            if not (is_number and math.isfinite(price) and price >= 0):
+            if not (is_number and math.isfinite(price) and 0 <= price <= _HIGHEST):
                 raise ConfigurationError(
-                    f"{field.name.replace('_', '-')}: {price!r} is no price.", advice="Give US dollars: 0 or more."
+                    f"{field.name.replace('_', '-')}: {price!r} is no price.",
+                    advice=f"Give US dollars: a number from 0 to {_HIGHEST}.",
                 )
 
     def __repr__(self) -> str:

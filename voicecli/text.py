@@ -1,8 +1,11 @@
 """Text that can be encoded, whatever JSON and the names of files hold beside it; errors in words; and likely names."""
 
+import re
 from collections.abc import Iterable
 
-__all__ = ["LONGEST_TEXT", "described", "is_valid_text", "nearest", "valid_text"]
+__all__ = ["LONGEST_TEXT", "described", "is_valid_text", "nearest", "valid_text", "without_controls"]
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 LONGEST_TEXT = 1_000_000
 """Characters that may be said at once: a quarter of a million tokens, more than any speech-to-speech model holds."""
@@ -30,6 +33,12 @@ def valid_text(text: str) -> str:
 def is_valid_text(text: str) -> bool:
     """True when text can be encoded: Python puts a lone surrogate where the bytes of an argument are no UTF-8."""
     return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def without_controls(text: str) -> str:
+    """The text for a file that people look at: U+FFFD for control characters, but tabs and ends of lines."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROL.sub("\ufffd", lines)
 
 
 def nearest(name: str, names: Iterable[str], *, likeness: float = 0.6) -> str:

@@ -45,6 +45,15 @@ def told(capsys: Output, *arguments: str, status: int = 0) -> str:
     return " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize("command", [["list"], ["search", "x"]])
+def test_no_number_is_a_defect(ids: list[str], capsys: Output, command: list[str]) -> None:
+    assert "--count" in told(capsys, *command, "-n", str(2**70), status=ExitStatus.USAGE)
+
+
+def test_an_id_that_is_no_text_is_named_as_the_help_names_it(ids: list[str], capsys: Output) -> None:
+    assert "Invalid value for ID: this is not UTF-8 text" in told(capsys, "show", "\udcff", status=ExitStatus.USAGE)
+
+
 @pytest.mark.parametrize("command", [[], ["list"]])
 def test_the_list_in_a_pipe(ids: list[str], capsys: Output, command: list[str]) -> None:
     rows = [line.split("\t") for line in run(capsys, *command).splitlines()]

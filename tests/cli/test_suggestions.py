@@ -48,6 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["chat", "q1.wav"], "voice chat -i q1.wav"),
         (["chat", "Hello", "there"], 'voice send-text "Hello there"'),
         (["send-text", "Hello", "there"], "in quotes"),
+        (["send-text", "Hello", "--continue", "k7m2q1"], "'k7m2q1' is no id for --continue: `voice logs` lists"),
         (["list-voices", "local", "e"], "takes no second argument 'e'"),
         (["chat", "--wake"], "--wake needs a value: --wake WORD"),
         (["config", "get", "speed"], "Did you mean voice config show?"),

@@ -5,15 +5,17 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
-from tests.history.conftest import conversation, keep
+from tests.history.conftest import ROWS, conversation, keep
 from voicecli import ConfigurationError
 from voicecli.history.database import HistoryError
 from voicecli.history.ids import LATEST
+from voicecli.history.records import TurnRecord
 from voicecli.history.schema import VERSION
 from voicecli.history.store import Store
 
@@ -129,6 +131,7 @@ def test_without_fts5_it_is_written_and_the_index_made_later(path: Path) -> None
 
 _WRITER = """
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from tests.history.conftest import keep
 from voicecli.history.store import Store
@@ -165,5 +168,59 @@ def test_a_database_on_a_disk_that_cannot_be_written_is_read(path: Path, monkeyp
     monkeypatch.setattr(sqlite3, "connect", connect)
     with Store(path) as store:
         assert store.conversation(id_).turns[0].text == "Hi"
-    with Store(path, create=True) as store, pytest.raises(HistoryError, match="it is read-only"):
+    with Store(path) as store, pytest.raises(HistoryError, match="it is read-only"):
         store.begin(conversation())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE turns SET text = CAST(x'ff41fe' AS TEXT)",
+        "UPDATE conversations SET recording_times = '{'",
+        "UPDATE conversations SET utc_offset_s = 1000000",
+        "UPDATE conversations SET started_at = 9000000000000000",
+        "UPDATE responses SET cost_usd = 'much'",
+    ],
+)
+def test_values_that_nobody_has_written_are_told(path: Path, change: str) -> None:
+    with Store(path, create=True) as store:
+        id_ = store.begin(conversation(), ROWS)
+        store._connection.execute(change)
+        with pytest.raises(HistoryError, match="is damaged"):
+            store.conversation(id_)
+        if "turns" not in change:
+            with pytest.raises(HistoryError, match="is damaged"):
+                list(store.conversations())
+
+
+def shown(store: Store) -> TurnRecord:
+    return store.conversation(LATEST).turns[0]
+
+
+def found(store: Store) -> TurnRecord:
+    return store.search(["hi"])[0].turn
+
+
+@pytest.mark.parametrize("read", [shown, found])
+def test_what_is_deleted_while_it_is_read_is_whole(
+    path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Store], TurnRecord]
+) -> None:
+    with Store(path, create=True) as store, Store(path) as other:
+        id_ = keep(store, "Hi there")
+        ask = Store._ask
+
+        def ask_late(self: Store, question: str, *values: object) -> list[sqlite3.Row]:
+            if self is store and question.startswith("SELECT * FROM"):
+                other.delete([id_])
+            return ask(self, question, *values)
+
+        monkeypatch.setattr(Store, "_ask", ask_late)
+        assert read(store).text == "Hi there"
+        assert list(store.conversations()) == []
+
+
+def test_a_folder_in_its_place_is_told(path: Path) -> None:
+    path.mkdir(parents=True)
+    for create in (True, False):
+        with pytest.raises(HistoryError, match=r"cannot be opened\. Look at its permissions"):
+            Store(path, create=create)

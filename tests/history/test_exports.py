@@ -1,7 +1,9 @@
 """Exports of a conversation: every word and time in each of them, and nothing of it taken for markup."""
 
 import re
+import unicodedata
 import wave
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,7 +18,7 @@ from voicecli.history.exports.captions import cues, srt, vtt
 from voicecli.history.exports.markdown import markdown
 from voicecli.history.exports.page import Waveform, page
 from voicecli.history.exports.timeline import Timeline, clock_text
-from voicecli.history.records import ResponseRecord
+from voicecli.history.records import ConversationRecord, ResponseRecord, ToolCallRecord
 
 RECORDED = Path("talk.wav")
 
@@ -103,11 +105,23 @@ def test_markdown_shows_the_words_as_they_were_said() -> None:
     written = markdown(sample())
     shown = Shown(MarkdownIt("commonmark", {"html": True}).render(written))
     for turn in sample().turns:
-        assert turn.text in shown.text
+        assert turn.text.replace("\x1b", "\ufffd") in shown.text
     assert set(shown.elements) == {"h1", "ul", "li", "p", "strong", "em", "pre", "code"}
     assert shown.elements.count("h1") == 1
     assert "``` no such address" in shown.text
     assert "- Used: 1452 tokens, \\$0.0321" in written
+
+
+@pytest.mark.parametrize("export", [markdown, page, srt, vtt])
+def test_no_export_steers_a_terminal(export: Callable[[ConversationRecord], str]) -> None:
+    evil = "\x1b]0;title\x07 red \x9b31m\x00\x7f\b one\r\ntwo\rthree\tfour"
+    call = ToolCallRecord(call_id="c", name=evil, arguments=evil, output=evil, started_ms=0)
+    record = replace(sample(), turns=(said("user", evil, 0, 100),), tool_calls=(call,), end=evil, voice=evil)
+    written = export(record)
+    assert [char for char in written if char in "\r\t\n" or unicodedata.category(char) != "Cc"] == list(written)
+    assert "\r" not in written
+    assert "\ufffd\n" not in written  # of an end of line as Windows has it
+    assert "four" in written
 
 
 @pytest.mark.parametrize("line", ["- item", "+ item", "1. first", "12) twelfth", "===", "---", "> quote", "| a | b |"])
@@ -116,6 +130,13 @@ def test_no_line_of_words_is_taken_for_markdown(line: str) -> None:
     shown = Shown(MarkdownIt("commonmark").enable("table").render(markdown(record)))
     assert shown.text.count(line) == 2
     assert set(shown.elements) <= {"h1", "ul", "li", "p", "strong", "br"}
+
+
+def test_a_name_of_several_lines_makes_no_heading() -> None:
+    call = ToolCallRecord(call_id="c", name="look\n# up", arguments="", started_ms=0)
+    shown = Shown(MarkdownIt("commonmark").render(markdown(replace(sample(), tool_calls=(call,), end="over\n\n# now"))))
+    assert shown.elements.count("h1") == 1
+    assert "look # up" in shown.text
 
 
 WAVEFORM = Waveform([0.0, 0.5, 1.0], [0.0, 0.0, 0.25], 33_000)
@@ -159,7 +180,9 @@ async def test_a_browser_shows_the_page_and_obeys_no_words(tmp_path: Path) -> No
     with wave.open(str(tmp_path / "talk.wav"), "wb") as sound:
         sound.setparams((2, 2, 8_000, 0, "NONE", ""))
         sound.writeframes(bytes(4 * 8_000 * 33))
-    file.write_text(page(sample(RECORDED), WAVEFORM, "talk.wav"), encoding="utf-8")
+    record = sample(RECORDED)
+    calls = (replace(record.tool_calls[0], name="get_weather" * 20), *record.tool_calls[1:])
+    file.write_text(page(replace(record, tool_calls=calls), WAVEFORM, "talk.wav"), encoding="utf-8")
     async with open_page(file.as_uri(), tmp_path / "profile") as shown:
         await shown.until("document.title !== '' && document.readyState === 'complete'")
         assert await shown.evaluate("document.title") == "Conversation of 2026-11-28 11:15"

@@ -86,6 +86,20 @@ def test_each_final_is_there_while_the_conversation_goes_on(path: Path) -> None:
     asyncio.run(held())
 
 
+def test_a_short_conversation_finishes_what_it_removes(path: Path) -> None:
+    words = [f"word{number}" for number in range(50)]
+    with Store(path, create=True) as store:
+        for word in words:
+            keep(store, word)
+        long_ago = NOON - days(40)
+        store._connection.execute("UPDATE conversations SET updated_at = ?", (round(long_ago.timestamp() * 1000),))
+    hold(HistoryLog("openai", path=path, keep_days=30), "Which city")
+    with Store(path) as store:
+        assert len(list(store.conversations())) == 1
+    content = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    assert not [word for word in words if word.encode() in content]
+
+
 def test_it_says_that_it_keeps_and_prunes(path: Path) -> None:
     with Store(path, create=True) as store:
         old = keep(store, "Hi", began=NOON - days(400))

@@ -49,7 +49,30 @@ def test_accents_and_scripts(store: Store) -> None:
     keep(store, "Guten Tag, Frau Müller", "今日は天気がいいですね", "Привет, мир")
     assert found(store, "MULLER") == found(store, "müller") == ["Guten Tag, Frau Müller"]
     assert found(store, "天気") == ["今日は天気がいいですね"]
+    assert found(store, "mu\u0308ller") == ["Guten Tag, Frau Müller"]  # as some keyboards and file names have it
     assert found(store, "привет") == ["Привет, мир"]
+
+
+def test_marks_that_make_another_letter_are_no_accents(store: Store) -> None:
+    texts = ["мой дом", "мои дома", "한국 음식", "하고 싶다", "ガード", "カード"]
+    keep(store, *texts)
+    for text in texts:
+        assert found(store, text.split()[0]) == [text]
+
+
+def test_signs_belong_to_what_is_looked_for(store: Store) -> None:
+    keep(store, "C++ is fast", "cats are faster", "$5 only", "500 dollars", "🙂 hello", "hello", "it\u2019s fine")
+    assert found(store, "c++") == ["C++ is fast"]
+    assert found(store, "$5") == ["$5 only"]
+    assert found(store, "hello", "🙂") == ["🙂 hello"]
+    assert found(store, "it's") == found(store, "it\u2019s") == ["it\u2019s fine"]
+
+
+def test_a_whole_text_may_be_looked_for(store: Store) -> None:
+    text = " ".join(map(str, range(3_000)))
+    keep(store, text)
+    assert found(store, text) == [text]
+    assert found(store, f"{text} not there") == []
 
 
 def test_words_that_were_replaced_are_not_found(store: Store) -> None:

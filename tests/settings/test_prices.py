@@ -42,10 +42,26 @@ def test_prices_are_read_however_the_names_are_written() -> None:
         ("prices = 3", "line 1: prices: this is no table."),
         ("[prices]\ntext-in = 4", "line 1: prices: there is no price of a model."),
         ("\n[prices.mine]", "line 2: mine: there is no price of a model."),
-        ("[prices.mine]\ntext-in = '4'", "line 2: text-in: '4' is no price. Give US dollars: 0 or more."),
-        ("[prices.mine]\naudio_out = -1", "line 2: audio_out: -1 is no price. Give US dollars: 0 or more."),
-        ("[prices.mine]\ntext-in = nan", "line 2: text-in: nan is no price. Give US dollars: 0 or more."),
-        ("[prices.mine]\ntext-in = true", "line 2: text-in: True is no price. Give US dollars: 0 or more."),
+        (
+            "[prices.mine]\ntext-in = '4'",
+            "line 2: text-in: '4' is no price. Give US dollars: a number from 0 to 1000000.",
+        ),
+        (
+            "[prices.mine]\naudio_out = -1",
+            "line 2: audio_out: -1 is no price. Give US dollars: a number from 0 to 1000000.",
+        ),
+        (
+            "[prices.mine]\ntext-in = nan",
+            "line 2: text-in: nan is no price. Give US dollars: a number from 0 to 1000000.",
+        ),
+        (
+            "[prices.mine]\ntext-in = 1e308",
+            "line 2: text-in: 1e+308 is no price. Give US dollars: a number from 0 to 1000000.",
+        ),
+        (
+            "[prices.mine]\ntext-in = true",
+            "line 2: text-in: True is no price. Give US dollars: a number from 0 to 1000000.",
+        ),
         ("[prices.mine]\ntext-inn = 4", "line 2: text-inn: there is no such price. Did you mean text-in?"),
     ],
 )

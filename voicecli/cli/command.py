@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import typer
@@ -25,6 +26,9 @@ PLAIN: dict[str, Any] = {
 
 # Typer's copy of click is private; its public class leads to what all errors of a command line are.
 UsageError: Any = typer.BadParameter.__mro__[1]
+
+_FILES = ("FILE", "builtin|FILE")
+"""How the help begins to tell of options that take the name of a file, whose bytes need not be text."""
 
 
 class Command(TyperCommand):
@@ -71,7 +75,11 @@ class Command(TyperCommand):
                 # Of a text, the first word was taken for the whole.
                 several = any(each.param_type_name == "argument" for each in self.params) and self.name != "send-text"
                 message = f"{ctx.command_path} takes no {'second ' if several else ''}argument {' '.join(words)!r}."
-                add_hint(error, message, stray_argument_hint(words, self.name or ""))
+                hint = stray_argument_hint(words, self.name or "")
+                optional = _optional(self)
+                if pair := next((two for two in pairwise(given) if two[0] in optional and two[1] in words), None):
+                    hint = f"{pair[1]!r} is no id for {pair[0]}: `voice logs` lists them."
+                add_hint(error, message, hint)
             elif "requires an argument" in error.message:
                 name = getattr(error, "option_name", "")
                 found = next((each for each in self.params if name in each.opts), None)
@@ -84,13 +92,13 @@ class Command(TyperCommand):
             value = ctx.params.get(parameter.name)
             texts = [text for text in (value if isinstance(value, list | tuple) else [value]) if isinstance(text, str)]
             # Names of files may hold any bytes. Paths are no strings here.
-            if all(map(is_valid_text, texts)) or (parameter.metavar or "").startswith("FILE"):
+            if all(map(is_valid_text, texts)) or (parameter.metavar or "").startswith(_FILES):
                 continue
             source = ctx.get_parameter_source(parameter.name)
             if source is not None and source.name == "ENVIRONMENT":
                 raise ConfigurationError(f"{parameter.envvar}: this is not UTF-8 text.", advice="Set it anew.")
             is_argument = parameter.param_type_name == "argument"
-            hint = (parameter.name or "").upper() if is_argument else parameter.opts[0]
+            hint = (parameter.name or "").upper().rstrip("_") if is_argument else parameter.opts[0]
             raise typer.BadParameter("this is not UTF-8 text", param_hint=hint, ctx=ctx)
         return super().invoke(ctx)
 
@@ -167,9 +175,14 @@ def add_hint(error: Any, message: str, hint: str) -> None:
     error.possibilities = None  # the parser's own guesses go by letters alone
 
 
+def _optional(command: Any) -> set[str]:
+    """The options that take an id or none."""
+    return {name for each in command.params if each.metavar == "[ID]" for name in each.opts if name.startswith("-")}
+
+
 def _completed(command: Any, args: list[str]) -> list[str]:
     """The arguments, where an option that takes an id or none has none: with what that means."""
-    optional = {name for each in command.params if each.metavar == "[ID]" for name in each.opts}
+    optional = _optional(command)
     if not optional.intersection(args):
         return args
     from voicecli.history.ids import LATEST, may_be_id

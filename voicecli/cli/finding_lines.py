@@ -1,5 +1,6 @@
 """Findings as lines for people: the verdict, what was found, and below it what to do."""
 
+import os
 from collections.abc import Iterator, Sequence
 
 import typer
@@ -22,7 +23,8 @@ def finding_lines(findings: Sequence[Finding], width: int, names: int) -> Iterat
         names: columns for the findings' names.
     """
     for finding in findings:
-        verdict = typer.style(finding.verdict.ljust(len(_INDENT) - 2), fg=_COLOURS[finding.verdict], bold=True)
+        colour = None if os.environ.get("NO_COLOR") else _COLOURS[finding.verdict]
+        verdict = typer.style(finding.verdict.ljust(len(_INDENT) - 2), fg=colour, bold=True)
         value, indent = printable(finding.value), " " * (len(_INDENT) + names + 2)
         if max(map(len, value.split()), default=0) <= width - len(indent):
             first, *others = wrapped(value, width, indent)

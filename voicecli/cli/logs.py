@@ -28,6 +28,7 @@ Id = Annotated[
 Ids = Annotated[
     list[str] | None, typer.Argument(metavar="[ID]...", help="Ids in `voice logs`, or beginnings of them; or latest.")
 ]
+_MOST = 2**62  # as a database counts
 _WIDEST_WORDS = 60  # letters
 _LONGEST_WORD = 24  # letters, that the table fits into 80 columns
 _MANY = ("id", "began", "length", "turns", "provider", "model", "cost", "first words")
@@ -36,7 +37,9 @@ _FEW = ("id", "began", "length", "provider", "cost", "first words")
 
 @logs.command("list")
 def list_(
-    count: Annotated[int, typer.Option("--count", "-n", min=0, metavar="N", help="No more than so many; 0: all.")] = 20,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=0, max=_MOST, metavar="N", help="No more than so many; 0: all.")
+    ] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """Show the conversations, the last one first. That is what `voice logs` does, too."""
@@ -89,7 +92,9 @@ def show(id_: Id = "latest", as_json: JsonObjectOption = False) -> None:
 @logs.command("search")
 def search(
     words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="All must be in what one of you said.")],
-    count: Annotated[int, typer.Option("--count", "-n", min=0, metavar="N", help="No more than so many; 0: all.")] = 50,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=0, max=_MOST, metavar="N", help="No more than so many; 0: all.")
+    ] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """Find words in what was said, in any case of letters; beginnings of words are enough."""

@@ -11,7 +11,7 @@ from typing import TypeVar
 from voicecli.errors import ConfigurationError
 from voicecli.history.schema import APPLICATION_ID, VERSION, has_full_text, make_index, migrate
 
-__all__ = ["HistoryError", "NoConversationError", "open_database", "told_plainly", "transaction"]
+__all__ = ["HistoryError", "NoConversationError", "intact", "open_database", "snapshot", "told_plainly", "transaction"]
 
 _T = TypeVar("_T")
 
@@ -40,7 +40,8 @@ def open_database(
     """A connection to the database, and whether it has an index of the words.
 
     Args:
-        create: make the file where there is none; otherwise an empty database in memory takes its place.
+        create: make the file where there is none, as one that is to be written; otherwise an empty database in memory
+            takes its place, and one that cannot be written is read.
         patience_s: how long another process that writes is waited for, in seconds.
         full_text: whether to use FTS5; None for whether there is FTS5.
 
@@ -53,7 +54,7 @@ def open_database(
         there = create or path.exists()
         connection = sqlite3.connect(path if there else ":memory:", timeout=patience_s, isolation_level=None)
         try:
-            writable = not there or _is_readable(connection, patience_s)
+            writable = not there or _is_readable(connection, patience_s, must_be=create)
             if not writable:
                 connection.close()
                 connection = _read_only(path)
@@ -86,6 +87,17 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Read the database as it is now, whatever other processes write meanwhile. Raises sqlite3.Error."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+
+
+@contextlib.contextmanager
 def told_plainly(path: Path) -> Iterator[None]:
     """Raise what SQLite and the system say as a HistoryError."""
     try:
@@ -98,6 +110,18 @@ def told_plainly(path: Path) -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def intact(path: Path) -> Iterator[None]:
+    """Raise a HistoryError for values that no version has written, to be used where they are turned into records.
+
+    SQLite notices damage to its own structures alone.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _damaged(path, str(error)) from error
+
+
 _ADVICE_PLACE = "Look at its permissions, or name another directory in the variable VOICECLI_HISTORY."
 
 
@@ -108,12 +132,12 @@ def _make_file(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600))
 
 
-def _is_readable(connection: sqlite3.Connection, patience_s: float) -> bool:
-    """Return whether the database can be read as usual, which takes files beside it."""
+def _is_readable(connection: sqlite3.Connection, patience_s: float, *, must_be: bool) -> bool:
+    """Return whether the database can be read as usual, which takes files beside it; raise why, where it must be."""
     try:
         _patiently(lambda: _of(connection, "user_version"), patience_s)
     except sqlite3.OperationalError as error:
-        if _is_read_only(error):
+        if _is_read_only(error) and not must_be:
             return False
         raise
     return True
@@ -125,9 +149,9 @@ def _read_only(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)
         try:
             _of(connection, "user_version")
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
             connection.close()
-            if "immutable" in options:
+            if "immutable" in options or not _is_read_only(error):
                 raise
         else:
             break
@@ -211,19 +235,34 @@ def _code(error: sqlite3.Error) -> int:
 
 
 def _is_read_only(error: sqlite3.Error) -> bool:
-    return _code(error) in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+    """Return whether the file cannot be written, or those beside it cannot be made, as on a full disk."""
+    return _code(error) in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
+
+
+def _damaged(path: Path, why: str) -> HistoryError:
+    return HistoryError(
+        f"The history {path} is damaged: {why}.", advice="Move it away; a new one is made.", lasting=True
+    )
 
 
 def _translated(path: Path, error: sqlite3.Error) -> HistoryError:
     code = _code(error)
     if code in _DAMAGED:
-        return HistoryError(
-            f"The history {path} is damaged: {error}.", advice="Move it away; a new one is made.", lasting=True
-        )
+        return _damaged(path, str(error))
+    if not code and "UTF-8" in str(error):  # and then the text
+        return _damaged(path, "there is text that is no UTF-8")
     if code == sqlite3.SQLITE_FULL:
         return HistoryError(f"The history {path} cannot be written: the disk is full.", advice="Make room.")
     if code in _BUSY:
         return HistoryError(f"Another process does not let go of the history {path}.", advice="Try again later.")
-    if _is_read_only(error):
-        return HistoryError(f"The history {path} cannot be written: it is read-only.", advice=_ADVICE_PLACE)
+    if code == sqlite3.SQLITE_CANTOPEN and not path.is_file():
+        return HistoryError(f"The history {path} cannot be opened.", advice=_ADVICE_PLACE)
+    if code == sqlite3.SQLITE_IOERR:
+        return HistoryError(
+            f"The history {path} cannot be used: {error}.", advice="If the disk is full, make room; else it may fail."
+        )
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):  # or the files beside it cannot be made
+        return HistoryError(
+            f"The history {path} cannot be written: it is read-only, or its disk is full.", advice=_ADVICE_PLACE
+        )
     return HistoryError(f"The history {path} cannot be used: {error}.", advice=_ADVICE_PLACE)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from voicecli.events import TurnMetrics, Usage
-from voicecli.history.database import NoConversationError, open_database, told_plainly, transaction
+from voicecli.history.database import NoConversationError, intact, open_database, snapshot, told_plainly, transaction
 from voicecli.history.folding import Row
 from voicecli.history.ids import LATEST, id_of
 from voicecli.history.records import ConversationRecord, FoundTurn, ResponseRecord, ToolCallRecord, TurnRecord
@@ -42,7 +42,8 @@ class Store:
 
     Args:
         path: of the database; None for the user's.
-        create: make it where there is none; otherwise the store is an empty one.
+        create: make it where there is none; otherwise the store is an empty one. Who is going to write asks for it: a
+            database that cannot be written is only read without.
         patience_s: how long another process that writes is waited for, in seconds; it takes some ms.
         full_text: whether to use FTS5; None for whether this SQLite has it.
     """
@@ -102,14 +103,16 @@ class Store:
         Raises:
             NoConversationError: there is no such conversation, or more than one.
         """
-        (row,) = self._ask("SELECT * FROM conversations WHERE id = ?", self.find(id_))
-        number = row["number"]
-        return _conversation(
-            row,
-            turns=tuple(_turn(each) for each in self._rows("turns", number)),
-            tool_calls=tuple(_call(each) for each in self._rows("tool_calls", number)),
-            responses=tuple(_response(each) for each in self._rows("responses", number)),
-        )
+        with told_plainly(self.path), snapshot(self._connection):
+            (row,) = self._ask("SELECT * FROM conversations WHERE id = ?", self.find(id_))
+            number = row["number"]
+            with intact(self.path):
+                return _conversation(
+                    row,
+                    turns=tuple(_turn(each) for each in self._rows("turns", number)),
+                    tool_calls=tuple(_call(each) for each in self._rows("tool_calls", number)),
+                    responses=tuple(_response(each) for each in self._rows("responses", number)),
+                )
 
     def conversations(
         self, *, since: datetime | None = None, until: datetime | None = None, limit: int | None = None
@@ -128,9 +131,10 @@ class Store:
             -1 if limit is None else limit,
         )
         for row in found:
-            yield _conversation(
-                row, responses=tuple(_response(each) for each in self._rows("responses", row["number"]))
-            )
+            with intact(self.path):
+                responses = tuple(_response(each) for each in self._rows("responses", row["number"]))
+                conversation = _conversation(row, responses=responses)
+            yield conversation
 
     def opening(self, id_: str) -> tuple[int, str]:
         """How many turns a conversation has, and the first words of it: the user's, if they said any."""
@@ -148,9 +152,10 @@ class Store:
         words = words_of(texts)
         if not words:
             return []
-        with told_plainly(self.path):
+        with told_plainly(self.path), snapshot(self._connection):
             numbers = found_turns(self._connection, words, limit, full_text=self._full_text)
-        return [self._found(number, words) for number in numbers]
+            with intact(self.path):
+                return [self._found(number, words) for number in numbers]
 
     def turns_before(self, id_: str) -> list[Turn]:
         """What a new conversation is to know that continues this one: its turns, after those that it continued.

@@ -1,6 +1,7 @@
 """Writes one conversation into the store, on a thread that may wait."""
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,8 @@ Recording = tuple[Path, Sequence[tuple[int, int]]]
 """The path of a recording, and its times as `ConversationRecord.recording_times`."""
 
 _log = logging.getLogger(__name__)
+
+_FINISH_S = 2.0
 
 
 class HistoryWriter:
@@ -107,7 +110,13 @@ class HistoryWriter:
         self._attempt(write)
 
     def close(self) -> None:
-        """Close the store; idempotent."""
+        """Finish removing, if that takes no longer than 2 s, and close the store; idempotent.
+
+        What was removed is in the file until that is done, and short conversations would never get to it.
+        """
+        until = time.monotonic() + _FINISH_S
+        while time.monotonic() < until and self.prune():
+            pass
         self._given_up = True
         if self._store is not None:
             self._store.close()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from voicecli.history.exports.facts import facts, told_at
 from voicecli.history.exports.timeline import SPEAKERS, Timeline, clock_text
 from voicecli.history.records import ConversationRecord, ToolCallRecord, in_order
+from voicecli.text import without_controls
 
 __all__ = ["markdown"]
 
@@ -13,8 +14,8 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>&|~#$])")
 
 
 def markdown(record: ConversationRecord) -> str:
-    """The conversation as Markdown that shows the words as they were said, whatever characters they hold."""
-    return "\n".join(_lines(record)) + "\n"
+    """The conversation as Markdown that shows the words as they were said; U+FFFD stands for control characters."""
+    return without_controls("\n".join(_lines(record))) + "\n"  # a terminal would obey them
 
 
 def _lines(record: ConversationRecord) -> Iterator[str]:
@@ -22,7 +23,7 @@ def _lines(record: ConversationRecord) -> Iterator[str]:
     yield f"# Conversation of {told_at(record.started_at)}"
     yield ""
     for name, value in facts(record):
-        yield f"- {name}: {_escaped(value)}"
+        yield f"- {name}: {_escaped(_one_line(value))}"
     for each in in_order(record):
         if isinstance(each, ToolCallRecord):
             yield from _call(each, timeline)
@@ -37,12 +38,16 @@ def _lines(record: ConversationRecord) -> Iterator[str]:
 def _call(call: ToolCallRecord, timeline: Timeline) -> Iterator[str]:
     yield ""
     state = " — failed" if call.is_error else " — taken back" if call.cancelled else ""
-    yield f"**Tool {_escaped(call.name)}** ({clock_text(timeline.at(call.started_ms))}){state}"
+    yield f"**Tool {_escaped(_one_line(call.name))}** ({clock_text(timeline.at(call.started_ms))}){state}"
     for text in (call.arguments, call.output):
         if text:
             fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
             yield ""
             yield f"{fence}\n{text}\n{fence}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _escaped(line: str) -> str:

@@ -14,6 +14,7 @@ from importlib import resources
 from voicecli.history.exports.facts import facts, told_at
 from voicecli.history.exports.timeline import SPEAKERS, Timeline, clock_text
 from voicecli.history.records import ConversationRecord, ToolCallRecord, TurnRecord, in_order
+from voicecli.text import valid_text, without_controls
 
 __all__ = ["Waveform", "page"]
 
@@ -236,10 +237,7 @@ def _seconds(ms: int) -> str:
 
 def _text(text: str) -> str:
     """Text as HTML shows it, in an attribute too; characters that no page may hold are replaced."""
-    kept = "".join(
-        each if each in "\n\t" or (each >= " " and not "\x7f" <= each <= "\x9f") else "\ufffd" for each in text
-    )
-    return html.escape(kept.encode("utf-8", "replace").decode("utf-8"), quote=True)
+    return html.escape(valid_text(without_controls(text)), quote=True)
 
 
 def _file(name: str) -> str:
