@@ -162,7 +162,7 @@ def _own_entry(name: str, parameter: inspect.Parameter) -> Entry:
         between=_between(option),
         number_too="NUMBER" in metavar,
         is_file=metavar.startswith("FILE") or "|FILE" in metavar or Path in kinds or list[Path] in kinds,
-        no_files=words if "|FILE" in metavar else (),
+        no_files=words if "FILE" in metavar else (),
         shown="URL" not in metavar,  # which may hold a key
         default=default if isinstance(default, str | int | float) else None,
     )
