@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicecli.tool_names import callable_name, free_name
+from voicecli.tool_names import callable_name, callable_names, free_name
 
 FITS = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
@@ -51,3 +51,11 @@ def test_all_names_can_be_called_and_are_different(tools: list[tuple[str, str]])
         taken.append(free_name(server, name, taken))
     assert len(set(taken)) == len(tools)
     assert all(map(FITS.fullmatch, taken))
+
+
+def test_names_that_would_be_alike_stay_apart() -> None:
+    names = callable_names(["a b", "a.b", "a_b", "tool", "\N{GRINNING FACE}", ""])
+    assert names["a_b"] == "a_b", "its own"
+    assert names["tool"] == "tool"
+    assert len(set(names.values())) == 6
+    assert callable_names(["a.b", "x", "a b"]) == {name: names.get(name, name) for name in ("a.b", "x", "a b")}

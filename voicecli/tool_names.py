@@ -2,9 +2,10 @@
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
 
-__all__ = ["MAX_NAME", "callable_name", "free_name"]
+__all__ = ["MAX_NAME", "callable_name", "callable_names", "free_name"]
 
 MAX_NAME = 64
 """Characters of a function's name, with OpenAI and with Gemini."""
@@ -21,6 +22,16 @@ def callable_name(name: str) -> str:
     if not re.match(r"[A-Za-z_]", plain):
         plain = f"_{plain}"
     return plain if len(plain) <= MAX_NAME else _hashed(plain, name)
+
+
+def callable_names(names: Iterable[str]) -> dict[str, str]:
+    """For each of a server's names one that a model can call; those that would be alike end in a hash."""
+    plain = {name: callable_name(name) for name in names}
+    alike = Counter(plain.values())
+    return {
+        name: called if alike[called] == 1 or called == name else _hashed(called, name)
+        for name, called in plain.items()
+    }
 
 
 def free_name(server: str, name: str, taken: Collection[str]) -> str:

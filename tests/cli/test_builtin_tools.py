@@ -33,6 +33,11 @@ from voicecli.cli.builtin_tools import calculate, current_time
         ("100 * 1.07 ** 10", "196.715135728956532249"),
         ("1_000 * 1e3", "1000000"),
         ("10 ** 40", "1E+40"),
+        ("123456789012345678.5 + 1", "123456789012345679.5"),
+        ("0.1234567890123456789 - 1_0.5_0", "-10.3765432109876543211"),
+        ("1e400 * 1e-400", "1"),
+        ("round(1e30, 5)", "1E+30"),
+        ("round(1e900, -2)", "1E+900"),
     ],
 )
 def test_values(expression: str, value: str) -> None:
@@ -62,7 +67,9 @@ def test_values(expression: str, value: str) -> None:
         ("[1 for x in 1]", "no number, and no operation"),
         ("max()", "max does not take 0 numbers"),
         ("sqrt(1, 2)", "sqrt does not take 2 numbers"),
-        ("round(number=2)", "round is not known"),
+        ("round(number=2)", "round cannot be called so"),
+        ("pi()", "pi cannot be called so"),
+        ("2 ** 200 % 7", "too many digits for a remainder"),
         ("(" * 150 + "1" + ")" * 150, "longer than 300"),
         ("-" * 200 + "1", "inside each other"),
     ],

@@ -103,3 +103,12 @@ def test_tools_are_kept_in_the_settings(
     assert execute(["list-tools", "--json"]) == ExitStatus.OK
     names = [row["name"] for row in json.loads(capsys.readouterr().out)]
     assert names == ["current_time", "calculate", "mine"]
+
+
+def test_a_server_that_is_late_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("voicecli.mcp.source._START_S", 0.05)
+    silent = f"{shlex.quote(sys.executable)} -c 'import sys; sys.stdin.read()'"
+    assert execute(["list-tools", "--mcp", silent]) == ExitStatus.CONNECTION
+    assert "is not there after" in capsys.readouterr().err

@@ -199,5 +199,6 @@ def test_a_full_disk_is_a_note_and_the_answer_comes(voice: Voice) -> None:
         refused = voice("send-text", "Which city?", "--record-session", "/proc/talk.jsonl", **openai(server))
     assert (result.code, result.lines) == (0, ["It is Paris."])
     assert "Note: The recording /dev/full stops here: No space left on device." in result.stderr
+    assert "given up" not in result.stderr, "told once"
     assert refused.code == 2
     assert "--record-session: cannot write '/proc/talk.jsonl'" in refused.stderr

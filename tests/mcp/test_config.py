@@ -24,6 +24,15 @@ from voicecli.mcp.config import MCPServer, server_of_text
         ("python3.11 -m mcp_server_git", ("python3.11", "-m", "mcp_server_git"), "", "git"),
         ("'/opt/my tools/weather.py' --fast", ("/opt/my tools/weather.py", "--fast"), "", "weather"),
         ("docker run -i --rm mcp/fetch", ("docker", "run", "-i", "--rm", "mcp/fetch"), "", "fetch"),
+        (
+            "docker run -i --rm -e KEY=hush mcp/fetch",
+            ("docker", "run", "-i", "--rm", "-e", "KEY=hush", "mcp/fetch"),
+            "",
+            "fetch",
+        ),
+        ("node --token hush server.js", ("node", "--token", "hush", "server.js"), "", "server"),
+        ("uvx --from x==1 serve", ("uvx", "--from", "x==1", "serve"), "", "serve"),
+        ("npx -- files", ("npx", "--", "files"), "", "files"),
         ("python", ("python",), "", "python"),
         ("https://mcp.example.com/mcp?key=x", (), "https://mcp.example.com/mcp?key=x", "example"),
         ("http://localhost:3000/mcp", (), "http://localhost:3000/mcp", "local"),
@@ -43,7 +52,7 @@ def test_a_server_is_a_command_or_a_url_and_has_a_name(text: str, argv: tuple[st
         ("", "either a command or a URL"),
         ("docs=https://x.example/mcp", "LABEL=URL is what OpenAI is told.*--openai-mcp LABEL=URL"),
         ("servers.json", "this is a file.*--mcp-config"),
-        ("http://example.com/mcp?key=hush-hush", "plain http to example.com"),
+        ("http://example.com/mcp?key=hush-hush", "plain http to another machine"),
         ("http://127.0.0.1.example.com/", "plain http"),
         ("http://localhost.example.com/", "plain http"),
         ("ws://localhost/hush-hush", "begins with https"),
@@ -51,6 +60,8 @@ def test_a_server_is_a_command_or_a_url_and_has_a_name(text: str, argv: tuple[st
         ("https://[hush-hush/", "not a URL"),
         ("say 'hush-hush", "cannot be read: No closing quotation"),
         ("a\0b", "NUL"),
+        ("KEY=hush-hush npx server", "begins with its program.*--mcp-config"),
+        ("ftp://hush-hush/", "begins with https"),
     ],
 )
 def test_what_is_no_server_is_told_without_its_secrets(text: str, told: str) -> None:
@@ -68,6 +79,10 @@ def test_what_is_no_server_is_told_without_its_secrets(text: str, told: str) -> 
         ({"command": "x", "url": "https://x.example"}, "either a command or a URL"),
         ({"command": ("a", 1)}, "mcp.command: this is a int"),
         ({"command": "x", "environ": {}}, "no setting 'environ'.*env"),
+        ({"command": "x", "env": {"A=B": "c"}}, r"mcp\.env: a variable's name"),
+        ({"url": "https://x", "headers": {"A": "hush\n"}}, r"mcp\.headers: 'A' has a character .* end of a line"),
+        ({"url": "https://x", "headers": {"A B": "c"}}, r"mcp\.headers: 'A B' has a character"),
+        ({"url": "https://x", "headers": {"A": "\u00e9"}}, r"mcp\.headers: 'A' has"),
     ],
 )
 def test_what_a_program_gives_is_checked(given: dict[str, Any], told: str) -> None:

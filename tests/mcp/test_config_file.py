@@ -98,6 +98,8 @@ def test_values_of_variables_are_not_shown() -> None:
     assert server.argv == ("hush-hush/run", "--key=hush-hush", "a b")
     assert server.described() == "${TOKEN}/run --key=${TOKEN} 'a b'"
     assert server.secrets == {"hush-hush"}
+    (server,) = read({"mcpServers": {"it": {"url": "https://${TOKEN}.example/${TOKEN}/x"}}})
+    assert server.described() == "https://${TOKEN}.example/${TOKEN}/x"
 
 
 def test_the_file_of_the_documentation() -> None:
@@ -140,14 +142,19 @@ def test_what_is_turned_off_is_not_looked_at() -> None:
         ({"mcpServers": {"it": {"command": "x", "envFile": ".env"}}}, "envFile is not read"),
         ({"servers": {"it": {"command": "x", "env": {"K": "${input:key}"}}}}, r"env\.K asks for a value"),
         ({"mcpServers": {"it": {"url": "https://x.example", "type": "sse"}}}, "type 'sse' is not supported"),
-        ({"mcpServers": {"it": {"url": "http://x.example/?k=hush-hush"}}}, "it: plain http to x.example"),
-        ({"mcpServers": {"it": {"url": "hush-hush"}}}, "it: not a URL"),
+        ({"mcpServers": {"it": {"url": "http://x.example/?k=hush-hush"}}}, "it: plain http to another machine"),
+        ({"mcpServers": {"it": {"url": "http://${TOKEN}.example/"}}}, "it: plain http to another machine"),
+        ({"mcpServers": {"it": {"command": "x", "tools": "read"}}}, "it: tools is no list of tools"),
+        ({"mcpServers": {"it": {"command": "x", "excludeTools": {"hush-hush": 1}}}}, "it: excludeTools is no list"),
+        ({"mcpServers": {"it": {"command": "x", "env": {"A": {"b": "hush-hush"}}}}}, r"it: env\.A is no text"),
+        ({"mcpServers": {"it": {"url": "hush-hush"}}}, "it: a server's address begins"),
     ],
 )
 def test_what_is_wrong_is_named_without_values(content: Any, told: str) -> None:
     with pytest.raises(ConfigurationError, match=told) as raised:
         read(content)
     assert "hush-hush" not in str(raised.value)
+    assert str(raised.value).count(": it: ") <= 1
 
 
 def test_wrong_toml_is_named() -> None:

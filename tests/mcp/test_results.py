@@ -54,6 +54,7 @@ def test_pictures_are_known_by_their_bytes_and_four_at_most() -> None:
     output = tool_output([image(JPEG, "image/png"), text("A map."), *[image(PNG)] * 4])
     assert output.pictures == (SendImage(JPEG, "image/jpeg"), *[SendImage(PNG, "image/png")] * 3)
     assert output.text == "A map.\n[Another picture is left out.]"
+    assert tool_output([image(PNG)] * 30).text == "[26 more pictures are left out.]"
     assert tool_output([image(PNG)]).text == ""
     assert tool_output([image(PNG + bytes(5 * 2**20))]).pictures == ()
 

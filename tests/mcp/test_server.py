@@ -129,7 +129,7 @@ async def test_a_server_that_dies_in_mid_call_is_told_and_started_again(tmp_path
             await waiting
         await server.until(lambda: "mcp_server_ended" in server.codes)
         assert server.notices[-1].message == (
-            "The MCP server odd has ended. It said: a fuse has blown It is started again in 1 s."
+            "The MCP server odd has ended. It said: a fuse has blown. It is started again in 1 s."
         )
         await server.until(lambda: server.source.is_up)
         assert (await server.call("echo")).text == "{}"
@@ -172,7 +172,10 @@ async def test_a_program_that_never_answers_is_ended_with_the_conversation(tmp_p
             ),
             "x ended before it was ready. It said: bad key ... Its",
         ),
-        (MCPServer(command=sys.executable, name="x", cwd="/no/such/folder"), "x cannot be started: No such file"),
+        (
+            MCPServer(command=sys.executable, name="x", cwd="/no/such/folder"),
+            "x cannot be started: there is no folder '/no/such/folder'",
+        ),
         (MCPServer(url="http://127.0.0.1:1/mcp?key=hush-hush"), "local cannot be reached: nothing answers"),
     ],
 )
@@ -259,3 +262,20 @@ async def test_an_address_that_refuses(status: int, told: str) -> None:
     with serving(ThreadingHTTPServer(("127.0.0.1", 0), Refusing)) as http:
         async with opened(MCPServer(url=f"http://127.0.0.1:{http.server_port}/mcp")) as server:
             assert server.notices[0].message == f"The MCP server local {told} Its tools are left out."
+
+
+async def test_keys_are_left_out_of_what_tools_answer() -> None:
+    """It goes to the provider, and into history and recordings. What is no key is left as it is."""
+    async with opened(odd(env={"API_KEY": "hush-hush", "FOLDER": "/home/me/notes"})) as server:
+        environment = json.loads((await server.call("env")).text)
+        said = (await server.call("echo", note="hush-hush")).text
+    assert (environment["API_KEY"], environment["FOLDER"]) == ("...", "/home/me/notes")
+    assert said == '{"note": "..."}'
+
+
+async def test_an_answer_that_is_none_of_the_protocol_is_told_in_short() -> None:
+    answer = '{"jsonrpc": "2.0", "id": json.loads(line).get("id"), "result": {"no": 1}}'
+    code = f"import json, sys\nfor line in sys.stdin: print(json.dumps({answer}), flush=True)"
+    async with opened(MCPServer(command=(sys.executable, "-c", code), name="x")) as server:
+        (notice,) = server.notices
+    assert notice.message == "The MCP server x answers in a way that MCP does not have. Its tools are left out."

@@ -314,6 +314,19 @@ def test_a_question_and_a_strangers_words_are_told_without_what_is_secret() -> N
 
 
 @in_virtual_time
+async def test_tools_of_one_name_or_of_alike_names() -> None:
+    """Two that would be called alike are both offered; one that is listed twice can only be called as one."""
+    tools = [ListedTool("go", "First."), ListedTool("go", "Second."), ListedTool("a b"), ListedTool("a.b")]
+    talk = Conversation(FakeServer(tools=tools))
+    await talk.source.start()
+    assert [name[:4] for name in talk.names] == ["go", "a_b_", "a_b_"]
+    assert len(set(talk.names)) == 3
+    assert talk.source.tools[0].schema.description == "First."
+    assert talk.notices == ["mcp_tool_left_out: lists go twice; the first one is taken."]
+    await talk.source.aclose()
+
+
+@in_virtual_time
 async def test_a_program_that_still_starts_has_its_time_to_end_however_often_it_is_ended() -> None:
     """A key ends the conversation, and so does whoever leaves it; what the key began is cancelled then."""
     server = FakeServer(start_s=[60])

@@ -120,6 +120,16 @@ async def test_it_takes_its_time_where_that_is_wanted(talk: Path, real_time: boo
 
 
 @virtual_time
+async def test_a_turn_that_was_not_recorded_is_named_at_once(talk: Path) -> None:
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(RealtimeError, match="has no turn 4 of the user's"):
+        async with RealtimeVoice(replayed(talk), tools=[weather]).connect() as session:
+            for _ in range(4):
+                await session.send_text("The weather?", wait=True)
+    assert asyncio.get_running_loop().time() - began < 5
+
+
+@virtual_time
 async def test_a_turn_that_does_not_come_is_named(talk: Path) -> None:
     config = RealtimeConfig(response_timeout_s=5)
     with pytest.raises(RealtimeError, match="goes on after turn 2 of the user's, which did not come within 5 s"):

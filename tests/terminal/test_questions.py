@@ -163,6 +163,14 @@ def test_a_question_is_repeated_below_what_is_said_after_it() -> None:
     assert below[:2] == ["Allow write on files? (1 of 2)", "  path=a"]
 
 
+def test_a_question_that_fills_the_screen_is_named_below_it() -> None:
+    """Its first line has left the screen, and what is left of it is the tool's to choose."""
+    fake = {"path": "x " * 2_000, "Allow read on files?": "path=a"}
+    stage = Stage(question(1, json.dumps(fake)))
+    (printed,) = (entry for entry in stage.view.take_entries() if isinstance(entry, ApprovalQuestion))
+    assert draw_footer(stage.view, 80, 24, after=printed)[0].plain == "Allow write on files?"
+
+
 def test_what_cannot_be_seen_is_shown_by_its_code() -> None:
     hidden = {"path": "a\u202etxt.exe", "text": "one\ntwo\x1b[8m", "blank": " x ", "empty": ""}
     stage = Stage(question(1, json.dumps(hidden)))

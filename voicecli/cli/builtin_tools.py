@@ -63,7 +63,7 @@ def calculate(expression: str) -> str:
         raise ValueError(f"{expression!r} is not an arithmetic expression.") from error
     with decimal.localcontext(_CONTEXT):
         try:
-            value = _value(tree.body, 0)
+            value = _value(_exact(tree, text).body, 0)
             if not value.is_finite():
                 raise decimal.Overflow
             return _written(value)
@@ -75,12 +75,20 @@ def calculate(expression: str) -> str:
             raise ValueError("It has no value among the real numbers.") from None
 
 
+def _exact(tree: ast.Expression, text: str) -> ast.Expression:
+    """The tree with its numbers as they are written: Python keeps 17 digits of one with a point."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, float):
+            node.value = Decimal(ast.get_source_segment(text, node) or str(node.value))  # type: ignore[assignment]
+    return tree
+
+
 def _value(node: ast.expr, depth: int) -> Decimal:
     if depth > _DEEPEST:
         raise ValueError(f"More than {_DEEPEST} operations stand inside each other.")
     match node:
-        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
-            return +Decimal(str(number))  # as it is written: 0.1 is a tenth
+        case ast.Constant(value=int() | Decimal() as number) if not isinstance(number, bool):
+            return +Decimal(number)
         case ast.Name(id=name) if name in _CONSTANTS:
             return Decimal(str(_CONSTANTS[name]))
         case ast.UnaryOp(op=ast.UAdd() | ast.USub() as sign, operand=operand):
@@ -94,6 +102,8 @@ def _value(node: ast.expr, depth: int) -> Decimal:
             return _call(name, [_value(arg, depth + 1) for arg in args])
         case ast.Tuple():
             raise ValueError("Write numbers without commas: 1000.5")
+        case ast.Call(func=ast.Name(id=name)) if name in _FUNCTIONS or name in _CONSTANTS:
+            raise ValueError(f"{ast.unparse(node)}: {name} cannot be called so.")
         case ast.Name(id=name) | ast.Call(func=ast.Name(id=name)):
             raise ValueError(f"{name} is not known. There are {', '.join((*_CONSTANTS, *_FUNCTIONS))}.")
     raise ValueError(f"{ast.unparse(node)} is no number, and no operation on numbers.")
@@ -122,12 +132,18 @@ def _remainder(left: Decimal, right: Decimal) -> Decimal:
     """As in Python: with the sign of the divisor."""
     if not right:
         raise decimal.DivisionByZero
-    rest = left % right
+    try:
+        rest = left % right
+    except decimal.InvalidOperation:  # the quotient has more digits than are kept
+        raise ValueError(f"{left:.3g} has too many digits for a remainder.") from None
     return rest + right if rest and (rest < 0) != (right < 0) else rest
 
 
 def _round(number: Decimal, digits: Decimal = Decimal(0)) -> Decimal:
-    return number.quantize(Decimal(1).scaleb(-int(max(min(digits, Decimal(_DIGITS)), Decimal(-_DIGITS)))))
+    last = -int(max(min(digits, Decimal(_DIGITS)), Decimal(-_DIGITS)))
+    if number.adjusted() - last > _DIGITS:  # it has no digits there
+        return number
+    return number.quantize(Decimal(1).scaleb(last))
 
 
 def _factorial(number: Decimal) -> Decimal:

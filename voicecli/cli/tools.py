@@ -54,7 +54,8 @@ def list_tools(
     for notice in notices:
         typer.echo(f"voice: {printable(notice.message)}", err=True)
     show_table(("name", "server", "read only", "trusted", "seconds", "note"), rows, as_json)
-    return ExitStatus.CONNECTION if any(notice.code == "mcp_server_failed" for notice in notices) else ExitStatus.OK
+    missing = {"mcp_server_failed", "mcp_server_late"}.intersection(notice.code for notice in notices)
+    return ExitStatus.CONNECTION if missing else ExitStatus.OK
 
 
 def _row(tool: Tool, seconds: float | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -23,7 +24,13 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # Parts of programs' and hosts' names that say nothing about which server it is.
 _PREFIXES = re.compile(r"^(?:mcp[-_.]?server[-_.]|server[-_.]|mcp[-_.])+|[-_.](?:mcp[-_.]?server|server|mcp)$")
 _LAUNCHERS = re.compile(r"(?:python|pythonw|py|node|npx|bunx|uvx|pipx|uv|deno|bun|docker|cmd)[\d.]*(?:\.exe|\.cmd)?")
-_LAUNCHER_WORDS = {"run", "exec", "tool", "x", "--", "c"}
+_LAUNCHER_WORDS = {"run", "exec", "tool", "x", "c"}
+# Options of launchers behind which the program's name may stand; behind another one stands its value, maybe a key.
+_FLAGS = {"-m", "-y", "--yes", "-i", "-t", "-it", "-ti", "-d", "--rm", "-u", "-q", "--quiet", "-A", "--"}
+_HEADER_NAME, _HEADER_VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\t -~]*")
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+# Of variables and headers, those whose values are no words of a tool's answer.
+_KEY_NAME = re.compile(r"key|token|secret|passw|pwd|auth|cookie|credential", re.IGNORECASE)
 _LONGEST_NAME = 32
 
 
@@ -71,8 +78,21 @@ class MCPServer(Settings, prefix="mcp"):
             raise ConfigurationError(
                 "mcp: a server is either a command or a URL.", advice="Give command=... or url=..., one of them."
             )
+        if self.argv and _ASSIGNMENT.match(self.argv[0]):
+            raise ConfigurationError(
+                "mcp: a command begins with its program, not with a variable.",
+                advice="Write variables into env, in a file for --mcp-config.",
+            )
         if any("\0" in part for part in (*self.argv, *self.env, *self.env.values())):
             raise ConfigurationError("mcp: a command cannot hold the character NUL.")
+        if any(not name or "=" in name for name in self.env):
+            raise ConfigurationError("mcp.env: a variable's name is not empty, and has no equals sign.")
+        for name, value in self.headers.items():
+            if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+                raise ConfigurationError(
+                    f"mcp.headers: {name!r} has a character that no header may have.",
+                    advice="Is there the end of a line in it?",
+                )
         if self.url:
             _check_address(self.url)
         if self.cwd is not None:
@@ -101,16 +121,28 @@ class MCPServer(Settings, prefix="mcp"):
         # Shorter ones are words of any sentence: "1", "true", "en".
         return frozenset(value for value in values if len(value) >= 6)
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """Those of the secrets that are keys by their names, and are not passed on even where a tool answers them."""
+        named = {**self.variables, **self.env, **self.headers}
+        values = {value for name, value in named.items() if _KEY_NAME.search(name)}
+        values |= {value.rpartition(" ")[2] for value in values}
+        return frozenset(value for value in values if value in self.secrets)
+
     def described(self) -> str:
         """The command line, or the address without what may be secret, for people."""
         if self.argv:
-            words = list(self.argv)
-            for name, value in self.variables.items():
-                words = [word.replace(value, f"${{{name}}}") if value else word for word in words]
+            words = [self._unexpanded(word) for word in self.argv]
             return " ".join(shlex.quote(word) if "${" not in word else word for word in words)
         parts = urlsplit(self.url)
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{parts.hostname}{port}{parts.path if not parts.query else '/...'}"
+        host = parts.netloc.rpartition("@")[2]
+        return self._unexpanded(f"{parts.scheme}://{host}{parts.path if not parts.query else '/...'}")
+
+    def _unexpanded(self, text: str) -> str:
+        """The text with the names of variables in the place of their values."""
+        for name, value in sorted(self.variables.items(), key=lambda item: len(item[1]), reverse=True):
+            text = text.replace(value, f"${{{name}}}") if value else text
+        return text
 
     def open_tools(self) -> "ToolSource":
         """Its tools, for one conversation.
@@ -159,13 +191,13 @@ def _split(command: str) -> tuple[str, ...]:
 
 
 def _check_address(url: str) -> None:
+    if not url.lower().startswith(("http://", "https://")):
+        raise ConfigurationError("mcp: a server's address begins with https:// or http://.", advice="Change it.")
     check_url("mcp", url)
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https"):
-        raise ConfigurationError("mcp: a server's address begins with https:// or http://.", advice="Change it.")
     if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
         raise ConfigurationError(
-            f"mcp: plain http to {parts.hostname} could be read on the way.",
+            "mcp: plain http to another machine could be read on the way.",
             advice="Write https://; http is for servers on this machine.",
         )
 
@@ -178,10 +210,12 @@ def _name_of(argv: tuple[str, ...], url: str) -> str:
             return "local"
         named = [label for label in labels[:-1] if label not in ("mcp", "www", "api")] or labels
         return _shortened(named[-1])
-    for word in argv[1:]:
-        is_launcher = _LAUNCHERS.fullmatch(word) or word in _LAUNCHER_WORDS
-        if not word.startswith("-") and not is_launcher and _LAUNCHERS.fullmatch(_base(argv[0])):
-            return _shortened(_base(word))
+    if _LAUNCHERS.fullmatch(_base(argv[0])):
+        for before, word in pairwise(argv):
+            is_value = before.startswith("-") and before not in _FLAGS and "=" not in before
+            is_launcher = _LAUNCHERS.fullmatch(word) or word in _LAUNCHER_WORDS
+            if not (is_value or is_launcher or word.startswith("-")):
+                return _shortened(_base(word))
     return _shortened(_base(argv[0]))
 
 

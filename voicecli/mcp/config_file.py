@@ -107,16 +107,18 @@ class _Entry:
             raise ConfigurationError(f"{self._place} has both command and url.", advice="Leave one out.")
         cwd = self._text("cwd")
         allowed = () if in_project else self._texts("alwaysAllow", "autoApprove") or ()
+        env, headers, tools = self._mapping("env", "environment"), self._headers(), self._tools()
+        excluded = self._restriction("excludeTools", "disabled_tools", "disabledTools") or ()
         try:
             return MCPServer(
                 name=name,
                 command=command,
                 url=url,
-                env=self._mapping("env", "environment"),
-                headers=self._headers(),
+                env=env,
+                headers=headers,
                 cwd=str(self._folder / Path(cwd).expanduser()) if cwd else None,
-                tools=self._tools(),
-                excluded_tools=self._texts("excludeTools", "disabled_tools", "disabledTools") or (),
+                tools=tools,
+                excluded_tools=excluded,
                 trust=not in_project and self._entry.get("trust") is True,
                 always_allow=allowed,
                 in_project=in_project,
@@ -143,8 +145,15 @@ class _Entry:
         return headers
 
     def _tools(self) -> tuple[str, ...] | None:
-        tools = self._texts("tools", "includeTools", "enabled_tools", "allowedTools")
+        tools = self._restriction("tools", "includeTools", "enabled_tools", "allowedTools")
         return None if tools is None or "*" in tools else tools
+
+    def _restriction(self, *keys: str) -> tuple[str, ...] | None:
+        """Names of tools. One that cannot be read must not let all of them through."""
+        for key in keys:
+            if self._entry.get(key) is not None and not isinstance(self._entry[key], list):
+                raise self._wrong(key, "is no list of tools.", 'Write ["name"].')
+        return self._texts(*keys)
 
     def _text(self, *keys: str) -> str:
         for key in keys:

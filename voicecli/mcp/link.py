@@ -70,11 +70,13 @@ class LinkEvents:
         up: awaited when the server is there, before anything else.
         tools_changed: the server says that its tools are others.
         asked: the server had a question for the user, which was declined.
+        started: the server is a program of ours; what is passed kills it, and what it has started.
     """
 
     up: Callable[[Link], Awaitable[None]]
     tools_changed: Callable[[], None]
     asked: Callable[[str], None]
+    started: Callable[[Callable[[], None]], None] = lambda kill: None
 
 
 HoldLink = Callable[["MCPServer", LinkEvents], Awaitable[None]]

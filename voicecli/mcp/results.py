@@ -29,19 +29,22 @@ def tool_output(blocks: Iterable[Mapping[str, Any]], structured: Any = None) -> 
     """
     texts: list[str] = []
     pictures: list[SendImage] = []
+    too_many = 0
     for block in blocks:
         match block.get("type"):
             case "image" if picture := _picture(block):
                 if len(pictures) < _MAX_PICTURES:
                     pictures.append(picture)
                 else:
-                    texts.append("[Another picture is left out.]")
+                    too_many += 1
             case "image":
                 texts.append(f"[A picture ({_kind(block)}) is left out.]")
             case "audio":
                 texts.append(f"[A sound ({_kind(block)}) is left out.]")
             case _:
                 texts.append(_text(block))
+    if too_many:
+        texts.append("[Another picture is left out.]" if too_many == 1 else f"[{too_many} more pictures are left out.]")
     text = "\n".join(filter(None, texts))
     if not text and structured is not None:
         text = json.dumps(structured, ensure_ascii=False)

@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
 from voicecli._version import __version__
@@ -20,6 +23,7 @@ with without_telemetry():
     from mcp import Client, MCPError, StdioServerParameters
     from mcp.client.stdio import stdio_client
     from mcp.client.streamable_http import streamable_http_client
+    from pydantic import ValidationError
 
 if TYPE_CHECKING:
     from voicecli.mcp.config import MCPServer
@@ -45,7 +49,7 @@ async def hold_link(server: "MCPServer", events: LinkEvents) -> None:
 
     try:
         async with Client(
-            _watched(_transport(server, errors, statuses), ended),
+            _watched(_transport(server, errors, statuses, events.started), ended),
             message_handler=on_message,
             client_info=types.Implementation(name="voicecli", version=__version__),
             cache=None,
@@ -140,7 +144,9 @@ def _listed(tool: types.Tool) -> ListedTool:
 
 
 @contextlib.asynccontextmanager
-async def _transport(server: "MCPServer", errors: "_ErrorOutput", statuses: list[int]) -> AsyncIterator[Any]:
+async def _transport(
+    server: "MCPServer", errors: "_ErrorOutput", statuses: list[int], started: Callable[[Callable[[], None]], None]
+) -> AsyncIterator[Any]:
     """A connection; the statuses by which a server over HTTP refuses are added to `statuses`."""
     if server.argv:
         program, *arguments = server.argv
@@ -151,7 +157,9 @@ async def _transport(server: "MCPServer", errors: "_ErrorOutput", statuses: list
             cwd=server.cwd,
             encoding_error_handler="replace",
         )
-        async with stdio_client(parameters, errlog=errors.file) as streams:
+        transport = stdio_client(parameters, errlog=errors.file)
+        async with transport as streams:
+            started(partial(_kill, _program(transport)))
             yield streams
         return
     # A proxy cannot reach what is on this machine.
@@ -171,6 +179,23 @@ async def _transport(server: "MCPServer", errors: "_ErrorOutput", statuses: list
         streamable_http_client(server.url, http_client=http) as streams,
     ):
         yield streams
+
+
+def _program(transport: Any) -> Any:
+    """The program behind this transport, which keeps it to itself; None where it does so in another way than today."""
+    frame = getattr(getattr(transport, "gen", None), "ag_frame", None)
+    return frame.f_locals.get("process") if frame is not None else None
+
+
+def _kill(program: Any) -> None:
+    """Kill a program that still runs, and what it has started."""
+    if program is None or program.returncode is not None:
+        return
+    with contextlib.suppress(OSError):
+        if sys.platform == "win32":
+            program.kill()
+        else:
+            os.killpg(program.pid, signal.SIGKILL)  # it has a session of its own
 
 
 @contextlib.asynccontextmanager
@@ -275,7 +300,9 @@ def _reason(error: BaseException, server: "MCPServer", statuses: list[int]) -> s
     match error:
         case LinkError():
             return str(error)
-        case FileNotFoundError() if server.argv and not (server.cwd and not os.path.isdir(server.cwd)):
+        case OSError() if server.argv and server.cwd and not os.path.isdir(server.cwd):
+            return f"cannot be started: there is no folder {server.cwd!r}."
+        case FileNotFoundError() if server.argv:
             return f"cannot be started: there is no program {server.argv[0]!r}."
         case OSError():
             return f"cannot be started: {error.strerror or type(error).__name__}."
@@ -291,6 +318,8 @@ def _reason(error: BaseException, server: "MCPServer", statuses: list[int]) -> s
             return f"answers with the status {statuses[-1]}: is that the address of an MCP server?"
         case MCPError():
             return f"refuses: {error.message}"
+        case ValidationError():
+            return "answers in a way that MCP does not have."
     _log.debug("The MCP server %s failed", server.name, exc_info=error)
     return f"failed: {described(error)}"
 

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +17,7 @@ from voicecli.mcp.link import CallError, CallResult, HoldLink, Link, LinkError, 
 from voicecli.mcp.results import tool_output
 from voicecli.mcp.schemas import clean_description, clean_schema
 from voicecli.threads import run_in_thread
-from voicecli.tool_names import callable_name
+from voicecli.tool_names import callable_names
 from voicecli.tools import Tool, ToolOutput, ToolSchema
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class ServerTools:
         self.on_notice: Callable[[Notice], None] = lambda notice: None
         self._server = server
         self._hold = hold or _hold
-        self._secrets = server.secrets
+        self._secrets, self._keys = server.secrets, server.keys
         self._tools: tuple[Tool, ...] = ()
         self._listed: list[ListedTool] | None = None
         self._told: set[str] = set()
@@ -65,6 +67,8 @@ class ServerTools:
         self._relisting: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._ending = False  # the link was told to end
+        self._kill: Callable[[], None] = lambda: None  # the program that is the server
 
     @property
     def is_up(self) -> bool:
@@ -93,6 +97,7 @@ class ServerTools:
             for task in self._tasks:
                 task.cancel()
             if self._link is not None:
+                self._ending = True
                 self._link.ended.set()
             elif self._supervisor is not None:
                 self._supervisor.cancel()
@@ -114,9 +119,7 @@ class ServerTools:
                 await asyncio.wait([life])
             finally:
                 if not life.done():
-                    if not life.cancelling():  # a second time would keep the client from ending the program
-                        life.cancel()
-                    await asyncio.wait([life], timeout=_CLOSE_S)
+                    await self._end(life)
             why = self._end_of(life)
             if self._closing:
                 return
@@ -137,7 +140,20 @@ class ServerTools:
             self._notice("mcp_server_ended", f"{why} It is started again in {delay:g} s.")
             await asyncio.sleep(delay)
 
+    async def _end(self, life: "asyncio.Task[None]") -> None:
+        """End a life in order; where it was ending already, as before a second Ctrl-C, at once."""
+        try:
+            if self._ending:
+                return
+            if not life.cancelling():  # a second time would keep the client from ending the program
+                life.cancel()
+            await asyncio.wait([life], timeout=_CLOSE_S)
+        finally:
+            if not life.done():
+                self._kill()
+
     async def _live(self) -> None:
+        self._kill = lambda: None
         self._gone = asyncio.get_running_loop().create_future()
         starting = asyncio.timeout(_LATEST_START_S)
 
@@ -149,7 +165,7 @@ class ServerTools:
 
         try:
             async with starting:
-                await self._hold(self._server, LinkEvents(up, self._tools_changed, self._asked))
+                await self._hold(self._server, LinkEvents(up, self._tools_changed, self._asked, self._started))
         except TimeoutError:
             raise LinkError(f"is not there after {_LATEST_START_S:g} s.") from None
         finally:
@@ -157,9 +173,12 @@ class ServerTools:
             if not self._gone.done():
                 self._gone.set_result(None)
 
+    def _started(self, kill: Callable[[], None]) -> None:
+        self._kill = kill
+
     def _end_of(self, life: "asyncio.Task[None]") -> str:
         error = None if life.cancelled() else life.exception()
-        return self._plain(str(error)) if isinstance(error, LinkError) else "has ended."
+        return _sentence(self._plain(str(error))) if isinstance(error, LinkError) else "has ended."
 
     # -- its tools
 
@@ -169,7 +188,13 @@ class ServerTools:
         if listed == self._listed:
             return
         first, self._listed = self._listed is None, listed
-        self._tools = tuple(tool for each in listed if (tool := self._tool(each)) is not None)
+        names = callable_names(tool.name for tool in listed)
+        first_of = {tool.name: tool for tool in reversed(listed)}
+        for name in (name for name, count in Counter(tool.name for tool in listed).items() if count > 1):
+            self._notice("mcp_tool_left_out", f"lists {self._plain(name)} twice; the first one is taken.", once=name)
+        self._tools = tuple(
+            tool for each in listed if first_of[each.name] is each and (tool := self._tool(each, names[each.name]))
+        )
         if not first or self._late:
             self.on_change()
 
@@ -177,8 +202,9 @@ class ServerTools:
         server = self._server
         return (server.tools is None or name in server.tools) and name not in server.excluded_tools
 
-    def _tool(self, listed: ListedTool) -> Tool | None:
-        server, name = self._server, callable_name(listed.name)
+    def _tool(self, listed: ListedTool, name: str) -> Tool | None:
+        """The tool, called by this name; None where it cannot be offered."""
+        server = self._server
         try:
             schema = ToolSchema(name, clean_description(listed.description), clean_schema(listed.schema))
         except ToolError as error:
@@ -231,7 +257,7 @@ class ServerTools:
         output = tool_output(result.blocks, result.structured)
         if result.is_error:
             raise ToolError(self._plain(output.text) or f"{name} failed.")
-        return output
+        return replace(output, text=_without(self._keys, output.text))
 
     async def _await_result(
         self, link: Link, gone: "asyncio.Future[None]", name: str, arguments: Mapping[str, Any], timeout_s: float
@@ -272,10 +298,20 @@ class ServerTools:
 
     def _plain(self, text: str) -> str:
         """A stranger's words on one line, without what is secret."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "...")
+        text = _without(self._secrets, text)
         text = re.sub(r"\s+", " ", "".join(char if char.isprintable() else " " for char in text)).strip()
         return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]} ..."
+
+
+def _without(secrets: Iterable[str], text: str) -> str:
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "...")
+    return text
+
+
+def _sentence(text: str) -> str:
+    """The text with a full stop, so that more can follow."""
+    return text if text.endswith((".", "!", "?", "...")) else f"{text}."
 
 
 async def _hold(server: "MCPServer", events: LinkEvents) -> None:

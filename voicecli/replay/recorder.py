@@ -192,7 +192,7 @@ class SessionRecorder:
         except Exception as error:
             # The conversation matters more than its recording.
             reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-            _log.warning("The recording %s is given up: %s", self.path, reason)
+            _log.debug("The recording %s is given up: %s", self.path, reason)
             self.close()
             if self._tell is not None:
                 self._tell(Notice("recording_stopped", f"The recording {self.path} stops here: {reason}."))

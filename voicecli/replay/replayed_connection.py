@@ -78,7 +78,7 @@ class ReplayedConnection:
         before_ms = 0.0
         for at_ms, happened in self._conversation.happened:
             if isinstance(happened, SessionEnded) and happened.reason == "closed":
-                await self._closed.wait()  # the program ended it
+                await self._ends(reached[False])  # the program ended it
             elif not await self._passes((at_ms - before_ms) / 1000):
                 break
             before_ms = at_ms
@@ -96,12 +96,23 @@ class ReplayedConnection:
         if not self._closed.is_set() and self._conversation.failure is not None:
             self._closed.set()
             raise self._conversation.failure
-        await self._closed.wait()
+        await self._ends(reached[False])
         yield SessionEnded("closed")
 
     async def aclose(self) -> None:
         self._closed.set()
         self._sent.set()
+
+    async def _ends(self, turns: int) -> None:
+        """Wait until the program ends the conversation. Raises RealtimeError for more than so many turns of its."""
+        while not self._closed.is_set():
+            if len(self._asked[False]) > turns:
+                raise RealtimeError(
+                    f"The recording has no turn {turns + 1} of the user's.",
+                    advice="The program may ask as often as was asked in the recording.",
+                )
+            self._sent.clear()
+            await self._sent.wait()
 
     async def _passes(self, time_s: float) -> bool:
         """Let so much time pass; False when the program ends the conversation meanwhile."""

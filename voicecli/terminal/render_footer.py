@@ -96,10 +96,12 @@ def _question_lines(view: ViewModel, width: int, rows: int, glyphs: Glyphs, afte
     if request is None:
         return []
     count = f" (1 of {len(view.questions)})" if len(view.questions) > 1 else ""
-    if after == ApprovalQuestion(request.name, request.arguments, request.server):
-        return [Text(count.strip(), style="dim")] if count else []
     question = head(question_words(request.name, request.server) + count, width, glyphs)
     text = "\n".join(map(printable, argument_words(request.arguments, exact=True)))
+    if after == ApprovalQuestion(request.name, request.arguments, request.server):
+        if len(wrap(text, max(width - 2, 1))) < rows:
+            return [Text(count.strip(), style="dim")] if count else []
+        return [Text(question, style="bold yellow")]  # the line above may have left the screen
     if rows == 1 or not text:
         rest = head(" ".join(text.split("\n")), max(width - cell_len(question) - 1, 0), glyphs)
         return [Text.assemble((question, "bold yellow"), f" {rest}" if rest else "")]
