@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 
 import pytest
 
+from tests.support.virtual_time import virtual_time
 from voicecli import RealtimeConfig, RealtimeVoice, VADMode
 from voicecli.audio import Playhead
 from voicecli.commands import AppendAudio, Command, EndTurn, SendText, StartTurn
@@ -165,6 +166,39 @@ async def test_a_source_that_ends_within_a_turn_leaves_no_reply_paused(speech: b
         await hold(source, config=RealtimeConfig(vad_mode=VADMode.CLIENT), sink=sink, connection=connection)
     assert any(isinstance(command, StartTurn) for command in connection.commands)
     assert sink.drained
+
+
+@virtual_time
+async def test_whoever_ends_the_conversation_waits_for_no_sound() -> None:
+    """As `q` does, in the middle of a long reply: the microphone may be closed before the provider has answered."""
+
+    class Microphone(ListSource):
+        ended = asyncio.Event()
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            await self.ended.wait()
+            return
+            yield b""
+
+    class Endless(ListSink):
+        async def drain(self) -> None:
+            await asyncio.Event().wait()
+
+    class Slow(ScriptedConnection):
+        async def aclose(self) -> None:
+            await asyncio.sleep(1)
+            await super().aclose()
+
+    voice = RealtimeVoice(scripted_provider(connection=Slow()), config=RealtimeConfig(vad_mode=VADMode.CLIENT))
+    microphone = Microphone([], realtime=True)
+    async with voice.connect() as session, asyncio.timeout(5):
+        talking = asyncio.create_task(converse(session, microphone, Endless()))
+        await asyncio.sleep(1)
+        ending = asyncio.create_task(session.aclose())
+        await asyncio.sleep(0)
+        microphone.ended.set()
+        await asyncio.wait([talking, ending])
+        assert talking.exception() is None
 
 
 async def test_what_was_on_its_way_when_the_reply_was_cut_is_not_played() -> None:

@@ -77,6 +77,7 @@ class VoiceSession:
         self._logs = Logs(logs)
         if self._logs:
             connection = LoggedConnection(connection, self._logs)
+        self._closing = False
         self._connection = connection
         self._config = config
         handlers = handlers or Handlers()
@@ -140,8 +141,8 @@ class VoiceSession:
 
     @property
     def is_active(self) -> bool:
-        """Whether the conversation goes on."""
-        return not self._driver.over
+        """Whether the conversation goes on; not any more once `aclose` was called."""
+        return not (self._driver.over or self._closing)
 
     @property
     def history(self) -> list[Turn]:
@@ -359,6 +360,7 @@ class VoiceSession:
 
     async def aclose(self) -> None:
         """End the conversation: stop tools, close the connection, let handlers finish. Idempotent."""
+        self._closing = True
         await self._limits.aclose()
         await self._calls.aclose()
         await self._input.aclose()
