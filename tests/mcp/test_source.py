@@ -12,6 +12,7 @@ from voicecli.errors import ToolError
 from voicecli.events import Notice
 from voicecli.mcp.config import MCPServer
 from voicecli.mcp.link import CallError, CallResult, LinkError, LinkEvents, ListedTool
+from voicecli.mcp.server_settings import ServerSettings
 from voicecli.mcp.source import ServerTools
 
 ECHO = ListedTool("echo", "Say it again.", {"type": "object"}, read_only=True)
@@ -38,7 +39,7 @@ class FakeServer:
     cancelled: int = 0
     listed: int = 0
 
-    async def hold(self, server: MCPServer, events: LinkEvents) -> None:
+    async def hold(self, server: ServerSettings, events: LinkEvents) -> None:
         at = len(self.starts)
         self.starts.append(round(asyncio.get_running_loop().time(), 3))
         self.ended, self.died, self.events = asyncio.Event(), "", events

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from voicecli.mcp.config import MCPServer
+    from voicecli.mcp.server_settings import ServerSettings
 
 __all__ = ["CallError", "CallResult", "HoldLink", "Link", "LinkError", "LinkEvents", "ListedTool"]
 
@@ -79,7 +79,7 @@ class LinkEvents:
     started: Callable[[Callable[[], None]], None] = lambda kill: None
 
 
-HoldLink = Callable[["MCPServer", LinkEvents], Awaitable[None]]
+HoldLink = Callable[["ServerSettings", LinkEvents], Awaitable[None]]
 """Starts or dials a server, keeps the link, and returns when it has been ended from here; all in one task.
 
 Raises LinkError when the server cannot be reached, or ends.

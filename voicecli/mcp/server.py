@@ -26,7 +26,7 @@ with without_telemetry():
     from pydantic import ValidationError
 
 if TYPE_CHECKING:
-    from voicecli.mcp.config import MCPServer
+    from voicecli.mcp.server_settings import ServerSettings
 
 __all__ = ["hold_link"]
 
@@ -36,7 +36,7 @@ _MODERN = "2026-07-28"  # from this version of the protocol on, changes are told
 _log = logging.getLogger(__name__)
 
 
-async def hold_link(server: "MCPServer", events: LinkEvents) -> None:
+async def hold_link(server: "ServerSettings", events: LinkEvents) -> None:
     """A `HoldLink`: start or dial the server, and keep it until it is ended from here."""
     _quieten()
     ended = asyncio.Event()
@@ -145,7 +145,7 @@ def _listed(tool: types.Tool) -> ListedTool:
 
 @contextlib.asynccontextmanager
 async def _transport(
-    server: "MCPServer", errors: "_ErrorOutput", statuses: list[int], started: Callable[[Callable[[], None]], None]
+    server: "ServerSettings", errors: "_ErrorOutput", statuses: list[int], started: Callable[[Callable[[], None]], None]
 ) -> AsyncIterator[Any]:
     """A connection; the statuses by which a server over HTTP refuses are added to `statuses`."""
     if server.argv:
@@ -293,7 +293,7 @@ class _ErrorOutput:
                 self._tail = (self._tail + data)[-_TAIL_BYTES:]
 
 
-def _reason(error: BaseException, server: "MCPServer", statuses: list[int]) -> str:
+def _reason(error: BaseException, server: "ServerSettings", statuses: list[int]) -> str:
     """Why there is no server, as the rest of a sentence."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

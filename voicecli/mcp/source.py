@@ -21,7 +21,7 @@ from voicecli.tool_names import callable_names
 from voicecli.tools import Tool, ToolOutput, ToolSchema
 
 if TYPE_CHECKING:
-    from voicecli.mcp.config import MCPServer
+    from voicecli.mcp.server_settings import ServerSettings
 
 __all__ = ["ServerTools"]
 
@@ -46,7 +46,7 @@ class ServerTools:
         ConfigurationError: the package `mcp` is not installed.
     """
 
-    def __init__(self, server: "MCPServer", hold: HoldLink | None = None) -> None:
+    def __init__(self, server: "ServerSettings", hold: HoldLink | None = None) -> None:
         if hold is None and missing_packages(["mcp"]):
             raise ConfigurationError("MCP servers need the package mcp.", advice=f"Run: {install_command('mcp')}")
         self.name = server.name
@@ -314,7 +314,7 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?", "...")) else f"{text}."
 
 
-async def _hold(server: "MCPServer", events: LinkEvents) -> None:
+async def _hold(server: "ServerSettings", events: LinkEvents) -> None:
     # Half a second or more, in which sound must not stop.
     module = await run_in_thread(import_module, "voicecli.mcp.server")
     await cast(HoldLink, module.hold_link)(server, events)
