@@ -3,10 +3,10 @@
 All audio inside voicecli is PCM16: signed 16-bit little-endian samples, mono, as `bytes`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from voicecli.audio.ports import AudioSink, AudioSource, EchoMode, Playhead
+from voicecli.lazy_names import name_loader
 
 if TYPE_CHECKING:
     from voicecli.audio.devices.microphone import Microphone
@@ -39,13 +39,8 @@ _HOMES = {
 
 
 if not TYPE_CHECKING:  # with it, a type checker would take any name for one that there is
-
-    def __getattr__(name: str) -> Any:
-        # numpy, soxr and sounddevice load on first use: `import voicecli` and `voice --help` must not pay for them.
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-        return value
+    # numpy, soxr and sounddevice load on first use: `import voicecli` and `voice --help` must not pay for them.
+    __getattr__ = name_loader(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

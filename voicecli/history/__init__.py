@@ -4,8 +4,9 @@ A program keeps its conversations where it asks for that: `voice.connect(logs=[H
 reads them, as `voice logs` does.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from voicecli.lazy_names import name_loader
 
 if TYPE_CHECKING:
     from voicecli.history.log import HistoryLog
@@ -31,13 +32,8 @@ _HOMES = {
 
 
 if not TYPE_CHECKING:  # with it, a type checker would take any name for one that there is
-
-    def __getattr__(name: str) -> Any:
-        # With SQLite, which only those need who keep or read something.
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-        return value
+    # With SQLite, which only those need who keep or read something.
+    __getattr__ = name_loader(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
