@@ -40,7 +40,6 @@ class Setting:
             environment.
         parse: makes a value (an item, of several) of what stands on a command line. Raises ConfigurationError.
         value: what an option that takes no value chooses.
-        formerly: the option's old name, whose use is answered with the new one.
         common: whether many people use it: the short help shows it.
     """
 
@@ -53,7 +52,6 @@ class Setting:
     secret: bool = False
     parse: Callable[[str], Any] | None = None
     value: Any = None
-    formerly: str = ""
     common: bool = False
 
     @classmethod

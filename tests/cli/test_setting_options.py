@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 import typer
 
-from voicecli.cli.setting_options import option_parameters
+from voicecli.cli.setting_options import option_parameter
 from voicecli.config import ProviderSettings, RealtimeConfig, setting
 from voicecli.errors import ConfigurationError
 from voicecli.ports import ModelInfo, Provider
@@ -40,7 +40,7 @@ class Parrot(ProviderSettings):
     perch: Path | None = setting(None, help="Where it sits.")
     awake: bool = setting(True, help="Whether it is.")
     loud: bool | None = setting(None, value=True, help="Shout.")
-    feathers: int = setting(3, between=(1, 9), help="How many.", formerly="plumes")
+    feathers: int = setting(3, between=(1, 9), help="How many.")
     output: str = setting("beak", help="A name that the command has.")
     plain: str = "no description"
     seeds: tuple[int, ...] = ()
@@ -72,7 +72,7 @@ def command() -> Any:
     def run(**values: Any) -> None:
         pass
 
-    parameters = [each for option in setting_options(PROVIDERS, {"output"}) for each in option_parameters(option)]
+    parameters = [option_parameter(option) for option in setting_options(PROVIDERS, {"output"})]
     run.__signature__ = __import__("inspect").Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     app.command()(run)
@@ -133,13 +133,7 @@ def test_the_help_says_choices_defaults_and_who_has_it(capsys: pytest.CaptureFix
     assert "Where it starts. [default: (0)]" in shown
     assert "--awake --no-awake" in shown
     assert "─ Parrot, Cockatoo ─" in shown
-    assert "--plumes" not in shown
     assert "--no-loud" not in shown
-
-
-def test_an_old_name_is_answered_with_the_new_one() -> None:
-    with pytest.raises(typer.BadParameter, match="this option is called --feathers now"):
-        command().main(["--plumes", "2"], standalone_mode=False)
 
 
 def test_the_help_of_a_common_setting_names_those_who_have_it() -> None:

@@ -16,7 +16,7 @@ from voicecli.audio import EchoMode
 from voicecli.cli.exit import ExitStatus
 from voicecli.cli.keeping import Keeping, look_up
 from voicecli.cli.layers import Layers, declared_names, own_entries, provider_of_settings
-from voicecli.cli.setting_options import option_parameters, switched_off
+from voicecli.cli.setting_options import option_parameter, switched_off
 from voicecli.cli.standard_output import expect_json_lines, keep
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.errors import ConfigurationError, RealtimeError
@@ -190,7 +190,7 @@ def with_conversation_options(
     """
     fixed = conversation_parameters(command)
     options = setting_options(providers, taken=_option_names(fixed) | TAKEN)
-    made = [parameter for option in options for parameter in option_parameters(option)]
+    made = [option_parameter(option) for option in options]
     own = own_entries(fixed)
     entries = own | {option.name: entry for option, entry in zip(options, entries_of(options), strict=True)}
     both_ways = {f"no_{option.name}" for option in options if option.switches_both_ways} | _option_names(fixed)

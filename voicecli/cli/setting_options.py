@@ -1,18 +1,17 @@
 """Typer's parameters for the options that settings make."""
 
 import inspect
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from voicecli.settings.options import Option
 
-__all__ = ["option_parameters", "switched_off", "written"]
+__all__ = ["option_parameter", "switched_off", "written"]
 
 
-def option_parameters(option: Option) -> Iterator[inspect.Parameter]:
-    """The parameters that let typer offer an option. One is None when it is not given."""
+def option_parameter(option: Option) -> inspect.Parameter:
+    """The parameter that lets typer offer an option; None when it is not given."""
     described = option.described
     name = written(option.name)
     declared = typer.Option(
@@ -23,9 +22,7 @@ def option_parameters(option: Option) -> Iterator[inspect.Parameter]:
         show_default=_shown_default(option),
         rich_help_panel=", ".join(owner.title for owner in option.owners) or described.group or None,
     )
-    yield _parameter(option.name, option.type, declared)
-    if described.formerly:
-        yield _parameter(described.formerly, str, _renamed(described.formerly, name))
+    return _parameter(option.name, option.type, declared)
 
 
 def switched_off(name: str, option: str) -> inspect.Parameter:
@@ -49,11 +46,3 @@ def _parameter(name: str, kind: Any, option: Any) -> inspect.Parameter:
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
     )
-
-
-def _renamed(old: str, now: str) -> Any:
-    def tell(value: str | None) -> None:
-        if value is not None:
-            raise typer.BadParameter(f"this option is called {now} now", param_hint=written(old))
-
-    return typer.Option(written(old), hidden=True, callback=tell)

@@ -66,11 +66,6 @@ class SessionRecorder:
         self._descriptor: int | None
         self.path, self._descriptor = _open_new(name)
 
-    @property
-    def writes(self) -> bool:
-        """Whether the recording goes on."""
-        return self._descriptor is not None
-
     def around(self, codec: Codec, capabilities: Capabilities, tell: Callable[[Event], None]) -> Codec:
         """Begin, with a conversation over a wire; to be used in the place of the codec, which it records."""
         self.hide(header_secrets(codec.headers))

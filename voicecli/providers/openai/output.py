@@ -344,7 +344,7 @@ class Replies:
 
     def interrupt(self, response: WireResponse) -> None:
         """The server cut the response off."""
-        response.interrupted = response.by_server = True
+        response.interrupted = True
         last = response.items[-1].id if response.items else None
         self._wire.events.append(Interrupted(response.public_id, last))
 

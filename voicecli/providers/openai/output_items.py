@@ -29,7 +29,6 @@ class WireResponse:
         calls_aside: whether calls were made whose results are not waited for.
         asks_approval: whether a call of the server's waits for the user's approval.
         interrupted: whether it was cut off; what still arrives of it is dropped.
-        by_server: whether it was the server that cut it off.
         cut_told: whether the session has said how much of it was heard; it does so for each that was cut off.
         done: whether its response.done has arrived, or the socket it came by is gone.
         covers_queue: whether all that was sent before it is part of what it answers.
@@ -50,7 +49,6 @@ class WireResponse:
     calls_aside: bool = False
     asks_approval: bool = False
     interrupted: bool = False
-    by_server: bool = False
     cut_told: bool = False
     done: bool = False
     covers_queue: bool = False
