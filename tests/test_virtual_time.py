@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -14,8 +15,8 @@ WORK_S = 0.05
 """In real time: many times what the clock waits for a socket."""
 
 
-def work() -> None:
-    until = time.monotonic() + WORK_S
+def work(seconds: float = WORK_S) -> None:
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
         pass
 
@@ -43,6 +44,16 @@ async def test_work_takes_no_time_where_sockets_are() -> None:
 async def test_the_clock_stands_while_a_thread_works() -> None:
     async with asyncio.timeout(0.001):
         await run_in_thread(work)
+
+
+@virtual_time
+async def test_a_thread_is_not_overtaken_that_was_just_given_work() -> None:
+    """Again and again, as it depends on how soon the thread is let run."""
+    worker = Worker("idle")
+    for _ in range(150):
+        async with asyncio.timeout(0.001):
+            await worker.run(partial(work, WORK_S / 20))
+    await worker.aclose()
 
 
 @virtual_time
