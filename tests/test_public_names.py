@@ -38,7 +38,8 @@ PUBLIC = {
         ApprovalOutcome ApprovalRequest Asleep
         AssistantState AudioChunk AudioDone Awake ErrorOccurred Event Interrupted Notice Reconnecting ResponseDone
         ResponseStarted ResponseStatus Role SessionEnded SessionStarted SpeechStarted SpeechStopped StateChanged
-        ToolCallCancelled ToolCallFinished ToolCallRequest TranscriptUpdate TurnMetrics Usage UserState
+        ToolCallCancelled ToolCallFinished ToolCallRequest TranscriptUpdate TurnMetrics Usage UsageUpdated
+        UserState
     """,
     "voicecli.history": """
         ConversationRecord FoundTurn HistoryLog NoConversationError ResponseRecord Store ToolCallRecord TurnRecord

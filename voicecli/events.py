@@ -50,6 +50,7 @@ __all__ = [
     "TranscriptUpdate",
     "TurnMetrics",
     "Usage",
+    "UsageUpdated",
     "UserState",
 ]
 
@@ -348,6 +349,17 @@ class ResponseDone:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageUpdated:
+    """Something was used that belongs to no reply, such as the time of a session that is billed by the minute.
+
+    Attributes:
+        usage: what has come since the last report, in a ResponseDone or in one of these.
+    """
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class StateChanged:
     """The state of both sides of the conversation; told whenever either changes.
 
@@ -451,6 +463,7 @@ Event = (
     | ApprovalAnswered
     | ResponseStarted
     | ResponseDone
+    | UsageUpdated
     | StateChanged
     | Reconnecting
     | Notice

@@ -7,7 +7,7 @@ by `Capabilities`.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from voicecli.commands import Command
 from voicecli.config import ProviderSettings, RealtimeConfig
@@ -20,6 +20,7 @@ from voicecli.transcript import Turn
 
 __all__ = [
     "Capabilities",
+    "ClosesGracefully",
     "ClosingLog",
     "Codec",
     "Connection",
@@ -27,13 +28,17 @@ __all__ = [
     "ConversationSetup",
     "Expiring",
     "FetchHeaders",
+    "Finishing",
+    "InterpreterSetup",
     "ModelInfo",
     "Provider",
     "Recorder",
     "Replayable",
+    "Service",
     "StartsUnconfirmed",
     "ToolServer",
     "ToolSource",
+    "TranscriberSetup",
     "VoiceInfo",
 ]
 
@@ -59,6 +64,10 @@ class Capabilities:
             that they ask for nothing), before anything comes of the turn, and neither stops a reply by itself, nor
             drops one to come or begins it before it knows the words: then a noise costs the user nothing of a reply.
         turn_models: what of `RealtimeConfig.turn_model` it follows when it finds the turns (VADMode.SERVER).
+        full_duplex: whether its output is one lasting track, on which the model alone decides when it speaks, speaks on
+            or gives way: the user's speech does not stop a reply, and is owed none.
+        input_must_flow: whether only the user's audio moves its clock: the connection sends silence whenever the
+            program sends nothing, and audio never faster than it is spoken.
     """
 
     input_rate: int
@@ -69,6 +78,8 @@ class Capabilities:
     reports_speech: bool = True
     words_first: bool = False
     turn_models: frozenset[str] = frozenset()
+    full_duplex: bool = False
+    input_must_flow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,72 @@ class ConversationSetup:
     tools: Sequence[ToolSchema] = ()
     history: Sequence[Turn] = ()
     recorder: "Recorder | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterpreterSetup:
+    """Everything that interpreting begins with.
+
+    The connection takes AppendAudio, and tells AudioChunks of the translation and TranscriptUpdates: the user's, in the
+    language that is spoken, and the assistant's, in the other one. There are no turns and no responses.
+
+    Attributes:
+        config: its model, key, address, reconnects, time limits, prices and provider settings are meant; the rest is a
+            conversation's.
+        target_language: what is translated to, as a BCP 47 code: "es", "pt-BR".
+        source_text: whether the user's words are wanted, too.
+        recorder: as in `ConversationSetup`.
+    """
+
+    config: RealtimeConfig
+    target_language: str
+    source_text: bool = True
+    recorder: "Recorder | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriberSetup:
+    """Everything that a transcription begins with.
+
+    The connection takes AppendAudio for all audio, silence included, and tells TranscriptUpdates of the role "user"
+    with `start_ms` and `end_ms`: where their audio lies in all that was sent since the first byte, whatever sockets
+    there were in between. Where `Capabilities.reports_speech` is False, an EndTurn says where an utterance ends;
+    otherwise the connection finds that itself. An EndTurn is always allowed, and its words are told before the end.
+
+    Attributes:
+        config: as in `InterpreterSetup`.
+        languages: what is spoken, as codes; () has the service find out.
+        keywords: names and terms that are likely.
+        prompt: what it is about; "" for nothing.
+        recorder: as in `ConversationSetup`.
+    """
+
+    config: RealtimeConfig
+    languages: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    prompt: str = ""
+    recorder: "Recorder | None" = None
+
+
+_Setup = TypeVar("_Setup")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service(Generic[_Setup]):
+    """What a provider offers besides conversations: to interpret, or to transcribe.
+
+    Attributes:
+        capabilities: of its connections; those that are about replies do not matter.
+        default_model: the first of `models`; "" where there is nothing to choose.
+        models: with their prices.
+        connect: begins; returns when the provider is ready. Raises RealtimeError, ConfigurationError for what the
+            service does not have.
+    """
+
+    capabilities: Capabilities
+    default_model: str
+    models: tuple[ModelInfo, ...]
+    connect: Callable[[_Setup], Awaitable["Connection"]] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +256,22 @@ class StartsUnconfirmed(Protocol):
 
 
 @runtime_checkable
+class ClosesGracefully(Protocol):
+    """A codec, besides, of a protocol in which the client says that it ends, and the server then tells the rest.
+
+    Attributes:
+        quiet_s: how long nothing of the output comes, after the input was over, when all of it has come, in seconds. 0
+            where the output does not lag behind the input.
+    """
+
+    quiet_s: float
+
+    def close(self) -> None:
+        """Queue what ends the conversation. What comes until then is received as before; when the server has said its
+        last, `receive()` raises the error of a clean end: a RealtimeConnectionError with close code 1000, no `code`."""
+
+
+@runtime_checkable
 class Replayable(Protocol):
     """A codec, besides, of which `Provider.replay` can make another one that understands a recording of this one.
 
@@ -228,6 +321,17 @@ class Connection(Protocol):
 
     async def aclose(self) -> None:
         """End it; idempotent, returns within a few seconds whatever the provider does."""
+
+
+@runtime_checkable
+class Finishing(Connection, Protocol):
+    """A connection, besides, whose output may lag behind its input."""
+
+    async def finish(self) -> None:
+        """The input is over: return when all output of it has come, within 30 s, or when the conversation has ended.
+
+        Nothing more may be sent; `aclose()` is still to be called. Raises nothing: the iteration tells what failed.
+        """
 
 
 class ConversationLog(Protocol):
@@ -307,6 +411,8 @@ class Provider:
         name: as users write it: lower case, without blanks.
         aliases: other names that mean it.
         capabilities: of the default model.
+        model_capabilities: those of the model that a config names, where not all models have the same.
+        interpreter, transcriber: what it offers besides conversations, or None.
         settings: the class of its own settings, of which the command's options for it are made.
         lacks: which settings the model of this config does not have, and why: `{"turn_detection.threshold": "it has
             sensitivities instead"}`. A setting that was chosen all the same gets the notice "setting_ignored".
@@ -354,6 +460,13 @@ class Provider:
     doubts_key: Callable[[str, RealtimeConfig], str] = field(default=_no_doubt, repr=False)
     findings: Callable[[RealtimeConfig], Sequence[Finding]] = field(default=_nothing_found, repr=False)
     priced_models: Callable[[RealtimeConfig], Mapping[str, Prices | None]] | None = field(default=None, repr=False)
+    model_capabilities: Callable[[RealtimeConfig], Capabilities] | None = field(default=None, repr=False)
+    interpreter: Service[InterpreterSetup] | None = field(default=None, repr=False)
+    transcriber: Service[TranscriberSetup] | None = field(default=None, repr=False)
+
+    def capabilities_of(self, config: RealtimeConfig) -> Capabilities:
+        """The abilities and rates of a conversation with this config."""
+        return self.model_capabilities(config) if self.model_capabilities is not None else self.capabilities
 
     def prices(self, config: RealtimeConfig) -> dict[str, Prices | None]:
         """The models that a conversation is billed by, with their prices, the config's first; None where not known."""

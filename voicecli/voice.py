@@ -202,7 +202,7 @@ class RealtimeVoice:
             return await self._dial(ConversationSetup(config, tools=toolbox.schemas, history=history))
 
         known = config.tool_choice in {"auto", "none", "required"}
-        if not self._servers or not self._provider.capabilities.changes_tools or not known:
+        if not self._servers or not self._provider.capabilities_of(config).changes_tools or not known:
             await toolbox.start()
             return await dial()
         # Both take their time. What the provider is told of the tools at first is what is there by then.

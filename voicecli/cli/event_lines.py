@@ -28,6 +28,7 @@ from voicecli.events import (
     ToolCallFinished,
     ToolCallRequest,
     TranscriptUpdate,
+    UsageUpdated,
 )
 from voicecli.terminal.printable import printable
 from voicecli.terminal.reasons import reason_words
@@ -48,6 +49,7 @@ _WHOLE: dict[type[Event], str] = {
     StateChanged: "state",
     ToolCallFinished: "tool_result",
     ToolCallRequest: "tool_call",
+    UsageUpdated: "usage",
 }
 """Types of the events that are told with all their fields."""
 

@@ -86,7 +86,7 @@ async def talk(
     provider = choices.provider
     live = LiveConversation(
         voice.config,
-        provider.capabilities,
+        provider.capabilities_of(voice.config),
         devices,
         provider=provider.title,
         sink=sink,

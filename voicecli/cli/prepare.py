@@ -13,7 +13,7 @@ def prepare(choices: Choices) -> None:
     if provider.prepare is not None:
         with progress_bar("Fetching the built-in model, once") as show:
             provider.prepare(config, show)
-    follows = config.vad_mode is VADMode.CLIENT or "smart-turn" in provider.capabilities.turn_models
+    follows = config.vad_mode is VADMode.CLIENT or "smart-turn" in provider.capabilities_of(config).turn_models
     if config.turn_model == "smart-turn" and follows and config.vad_mode is not VADMode.NONE:
         _fetch_turn_model()
 

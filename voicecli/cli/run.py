@@ -52,7 +52,7 @@ def run_conversation(
     """
     voice = _voice(choices)
     files = [each for each in inputs if isinstance(each, WavSource)]
-    rate = choices.provider.capabilities.output_rate
+    rate = choices.provider.capabilities_of(choices.config).output_rate
     alone = destinations.sound is None and not destinations.aloud
     lines = LastingLines(_lines(destinations, [each for each in inputs if isinstance(each, str)]), alone=alone)
     _tell_unused(unused_options(choices, spoken=bool(files), destinations=destinations), [lines])
@@ -111,7 +111,7 @@ def run_live(
     prepare(choices)
     sound: ReplySound | None = None
     if output is not None:
-        rate = choices.provider.capabilities.output_rate
+        rate = choices.provider.capabilities_of(choices.config).output_rate
         sound = ReplySound(rate)
         sound.add(WavSink(output, rate, stdout=own_descriptor()))
     try:

@@ -56,7 +56,9 @@ def _of_turns(choices: Choices) -> dict[str, str]:
     elif by_meaning:
         reasons |= dict.fromkeys(_DETECTION[1:], "with --eagerness")
     # Where the provider does not tell of the user's speech, it is listened for here all the same.
-    if mode is VADMode.NONE or (mode is VADMode.SERVER and choices.provider.capabilities.reports_speech):
+    if mode is VADMode.NONE or (
+        mode is VADMode.SERVER and choices.provider.capabilities_of(choices.config).reports_speech
+    ):
         outage = "" if mode is VADMode.NONE else ", but while the connection is lost"
         reasons |= dict.fromkeys(("vad_engine", "min_speech_ms"), where + outage)
         if mode is VADMode.NONE:

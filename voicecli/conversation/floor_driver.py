@@ -39,6 +39,7 @@ from voicecli.events import (
     SpeechStopped,
     TranscriptUpdate,
     Usage,
+    UsageUpdated,
 )
 from voicecli.ports import Connection
 
@@ -226,14 +227,21 @@ class FloorDriver:
             case ResponseStarted():
                 self.clock.response_started(now)
             case ResponseDone(usage=usage, awaits_tools=awaits_tools):
-                if usage.session_seconds:
-                    usage = replace(usage, session_seconds=self._seconds_before + usage.session_seconds)
-                self.usage += usage
-                event = replace(event, usage=usage, metrics=self.clock.done(now, awaits_tools=awaits_tools))
+                metrics = self.clock.done(now, awaits_tools=awaits_tools)
+                event = replace(event, usage=self._used(usage), metrics=metrics)
+            case UsageUpdated(usage):
+                event = UsageUpdated(self._used(usage))
             case SessionStarted():
                 self._seconds_before = self.usage.session_seconds
         self._on_event(event)
         return event
+
+    def _used(self, usage: Usage) -> Usage:
+        """Count it; returns it with the seconds of all connections so far."""
+        if usage.session_seconds:
+            usage = replace(usage, session_seconds=self._seconds_before + usage.session_seconds)
+        self.usage += usage
+        return usage
 
     def tell(self, event: Event) -> None:
         """Tell everybody of an event that the floor need not know of."""

@@ -16,6 +16,7 @@ from voicecli.events import (
     SpeechStopped,
     TurnMetrics,
     Usage,
+    UsageUpdated,
 )
 
 __all__ = ["ConversationSummary"]
@@ -68,6 +69,8 @@ class ConversationSummary:
                 self._responding, self._awaits_tools = False, awaits_tools
                 self._answered = not awaits_tools
                 self.turns += self._answered
+            case UsageUpdated(usage):
+                self._add(usage)
             case Reconnecting():
                 self.attempts += 1
                 self._lost = True
