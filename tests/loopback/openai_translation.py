@@ -222,7 +222,13 @@ class _Talk:
 
     def _described(self) -> Frame:
         audio: Frame = {"input": self._input, "output": {"language": self._language or None}}
-        return {"id": "sess_1", "type": "translation", "model": self._model, "expires_at": 2_000_000_000, "audio": audio}
+        return {
+            "id": "sess_1",
+            "type": "translation",
+            "model": self._model,
+            "expires_at": 2_000_000_000,
+            "audio": audio,
+        }
 
     async def _refuse(self, code: str, message: str) -> None:
         self._server.broken.append(message)

@@ -14,7 +14,11 @@ RESPONSE_ID = "translation"
 """The one response, and the one item, that all sound of a translation belongs to."""
 
 # Where a sentence ends: such a mark, with what closes a quotation, before a blank. Scripts without blanks need none.
-_SENTENCE_END = re.compile(r"""[.!?…؟।۔]["'”’»)\]]*(?=\s)|[。！？｡]["'”’»」』）]*""")
+_CLOSING = "\"'\u201d\u2019\u00bb)\\]"
+_SENTENCE_END = re.compile(
+    rf"[.!?\u2026\u061f\u0964\u06d4][{_CLOSING}]*(?=\s)|[\u3002\uff01\uff1f\uff61][{_CLOSING}\u300d\u300f\uff09]*"
+)
+_PAUSE_MS = 1_000
 # For languages that write no such marks: four lines of a caption.
 _LONGEST = 320
 # Quieter sound is no speech into a microphone: 1.5% of full scale.
@@ -26,9 +30,7 @@ _REPORT_S = 1.0
 
 
 class CaptionText:
-    """Words of one side, which come in deltas without items or ends, as utterances: each a sentence.
-
-    Where a pause ends one, whoever has a clock says so.
+    """Words of one side, which come in deltas without items or ends, as utterances: each a sentence, or until a pause.
 
     Args:
         role: "user" for what was said, "assistant" for its translation.
@@ -38,16 +40,22 @@ class CaptionText:
         self._role = role
         self._text = ""
         self._count = 1
+        self._at_ms = 0.0
 
-    @property
-    def is_new(self) -> bool:
-        """Whether the next words begin an utterance."""
-        return not self._text.strip()
+    def is_new(self, at_ms: float) -> bool:
+        """Whether words that come now begin an utterance."""
+        return not self._text.strip() or at_ms - self._at_ms >= _PAUSE_MS
 
-    def add(self, delta: str) -> list[TranscriptUpdate]:
-        """The updates that these further words make."""
+    def add(self, delta: str, at_ms: float) -> list[TranscriptUpdate]:
+        """The updates that these further words make.
+
+        Args:
+            at_ms: how much audio was sent by now.
+        """
+        updates = self.finish() if self.is_new(at_ms) else []
+        self._at_ms = at_ms
         self._text += delta
-        updates = [self._update(said, final=True) for said in self._take_sentences()]
+        updates += [self._update(said, final=True) for said in self._take_sentences()]
         if self._text.strip():
             updates.append(self._update(self._text, final=False))
         return updates
@@ -119,6 +127,9 @@ class Progress:
     Args:
         rate: of the input, in Hz.
         prices: a minute of the session is a minute of audio sent; None where not known.
+
+    Attributes:
+        sent_ms: how much audio was sent on this socket.
     """
 
     def __init__(self, rate: int, prices: Prices | None) -> None:
@@ -128,30 +139,30 @@ class Progress:
 
     def restart(self) -> None:
         """A new socket: nothing has been sent."""
-        self._sent_ms = 0.0
+        self.sent_ms = 0.0
         self._speech_ms = self._output_ms = float("-inf")
         self._reported_s = 0.0
 
     @property
     def busy(self) -> bool:
         """Whether somebody speaks, or is being translated, or will be."""
-        since_speech, since_output = self._sent_ms - self._speech_ms, self._sent_ms - self._output_ms
+        since_speech, since_output = self.sent_ms - self._speech_ms, self.sent_ms - self._output_ms
         owed = since_speech < since_output and since_speech < _LATEST_MS
         return owed or min(since_speech, since_output) < _QUIET_MS
 
     def sent(self, audio: bytes) -> None:
         """This was sent."""
-        self._sent_ms += self._format.duration_ms(len(audio))
+        self.sent_ms += self._format.duration_ms(len(audio))
         if peak(audio) > _SPEECH_PEAK:
-            self._speech_ms = self._sent_ms
+            self._speech_ms = self.sent_ms
 
     def output(self) -> None:
         """Something of the translation came."""
-        self._output_ms = self._sent_ms
+        self._output_ms = self.sent_ms
 
     def take_usage(self, *, least_s: float = _REPORT_S) -> Usage | None:
         """The usage since the last call; None while that is less than so many seconds of audio."""
-        sent_s, reported_s = self._sent_ms / 1000, self._reported_s
+        sent_s, reported_s = self.sent_ms / 1000, self._reported_s
         if sent_s - reported_s < least_s or sent_s == reported_s:
             return None
         self._reported_s = sent_s

@@ -158,11 +158,11 @@ class GeminiTranslation:
 
     def _read_words(self, role: Role, said: str) -> None:
         caption = self._captions[role]
-        if caption.is_new:
+        if caption.is_new(self._progress.sent_ms):
             code = _CODE.match(said) or (self._target.match(said) if role == "assistant" else None)
             said = said[code.end() :] if code else said
         if said:
-            self._events += caption.add(said)
+            self._events += caption.add(said, self._progress.sent_ms)
 
     def _finish_captions(self) -> None:
         for caption in self._captions.values():

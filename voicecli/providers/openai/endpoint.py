@@ -109,7 +109,9 @@ def find_endpoint(config: RealtimeConfig, model: str, service: str = "") -> Endp
     with_model = {"model": valid_text(model)} | query
     scheme = _SECURE[url.scheme]
     return Endpoint(
-        url=urlunsplit((scheme.replace("http", "ws"), url.netloc, _of_service(path, service), urlencode(with_model), "")),
+        url=urlunsplit(
+            (scheme.replace("http", "ws"), url.netloc, _of_service(path, service), urlencode(with_model), "")
+        ),
         models_url=urlunsplit((scheme, url.netloc, path.removesuffix("/realtime") + "/models", urlencode(query), "")),
         headers=_headers(config, key, azure=azure),
     )

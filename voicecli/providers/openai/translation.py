@@ -12,7 +12,7 @@ from voicecli.commands import AppendAudio, Command
 from voicecli.errors import ProtocolError, RealtimeConnectionError
 from voicecli.events import AudioChunk, ErrorOccurred, Event, Notice, SessionStarted, UsageUpdated
 from voicecli.pcm16 import SampleAligner
-from voicecli.ports import Capabilities, Connection, Expiring, InterpreterSetup, ModelInfo, Service
+from voicecli.ports import Capabilities, Connection, Ended, Expiring, InterpreterSetup, ModelInfo, Service
 from voicecli.pricing import Prices
 from voicecli.providers.fields import at, decoded, identifier, number, parse_object, text
 from voicecli.providers.interpreting import RESPONSE_ID, CaptionText, Pieces, Progress
@@ -60,7 +60,7 @@ class OpenAITranslation:
         self._aligner = SampleAligner()
         self._heard, self._translated = CaptionText("user"), CaptionText("assistant")
         self._out: list[bytes] = []
-        self._events: list[Event | Expiring] = []
+        self._events: list[Event | Expiring | Ended] = []
         self._started = False  # on some socket
         self._ready = False  # on this one
         self._greeted = self._updated = False
@@ -114,7 +114,7 @@ class OpenAITranslation:
             self._append(rest)
         self._queue("session.close")
 
-    def receive(self, message: bytes) -> list[Event | Expiring]:
+    def receive(self, message: bytes) -> list[Event | Expiring | Ended]:
         frame = parse_object(message, self._server.name)
         kind = frame.get("type", "error" if "error" in frame else None)
         if not isinstance(kind, str):
@@ -126,7 +126,7 @@ class OpenAITranslation:
             handler(frame)
         return self._take_events()
 
-    def start_unconfirmed(self) -> list[Event | Expiring]:
+    def start_unconfirmed(self) -> list[Event | Expiring | Ended]:
         if not self._updated:
             self._update()  # some servers wait for the client to begin
         elif self._greeted and not self._ready:
@@ -166,13 +166,13 @@ class OpenAITranslation:
 
     # -- what comes
 
-    def _take_events(self) -> list[Event | Expiring]:
+    def _take_events(self) -> list[Event | Expiring | Ended]:
         if not self._ready:
             return []
         if (usage := self._progress.take_usage(least_s=0.0 if self._closed else 1.0)) is not None:
             self._events.append(UsageUpdated(usage))
-        if self._closed and not self._events:
-            raise _complete()
+        if self._closed:
+            self._events.append(Ended(_complete()))
         events, self._events = self._events, []
         return events
 
@@ -211,11 +211,11 @@ class OpenAITranslation:
     def _translated_words(self, frame: Frame) -> None:
         if words := delta(frame):
             self._progress.output()
-            self._events += self._translated.add(words)
+            self._events += self._translated.add(words, self._progress.sent_ms)
 
     def _heard_words(self, frame: Frame) -> None:
         if words := delta(frame):
-            self._events += self._heard.add(words)
+            self._events += self._heard.add(words, self._progress.sent_ms)
 
     def _session_closed(self, frame: Frame) -> None:
         if not self._closing:
