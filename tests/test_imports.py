@@ -159,13 +159,8 @@ AT_HOME = {
     "pywebrtc_audio": {"audio.echo.webrtc"},
     "rich": {
         *("cli.doctor.terminal", "cli.log_view", "cli.progress_bar", "cli.table", "terminal.fit", "terminal.live_view"),
-        *(
-            "terminal.page",
-            "terminal.render_entry",
-            "terminal.render_footer",
-            "terminal.render_running",
-            "terminal.render_status",
-        ),
+        *("terminal.page", "terminal.render_entry", "terminal.render_footer", "terminal.render_running"),
+        *("terminal.render_status", "terminal.render_translation", "terminal.translation_page"),
     },
     "sounddevice": {"audio.devices.portaudio"},
     "soundfile": {"audio.files.decoders", "recording.reading"},

@@ -120,7 +120,12 @@ def _lines(plan: Plan) -> Observer | None:
 
 async def _show(translation: "Translation", interpreter: Interpreter, notes: Sequence[str]) -> bool:
     """Draw it; whether the user ended it by Ctrl-C."""
-    view = TranslationView(provider=interpreter.title, to=interpreter.to, lag_s=lambda: translation.lag_s)
+    view = TranslationView(
+        provider=interpreter.title,
+        to=interpreter.to,
+        lag_s=lambda: translation.lag_s,
+        position_s=lambda: translation.position_s,
+    )
     page = TranslationPage(view, translation)
     for note in notes:
         view.apply(Notice("setting_ignored", note))
@@ -176,6 +181,11 @@ class Translation:
         """How much later the translation ends than what was said, in seconds; None before it is known."""
         return self._session.lag_s if self._session is not None else None
 
+    @property
+    def position_s(self) -> float | None:
+        """How far the recording is, in seconds; None where the microphone is heard."""
+        return self._position_ms / 1000 if self._plan.source is not None else None
+
     async def hold(self, observers: Sequence[Observer]) -> None:
         """Translate until the input, the user or the provider ends it. Gives devices and files back.
 
@@ -207,7 +217,7 @@ class Translation:
         if speaker is not None:
             played.feed(speaker.latest)
         return AudioStatus(
-            microphone=self._names.get("input", microphone.device) if microphone else self._file_words(),
+            microphone=self._names.get("input", microphone.device) if microphone else "",
             speaker=self._names.get("output", speaker.device) if speaker else "",
             microphone_bands=heard.bands if microphone else (),
             speaker_bands=played.bands if speaker else (),
@@ -340,11 +350,6 @@ class Translation:
         if self._speaker is not None:
             sinks.append(self._speaker)
         await asyncio.gather(*(each.aclose() for each in sinks))
-
-    def _file_words(self) -> str:
-        """How far the recording is, for the place of the microphone's name."""
-        seconds = int(self._position_ms / 1000)
-        return f"{seconds // 60}:{seconds % 60:02}"
 
     def _notice(self, code: str, message: str) -> None:
         self._tell(Notice(code, message))
