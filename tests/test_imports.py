@@ -53,6 +53,7 @@ def loaded_after(code: str) -> set[str]:
         "import voicecli.providers",
         "from voicecli.cli import execute; execute(['--help'])",
         "from voicecli.cli import execute; execute(['chat', '--help'])",
+        "from voicecli.cli import execute; execute(['translate', '--help'])",
         "from voicecli.cli import execute; execute(['list-providers'])",
         "from voicecli.cli import execute; execute(['list-models', 'openai'])",
         "from voicecli.cli import execute; execute(['list-voices', '--json'])",

@@ -1,6 +1,7 @@
 """Interpreters as they are: whatever is wrong with one kind of message, the rest is told."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -19,7 +20,10 @@ from voicecli.providers.openai.translation import OpenAITranslation
 SETUP = InterpreterSetup(
     config=RealtimeConfig(api_key="sk-test-0123456789", base_url="http://127.0.0.1:9"), target_language="es"
 )
-SERVERS = {"openai": LooseOpenAITranslation, "gemini": LooseGeminiTranslation}
+SERVERS: dict[str, Callable[[Fault | None], LooseServer]] = {
+    "openai": LooseOpenAITranslation,
+    "gemini": LooseGeminiTranslation,
+}
 
 
 def codec_of(provider: str) -> Codec:
@@ -49,7 +53,7 @@ class Outcome:
 
 def outcome_of(provider: str, fault: Fault | None) -> tuple[Outcome, LooseServer]:
     """What comes of a second of audio and a goodbye."""
-    server: LooseServer = SERVERS[provider](fault)
+    server = SERVERS[provider](fault)
     codec, outcome = codec_of(provider), Outcome()
     codec.open()
 

@@ -68,6 +68,7 @@ def with_service_options(
     wanted: Collection[str],
     choose: Callable[[str | None], Provider],
     offers: Callable[[Provider], bool],
+    check: Callable[[Mapping[str, Any]], None] = lambda values: None,
     common: Collection[str] = (),
 ) -> Callable[..., Any]:
     """Give a command, after its own parameters, these options; it gets what they make as `choices`.
@@ -76,6 +77,8 @@ def with_service_options(
         wanted: the names of the settings' options that it has.
         choose: the provider of that name, or without one. Raises ConfigurationError.
         offers: whether a provider has the service.
+        check: looks at the values of the command's own parameters before a provider is asked for. Raises
+            ConfigurationError, or a usage error.
         common: those of `wanted` that its short help shows.
     """
     fixed = {**_parameters(command), **_parameters(_service)}
@@ -105,7 +108,9 @@ def with_service_options(
             if values.get("as_json"):
                 expect_json_lines()
             for_options = {parameter.name: values.pop(parameter.name) for parameter in made}
-            provider = choose(values.pop("provider"))
+            name = values.pop("provider")
+            check(values)
+            provider = choose(name)
             choices = ServiceChoices(
                 provider,
                 replace(make_config(options, for_options, provider), prices=layers.prices),

@@ -1,7 +1,8 @@
 """`voice translate`: an interpreter for the microphone, a file or a pipe."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -68,9 +69,7 @@ def _translate(
     """
     from voicecli.cli.run_translation import Plan, run_translation
 
-    if not to:
-        raise typer.BadParameter("name the language to translate to, such as --to es", param_hint="--to")
-    to = language_code(to)
+    assert to is not None
     _check_model(choices)
     to_terminal = own_stdout().isatty()
     if output == "-":
@@ -83,7 +82,7 @@ def _translate(
         raise typer.BadParameter("with --captions there is no sound to write", param_hint="--output")
     name = input_ or (None if sys.stdin.isatty() else "-")
     plan = Plan(
-        to=to,
+        to=language_code(to),
         source=_source(name, input_rate, output) if name else None,
         devices=Devices(device_of(input_device), device_of(output_device), echo),
         output=output,
@@ -94,6 +93,12 @@ def _translate(
     run_translation(choices, plan)
 
 
+def _check(values: Mapping[str, Any]) -> None:
+    if not values["to"]:
+        raise typer.BadParameter("name the language to translate to, such as --to es", param_hint="--to")
+    language_code(values["to"])
+
+
 def _choose(name: str | None) -> Provider:
     return choose_interpreter(name)[0]
 
@@ -102,7 +107,9 @@ def _offers(provider: Provider) -> bool:
     return provider.interpreter is not None
 
 
-translate = with_service_options(_translate, wanted=_OPTIONS, choose=_choose, offers=_offers, common=_COMMON)
+translate = with_service_options(
+    _translate, wanted=_OPTIONS, choose=_choose, offers=_offers, check=_check, common=_COMMON
+)
 
 
 def _check_model(choices: ServiceChoices) -> None:
