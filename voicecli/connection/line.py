@@ -112,8 +112,8 @@ class Line:
         events: list[Event] = []
         for event in received:
             match event:
-                case Expiring(left_s):
-                    self._liveness.expires(left_s)
+                case Expiring(left_s, at):
+                    self._liveness.expires(left_s, at)
                     continue
                 case AudioChunk(audio):
                     self._liveness.sounded(self._sound.duration_ms(len(audio)) / 1000)
