@@ -51,7 +51,7 @@ def words(line: str) -> list[str] | None:
         ("chat --echo h", ["half-duplex"]),
         ("chat --vad ", ["server", "client", "none"]),
         ("chat --eagerness m", ["medium"]),
-        ("chat --json --noise", ["--noise-reduction"]),
+        ("chat --json --noise", ["--noise-reduction", "--noise-reduction-strength"]),
         ("list-models ge", ["gemini"]),
         ("list-voices --json o", ["openai"]),
         ("chat --input ", None),

@@ -45,7 +45,7 @@ from voicecli.providers.openai.errors import (
 from voicecli.providers.openai.fields import Frame
 from voicecli.providers.openai.history import recent, text_items
 from voicecli.providers.openai.input import UserInput
-from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, prices_of
+from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, prices_of, voice_name
 from voicecli.providers.openai.output import Replies
 from voicecli.providers.openai.queues import WIRE_AUDIO, Wire
 from voicecli.providers.openai.response_gate import ResponseGate
@@ -79,7 +79,7 @@ class OpenAICodec:
         self._voice = config.voice
         self._given_prices = config.prices
         self._endpoint = endpoint or find_endpoint(config, self._model)
-        self._settings = session_settings(setup, self._model)
+        self._settings = session_settings(setup, self._model, is_openai=self._endpoint.is_openai)
         detection = self._settings.turn_detection
         self._server_vad = config.vad_mode is VADMode.SERVER
         self._auto_interrupt = bool(detection and detection["interrupt_response"])
@@ -298,7 +298,7 @@ class OpenAICodec:
         self._gate.ready = True
         model = text(session, "model") or self._model
         self._replies.prices = self._prices(model)
-        voice = text(at(session, "audio", "output"), "voice")
+        voice = voice_name(at(session, "audio", "output").get("voice"))
         spoken = voice or self._voice or DEFAULT_VOICE
         self._wire.events.append(Expiring(_SESSION_S))
         self._wire.events.append(
