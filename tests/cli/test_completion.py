@@ -45,6 +45,7 @@ def words(line: str) -> list[str] | None:
         ("chat --provider=g", ["--provider=gemini"]),
         ("chat --provider = g", ["--provider=gemini"]),
         ("chat --model gpt-realtime-2.1", ["gpt-realtime-2.1", "gpt-realtime-2.1-mini"]),
+        ("chat --transcription-model gpt-l", ["gpt-live-transcribe"]),
         ("chat -p gemini --voice ZE", ["Zephyr", "Zubenelgenubi"][:1]),
         ("chat --input-device ", ["USB Mic", "Built-in"]),
         ("test-audio --output-device h", ["Headphones: 3.5 mm"]),
