@@ -1,7 +1,8 @@
 """Jitter buffer: between a network that delivers in bursts and a loudspeaker that never waits.
 
 A WebSocket loses nothing, so the buffer drops nothing, and it never stretches time: it is a queue of any length. All
-it can choose is the playout delay, at the start of a reply and again after an underrun; a `DelayPolicy` does.
+it can choose is the playout delay, at the start of a reply and again after an underrun; a `DelayPolicy` does. A track
+that never ends is another matter: its `Backlog` says what of it is left out.
 """
 
 import threading
@@ -9,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from voicecli.audio.playout.declick import Declicker
+from voicecli.audio.playout.lasting_track import Backlog
 from voicecli.audio.playout.playout_delay import AdaptiveDelay, DelayPolicy
 from voicecli.audio.playout.timeline import ItemSpan, Timeline
 from voicecli.audio.ports import Playhead
@@ -31,6 +33,7 @@ class JitterStats:
         underruns: gaps in the middle of a reply.
         gap_ms: the duration of all of these, in ms.
         max_depth_ms: the most audio that ever waited to be played, in ms.
+        left_out_ms: audio that was not played lest too much waits, in ms.
     """
 
     replies: int = 0
@@ -38,6 +41,7 @@ class JitterStats:
     underruns: int = 0
     gap_ms: float = 0.0
     max_depth_ms: float = 0.0
+    left_out_ms: float = 0.0
 
 
 class JitterBuffer:
@@ -49,11 +53,13 @@ class JitterBuffer:
     Args:
         sample_rate: of the PCM16 mono audio, in Hz.
         policy: decides how long a reply is held back; by default one that learns from reply to reply.
+        backlog: leaves out what would wait too long; None for nothing.
     """
 
-    def __init__(self, sample_rate: int, policy: DelayPolicy | None = None) -> None:
+    def __init__(self, sample_rate: int, policy: DelayPolicy | None = None, *, backlog: Backlog | None = None) -> None:
         self._per_ms = sample_rate / 1000
         self._policy = policy or AdaptiveDelay()
+        self._backlog = backlog
         self._declicker = Declicker(sample_rate)
         self._flush = threading.Lock()  # held by a read and by clear(), so that a flush falls between two reads
         self._paused = False
@@ -63,6 +69,7 @@ class JitterBuffer:
         self._items: deque[ItemSpan] = deque(maxlen=_MAX_ITEMS)
         self._pushed = 0
         self._max_depth = 0
+        self._left_out = 0
         # Written by the audio thread.
         self._timeline = Timeline()
         self._was_paused = False
@@ -82,10 +89,27 @@ class JitterBuffer:
             raise AudioFormatError(f"{len(audio)} bytes are not whole 16-bit samples.", advice="Send PCM16 mono audio.")
         if not audio:
             return
+        for left_out, piece in [(0, audio)] if self._backlog is None else self._backlog.fit(audio, self.depth_ms):
+            self._place(item_id, left_out)
+            if piece:
+                self._append(piece, now)
+
+    def _place(self, item_id: str, left_out: int) -> None:
+        """Know which item's audio comes next, and how many samples of it will never be played."""
+        same = bool(self._items) and self._items[-1].item_id == item_id
+        if same and not left_out:
+            return
+        earlier = next((span for span in reversed(self._items) if span.item_id == item_id), None)
+        before = earlier.before + earlier.length if earlier else 0
+        if same and not self._items[-1].length:
+            self._items[-1].before += left_out
+        else:
+            self._items.append(ItemSpan(item_id, self._pushed, before + left_out))
+        self._left_out += left_out
+
+    def _append(self, audio: bytes, now: float) -> None:
+        """Take audio of the latest item."""
         samples = len(audio) // SAMPLE_BYTES
-        if not self._items or self._items[-1].item_id != item_id:
-            before = sum(item.length for item in self._items if item.item_id == item_id)
-            self._items.append(ItemSpan(item_id, self._pushed, before))
         self._items[-1].length += samples
         self._pushed += samples
         self._max_depth = max(self._max_depth, self._pushed - self._timeline.played)
@@ -173,6 +197,7 @@ class JitterBuffer:
             underruns=self._underruns,
             gap_ms=self._gap / self._per_ms,
             max_depth_ms=self._max_depth / self._per_ms,
+            left_out_ms=self._left_out / self._per_ms,
         )
 
     def read_into(self, out: memoryview, now: float) -> int:
