@@ -153,6 +153,7 @@ class LiveConversation:
             provider=provider,
             speaks=config.output == "audio",
             max_cost=config.max_cost,
+            full_duplex=capabilities.full_duplex,
         )
         self.shows = False
         self._capabilities = capabilities

@@ -361,6 +361,7 @@ class VoiceSession:
     async def start(self) -> None:
         """Begin to read, and return when the first event has come; called once, by whoever made the session."""
         await self._reader.start()
+        self._limits.begin()
         self._toolbox.attach(lambda tools: self._input.send(OfferTools(tools)), self._driver.tell)
         if self._ignored:
             self._driver.tell(Notice("setting_ignored", f"turn_model is left out: {self._ignored}."))
