@@ -159,13 +159,16 @@ class Floor:
         if self.line is Line.AWAY:
             return "reconnecting"
         owed = self.obligations
-        responding = self._responding is not None
-        if not self.sound.playback.is_heard(now) or (responding and self._came):
+        begins = self._responding is not None and not self._came
+        if self._speaks(now):
             return "speaking"
         until = self._thinking_until if owed.possible_until is None or not owed.after_speech else owed.possible_until
-        if owed.pending or responding or owed.tools_running or (until is not None and now < until):
+        if owed.pending or begins or owed.tools_running or (until is not None and now < until):
             return "thinking"
         return "listening"
+
+    def _speaks(self, now: float) -> bool:
+        return not self.sound.playback.is_heard(now) or (self._responding is not None and self._came)
 
     def next_deadline(self, now: float) -> float | None:
         """The time at which `tick` is to be called at the latest; None when nothing runs out."""

@@ -26,6 +26,10 @@ class FullDuplexFloor(Floor):
         self._unanswered = False  # nothing was answered of what was said last
         self._response_at = -math.inf  # when the latest response began
 
+    def _speaks(self, now: float) -> bool:
+        """While it sounds: that a reply is over shows only some time later, by the silence."""
+        return not self.sound.playback.is_heard(now)
+
     def _speech_started(self, event: SpeechStarted, now: float) -> list[Action]:
         self.obligations.sign(now)
         self._speaking = self._unanswered = True

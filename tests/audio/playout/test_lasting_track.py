@@ -81,6 +81,17 @@ def test_words_are_left_out_only_when_far_too_many_wait() -> None:
     assert np.abs(np.diff(heard[np.flatnonzero(heard)].astype(int))).max() < 4000, "no click where it goes on"
 
 
+def test_a_pause_of_the_track_is_no_underrun_and_a_gap_in_a_word_is() -> None:
+    player = Player()
+    for last, underruns in ((quiet(100), 0), (loud(100), 1)):
+        player.push(loud(100), last)
+        player.play(500)
+        player.push(loud(100))
+        player.play(200)
+        assert player.buffer.stats.underruns == underruns
+        player.buffer.end()
+
+
 def test_what_was_left_out_counts_as_heard() -> None:
     """The place in the item is that of the sound which is heard: the model's memory is cut there."""
     player = Player()

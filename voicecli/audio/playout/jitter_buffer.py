@@ -30,7 +30,7 @@ class JitterStats:
     Attributes:
         replies: how many have started.
         start_ms: the playout delay of the latest of them, in ms.
-        underruns: gaps in the middle of a reply.
+        underruns: gaps in the middle of a reply; on a track that never ends, in the middle of its words.
         gap_ms: the duration of all of these, in ms.
         max_depth_ms: the most audio that ever waited to be played, in ms.
         left_out_ms: audio that was not played lest too much waits, in ms.
@@ -124,6 +124,7 @@ class JitterBuffer:
             # Before the chunk is there to be read: the audio thread must not find it without knowing how long to wait.
             waiting_ms = (reply.received - reply.played) / self._per_ms
             reply.start_at = now + self._policy.delay_ms(waiting_ms, reply.underruns) / 1000
+        reply.ends_quietly = self._backlog is not None and self._backlog.ends_quietly(audio)
         reply.chunks.append(memoryview(audio))
         if reply.received == samples:
             self._replies.append(reply)
@@ -259,6 +260,7 @@ class JitterBuffer:
             elif filled < len(out):
                 reply.playing = False
                 reply.underruns += 1
+                reply.in_pause = reply.ends_quietly
                 reply.start_at = _BEFORE_ALL  # the next chunk brings its own
                 reply.gap = (len(out) - filled) // SAMPLE_BYTES
                 break
@@ -268,8 +270,8 @@ class JitterBuffer:
         if not contiguous:
             self._declicker.begin(softly=reply.started)
         if reply.started:
-            self._underruns += 1
-            self._gap += reply.gap
+            self._underruns += not reply.in_pause
+            self._gap += 0 if reply.in_pause else reply.gap
         else:
             reply.started = True
             self._started += 1
@@ -280,16 +282,19 @@ class JitterBuffer:
 
 @dataclass(slots=True, eq=False)
 class _Reply:
-    """A reply in the queue; `received`, `chunks` and `complete` are the event loop's, the rest the audio thread's.
+    """A reply in the queue; `received`, `ends_quietly`, `chunks` and `complete` are the event loop's, the rest the audio
+    thread's.
 
     Attributes:
         first_at: when its first chunk came.
         received, played: samples in and out.
+        ends_quietly: whether what came last of it ends in a pause.
         started: whether any of it has been played.
         underruns: how many it had.
         playing: whether it is played, rather than held back.
         start_at: when it may be played; set anew by each chunk that comes while it is held back.
         gap: samples of silence since the latest underrun.
+        in_pause: whether that was in a pause.
     """
 
     first_at: float
@@ -297,11 +302,13 @@ class _Reply:
     chunks: deque[memoryview] = field(default_factory=deque)
     complete: bool = False
     played: int = 0
+    ends_quietly: bool = False
     started: bool = False
     underruns: int = 0
     playing: bool = False
     start_at: float = _BEFORE_ALL
     gap: int = 0
+    in_pause: bool = False
 
     def take(self, out: memoryview) -> int:
         """Move what fits into `out`; returns how many bytes."""

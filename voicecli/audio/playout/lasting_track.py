@@ -102,6 +102,11 @@ class Backlog:
         return [(skipped, b"".join(kept)) for skipped, kept in pieces]
 
 
+    def ends_quietly(self, audio: bytes) -> bool:
+        """True when the end of a chunk is no more than a pause: a gap behind it breaks no word."""
+        return _is_quiet(np.frombuffer(audio, np.int16)[-self._frame :])
+
+
 def _is_quiet(frame: Pcm) -> bool:
     return float(np.sqrt(np.mean(np.square(frame, dtype=np.float64)))) < _QUIET_RMS
 
