@@ -84,7 +84,7 @@ class FloorDriver:
         self._seconds_before = 0.0  # of the connections before the present one
         self._told_state = self.floor.state(0.0)
         self._player: AudioSink | None = None
-        self._realtime = False
+        self.realtime = False
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._sending: set[asyncio.Task[None]] = set()
@@ -107,7 +107,9 @@ class FloorDriver:
     @realtime.setter
     def realtime(self, realtime: bool) -> None:
         self._realtime = realtime
-        self.floor.speech_lag_s = _speech_lag_s(self._connection, self._config) if realtime else 0.0
+        # Where audio must flow the connection sends it as if it were spoken now.
+        passes = realtime or self._connection.capabilities.input_must_flow
+        self.floor.speech_lag_s = _speech_lag_s(self._connection, self._config) if passes else 0.0
 
     @property
     def now(self) -> float:

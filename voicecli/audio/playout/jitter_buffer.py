@@ -282,8 +282,8 @@ class JitterBuffer:
 
 @dataclass(slots=True, eq=False)
 class _Reply:
-    """A reply in the queue; `received`, `ends_quietly`, `chunks` and `complete` are the event loop's, the rest the audio
-    thread's.
+    """A reply in the queue. `received`, `ends_quietly`, `chunks` and `complete` are the event loop's, the rest is the
+    audio thread's.
 
     Attributes:
         first_at: when its first chunk came.

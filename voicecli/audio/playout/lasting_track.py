@@ -101,7 +101,6 @@ class Backlog:
                 pieces[-1] = pieces[-1][0] + len(frame), pieces[-1][1]
         return [(skipped, b"".join(kept)) for skipped, kept in pieces]
 
-
     def ends_quietly(self, audio: bytes) -> bool:
         """True when the end of a chunk is no more than a pause: a gap behind it breaks no word."""
         return _is_quiet(np.frombuffer(audio, np.int16)[-self._frame :])
