@@ -184,9 +184,14 @@ class Service(Generic[_Setup]):
 
 @dataclass(frozen=True, slots=True)
 class Expiring:
-    """From a codec to its connection: this socket will be closed by the provider in `left_s` seconds from now."""
+    """From a codec to its connection: this socket will be closed by the provider in `left_s` seconds from now.
+
+    Attributes:
+        at: when, in seconds since 1970, where the provider says that instead; `left_s` is then the most that is left.
+    """
 
     left_s: float
+    at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,10 @@ OPENAI: dict[str, dict[str, Any]] = {
     "mcp_servers": {"mcp_servers": (OpenAIMCPServer(label="docs", url="https://docs.example"),)},
     "organization": {"organization": "org"},
     "project": {"project": "project"},
+    "live_backend_model": {"live_backend_model": "gpt-6"},
+    "live_backend_instructions": {"live_backend_instructions": "Search first."},
+    "live_ack_delay_ms": {"live_ack_delay_ms": 900},
+    "live_sample_rate": {"live_sample_rate": 16_000},
 }
 GEMINI: dict[str, dict[str, Any]] = {
     "google_search": {"google_search": True},

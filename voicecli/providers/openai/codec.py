@@ -34,7 +34,6 @@ from voicecli.pricing import Prices
 from voicecli.providers.fields import at, identifier, objects, text
 from voicecli.providers.openai.endpoint import Endpoint, find_endpoint
 from voicecli.providers.openai.errors import (
-    FATAL,
     HARMLESS,
     Server,
     ServerError,
@@ -380,7 +379,7 @@ class OpenAICodec:
         error = ServerError.of_event(frame)
         self._last_error = error
         refused_update = bool(self._update_id) and error.event_id == self._update_id
-        if not self._gate.ready or refused_update or error.code in FATAL:
+        if not self._gate.ready or refused_update or error.is_fatal:
             raise error_for(error, self._wire.server)
         if error.code == "conversation_already_has_active_response":
             self._gate.already_responding()

@@ -10,6 +10,8 @@ from voicecli.pricing import Prices, with_cost
 from voicecli.providers.fields import at
 
 __all__ = [
+    "BACKEND_MODELS",
+    "DEFAULT_BACKEND_MODEL",
     "DEFAULT_MODEL",
     "DEFAULT_TRANSCRIPTION_MODEL",
     "DEFAULT_VOICE",
@@ -17,6 +19,7 @@ __all__ = [
     "PRICES_AS_OF",
     "VOICES",
     "deprecation",
+    "is_live",
     "is_reasoning",
     "prices_of",
     "response_usage",
@@ -26,6 +29,8 @@ __all__ = [
 DEFAULT_MODEL = "gpt-realtime-2.1"
 DEFAULT_VOICE = "marin"
 DEFAULT_TRANSCRIPTION_MODEL = "gpt-transcribe"
+DEFAULT_BACKEND_MODEL = "gpt-5.6-luna"
+"""To which GPT-Live hands work over."""
 
 PRICES_AS_OF = "2026-10"
 """The day on which the model pages that these prices are from were read."""
@@ -33,23 +38,46 @@ PRICES_AS_OF = "2026-10"
 _LARGE_REASONING = Prices(4.00, 0.40, 24.00, 32.00, 0.40, 64.00, 5.00, 0.50)
 _LARGE = Prices(4.00, 0.40, 16.00, 32.00, 0.40, 64.00, 5.00, 0.50)
 _SMALL = Prices(0.60, 0.06, 2.40, 10.00, 0.30, 20.00, 0.80, 0.08)
+_LIVE = Prices(session_minute=0.05)
 _SHUTDOWN = "shut down on 2027-01-20"
 
 MODELS = (
     ModelInfo("gpt-realtime-2.1", "recommended; reasons; 128k context", prices=_LARGE_REASONING),
     ModelInfo("gpt-realtime-2.1-mini", "cheap; reasons; 128k context", prices=_SMALL),
     ModelInfo("gpt-realtime-2", "superseded by 2.1; reasons; 128k context", prices=_LARGE_REASONING),
+    ModelInfo("gpt-live-1.1", "full duplex; billed by the minute, silence too; 128k context", prices=_LIVE),
+    ModelInfo("gpt-live-1", "superseded by 1.1; full duplex; billed by the minute, silence too", prices=_LIVE),
     ModelInfo("gpt-realtime-1.5", "32k context", prices=_LARGE),
     ModelInfo("gpt-realtime", "32k context", f"{_SHUTDOWN}; use gpt-realtime-2.1", _LARGE),
     ModelInfo("gpt-realtime-mini", "32k context", f"{_SHUTDOWN}; use gpt-realtime-2.1-mini", _SMALL),
     ModelInfo("gpt-audio-mini", "32k context", f"{_SHUTDOWN}; use gpt-realtime-2.1-mini"),
 )
 
+_LIVE_VOICES = {
+    "American English": ("gleam", "meridian"),
+    "of the American South": ("delta", "cinder"),
+    "British English": ("vesper",),
+    "Irish English": ("willow", "stone"),
+    "Australian English": ("quartz", "ripple"),
+    "Filipino English": ("beacon",),
+    "Brazilian Portuguese": ("bossa", "tempo"),
+    "Japanese": ("shida",),
+    "German, French, Hindi, Japanese or Korean": (
+        *("nuri", "juni", "flitz", "brise", "sillage", "nira", "harema", "noeul"),
+    ),
+}
 VOICES = (
     VoiceInfo("marin", "recommended"),
     VoiceInfo("cedar", "recommended"),
     *(VoiceInfo(name) for name in ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse")),
+    *(VoiceInfo(name, f"GPT-Live only; {where}") for where, names in _LIVE_VOICES.items() for name in names),
 )
+
+BACKEND_MODELS = {
+    "gpt-5.6-luna": Prices(0.20, 0.02, 1.20),
+    "gpt-5.6-terra": Prices(2.00, 0.20, 12.00),
+}
+"""Models to which GPT-Live can hand work over, and their prices; pictures count as text there."""
 
 _TRANSCRIPTION = {
     "gpt-transcribe": Prices(transcription_minute=0.0045),
@@ -62,10 +90,15 @@ _TRANSCRIPTION = {
 }
 
 _BY_NAME = {model.name: model for model in MODELS}
-_PRICES = {name: model.prices for name, model in _BY_NAME.items()} | _TRANSCRIPTION
+_PRICES = {name: model.prices for name, model in _BY_NAME.items()} | _TRANSCRIPTION | BACKEND_MODELS
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 # gpt-realtime-2, -2.1, -2.1-mini; not gpt-realtime-2025-08-28.
 _REASONING = re.compile(r"gpt-realtime-2(\.\d+)?(-.*)?")
+
+
+def is_live(model: str) -> bool:
+    """Return whether the model speaks GPT-Live, rather than the Realtime API."""
+    return model.startswith("gpt-live-") and not model.startswith("gpt-live-transcribe")
 
 
 def is_reasoning(model: str) -> bool:

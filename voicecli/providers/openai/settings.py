@@ -12,6 +12,7 @@ __all__ = ["OpenAIMCPServer", "OpenAISettings", "Retention"]
 
 NoiseReduction = Literal["near_field", "far_field"]
 Truncation = Literal["auto", "disabled"]
+LiveRate = Literal[16_000, 24_000]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +85,12 @@ class OpenAISettings(ProviderSettings):
         parallel_tool_calls: whether several tools may be called at once, on models that reason.
         mcp_servers: that OpenAI calls for the model.
         organization, project: to be billed; None takes OPENAI_ORG_ID and OPENAI_PROJECT_ID.
+        live_backend_model: to which GPT-Live hands over what needs thought, a tool, or a picture; billed besides. None
+            takes gpt-5.6-luna; "none" has it answer everything itself, without tools and pictures.
+        live_backend_instructions: for that model; None gives it the system prompt.
+        live_ack_delay_ms: how long GPT-Live waits before it says that it looks something up, in ms.
+        live_sample_rate: of the sound to and from GPT-Live, in Hz: 16000 takes a third less of the line, and is enough
+            for a telephone.
     """
 
     transcription_model: str | None = setting(
@@ -110,3 +117,15 @@ class OpenAISettings(ProviderSettings):
     )
     organization: str | None = setting(None, metavar="NAME", help="To be billed.")
     project: str | None = setting(None, metavar="NAME", help="To be billed.")
+    live_backend_model: str | None = setting(
+        None, metavar="NAME", help="Thinks, and calls tools, for GPT-Live; none for nobody."
+    )
+    live_backend_instructions: str | None = setting(
+        None, metavar="TEXT", help="For that model; otherwise it gets the system prompt."
+    )
+    live_ack_delay_ms: int | None = setting(
+        None, between=(0, 10_000), metavar="MS", help="Until GPT-Live says that it looks something up."
+    )
+    live_sample_rate: LiveRate = setting(
+        24_000, metavar="HZ", help="Of GPT-Live's sound: 24000, or 16000 to spare the line."
+    )

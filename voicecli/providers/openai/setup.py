@@ -28,6 +28,8 @@ __all__ = ["SessionSettings", "chosen_settings", "lacks", "session_settings", "s
 
 JSON = dict[str, Any]
 
+LIVE_SETTINGS = ("live_backend_model", "live_backend_instructions", "live_ack_delay_ms", "live_sample_rate")
+
 _PCM = {"type": "audio/pcm", "rate": 24_000}
 _MAX_OUTPUT_TOKENS = 4_096
 """The highest limit a session takes; above it there is only "inf"."""
@@ -42,6 +44,11 @@ _SETTINGS = {
     "session.audio.output.speed": "speed",
     "session.output_modalities": "output",
     "session.instructions": "system_prompt",
+    "session.delegation.responses.model": "live_backend_model",
+    "session.delegation.responses.instructions": "live_backend_instructions",
+    "session.delegation.responses.tools": "tools",
+    "session.delegation.responses.reasoning": "reasoning_effort",
+    "session.audio.format": "live_sample_rate",
     "session.reasoning": "reasoning_effort",
     "session.tool_choice": "tool_choice",
     "session.tools": "tools",
@@ -136,6 +143,7 @@ def lacks(config: RealtimeConfig) -> dict[str, str]:
         "turn_detection.start_sensitivity": "OpenAI has a threshold instead",
         "turn_detection.end_sensitivity": "OpenAI has a threshold instead",
     }
+    lacking |= dict.fromkeys(LIVE_SETTINGS, f"{model} does not speak GPT-Live")
     if not is_reasoning(model):
         lacking["reasoning_effort"] = f"{model} does not reason"
         lacking["parallel_tool_calls"] = f"{model} does not take it"
