@@ -101,7 +101,9 @@ def _priced_models(config: RealtimeConfig) -> Mapping[str, Prices | None]:
 
 def _findings(config: RealtimeConfig) -> Sequence[Finding]:
     """The transcription model goes away: nothing else of the settings tells that it will be missed."""
-    model = transcription_model(config)
+    if is_live(config.model or DEFAULT_MODEL):  # which writes down by itself
+        return ()
+    model = realtime_setup.transcription_model(config)
     try:
         is_openai = Endpoint(url=find_address(config), models_url="", headers={}).is_openai
     except ConfigurationError:  # told of the address
