@@ -101,8 +101,8 @@ def _priced_models(config: RealtimeConfig) -> Mapping[str, Prices | None]:
 
 def _findings(config: RealtimeConfig) -> Sequence[Finding]:
     """The transcription model goes away: nothing else of the settings tells that it will be missed."""
-    if is_live(config.model or DEFAULT_MODEL):  # which writes down by itself
-        return ()
+    if is_live(config.model or DEFAULT_MODEL):
+        return ()  # it has no transcription model
     model = realtime_setup.transcription_model(config)
     try:
         is_openai = Endpoint(url=find_address(config), models_url="", headers={}).is_openai
