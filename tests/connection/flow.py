@@ -136,7 +136,9 @@ def assert_never_faster(ear: Ear, lead_ms: float = 51, late_ms: float = 450) -> 
         total += ms
     for first, last in itertools.combinations(range(0, len(ear.heard), 17), 2):
         came = sum(ms for _, _, ms in ear.heard[first:last])
-        assert came <= (ear.heard[last][0] - ear.heard[first][0]) * 1000 + late_ms + lead_ms, f"a burst: {ear.heard[first:last]}"
+        assert came <= (ear.heard[last][0] - ear.heard[first][0]) * 1000 + late_ms + lead_ms, (
+            f"a burst: {ear.heard[first:last]}"
+        )
 
 
 def assert_never_starves(ear: Ear) -> None:

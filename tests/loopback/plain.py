@@ -156,7 +156,7 @@ class PlainCodec:
 
 
 class FlowingCodec(PlainCodec):
-    """One whose input must flow, without turns: implements `ClosesGracefully`, too. Nothing but a text is owed an answer.
+    """One whose input must flow, without turns, so that only a text is owed an answer: a `ClosesGracefully`, too.
 
     Args:
         quiet_s: as in `ClosesGracefully`.

@@ -192,7 +192,7 @@ class Sender:
             self._dropped.add(dropped, self._why_dropped())
 
     def _why_dropped(self) -> Why:
-        if self._socket is None:
+        if self._socket is None or self._leaving:
             return Why.NO_CONNECTION
         return Why.TOO_LATE if self._pacer is not None and self._socket.is_clear else Why.TOO_SLOW
 
