@@ -241,6 +241,8 @@ def _session(setup: InterpreterSetup) -> dict[str, Any]:
         given["transcription"] = {"model": own.transcription_model or _SOURCE_MODEL}
     if own.noise_reduction:
         given["noise_reduction"] = {"type": own.noise_reduction}
+        if own.noise_reduction_strength is not None:
+            given["noise_reduction"]["strength"] = own.noise_reduction_strength
     audio: dict[str, Any] = {"output": {"language": setup.target_language}}
     return {"audio": {"input": given, **audio} if given else audio}
 
