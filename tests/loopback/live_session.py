@@ -126,7 +126,10 @@ class LiveSession:
         self._started_at = self._heard_at = now_s or 0.0
         self._after(USAGE_MS, self._tell_usage)
         early = [{"type": "session.weather", "sky": None}] if self.loose.unknown else []
-        return [*early, self._event("session.started", session=self._resource(), client_event_id=frame["event_id"])]
+        return [
+            *early,
+            self._event("session.started", session=self._resource(), client_event_id=frame.get("event_id", "")),
+        ]
 
     @property
     def _responses(self) -> Frame:
@@ -168,7 +171,7 @@ class LiveSession:
         if delegation.get("type") != mine["type"]:
             raise RefusedError("immutable_field_update", "The type cannot change.", "session.delegation.type")
         self._responses.update(delegation.get("responses", {}))
-        return [self._event("session.updated", session=self._resource(), client_event_id=frame["event_id"])]
+        return [self._event("session.updated", session=self._resource(), client_event_id=frame.get("event_id", ""))]
 
     def _context(self, frame: Frame) -> list[Frame]:
         if tokens(frame["content"]) > 500:
@@ -178,7 +181,7 @@ class LiveSession:
             raise RefusedError("invalid_value", "Responses delegation takes no delegation_id.", "delegation_id")
         kind = frame["type"].removesuffix("append") + "appended"
         at = self.now_ms + APPENDED_MS
-        self._at(at, {"type": kind, "start_ms": at, "end_ms": at, "client_event_id": frame["event_id"]})
+        self._at(at, self._event(kind, start_ms=at, end_ms=at, client_event_id=frame.get("event_id", "")))
         return []
 
     def _thinking_append(self, frame: Frame) -> list[Frame]:
@@ -201,10 +204,10 @@ class LiveSession:
         return told
 
     def _input_audio_mute(self, frame: Frame) -> list[Frame]:
-        return [self._event("session.input_audio.muted", client_event_id=frame["event_id"])]
+        return [self._event("session.input_audio.muted", client_event_id=frame.get("event_id", ""))]
 
     def _input_audio_unmute(self, frame: Frame) -> list[Frame]:
-        return [self._event("session.input_audio.unmuted", client_event_id=frame["event_id"])]
+        return [self._event("session.input_audio.unmuted", client_event_id=frame.get("event_id", ""))]
 
     def _response_item_create(self, frame: Frame) -> list[Frame]:
         self._needs_responses("response.item.create")
@@ -231,7 +234,7 @@ class LiveSession:
     def _close(self, frame: Frame) -> list[Frame]:
         self.closing = True
         if not self.loose.never_closed:
-            self._after(200, lambda: self._end("close_requested", frame["event_id"]))
+            self._after(200, lambda: self._end("close_requested", frame.get("event_id", "")))
         return []
 
     # -- the clock
@@ -375,9 +378,9 @@ class LiveSession:
 
     def _end(self, reason: str, client_event_id: str = "") -> list[Frame]:
         self.ended = True
-        named = {"client_event_id": client_event_id} if client_event_id else {}
         usage = {"seconds": self.seconds}
-        return [self._event("session.closed", reason=reason, session=self._resource(), usage=usage, **named)]
+        told = self._event("session.closed", reason=reason, session=self._resource(), usage=usage)
+        return [told | ({"client_event_id": client_event_id} if client_event_id else {})]
 
     # -- to the client
 
@@ -390,8 +393,9 @@ class LiveSession:
     def event_id(self) -> str:
         return f"event_{self.number}_{next(self._ids)}"
 
-    def _event(self, kind: str, **fields: Any) -> Frame:
-        return {"type": kind, "event_id": self.event_id(), **fields}
+    def _event(self, kind: str, *, client_event_id: str = "", **fields: Any) -> Frame:
+        named = {"client_event_id": client_event_id} if client_event_id else {}
+        return {"type": kind, "event_id": self.event_id(), **fields, **named}
 
     def error(
         self,

@@ -12,7 +12,7 @@ from voicecli.config import RealtimeConfig
 from voicecli.errors import RealtimeConnectionError
 from voicecli.events import AudioChunk, Event, ResponseStarted, TranscriptUpdate
 from voicecli.pcm16 import PcmFormat
-from voicecli.ports import ConversationSetup, Expiring
+from voicecli.ports import ConversationSetup, Ended, Expiring
 from voicecli.providers.openai.live import LiveCodec
 from voicecli.tools import ToolSchema
 from voicecli.transcript import Transcript, Turn
@@ -35,7 +35,7 @@ class LiveTalk:
         events: all that the codec has told.
         sent: all frames of the codec on this socket.
         given: all frames of the server on this socket, but for sound.
-        ended: the error that the codec raised.
+        ended: the error that the codec told.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class LiveTalk:
         self.codec = LiveCodec(ConversationSetup(config, tools, history))
         self.replies, self.hears, self.loose = deque(replies), deque(hears), loose or Loose()
         self.format = PcmFormat(24_000)
-        self.events: list[Event | Expiring] = []
+        self.events: list[Event | Expiring | Ended] = []
         self.transcript = Transcript()
         self.sessions: list[LiveSession] = []
         self.ended: RealtimeConnectionError | None = None
@@ -79,7 +79,7 @@ class LiveTalk:
             self.codec.send(command)
             self.flush()
 
-    def run(self, ms: int) -> list[Event | Expiring]:
+    def run(self, ms: int) -> list[Event | Expiring | Ended]:
         """Silence of the user's for so long; what is told meanwhile."""
         before = len(self.events)
         for _ in range(ms // 100):
@@ -112,16 +112,18 @@ class LiveTalk:
                 self.give(*self.session.receive(message))
         assert not self.session.violations
 
-    def give(self, *frames: dict[str, Any]) -> list[Event | Expiring]:
+    def give(self, *frames: dict[str, Any]) -> list[Event | Expiring | Ended]:
         """Let the codec receive frames, real or invented."""
-        told: list[Event | Expiring] = []
+        told: list[Event | Expiring | Ended] = []
         for frame in frames:
             if frame["type"] != "session.output_audio.delta":
                 self.given.append(frame)
             told += self.codec.receive(json.dumps(frame).encode())
         self.events += told
         for event in told:
-            if not isinstance(event, Expiring):
+            if isinstance(event, Ended):
+                self.ended = event.error
+            elif not isinstance(event, Expiring):
                 self.transcript.apply(event)
         return told
 

@@ -80,5 +80,7 @@ def test_the_end_tells_the_time() -> None:
     talk.run(300)
     assert talk.session.ended
     assert talk.all(UsageUpdated)[-1].usage.session_seconds == 4.0
-    ended = talk.codec.closed(1_000, "")
+    ended = talk.ended
+    assert ended is not None
+    assert ended is talk.codec.closed(1_000, "")
     assert (ended.close_code, ended.code, ended.retryable) == (1_000, "", False)

@@ -27,7 +27,7 @@ from voicecli.commands import (
 from voicecli.errors import ProtocolError, RealtimeConnectionError
 from voicecli.events import CONTENT_FILTER, ErrorOccurred, Event, Notice, SessionStarted, Usage, UsageUpdated
 from voicecli.pcm16 import PcmFormat
-from voicecli.ports import ConversationSetup, Expiring
+from voicecli.ports import ConversationSetup, Ended, Expiring
 from voicecli.pricing import Prices
 from voicecli.providers.fields import at, decoded, identifier, number, text
 from voicecli.providers.openai.endpoint import Endpoint, find_endpoint
@@ -196,7 +196,7 @@ class LiveCodec:
             self._tell_usage(self._time.report(self._wire.now_ms / 1000))
             self._wire.queue("session.close")
 
-    def receive(self, message: bytes) -> list[Event | Expiring]:
+    def receive(self, message: bytes) -> list[Event | Expiring | Ended]:
         try:
             frame = json.loads(message.decode())  # of bytes it would guess the encoding
             kind = frame["type"] if "type" in frame or "error" not in frame else "error"
@@ -270,7 +270,7 @@ class LiveCodec:
 
     # -- what comes
 
-    def _take_events(self) -> list[Event | Expiring]:
+    def _take_events(self) -> list[Event | Expiring | Ended]:
         if not self._ready:
             return []  # what the last socket left behind must survive one that breaks before it is ready
         events, self._wire.events = self._wire.events, []
@@ -400,6 +400,7 @@ class LiveCodec:
     def _session_closed(self, frame: Frame) -> None:
         self._tell_usage(self._time.report(seconds_of(frame)))
         self._closed = closed_error(text(frame, "reason"), self._wire.server)
+        self._wire.events.append(Ended(self._closed))
 
     def _error(self, frame: Frame) -> None:
         error = ServerError.of_event(frame)

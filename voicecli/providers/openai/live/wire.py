@@ -6,7 +6,7 @@ from itertools import count
 
 from voicecli.events import Event, Role, TranscriptUpdate
 from voicecli.pcm16 import PcmFormat
-from voicecli.ports import Expiring
+from voicecli.ports import Ended, Expiring
 from voicecli.providers.openai.errors import Server
 from voicecli.providers.openai.live.appends import split
 from voicecli.transcript import Transcript
@@ -35,7 +35,7 @@ class Wire:
         self.format = audio
         self.transcript = transcript
         self.out: list[bytes] = []
-        self.events: list[Event | Expiring] = []
+        self.events: list[Event | Expiring | Ended] = []
         self.now_ms = self.before_ms = 0.0
         self.asked: dict[str, None] = {}
         self._ids = count(1)
