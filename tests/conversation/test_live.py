@@ -90,6 +90,18 @@ async def test_what_is_written_after_a_long_silence_is_answered_without_a_microp
 
 
 @virtual_time
+async def test_whoever_else_closes_it_meanwhile_breaks_off_no_goodbye() -> None:
+    """As a key does, and then the end of what the key ended."""
+    async with live() as (session, _):
+        await asyncio.sleep(8)
+        first = asyncio.create_task(session.aclose())
+        await asyncio.sleep(0.05)
+        await session.aclose()
+        await first
+    assert session.usage.session_seconds == 8
+
+
+@virtual_time
 async def test_with_a_talk_key_the_answer_needs_no_second_press(speech: bytes) -> None:
     async with live(LiveReply(text=ANSWER), hears=[QUESTION], vad_mode=VADMode.NONE) as (session, _):
         session.realtime = True
