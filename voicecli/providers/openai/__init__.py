@@ -1,8 +1,10 @@
 """OpenAI's Realtime API and GPT-Live: the provider entry."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from voicecli.config import RealtimeConfig
+from voicecli.errors import ConfigurationError
+from voicecli.finding import Finding
 from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, ModelInfo, Provider
 from voicecli.pricing import Prices
 from voicecli.providers.openai import setup as realtime_setup
@@ -20,7 +22,16 @@ from voicecli.providers.openai.endpoint import (
 from voicecli.providers.openai.errors import Server, handshake_error
 from voicecli.providers.openai.live import LiveCodec
 from voicecli.providers.openai.live import setup as live_setup
-from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES, is_live, prices_of
+from voicecli.providers.openai.models import (
+    DEFAULT_MODEL,
+    DEFAULT_VOICE,
+    MODELS,
+    TRANSCRIPTION_MODELS,
+    VOICES,
+    deprecation,
+    is_live,
+    prices_of,
+)
 from voicecli.providers.openai.settings import OpenAISettings
 from voicecli.threads import run_in_thread
 
@@ -88,6 +99,21 @@ def _priced_models(config: RealtimeConfig) -> Mapping[str, Prices | None]:
     return {model: prices_of(model) for model in models}
 
 
+def _findings(config: RealtimeConfig) -> Sequence[Finding]:
+    """The transcription model goes away: nothing else of the settings tells that it will be missed."""
+    if is_live(config.model or DEFAULT_MODEL):
+        return ()  # it has no transcription model
+    model = realtime_setup.transcription_model(config)
+    try:
+        is_openai = Endpoint(url=find_address(config), models_url="", headers={}).is_openai
+    except ConfigurationError:  # told of the address
+        return ()
+    if not model or not is_openai or not (goes_away := deprecation(model)):
+        return ()
+    told = f"the transcription model {model} goes away: {goes_away}"
+    return (Finding(NAME, told, "warn", f"voice list-models {NAME}", shared="its transcription model goes away"),)
+
+
 OPENAI = Provider(
     name=NAME,
     title=_TITLE,
@@ -95,6 +121,7 @@ OPENAI = Provider(
     default_model=DEFAULT_MODEL,
     default_voice=DEFAULT_VOICE,
     models=MODELS,
+    transcription_models=TRANSCRIPTION_MODELS,
     voices=VOICES,
     is_configured=is_configured,
     setup_advice=SETUP_ADVICE,
@@ -107,6 +134,7 @@ OPENAI = Provider(
     fetch_models=_fetch_models,
     address=find_address,
     doubts_key=doubts_key,
+    findings=_findings,
     priced_models=_priced_models,
     model_capabilities=_model_capabilities,
 )

@@ -1,4 +1,4 @@
-"""Models, voices and prices of OpenAI's Realtime API, and the reading of its usage reports."""
+"""Models, voices and prices of OpenAI's Realtime API: what each takes, and the reading of usage reports."""
 
 import re
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from voicecli.events import Usage
 from voicecli.ports import ModelInfo, VoiceInfo
 from voicecli.pricing import Prices, with_cost
 from voicecli.providers.fields import at
+from voicecli.text import valid_text
 
 __all__ = [
     "BACKEND_MODELS",
@@ -17,13 +18,18 @@ __all__ = [
     "DEFAULT_VOICE",
     "MODELS",
     "PRICES_AS_OF",
+    "TRANSCRIPTION_MODELS",
     "VOICES",
     "deprecation",
     "is_live",
     "is_reasoning",
     "prices_of",
     "response_usage",
+    "takes_keywords",
+    "takes_prompt",
     "transcription_usage",
+    "voice_name",
+    "voice_on_wire",
 ]
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
@@ -79,21 +85,30 @@ BACKEND_MODELS = {
 }
 """Models to which GPT-Live can hand work over, and their prices; pictures count as text there."""
 
-_TRANSCRIPTION = {
-    "gpt-transcribe": Prices(transcription_minute=0.0045),
-    "gpt-live-transcribe": Prices(transcription_minute=0.017),
-    "gpt-realtime-whisper": Prices(transcription_minute=0.017),
-    "whisper-1": Prices(transcription_minute=0.006),
-    # Text and audio tokens cost the same here.
-    "gpt-4o-transcribe": Prices(2.50, 2.50, 10.00, 2.50, 2.50, 10.00),
-    "gpt-4o-mini-transcribe": Prices(1.25, 1.25, 5.00, 1.25, 1.25, 5.00),
-}
+_TRANSCRIPTION_SHUTDOWN = "shut down on 2027-02-26; use gpt-transcribe"
+# Text and audio tokens cost the same here.
+_4O = Prices(2.50, 2.50, 10.00, 2.50, 2.50, 10.00)
+_4O_MINI = Prices(1.25, 1.25, 5.00, 1.25, 1.25, 5.00)
 
-_BY_NAME = {model.name: model for model in MODELS}
-_PRICES = {name: model.prices for name, model in _BY_NAME.items()} | _TRANSCRIPTION | BACKEND_MODELS
+TRANSCRIPTION_MODELS = (
+    ModelInfo("gpt-transcribe", "recommended; begins at the end of a turn", prices=Prices(transcription_minute=0.0045)),
+    ModelInfo("gpt-live-transcribe", "while you speak", prices=Prices(transcription_minute=0.017)),
+    ModelInfo("gpt-realtime-whisper", "while you speak; no keywords", prices=Prices(transcription_minute=0.017)),
+    ModelInfo("gpt-4o-transcribe", "", _TRANSCRIPTION_SHUTDOWN, _4O),
+    ModelInfo("gpt-4o-transcribe-diarize", "", _TRANSCRIPTION_SHUTDOWN),
+    ModelInfo("gpt-4o-mini-transcribe", "", _TRANSCRIPTION_SHUTDOWN, _4O_MINI),
+    ModelInfo("whisper-1", "", _TRANSCRIPTION_SHUTDOWN, Prices(transcription_minute=0.006)),
+)
+"""Models that write down what the user says in a conversation."""
+
+_BY_NAME = {model.name: model for model in (*MODELS, *TRANSCRIPTION_MODELS)}
+_PRICES = {name: model.prices for name, model in _BY_NAME.items()} | BACKEND_MODELS
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 # gpt-realtime-2, -2.1, -2.1-mini; not gpt-realtime-2025-08-28.
 _REASONING = re.compile(r"gpt-realtime-2(\.\d+)?(-.*)?")
+_TAKES_KEYWORDS = re.compile(r"gpt-(live-)?transcribe(-.*)?")
+_TAKES_NO_PROMPT = re.compile(r"gpt-realtime-whisper(-.*)?|.*-diarize(-.*)?")
+_CUSTOM_VOICE = "voice_"
 
 
 def is_live(model: str) -> bool:
@@ -104,6 +119,27 @@ def is_live(model: str) -> bool:
 def is_reasoning(model: str) -> bool:
     """Return whether the model takes `reasoning` and `parallel_tool_calls`; others refuse the whole update for them."""
     return bool(_REASONING.fullmatch(model))
+
+
+def takes_keywords(model: str) -> bool:
+    """Return whether the transcription model takes `keywords`, and several `languages`."""
+    return bool(_TAKES_KEYWORDS.fullmatch(model))
+
+
+def takes_prompt(model: str) -> bool:
+    """Return whether the transcription model takes a `prompt`; most do."""
+    return not _TAKES_NO_PROMPT.fullmatch(model)
+
+
+def voice_on_wire(voice: str) -> str | dict[str, str]:
+    """The voice as the API takes it: the id of a custom one ("voice_1234") is an object, any other a name."""
+    return {"id": voice} if voice.startswith(_CUSTOM_VOICE) else voice
+
+
+def voice_name(voice: object) -> str:
+    """The name, or the id, of a voice that a server tells; "" where it tells none."""
+    name = voice.get("id") if isinstance(voice, Mapping) else voice
+    return valid_text(name) if isinstance(name, str) else ""
 
 
 def deprecation(model: str) -> str:
