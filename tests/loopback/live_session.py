@@ -39,6 +39,7 @@ class LiveSession:
         now_ms: the session's clock.
         longest_gap_s: the longest time without audio after the start.
         ended: whether the session is closed.
+        expires_at: what it says of its end, in seconds since 1970.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class LiveSession:
         self.backend = LiveBackend("")
         self.now_ms = 0
         self.ended = self.closing = False
+        self.expires_at = int(time.time()) + EXPIRES_S
         self.longest_gap_s = 0.0
         self._ids = count(1)
         self._started_at: float | None = None
@@ -423,7 +425,7 @@ class LiveSession:
 
     def _resource(self) -> Frame:
         config = {name: value for name, value in (self.config or {}).items() if name != "input"}
-        named = {"id": f"live_{self.number}", "expires_at": int(time.time()) + EXPIRES_S, "status": "active"}
+        named = {"id": f"live_{self.number}", "expires_at": self.expires_at, "status": "active"}
         return config | named | {"input": []}
 
     def _told(self, frames: list[Frame]) -> list[Frame]:
