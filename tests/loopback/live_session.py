@@ -39,6 +39,7 @@ class LiveSession:
         now_ms: the session's clock.
         longest_gap_s: the longest time without audio after the start.
         ended: whether the session is closed.
+        expires_at: what it says of its end, in seconds since 1970.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class LiveSession:
         self.backend = LiveBackend("")
         self.now_ms = 0
         self.ended = self.closing = False
+        self.expires_at = int(time.time()) + EXPIRES_S
         self.longest_gap_s = 0.0
         self._ids = count(1)
         self._started_at: float | None = None
@@ -153,12 +155,12 @@ class LiveSession:
             told += self._step(step)
         return told
 
-    def _tell_words(self, text: str, kind: str, start_ms: int, pause_ms: int = 0) -> None:
-        """Tell words, each some time after it was said."""
+    def _tell_words(self, text: str, kind: str, start_ms: int, pause_ms: int = 0, lead: str = "") -> None:
+        """Tell words, each some time after it was said; the first one after a pause has no space in front."""
         words = text.split()
         for index, word in enumerate(words):
             begins = start_ms + index * WORD_MS + (pause_ms if index >= (len(words) + 1) // 2 else 0)
-            spaced = word if index == 0 or (pause_ms and index == (len(words) + 1) // 2) else f" {word}"
+            spaced = lead + word if index == 0 or (pause_ms and index == (len(words) + 1) // 2) else f" {word}"
             times = {"start_ms": begins, "end_ms": begins + WORD_MS}
             if self.loose.rewinds_ms and begins > self.loose.rewinds_ms:
                 times = {name: value - self.loose.rewinds_ms for name, value in times.items()}
@@ -185,8 +187,7 @@ class LiveSession:
         return []
 
     def _thinking_append(self, frame: Frame) -> list[Frame]:
-        if frame["content"].startswith("The user "):
-            self._asked_by_client = True
+        self._asked_by_client = True
         return self._context(frame)
 
     def _commentary_append(self, frame: Frame) -> list[Frame]:
@@ -218,14 +219,18 @@ class LiveSession:
         self._needs_responses("response.create")
         self.backend.check_create()
         if self._tasks:
-            task, reply = self._tasks.popleft()
-            assert reply.work is not None
-            return self._respond(task, reply, Work(calls=reply.work.then, takes_ms=reply.work.takes_ms))
+            return self._go_on()
         reply = self.replies.popleft() if self.replies else LiveReply(text="")
         if not self._asked_by_client:
             reply = LiveReply(text="")  # without it the answer is never told
         self._asked_by_client = False
         return self._respond("", reply, reply.work or Work())
+
+    def _go_on(self) -> list[Frame]:
+        """Go on with the tasks whose calls are answered, one after the other."""
+        task, reply = self._tasks.popleft()
+        assert reply.work is not None
+        return self._respond(task, reply, Work(calls=reply.work.then, takes_ms=reply.work.takes_ms))
 
     def _needs_responses(self, kind: str) -> None:
         if not self._responses:
@@ -292,7 +297,8 @@ class LiveSession:
             sound = tone((words - first) * WORD_MS, rate)
             self._voice.append((begins + first * WORD_MS + reply.pause_ms, sound))
         self._speaks_until = begins + words * WORD_MS + reply.pause_ms
-        self._tell_words(reply.text, "output", begins, reply.pause_ms)
+        lead = " " if begins > self.now_ms else ""
+        self._tell_words(reply.text, "output", begins, reply.pause_ms, lead)
         if reply.moderated_ms:
             self._at(begins + reply.moderated_ms, self._moderate)
         return []
@@ -335,6 +341,8 @@ class LiveSession:
                 self._tasks.append((task, reply))
             elif not work.fails:
                 self._after(reply.after_ms, lambda: self._say(reply))
+            if self._tasks and not self.backend.unanswered:
+                done += self._go_on()
             if self.loose.tells_twice:
                 done = [copy for frame in done for copy in (frame, dict(frame))]
             return done
@@ -417,7 +425,7 @@ class LiveSession:
 
     def _resource(self) -> Frame:
         config = {name: value for name, value in (self.config or {}).items() if name != "input"}
-        named = {"id": f"live_{self.number}", "expires_at": int(time.time()) + EXPIRES_S, "status": "active"}
+        named = {"id": f"live_{self.number}", "expires_at": self.expires_at, "status": "active"}
         return config | named | {"input": []}
 
     def _told(self, frames: list[Frame]) -> list[Frame]:

@@ -41,7 +41,10 @@ class _Reply:
         sounded: whether any sound of it has come.
         sound_over: whether an AudioDone told that no more comes.
         stretches: of the sound that was told: where each begins on the session's clock, and how long it is, in ms.
-        cut_ms: where on the session's clock the listener was when it was cut; None for one that was not.
+        cut_ms: where on the session's clock it was cut: words from there on do not belong to it; None for one that was
+            not.
+        status, reason: how it ends.
+        ends_ms: when its last words are not waited for any longer, once it was cut.
     """
 
     response_id: str
@@ -52,7 +55,9 @@ class _Reply:
     sound_over: bool = False
     stretches: list[tuple[float, float]] = field(default_factory=list)
     cut_ms: float | None = None
-    ends_ms: float = 0.0  # when a cut one is given up
+    status: ResponseStatus = "completed"
+    reason: str = ""
+    ends_ms: float = 0.0
 
     @property
     def has_come(self) -> bool:
@@ -72,8 +77,9 @@ class Replies:
         self._wire = wire
         self._aligner = SampleAligner()
         self._reply: _Reply | None = None
-        self._cut: _Reply | None = None  # was cut, and its last words are waited for
+        self._cut: _Reply | None = None  # whose last words are waited for
         self._late: Utterance | None = None  # words that came after their reply was over
+        self._late_ms = 0.0  # when the last of them came
         self._muted_from: float | None = None
         self._quiet_ms = 0.0
         self._unheard: tuple[float, float] | None = None  # what was muted last, on the session's clock
@@ -86,6 +92,11 @@ class Replies:
     def open(self) -> bool:
         """Whether a reply is under way."""
         return self._reply is not None
+
+    @property
+    def has_come(self) -> bool:
+        """Whether anything has come of the reply under way."""
+        return self._reply is not None and self._reply.has_come
 
     # -- what comes
 
@@ -162,6 +173,7 @@ class Replies:
                 return
             self._late = Utterance(self._wire.id("late"))
         self._late.add(fragment)
+        self._late_ms = self._wire.now_ms
         self._tell(self._late, final=False)
 
     # -- begin and end
@@ -190,7 +202,7 @@ class Replies:
         now = self._wire.now_ms
         if self._cut is not None and now >= self._cut.ends_ms:
             self._end(self._cut)
-        if self._late is not None and now >= self._late.end_ms + 2 * _DONE_MS:
+        if self._late is not None and now >= self._late_ms + _DONE_MS:
             self._close_late()
         reply = self._reply
         if reply is None:
@@ -205,15 +217,19 @@ class Replies:
         if quiet_ms >= _DONE_MS:
             self._end(reply)
 
-    def stopped(self, reason: str) -> None:
-        """The service stopped the reply: nothing more of it comes."""
-        if self._reply is not None:
-            self._end(self._reply, "incomplete", reason)
+    def stopped(self, reason: str) -> bool:
+        """The service stopped the reply, of which only words are still to come; returns whether there was one."""
+        reply = self._reply
+        if reply is not None:
+            self._close(reply, self._wire.now_ms, "incomplete", reason)
+        return reply is not None
 
     def failed(self, reason: str) -> None:
         """The work that was handed over came to nothing: a reply that only consists of it has failed."""
-        if self._reply is not None and not self._reply.has_come:
-            self._end(self._reply, "failed", reason)
+        reply = self._reply
+        if reply is not None and not reply.has_come:
+            reply.status, reply.reason = "failed", reason
+            self._end(reply)
 
     def lost(self) -> None:
         """The connection is lost: what came of the reply is all of it. One of which nothing has come goes on."""
@@ -221,7 +237,8 @@ class Replies:
             self._end(self._cut)
         reply = self._reply
         if reply is not None and (reply.has_come or self.open_calls):
-            self._end(reply, "incomplete", CONNECTION_LOST)
+            reply.status, reply.reason = "incomplete", CONNECTION_LOST
+            self._end(reply)
         self._close_late()
         self._aligner.clear()
         self._sounds.clear()
@@ -237,19 +254,25 @@ class Replies:
         self._close_late()
         self._unheard = None
 
-    def _end(self, reply: _Reply, status: ResponseStatus = "completed", reason: str = "") -> None:
+    def _close(self, reply: _Reply, cut_ms: float, status: ResponseStatus, reason: str = "") -> None:
+        """No sound of a reply comes any more, and only those of its words that were said before a time."""
+        reply.cut_ms, reply.status, reply.reason = cut_ms, status, reason
+        reply.ends_ms = self._wire.now_ms + _DONE_MS
+        self._reply, self._cut = None, reply
+
+    def _end(self, reply: _Reply) -> None:
         if reply is self._reply:
             self._reply = None
         if reply is self._cut:
-            self._cut, status = None, "cancelled"
-        wire = self._wire
+            self._cut = None
+        wire, status = self._wire, reply.status
         if not reply.words.empty:
-            self._tell(reply.words, final=True, cut_ms=reply.cut_ms)
-        if reply.sounded and not reply.sound_over and status == "completed":
+            self._tell(reply.words, final=True, cut_ms=reply.cut_ms, interrupted=status == "cancelled")
+        if reply.sounded and not reply.sound_over and status in {"completed", "incomplete"}:
             wire.events.append(AudioDone(reply.response_id))
         usage, self.usage = self.usage, Usage()
         awaits = self.open_calls and status != "cancelled"
-        wire.events.append(ResponseDone(reply.response_id, status, reason, usage, awaits_tools=awaits))
+        wire.events.append(ResponseDone(reply.response_id, status, reply.reason, usage, awaits_tools=awaits))
 
     # -- the stop key
 
@@ -264,10 +287,9 @@ class Replies:
             return False
         if command.scope == "playback" and self._quiet_now(reply):
             return False  # nothing more is being said
-        reply.cut_ms = _heard_until(reply, command, self._wire.now_ms)
-        reply.ends_ms = self._wire.now_ms + _DONE_MS
-        self._reply, self._cut = None, reply
-        self._muted_from, self._quiet_ms = reply.cut_ms, 0.0
+        heard_ms = _heard_until(reply, command, self._wire.now_ms)
+        self._close(reply, heard_ms, "cancelled")
+        self._muted_from, self._quiet_ms = heard_ms, 0.0
         return True
 
     def unmute(self) -> None:
@@ -294,9 +316,9 @@ class Replies:
         if late is not None:
             self._tell(late, final=True)
 
-    def _tell(self, words: Utterance, *, final: bool, cut_ms: float | None = None) -> None:
+    def _tell(self, words: Utterance, *, final: bool, cut_ms: float | None = None, interrupted: bool = False) -> None:
         said = words.text(cut_ms)
-        self._wire.tell("assistant", words.item_id, said, words.times, final=final, interrupted=cut_ms is not None)
+        self._wire.tell("assistant", words.item_id, said, words.times, final=final, interrupted=interrupted)
 
 
 def _extend(stretches: list[tuple[float, float]], start_ms: float, duration_ms: float) -> None:
