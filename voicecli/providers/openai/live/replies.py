@@ -117,7 +117,7 @@ class Replies:
         start_ms = wire.now_ms
         duration_ms = wire.format.duration_ms(len(sound))
         wire.now_ms += duration_ms
-        loud = any(sound) and peak(sound) > _FLOOR
+        loud = sound.count(0) < len(sound) and peak(sound) > _FLOOR
         if self._muted_from is not None:
             self._quiet_ms = 0.0 if loud else self._quiet_ms + duration_ms
             if self._quiet_ms >= _UNMUTE_MS:
