@@ -155,12 +155,19 @@ class Sender:
         """The connection is lost, and dialled again: from now on more audio is kept."""
         self._queue.limit_s = self._outage_audio_s
 
-    def say_goodbye(self, codec: ClosesGracefully) -> None:
-        """Have the codec end the conversation on this socket: nothing else is sent on it any more but silence."""
-        if not self._leaving:
-            self._leaving = True
-            codec.close()
-            self.reply()
+    def say_goodbye(self, codec: ClosesGracefully) -> bool:
+        """Have the codec end the conversation on this socket: nothing else is sent on it any more but silence.
+
+        Returns:
+            Whether the codec says anything, so that there is an answer to wait for.
+        """
+        if self._leaving:
+            return True
+        self._leaving = True
+        codec.close()
+        unsaid = len(self._encoded)
+        self.reply()
+        return len(self._encoded) > unsaid
 
     def end(self, over: RealtimeError) -> None:
         """The conversation is over: from now on `send()` raises this."""

@@ -193,9 +193,9 @@ class WebSocketConnection:
         if not isinstance(self._codec, ClosesGracefully):
             return
         await self._sender.drain()
-        quiet_s, begun = self._codec.quiet_s, self._clock()
-        self._output_at = begun
+        self._output_at = begun = self._clock()
         while not self._supervisor.done():
+            quiet_s = self._codec.quiet_s
             left_s = min(self._output_at + quiet_s, begun + _LAST_OUTPUT_S) - self._clock()
             if left_s <= 0 or not quiet_s:
                 break

@@ -33,6 +33,7 @@ from voicecli.providers.openai.models import (
     prices_of,
 )
 from voicecli.providers.openai.settings import OpenAISettings
+from voicecli.providers.openai.translation import INTERPRETER
 from voicecli.threads import run_in_thread
 
 __all__ = ["OPENAI", "OpenAICodec"]
@@ -137,4 +138,5 @@ OPENAI = Provider(
     findings=_findings,
     priced_models=_priced_models,
     model_capabilities=_model_capabilities,
+    interpreter=INTERPRETER,
 )
