@@ -130,13 +130,15 @@ MAY_KNOW: dict[str, set[str]] = {
     "replay": set(),
     "terminal": set(),
     "conversation": {"audio"},
+    "transcribing": {"audio"},
     "providers": {"audio", "connection", "settings"},
     "conformance": set(),
     "testing": {"conformance", "providers", "replay"},
     "voice": {"conversation", "history", "providers", "replay", "settings"},
+    "transcriber": {"audio", "providers", "transcribing"},
     "cli": {
         *("audio", "conversation", "history", "mcp", "providers", "recording", "replay", "settings", "terminal"),
-        "voice",
+        *("transcriber", "transcribing", "voice"),
     },
     "__main__": {"cli"},
 }
@@ -157,6 +159,7 @@ AT_HOME = {
     "pywebrtc_audio": {"audio.echo.webrtc"},
     "rich": {
         *("cli.doctor.terminal", "cli.log_view", "cli.progress_bar", "cli.table", "terminal.fit", "terminal.live_view"),
+        *("terminal.caption_model", "terminal.caption_view"),
         *("terminal.render_entry", "terminal.render_footer", "terminal.render_running", "terminal.render_status"),
     },
     "sounddevice": {"audio.devices.portaudio"},
@@ -167,7 +170,7 @@ AT_HOME = {
         *("cli.destinations", "cli.devices", "cli.command", "cli.doctor", "cli.doctor.bundle", "cli.finding_lines"),
         *("cli.help", "cli.inputs", "cli.keeping", "cli.keys", "cli.lists", "cli.log_export", "cli.logs"),
         *("cli.mcp_servers", "cli.models", "cli.options", "cli.replay", "cli.setting_options", "cli.setup"),
-        *("cli.table", "cli.tools"),
+        *("cli.caption_files", "cli.table", "cli.tools", "cli.transcribe"),
     },
     "keyring": {"settings.keyring_store"},
     "tomlkit": {"settings.edit"},

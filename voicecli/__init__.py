@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from voicecli.providers.gemini.settings import GeminiSettings
     from voicecli.providers.local.settings import LocalSettings
     from voicecli.providers.openai.settings import OpenAIMCPServer, OpenAISettings, Retention
+    from voicecli.transcriber import Transcriber
     from voicecli.voice import RealtimeVoice, ask
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "SemanticVAD",
     "ServerVAD",
     "ToolError",
+    "Transcriber",
     "VADMode",
     "VoiceSession",
     "ask",
@@ -87,6 +89,7 @@ _HOMES = {
     "RealtimeVoice": "voice",
     "Response": "conversation.response",
     "Retention": "providers",
+    "Transcriber": "transcriber",
     "VoiceSession": "conversation.session",
     "ask": "voice",
     "converse": "conversation.duplex",
