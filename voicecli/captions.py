@@ -4,7 +4,7 @@ import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 __all__ = ["Caption", "CaptionFormat", "CaptionText", "Cue", "readable", "srt", "vtt"]
@@ -70,36 +70,57 @@ class CaptionText:
     """SRT or WebVTT that grows: each piece, put behind those before it, makes a complete file.
 
         text = CaptionText("srt")
-        file.write(text.begin())
-        file.write(text.add([cue]))
+        file.write(text.begin() + text.add(cue) + text.add(another) + text.end())
 
-    Cues come in the order of their times; one that does not follows the last one at once.
+    Cues come in the order of their times; one that does not begins with the last one at the earliest. Speakers who are
+    told apart may speak at once, and their cues overlap: of those the later parts of a long cue wait for the next one.
     """
 
     def __init__(self, form: CaptionFormat) -> None:
         self._form = form
         self._count = 0
-        self._earliest_ms = 0
-        self._speaker = ""  # of the last cue
+        self._begun_ms = 0  # when the last one written begins
+        self._over_ms: dict[str, int] = {}  # when the last cue of each speaker is over
+        self._speaker = self._written_speaker = ""  # of the last cue, and of the last part that was written
+        self._waiting: list[Cue] = []
 
     def begin(self) -> str:
         """All that stands in a file without any cue."""
         return "WEBVTT\n" if self._form == "vtt" else ""
 
-    def add(self, cues: Iterable[Cue], *, complete: bool = False) -> str:
-        """The next cues, made readable.
-
-        Args:
-            complete: whether none comes after them.
-        """
-        spoken = sorted((cue for cue in cues if _plain(cue.text)), key=lambda cue: cue.start_ms)
-        if not spoken:
+    def add(self, cue: Cue) -> str:
+        """The next cue, made readable."""
+        if not _plain(cue.text):
             return ""
-        label = _name_before if self._form == "srt" else _no_label
-        after = None if complete else max(cue.end_ms for cue in spoken) + _LEAST_PAUSE_MS
-        shown = _readable(spoken, label, self._speaker, self._earliest_ms, after)
-        self._speaker, self._earliest_ms = spoken[-1].speaker, shown[-1].end_ms
-        return "".join(map(self._block, shown))
+        earliest = max(self._begun_ms, self._over_ms.get(cue.speaker, 0))
+        parts = _readable([cue], self._label, self._speaker, earliest, cue.end_ms + _LEAST_PAUSE_MS)
+        self._speaker, self._over_ms[cue.speaker] = cue.speaker, parts[-1].end_ms
+        self._waiting = sorted([*self._waiting, *parts], key=lambda part: part.start_ms)
+        return self._written(parts[0].start_ms if cue.speaker else parts[-1].start_ms)
+
+    def end(self) -> str:
+        """What waits: no cue comes any more."""
+        return self._written(self._waiting[-1].start_ms) if self._waiting else ""
+
+    def whole(self, cues: Iterable[Cue]) -> str:
+        """The text of all cues, where none follows or came before; no two overlap."""
+        return self.begin() + "".join(map(self._block, readable(cues, self._label)))
+
+    @property
+    def _label(self) -> Callable[[Cue], str]:
+        return _name_before if self._form == "srt" else _no_label
+
+    def _written(self, until_ms: int) -> str:
+        ready = [part for part in self._waiting if part.start_ms <= until_ms]
+        self._waiting = self._waiting[len(ready) :]
+        self._begun_ms = max([self._begun_ms, *(part.start_ms for part in ready)])
+        return "".join(map(self._named_block, ready))
+
+    def _named_block(self, part: Cue) -> str:
+        """A part; one that goes on after somebody else's words says again whose it is."""
+        name = self._label(part) if part.speaker != self._written_speaker else ""
+        self._written_speaker = part.speaker
+        return self._block(part if part.text.startswith(name) else replace(part, text=name + part.text))
 
     def _block(self, cue: Cue) -> str:
         self._count += 1
@@ -114,13 +135,12 @@ class CaptionText:
 
 def srt(cues: Iterable[Cue]) -> str:
     """The cues as SRT, made readable first; the speaker's name stands before the text where it changes."""
-    return CaptionText("srt").add(cues, complete=True)
+    return CaptionText("srt").whole(cues)
 
 
 def vtt(cues: Iterable[Cue]) -> str:
     """The cues as WebVTT, made readable first; the speaker is named in each by a voice tag."""
-    text = CaptionText("vtt")
-    return text.begin() + text.add(cues, complete=True)
+    return CaptionText("vtt").whole(cues)
 
 
 def readable(cues: Iterable[Cue], label: Callable[[Cue], str] | None = None) -> list[Cue]:

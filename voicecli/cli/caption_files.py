@@ -4,7 +4,7 @@ import contextlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -98,24 +98,26 @@ class CaptionFile:
         self._text = CaptionText(target.form)
         self._file: FileIO | None = None
 
-    def write(self, cues: Iterable[Cue]) -> None:
-        """Add cues. Raises OSError, AudioFormatError for a file that cannot be made."""
-        text = self._text.add(cues)
-        if not text:
-            return
+    def write(self, cue: Cue) -> None:
+        """Add a cue. Raises OSError, AudioFormatError for a file that cannot be made."""
+        if text := self._text.add(cue):
+            self._append(text)
+            self.count += 1
+
+    def close(self) -> None:
+        """Write what waits, and close the file; idempotent."""
+        file, self._file = self._file, None
+        if file is not None:
+            with file:
+                _write_all(file, self._text.end().encode("utf-8", "replace"))
+
+    def _append(self, text: str) -> None:
         if self._file is None:
-            text = self._text.begin() + text
             try:
-                self._file, text = self._begin(text)
+                self._file, text = self._begin(self._text.begin() + text)
             except (OSError, ValueError) as error:
                 raise unusable("write", repr(str(self.path)), error) from error
         _write_all(self._file, text.encode("utf-8", "replace"))
-        self.count += 1
-
-    def close(self) -> None:
-        """Close the file; idempotent."""
-        if self._file is not None:
-            self._file.close()
 
     def _begin(self, text: str) -> tuple[FileIO, str]:
         """The open file, and what is still to be written of the text."""

@@ -52,7 +52,7 @@ class CaptionOutput:
             return
         self.count += 1
         for file in self._files:
-            file.write([caption.cue()])
+            file.write(caption.cue())
         if self._words is not None:
             name = f"{caption.speaker}: " if caption.speaker else ""
             self._words.write(f"{name}{printable(caption.text)}\n")

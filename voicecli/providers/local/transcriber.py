@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from voicecli.audio.speech_to_text import Moonshine, SpeechToText
+from voicecli.audio.speech_to_text import SpeechToText
 from voicecli.audio.utterances import UtteranceChange, UtteranceDetector, UtteranceEnded, UtteranceStarted
 from voicecli.audio.vad_engines import make_engine
 from voicecli.commands import AppendAudio, Command, EndTurn
@@ -18,6 +18,7 @@ from voicecli.errors import RealtimeConnectionError, RealtimeError
 from voicecli.events import Event, Notice, SessionEnded, SessionStarted, TranscriptUpdate
 from voicecli.pcm16 import PcmFormat
 from voicecli.ports import Capabilities, TranscriberSetup
+from voicecli.providers.local.shared_hearing import SharedHearing
 from voicecli.threads import Worker
 
 __all__ = ["LocalTranscriber", "connect_with"]
@@ -37,7 +38,7 @@ async def connect_with(setup: TranscriberSetup, capabilities: Capabilities) -> "
         RealtimeError: it cannot be loaded.
     """
     detector = UtteranceDetector(make_engine(ClientVAD(), capabilities.input_rate), capabilities.input_rate)
-    hearing = await Moonshine.load()
+    hearing = await SharedHearing.load()
     return LocalTranscriber(hearing, detector, capabilities, notices=_notices(setup))
 
 
