@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from voicecli.audio import AudioSource
 from voicecli.audio.devices.microphone import Microphone
+from voicecli.audio.devices.sound_server import real_names
 from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.files.source import WavSource
 from voicecli.audio.meter import Meter
@@ -197,6 +198,7 @@ def run_live(
     """Transcribe the microphone until it is ended: in a view where a terminal can show it, else in lines.
 
     Raises:
+        NoSpeechError: nothing was said until it was ended.
         RealtimeError: the microphone cannot be used, or the transcription failed.
         KeyboardInterrupt: by Ctrl-C. What was said has been written.
     """
@@ -217,6 +219,8 @@ def run_live(
             _tell_files(files)
     if live.interrupted:
         raise KeyboardInterrupt
+    if not output.count:
+        raise NoSpeechError("Nothing was said.", advice="`voice test-audio` tells what the microphone hears.")
 
 
 class _Live:
@@ -253,10 +257,12 @@ class _Live:
 
         def look() -> None:
             meter.feed(self._microphone.latest)
-            model.microphone, model.bands = self._microphone.device, meter.bands
+            model.bands = meter.bands
 
         try:
             await self._microphone.open()
+            used = self._microphone.device
+            model.microphone = (await real_names({"input": used})).get("input", used)
             async with CaptionView(model, self, look=look, stdin=sys.stdin, stdout=own_stdout()) as view:
                 await self._listen()
             self.interrupted = view.interrupted
