@@ -26,9 +26,9 @@ from voicecli.errors import (
     RealtimeError,
 )
 from voicecli.events import Event
-from voicecli.terminal.caption_model import CaptionModel
-from voicecli.terminal.caption_view import CaptionView
-from voicecli.terminal.live_view import can_show
+from voicecli.terminal.caption_page import CaptionPage
+from voicecli.terminal.live_view import LiveView, can_show
+from voicecli.terminal.view_model import AudioStatus
 from voicecli.transcriber import Transcriber
 from voicecli.transcribing.feeding import feed
 from voicecli.transcribing.session import TranscriptionSession
@@ -239,7 +239,7 @@ class _Live:
         self._quiet = quiet
         self._rate = transcriber.service.capabilities.input_rate
         self._microphone = Microphone(self._rate, device=device, on_notice=lambda code, message: self._note(message))
-        self._model: CaptionModel | None = None
+        self._page: CaptionPage | None = None
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -252,18 +252,19 @@ class _Live:
 
     async def show(self) -> None:
         """Show a view, until a key ends it."""
-        model = self._model = CaptionModel(_title(self._transcriber))
+        page = self._page = CaptionPage(_title(self._transcriber), self)
         meter = Meter(self._rate)
+        name = ""
 
-        def look() -> None:
+        def look() -> AudioStatus:
             meter.feed(self._microphone.latest)
-            model.bands = meter.bands
+            return AudioStatus(microphone=name, microphone_bands=meter.bands)
 
         try:
             await self._microphone.open()
             used = self._microphone.device
-            model.microphone = (await real_names({"input": used})).get("input", used)
-            async with CaptionView(model, self, look=look, stdin=sys.stdin, stdout=own_stdout()) as view:
+            name = (await real_names({"input": used})).get("input", used)
+            async with LiveView(page, audio=look, stdin=sys.stdin, stdout=own_stdout()) as view:
                 await self._listen()
             self.interrupted = view.interrupted
         finally:
@@ -277,24 +278,24 @@ class _Live:
 
     async def _listen(self) -> None:
         async with self._transcriber.connect(on_event=self._tell) as session:
-            if self._model is not None:
-                self._model.listen()
+            if self._page is not None:
+                self._page.listen()
             elif not self._quiet:
                 tell("Listening. Ctrl-C ends.")
             await _run(session, self._microphone, self._caption, self._stop)
 
     def _caption(self, caption: Caption) -> None:
         self._output(caption)
-        if self._model is not None:
-            self._model.apply(caption)
+        if self._page is not None:
+            self._page.apply(caption)
 
     def _tell(self, event: Event) -> None:
         if line := event_line(event):
             self._note(line.removeprefix("Note: "))
 
     def _note(self, message: str) -> None:
-        if self._model is not None:
-            self._model.note(message)
+        if self._page is not None:
+            self._page.note(message)
         elif not self._quiet:
             tell(f"Note: {message}")
 

@@ -10,7 +10,7 @@ from voicecli.terminal.printable import printable
 from voicecli.terminal.render_entry import latency_text
 from voicecli.terminal.view_model import State, ViewModel
 
-__all__ = ["device_forms", "fit_segments", "status_line"]
+__all__ = ["device_forms", "fitted", "status_line"]
 
 _NAME_CELLS = 24
 _STEADY_FROM = 40  # columns; from here on there is room for the longest state
@@ -35,7 +35,7 @@ _STATE_STYLES = {
 
 def status_line(view: ViewModel, width: int, glyphs: Glyphs) -> Text:
     """The state of the conversation, and as much else as there is room for at this many columns."""
-    return fit_segments(_segments(view, width, glyphs), width)
+    return fitted(_segments(view, width, glyphs), width)
 
 
 def _segments(view: ViewModel, width: int, glyphs: Glyphs) -> list[list[Text]]:
@@ -64,7 +64,7 @@ def _segments(view: ViewModel, width: int, glyphs: Glyphs) -> list[list[Text]]:
 
 
 def device_forms(label: str, name: str, bands: Sequence[float], muted: bool, glyphs: Glyphs) -> list[Text]:
-    """The level of a device and its name, from the longest form to the shortest; [] for a device that there is not."""
+    """A device, from its longest form to its shortest."""
     if not name and not bands and not muted:
         return []
     red = "bold red"
@@ -89,7 +89,7 @@ def _meter(bands: Sequence[float], count: int, glyphs: Glyphs) -> Text:
     return Text(bars, style="green")
 
 
-def fit_segments(segments: list[list[Text]], width: int) -> Text:
+def fitted(segments: list[list[Text]], width: int) -> Text:
     """The segments in a line: as many as have room in their shortest form, then longer ones where they still fit.
 
     Those that can be shortened most become longer first.

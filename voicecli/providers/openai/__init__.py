@@ -20,6 +20,7 @@ from voicecli.providers.openai.errors import Server, handshake_error
 from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES, prices_of
 from voicecli.providers.openai.settings import OpenAISettings
 from voicecli.providers.openai.setup import lacks, transcription_model
+from voicecli.providers.openai.translation import INTERPRETER
 from voicecli.threads import run_in_thread
 
 __all__ = ["OPENAI", "OpenAICodec"]
@@ -88,4 +89,5 @@ OPENAI = Provider(
     address=find_address,
     doubts_key=doubts_key,
     priced_models=_priced_models,
+    interpreter=INTERPRETER,
 )
