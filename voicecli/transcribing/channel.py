@@ -71,9 +71,11 @@ class Channel:
     async def end(self) -> None:
         """The input is over: returns when the words of all of it have been told, or the connection has ended."""
         await self._flush()
-        if self._detector is not None:
-            self._note(self._detector.end())
-        await self.connection.send(EndTurn())
+        rest = self._detector.end() if self._detector is not None else None
+        if rest is not None:
+            self._note(rest)
+        if rest is None or rest:  # silence alone is nothing to be written down: models make words of it
+            await self.connection.send(EndTurn())
         if isinstance(self.connection, Finishing):
             await self.connection.finish()
         else:

@@ -146,15 +146,16 @@ class LocalTranscriber:
             task.cancel()
         while self._tasks:
             await asyncio.wait(self._tasks)
-        self._release_waiting()
+        await self._release_waiting()
         await asyncio.gather(self._hearing.aclose(), self._worker.aclose())
 
-    def _release_waiting(self) -> None:
+    async def _release_waiting(self) -> None:
         """Let nobody wait for what will not be done any more."""
         for queue in (self._commands, self._ended):
             while not queue.empty():
                 queue.get_nowait()
                 queue.task_done()
+                await asyncio.sleep(0)  # then the next one who waits has put something there
 
     async def _take_commands(self) -> None:
         while True:
@@ -253,4 +254,4 @@ class LocalTranscriber:
             self._events.close(failure)
             for other in self._tasks:
                 other.cancel()
-            self._release_waiting()
+            self._start_task(self._release_waiting(), "release")
