@@ -45,15 +45,14 @@ class CaptionOutput:
 
     def __call__(self, caption: Caption) -> None:
         """Tell a caption. Raises OSError, AudioFormatError where it cannot be written."""
+        if caption.final:
+            self.count += 1
+            for file in self._files:  # before anybody is told
+                file.write(caption.cue())
         if self._json_lines is not None:
             self._json_lines.write(json.dumps(self._line(caption)) + "\n")
             self._json_lines.flush()
-        if not caption.final:
-            return
-        self.count += 1
-        for file in self._files:
-            file.write(caption.cue())
-        if self._words is not None:
+        if caption.final and self._words is not None:
             name = f"{caption.speaker}: " if caption.speaker else ""
             self._words.write(f"{name}{printable(caption.text)}\n")
             self._words.flush()

@@ -81,9 +81,7 @@ async def test_each_utterance_has_its_words_and_the_times_of_its_voice() -> None
         await events.until_seen(TranscriptUpdate, 6)
     assert isinstance(events.seen[0], SessionStarted)
     assert isinstance(events.seen[-1], SessionEnded)
-    assert [(each.start_ms, each.end_ms) for each in finals(events)] == [
-        (ms(at), ms(at + 40)) for at in (20, 100, 180)
-    ]
+    assert [(each.start_ms, each.end_ms) for each in finals(events)] == [(ms(at), ms(at + 40)) for at in (20, 100, 180)]
     # With 480 ms of what is before the voice, and 320 of what is behind it.
     assert ears.heard == [480 + ms(40) + 320] * 3
     reserved = [event for event in updates(events) if not event.final]
