@@ -40,5 +40,5 @@ def test_whatever_ends_it_the_file_is_valid(commands: Commands, tmp_path: Path, 
     if number is signal.SIGINT:
         assert process.returncode == 130
         assert time.monotonic() - begun < 10
-        assert "What is" in json.loads(rest)["text"], "what was said a moment ago is told"
-        assert len(events) == 3
+        # Of the last question so much as had come out of the pipe.
+        assert [event.plaintext for event in events][2:] == [json.loads(line)["text"] for line in rest.splitlines()]
