@@ -123,13 +123,13 @@ def test_words_are_never_taken_for_times_or_tags() -> None:
 
 
 SPEAKERS = ["", "Ann", "Bob"]
-SPOKEN = st.lists(
+UTTERANCES = st.lists(
     st.tuples(st.integers(0, 3_000), st.integers(50, 20_000), st.text(max_size=300), st.sampled_from(SPEAKERS)),
     max_size=12,
 )
 
 
-@given(SPOKEN, st.sampled_from(["srt", "vtt"]))
+@given(UTTERANCES, st.sampled_from(["srt", "vtt"]))
 def test_captions_that_come_one_by_one_are_a_file_at_each_moment(
     spoken: list[tuple[int, int, str, str]], form: CaptionFormat
 ) -> None:

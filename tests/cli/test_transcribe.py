@@ -19,7 +19,8 @@ from voicecli.cli.exit import ExitStatus
 from voicecli.errors import AuthenticationError, RealtimeConnectionError
 from voicecli.ports import Connection, ModelInfo, Provider, Service, TranscriberSetup
 from voicecli.pricing import Prices
-from voicecli.providers import LOCAL, OPENAI
+from voicecli.providers.local import LOCAL
+from voicecli.providers.openai import OPENAI
 
 Run = Callable[..., tuple[int, str, str]]
 

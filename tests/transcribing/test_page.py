@@ -12,7 +12,8 @@ from tests.transcribing.fakes import CommittingService
 from voicecli.captions import srt
 from voicecli.errors import ConfigurationError
 from voicecli.ports import Connection, Service, TranscriberSetup
-from voicecli.providers import GEMINI, LOCAL
+from voicecli.providers.gemini import GEMINI
+from voicecli.providers.local import LOCAL
 from voicecli.transcriber import Transcriber
 
 
