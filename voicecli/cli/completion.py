@@ -208,6 +208,12 @@ def _transcribers(given: Mapping[str, str]) -> Iterator[Candidate]:
             yield Candidate(model.name, "; ".join(filter(None, (model.note, model.deprecated))))
 
 
+def _transcription_models(given: Mapping[str, str]) -> Iterator[Candidate]:
+    for provider in _chosen(given):
+        for model in provider.transcription_models:
+            yield Candidate(model.name, "; ".join(filter(None, (model.note, model.deprecated))))
+
+
 def _voices(given: Mapping[str, str]) -> Iterator[Candidate]:
     for provider in _chosen(given):
         for voice in provider.voices:
@@ -269,6 +275,7 @@ _FINDERS: dict[str, Callable[[Mapping[str, str]], Iterator[Candidate]]] = {
     "provider": _providers,
     "model": _models,
     "transcriber_model": _transcribers,
+    "transcription_model": _transcription_models,
     "voice": _voices,
     "input_device": _microphones,
     "output_device": _loudspeakers,

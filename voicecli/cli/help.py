@@ -37,6 +37,12 @@ _EXAMPLES = {
         ("voice transcribe", "captions of what you say now"),
         ("voice transcribe --once | wl-copy", "dictation"),
     ),
+    "translate": (
+        ("voice translate --to es", "speak, and hear it in Spanish"),
+        ("voice translate --to en --captions", "read along in English; nothing is played"),
+        ("voice translate --to de -i talk.mp3 -o talk.wav", "a recording"),
+        ("voice translate --to fr -i talk.wav > talk.txt", "its words alone"),
+    ),
 }
 _VARIABLES = (
     ("NO_COLOR", "No colours."),

@@ -69,12 +69,15 @@ def list_models(
             "deprecated": model.deprecated,
             "price": _price_text(prices),
             "prices": price_entries(prices) if prices is not None else None,
+            "use": use,
         }
         for each in _providers(provider)
-        for model in (_fetch(each) if live else each.models)
+        for use, models in _models(each, live=live).items()
+        for model in models
         for prices in (own_prices.get(model.name, model.prices),)
     ]
-    show_table(("provider", "model", "default", "note", "deprecated", "price"), rows, as_json, noted="deprecated")
+    columns = ("provider", "model", "default", "note", "deprecated", "price", "use")
+    show_table(columns, rows, as_json, noted="deprecated")
 
 
 def list_voices(provider: ProviderArgument = None, as_json: JsonOption = False) -> None:
@@ -121,6 +124,13 @@ def _providers(name: str | None) -> Sequence[Provider]:
         return (find_provider(name),)
     except ConfigurationError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _models(provider: Provider, *, live: bool) -> Mapping[str, Sequence[ModelInfo]]:
+    """The models by what they are for."""
+    if live:
+        return {"conversation": _fetch(provider)}
+    return {"conversation": provider.models, "transcription": provider.transcription_models}
 
 
 def _fetch(provider: Provider) -> list[ModelInfo]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from voicecli.cli.caption_files import CaptionTarget, choose_targets
+from voicecli.cli.chat import device_of
 from voicecli.cli.command import OPTIONAL_FILE
 from voicecli.cli.devices import InputDevice
 from voicecli.cli.exit import ExitStatus
@@ -99,7 +100,7 @@ def transcribe(
         transcriber = Transcriber(
             chosen, config=config, languages=spoken, keywords=tuple(keywords or ()), prompt=prompt
         )
-        device = _device(input_device)
+        device = device_of(input_device)
         if once:
             run_once(transcriber, device, quiet=quiet)
         elif request.live:
@@ -157,11 +158,6 @@ def _is_pipe(name: str) -> bool:
         return stat.S_ISFIFO(os.stat(name).st_mode)
     except (OSError, ValueError):
         return False
-
-
-def _device(name: str | None) -> str | int | None:
-    # A number with more digits is no device's; Python refuses to read one with thousands.
-    return int(name) if name is not None and name.isdecimal() and len(name) < 10 else name
 
 
 def _several(values: list[str] | None, option: str) -> tuple[str, ...]:

@@ -139,8 +139,8 @@ class Line:
         last: RealtimeConnectionError | None = None
         for event in received:
             match event:
-                case Expiring(left_s):
-                    self._liveness.expires(left_s)
+                case Expiring(left_s, at):
+                    self._liveness.expires(left_s, at)
                     continue
                 case Ended(error):
                     last = error

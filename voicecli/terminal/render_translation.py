@@ -102,13 +102,23 @@ def _status(view: TranslationView, width: int, glyphs: Glyphs) -> Text:
     style = f"bold {_STATE_STYLES.get(state, 'yellow')}"
     words = state.ljust(_STATE_CELLS)
     to = [Text.assemble(("to ", "dim"), view.to)]
+    position = [Text.assemble(("at ", "dim"), view.position_words)] if view.position_words else []
     mic = device_forms("mic", audio.microphone, audio.microphone_bands, view.microphone_muted, glyphs)
     muted = view.speaker_muted and view.has_speaker
     speaker = device_forms("spk", audio.speaker, audio.speaker_bands, muted, glyphs)
     lag = [] if view.lag_s is None else [Text.assemble(("lag ", "dim"), f"{view.lag_s:.1f} s")]
     cost = [Text(view.cost_words, "dim")] if view.cost_words else []
     echo = [Text(f"echo {audio.echo}", "dim")] if audio.echo else []
-    segments = ([Text(f"{glyphs.bullet} {words}", style), Text(state, style)], to, lag, mic, speaker, cost, echo)
+    segments = (
+        [Text(f"{glyphs.bullet} {words}", style), Text(state, style)],
+        to,
+        position,
+        lag,
+        mic,
+        speaker,
+        cost,
+        echo,
+    )
     return fitted([list(forms) for forms in segments if forms], width)
 
 

@@ -69,6 +69,7 @@ class TranslationView:
         to: the language that is translated to.
         both: whether what was said is told, too.
         lag_s: tells how much later the translation ends, in seconds, or None.
+        position_s: tells how far a recording is, in seconds; None where the microphone is heard.
         clock: tells the time in seconds, monotonic.
 
     Attributes:
@@ -85,6 +86,7 @@ class TranslationView:
         to: str,
         both: bool = True,
         lag_s: Callable[[], float | None] = lambda: None,
+        position_s: Callable[[], float | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.clock = clock
@@ -96,6 +98,7 @@ class TranslationView:
         self.lost: Reconnecting | None = None
         self._provider = provider
         self._lag_s = lag_s
+        self._position_s = position_s
         self._header: Header | None = None
         self._entries: list[Header | Block | Remark] = []
         self._changed_at = clock()
@@ -178,6 +181,12 @@ class TranslationView:
         return self._lag
 
     @property
+    def position_words(self) -> str:
+        """How far the recording is; "" where there is none."""
+        seconds = self._position_s()
+        return "" if seconds is None else _clock_words(seconds)
+
+    @property
     def cost_words(self) -> str:
         return self._summary.cost_words
 
@@ -185,8 +194,7 @@ class TranslationView:
         """The line that sums it up; "" when nothing was begun."""
         if not self._started:
             return ""
-        seconds = round(self.clock() - self._began)
-        parts = [f"{seconds // 60}:{seconds % 60:02} min"]
+        parts = [f"{_clock_words(self.clock() - self._began)} min"]
         if self.lag_s is not None:
             parts.append(f"translated {self.lag_s:.1f} s later")
         if self.cost_words:
@@ -195,7 +203,7 @@ class TranslationView:
 
     def take_entries(self) -> list[Header | Block | Remark]:
         """What has been completed since the last call, in order. Each comes once."""
-        if self._header is not None and (self.audio.microphone or self._ended or self.running):
+        if self._header is not None and (self.audio.microphone or self._ended or self.position_words):
             header, self._header = self._header, None
             named = Header(header.provider, header.model, "", self.audio.microphone, self.audio.speaker)
             self._entries.insert(0, named)
@@ -243,6 +251,10 @@ class TranslationView:
         if self.running:
             self._entries.append(self.running)
             self.running = Block()
+
+
+def _clock_words(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
 def _finals(captions: list[Caption]) -> int:
