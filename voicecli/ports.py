@@ -26,6 +26,7 @@ __all__ = [
     "Connection",
     "ConversationLog",
     "ConversationSetup",
+    "Ended",
     "Expiring",
     "FetchHeaders",
     "Finishing",
@@ -67,7 +68,8 @@ class Capabilities:
         full_duplex: whether its output is one lasting track, on which the model alone decides when it speaks, speaks on
             or gives way: the user's speech does not stop a reply, and is owed none.
         input_must_flow: whether only the user's audio moves its clock: the connection sends silence whenever the
-            program sends nothing, and audio never faster than it is spoken.
+            program sends nothing, and audio never faster than it is spoken. Audio of a recording waits for its time;
+            such as is spoken now and comes late is dropped.
     """
 
     input_rate: int
@@ -187,6 +189,19 @@ class Expiring:
     left_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """From a codec to its connection: the provider has said its last on this socket.
+
+    It stands behind the events that the same message means; where there are none, `receive()` may raise the error.
+
+    Attributes:
+        error: what that means, as `receive()` would raise it.
+    """
+
+    error: RealtimeConnectionError
+
+
 class Codec(Protocol):
     """A provider's wire protocol, sans-I/O: commands and messages in, messages and events out.
 
@@ -222,7 +237,7 @@ class Codec(Protocol):
     def send(self, command: Command) -> None:
         """Queue what the command means on the wire."""
 
-    def receive(self, message: bytes) -> list[Event | Expiring]:
+    def receive(self, message: bytes) -> Sequence[Event | Expiring | Ended]:
         """The events that a message from the provider means; may queue replies.
 
         Raises:
@@ -251,7 +266,7 @@ class StartsUnconfirmed(Protocol):
 
     confirmed_within_s: float
 
-    def start_unconfirmed(self) -> list[Event | Expiring]:
+    def start_unconfirmed(self) -> Sequence[Event | Expiring | Ended]:
         """Go on without what the server has not said: queue the next step, or return the SessionStarted."""
 
 
@@ -267,8 +282,9 @@ class ClosesGracefully(Protocol):
     quiet_s: float
 
     def close(self) -> None:
-        """Queue what ends the conversation. What comes until then is received as before; when the server has said its
-        last, `receive()` raises the error of a clean end: a RealtimeConnectionError with close code 1000, no `code`."""
+        """Queue what ends the conversation, and let no command be sent any more but audio, which goes on for the server
+        to come to its end. What it tells until then is received as before; with its last message, `receive()` returns
+        an `Ended` with the error of a clean end: a RealtimeConnectionError with close code 1000, no `code`."""
 
 
 @runtime_checkable
@@ -328,9 +344,10 @@ class Finishing(Connection, Protocol):
     """A connection, besides, whose output may lag behind its input."""
 
     async def finish(self) -> None:
-        """The input is over: return when all output of it has come, within 30 s, or when the conversation has ended.
+        """The input is over: return when all output of it has come, or the conversation has ended.
 
-        Nothing more may be sent; `aclose()` is still to be called. Raises nothing: the iteration tells what failed.
+        That is within 45 s after the audio so far has been sent, and at once where no output lags behind. Nothing more
+        may be sent; `aclose()` is still to be called. Raises nothing: the iteration tells what failed.
         """
 
 
