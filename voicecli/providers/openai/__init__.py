@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 
 from voicecli.config import RealtimeConfig
-from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, ModelInfo, Provider
+from voicecli.ports import (
+    Capabilities,
+    Codec,
+    Connection,
+    ConversationSetup,
+    ModelInfo,
+    Provider,
+    Service,
+    TranscriberSetup,
+)
 from voicecli.pricing import Prices
 from voicecli.providers.openai.codec import RATE, OpenAICodec
 from voicecli.providers.openai.endpoint import (
@@ -17,7 +26,15 @@ from voicecli.providers.openai.endpoint import (
     is_configured,
 )
 from voicecli.providers.openai.errors import Server, handshake_error
-from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES, prices_of
+from voicecli.providers.openai.models import (
+    DEFAULT_MODEL,
+    DEFAULT_TRANSCRIPTION_MODEL,
+    DEFAULT_VOICE,
+    MODELS,
+    TRANSCRIBERS,
+    VOICES,
+    prices_of,
+)
 from voicecli.providers.openai.settings import OpenAISettings
 from voicecli.providers.openai.setup import lacks, transcription_model
 from voicecli.threads import run_in_thread
@@ -68,6 +85,19 @@ def _priced_models(config: RealtimeConfig) -> Mapping[str, Prices | None]:
     return {model: prices_of(model) for model in models}
 
 
+async def _transcribe(setup: TranscriberSetup) -> Connection:
+    from voicecli.providers.openai.transcription import connect
+
+    return await connect(setup, _TRANSCRIBER.capabilities)
+
+
+_TRANSCRIBER = Service[TranscriberSetup](
+    capabilities=Capabilities(input_rate=RATE, output_rate=RATE, images=False, tools=False, reports_speech=False),
+    default_model=DEFAULT_TRANSCRIPTION_MODEL,
+    models=TRANSCRIBERS,
+    connect=_transcribe,
+)
+
 OPENAI = Provider(
     name=NAME,
     title=_TITLE,
@@ -88,4 +118,5 @@ OPENAI = Provider(
     address=find_address,
     doubts_key=doubts_key,
     priced_models=_priced_models,
+    transcriber=_TRANSCRIBER,
 )

@@ -15,6 +15,7 @@ __all__ = [
     "DEFAULT_VOICE",
     "MODELS",
     "PRICES_AS_OF",
+    "TRANSCRIBERS",
     "VOICES",
     "deprecation",
     "is_reasoning",
@@ -60,6 +61,15 @@ _TRANSCRIPTION = {
     "gpt-4o-transcribe": Prices(2.50, 2.50, 10.00, 2.50, 2.50, 10.00),
     "gpt-4o-mini-transcribe": Prices(1.25, 1.25, 5.00, 1.25, 1.25, 5.00),
 }
+
+# The first one costs a quarter of the others, and takes a recording as fast as it can be sent. Its words come at the
+# end of each utterance, those of the others while it is being said.
+TRANSCRIBERS = (
+    ModelInfo("gpt-transcribe", "after each utterance", prices=_TRANSCRIPTION["gpt-transcribe"]),
+    ModelInfo("gpt-live-transcribe", "while one speaks", prices=_TRANSCRIPTION["gpt-live-transcribe"]),
+    ModelInfo("gpt-realtime-whisper", "while one speaks; no keywords", prices=_TRANSCRIPTION["gpt-realtime-whisper"]),
+)
+"""Models that transcribe by themselves, without a conversation."""
 
 _BY_NAME = {model.name: model for model in MODELS}
 _PRICES = {name: model.prices for name, model in _BY_NAME.items()} | _TRANSCRIPTION

@@ -10,10 +10,10 @@ from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from voicecli.commands import AppendAudio, ClearAudio, Command, EndTurn, PauseAudio, StartTurn
-from voicecli.config import RealtimeConfig
+from voicecli.config import RealtimeConfig, VADMode
 from voicecli.errors import ProtocolError, RealtimeConnectionError
 from voicecli.events import ErrorOccurred, Event, Notice, SessionStarted, UsageUpdated
-from voicecli.ports import Ended, Expiring, TranscriberSetup
+from voicecli.ports import Capabilities, Connection, Ended, Expiring, TranscriberSetup
 from voicecli.pricing import with_cost
 from voicecli.providers.fields import at, identifier, parse_object, text
 from voicecli.providers.openai.endpoint import Endpoint, find_endpoint
@@ -36,9 +36,10 @@ from voicecli.providers.openai.transcription_setup import (
     transcription_session,
 )
 from voicecli.providers.openai.utterances import Utterance, Utterances
+from voicecli.threads import run_in_thread
 from voicecli.transcript import Transcript
 
-__all__ = ["OpenAITranscription", "find_transcription_endpoint"]
+__all__ = ["OpenAITranscription", "connect", "find_transcription_endpoint"]
 
 _SESSION_S = 3_600.0
 """A session ends 60 minutes after it began, whatever happens in it."""
@@ -60,6 +61,18 @@ def find_transcription_endpoint(config: RealtimeConfig) -> Endpoint:
 
 
 _NO_MODEL = ("model", "")
+
+
+async def connect(setup: TranscriberSetup, capabilities: Capabilities) -> Connection:
+    """Begin a transcription; returns when the service is ready. Raises RealtimeError."""
+    # A missing key is found before the libraries for the network are loaded. The keyring may keep one waiting.
+    endpoint = await run_in_thread(find_transcription_endpoint, setup.config)
+    codec = OpenAITranscription(setup, endpoint)
+    from voicecli.connection.websocket import WebSocketConnection
+
+    # Nobody finds turns: the silence that a conversation sends for that would move the clock of the audio.
+    config = replace(setup.config, vad_mode=VADMode.NONE)
+    return await WebSocketConnection.open(codec, capabilities, config, recorder=setup.recorder)
 
 
 class OpenAITranscription:

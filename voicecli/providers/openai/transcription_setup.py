@@ -80,7 +80,7 @@ def transcription_notices(setup: TranscriberSetup, model: str) -> list[Notice]:
 
 
 def setting_refused(error: ServerError, server: Server) -> RealtimeConnectionError | None:
-    """The error for what the server refused of how to transcribe, by the name that users know; None for anything else."""
+    """The error for a refused field of `transcription`, by the name that users know; None for anything else."""
     found = _FIELD.search(error.param)
     if found is None:
         return None

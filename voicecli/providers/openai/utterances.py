@@ -100,6 +100,7 @@ class Utterances:
         self.current = Utterance(new_id(), 0)
         self.waiting: deque[Utterance] = deque()
         self._over: set[str] = set()  # names of utterances of this socket that were told
+        self._early: dict[str, str] = {}  # names whose place is behind one that is not known yet, by that
         self._quiet = 0  # bytes since something loud
 
     @property
@@ -141,17 +142,23 @@ class Utterances:
         """The server has made an item of a commit.
 
         Args:
-            previous: the name of the one before it; "" where that is not known.
+            previous: the name of the one before it; "" where there is none, or that is not known.
         """
-        if name in self._over or any(name == utterance.name for utterance in self._known()):
+        committed = [utterance for utterance in self.waiting if utterance.event_id]
+        names = [utterance.name for utterance in committed]
+        if not name or name in self._over or name in names or name == self.current.name:
             return
-        unnamed = [utterance for utterance in self.waiting if not utterance.name]
-        follows = {before.name: after for before, after in zip(self.waiting, list(self.waiting)[1:], strict=False)}
-        after = follows.get(previous) if previous else None
-        if after is not None and not after.name:
-            after.name = name
-        elif unnamed:
-            unnamed[0].name = name
+        if previous and previous in names:
+            place = names.index(previous) + 1
+        elif previous and previous not in self._over:
+            self._early[previous] = name  # it was overtaken
+            return
+        else:
+            place = names.index("") if "" in names else len(names)
+        if place < len(names) and not names[place]:
+            committed[place].name = name
+            if (follows := self._early.pop(name, "")) and follows != name:
+                self.named(follows, name)
 
     def find(self, name: str) -> Utterance | None:
         """The utterance of that name, or the one that it must be of which words come before the server has named it."""
@@ -189,6 +196,7 @@ class Utterances:
     def restart(self) -> None:
         """The next socket knows nothing of these, and gives them other names."""
         self._over.clear()
+        self._early.clear()
         for utterance in self._known():
             utterance.name = utterance.event_id = ""
             if not utterance.done:
