@@ -130,13 +130,15 @@ MAY_KNOW: dict[str, set[str]] = {
     "replay": set(),
     "terminal": set(),
     "conversation": {"audio"},
+    "interpreting": {"audio", "conversation"},
     "providers": {"audio", "connection", "settings"},
     "conformance": set(),
     "testing": {"conformance", "providers", "replay"},
     "voice": {"conversation", "history", "providers", "replay", "settings"},
+    "interpreter": {"conversation", "interpreting", "providers"},
     "cli": {
-        *("audio", "conversation", "history", "mcp", "providers", "recording", "replay", "settings", "terminal"),
-        "voice",
+        *("audio", "conversation", "history", "interpreter", "interpreting", "mcp", "providers", "recording", "replay"),
+        *("settings", "terminal", "voice"),
     },
     "__main__": {"cli"},
 }

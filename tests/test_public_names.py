@@ -10,7 +10,8 @@ from tests.test_imports import HEAVY, loaded_after
 PUBLIC = {
     "voicecli": """
         AudioDeviceError AudioFormatError AuthenticationError ClientVAD ConfigurationError GeminiSettings
-        LimitReachedError LocalSettings MCPServer OpenAIMCPServer OpenAISettings Prices ProtocolError ProviderSettings
+        Interpreter InterpreterSession LimitReachedError LocalSettings MCPServer OpenAIMCPServer OpenAISettings Prices
+        ProtocolError ProviderSettings
         QuotaExceededError RealtimeConfig RealtimeConnectionError RealtimeError RealtimeVoice Reconnect
         Response Retention SemanticVAD ServerVAD ToolError VADMode VoiceSession ask converse open_devices
     """,

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
         RealtimeError,
         ToolError,
     )
+    from voicecli.interpreter import Interpreter
+    from voicecli.interpreting.session import InterpreterSession
     from voicecli.mcp.config import MCPServer
     from voicecli.providers.gemini.settings import GeminiSettings
     from voicecli.providers.local.settings import LocalSettings
@@ -52,6 +54,8 @@ __all__ = [
     "ClientVAD",
     "ConfigurationError",
     "GeminiSettings",
+    "Interpreter",
+    "InterpreterSession",
     "LimitReachedError",
     "LocalSettings",
     "MCPServer",
@@ -80,6 +84,8 @@ __all__ = [
 
 _HOMES = {
     "GeminiSettings": "providers",
+    "Interpreter": "interpreter",
+    "InterpreterSession": "interpreting.session",
     "LocalSettings": "providers",
     "MCPServer": "mcp.config",
     "OpenAIMCPServer": "providers",

@@ -37,6 +37,7 @@ from voicecli.providers.openai.models import (
 )
 from voicecli.providers.openai.settings import OpenAISettings
 from voicecli.providers.openai.setup import lacks, transcription_model
+from voicecli.providers.openai.translation import INTERPRETER
 from voicecli.threads import run_in_thread
 
 __all__ = ["OPENAI", "OpenAICodec"]
@@ -118,5 +119,6 @@ OPENAI = Provider(
     address=find_address,
     doubts_key=doubts_key,
     priced_models=_priced_models,
+    interpreter=INTERPRETER,
     transcriber=_TRANSCRIBER,
 )

@@ -77,11 +77,14 @@ def is_configured() -> bool:
     return bool(os.environ.get("OPENAI_API_KEY")) or _azure_is_configured() or has_key(NAME)
 
 
-def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
+def find_endpoint(config: RealtimeConfig, model: str, service: str = "") -> Endpoint:
     """The endpoint that the settings and the environment name.
 
     `base_url` comes before OPENAI_BASE_URL; Azure is used when its two variables are set and no key for OpenAI is. A
     stored key comes after all variables.
+
+    Args:
+        service: of the API, as the path says it after "/realtime": "/translations"; "" for conversations.
 
     Raises:
         ConfigurationError: no key, a stored one that cannot be had, a key that no header can hold, or a model of
@@ -106,7 +109,9 @@ def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
     with_model = {"model": valid_text(model)} | query
     scheme = _SECURE[url.scheme]
     return Endpoint(
-        url=urlunsplit((scheme.replace("http", "ws"), url.netloc, path, urlencode(with_model), "")),
+        url=urlunsplit(
+            (scheme.replace("http", "ws"), url.netloc, _of_service(path, service), urlencode(with_model), "")
+        ),
         models_url=urlunsplit((scheme, url.netloc, path.removesuffix("/realtime") + "/models", urlencode(query), "")),
         headers=_headers(config, key, azure=azure),
     )
@@ -140,6 +145,11 @@ def _path(path: str, *, azure: bool) -> str:
     if azure and path in {"", "/openai"}:
         path = "/openai/v1"
     return f"{path}/realtime" if path in _BASE_PATHS else path
+
+
+def _of_service(path: str, service: str) -> str:
+    """The path of a service; one that is no base and not that of conversations is taken as it is."""
+    return f"{path}{service}" if path.endswith("/realtime") else path
 
 
 def _headers(config: RealtimeConfig, key: str | None, *, azure: bool) -> dict[str, str]:

@@ -38,6 +38,7 @@ _SETTINGS = {
     "session.audio.input.transcription.language": "language",
     "session.audio.input.transcription": "transcription_model",
     "session.audio.input.noise_reduction": "noise_reduction",
+    "session.audio.output.language": "to",
     "session.audio.output.voice": "voice",
     "session.audio.output.speed": "speed",
     "session.output_modalities": "output",
