@@ -294,12 +294,17 @@ def test_the_end_comes_behind_the_last_words() -> None:
     assert (ended.error.close_code, ended.error.code, ended.error.retryable) == (1000, "", False)
 
 
-def test_the_end_comes_where_nothing_was_said_and_on_a_new_socket() -> None:
+def test_the_end_comes_where_nothing_was_said_and_for_each_socket_anew() -> None:
     talk = Transcribing()
     talk.codec.close()
-    talk.dial()
+    talk.flush()
     talk.settle()
     assert len(talk.all(Ended)) == 1
+    talk.dial()
+    talk.speak(0)
+    talk.settle()
+    assert len(talk.all(Ended)) == 1
+    assert talk.said() == "w0"
 
 
 # Errors

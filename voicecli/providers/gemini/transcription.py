@@ -112,7 +112,9 @@ class GeminiTranscription:
 
     def close(self) -> None:
         self._closing = True
-        self._end_stream()
+        start, end = self._audio.sound
+        if self._item_id or start < end:  # else there are no words that could still come
+            self._end_stream()
 
     def data_to_send(self) -> list[bytes]:
         data, self._out = self._out, []
@@ -316,11 +318,16 @@ async def _connect(setup: TranscriberSetup) -> Connection:
 
     # Nobody finds turns: the silence that a conversation sends for that would move the clock of the audio.
     config = replace(setup.config, vad_mode=VADMode.NONE)
-    return await WebSocketConnection.open(codec, TRANSCRIBER.capabilities, config, recorder=setup.recorder)
+    return await WebSocketConnection.open(
+        codec, TRANSCRIBER.capabilities, config, recorder=setup.recorder, is_full=lambda: False
+    )
 
 
 TRANSCRIBER = Service[TranscriberSetup](
-    capabilities=Capabilities(input_rate=INPUT_RATE, output_rate=INPUT_RATE, images=False, tools=False),
+    # It finds the utterances in audio that comes as it is spoken; whether it does so in faster audio is not known.
+    capabilities=Capabilities(
+        input_rate=INPUT_RATE, output_rate=INPUT_RATE, images=False, tools=False, input_must_flow=True
+    ),
     default_model=_MODEL,
     models=(ModelInfo(_MODEL, "while one speaks; finds the utterances itself"),),  # no price is published
     connect=_connect,

@@ -34,6 +34,7 @@ from voicecli.providers.openai.transcription_setup import (
     setting_refused,
     transcription_notices,
     transcription_session,
+    writes_meanwhile,
 )
 from voicecli.providers.openai.utterances import Utterance, Utterances
 from voicecli.threads import run_in_thread
@@ -72,12 +73,18 @@ async def connect(setup: TranscriberSetup, capabilities: Capabilities) -> Connec
 
     # Nobody finds turns: the silence that a conversation sends for that would move the clock of the audio.
     config = replace(setup.config, vad_mode=VADMode.NONE)
-    return await WebSocketConnection.open(codec, capabilities, config, recorder=setup.recorder)
+    # How fast the models take audio that write down while one speaks is not known. For the others a commit is a file.
+    capabilities = replace(capabilities, input_must_flow=writes_meanwhile(codec.model))
+    return await WebSocketConnection.open(
+        codec, capabilities, config, recorder=setup.recorder, is_full=lambda: codec.full
+    )
 
 
 class OpenAITranscription:
-    """One transcription; `voicecli.ports.Codec`, `StartsUnconfirmed`, `ClosesGracefully` and `LimitsInput` say how it
-    is driven.
+    """One transcription; `voicecli.ports.Codec`, `StartsUnconfirmed` and `ClosesGracefully` say how it is driven.
+
+    Attributes:
+        model: that was asked for.
 
     Raises:
         ConfigurationError: no key, or something that the service does not take.
@@ -86,24 +93,23 @@ class OpenAITranscription:
     def __init__(self, setup: TranscriberSetup, endpoint: Endpoint | None = None) -> None:
         config = setup.config
         self._endpoint = endpoint or find_transcription_endpoint(config)
-        self._model = config.model or DEFAULT_TRANSCRIPTION_MODEL
+        self.model = config.model or DEFAULT_TRANSCRIPTION_MODEL
         if self._endpoint.is_openai:  # others name their models as they like
-            check_model(self._model)
-        self._session = transcription_session(setup, self._model)
-        self._notices = transcription_notices(setup, self._model)
-        self._prices = config.prices.get(self._model) or prices_of(self._model)
+            check_model(self.model)
+        self._session = transcription_session(setup, self.model)
+        self._notices = transcription_notices(setup, self.model)
+        self._prices = config.prices.get(self.model) or prices_of(self.model)
         self._wire = Wire(Transcript(), Server(self._endpoint.server, self._endpoint.is_openai))
         self._utterances = Utterances(lambda: self._wire.id("utterance"))
         self.confirmed_within_s = _CONFIRMED_WITHIN_S
         self.quiet_s = 0.0  # words come of what was committed, and it is known what is
         self._started = False  # on some socket
-        self._over: Ended | None = None
         self._reset()
 
     def _reset(self) -> None:
         self._ready = self._greeted = self._update_late = False
         self._update_id = self._close_id = ""
-        self._closing = False
+        self._cleared = False  # the server has answered the goodbye
         self._last_error: ServerError | None = None
 
     @property
@@ -124,12 +130,11 @@ class OpenAITranscription:
 
     @property
     def full(self) -> bool:
+        """Whether so much audio waits for its words that there should be no more."""
         return self._utterances.full
 
     def open(self) -> None:
-        closing = self._closing
         self._reset()
-        self._closing = closing
         self._wire.restart()
         self._utterances.restart()
 
@@ -148,8 +153,8 @@ class OpenAITranscription:
                 raise ProtocolError(f"A transcription takes audio, and no {type(command).__name__}.")
 
     def close(self) -> None:
-        self._closing = True
-        self._say_goodbye()
+        # It does not close the socket by itself, but it answers this; what is not committed is asked again elsewhere.
+        self._close_id = self._wire.queue("input_audio_buffer.clear")
 
     def receive(self, message: bytes) -> Sequence[Event | Expiring | Ended]:
         try:
@@ -217,11 +222,6 @@ class OpenAITranscription:
         utterance.event_id = self._wire.queue("input_audio_buffer.commit")
         self._wire.events.append(utterance.update(final=False))
 
-    def _say_goodbye(self) -> None:
-        """Have the server answer something once all words are here: it does not close the socket by itself."""
-        if self._ready and self._closing and not self._close_id and not self._utterances.waiting:
-            self._close_id = self._wire.queue("input_audio_buffer.clear")
-
     def _greet(self) -> None:
         """The server is there: it is told the settings."""
         self._greeted = True
@@ -242,8 +242,7 @@ class OpenAITranscription:
             case "input_audio_buffer.committed":
                 self._utterances.named(identifier(frame, "item_id"), identifier(frame, "previous_item_id"))
             case "input_audio_buffer.cleared":
-                if self._close_id:
-                    self._end()
+                self._cleared = bool(self._close_id)
             case "error":
                 self._error(ServerError.of_event(frame))
             case str() if kind.startswith(_TRANSCRIPTION):
@@ -259,7 +258,7 @@ class OpenAITranscription:
         self._ready = True
         self._wire.events.append(Expiring(_SESSION_S))
         rate = WIRE_AUDIO.sample_rate
-        model = text(at(session, "audio", "input", "transcription"), "model") or self._model
+        model = text(at(session, "audio", "input", "transcription"), "model") or self.model
         started = SessionStarted(identifier(session, "id"), model, "", rate, rate, resumed=self._started)
         self._wire.events.append(started)
         if not self._started:
@@ -270,7 +269,6 @@ class OpenAITranscription:
                 self._append_again(utterance)
                 self._commit(utterance)
         self._append_again(self._utterances.current)
-        self._say_goodbye()
 
     def _append_again(self, utterance: Utterance) -> None:
         for piece in utterance.pieces():
@@ -310,7 +308,6 @@ class OpenAITranscription:
         self._wire.events.extend(self._utterances.finish(utterance))
         if (overdue := self._utterances.overdue()) is not None:
             self._fail(overdue, ServerError(message="its words did not come"))
-        self._say_goodbye()
 
     def _error(self, error: ServerError) -> None:
         self._last_error = error
@@ -319,18 +316,17 @@ class OpenAITranscription:
         if not self._ready or refused_update or error.code in FATAL:
             raise setting_refused(error, server) or error_for(error, server)
         if error.event_id and error.event_id == self._close_id:
-            self._end()
+            self._cleared = True
         elif error.event_id and (utterance := self._utterances.committed_by(error.event_id)) is not None:
             self._fail(utterance, error)
         elif error.event_id not in self._wire.optional and error.code not in HARMLESS:
             self._wire.events.append(ErrorOccurred(error_for(error, server)))
 
-    def _end(self) -> None:
-        message = f"{self._wire.server.name} has written down everything."
-        self._over = Ended(RealtimeConnectionError(message, close_code=1000))
-
     def _take_events(self) -> Sequence[Event | Expiring | Ended]:
         if not self._ready:
             return []  # what the last socket left behind must survive one that breaks before it is ready
         events, self._wire.events = self._wire.events, []
-        return events if self._over is None else [*events, self._over]
+        if not self._cleared or self._utterances.waiting:
+            return events
+        message = f"{self._wire.server.name} has written down everything."
+        return [*events, Ended(RealtimeConnectionError(message, close_code=1000))]

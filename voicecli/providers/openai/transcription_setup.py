@@ -12,7 +12,7 @@ from voicecli.providers.openai.errors import Server, ServerError
 from voicecli.providers.openai.models import deprecation
 from voicecli.providers.openai.settings import OpenAISettings
 
-__all__ = ["check_model", "setting_refused", "transcription_notices", "transcription_session"]
+__all__ = ["check_model", "setting_refused", "transcription_notices", "transcription_session", "writes_meanwhile"]
 
 JSON = dict[str, Any]
 
@@ -26,7 +26,13 @@ _LISTS = ("gpt-transcribe", "gpt-live-transcribe")
 _FIELD = re.compile(r"\btranscription\b\.?(\w*)")
 _HINTS = {"language": "languages", "languages": "languages", "keywords": "keywords", "prompt": "prompt"}
 """Fields in errors, and the settings that fill them."""
+_MEANWHILE = ("gpt-live-transcribe", "gpt-realtime-whisper")
 _WITHOUT_PROMPT = ("gpt-realtime-whisper", "gpt-4o-transcribe-diarize")
+
+
+def writes_meanwhile(model: str) -> bool:
+    """Return whether the model writes while one speaks, rather than after each utterance."""
+    return model.startswith(_MEANWHILE)
 
 
 def check_model(model: str) -> None:
