@@ -21,6 +21,7 @@ MODELS = {"gpt-transcribe", "gpt-live-transcribe", "gpt-realtime-whisper", "whis
 _LIVE = {"gpt-live-transcribe", "gpt-realtime-whisper"}
 _LISTS = {"gpt-transcribe", "gpt-live-transcribe"}
 _BYTES_PER_MS = 48
+_LISTENS = 200 * _BYTES_PER_MS  # a live model looks for more words so often
 _KINDS = {"session.update", "input_audio_buffer.append", "input_audio_buffer.commit", "input_audio_buffer.clear"}
 _TRANSCRIPTION = "conversation.item.input_audio_transcription"
 _ids = count(1)
@@ -170,8 +171,9 @@ class TranscriptionSession:
     def _append(self, audio: bytes) -> list[Frame]:
         if not self.model:
             raise RefusedError("invalid_value", "There is no transcription model yet.")
+        before = len(self._buffer) // _LISTENS
         self._buffer += audio
-        if self.model not in _LIVE:
+        if self.model not in _LIVE or len(self._buffer) // _LISTENS == before:
             return []
         heard = self._hears(bytes(self._buffer))
         # The last word may go on.

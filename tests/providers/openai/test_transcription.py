@@ -277,6 +277,27 @@ def test_words_that_never_come_are_given_up_when_many_have_overtaken_them() -> N
     assert [notice.code for notice in talk.all(Notice)] == ["transcription_failed"]
 
 
+def test_two_hours_over_three_sockets_keep_no_audio_and_their_times() -> None:
+    """In pieces of a second; the sessions of the server end after an hour."""
+    talk = Transcribing()
+    heard: list[str] = []
+    for minute in range(120):
+        if minute in {57, 114}:
+            talk.dial()
+        talk.codec.send(AppendAudio(pause(RATE, 59_000)))
+        talk.codec.data_to_send()  # the server has no use for it
+        talk.send(AppendAudio(word(minute, RATE, 1_000)), EndTurn())
+        talk.settle()
+        heard += [item.heard for item in talk.session.items]
+        talk.session.items.clear()
+        talk.session.received.clear()
+    assert talk.said() == " ".join(heard) == " ".join(f"w{minute}" for minute in range(120))
+    assert [update.start_ms for update in talk.finals()] == [minute * 60_000 for minute in range(120)]
+    utterances = talk.codec._utterances
+    assert not utterances.waiting
+    assert not utterances.current.chunks
+
+
 # The end
 
 
