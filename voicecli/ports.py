@@ -190,9 +190,14 @@ class Service(Generic[_Setup]):
 
 @dataclass(frozen=True, slots=True)
 class Expiring:
-    """From a codec to its connection: this socket will be closed by the provider in `left_s` seconds from now."""
+    """From a codec to its connection: this socket will be closed by the provider in `left_s` seconds from now.
+
+    Attributes:
+        at: when, in seconds since 1970, where the provider says that instead; `left_s` is then the most that is left.
+    """
 
     left_s: float
+    at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -436,6 +441,7 @@ class Provider:
         capabilities: of the default model.
         model_capabilities: those of the model that a config names, where not all models have the same.
         interpreter, transcriber: what it offers besides conversations, or None.
+        transcription_models: those that write down what the user says in a conversation, where one can be chosen.
         settings: the class of its own settings, of which the command's options for it are made.
         lacks: which settings the model of this config does not have, and why: `{"turn_detection.threshold": "it has
             sensitivities instead"}`. A setting that was chosen all the same gets the notice "setting_ignored".
@@ -472,6 +478,7 @@ class Provider:
     aliases: tuple[str, ...] = ()
     key_variables: tuple[str, ...] = ()
     key_url: str = ""
+    transcription_models: tuple[ModelInfo, ...] = ()
     settings: type[ProviderSettings] = ProviderSettings
     lacks: Callable[[RealtimeConfig], Mapping[str, str]] = field(default=_lacks_nothing, repr=False)
     replay: Callable[[ConversationSetup, Mapping[str, str]], Codec] | None = field(default=None, repr=False)

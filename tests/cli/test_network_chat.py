@@ -208,6 +208,14 @@ def test_options_reach_the_wire(voice: Voice) -> None:
             *["send-text", "Hi", "--voice", "cedar", "--system", "Be brief.", "--language", "de", "--speed", "1.2"],
             *["--effort", "high", "--noise-reduction", "far_field", "--truncation", "0.7", "--max-output-tokens", "99"],
             *["--transcription-model", "gpt-4o-transcribe", "--vad", "server", "--eagerness", "low", "--quiet"],
+            *[
+                "--noise-reduction-strength",
+                "0.5",
+                "--transcription-prompt",
+                "Ships.",
+                "--transcription-keyword",
+                "Ada",
+            ],
             *["--header", "X-Team: blue", "--organization", "org-1", "--project", "proj-1"],
             **openai(server),
         )
@@ -217,8 +225,9 @@ def test_options_reach_the_wire(voice: Voice) -> None:
     assert session["instructions"] == "Be brief."
     assert session["audio"]["output"]["voice"] == "cedar"
     assert session["audio"]["output"]["speed"] == 1.2
-    assert session["audio"]["input"]["transcription"] == {"model": "gpt-4o-transcribe", "language": "de"}
-    assert session["audio"]["input"]["noise_reduction"] == {"type": "far_field"}
+    hints = {"language": "de", "prompt": "Ships."}  # and no keywords, which that model does not take
+    assert session["audio"]["input"]["transcription"] == {"model": "gpt-4o-transcribe", **hints}
+    assert session["audio"]["input"]["noise_reduction"] == {"type": "far_field", "strength": 0.5}
     turn_detection = session["audio"]["input"]["turn_detection"]
     assert (turn_detection["type"], turn_detection["eagerness"]) == ("semantic_vad", "low")
     assert session["reasoning"] == {"effort": "high"}

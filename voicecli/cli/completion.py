@@ -202,6 +202,12 @@ def _models(given: Mapping[str, str]) -> Iterator[Candidate]:
             yield Candidate(model.name, "; ".join(filter(None, (model.note, model.deprecated))))
 
 
+def _transcription_models(given: Mapping[str, str]) -> Iterator[Candidate]:
+    for provider in _chosen(given):
+        for model in provider.transcription_models:
+            yield Candidate(model.name, "; ".join(filter(None, (model.note, model.deprecated))))
+
+
 def _voices(given: Mapping[str, str]) -> Iterator[Candidate]:
     for provider in _chosen(given):
         for voice in provider.voices:
@@ -262,6 +268,7 @@ def _conversations(given: Mapping[str, str]) -> Iterator[Candidate]:
 _FINDERS: dict[str, Callable[[Mapping[str, str]], Iterator[Candidate]]] = {
     "provider": _providers,
     "model": _models,
+    "transcription_model": _transcription_models,
     "voice": _voices,
     "input_device": _microphones,
     "output_device": _loudspeakers,

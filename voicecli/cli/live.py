@@ -153,6 +153,7 @@ class LiveConversation:
             provider=provider,
             speaks=config.output == "audio",
             max_cost=config.max_cost,
+            full_duplex=capabilities.full_duplex,
         )
         self.shows = False
         self._capabilities = capabilities
@@ -276,7 +277,8 @@ class LiveConversation:
         if self._sleeper is not None:
             self._sleeper.talk(talking)
         if talking:
-            self.interrupt()
+            if not self._capabilities.full_duplex:  # which hears the user, and gives way by itself
+                self.interrupt()
             self._input.open()
         else:
             delay_s = self._microphone.latency_ms / 1000 + _POST_ROLL_S
@@ -332,6 +334,7 @@ class LiveConversation:
             on_notice=self._notice,
             on_sound=self._sound_heard,
             on_rendered=self._recordings.on_rendered,
+            full_duplex=self._capabilities.full_duplex,
         )
 
     async def _converse(self, voice: RealtimeVoice) -> None:

@@ -74,9 +74,13 @@ class Choices:
     record: Path | None = None
 
     def for_recording(self) -> "Choices":
-        """A recording goes in as fast as it is taken, which only turns found here can follow, by their silences."""
+        """A recording goes in as fast as it is taken, which only turns found here can follow, by their silences.
+
+        A full-duplex model hears it as it is spoken, and finds the turns itself.
+        """
         config = replace(self.config, turn_model="silence")
-        return replace(self, config=config if self.vad_given else replace(config, vad_mode=VADMode.CLIENT))
+        finds = VADMode.SERVER if self.provider.capabilities_of(config).full_duplex else VADMode.CLIENT
+        return replace(self, config=config if self.vad_given else replace(config, vad_mode=finds))
 
 
 @dataclass(frozen=True, slots=True)

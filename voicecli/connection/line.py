@@ -97,7 +97,7 @@ class Line:
         if not self._leaving:
             self._leaving = True
             try:
-                if not self._sender.say_goodbye(self._codec):
+                if not self._sender.say_goodbye():
                     self._end(None)
             except Exception as error:
                 self._fail(error)
@@ -139,8 +139,8 @@ class Line:
         last: RealtimeConnectionError | None = None
         for event in received:
             match event:
-                case Expiring(left_s):
-                    self._liveness.expires(left_s)
+                case Expiring(left_s, at):
+                    self._liveness.expires(left_s, at)
                     continue
                 case Ended(error):
                     last = error

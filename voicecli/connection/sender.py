@@ -157,15 +157,16 @@ class Sender:
         """The connection is lost, and dialled again: from now on more audio is kept."""
         self._queue.limit_s = self._outage_audio_s
 
-    def say_goodbye(self, codec: ClosesGracefully) -> bool:
+    def say_goodbye(self) -> bool:
         """Have the codec end the conversation on this socket: nothing else is sent on it any more but silence.
 
         Returns:
             Whether it has said anything, to which there may be an answer.
         """
+        assert isinstance(self._codec, ClosesGracefully)
         self._leaving = True
-        codec.close()
-        goodbye = codec.data_to_send()
+        self._codec.close()
+        goodbye = self._codec.data_to_send()
         self._encoded.extend(goodbye)
         self._unsent.set()
         return bool(goodbye)

@@ -58,9 +58,9 @@ class Reader:
         self._driver.happened.set()
 
     async def end(self) -> None:
-        """End the conversation from here."""
-        self.finish()
+        """End the conversation from here; what the provider tells at the end of it is told, and counts."""
         await self._connection.aclose()
+        await self.aclose()
 
     def check_open(self) -> None:
         """Raise what ended the conversation, if it is over."""

@@ -24,6 +24,7 @@ _STATE_STYLES = {
     State.HEARING: "cyan",
     State.THINKING: "magenta",
     State.SPEAKING: "green",
+    State.BOTH: "green",
     State.ASKING: "yellow",
     State.MUTED: "red",
     State.ASLEEP: "blue",

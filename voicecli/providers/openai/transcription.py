@@ -97,7 +97,7 @@ class OpenAITranscription:
         if self._endpoint.is_openai:  # others name their models as they like
             check_model(self.model)
         self._session = transcription_session(setup, self.model)
-        self._notices = transcription_notices(setup, self.model)
+        self._notices = transcription_notices(setup, self.model, is_openai=self._endpoint.is_openai)
         self._prices = config.prices.get(self.model) or prices_of(self.model)
         self._wire = Wire(Transcript(), Server(self._endpoint.server, self._endpoint.is_openai))
         self._utterances = Utterances(lambda: self._wire.id("utterance"))

@@ -1,0 +1,68 @@
+"""The floor where both sides may speak at once: the model alone decides when it speaks, speaks on or gives way."""
+
+import math
+
+from voicecli.conversation.floor import Floor
+from voicecli.conversation.floor_events import Action, AudioEnded, Deliver, Heard, Rules, TurnEnded
+from voicecli.conversation.floor_table import Signal
+from voicecli.conversation.utterances import Utterances
+from voicecli.events import ResponseDone, ResponseStarted, SpeechStarted, SpeechStopped
+
+__all__ = ["FullDuplexFloor"]
+
+
+class FullDuplexFloor(Floor):
+    """A floor on which speech is told, and leads to nothing else: no reply is paused, cut or owed by it.
+
+    An answer is owed to what is written, to results of tools, and to a recording that is over. What the model says into
+    the user's speech, "mm-hmm" for one, is no answer to it: only what begins after the speech is. One that had begun
+    before and was going on may have gone on into the answer: then another is only possible.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(rules)
+        self._utterances = Utterances(speech_is_told=True)  # words ask for no more than the speech does
+        self._speaking = False
+        self._unanswered = False  # nothing was answered of what was said last
+        self._response_at = -math.inf  # when the latest response began
+
+    def _speaks(self, now: float) -> bool:
+        """While it sounds: that a reply is over shows only some time later, by the silence."""
+        return not self.sound.playback.is_heard(now)
+
+    def _speech_started(self, event: SpeechStarted, now: float) -> list[Action]:
+        self.obligations.sign(now)
+        self._speaking = self._unanswered = True
+        return [Deliver(event), *self._signal(Signal.SPEECH, now)]
+
+    def _speech_stopped(self, event: SpeechStopped, now: float) -> list[Action]:
+        return self._speech_ended(event, now - self.speech_lag_s, now)
+
+    def _heard(self, heard: Heard, now: float) -> list[Action]:
+        if isinstance(heard.event, SpeechStarted):
+            return self._speech_started(heard.event, now)
+        return self._speech_ended(heard.event, now - self.speech_lag_s if heard.by_silence else now, now)
+
+    def _speech_ended(self, event: SpeechStopped, end: float, now: float) -> list[Action]:
+        """The speech ended at `end`, which is known `now`: an answer may have begun since."""
+        self._speaking = False
+        self._unanswered = self._unanswered and self._response_at < end
+        over_reply = self._unanswered and self._responding is not None
+        return [*self._signal(Signal.SILENCE, now), Deliver(event), TurnEnded(end, provisional=over_reply)]
+
+    def _audio_ended(self, audio: AudioEnded, now: float) -> list[Action]:
+        if self._unanswered and not audio.realtime:
+            self.obligations.owe()
+            return []
+        return super()._audio_ended(audio, now)
+
+    def _response_started(self, event: ResponseStarted, now: float) -> list[Action]:
+        self._response_at = now
+        self._unanswered = self._unanswered and self._speaking
+        return super()._response_started(event, now)
+
+    def _response_done(self, event: ResponseDone, now: float) -> list[Action]:
+        actions = super()._response_done(event, now)
+        if self._unanswered and not self._speaking:
+            self.obligations.may_be_answered(now)
+        return actions

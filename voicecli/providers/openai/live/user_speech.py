@@ -1,0 +1,71 @@
+"""The user's words: fragments of their transcript, put together to utterances."""
+
+from collections.abc import Callable
+
+from voicecli.providers.openai.live.utterance import Fragment, Utterance
+from voicecli.providers.openai.live.wire import Wire
+
+__all__ = ["UserSpeech"]
+
+_PAUSE_MS = 1_500
+"""A pause that ends an utterance."""
+_TURN_PAUSE_MS = 500
+_ANSWER_MS = 600
+"""In a pause of this length, this much of the model's sound ends it, too; less of it is an acknowledgement."""
+_LATE_MS = 2_000
+"""How long after it was said a word may come: 1.8 s were seen."""
+
+
+class UserSpeech:
+    """What the user says.
+
+    Args:
+        sound_between: how much of the model's sound lies between two times of the session's clock, in ms.
+
+    Attributes:
+        unanswered: the words of the last utterance while no reply has begun since; "" otherwise.
+    """
+
+    def __init__(self, wire: Wire, sound_between: Callable[[float, float], float]) -> None:
+        self._wire = wire
+        self._sound_between = sound_between
+        self._open: Utterance | None = None
+        self.unanswered = ""
+
+    @property
+    def speaking(self) -> bool:
+        """Whether an utterance is open."""
+        return self._open is not None
+
+    def add(self, fragment: Fragment) -> None:
+        """More words."""
+        utterance = self._open
+        if utterance is not None and self._begins_anew(utterance.end_ms, fragment.start_ms):
+            self.close()
+            utterance = None
+        if utterance is None:
+            utterance = self._open = Utterance(self._wire.id("user"))
+        utterance.add(fragment)
+        self.unanswered = utterance.text()
+        self._tell(utterance, final=False)
+
+    def tick(self) -> None:
+        """The session's clock went on."""
+        if self._open is not None and self._wire.now_ms >= self._open.end_ms + _PAUSE_MS + _LATE_MS:
+            self.close()
+
+    def close(self) -> None:
+        """The utterance is over."""
+        utterance, self._open = self._open, None
+        if utterance is not None:
+            self._tell(utterance, final=True)
+
+    def _begins_anew(self, end_ms: int, start_ms: int) -> bool:
+        pause = start_ms - end_ms
+        if pause >= _PAUSE_MS:
+            return True
+        return pause >= _TURN_PAUSE_MS and self._sound_between(end_ms, start_ms) >= _ANSWER_MS
+
+    def _tell(self, utterance: Utterance, *, final: bool) -> None:
+        if said := utterance.text():
+            self._wire.tell("user", utterance.item_id, said, utterance.times, final=final)
