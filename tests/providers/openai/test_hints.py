@@ -6,6 +6,7 @@ import pytest
 
 from tests.loopback.openai_wire import RefusedError, check_client_frame
 from tests.providers.openai.conversation import Conversation
+from tests.providers.openai.live.talk import MODEL, LiveTalk
 from tests.support.settings import config_of
 from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
@@ -190,3 +191,17 @@ def test_the_list_tells_which_transcription_models_stay() -> None:
         "gpt-live-transcribe",
         "gpt-realtime-whisper",
     }
+
+
+def test_gpt_live_takes_custom_voices_too_and_none_of_the_hints() -> None:
+    own = OpenAISettings(
+        transcription_model="whisper-1", noise_reduction="near_field", noise_reduction_strength=0.5, **HINTS
+    )
+    config = RealtimeConfig(model=MODEL, voice="voice_1234", provider_settings=own)
+    talk = LiveTalk(config)
+    (start,) = talk.sent_of("session.start")
+    assert start["session"]["audio"]["output"] == {"voice": {"id": "voice_1234"}}
+    assert [started.voice for started in talk.all(SessionStarted)] == ["voice_1234"]
+    told = [notice.message.split()[0] for notice in talk.all(Notice) if notice.code == "setting_ignored"]
+    assert {*told} == {"transcription_model", "noise_reduction", "noise_reduction_strength", *HINTS}
+    assert not OPENAI.findings(config), "it writes down by itself"

@@ -42,7 +42,7 @@ from voicecli.providers.openai.live.usage import SessionTime, seconds_of
 from voicecli.providers.openai.live.user_speech import UserSpeech
 from voicecli.providers.openai.live.utterance import Fragment, fragment_of
 from voicecli.providers.openai.live.wire import Wire
-from voicecli.providers.openai.models import DEFAULT_VOICE, prices_of
+from voicecli.providers.openai.models import DEFAULT_VOICE, prices_of, voice_name
 from voicecli.providers.openai.settings import OpenAISettings
 from voicecli.providers.openai.setup import chosen_settings, offered_tools
 from voicecli.text import valid_text
@@ -292,8 +292,7 @@ class LiveCodec:
         self._ready = True
         session = at(frame, "session")
         model = text(session, "model") or self._model
-        voice = at(session, "audio", "output").get("voice")
-        spoken = voice if isinstance(voice, str) else text(at({"voice": voice}, "voice"), "id")
+        spoken = voice_name(at(session, "audio", "output").get("voice"))
         rate = self._audio.sample_rate
         chosen = self._setup.config.voice or DEFAULT_VOICE
         events = self._wire.events

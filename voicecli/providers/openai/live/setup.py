@@ -12,7 +12,7 @@ from voicecli.errors import ConfigurationError
 from voicecli.events import Notice
 from voicecli.ports import Capabilities, ConversationSetup
 from voicecli.providers.ignored import ignored_settings
-from voicecli.providers.openai.models import DEFAULT_BACKEND_MODEL, DEFAULT_VOICE
+from voicecli.providers.openai.models import DEFAULT_BACKEND_MODEL, DEFAULT_VOICE, voice_on_wire
 from voicecli.providers.openai.settings import OpenAISettings
 from voicecli.providers.openai.setup import offered_tools
 from voicecli.text import valid_text
@@ -69,7 +69,7 @@ def live_session(setup: ConversationSetup, model: str, history: Sequence[JSON], 
         "model": valid_text(model),
         "audio": {
             "format": {"type": "audio/pcm", "rate": own.live_sample_rate},
-            "output": {"voice": config.voice or DEFAULT_VOICE},
+            "output": {"voice": voice_on_wire(config.voice or DEFAULT_VOICE)},
         },
         "delegation": _delegation(setup),
     }
@@ -101,7 +101,8 @@ def lacks(config: RealtimeConfig) -> dict[str, str]:
             *("turn_detection.end_sensitivity", "turn_detection.prefix_padding_ms"),
             *("turn_detection.silence_duration_ms", "turn_detection.idle_timeout_ms", "turn_detection.eagerness"),
             *("turn_detection.create_response", "turn_detection.interrupt_response"),
-            *("temperature", "speed", "language", "noise_reduction", "transcription_model", "truncation"),
+            *("temperature", "speed", "language", "noise_reduction", "noise_reduction_strength", "truncation"),
+            *("transcription_model", "transcription_keywords", "transcription_languages", "transcription_prompt"),
         ),
         _ITSELF,
     )
