@@ -28,7 +28,7 @@ class Transcription:
         self.connection = connection
         self.events: list[Event] = []
         self.error: Exception | None = None
-        self._reading = asyncio.create_task(self._read())
+        self.reading = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
         try:
@@ -50,7 +50,7 @@ class Transcription:
         assert isinstance(self.connection, Finishing)
         await self.connection.finish()
         await self.connection.aclose()
-        await self._reading
+        await self.reading
 
 
 @contextlib.asynccontextmanager
@@ -65,7 +65,7 @@ async def transcribing(
         yield talk
     finally:
         await connection.aclose()
-        await talk._reading
+        await talk.reading
 
 
 def words(count: int) -> str:

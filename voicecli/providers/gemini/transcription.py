@@ -229,7 +229,8 @@ class GeminiTranscription:
         if not self._item_id:
             self._count += 1
             self._item_id = f"utterance_{self._count}"
-        self._speech_begins()
+            if self._speech_ms[1] is None:
+                self._speech_begins()
 
     def _speech_begins(self) -> None:
         if not self._speaking:
