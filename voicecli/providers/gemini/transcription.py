@@ -27,7 +27,7 @@ from voicecli.pricing import with_cost
 from voicecli.providers.fields import JsonObject
 from voicecli.providers.gemini.endpoint import Endpoint, find_endpoint
 from voicecli.providers.gemini.errors import KEY_ADVICE, close_error, http_error
-from voicecli.providers.gemini.fields import boolean, child, offset_ms, parse, seconds, text
+from voicecli.providers.gemini.fields import child, offset_ms, parse, seconds, text
 from voicecli.providers.gemini.input import INPUT_RATE, WIRE_AUDIO, as_json, audio_message
 from voicecli.providers.gemini.usage import read_usage
 from voicecli.providers.gemini.utterances import HeardAudio
@@ -63,6 +63,7 @@ class GeminiTranscription:
         self._item_id = ""  # of the utterance that is being said; "" between two
         self._said = ""  # of it, by pieces that are not all of it
         self._told_end_ms = 0
+        self._final: tuple[object, ...] = ()  # the last words that were told, as they came
         self._started = False  # on some socket
         self._flush = False  # the audio so far ends an utterance
         self._reset()
@@ -112,8 +113,7 @@ class GeminiTranscription:
 
     def close(self) -> None:
         self._closing = True
-        start, end = self._audio.sound
-        if self._item_id or start < end:  # else there are no words that could still come
+        if self._item_id or self._audio.has_sound:  # else there are no words that could still come
             self._end_stream()
 
     def data_to_send(self) -> list[bytes]:
@@ -207,11 +207,15 @@ class GeminiTranscription:
         said = text(words, "text")
         # What goes on comes in pieces, as of other models, or each time whole.
         self._said = said if said.startswith(self._said) else self._said + said
-        if "finished" in words and words["finished"] is not None and not boolean(words, "finished"):
+        if words.get("finished") in (False, "false"):
             self._preview(self._said, words)
             return
         said, self._said = self._said.strip(), ""
-        if said or self._item_id:
+        final = (said, words.get("startOffset"), words.get("endOffset"))
+        # Some servers tell it twice; somebody who says it twice is heard twice.
+        again = final == self._final and not self._item_id and (final[1] is not None or not self._audio.has_sound)
+        self._final = final
+        if (said or self._item_id) and not again:
             self._open_utterance()
             self._finish(said, *self._times(words))
 

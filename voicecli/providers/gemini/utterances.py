@@ -46,6 +46,11 @@ class HeardAudio:
         """From the first to the last sound of which no words were told, in bytes; empty where there was none."""
         return self._sound or (self.position, self.position)
 
+    @property
+    def has_sound(self) -> bool:
+        """Whether there was sound of which no words were told."""
+        return self._sound is not None
+
     def append(self, audio: bytes) -> None:
         start, self.position = self.position, self.position + len(audio)
         loudness = peak(audio)

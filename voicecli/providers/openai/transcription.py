@@ -280,9 +280,9 @@ class OpenAITranscription:
                 utterance.said += delta(frame)
                 self._wire.events.append(utterance.update(final=False))
             case ".completed" if utterance.event_id:
-                # It replaces the deltas. Nothing at all is no correction of them.
-                said = text(frame, "transcript") or text(frame, "text")
-                utterance.said = said or ("" if "transcript" in frame else utterance.said)
+                # It replaces the deltas, also by no words; where it is no text, it corrects nothing.
+                given = frame.get("transcript", frame.get("text"))
+                utterance.said = given if isinstance(given, str) else utterance.said
                 self._tell_usage(utterance, frame)
                 self._finish(utterance)
             case ".failed" if utterance.event_id:

@@ -161,15 +161,15 @@ class Utterances:
                 self.named(follows, name)
 
     def find(self, name: str) -> Utterance | None:
-        """The utterance of that name, or the one that it must be of which words come before the server has named it."""
+        """The utterance of that name, or the one that it must be where words come before the server has named it, or
+        without a name."""
         if name in self._over:
             return None
-        known = list(self._known())
-        found = next((utterance for utterance in known if name and utterance.name == name), None)
-        if found is None:
-            found = next((utterance for utterance in known if not utterance.name and not utterance.done), None)
-            if found is not None:
-                found.name = name
+        if found := next((utterance for utterance in self._known() if name and utterance.name == name), None):
+            return found
+        unnamed = (each for each in self._known() if not each.done and (not name or not each.name))
+        if (found := next(unnamed, None)) is not None:
+            found.name = found.name or name
         return found
 
     def committed_by(self, event_id: str) -> Utterance | None:
