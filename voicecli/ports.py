@@ -120,8 +120,9 @@ class ConversationSetup:
 class InterpreterSetup:
     """Everything that interpreting begins with.
 
-    The connection takes AppendAudio, and tells AudioChunks of the translation and TranscriptUpdates: the user's, in the
-    language that is spoken, and the assistant's, in the other one. There are no turns and no responses.
+    The connection takes AppendAudio, and one EndTurn when the input is over. It tells AudioChunks of the translation,
+    and TranscriptUpdates: the user's, in the language that is spoken, and the assistant's, in the other one. There are
+    no turns and no responses.
 
     Attributes:
         config: its model, key, address, reconnects, time limits, prices and provider settings are meant; the rest is a
@@ -287,15 +288,17 @@ class ClosesGracefully(Protocol):
 
     Attributes:
         quiet_s: how long nothing of the output comes, after the input was over, when all of it has come, in seconds. 0
-            where the output does not lag behind the input.
+            where the output does not lag behind the input. It may depend on what has come by now.
     """
 
-    quiet_s: float
+    @property
+    def quiet_s(self) -> float: ...
 
     def close(self) -> None:
         """Queue what ends the conversation, and let no command be sent any more but audio, which goes on for the server
         to come to its end. What it tells until then is received as before; with its last message, `receive()` returns
-        an `Ended` with the error of a clean end: a RealtimeConnectionError with close code 1000, no `code`."""
+        an `Ended` with the error of a clean end: a RealtimeConnectionError with close code 1000, no `code`. Where
+        nothing is queued there is no goodbye, and the socket is closed at once."""
 
 
 @runtime_checkable

@@ -148,6 +148,9 @@ class _Talk:
         else:
             self._server.frames.append({kind: body})
             if body.get("audioStreamEnd"):
+                if self._flow is not None:
+                    self._server.broken += self._flow.violations
+                self._flow = None  # nothing has to flow any more
                 await self._say(self._session.flush())
         await self._server.note()
 

@@ -157,19 +157,19 @@ class Sender:
         """The connection is lost, and dialled again: from now on more audio is kept."""
         self._queue.limit_s = self._outage_audio_s
 
-    def say_goodbye(self) -> bool:
+    def say_goodbye(self, codec: ClosesGracefully) -> bool:
         """Have the codec end the conversation on this socket: nothing else is sent on it any more but silence.
 
         Returns:
-            Whether it has said anything, to which there may be an answer.
+            Whether the codec says anything, so that there is an answer to wait for.
         """
-        assert isinstance(self._codec, ClosesGracefully)
+        if self._leaving:
+            return True
         self._leaving = True
-        self._codec.close()
-        goodbye = self._codec.data_to_send()
-        self._encoded.extend(goodbye)
-        self._unsent.set()
-        return bool(goodbye)
+        codec.close()
+        unsaid = len(self._encoded)
+        self.reply()
+        return len(self._encoded) > unsaid
 
     def end(self, over: RealtimeError) -> None:
         """The conversation is over: from now on `send()` raises this."""

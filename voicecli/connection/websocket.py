@@ -205,12 +205,12 @@ class WebSocketConnection:
         if not isinstance(self._codec, ClosesGracefully):
             return
         await self._sender.drain()
-        quiet_s, begun = self._codec.quiet_s, self._clock()
-        self._output_at = begun
+        self._output_at = begun = self._clock()
         while not self._supervisor.done():
             # Words that are owed are waited for, over another socket if need be.
             owed = self._is_full is not None and self._codec.awaiting_reply
-            left_s = min(math.inf if owed else self._output_at + quiet_s, begun + _LAST_OUTPUT_S) - self._clock()
+            quiet_at = math.inf if owed else self._output_at + self._codec.quiet_s
+            left_s = min(quiet_at, begun + _LAST_OUTPUT_S) - self._clock()
             if left_s <= 0:
                 break
             await asyncio.wait([self._supervisor], timeout=min(left_s, _TICK_S) if owed else left_s)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from dataclasses import replace
 
 from voicecli.audio.pcm import Resampler
-from voicecli.commands import AppendAudio
+from voicecli.commands import AppendAudio, EndTurn
 from voicecli.config import RealtimeConfig
 from voicecli.conversation.arguments import PCM16, check_audio, check_rate
 from voicecli.conversation.audio_pieces import in_pieces
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 _SPEECH_PEAK = 500
 # Pauses between words are not told as the end of speech.
 _SPEAKING_S = 0.6
-# Beyond that, sound that is on its way late is taken for a new beginning.
+# Sound that comes later than that after all before it was played is a new beginning.
 _SOUND_OVER_S = 0.3
 _LAST_WORDS_S = 15.0  # when a limit is reached
 _STOP_TIMEOUT_S = 2.0  # for what the connection still has to tell when it is closed
@@ -163,9 +163,10 @@ class InterpreterSession:
             with contextlib.suppress(RealtimeError):
                 rest = self._resampler.flush()
             self._input_over = True
-            if rest and not self._over:
-                with contextlib.suppress(RealtimeError):
+            with contextlib.suppress(RealtimeError):
+                if rest:
                     await self._connection.send(AppendAudio(rest))
+                await self._connection.send(EndTurn())
         if self._finishing is not None and not self._over:
             await self._finishing.finish()
         await asyncio.sleep(0)  # for the reader to take the last of it
@@ -324,9 +325,11 @@ class InterpreterSession:
         if self._timer is not None:
             self._timer.cancel()
         deadlines = (self._captions.deadline(), self._limits.next_deadline(now))
-        times = [self._spoke_until, self._plays_until, *(each for each in deadlines if each is not None)]
-        if self._sounding:
-            times.append(self._plays_until + _SOUND_OVER_S)
+        times = [
+            self._spoke_until,
+            self._plays_until + _SOUND_OVER_S,
+            *(each for each in deadlines if each is not None),
+        ]
         if later := [each for each in times if each > now]:
             # A loop runs a timer up to its clock's resolution early.
             self._timer = self._loop.call_at(min(later) + 0.001, self._look)
@@ -337,7 +340,7 @@ class InterpreterSession:
             return StateChanged(
                 user, self._state.assistant if self._state.assistant == "connecting" else "reconnecting"
             )
-        return StateChanged(user, "speaking" if now < self._plays_until else "listening")
+        return StateChanged(user, "speaking" if now < self._plays_until + _SOUND_OVER_S else "listening")
 
     def _look_at_limits(self, now: float) -> None:
         if not self._limits or self._limits.reached is not None:

@@ -144,11 +144,14 @@ class Progress:
         self._reported_s = 0.0
 
     @property
+    def owes(self) -> bool:
+        """Whether nothing of the translation has come since somebody spoke."""
+        return self._speech_ms > self._output_ms and self.sent_ms - self._speech_ms < _LATEST_MS
+
+    @property
     def busy(self) -> bool:
         """Whether somebody speaks, or is being translated, or will be."""
-        since_speech, since_output = self.sent_ms - self._speech_ms, self.sent_ms - self._output_ms
-        owed = since_speech < since_output and since_speech < _LATEST_MS
-        return owed or min(since_speech, since_output) < _QUIET_MS
+        return self.owes or self.sent_ms - max(self._speech_ms, self._output_ms) < _QUIET_MS
 
     def sent(self, audio: bytes) -> None:
         """This was sent."""

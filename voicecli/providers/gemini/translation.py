@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from voicecli.commands import AppendAudio, Command
+from voicecli.commands import AppendAudio, Command, EndTurn
 from voicecli.errors import ProtocolError, RealtimeConnectionError, RealtimeError
 from voicecli.events import AudioChunk, ErrorOccurred, Event, Role, SessionStarted, UsageUpdated
 from voicecli.pcm16 import SampleAligner
@@ -28,7 +28,8 @@ __all__ = ["INTERPRETER", "GeminiTranslation"]
 _OUTPUT_RATE = 24_000
 _MODEL = "gemini-3.5-live-translate-preview"
 _LEAST_MS, _MOST_MS = 20, 100
-_QUIET_S = 5.0
+# After the last word this much quiet means that all has come; while none has, words may be as late as that.
+_QUIET_S, _LATEST_S = 5.0, 20.0
 _TAG = r"[A-Za-z]{2,3}(?:-[A-Za-z]{4})?"
 # A transcript may begin with the language's code: in brackets, or bare where it names a region, too.
 _CODE = re.compile(rf"\s*(?:[\[<(]{_TAG}(?:-\w{{2,3}})?[\])>]:?|{_TAG}-(?:[A-Z]{{2}}|\d{{3}})\b:?)\s*")
@@ -36,8 +37,6 @@ _CODE = re.compile(rf"\s*(?:[\[<(]{_TAG}(?:-\w{{2,3}})?[\])>]:?|{_TAG}-(?:[A-Z]{
 
 class GeminiTranslation:
     """One translation; `Codec` and `ClosesGracefully` say how it is driven."""
-
-    quiet_s = _QUIET_S
 
     def __init__(self, setup: InterpreterSetup, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -56,7 +55,11 @@ class GeminiTranslation:
         self._events: list[Event | Expiring] = []
         self._started = False  # on some socket
         self._ready = False  # on this one
-        self._closing = False
+        self._stream_over = False
+
+    @property
+    def quiet_s(self) -> float:
+        return _LATEST_S if self._progress.owes else _QUIET_S
 
     @property
     def url(self) -> str:
@@ -80,22 +83,19 @@ class GeminiTranslation:
         self._pieces.clear()
         self._aligner.clear()
         self._progress.restart()
-        self._ready = False
+        self._ready = self._stream_over = False
         self._out.append(as_json(self._setup))
 
     def send(self, command: Command) -> None:
-        if isinstance(command, AppendAudio):  # there is nothing else that could be said
-            for piece in self._pieces.add(command.audio):
-                self._append(piece)
+        match command:
+            case AppendAudio(audio) if not self._stream_over:
+                for piece in self._pieces.add(audio):
+                    self._append(piece)
+            case EndTurn():
+                self._end_stream()
 
     def close(self) -> None:
-        if self._closing:
-            return
-        self._closing = True
-        if rest := self._pieces.flush():
-            self._append(rest)
-        if not self._endpoint.vertex:
-            self._out.append(as_json({"realtimeInput": {"audioStreamEnd": True}}))
+        """Do nothing: there is no goodbye."""
 
     def data_to_send(self) -> list[bytes]:
         data, self._out = self._out, []
@@ -120,6 +120,14 @@ class GeminiTranslation:
         return events
 
     # -- inside
+
+    def _end_stream(self) -> None:
+        """The input is over: have what is left translated. Vertex AI knows no such message, and hears silence."""
+        if rest := self._pieces.flush():
+            self._append(rest)
+        if not (self._endpoint.vertex or self._stream_over):
+            self._stream_over = True
+            self._out.append(as_json({"realtimeInput": {"audioStreamEnd": True}}))
 
     def _append(self, audio: bytes) -> None:
         self._progress.sent(audio)

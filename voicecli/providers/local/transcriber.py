@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from voicecli.audio.speech_to_text import Moonshine, SpeechToText
+from voicecli.audio.speech_to_text import SpeechToText
 from voicecli.audio.utterances import UtteranceChange, UtteranceDetector, UtteranceEnded, UtteranceStarted
 from voicecli.audio.vad_engines import make_engine
 from voicecli.commands import AppendAudio, Command, EndTurn
@@ -18,6 +18,7 @@ from voicecli.errors import RealtimeConnectionError, RealtimeError
 from voicecli.events import Event, Notice, SessionEnded, SessionStarted, TranscriptUpdate
 from voicecli.pcm16 import PcmFormat
 from voicecli.ports import Capabilities, TranscriberSetup
+from voicecli.providers.local.shared_hearing import SharedHearing
 from voicecli.threads import Worker
 
 __all__ = ["LocalTranscriber", "connect_with"]
@@ -37,7 +38,7 @@ async def connect_with(setup: TranscriberSetup, capabilities: Capabilities) -> "
         RealtimeError: it cannot be loaded.
     """
     detector = UtteranceDetector(make_engine(ClientVAD(), capabilities.input_rate), capabilities.input_rate)
-    hearing = await Moonshine.load()
+    hearing = await SharedHearing.load()
     return LocalTranscriber(hearing, detector, capabilities, notices=_notices(setup))
 
 
@@ -145,15 +146,16 @@ class LocalTranscriber:
             task.cancel()
         while self._tasks:
             await asyncio.wait(self._tasks)
-        self._release_waiting()
+        await self._release_waiting()
         await asyncio.gather(self._hearing.aclose(), self._worker.aclose())
 
-    def _release_waiting(self) -> None:
+    async def _release_waiting(self) -> None:
         """Let nobody wait for what will not be done any more."""
         for queue in (self._commands, self._ended):
             while not queue.empty():
                 queue.get_nowait()
                 queue.task_done()
+                await asyncio.sleep(0)  # then the next one who waits has put something there
 
     async def _take_commands(self) -> None:
         while True:
@@ -252,4 +254,4 @@ class LocalTranscriber:
             self._events.close(failure)
             for other in self._tasks:
                 other.cancel()
-            self._release_waiting()
+            self._start_task(self._release_waiting(), "release")

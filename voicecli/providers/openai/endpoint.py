@@ -88,7 +88,7 @@ def find_endpoint(config: RealtimeConfig, model: str, service: str = "") -> Endp
 
     Args:
         model: decides which protocol is spoken, and hence the path.
-        service: of the API, as the path says it after "/realtime": "/translations"; "" for conversations.
+        service: of the Realtime API, as its path goes on: "/translations"; "" for conversations.
 
     Raises:
         ConfigurationError: no key, a stored one that cannot be had, or a key that no header can hold.
@@ -102,16 +102,16 @@ def find_endpoint(config: RealtimeConfig, model: str, service: str = "") -> Endp
     key = key or stored_key(NAME)
     if not key and (azure or url.hostname.endswith("openai.com")):
         raise ConfigurationError("No key for OpenAI is stored, and OPENAI_API_KEY is not set.", advice=SETUP_ADVICE)
-    protocol = _LIVE if is_live(model) else _REALTIME
+    protocol = _LIVE if is_live(model) and not service else _REALTIME
     path = _path(url.path.rstrip("/"), protocol, azure=azure)
+    # A path that is no base, and not that of conversations, is taken as it is.
+    place = f"{path}{service}" if path.endswith(_REALTIME) else path
     query = dict(parse_qsl(url.query, keep_blank_values=True))
     # GPT-Live has its model in the first message.
     with_model = query if protocol == _LIVE else {"model": valid_text(model)} | query
     scheme = _SECURE[url.scheme]
     return Endpoint(
-        url=urlunsplit(
-            (scheme.replace("http", "ws"), url.netloc, _of_service(path, service), urlencode(with_model), "")
-        ),
+        url=urlunsplit((scheme.replace("http", "ws"), url.netloc, place, urlencode(with_model), "")),
         models_url=urlunsplit((scheme, url.netloc, path.removesuffix(protocol) + "/models", urlencode(query), "")),
         headers=_headers(config, key, azure=azure),
     )
@@ -147,11 +147,6 @@ def _path(path: str, protocol: str, *, azure: bool) -> str:
     for other in (_REALTIME, _LIVE):  # a base may be given as the address of either
         path = path.removesuffix(other) if path.removesuffix(other) in _BASE_PATHS else path
     return f"{path}{protocol}" if path in _BASE_PATHS else path
-
-
-def _of_service(path: str, service: str) -> str:
-    """The path of a service; one that is no base and not that of conversations is taken as it is."""
-    return f"{path}{service}" if path.endswith("/realtime") else path
 
 
 def _headers(config: RealtimeConfig, key: str | None, *, azure: bool) -> dict[str, str]:

@@ -98,7 +98,7 @@ class OpenAITranslation:
         self._pieces.clear()
         self._aligner.clear()
         self._progress.restart()
-        self._ready = self._greeted = self._updated = self._closed = False
+        self._ready = self._greeted = self._updated = self._closing = self._closed = False
         self._last_error = None
 
     def send(self, command: Command) -> None:
