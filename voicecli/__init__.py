@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from voicecli.providers.gemini.settings import GeminiSettings
     from voicecli.providers.local.settings import LocalSettings
     from voicecli.providers.openai.settings import OpenAIMCPServer, OpenAISettings, Retention
+    from voicecli.transcriber import Transcriber
     from voicecli.voice import RealtimeVoice, ask
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "SemanticVAD",
     "ServerVAD",
     "ToolError",
+    "Transcriber",
     "VADMode",
     "VoiceSession",
     "ask",
@@ -93,6 +95,7 @@ _HOMES = {
     "RealtimeVoice": "voice",
     "Response": "conversation.response",
     "Retention": "providers",
+    "Transcriber": "transcriber",
     "VoiceSession": "conversation.session",
     "ask": "voice",
     "converse": "conversation.duplex",

@@ -147,6 +147,10 @@ class TranscriberSetup:
     there were in between. Where `Capabilities.reports_speech` is False, an EndTurn says where an utterance ends;
     otherwise the connection finds that itself. An EndTurn is always allowed, and its words are told before the end.
 
+    An update with an empty text that is not final, and a `start_ms`, says that words from there on are being awaited;
+    a final one with an empty text, that none came of it. Words are told in the order of their times, where the service
+    makes that possible; whoever reads them copes with others.
+
     Attributes:
         config: as in `InterpreterSetup`.
         languages: what is spoken, as codes; () has the service find out.
@@ -173,6 +177,7 @@ class Service(Generic[_Setup]):
         capabilities: of its connections; those that are about replies do not matter.
         default_model: the first of `models`; "" where there is nothing to choose.
         models: with their prices.
+        offline: whether it works on this machine alone: nothing leaves it, and nothing is to be paid.
         connect: begins; returns when the provider is ready. Raises RealtimeError, ConfigurationError for what the
             service does not have.
     """
@@ -181,6 +186,7 @@ class Service(Generic[_Setup]):
     default_model: str
     models: tuple[ModelInfo, ...]
     connect: Callable[[_Setup], Awaitable["Connection"]] = field(repr=False)
+    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True)

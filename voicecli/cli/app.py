@@ -18,6 +18,7 @@ __all__ = ["COMMANDS", "app", "load_command"]
 COMMANDS = {
     "chat": ("chat", "Talk with a model, out loud or through files."),
     "send-text": ("chat", "Say something in writing; the answer comes as text, and is played in a terminal."),
+    "transcribe": ("transcribe", "Write down what is said: text, captions with times, or dictation."),
     "translate": (
         "translate",
         "Translate what is said, live: the microphone, a recording or a pipe, into speech and text.",

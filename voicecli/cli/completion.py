@@ -68,7 +68,7 @@ def candidates(words: Sequence[str]) -> list[Candidate] | None:
     if option.startswith("--") and equals:
         return _prefixed(f"{option}=", _values(command, _option(command, option), before, value))
     waiting = _option(command, before[-1]) if before else None
-    may_do_without = waiting is not None and waiting.metavar == "[ID]" and current.startswith("-")
+    may_do_without = waiting is not None and (waiting.metavar or "")[:1] == "[" and current.startswith("-")
     if waiting is not None and not getattr(waiting, "is_flag", False) and not may_do_without:
         return _values(command, waiting, before, current)
     if current.startswith("-"):
@@ -202,6 +202,12 @@ def _models(given: Mapping[str, str]) -> Iterator[Candidate]:
             yield Candidate(model.name, "; ".join(filter(None, (model.note, model.deprecated))))
 
 
+def _transcribers(given: Mapping[str, str]) -> Iterator[Candidate]:
+    for provider in _chosen(given):
+        for model in provider.transcriber.models if provider.transcriber is not None else ():
+            yield Candidate(model.name, "; ".join(filter(None, (model.note, model.deprecated))))
+
+
 def _transcription_models(given: Mapping[str, str]) -> Iterator[Candidate]:
     for provider in _chosen(given):
         for model in provider.transcription_models:
@@ -282,6 +288,7 @@ def _conversations(given: Mapping[str, str]) -> Iterator[Candidate]:
 _FINDERS: dict[str, Callable[[Mapping[str, str]], Iterator[Candidate]]] = {
     "provider": _providers,
     "model": _models,
+    "transcriber_model": _transcribers,
     "transcription_model": _transcription_models,
     "voice": _voices,
     "input_device": _microphones,
