@@ -19,9 +19,9 @@ from tests.support.virtual_time import virtual_time
 from tests.test_readme import flowing
 from voicecli.audio import EchoMode
 from voicecli.audio.files.source import WavSource
+from voicecli.cli.live_translation import Plan, Translation
 from voicecli.cli.options import Devices
 from voicecli.cli.reply_sound import ReplySound
-from voicecli.cli.run_translation import Plan, Translation
 from voicecli.cli.translation_lines import TranslationLines
 from voicecli.errors import ConfigurationError
 from voicecli.events import Event, Notice, SessionEnded, SessionStarted, TranscriptUpdate
