@@ -22,6 +22,7 @@ USAGE_MS = 15_000
 SPEECH = 500  # the level that is speech
 TURN_MS = 500  # the silence after speech that the model takes for its turn
 STOP_MS = 300  # until the model stops when it is told to
+TICK_MS = 400
 AHEAD_MS = 1_000  # how much audio may be ahead of the clock: what lay in buffers after a stall of the line
 EXPIRES_S = 7_200
 
@@ -367,9 +368,8 @@ class LiveSession:
         return [{"type": "session.output_audio.delta", "delta": base64.b64encode(piece).decode()} for piece in pieces]
 
     def _quiet(self, size: int) -> bytes:
-        if not self.loose.dither:
-            return bytes(size)
-        return bytes(self.loose.dither.to_bytes(2, "little") * (size // 2))
+        level = self.loose.tick if self.loose.tick and self.now_ms <= TICK_MS else self.loose.dither
+        return bytes(level.to_bytes(2, "little") * (size // 2))
 
     def _tell_usage(self) -> list[Frame]:
         self._after(USAGE_MS, self._tell_usage)

@@ -57,6 +57,8 @@ class LiveTalk:
         self.transcript = Transcript()
         self.sessions: list[LiveSession] = []
         self.ended: RealtimeConnectionError | None = None
+        self.sent: list[dict[str, Any]] = []
+        self.given: list[dict[str, Any]] = []
         if start:
             self.dial()
 
@@ -69,8 +71,7 @@ class LiveTalk:
         number = len(self.sessions) + 1
         self.sessions.append(LiveSession(replies=self.replies, hears=self.hears, loose=self.loose, number=number))
         self.session.expires_at = EXPIRES_AT
-        self.sent: list[dict[str, Any]] = []
-        self.given: list[dict[str, Any]] = []
+        self.sent, self.given = [], []
         self.codec.open()
         self.flush()
         if self.session.config is not None:

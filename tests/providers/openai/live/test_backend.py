@@ -47,6 +47,16 @@ def test_two_calls_are_gone_on_with_once_both_are_answered() -> None:
     assert talk.said("assistant") == ["It rains."]
 
 
+def test_the_results_are_answered_by_what_comes_of_all_of_them() -> None:
+    talk = LiveTalk(hears=["Weather?"], replies=[LiveReply(text="It rains.", work=TWO)], tools=[WEATHER])
+    talk.speak(500)
+    talk.until(ToolCallRequest)
+    talk.send(ToolResult("b", "rain", input_id="input_b"))
+    assert talk.until(ResponseDone).awaits_tools
+    talk.send(ToolResult("a", "wind", input_id="input_a"))
+    assert set(talk.all(ResponseStarted)[-1].answers) == {"input_a", "input_b"}
+
+
 def test_calls_of_two_tasks() -> None:
     works = [Work(calls=(Call(name="weather", call_id=name),)) for name in "ab"]
     replies = [LiveReply(text="It rains.", work=works[0]), LiveReply(text="It snows.", work=works[1])]

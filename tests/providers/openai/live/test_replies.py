@@ -1,9 +1,11 @@
 """Replies of GPT-Live: begun and ended by sound, words and work; stopped by the user, or by the service."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.loopback.live_script import LiveReply, Loose
-from tests.providers.openai.live.talk import LiveTalk
+from tests.providers.openai.live.talk import CONFIG, LiveTalk
 from voicecli.commands import CancelResponse, SendText
 from voicecli.events import (
     CONTENT_FILTER,
@@ -16,13 +18,14 @@ from voicecli.events import (
     ResponseStarted,
 )
 from voicecli.ports import Ended, Expiring
+from voicecli.providers.openai.settings import OpenAISettings
 
 TEN = "One two three four five six seven eight nine ten."
 
 
-@pytest.mark.parametrize("dither", [0, 20])
-def test_silence_is_no_reply(dither: int) -> None:
-    talk = LiveTalk(loose=Loose(dither=dither))
+@pytest.mark.parametrize("loose", [Loose(), Loose(dither=20), Loose(tick=500)])
+def test_silence_is_no_reply(loose: Loose) -> None:
+    talk = LiveTalk(loose=loose)
     told = talk.run(30_000)
     assert [event for event in told if isinstance(event, AudioChunk | ResponseStarted)] == []
 
@@ -140,6 +143,17 @@ def test_a_text_that_is_typed_while_the_model_speaks() -> None:
     assert answers == [(), ("input_1",)]
     assert len(talk.all(ResponseDone)) == 2
     assert talk.said("assistant")[-1].endswith("It is blue.")
+
+
+def test_what_comes_after_a_text_answers_it_where_no_backend_tells_so() -> None:
+    config = replace(CONFIG, provider_settings=OpenAISettings(live_backend_model="none"))
+    talk = LiveTalk(config, hears=["Count."], replies=[LiveReply(text="One two three."), LiveReply(text="It is blue.")])
+    talk.speak(500)
+    talk.until(AudioChunk)
+    talk.send(SendText("And the sky?", "text_1", "input_1"))
+    talk.run(9_000)
+    assert [started.answers for started in talk.all(ResponseStarted)] == [(), ("input_1",)]
+    assert talk.said("assistant") == ["One two three.", "It is blue."]
 
 
 def test_each_response_begins_and_ends_once() -> None:

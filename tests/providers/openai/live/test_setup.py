@@ -8,10 +8,10 @@ import pytest
 from tests.loopback.live_wire import tokens
 from tests.providers.openai.live.talk import CONFIG, MODEL, WEATHER, LiveTalk
 from tests.support.settings import config_of
-from voicecli.commands import AppendAudio
+from voicecli.commands import AppendAudio, SendText
 from voicecli.config import RealtimeConfig, SemanticVAD, ServerVAD, VADMode
-from voicecli.errors import ConfigurationError
-from voicecli.events import ErrorOccurred, Notice, SessionStarted, UsageUpdated
+from voicecli.errors import ConfigurationError, RealtimeConnectionError
+from voicecli.events import ErrorOccurred, Notice, ResponseDone, SessionStarted, UsageUpdated
 from voicecli.ports import ConversationSetup, Expiring
 from voicecli.pricing import Prices
 from voicecli.providers.openai import OPENAI
@@ -255,3 +255,22 @@ def test_the_setup_is_that_of_the_model() -> None:
     assert type(live).__name__ == "LiveCodec"
     realtime = OPENAI.replay(ConversationSetup(RealtimeConfig()), {"host": "api.openai.com"})
     assert type(realtime).__name__ == "OpenAICodec"
+
+
+def test_a_backend_that_the_server_does_not_have() -> None:
+    talk = LiveTalk(start=False)
+    talk.codec.open()
+    param = "session.delegation.responses.model"
+    error = {"type": "invalid_request_error", "code": "model_not_found", "message": "It is not there.", "param": param}
+    with pytest.raises(RealtimeConnectionError, match="live_backend_model") as caught:
+        talk.give({"type": "error", "event_id": "e1", "error": error})
+    assert "--live-backend-model" in caught.value.advice
+
+
+def test_a_backend_that_is_missed_later_ends_nothing() -> None:
+    talk = LiveTalk()
+    talk.send(SendText("Hi."))
+    error = {"type": "invalid_request_error", "code": "model_not_found", "message": "`model` does not exist."}
+    talk.give({"type": "error", "event_id": "e1", "error": error})
+    assert len(talk.all(ErrorOccurred)) == 1
+    assert talk.all(ResponseDone)[0].status == "failed"

@@ -87,6 +87,15 @@ def test_a_clock_that_begins_anew_ends_all_utterances() -> None:
     assert talk.said("assistant") == ["Two.", "Four."]
 
 
+def test_a_server_whose_words_begin_anew() -> None:
+    replies = [LiveReply(text="One."), LiveReply(text="Two.")]
+    talk = LiveTalk(hears=["First?", "Second?"], replies=replies, loose=Loose(rewinds_ms=9_000))
+    for _ in replies:
+        talk.speak(500)
+        talk.run(9_000)
+    assert (talk.said("user"), talk.said("assistant")) == (["First?", "Second?"], ["One.", "Two."])
+
+
 def test_both_speak_at_once() -> None:
     talk = LiveTalk(hears=["I was in the mountains"], replies=[LiveReply(text="Mm-hm.", after_ms=0)])
     talk.session._after(300, talk.session._speak)  # amid the user's speech

@@ -140,6 +140,7 @@ class LiveCodec:
 
     def open(self) -> None:
         if self._ready:
+            self._sync()
             if self._replies.has_come:
                 self._answered()
             self._replies.lost()
@@ -172,8 +173,7 @@ class LiveCodec:
             case EndTurn(input_id):
                 self._note(input_id)
             case ToolResult(input_id=input_id):
-                if not self._replies.open:  # otherwise that goes on with it
-                    self._note(input_id)
+                self._note(input_id, given=self._replies.open)
                 if self._backend.result(command):
                     self._wire.append_context("thinking", f"A tool has answered: {command.output}")
                     self._backend.want()
@@ -231,9 +231,9 @@ class LiveCodec:
 
     # -- what the program does
 
-    def _note(self, input_id: str) -> None:
+    def _note(self, input_id: str, *, given: bool = False) -> None:
         if input_id:
-            self._wire.asked[input_id] = None
+            (self._wire.given if given else self._wire.asked)[input_id] = None
 
     def _ask(self, said: str, told: str, told_alone: str) -> None:
         """Have something answered that the user did not say aloud."""

@@ -17,6 +17,8 @@ __all__ = ["Replies"]
 
 _FLOOR = 64
 """The magnitude of a sample up to which it is silence: a dither of 20 was seen there."""
+_TICK_MS = 400
+"""A session begins with a faint tick in this time, before the model can have heard anything."""
 _PIECE_MS = 100
 """How much is looked at at once; the service sends as much at a time."""
 _KEPT_PAUSE_MS = 500
@@ -26,6 +28,8 @@ _DONE_MS = 2_000
 """The quiet after which all sound of a reply has come, and all of its words, which come 1.8 s after their sound."""
 _BEFORE_TELLING_MS = 1_500
 """How much longer it may take the model to begin to tell what came of the work that it handed over."""
+_ALIGNED_MS = 500
+"""How far the times of words may lie before those of their sound: words stand on a grid of 200 ms."""
 _UNMUTE_MS = 500
 """The quiet after which the model is taken to have stopped, as it was told to."""
 _REMEMBERED = 64  # stretches of sound
@@ -36,6 +40,7 @@ class _Reply:
     """A reply under way.
 
     Attributes:
+        begun_ms: when it began, on the session's clock: what was said before is of another one.
         loud_ms: until when it sounded, on the session's clock.
         held_ms: until when it was held open by work.
         sounded: whether any sound of it has come.
@@ -49,6 +54,7 @@ class _Reply:
 
     response_id: str
     words: Utterance
+    begun_ms: float
     loud_ms: float
     held_ms: float = 0.0
     sounded: bool = False
@@ -117,7 +123,7 @@ class Replies:
         start_ms = wire.now_ms
         duration_ms = wire.format.duration_ms(len(sound))
         wire.now_ms += duration_ms
-        loud = any(sound) and peak(sound) > _FLOOR
+        loud = start_ms >= _TICK_MS and sound.count(0) < len(sound) and peak(sound) > _FLOOR
         if self._muted_from is not None:
             self._quiet_ms = 0.0 if loud else self._quiet_ms + duration_ms
             if self._quiet_ms >= _UNMUTE_MS:
@@ -135,10 +141,11 @@ class Replies:
         wire.events.append(AudioChunk(sound, reply.response_id, reply.words.item_id))
 
     def _loud(self, start_ms: float) -> None:
-        if self._reply is not None and self._reply.sound_over:
-            self._end(self._reply)
+        reply = self._reply
+        if reply is not None and (reply.sound_over or (self._wire.asked and self._quiet_since(reply, start_ms))):
+            self._end(reply)
         if self._reply is None:
-            self.begin()
+            self.begin(start_ms)
         self._last_end = self._wire.now_ms
         if self._sounds and start_ms - self._sounds[-1][1] < 1:
             self._sounds[-1] = self._sounds[-1][0], self._wire.now_ms
@@ -155,13 +162,11 @@ class Replies:
             return
         if self._unheard is not None and self._unheard[0] <= fragment.start_ms < self._unheard[1]:
             return
-        if self._reply is None:
-            if fragment.start_ms < self._last_end:
-                self._late_words(fragment)
-                return
-            self.begin()
         reply = self._reply
-        assert reply is not None
+        if fragment.start_ms < (self._last_end if reply is None else reply.begun_ms - _ALIGNED_MS):
+            self._late_words(fragment)
+            return
+        reply = reply or self.begin(fragment.start_ms)
         reply.loud_ms = max(reply.loud_ms, fragment.end_ms)
         reply.words.add(fragment)
         self._tell(reply.words, final=False)
@@ -178,18 +183,19 @@ class Replies:
 
     # -- begin and end
 
-    def begin(self) -> None:
-        """A reply begins, unless one is under way."""
+    def begin(self, at_ms: float | None = None) -> _Reply:
+        """A reply begins, unless one is under way: now, or at a time of the session's clock."""
         if self._reply is not None:
-            return
+            return self._reply
         if self._cut is not None:
             self._end(self._cut)
-        self._close_late()
         wire = self._wire
-        self._reply = _Reply(wire.id("response"), Utterance(wire.id("reply")), wire.now_ms)
+        at_ms = wire.now_ms if at_ms is None else at_ms
+        self._reply = _Reply(wire.id("response"), Utterance(wire.id("reply")), at_ms, wire.now_ms)
         answers = tuple(wire.asked)
         wire.asked.clear()
         wire.events.append(ResponseStarted(self._reply.response_id, answers))
+        return self._reply
 
     def answer(self) -> None:
         """The answer to a question begins that was asked while another reply was under way."""
@@ -245,7 +251,7 @@ class Replies:
         self._unheard = self._muted_from = None
         self._last_end = self._quiet_ms = 0.0
         if self._reply is not None:
-            self._reply.loud_ms = self._reply.held_ms = 0.0
+            self._reply.begun_ms = self._reply.loud_ms = self._reply.held_ms = 0.0
 
     def rewound(self) -> None:
         """The words' clock began anew."""
@@ -266,12 +272,18 @@ class Replies:
         if reply is self._cut:
             self._cut = None
         wire, status = self._wire, reply.status
-        if not reply.words.empty:
+        if reply.words.empty and reply.sounded and reply.cut_ms is None:
+            self._close_late()
+            self._late, self._late_ms = reply.words, wire.now_ms  # all of its words come late
+        elif not reply.words.empty:
             self._tell(reply.words, final=True, cut_ms=reply.cut_ms, interrupted=status == "cancelled")
         if reply.sounded and not reply.sound_over and status in {"completed", "incomplete"}:
             wire.events.append(AudioDone(reply.response_id))
         usage, self.usage = self.usage, Usage()
         awaits = self.open_calls and status != "cancelled"
+        if awaits:
+            wire.asked |= wire.given
+        wire.given.clear()
         wire.events.append(ResponseDone(reply.response_id, status, reply.reason, usage, awaits_tools=awaits))
 
     # -- the stop key
@@ -285,7 +297,7 @@ class Replies:
         reply = self._reply
         if reply is None or reply.response_id != command.response_id:
             return False
-        if command.scope == "playback" and self._quiet_now(reply):
+        if command.scope == "playback" and self._quiet_since(reply, self._wire.now_ms):
             return False  # nothing more is being said
         heard_ms = _heard_until(reply, command, self._wire.now_ms)
         self._close(reply, heard_ms, "cancelled")
@@ -308,12 +320,13 @@ class Replies:
         """How much sound of the model's lies between two times of the session's clock, in ms."""
         return sum(max(min(end, end_ms) - max(start, start_ms), 0.0) for start, end in self._sounds)
 
-    def _quiet_now(self, reply: _Reply) -> bool:
-        return not self.working and self._wire.now_ms - reply.loud_ms >= _KEPT_PAUSE_MS
+    def _quiet_since(self, reply: _Reply, now_ms: float) -> bool:
+        """Whether the reply has said something, and then nothing for a while: what comes may be another one."""
+        return not self.working and reply.sounded and now_ms - reply.loud_ms >= _KEPT_PAUSE_MS
 
     def _close_late(self) -> None:
         late, self._late = self._late, None
-        if late is not None:
+        if late is not None and not late.empty:
             self._tell(late, final=True)
 
     def _tell(self, words: Utterance, *, final: bool, cut_ms: float | None = None, interrupted: bool = False) -> None:

@@ -28,6 +28,7 @@ class Wire:
         now_ms: the session's clock: how much output audio has come on this socket, in ms.
         before_ms: how long the sessions before this one were, in ms.
         asked: ids of the inputs that no response has answered yet.
+        given: those of results that the reply under way goes on with, unless it ends before.
         closing: whether the end of the session was asked for: no command but audio is taken any more.
     """
 
@@ -39,6 +40,7 @@ class Wire:
         self.events: list[Event | Expiring | Ended] = []
         self.now_ms = self.before_ms = 0.0
         self.asked: dict[str, None] = {}
+        self.given: dict[str, None] = {}
         self.closing = False
         self._ids = count(1)
 
