@@ -86,6 +86,7 @@ async def test_what_is_written_after_a_long_silence_is_answered_without_a_microp
     assert response.transcript == ANSWER
     assert session.usage.session_seconds > 20
     assert session.usage.cost_usd is not None
+    assert response.usage.cost_usd is not None
     assert abs(session.usage.cost_usd - response.usage.cost_usd - session.usage.session_seconds / 60 * 0.05) < 0.001
 
 
