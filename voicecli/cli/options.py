@@ -4,7 +4,7 @@ import functools
 import inspect
 import re
 import typing
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -42,6 +42,7 @@ __all__ = [
     "ToolsOption",
     "chosen_plugin",
     "conversation_parameters",
+    "environment_variables",
     "named_by_options",
     "with_conversation_options",
 ]
@@ -262,7 +263,7 @@ def with_conversation_options(
     rare = {option.name for option in options if not _is_common(option)}
     rare |= {"auto_gain_control", "logs_keep_days", "logs_max_mb", "mcp_config"}
     wrapper.rare = frozenset(rare)  # type: ignore[attr-defined]
-    wrapper.variables = list(_variables(providers))  # type: ignore[attr-defined]
+    wrapper.variables = list(environment_variables(providers))  # type: ignore[attr-defined]
     return wrapper
 
 
@@ -360,7 +361,7 @@ def _billed_by_the_minute(providers: Sequence[Provider]) -> str:
     return f"Billed by the minute, also while nobody speaks: {listed}." if listed else ""
 
 
-def _variables(providers: Sequence[Provider]) -> Iterator[tuple[str, str]]:
+def environment_variables(providers: Iterable[Provider]) -> Iterator[tuple[str, str]]:
     """Environment variables of the conversation, and what they are for: the providers' keys first."""
     for provider in providers:
         if provider.key_variables:
