@@ -78,7 +78,6 @@ class VoiceSession:
         if self._logs:
             connection = LoggedConnection(connection, self._logs)
         self._closing = False
-        self._hanging_up: asyncio.Task[None] | None = None
         self._connection = connection
         if connection.capabilities.full_duplex:  # it hears everything, and the turns are its own
             config = replace(config, vad_mode=VADMode.SERVER)
@@ -373,9 +372,7 @@ class VoiceSession:
         await self._limits.aclose()
         await self._calls.aclose()
         await self._input.aclose()
-        if self._hanging_up is None:  # a second call would cut the provider's last words short
-            self._hanging_up = asyncio.create_task(self._connection.aclose(), name="voicecli-hang-up")
-        await asyncio.gather(asyncio.shield(self._hanging_up), self._toolbox.aclose())
+        await asyncio.gather(self._reader.close_connection(), self._toolbox.aclose())
         await self._reader.aclose()
         await self._audience.aclose()
         await self._logs.aclose()
