@@ -130,7 +130,12 @@ def _models(provider: Provider, *, live: bool) -> Mapping[str, Sequence[ModelInf
     """The models by what they are for."""
     if live:
         return {"conversation": _fetch(provider)}
-    return {"conversation": provider.models, "transcription": provider.transcription_models}
+    interpreter = provider.interpreter.models if provider.interpreter is not None else ()
+    return {
+        "conversation": provider.models,
+        "transcription": provider.transcription_models,
+        "translation": interpreter,
+    }
 
 
 def _fetch(provider: Provider) -> list[ModelInfo]:
