@@ -59,7 +59,8 @@ def test_defaults_are_marked_beside_their_names(monkeypatch: pytest.MonkeyPatch,
             index = next(at for at, line in enumerate(screen.lines) if name in line.split())
             # In a narrow table the mark stands below.
             assert "(default)" in screen.lines[index].partition(name)[2] + screen.lines[index + 1]
-    assert sum("(default)" in line for line in models.lines) == len(PROVIDERS)
+    services = [service for each in PROVIDERS for service in (each.interpreter, each.transcriber) if service]
+    assert sum("(default)" in line for line in models.lines) == len(PROVIDERS) + len(services)
 
 
 @pytest.mark.parametrize("columns", WIDTHS)

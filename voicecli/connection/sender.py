@@ -26,6 +26,8 @@ _LIVE_AUDIO_S = 1.0
 _PACED_AUDIO_S = 0.3
 # Of it, what a microphone's jitter makes.
 _JITTER_S = 0.1
+# Of what is to be written down, no word is old: this is 20 to 30 MB.
+_ALL_AUDIO_S = 600.0
 # In base64 it is still below the write limit of an empty socket, so that writing it never waits.
 _SMALL_AUDIO_BYTES = 8 * 2**10
 
@@ -40,6 +42,7 @@ class Sender:
         outage_audio_s: how much audio is kept while there is no connection, in seconds; where it must flow, none.
         tell: passes an event to the program.
         trace: the frame log, if there is one.
+        is_full: as for `WebSocketConnection.open`.
     """
 
     def __init__(
@@ -49,16 +52,19 @@ class Sender:
         outage_audio_s: float,
         tell: Callable[[Event], None],
         trace: FrameLog | None,
+        is_full: Callable[[], bool] | None = None,
     ) -> None:
         self._codec = codec
+        self._is_full = is_full
         self._tell = tell
         self._trace = trace
         self._pacer = Pacer(capabilities.input_rate) if capabilities.input_must_flow else None
         self._bytes_per_s = bytes_per_s = PcmFormat(capabilities.input_rate).bytes_per_s
-        self._live_audio_s = _LIVE_AUDIO_S if self._pacer is None else _PACED_AUDIO_S
+        ahead_s = _LIVE_AUDIO_S if self._pacer is None or is_full is not None else _PACED_AUDIO_S
+        self._live_audio_s = ahead_s if is_full is None else _ALL_AUDIO_S
         self._outage_audio_s = max(outage_audio_s if self._pacer is None else 0.0, self._live_audio_s)
-        self._queue = SendQueue(bytes_per_s, self._live_audio_s)
-        self._pace = Pace(bytes_per_s, self._live_audio_s)
+        self._queue = SendQueue(bytes_per_s, self._live_audio_s, None if is_full is None else _LIVE_AUDIO_S)
+        self._pace = Pace(bytes_per_s, ahead_s)
         self._clock = asyncio.get_running_loop().time
         self._dropped = DroppedAudio(bytes_per_s, self._outage_audio_s, tell)
         self._encoded: deque[bytes] = deque()  # what the codec made, not yet written
@@ -133,6 +139,7 @@ class Sender:
         """Have what the codec has queued while it received written in its turn."""
         if replies := self._codec.data_to_send():
             self._encoded.extend(replies)
+        if replies or self._queue:  # which may have waited for what was received
             self._unsent.set()
 
     async def write_to(self, socket: Socket, liveness: Liveness) -> None:
@@ -180,7 +187,8 @@ class Sender:
         live = False
         if isinstance(command, AppendAudio):
             size = len(command.audio)
-            if not self._queue and self._can_write_at_once(size) and not self._too_early_s() and not self._leaving:
+            may_go = not self._queue and not self._too_early_s(command) and not self._must_wait()
+            if may_go and self._can_write_at_once(size):
                 # Nearly always. The writing task would do the same, a switch of tasks later.
                 self._encode(command)
                 self._write_encoded()
@@ -203,9 +211,15 @@ class Sender:
             return Why.NO_CONNECTION
         return Why.TOO_LATE if self._pacer is not None and self._socket.is_clear else Why.TOO_SLOW
 
-    def _too_early_s(self) -> float:
+    def _too_early_s(self, audio: AppendAudio) -> float:
         """How long the program's next audio has to wait, in seconds."""
-        return self._pacer.wait_s() if self._pacer is not None else 0.0
+        if self._pacer is None or (self._is_full is not None and audio.realtime):
+            return 0.0  # what is spoken now, and is to be written down, is late where it has waited
+        return self._pacer.wait_s()
+
+    def _must_wait(self) -> bool:
+        """Whether nothing of the program's may be sent for now, however long it has waited."""
+        return self._leaving or (self._is_full is not None and self._is_full())
 
     def _can_write_at_once(self, size: int) -> bool:
         """True when so little audio can be written without waiting."""
@@ -256,14 +270,14 @@ class Sender:
         """How long what is to be written next has to wait, in seconds; 0 where it has not."""
         if self._encoded or self._leaving or self._pacer is None:
             return 0.0
-        if self._queue.skip_silence(_JITTER_S):
+        if self._is_full is None and self._queue.skip_silence(_JITTER_S):
             self._room.set()
         head = self._queue.head
-        return self._too_early_s() if isinstance(head, AppendAudio) and head is not self._silence else 0.0
+        return self._too_early_s(head) if isinstance(head, AppendAudio) and head is not self._silence else 0.0
 
     def _next_message(self) -> bytes | None:
         while not self._encoded:
-            command = self._queue.pop() if not self._leaving else None
+            command = self._queue.pop() if not self._must_wait() else None
             if command is None:
                 return None
             self._room.set()

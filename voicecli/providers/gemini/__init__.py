@@ -19,6 +19,7 @@ from voicecli.providers.gemini.errors import KEY_ADVICE
 from voicecli.providers.gemini.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES, find_model, prices_for
 from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.providers.gemini.setup import lacks
+from voicecli.providers.gemini.transcription import TRANSCRIBER
 from voicecli.providers.gemini.translation import INTERPRETER
 from voicecli.threads import run_in_thread
 
@@ -105,4 +106,5 @@ GEMINI = Provider(
     doubts_key=doubts_key,
     priced_models=_priced_models,
     interpreter=INTERPRETER,
+    transcriber=TRANSCRIBER,
 )
