@@ -54,6 +54,7 @@ def loaded_after(code: str) -> set[str]:
         "from voicecli.cli import execute; execute(['--help'])",
         "from voicecli.cli import execute; execute(['chat', '--help'])",
         "from voicecli.cli import execute; execute(['translate', '--help'])",
+        "from voicecli.cli import execute; execute(['transcribe', '--help'])",
         "from voicecli.cli import execute; execute(['list-providers'])",
         "from voicecli.cli import execute; execute(['list-models', 'openai'])",
         "from voicecli.cli import execute; execute(['list-voices', '--json'])",
