@@ -174,7 +174,8 @@ def _price_note(transcriber: Transcriber) -> str:
     if transcriber.service.offline:
         return ""
     prices = next((each.prices for each in transcriber.service.models if each.name == transcriber.model), None)
-    price = f", for ${prices.session_minute:.4g} a minute" if prices is not None and prices.session_minute else ""
+    per_minute = prices.session_minute or prices.transcription_minute if prices is not None else None
+    price = f", for ${per_minute:.4g} a minute" if per_minute else ""
     return f"Note: {transcriber.provider} ({transcriber.model}) transcribes on its servers{price}."
 
 
