@@ -44,6 +44,7 @@ PUBLIC = {
     """,
     "voicecli.history": """
         ConversationRecord FoundTurn HistoryLog NoConversationError ResponseRecord Store ToolCallRecord TurnRecord
+        UsageRecord
     """,
     "voicecli.providers": """
         PROVIDERS BrokenProviderWarning Capabilities Codec Connection ConversationSetup GeminiSettings

@@ -9,9 +9,8 @@ from tests.interpreting.stage import PROVIDERS, interpreter_for, make_server, to
 from tests.loopback.interpreting import Sentence
 from tests.support.virtual_time import virtual_time
 
-(PROGRAM,) = re.findall(
-    r"^```python\n(.*?)^```$", (ROOT / "docs" / "translate.md").read_text(), re.DOTALL | re.MULTILINE
-)
+PAGE = (ROOT / "docs" / "translate.md").read_text()
+(PROGRAM,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -17,6 +17,7 @@ from voicecli.errors import (
     RealtimeConnectionError,
 )
 from voicecli.events import (
+    AudioChunk,
     AudioDone,
     Notice,
     Reconnecting,
@@ -47,6 +48,17 @@ async def test_what_is_said_is_told_and_translated(provider: str) -> None:
     seconds = told.session.usage.session_seconds
     assert seconds == pytest.approx(sum(len(each.heard) for each in server.sessions) / told.rate / 2, abs=3)
     assert [event.usage.session_seconds for event in told.of(UsageUpdated)][-1] == seconds
+
+
+@virtual_time
+async def test_the_silence_of_a_track_that_never_ends_is_not_told() -> None:
+    async with make_server("openai", sentences=TWO, chatters=True) as server, talk(interpreter_for(server)) as told:
+        await told.say(500, 3_000, 500)
+        await told.session.finish()
+    assert told.finals() == ["Buenos días.", "¿Cómo está usted?"]
+    assert len(told.of(AudioDone)) == 2
+    silence_ms = sum(len(event.audio) for event in told.of(AudioChunk)) // 48 - told.sound_ms
+    assert 0 < silence_ms < 1_500  # within the translations, and at their ends; of 7 s
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

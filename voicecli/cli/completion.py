@@ -134,7 +134,7 @@ def _values(command: Any, parameter: Any, before: Sequence[str], current: str) -
     if parameter is None:
         return []
     given = _given(command, before)
-    find = _FINDERS.get(parameter.name) or _FINDERS.get(f"{command.name} {parameter.name}")
+    find = _FINDERS.get(f"{command.name} {parameter.name}") or _FINDERS.get(parameter.name)
     if find is not None:
         return _fitting(find(given), current)
     metavar = parameter.metavar or ""
@@ -214,6 +214,20 @@ def _transcription_models(given: Mapping[str, str]) -> Iterator[Candidate]:
             yield Candidate(model.name, "; ".join(filter(None, (model.note, model.deprecated))))
 
 
+def _interpreters(given: Mapping[str, str]) -> Iterator[Candidate]:
+    from voicecli.providers import PROVIDERS
+
+    for provider in PROVIDERS:
+        if provider.interpreter is not None:
+            yield Candidate(provider.name, provider.title)
+
+
+def _interpreter_models(given: Mapping[str, str]) -> Iterator[Candidate]:
+    for provider in _chosen(given):
+        for model in provider.interpreter.models if provider.interpreter is not None else ():
+            yield Candidate(model.name, model.note)
+
+
 def _voices(given: Mapping[str, str]) -> Iterator[Candidate]:
     for provider in _chosen(given):
         for voice in provider.voices:
@@ -281,6 +295,8 @@ _FINDERS: dict[str, Callable[[Mapping[str, str]], Iterator[Candidate]]] = {
     "output_device": _loudspeakers,
     "profile": _profiles,
     "names": _downloads,
+    "translate provider": _interpreters,
+    "translate model": _interpreter_models,
     "set name": _settings,
     "unset name": _settings,
     "path name": _downloads,

@@ -254,6 +254,7 @@ def with_conversation_options(
             )
             return command(choices=choices, **values)
 
+    wrapper.__doc__ = f"{inspect.cleandoc(command.__doc__ or '')}\n\n{_billed_by_the_minute(providers)}".strip()
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = [each.replace(kind=each.KEYWORD_ONLY) for each in (*fixed.values(), *made, *off)]
     # Typer reads both.
@@ -348,6 +349,16 @@ def _is_common(option: Option) -> bool:
         target.described.common or (target.owner is not None and not is_built_in(target.owner.name))
         for target in option.targets
     )
+
+
+def _billed_by_the_minute(providers: Sequence[Provider]) -> str:
+    """The models that cost money while nobody speaks, in a sentence; "" for none."""
+    by_price: dict[float, list[str]] = {}
+    for model in (model for provider in providers for model in provider.models):
+        if model.prices is not None and model.prices.session_minute:
+            by_price.setdefault(model.prices.session_minute, []).append(model.name)
+    listed = "; ".join(f"{', '.join(names)} (${price:g})" for price, names in by_price.items())
+    return f"Billed by the minute, also while nobody speaks: {listed}." if listed else ""
 
 
 def environment_variables(providers: Iterable[Provider]) -> Iterator[tuple[str, str]]:

@@ -24,7 +24,8 @@ _DEVICES = "Microphone and loudspeaker"
 _COMMON = frozenset({"model", "max_cost"})
 _OPTIONS = _COMMON | {
     *("api_version", "base_url", "connect_timeout", "debug", "header", "idle_minutes", "keep_speech", "location"),
-    *("max_minutes", "noise_reduction", "organization", "project", "reconnects", "transcription_model"),
+    *("max_minutes", "noise_reduction", "noise_reduction_strength"),
+    *("organization", "project", "reconnects", "transcription_model"),
 }
 """Those of the settings that count for an interpreter."""
 

@@ -102,7 +102,7 @@ class Line:
             except Exception as error:
                 self._fail(error)
         await asyncio.wait([self._ended], timeout=within_s)
-        self._patient = self._ended.done()
+        self._patient = self._ended.done() and not self._ended.cancelled()
         return self._patient
 
     async def aclose(self) -> None:

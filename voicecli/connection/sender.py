@@ -76,6 +76,7 @@ class Sender:
         self._over: RealtimeError | None = None
         self._leaving = False  # the codec has said goodbye on this socket
         self._silence: AppendAudio | None = None  # of the connection's own
+        self._blocked = False  # the network has not taken the last message yet
 
     @property
     def resumes_at(self) -> float:
@@ -97,6 +98,7 @@ class Sender:
             return
         if command.realtime:  # the pieces of one chunk do not push each other out
             self._live_audio_s = max(self._live_audio_s, len(command.audio) / self._bytes_per_s)
+            self._queue.limit_s = max(self._queue.limit_s, self._live_audio_s)
         for piece in self._pacer.pieces(command):
             await self._send(piece)
 
@@ -106,9 +108,11 @@ class Sender:
 
     async def feed(self, silence: AppendAudio) -> None:
         """Send silence of the connection's own now; while something of the program's waits to be sent, none."""
-        if self._socket is None or (self._queue and not self._leaving):
+        if self._socket is None or self._blocked or (self._queue and not self._leaving):
             return
         self._silence = silence
+        if self._pacer is not None:
+            self._pacer.silent()
         if self._can_write_at_once(len(silence.audio)):
             self._encode(silence)
             self._write_encoded()
@@ -141,6 +145,7 @@ class Sender:
     async def write_to(self, socket: Socket, liveness: Liveness) -> None:
         """Write to a socket on which the provider is ready, until it is closed. Raises what the codec raises."""
         self._socket = socket
+        self._blocked = False
         if self._pacer is not None:
             self._pacer.begin()
         try:
@@ -202,7 +207,7 @@ class Sender:
             self._dropped.add(dropped, self._why_dropped())
 
     def _why_dropped(self) -> Why:
-        if self._socket is None:
+        if self._socket is None or self._leaving:
             return Why.NO_CONNECTION
         return Why.TOO_LATE if self._pacer is not None and self._socket.is_clear else Why.TOO_SLOW
 
@@ -247,7 +252,9 @@ class Sender:
             liveness.writing()
             if self._trace is not None:
                 self._trace.sent(message)
+            self._blocked = True
             await socket.send(message, text=True)
+            self._blocked = False
         self._caught_up(liveness)
         if not self._queue:
             self._drained.set()

@@ -10,6 +10,9 @@ from voicecli.events import ResponseDone, ResponseStarted, SpeechStarted, Speech
 
 __all__ = ["FullDuplexFloor"]
 
+_GAP_S = 0.3
+"""How late sound may come, as it is spoken, without a pause in it: as long as a loudspeaker may be behind it."""
+
 
 class FullDuplexFloor(Floor):
     """A floor on which speech is told, and leads to nothing else: no reply is paused, cut or owed by it.
@@ -23,16 +26,27 @@ class FullDuplexFloor(Floor):
         super().__init__(rules)
         self._utterances = Utterances(speech_is_told=True)  # words ask for no more than the speech does
         self._speaking = False
+        self._spoken = False  # since audio ended last
         self._unanswered = False  # nothing was answered of what was said last
         self._response_at = -math.inf  # when the latest response began
 
+    def next_deadline(self, now: float) -> float | None:
+        """As `Floor.next_deadline`; a gap in the sound is told later."""
+        deadlines = (super().next_deadline(now), self._silent_at if self._speaks(now) else None)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
     def _speaks(self, now: float) -> bool:
         """While it sounds: that a reply is over shows only some time later, by the silence."""
-        return not self.sound.playback.is_heard(now)
+        return now < self._silent_at
+
+    @property
+    def _silent_at(self) -> float:
+        last_end = self.sound.playback.last_end
+        return -math.inf if last_end is None else last_end + _GAP_S
 
     def _speech_started(self, event: SpeechStarted, now: float) -> list[Action]:
         self.obligations.sign(now)
-        self._speaking = self._unanswered = True
+        self._speaking = self._spoken = self._unanswered = True
         return [Deliver(event), *self._signal(Signal.SPEECH, now)]
 
     def _speech_stopped(self, event: SpeechStopped, now: float) -> list[Action]:
@@ -51,8 +65,10 @@ class FullDuplexFloor(Floor):
         return [*self._signal(Signal.SILENCE, now), Deliver(event), TurnEnded(end, provisional=over_reply)]
 
     def _audio_ended(self, audio: AudioEnded, now: float) -> list[Action]:
+        spoken, self._spoken = self._spoken, False
         if self._unanswered and not audio.realtime:
             self.obligations.owe()
+        if spoken and not (self._unanswered and audio.realtime):
             return []
         return super()._audio_ended(audio, now)
 

@@ -32,7 +32,7 @@ from voicecli.events import (
 )
 from voicecli.interpreting.captions import CaptionClock
 from voicecli.interpreting.lag import Lag
-from voicecli.pcm16 import PcmFormat, peak
+from voicecli.pcm16 import PcmFormat, is_silent, peak
 from voicecli.ports import Connection, ConversationLog, Finishing
 
 __all__ = ["InterpreterSession"]
@@ -81,7 +81,7 @@ class InterpreterSession:
         self._state = StateChanged("silent", "connecting")
         self._line_up = False
         self._spoke_until = self._plays_until = float("-inf")
-        self._sounding = False
+        self._sounding: str | None = None  # the response whose sound is being heard
         self._timer: asyncio.TimerHandle | None = None
         self._reader: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -268,12 +268,8 @@ class InterpreterSession:
                 self._tell_captions([self._captions.apply(event, now)])
                 self._look()
                 return
-            case AudioChunk(audio):
-                duration_s = PcmFormat(self.output_rate).duration_ms(len(audio)) / 1000
-                if any(audio):
-                    self._plays_until = max(self._plays_until, now) + duration_s
-                    self._lag.translated(self._plays_until)
-                self._sounding = True
+            case AudioChunk() if not self._is_heard(event, now):
+                return
             case UsageUpdated(usage):
                 event = UsageUpdated(self._used(usage))
             case Reconnecting():
@@ -285,6 +281,15 @@ class InterpreterSession:
         self._tell(event)
         self._began.set()
         self._look()
+
+    def _is_heard(self, chunk: AudioChunk, now: float) -> bool:
+        """Take sound into account; whether it is to be told: of a track that never ends, silence between is not."""
+        if not is_silent(chunk.audio):
+            duration_s = PcmFormat(self.output_rate).duration_ms(len(chunk.audio)) / 1000
+            self._plays_until = max(self._plays_until, now) + duration_s
+            self._lag.translated(self._plays_until)
+            self._sounding = chunk.response_id
+        return self._sounding is not None
 
     def _used(self, usage: Usage) -> Usage:
         """Count it; returns it with the seconds of all connections so far."""
@@ -314,9 +319,8 @@ class InterpreterSession:
             return
         now = self._loop.time()
         self._tell_captions(self._captions.due(now))
-        if self._sounding and now >= self._plays_until + _SOUND_OVER_S:
-            self._sounding = False
-            self._tell(AudioDone("translation"))
+        if now >= self._plays_until + _SOUND_OVER_S:
+            self._tell_pause()
         state = self._state_at(now)
         if state != self._state:
             self._state = state
@@ -333,6 +337,12 @@ class InterpreterSession:
         if later := [each for each in times if each > now]:
             # A loop runs a timer up to its clock's resolution early.
             self._timer = self._loop.call_at(min(later) + 0.001, self._look)
+
+    def _tell_pause(self) -> None:
+        """The translation pauses, if it was heard."""
+        sounding, self._sounding = self._sounding, None
+        if sounding is not None:
+            self._tell(AudioDone(sounding))
 
     def _state_at(self, now: float) -> StateChanged:
         user: UserState = "speaking" if now < self._spoke_until else "silent"
@@ -367,8 +377,7 @@ class InterpreterSession:
         if self._over:
             return
         self._tell_captions(self._captions.close())
-        if self._sounding:
-            self._tell(AudioDone("translation"))
+        self._tell_pause()
         failure = failure or self._limits.reached
         if failure is not None:
             last = SessionEnded(failure.message, getattr(failure, "close_code", None))

@@ -115,8 +115,8 @@ async def test_the_server_refuses_what_the_service_would() -> None:
         ({"source_text": False}, {"output": {"language": "es"}}),
         ({"transcription_model": "none", "to": "pt-BR"}, {"output": {"language": "pt-BR"}}),
         (
-            {"source_text": False, "noise_reduction": "far_field"},
-            {"input": {"noise_reduction": {"type": "far_field"}}, "output": {"language": "es"}},
+            {"source_text": False, "noise_reduction": "far_field", "noise_reduction_strength": 0.5},
+            {"input": {"noise_reduction": {"type": "far_field", "strength": 0.5}}, "output": {"language": "es"}},
         ),
     ],
 )

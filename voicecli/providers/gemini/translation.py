@@ -12,7 +12,7 @@ from typing import Any
 from voicecli.commands import AppendAudio, Command, EndTurn
 from voicecli.errors import ProtocolError, RealtimeConnectionError, RealtimeError
 from voicecli.events import AudioChunk, ErrorOccurred, Event, Role, SessionStarted, UsageUpdated
-from voicecli.pcm16 import SampleAligner
+from voicecli.pcm16 import SampleAligner, is_silent
 from voicecli.ports import Capabilities, Connection, Expiring, InterpreterSetup, ModelInfo, Service
 from voicecli.pricing import Prices
 from voicecli.providers.fields import JsonObject
@@ -160,7 +160,7 @@ class GeminiTranslation:
         for part in children(child(content, "modelTurn") or {}, "parts"):
             blob = child(part, "inlineData")
             if blob is not None and (audio := self._aligner.push(sound(blob, _OUTPUT_RATE))):
-                if any(audio):
+                if not is_silent(audio):
                     self._progress.output()
                 self._events.append(AudioChunk(audio, RESPONSE_ID, RESPONSE_ID))
 

@@ -11,7 +11,7 @@ from typing import Any
 from voicecli.commands import AppendAudio, Command
 from voicecli.errors import ProtocolError, RealtimeConnectionError
 from voicecli.events import AudioChunk, ErrorOccurred, Event, Notice, SessionStarted, UsageUpdated
-from voicecli.pcm16 import SampleAligner
+from voicecli.pcm16 import SampleAligner, is_silent
 from voicecli.ports import Capabilities, Connection, Ended, Expiring, InterpreterSetup, ModelInfo, Service
 from voicecli.pricing import Prices
 from voicecli.providers.fields import at, decoded, identifier, number, parse_object, text
@@ -204,7 +204,7 @@ class OpenAITranslation:
         except ValueError as error:
             raise ProtocolError(f"{self._server.name} sent sound that is no base64.") from error
         if audio := self._aligner.push(sound):
-            if any(audio):
+            if not is_silent(audio):
                 self._progress.output()
             self._events.append(AudioChunk(audio, RESPONSE_ID, RESPONSE_ID))
 
@@ -241,6 +241,8 @@ def _session(setup: InterpreterSetup) -> dict[str, Any]:
         given["transcription"] = {"model": own.transcription_model or _SOURCE_MODEL}
     if own.noise_reduction:
         given["noise_reduction"] = {"type": own.noise_reduction}
+        if own.noise_reduction_strength is not None:
+            given["noise_reduction"]["strength"] = own.noise_reduction_strength
     audio: dict[str, Any] = {"output": {"language": setup.target_language}}
     return {"audio": {"input": given, **audio} if given else audio}
 
