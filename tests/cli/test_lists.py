@@ -122,8 +122,8 @@ def test_models_that_a_server_tells_of_are_listed_by_their_use(monkeypatch: pyte
         return [ModelInfo(name) for name in names]
 
     monkeypatch.setattr("voicecli.cli.lists.find_provider", lambda name: replace(OPENAI, fetch_models=fetch))
-    screen = listed(monkeypatch, 120, "list-models", "openai", "--live")
-    uses = {words[0]: words[-1] for line in screen.lines if (words := line.split()) and words[0].startswith("gpt-")}
+    screen = listed(monkeypatch, 120, "list-models", "openai", "--live", "--json")
+    uses = {row["model"]: row["use"] for row in json.loads(screen.getvalue())}
     assert uses == {
         "gpt-realtime-2.1": "conversation",
         "gpt-realtime-9": "conversation",
