@@ -84,6 +84,13 @@ class Transcriber:
         """The model that transcribes."""
         return self._config.model or self._service.default_model
 
+    @property
+    def minute_price(self) -> float:
+        """What a minute of sound costs, in US dollars; 0 where that is not known."""
+        known = next((each.prices for each in self._service.models if each.name == self.model), None)
+        prices = self._config.prices.get(self.model, known)
+        return (prices.session_minute or prices.transcription_minute or 0.0) if prices is not None else 0.0
+
     @contextlib.asynccontextmanager
     async def connect(
         self, *, channels: int | None = None, on_event: Callable[[Event], None] | None = None
@@ -96,8 +103,11 @@ class Transcriber:
 
         Raises:
             ConfigurationError: so many channels cannot be, or the service does not have what is asked for.
+            LimitReachedError: by the iteration, where a service is paid for: at `max_cost`, `max_minutes` or
+                `idle_minutes` of the config, which is 10 minutes where a minute has a price and nothing else is set.
             RealtimeError: it cannot be reached or loaded.
         """
+        from voicecli.conversation.limits import Limits
         from voicecli.transcribing.session import TranscriptionSession
 
         if channels is not None and not 1 <= channels <= _MOST_CHANNELS:
@@ -105,8 +115,16 @@ class Transcriber:
                 f"channels: {channels} cannot be told apart.", advice=f"There may be 1 to {_MOST_CHANNELS}."
             )
         connections = await self._connections(channels or 1)
+        limits = None
+        if not self._service.offline:
+            per_minute = self.minute_price * len(connections)
+            limits = Limits(self._config, per_minute=per_minute, now=asyncio.get_running_loop().time())
         session = TranscriptionSession(
-            connections, tells_channels=channels is not None, vad=self._config.client_vad, on_event=on_event
+            connections,
+            tells_channels=channels is not None,
+            vad=self._config.client_vad,
+            on_event=on_event,
+            limits=limits,
         )
         try:
             yield session

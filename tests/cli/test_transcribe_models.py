@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.conftest import DATA, Voice
 from tests.support.commands import Commands
+from tests.test_imports import loaded_after
 
 QUESTIONS = ["My dog is called Rex.", "What is my dog called?", "What is the capital of France?"]
 UNTIL_THE_LAST_WORD = 44 + 2 * 16_000 * 9  # bytes: of the third question all but its last words
@@ -42,3 +43,14 @@ def test_whatever_ends_it_the_file_is_valid(commands: Commands, tmp_path: Path, 
         assert time.monotonic() - begun < 10
         # Of the last question so much as had come out of the pipe.
         assert [event.plaintext for event in events][2:] == [json.loads(line)["text"] for line in rest.splitlines()]
+
+
+def test_only_ears_are_loaded() -> None:
+    code = (
+        "import asyncio\nfrom voicecli import Transcriber\n"
+        "async def main():\n    async with Transcriber('local').connect() as session:\n        await session.finish()\n"
+        "asyncio.run(main())"
+    )
+    loaded = loaded_after(code)
+    assert "moonshine_voice" in loaded
+    assert not loaded & {"xllamacpp", "piper", "onnxruntime", "httpx", "markdown_it", "websockets", "sounddevice"}

@@ -7,11 +7,19 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.conftest import DATA
+from tests.support.virtual_time import virtual_time
 from tests.transcribing.fakes import RATE, CommittingService
 from voicecli.audio.files.source import WavSource
 from voicecli.captions import Caption
-from voicecli.config import ClientVAD
-from voicecli.errors import AudioFormatError, ConfigurationError, RealtimeConnectionError, RealtimeError
+from voicecli.config import ClientVAD, RealtimeConfig
+from voicecli.conversation.limits import Limits
+from voicecli.errors import (
+    AudioFormatError,
+    ConfigurationError,
+    LimitReachedError,
+    RealtimeConnectionError,
+    RealtimeError,
+)
 from voicecli.events import Event, Notice, SessionStarted, TranscriptUpdate, Usage, UsageUpdated
 from voicecli.pcm16 import PcmFormat
 from voicecli.transcribing.feeding import feed
@@ -236,3 +244,35 @@ async def test_memory_does_not_grow_with_the_length(speech: bytes) -> None:
 
 async def _count(session: TranscriptionSession) -> int:
     return len([None async for caption in session if caption.final])
+
+
+@pytest.mark.parametrize(
+    ("config", "limit", "minutes"),
+    [
+        (RealtimeConfig(), "idle_minutes", 12),
+        (RealtimeConfig(max_minutes=5), "max_minutes", 5),
+        (RealtimeConfig(max_cost=0.51, idle_minutes=0), "max_cost", 3),
+    ],
+)
+@virtual_time
+async def test_a_limit_ends_it_behind_what_was_said(
+    speech: bytes, config: RealtimeConfig, limit: str, minutes: float
+) -> None:
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    service, told = CommittingService(), list[Event]()
+    limits = Limits(config, per_minute=0.17, now=begun)
+    session = session_with(service, limits=limits, on_event=told.append)
+    await asyncio.sleep(120)
+    await session.send_audio(speech + SILENCE)
+    captions = []
+    with pytest.raises(LimitReachedError) as caught:
+        async for caption in session:
+            captions.append(caption)
+    assert caught.value.limit == limit
+    assert clock() - begun == pytest.approx(60 * minutes, abs=3)
+    assert [caption.text[:4] for caption in captions if caption.final] == ["said"]
+    assert [event.code for event in told if isinstance(event, Notice)] == ["limit_near"]
+    with pytest.raises(LimitReachedError):
+        await session.send_audio(speech)
+    await session.aclose()

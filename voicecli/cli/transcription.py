@@ -116,7 +116,10 @@ async def _transcribe_file(
         await source.open()
         count = source.channels if sound.channels else None
         async with transcriber.connect(channels=count, on_event=lambda event: note(event_line(event))) as session:
-            await _run(session, source, output)
+            try:
+                await _run(session, source, output)
+            finally:
+                note(_cost_note(session))
     finally:
         await source.aclose()
     if not output.count:
@@ -173,9 +176,13 @@ async def _tell_captions(session: AsyncIterable[Caption], output: Callable[[Capt
 def _price_note(transcriber: Transcriber) -> str:
     if transcriber.service.offline:
         return ""
-    prices = next((each.prices for each in transcriber.service.models if each.name == transcriber.model), None)
-    price = f", for ${prices.session_minute:.4g} a minute" if prices is not None and prices.session_minute else ""
+    price = f", for ${transcriber.minute_price:.4g} a minute" if transcriber.minute_price else ""
     return f"Note: {transcriber.provider} ({transcriber.model}) transcribes on its servers{price}."
+
+
+def _cost_note(session: TranscriptionSession) -> str:
+    cost = session.usage.cost_usd
+    return f"Cost: ${cost:.4f}" if cost else ""
 
 
 def _tell_files(files: Sequence[CaptionFile]) -> None:
@@ -282,7 +289,11 @@ class _Live:
                 self._page.listen()
             elif not self._quiet:
                 tell("Listening. Ctrl-C ends.")
-            await _run(session, self._microphone, self._caption, self._stop)
+            try:
+                await _run(session, self._microphone, self._caption, self._stop)
+            finally:
+                if cost := _cost_note(session):
+                    self._note(cost)
 
     def _caption(self, caption: Caption) -> None:
         self._output(caption)

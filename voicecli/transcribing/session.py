@@ -1,13 +1,15 @@
 """A transcription under way: sound goes in, captions come out, in the order of their times."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 from voicecli.captions import Caption
 from voicecli.config import ClientVAD
+from voicecli.conversation.limits import Limits
 from voicecli.errors import ConfigurationError, RealtimeConnectionError, RealtimeError
-from voicecli.events import Event, TranscriptUpdate, Usage, UsageUpdated
+from voicecli.events import Event, StateChanged, TranscriptUpdate, Usage, UsageUpdated
 from voicecli.ports import Connection
 from voicecli.transcribing.channel import Channel
 from voicecli.transcribing.order import CaptionOrder
@@ -15,6 +17,8 @@ from voicecli.transcribing.order import CaptionOrder
 __all__ = ["TranscriptionSession"]
 
 _END = None
+_LOOK_S = 1.0  # how exactly limits are kept
+_LAST_WORDS_S = 15.0  # when one is reached
 
 
 class TranscriptionSession:
@@ -30,6 +34,7 @@ class TranscriptionSession:
         tells_channels: whether captions say on which channel they were said.
         vad: how voice is told from noise, for a service that does not find utterances by itself.
         on_event: called with all that a connection tells besides words, such as notices; must not block.
+        limits: end it when they are reached: by a LimitReachedError, behind the words of what was said until then.
     """
 
     def __init__(
@@ -39,6 +44,7 @@ class TranscriptionSession:
         tells_channels: bool = False,
         vad: ClientVAD | None = None,
         on_event: Callable[[Event], None] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._channels = [
             Channel(connection, number if tells_channels else None, vad or ClientVAD())
@@ -56,6 +62,10 @@ class TranscriptionSession:
             for place, channel in enumerate(self._channels)
         }
         self._over = asyncio.create_task(self._end_with_readers(), name="voicecli-captions-end")
+        self._limits = limits
+        self._watching: asyncio.Task[None] | None = None
+        if limits:
+            self._watching = asyncio.create_task(self._watch(limits), name="voicecli-limits")
 
     @property
     def channels(self) -> int:
@@ -121,6 +131,9 @@ class TranscriptionSession:
     async def aclose(self) -> None:
         """End it; what has come is still told. Idempotent, returns within a few seconds."""
         self._closed = True
+        if self._watching is not None and self._watching is not asyncio.current_task():
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
         await asyncio.gather(*(channel.aclose() for channel in self._channels))
         await asyncio.wait([self._over])
 
@@ -160,6 +173,8 @@ class TranscriptionSession:
                     self._on_event(event)
                 case _:
                     self._on_event(event)
+            if self._limits:
+                self._count(self._limits, event)
         if not (self._closed or self._finishing):
             raise RealtimeConnectionError("The service has ended the transcription.", advice="Try again.")
 
@@ -172,6 +187,28 @@ class TranscriptionSession:
             self._order.awaits(caption.id, caption.start_ms)
         if caption.text:
             self._tell([caption])
+
+    def _count(self, limits: Limits, event: Event) -> None:
+        now = asyncio.get_running_loop().time()
+        limits.event(event, self.usage, now)
+        if isinstance(event, TranscriptUpdate) and event.text:
+            limits.event(StateChanged("speaking", "listening"), self.usage, now)
+            limits.event(StateChanged("silent", "listening"), self.usage, now)
+
+    async def _watch(self, limits: Limits) -> None:
+        """Warn of limits, and end it at the first that is reached."""
+        now = asyncio.get_running_loop().time
+        while True:
+            for warning in limits.check(now()):
+                self._on_event(warning)
+            if limits.reached is not None:
+                break
+            await asyncio.sleep(_LOOK_S)
+        self._failure = limits.reached  # whoever sends more is told at once
+        with contextlib.suppress(RealtimeError, TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await asyncio.gather(*(channel.end() for channel in self._channels))
+        await self.aclose()
 
     def _tell(self, captions: Sequence[Caption]) -> None:
         for caption in captions:
