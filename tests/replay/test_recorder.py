@@ -13,8 +13,8 @@ from tests.replay.checks import events_of, replay_alike
 from tests.support.virtual_time import run_without_io, virtual_time
 from voicecli import ConfigurationError, RealtimeConfig, RealtimeVoice
 from voicecli.events import AudioChunk, Event, Notice, ResponseDone, SessionEnded
-from voicecli.providers import find_provider
 from voicecli.ports import ConversationSetup, Finishing
+from voicecli.providers import find_provider
 from voicecli.replay.recorder import SessionRecorder
 from voicecli.replay.recording import SessionRecording
 from voicecli.replay.replaying import replay_of
