@@ -158,7 +158,7 @@ AT_HOME = {
     "mcp": {"mcp.server"},
     "mcp_types": {"mcp.server"},
     "markdown_it": {"providers.local.spoken_text"},
-    "onnxruntime": {"audio.smart_turn", "providers.local.voice_graph"},
+    "onnxruntime": {"audio.moonshine", "audio.smart_turn", "providers.local.voice_graph"},
     "piper": {"providers.local.tts", "providers.local.voices"},
     "pywebrtc_audio": {"audio.echo.webrtc"},
     "rich": {

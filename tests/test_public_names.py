@@ -47,9 +47,10 @@ PUBLIC = {
         UsageRecord
     """,
     "voicecli.providers": """
-        PROVIDERS BrokenProviderWarning Capabilities Codec Connection ConversationSetup GeminiSettings
-        LocalSettings ModelInfo OpenAIMCPServer OpenAISettings Prices Provider Retention VoiceInfo all_providers
-        choose_provider find_provider is_built_in
+        PROVIDERS BrokenProviderWarning Capabilities ClosesGracefully Codec Connection ConversationSetup Ended Finishing
+        GeminiSettings InterpreterSetup
+        LocalSettings ModelInfo OpenAIMCPServer OpenAISettings Prices Provider Retention Service TranscriberSetup
+        VoiceInfo all_providers choose_provider find_provider is_built_in
     """,
     "voicecli.captions": "Caption CaptionFormat CaptionText Cue readable srt vtt",
     "voicecli.recording": "ConversationRecorder",

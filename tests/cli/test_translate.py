@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.audio.devices.fake_portaudio import FakePortAudio
 from tests.cli.conftest import Voice, interrupted
 from tests.interpreting.stage import PROVIDERS, interpreter_for, make_server
 from tests.loopback.gemini_session import tone
@@ -15,10 +16,14 @@ from tests.loopback.interpreting import Sentence
 from tests.loopback.openai_translation import KEY, Fault, OpenAITranslationServer
 from tests.support.commands import Commands
 from tests.support.virtual_time import virtual_time
+from tests.test_readme import flowing
+from voicecli.audio import EchoMode
 from voicecli.audio.files.source import WavSource
+from voicecli.cli.live_translation import Plan, Translation
+from voicecli.cli.options import Devices
 from voicecli.cli.reply_sound import ReplySound
-from voicecli.cli.run_translation import Plan, Translation
 from voicecli.cli.translation_lines import TranslationLines
+from voicecli.errors import ConfigurationError
 from voicecli.events import Event, Notice, SessionEnded, SessionStarted, TranscriptUpdate
 
 STARTED = SessionStarted("s", "m", "", 24_000, 24_000)
@@ -154,3 +159,32 @@ def test_lines_for_people_and_for_pipes(capsys: pytest.CaptureFixture[str]) -> N
         "Listening, and translating to es. Ctrl-C ends.",
         "Note: Something.",
     ]
+
+
+@pytest.mark.parametrize(("echo", "notes"), [("auto", 1), ("off", 0)])
+async def test_without_a_canceller_the_microphone_is_gated_with_a_note(
+    monkeypatch: pytest.MonkeyPatch, echo: EchoMode, notes: int
+) -> None:
+    def missing(*rates: int) -> None:
+        raise ConfigurationError("There is none here.")
+
+    monkeypatch.setattr("voicecli.audio.echo.control.EchoCanceller", missing)
+    portaudio = FakePortAudio()
+    portaudio.use(monkeypatch, inline=False)
+    told: list[Event] = []
+    with flowing(portaudio):
+        async with asyncio.timeout(20), make_server("openai", forgiving=True) as server:
+            plan = Plan(to="es", devices=Devices(echo=echo), plays=True)
+            translation = Translation(interpreter_for(server), plan, ReplySound(24_000))
+
+            def observe(event: Event) -> None:
+                told.append(event)
+                if isinstance(event, SessionStarted):
+                    assert translation.audio().echo == ("gate" if echo == "auto" else "off")
+                    translation.mute_microphone(True)
+                    translation.mute_speaker(True)
+                    translation.end()
+
+            await translation.hold([observe])
+    assert [event.code for event in told if isinstance(event, Notice)].count("echo_gate") == notes
+    assert not portaudio.running

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from tests.conversation.scripted import SECOND, collect, full_duplex
 from tests.support.player import Player
 from tests.support.virtual_time import virtual_time
-from voicecli import LimitReachedError, RealtimeError, VADMode, converse
+from voicecli import LimitReachedError, RealtimeConfig, RealtimeError, VADMode, converse
 from voicecli.audio import Playhead
+from voicecli.cli.options import Choices
 from voicecli.commands import AppendAudio, CancelResponse, Command, EndTurn, PauseAudio, SendText, ToolResult
 from voicecli.conversation.session import VoiceSession
 from voicecli.events import (
@@ -31,7 +33,8 @@ from voicecli.events import (
     UsageUpdated,
 )
 from voicecli.history import HistoryLog, Store
-from voicecli.testing import ScriptedConnection, Step
+from voicecli.ports import Capabilities
+from voicecli.testing import ScriptedConnection, Step, scripted_provider
 
 PAUSE = bytes(2 * 16_000)  # a second, as the microphone sends it
 MODES = pytest.mark.parametrize("mode", list(VADMode), ids=lambda mode: mode.value)
@@ -319,6 +322,14 @@ async def test_recordings_in_order_each_with_its_answer(speech: bytes) -> None:
         await talking
     assert connection.audio == speech * 2
     assert [type(command) for command in besides_audio(connection)] == [EndTurn, EndTurn]
+
+
+def test_a_recording_for_such_a_model_is_left_to_it() -> None:
+    """It would tell that it is not asked who finds the turns."""
+    provider = replace(scripted_provider(), capabilities=Capabilities(24_000, 24_000, full_duplex=True))
+    choices = Choices(provider, RealtimeConfig(), (), vad_given=False)
+    assert choices.for_recording().config.vad_mode is VADMode.SERVER
+    assert replace(choices, provider=scripted_provider()).for_recording().config.vad_mode is VADMode.CLIENT
 
 
 # -- push-to-talk, mute

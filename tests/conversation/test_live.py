@@ -81,13 +81,34 @@ async def test_recordings_are_answered_one_after_the_other(tmp_path: Path) -> No
 @virtual_time
 async def test_what_is_written_after_a_long_silence_is_answered_without_a_microphone() -> None:
     async with live(LiveReply(text=ANSWER)) as (session, _):
-        await asyncio.sleep(20)
+        await asyncio.sleep(8)
         response = await session.send_text(QUESTION, wait=True)
     assert response.transcript == ANSWER
-    assert session.usage.session_seconds > 20
+    assert session.usage.session_seconds > 8
     assert session.usage.cost_usd is not None
     assert response.usage.cost_usd is not None
     assert abs(session.usage.cost_usd - response.usage.cost_usd - session.usage.session_seconds / 60 * 0.05) < 0.001
+
+
+@virtual_time
+async def test_a_question_right_after_the_reply_cuts_nothing_of_it() -> None:
+    """That a reply is over is known two seconds after its sound."""
+    async with live(LiveReply(text=ANSWER), LiveReply(text="In France.")) as (session, server):
+        events = asyncio.create_task(collect(session))
+        await session.send_text(QUESTION, wait=False)
+        while session.state.assistant != "speaking":
+            await asyncio.sleep(0.1)
+        while session.state.assistant == "speaking":
+            await asyncio.sleep(0.1)
+        assert session.awaiting_reply
+        await session.send_text("And where is that?", wait=False)
+        await session.wait_for_reply()
+        await session.aclose()
+        told = await events
+    assert not any(isinstance(event, Interrupted) for event in told)
+    assert [event.status for event in told if isinstance(event, ResponseDone)] == ["completed"] * 2
+    assert [turn.text for turn in session.history if turn.role == "assistant"] == [ANSWER, "In France."]
+    assert not any("Stop" in frame["content"] for frame in server.received("session.instructions.append"))
 
 
 @virtual_time

@@ -17,7 +17,7 @@ from tests.virtual_audio import SoundServer, wait_until
 pytest_plugins = ["tests.virtual_audio.fixture"]
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
-ANSWER = "It is Paris, and there is much more to say about it than that, which takes me five seconds and a bit."
+ANSWER = "It is Paris, and there is much more to say about it than I can in three seconds."
 
 
 @pytest.fixture
@@ -36,9 +36,10 @@ def test_both_speak_at_once_and_the_end_is_soon(tmux: Tmux, sound_server: SoundS
         tmux.run("voicecli", "chat", "-p", "openai", "-m", "gpt-live-1.1", "--echo", "off", environment=own)
         tmux.wait_for("● Listening")
         tmux.wait_for("This costs $0.05 a minute, $3.00 an hour, also while nobody speaks.")
-        sound_server.say(user_speech(), RATE)
+        said = user_speech()[: RATE * 2]  # a second
+        sound_server.say(said, RATE)
         tmux.wait_for("● Speaking")
-        speaking = threading.Thread(target=sound_server.say, args=(user_speech(), RATE))
+        speaking = threading.Thread(target=sound_server.say, args=(said, RATE))
         speaking.start()
         tmux.wait_for("● Both speaking")
         speaking.join()

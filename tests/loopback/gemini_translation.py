@@ -115,6 +115,7 @@ class _Talk:
         self._session = Interpreting(RATE, server.sentences)
         self._flow: Flow | None = None
         self._leaving: asyncio.Task[None] | None = None
+        self._resting: asyncio.Task[None] | None = None
         self._over = False
 
     async def run(self) -> None:
@@ -124,9 +125,10 @@ class _Talk:
                 while not self._over:
                     await self._take(await self._connection.recv())
         finally:
-            if self._leaving is not None:
-                self._leaving.cancel()
-                await asyncio.gather(self._leaving, return_exceptions=True)
+            for task in (self._leaving, self._resting):
+                if task is not None:
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
         if self._flow is not None:
             self._server.broken += self._flow.violations
 
@@ -151,7 +153,8 @@ class _Talk:
                 if self._flow is not None:
                     self._server.broken += self._flow.violations
                 self._flow = None  # nothing has to flow any more
-                await self._say(self._session.flush())
+                self._session.end()
+                self._resting = asyncio.create_task(self._say_the_rest())
         await self._server.note()
 
     async def _begin(self, kind: str, setup: Frame) -> None:
@@ -185,6 +188,13 @@ class _Talk:
         await self._say(said)
         if any(each.side == "target" for each in said):
             await self._befalls("translating")
+
+    async def _say_the_rest(self) -> None:
+        """What is still to be said, when its time comes."""
+        with contextlib.suppress(ConnectionClosed):
+            while self._session.owes:
+                await asyncio.sleep(0.1)
+                await self._say(self._session.wait(100))
 
     async def _say(self, said: Iterable[Said]) -> None:
         for each in said:

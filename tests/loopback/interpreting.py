@@ -79,10 +79,24 @@ class Interpreting:
                 self._end_of_speech(self.clock_ms - self._quiet_ms)
         return list(self._take(self.clock_ms))
 
-    def flush(self) -> list[Said]:
-        """All that is still to be said."""
+    def end(self) -> None:
+        """Nothing more will be heard: speech ends with it."""
         if self._speaking:
             self._end_of_speech(self.clock_ms)
+
+    def wait(self, ms: float) -> list[Said]:
+        """Let time pass without audio; what is due by then."""
+        self.clock_ms += ms
+        return list(self._take(self.clock_ms))
+
+    @property
+    def owes(self) -> bool:
+        """Whether anything is still to be said."""
+        return bool(self._due)
+
+    def flush(self) -> list[Said]:
+        """All that is still to be said."""
+        self.end()
         return list(self._take(float("inf")))
 
     def _end_of_speech(self, at_ms: float) -> None:

@@ -1,8 +1,8 @@
 """A provider invented for the tests: its codec, and capabilities. Its protocol is one flat JSON object per message.
 
 Client: hello, restore(texts), audio(data), text(text), end, cancel. Server: ready, heard(text), reply(id), audio(data),
-done(id), expiring(left_s), over(code, retryable), speech. With `FlowingCodec`, besides: the client's bye, the server's
-usage(seconds) and last(seconds, retryable).
+done(id), expiring(left_s, at), over(code, retryable), speech. With `FlowingCodec`, besides: the client's bye, the
+server's usage(seconds) and last(seconds, retryable).
 """
 
 import base64
@@ -145,7 +145,7 @@ class PlainCodec:
                 self.busy = self.awaiting_reply = False
                 return [ResponseDone(said["id"])]
             case "expiring":
-                return [Expiring(said["left_s"])]
+                return [Expiring(said["left_s"], said.get("at"))]
             case "question":
                 # Receiving can require sending.
                 self._say(type="answer", number=said["number"])

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from tests.loopback.gemini_session import tone
 from voicecli.events import TranscriptUpdate
 from voicecli.pricing import Prices
-from voicecli.providers.interpreting import CaptionText, Pieces, Progress
+from voicecli.providers.interpreting import Pieces, Progress, RunningText
 
 
 def said(*deltas: str, every_ms: float = 100) -> list[TranscriptUpdate]:
     """The updates of words that come one after the other."""
-    caption = CaptionText("assistant")
+    caption = RunningText("assistant")
     return [update for at, delta in enumerate(deltas) for update in caption.add(delta, at * every_ms)]
 
 
@@ -59,7 +59,7 @@ def test_words_without_marks_do_not_grow_for_ever() -> None:
 
 @given(st.lists(st.text(alphabet="ab .!?\n。", max_size=12), max_size=20))
 def test_no_word_is_lost_or_doubled(deltas: list[str]) -> None:
-    caption = CaptionText("user")
+    caption = RunningText("user")
     updates = [update for delta in deltas for update in caption.add(delta, 0)] + caption.finish()
     assert "".join("".join(finals(updates)).split()) == "".join("".join(deltas).split())
 

@@ -68,7 +68,8 @@ def _translate(
 
     Whatever language is spoken is found out. The words of the translation alone go into a pipe.
     """
-    from voicecli.cli.run_translation import Plan, run_translation
+    from voicecli.cli.live_translation import Plan
+    from voicecli.cli.run_translation import run_translation
 
     assert to is not None
     _check_model(choices)

@@ -3,7 +3,7 @@
 import math
 
 from voicecli.conversation.floor import Floor
-from voicecli.conversation.floor_events import Action, AudioEnded, Deliver, Heard, Rules, TurnEnded
+from voicecli.conversation.floor_events import Action, AudioEnded, Deliver, Heard, Rules, TextSent, TurnEnded
 from voicecli.conversation.floor_table import Signal
 from voicecli.conversation.utterances import Utterances
 from voicecli.events import ResponseDone, ResponseStarted, SpeechStarted, SpeechStopped
@@ -71,6 +71,14 @@ class FullDuplexFloor(Floor):
         if spoken and not (self._unanswered and audio.realtime):
             return []
         return super()._audio_ended(audio, now)
+
+    def _text_sent(self, text: TextSent, now: float) -> list[Action]:
+        if self._speaks(now):
+            return super()._text_sent(text, now)
+        # A reply that was heard to its end, though it is not told yet that it is over, is none to be cut.
+        self._taken_back.user_acts()
+        self.obligations.owe(text.input_id)
+        return [TurnEnded(now, provisional=False)]
 
     def _response_started(self, event: ResponseStarted, now: float) -> list[Action]:
         self._response_at = now

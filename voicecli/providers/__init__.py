@@ -3,7 +3,21 @@
 from collections.abc import Callable
 
 from voicecli.errors import ConfigurationError
-from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
+from voicecli.ports import (
+    Capabilities,
+    ClosesGracefully,
+    Codec,
+    Connection,
+    ConversationSetup,
+    Ended,
+    Finishing,
+    InterpreterSetup,
+    ModelInfo,
+    Provider,
+    Service,
+    TranscriberSetup,
+    VoiceInfo,
+)
 from voicecli.pricing import Prices
 from voicecli.providers.gemini import GEMINI
 from voicecli.providers.gemini.settings import GeminiSettings
@@ -18,10 +32,14 @@ __all__ = [
     "PROVIDERS",
     "BrokenProviderWarning",
     "Capabilities",
+    "ClosesGracefully",
     "Codec",
     "Connection",
     "ConversationSetup",
+    "Ended",
+    "Finishing",
     "GeminiSettings",
+    "InterpreterSetup",
     "LocalSettings",
     "ModelInfo",
     "OpenAIMCPServer",
@@ -29,6 +47,8 @@ __all__ = [
     "Prices",
     "Provider",
     "Retention",
+    "Service",
+    "TranscriberSetup",
     "VoiceInfo",
     "all_providers",
     "choose_provider",

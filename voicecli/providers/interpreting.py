@@ -8,7 +8,7 @@ from voicecli.pcm16 import PcmFormat, peak
 from voicecli.pricing import Prices, with_cost
 from voicecli.text import valid_text
 
-__all__ = ["RESPONSE_ID", "CaptionText", "Pieces", "Progress"]
+__all__ = ["RESPONSE_ID", "Pieces", "Progress", "RunningText"]
 
 RESPONSE_ID = "translation"
 """The one response, and the one item, that all sound of a translation belongs to."""
@@ -29,7 +29,7 @@ _LATEST_MS = 20_000
 _REPORT_S = 1.0
 
 
-class CaptionText:
+class RunningText:
     """Words of one side, which come in deltas without items or ends, as utterances: each a sentence, or until a pause.
 
     Args:

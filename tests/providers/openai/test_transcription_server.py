@@ -69,11 +69,13 @@ async def test_the_official_client_is_told_of_its_mistakes(transcription: dict[s
         async with client.realtime.connect(extra_query={"intent": "transcription"}) as connection:
             audio_in: Any = {"transcription": transcription}
             await connection.session.update(session={"type": "transcription", "audio": {"input": audio_in}})
+            params = []
             async for event in connection:
                 if event.type == "error":
+                    params.append(event.error.param or "")
                     break
                 assert event.type == "session.created"
-    assert param in (event.error.param or "")
+    assert param in params[0]
 
 
 # Settings

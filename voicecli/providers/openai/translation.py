@@ -15,7 +15,7 @@ from voicecli.pcm16 import SampleAligner, is_silent
 from voicecli.ports import Capabilities, Connection, Ended, Expiring, InterpreterSetup, ModelInfo, Service
 from voicecli.pricing import Prices
 from voicecli.providers.fields import at, decoded, identifier, number, parse_object, text
-from voicecli.providers.interpreting import RESPONSE_ID, CaptionText, Pieces, Progress
+from voicecli.providers.interpreting import RESPONSE_ID, Pieces, Progress, RunningText
 from voicecli.providers.openai.endpoint import Endpoint, find_endpoint
 from voicecli.providers.openai.errors import FATAL, Server, ServerError, close_error, error_for, handshake_error
 from voicecli.providers.openai.fields import Frame, delta
@@ -58,7 +58,7 @@ class OpenAITranslation:
         self._progress = Progress(_RATE, config.prices.get(self._model) or _prices_of(self._model))
         self._pieces = Pieces(_RATE, _LEAST_MS, _MOST_MS)
         self._aligner = SampleAligner()
-        self._heard, self._translated = CaptionText("user"), CaptionText("assistant")
+        self._heard, self._translated = RunningText("user"), RunningText("assistant")
         self._out: list[bytes] = []
         self._events: list[Event | Expiring | Ended] = []
         self._started = False  # on some socket

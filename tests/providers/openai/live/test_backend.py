@@ -1,5 +1,7 @@
 """Work that GPT-Live hands over: tools, partial batches, failures, repetitions, pictures, and nobody to do it."""
 
+import base64
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -72,6 +74,35 @@ def test_calls_of_two_tasks() -> None:
     assert asked(talk) == 1
     assert " ".join(talk.said("assistant")) == "It rains. It snows."
     assert not talk.codec.busy
+
+
+def backend_event(kind: str, task: str, **fields: Any) -> dict[str, Any]:
+    event = {"type": kind, **fields}
+    return {"type": "response.event", "event_id": f"{kind} {task} {fields}", "event": event, "delegation_id": task}
+
+
+def test_one_response_may_go_on_with_two_tasks() -> None:
+    talk = LiveTalk(start=False)
+    codec = talk.codec
+    codec.open()
+    talk.give({"type": "session.started", "event_id": "s", "session": {}})
+    for task in "ab":
+        told = {"id": task, "target": "responses", "type": "delegation"}
+        talk.give({"type": "session.delegation.created", "event_id": task, "delegation": told, "offset_ms": 0})
+        talk.give(backend_event("response.created", task, response={"id": task}))
+        call = {"type": "function_call", "status": "completed", "call_id": task, "name": "weather", "arguments": "{}"}
+        talk.give(backend_event("response.output_item.done", task, item=call))
+        talk.give(backend_event("response.completed", task, response={"id": task}))
+    for task in "ab":
+        codec.send(ToolResult(task, "rain"))
+    assert [json.loads(data)["type"] for data in codec.data_to_send()].count("response.create") == 1
+    talk.give(backend_event("response.created", "b", response={"id": "c"}))
+    assert codec.busy
+    talk.give(backend_event("response.completed", "b", response={"id": "c"}))
+    sound = base64.b64encode(bytes(48 * 4_000)).decode()
+    talk.give({"type": "session.output_audio.delta", "delta": sound})
+    talk.give({"type": "session.output_audio.delta", "delta": sound})
+    assert not codec.busy
 
 
 def test_a_call_after_a_call() -> None:

@@ -75,6 +75,17 @@ def test_a_reply_amid_its_sound() -> None:
     assert talk.sent_of("response.create") == []
 
 
+def test_only_what_was_heard_of_a_reply_that_was_stopped() -> None:
+    talk = LiveTalk(hears=["Count."], replies=[LiveReply(text="One two three four five six seven eight.")])
+    talk.speak(500)
+    talk.until(AudioChunk)
+    talk.run(900)
+    talk.send(talk.cut(played_ms=400))
+    talk.until(ResponseDone)
+    talk.dial()
+    assert seeded(talk) == [("user", "Count."), ("assistant", "One two")]
+
+
 def test_a_text_that_was_not_answered_is_asked_again() -> None:
     talk = LiveTalk(replies=[LiveReply(text="Lost."), LiveReply(text="I am well.")])
     talk.send(SendText("How are you?", "text_1", "input_1"))

@@ -107,7 +107,7 @@ async def test_the_official_client_talks_to_it() -> None:
 @virtual_time
 async def test_it_passes_the_checks_for_providers() -> None:
     replies = [LiveReply(text="Good day to you.")] * 9
-    async with LiveServer(replies=replies, hears=["Hi."] * 9, forgiving=True) as server:
+    async with LiveServer(replies=replies, hears=["Hi."] * 9) as server:
         await check_provider(OPENAI, config(server), question=tone(1_000), within_s=30)
 
 
@@ -121,6 +121,7 @@ async def test_a_text_is_answered_though_nobody_sends_audio() -> None:
     assert of(events, TranscriptUpdate)[-1].text == "Yes, I do."
     assert b"".join(chunk.audio for chunk in of(events, AudioChunk))
     assert server.sessions[0].ended
+    assert server.sessions[0].longest_gap_s < 0.5
 
 
 @virtual_time
@@ -226,6 +227,18 @@ async def events_until_resumed(connection: Connection) -> list[Event]:
         if isinstance(event, SessionStarted) and event.resumed:
             break
     return events
+
+
+@virtual_time
+async def test_a_session_that_says_nothing_any_more_is_left() -> None:
+    async with LiveServer(replies=[LiveReply(text="Yes.")], faults=[Fault(at_ms=3_000, silent=True)]) as server:
+        connection = await connect(server, response_timeout_s=10)
+        events = await events_until_resumed(connection)
+        await connection.send(SendText("Are you there?"))
+        events += await events_until(connection, ResponseDone)
+        await connection.aclose()
+    assert of(events, Reconnecting)
+    assert of(events, TranscriptUpdate)[-1].text == "Yes."
 
 
 @virtual_time

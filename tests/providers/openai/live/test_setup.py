@@ -241,6 +241,7 @@ def test_nothing_but_audio_follows_the_goodbye() -> None:
     talk = LiveTalk(replies=[])
     talk.close()
     talk.codec.send(AppendAudio(bytes(4_800)))
+    talk.codec.send(SendText("One more thing."))
     event = {"type": "response.created", "response": {"id": "r1"}, "sequence_number": 0}
     talk.give({"type": "response.event", "event_id": "r1", "event": event})
     talk.run(500)

@@ -94,6 +94,18 @@ def test_a_server_whose_words_begin_anew() -> None:
         talk.speak(500)
         talk.run(9_000)
     assert (talk.said("user"), talk.said("assistant")) == (["First?", "Second?"], ["One.", "Two."])
+    # The words of each reply have the name of its sound.
+    sounds = list(dict.fromkeys(chunk.item_id for chunk in talk.all(AudioChunk)))
+    assert [update.item_id for update in talk.finals("assistant")] == sounds
+
+
+def test_times_that_cannot_be() -> None:
+    talk = LiveTalk(replies=[LiveReply(text="Yes.")])
+    talk.give(fragment("input", "Hello.", -5, 10**30), fragment("output", "Hi.", 10**30, 10**30))
+    talk.run(6_000)
+    assert [update.final for update in talk.finals("user")] == [True]
+    assert len(talk.all(ResponseDone)) == 1
+    assert all((update.end_ms or 0) < 10_000 for update in talk.all(TranscriptUpdate))
 
 
 def test_both_speak_at_once() -> None:

@@ -75,7 +75,8 @@ class Backend:
         self._session = 0
         self._calls: dict[str, _Call] = {}
         self._approvals: set[str] = set()
-        self._known: set[str] = set()  # calls, approvals and tasks that were told
+        self._known: set[str] = set()  # calls and approvals that were told
+        self._known_tasks: set[str] = set()
         self._tasks: dict[str, bool] = {}  # handed over and not done, by id; whether a result of the program's is due
         self._responding: dict[str, _Response] = {}  # those being made, by id
         self._continued: set[str] = set()  # tasks that a response which was asked for goes on with
@@ -175,9 +176,9 @@ class Backend:
         """The Live model hands work over; returns the id of a task for the program, "" for others and repetitions."""
         task = at(frame, "delegation")
         task_id, target = identifier(task, "id"), text(task, "target")
-        if not task_id or task_id in self._known:
+        if not task_id or task_id in self._known_tasks:
             return ""
-        self._known.add(task_id)
+        self._known_tasks.add(task_id)
         if target == "client" or not self.enabled:
             return task_id
         self._tasks[task_id] = False

@@ -54,6 +54,8 @@ _SESSION_S = 7_200.0
 """A session lasts two hours at most (measured by others)."""
 _REWIND_MS = 5_000
 """Fragments come late and out of order, but not by as much: then the clock of the words began anew."""
+_LAG_MS = 1_800.0
+"""How long after it was said a word was seen to come."""
 _REMEMBERED_EVENTS = 512
 _NEARLY_FULL = 0.9
 _IMAGES_KEPT = 4
@@ -100,7 +102,9 @@ class LiveCodec:
         self._typed: list[Turn] = []  # what was written and is not answered
         self._said = ""  # what was said and not answered when the last session was lost
         self._seen: deque[str] = deque(maxlen=_REMEMBERED_EVENTS)
-        self._latest_ms = 0
+        self._latest_ms = 0  # where the latest words began, on their own clock
+        self._clock_ms = 0.0  # where that clock began, on the session's
+        self._lag_ms = _LAG_MS  # how long after they were said words come
         self._started = self._ready = False
         self._told_full = False
         self._closed: RealtimeConnectionError | None = None  # what the service said of the end
@@ -150,6 +154,7 @@ class LiveCodec:
         self._backend.restart()
         self._seen.clear()
         self._latest_ms = 0
+        self._clock_ms, self._lag_ms = 0.0, _LAG_MS
         self._ready, self._closed, self._last_error = False, None, None
         session = live_session(self._setup, self._model, self._history())
         self._wire.queue("session.start", session=session)
@@ -350,13 +355,21 @@ class LiveCodec:
             self._replies.user_spoke(fragment.start_ms)
 
     def _fragment(self, frame: Frame) -> Fragment | None:
+        """The words in an event, with their times on the session's clock, whatever clock the service has begun."""
         fragment = fragment_of(frame, self._wire.now_ms)
-        if fragment is not None:
-            if fragment.start_ms < self._latest_ms - _REWIND_MS:
-                self._user.close()
-                self._replies.rewound()
-                self._latest_ms = 0
-            self._latest_ms = max(self._latest_ms, fragment.start_ms)
+        if fragment is None:
+            return None
+        lag_ms = self._wire.now_ms - self._clock_ms - fragment.end_ms
+        if fragment.start_ms < self._latest_ms - _REWIND_MS or lag_ms > self._lag_ms + _REWIND_MS:
+            self._user.close()
+            self._replies.rewound()
+            # They come as late after they were said as they did before.
+            self._clock_ms = max(self._wire.now_ms - self._lag_ms - fragment.end_ms, 0)
+            self._latest_ms = 0
+        self._latest_ms = max(self._latest_ms, fragment.start_ms)
+        begun_ms = round(self._clock_ms)
+        fragment = Fragment(fragment.start_ms + begun_ms, fragment.end_ms + begun_ms, fragment.text)
+        self._lag_ms = self._wire.now_ms - fragment.end_ms
         return fragment
 
     def _answered(self) -> None:

@@ -167,7 +167,7 @@ class Replies:
             self._late_words(fragment)
             return
         reply = reply or self.begin(fragment.start_ms)
-        reply.loud_ms = max(reply.loud_ms, fragment.end_ms)
+        reply.loud_ms = max(reply.loud_ms, min(fragment.end_ms, self._wire.now_ms))
         reply.words.add(fragment)
         self._tell(reply.words, final=False)
 
@@ -254,8 +254,8 @@ class Replies:
             self._reply.begun_ms = self._reply.loud_ms = self._reply.held_ms = 0.0
 
     def rewound(self) -> None:
-        """The words' clock began anew."""
-        if self._reply is not None:
+        """The words' clock began anew: what was being said is over."""
+        if self._reply is not None and not self._reply.words.empty:
             self._end(self._reply)
         self._close_late()
         self._unheard = None

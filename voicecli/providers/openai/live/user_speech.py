@@ -12,8 +12,8 @@ _PAUSE_MS = 1_500
 _TURN_PAUSE_MS = 500
 _ANSWER_MS = 600
 """In a pause of this length, this much of the model's sound ends it, too; less of it is an acknowledgement."""
-_LATE_MS = 2_000
-"""How long after it was said a word may come: 1.8 s were seen."""
+_OVER_MS = 2_000
+"""So long no word has come when an utterance is over: longer than a pause in it, as words come unevenly."""
 _ANSWERED_WITHIN_MS = 10_000
 """What the model has not answered by then, it does not mean to answer."""
 
@@ -29,6 +29,7 @@ class UserSpeech:
         self._wire = wire
         self._sound_between = sound_between
         self._open: Utterance | None = None
+        self._came_ms = 0.0  # when the last of its words came
         self._last: Utterance | None = None  # that the model has said nothing after
 
     @property
@@ -45,6 +46,7 @@ class UserSpeech:
         if utterance is None:
             utterance = self._open = Utterance(self._wire.id("user"))
         utterance.add(fragment)
+        self._came_ms = self._wire.now_ms
         self._last = utterance
         self._tell(utterance, final=False)
 
@@ -61,7 +63,7 @@ class UserSpeech:
 
     def tick(self) -> None:
         """The session's clock went on."""
-        if self._open is not None and self._wire.now_ms >= self._open.end_ms + _PAUSE_MS + _LATE_MS:
+        if self._open is not None and self._wire.now_ms >= self._came_ms + _OVER_MS:
             self.close()
 
     def close(self) -> None:
