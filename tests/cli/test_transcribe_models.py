@@ -52,5 +52,5 @@ def test_only_ears_are_loaded() -> None:
         "asyncio.run(main())"
     )
     loaded = loaded_after(code)
-    assert "moonshine_voice" in loaded
-    assert not loaded & {"xllamacpp", "piper", "onnxruntime", "httpx", "markdown_it", "websockets", "sounddevice"}
+    assert "onnxruntime" in loaded
+    assert not loaded & {"xllamacpp", "piper", "httpx", "markdown_it", "websockets", "sounddevice"}
