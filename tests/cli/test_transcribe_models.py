@@ -40,7 +40,7 @@ def test_whatever_ends_it_the_file_is_valid(commands: Commands, tmp_path: Path, 
     assert captions.read_text().endswith("\n")
     if number is signal.SIGINT:
         assert process.returncode == 130
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 20
         # Of the last question so much as had come out of the pipe.
         assert [event.plaintext for event in events][2:] == [json.loads(line)["text"] for line in rest.splitlines()]
 
@@ -52,5 +52,5 @@ def test_only_ears_are_loaded() -> None:
         "asyncio.run(main())"
     )
     loaded = loaded_after(code)
-    assert "moonshine_voice" in loaded
-    assert not loaded & {"xllamacpp", "piper", "onnxruntime", "httpx", "markdown_it", "websockets", "sounddevice"}
+    assert "onnxruntime" in loaded
+    assert not loaded & {"xllamacpp", "piper", "httpx", "markdown_it", "websockets", "sounddevice"}

@@ -1,5 +1,6 @@
 """`voice transcribe` with a microphone: the view in a terminal, lines in a pipe, and dictation."""
 
+import re
 import shutil
 import wave
 from collections.abc import Iterator
@@ -42,7 +43,7 @@ def test_captions_are_shown_and_kept_in_a_file(tmux: Tmux, sound_server: SoundSe
     ask(sound_server)
     screen = tmux.wait(lambda screen: f"  {QUESTION}\n" in screen and "● Listening" in screen)
     (line,) = [line for line in screen.splitlines() if QUESTION in line]
-    assert line.startswith("00:0")
+    assert re.match(r"\d\d:\d\d  ", line)
     assert QUESTION in file.read_text(), "while it goes on"
     tmux.keys("q")
     tmux.wait_for("status 0")
@@ -60,7 +61,7 @@ def test_ctrl_c_leaves_what_was_said_a_moment_ago(tmux: Tmux, sound_server: Soun
     tmux.run("voicecli", "transcribe", "--json", environment=variables)
     tmux.wait_for("Listening. Ctrl-C ends.")
     ask(sound_server)
-    tmux.wait_for('"final": false')
+    tmux.wait_for('"final"')
     tmux.keys("C-c")
     screen = tmux.wait_for("status 130")
     assert '"final": true' in screen

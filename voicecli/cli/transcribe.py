@@ -89,8 +89,9 @@ def transcribe(
 
     spoken = _several(languages, "--language")
 
+    from voicecli.cli.live_transcription import run_live, run_once
     from voicecli.cli.options import named_by_options
-    from voicecli.cli.transcription import Sound, run_files, run_live, run_once
+    from voicecli.cli.transcription import Sound, run_files
     from voicecli.transcriber import Transcriber, choose_transcriber
     from voicecli.voice import read_settings
 

@@ -91,13 +91,12 @@ async def test_each_utterance_has_its_words_and_the_times_of_its_voice() -> None
 async def test_a_recording_has_no_partial_words_and_a_microphone_has() -> None:
     ears = Ears()
     async with transcribing(ears) as (connection, events):
-        await connection.send(AppendAudio(UTTERANCE))
-        await connection.drain()
-        assert ears.partials == []
-        for at in range(0, len(UTTERANCE), 640):
-            await connection.send(AppendAudio(UTTERANCE[at : at + 640], realtime=True))
-            await connection.drain()
-            await asyncio.sleep(0)
+        for realtime in (False, True):
+            assert ears.partials == []
+            for at in range(0, len(UTTERANCE), 640):
+                await connection.send(AppendAudio(UTTERANCE[at : at + 640], realtime))
+                await connection.drain()
+                await asyncio.sleep(0)
         await connection.finish()
         await events.until_seen(TranscriptUpdate, 5)
     partial = [event for event in updates(events) if event.text.startswith("so far")]
