@@ -14,6 +14,7 @@ import typer
 
 from voicecli.audio.files.errors import unusable
 from voicecli.audio.files.formats import HEAD_SIZE, has_sound_name, is_sound
+from voicecli.audio.files.shell_text import check_shell_text
 from voicecli.audio.files.source import WavSource
 from voicecli.audio.files.streams import read_fully
 from voicecli.errors import ConfigurationError
@@ -165,6 +166,7 @@ def _content_of_text(file: BinaryIO) -> bytes:
 
 
 def _words(content: bytes, name: str) -> str:
+    check_shell_text(content, name)
     try:
         text = decode_text(content, name)
     except ConfigurationError as error:
