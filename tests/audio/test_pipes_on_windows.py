@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.audio.test_files import PCM, RATE, assert_close, contents, encoded, piped, wav
+from tests.audio.test_files import RATE, assert_close, contents, encoded, piped, wav
 from voicecli.audio.files.samples import decode_samples
 from voicecli.audio.files.shell_text import was_taken_for_text
 from voicecli.audio.files.source import WavSource

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.terminal.old_terminal import cursor_after
 from voicecli.terminal.abilities import reports_key_releases
 
 PATIENTLY_S = 20.0
@@ -36,8 +37,10 @@ def test_the_answer(terminal: tuple[int, int], answers: list[bytes], speaks: boo
     screen, program = terminal
     before = termios.tcgetattr(program)
 
+    asked = b""
+
     def answer() -> None:
-        asked = b""
+        nonlocal asked
         while not asked.endswith(b"\x1b[c"):
             asked += os.read(screen, 100)
         for part in answers:
@@ -47,6 +50,7 @@ def test_the_answer(terminal: tuple[int, int], answers: list[bytes], speaks: boo
     thread.start()
     assert reports_key_releases(program, program, within_s=PATIENTLY_S) is speaks
     thread.join()
+    assert cursor_after(asked.decode(), column=12) == 12
     assert termios.tcgetattr(program) == before
 
 
