@@ -29,7 +29,7 @@ class FakeMac(FakePortAudio):
         self.allowed = True
         self.refuses = False
         self._switch_s = switch_s
-        self._until_switch_s = 0.0
+        self._until_switch_s = switch_s
         self.headset_in = FakeDevice("AirPods", inputs=1, outputs=0, rate=CALL_RATE)
         self.headset_out = FakeDevice("AirPods", inputs=0, outputs=2, rate=MUSIC_RATE)
         self.headset_in.rate = MUSIC_RATE // 2  # what it says before it is used: 24 kHz

@@ -5,7 +5,11 @@ from typing import Any
 
 from tests.audio.devices.fake_portaudio import FakeDevice, FakePortAudio, FakeStream, PortAudioError
 
-__all__ = ["DIRECTSOUND", "MME", "WASAPI", "WDM_KS", "Endpoint", "FakeWindows", "HostError", "blocked_by_privacy"]
+__all__ = [
+    *("DIRECTSOUND", "MME", "WASAPI", "WDM_KS"),
+    *("HEADPHONES", "HEADSET", "MICROPHONE", "SPEAKERS"),
+    *("Endpoint", "FakeWindows", "HostError", "blocked_by_privacy"),
+]
 
 MME, DIRECTSOUND, WASAPI, WDM_KS = "MME", "Windows DirectSound", "Windows WASAPI", "Windows WDM-KS"
 APIS = (MME, DIRECTSOUND, WASAPI, WDM_KS)
@@ -111,6 +115,13 @@ class FakeWindows(FakePortAudio):
     def _device(self, name: str, kind: str, api: str, rate: int) -> FakeDevice:
         ways = (2, 0) if kind == "input" else (0, 2)
         return FakeDevice(name, inputs=ways[0], outputs=ways[1], rate=rate, host_api=api)
+
+    def make_default(self, endpoint: Endpoint) -> None:
+        """Have Windows take another default device of its kind."""
+        for api, defaults in self._defaults.items():
+            for index, device in enumerate(self.plugged):
+                if device.host_api == api and device.name == _listed(endpoint.name, api) and endpoint.kind in defaults:
+                    defaults[endpoint.kind] = index
 
     @property
     def opened(self) -> list[tuple[str | None, str]]:

@@ -1,5 +1,6 @@
 """Sound on Windows, simulated: host APIs, names, permission, and how often PortAudio is initialised."""
 
+import asyncio
 import json
 import sys
 
@@ -19,7 +20,7 @@ from tests.audio.devices.fake_windows import (
     HostError,
     blocked_by_privacy,
 )
-from tests.audio.devices.notices import Notices
+from tests.audio.devices.notices import Notices, until
 from tests.support.virtual_time import virtual_time
 from voicecli.audio.devices.listing import Kind, choose_device, choose_devices, known_devices, shown_devices
 from voicecli.audio.devices.microphone import Microphone
@@ -34,9 +35,12 @@ GERMAN = {
 }
 
 
+LONG = Endpoint("Headphones (Sony WH-1000XM5 Hands-Free AG Audio)", "output")
+
+
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> FakeWindows:
-    fake = FakeWindows()
+    fake = FakeWindows(MICROPHONE, HEADSET, SPEAKERS, LONG)
     fake.use(monkeypatch, inline=True)
     return fake
 
@@ -151,6 +155,34 @@ def test_what_is_no_device_is_listed_only_on_demand(
 def test_where_nothing_else_is_there_parts_of_drivers_are_shown() -> None:
     devices = known_devices(FakeWindows(apis=(WDM_KS,)))
     assert shown_devices(devices) == devices
+
+
+@virtual_time
+async def test_a_default_device_that_windows_tells_by_a_cut_name_is_the_same(
+    windows: FakeWindows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And another one is followed."""
+    default = SPEAKERS.name[:31]
+
+    async def default_name(kind: str) -> str:
+        return default
+
+    monkeypatch.setattr("voicecli.audio.devices.stream.default_name", default_name)
+    notices = Notices()
+    speaker = Speaker(RATE, on_notice=notices)
+    async with windows.flowing():
+        await speaker.open()
+        await asyncio.sleep(17)
+        assert len(windows.streams) == 1
+        default = LONG.name[:31]
+        windows.make_default(LONG)
+        await until(lambda: bool(notices.codes))
+        assert (windows.opened[-1], speaker.device) == ((WASAPI, LONG.name), LONG.name)
+        streams = len(windows.streams)
+        await asyncio.sleep(17)
+        assert len(windows.streams) == streams, "its cut name is no other device"
+        await speaker.aclose()
+    assert notices.codes == ["loudspeaker_changed"]
 
 
 # -- permission

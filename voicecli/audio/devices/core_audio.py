@@ -92,8 +92,11 @@ class CoreAudio:
 
     def _devices(self) -> list[int]:
         count = min(self._size(_SYSTEM, _DEVICES, _GLOBAL) // 4, _MOST_DEVICES)
-        devices = (ctypes.c_uint32 * max(count, 1))()
-        return list(devices)[: self._read(_SYSTEM, _DEVICES, _GLOBAL, devices) // 4] if count else []
+        if not count:
+            return []
+        devices = (ctypes.c_uint32 * count)()
+        filled = self._read(_SYSTEM, _DEVICES, _GLOBAL, devices) // 4  # one may have gone meanwhile
+        return list(devices)[:filled]
 
     def _name(self, device: int) -> str:
         text = ctypes.c_void_p()
