@@ -152,9 +152,7 @@ def test_any_events_and_commands(config: RealtimeConfig, steps: list[Any]) -> No
 
 WORDS = st.lists(st.sampled_from(["a", "bee", "sea,", "dee."]), min_size=1, max_size=8).map(" ".join)
 CALLS = st.sampled_from([(), (Call(name="weather"),), (Call(name="weather"), Call(name="weather"))])
-WORK = st.builds(
-    Work, calls=CALLS, then=CALLS, fails=st.sampled_from(["", "", "", "response.failed", "response.incomplete"])
-)
+WORK = st.builds(Work, calls=CALLS, then=CALLS)
 REPLY = st.builds(
     LiveReply,
     text=WORDS,
@@ -177,7 +175,7 @@ ACTION = st.sampled_from(["text", "speak", "pause", "step", "step", "result", "c
 
 
 @given(st.lists(REPLY, max_size=4), st.lists(ACTION, max_size=10), LOOSE)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_conversation_is_lawful_and_complete(replies: list[LiveReply], actions: list[str], loose: Loose) -> None:
     """The server session refuses whatever breaks its rules, and each refusal fails `flush`."""
     talk = LiveTalk(replies=replies, hears=["What is it?"] * 20, tools=[WEATHER], loose=loose)
@@ -200,8 +198,8 @@ def test_any_conversation_is_lawful_and_complete(replies: list[LiveReply], actio
     talk.run(300)
     assert talk.ended is not None
     assert not talk.ended.retryable
-    lasted = sum(round(session.now_ms / 1000) for session in talk.sessions[-1:])
-    assert talk.all(UsageUpdated)[-1].usage.session_seconds == lasted
+    told = [event.usage.session_seconds for event in talk.all(UsageUpdated) if event.usage.session_seconds]
+    assert abs(told[-1] - talk.session.now_ms / 1000) <= 0.6, "the server tells whole seconds"
 
 
 def _act(talk: LiveTalk, action: str, answered: set[str]) -> None:
