@@ -144,8 +144,10 @@ class TranscriberSetup:
 
     The connection takes AppendAudio for all audio, silence included, and tells TranscriptUpdates of the role "user"
     with `start_ms` and `end_ms`: where their audio lies in all that was sent since the first byte, whatever sockets
-    there were in between. Where `Capabilities.reports_speech` is False, an EndTurn says where an utterance ends;
-    otherwise the connection finds that itself. An EndTurn is always allowed, and its words are told before the end.
+    there were in between. Where `Capabilities.reports_speech` is False, an EndTurn says where an utterance ends, once a
+    minute at least while somebody speaks; otherwise the connection finds that itself. An EndTurn is always allowed, and
+    its words are told before the end. Where `Capabilities.input_must_flow`, a recording waits for its time; but here no
+    audio is dropped for being late, and no silence added, as that would move the times.
 
     An update with an empty text that is not final, and a `start_ms`, says that words from there on are being awaited;
     a final one with an empty text, that none came of it. Words are told in the order of their times, where the service

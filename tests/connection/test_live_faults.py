@@ -82,7 +82,7 @@ async def hold(server: LiveServer, stage: str) -> list[Event]:
         if isinstance(call, ToolCallRequest):
             await connection.send(ToolResult(call.call_id, "42"))
         await connection.send(SendText("go on"))
-        while listener.said("assistant")[-1:] != ["The last word."]:
+        while not "".join(listener.said("assistant")[-1:]).endswith("The last word."):
             await listener.until(ResponseDone)
         return listener.seen
 

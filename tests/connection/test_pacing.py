@@ -126,6 +126,23 @@ def test_a_chunk_that_is_late_by_less_than_the_pause_is_made_up_for() -> None:
     run_without_io(run())
 
 
+def test_what_silence_took_the_place_of_is_not_made_up_for() -> None:
+    async def run() -> None:
+        ear = Ear()
+        async with flow(ear) as (sender, _):
+            await sender.send(spoken(0, ms=100))
+            await asyncio.sleep(0.35)  # exactly when the silence begins
+            await asyncio.sleep(0)
+            assert len(ear.silence) == 1
+            for number in range(1, 4):
+                await sender.send(spoken(number, ms=100))
+            await asyncio.sleep(0.5)
+            first, *others = ear.speech[1:]
+            assert [at - first for at in others] == pytest.approx([0.05, 0.15], abs=0.01)
+
+    run_without_io(run())
+
+
 def test_speech_that_is_late_catches_up_in_a_pause() -> None:
     async def run() -> None:
         ear = Ear()

@@ -309,9 +309,11 @@ async def test_recordings_in_order_each_with_its_answer(speech: bytes) -> None:
             converse(session, [Recording(speech), Recording(speech)], observers=[told.append])
         )
         await asyncio.sleep(1)
-        connection.play(says("m", "Mm-hmm."))
+        *begun, over = says("m", "Mm-hmm.")
+        connection.play(begun)
         await asyncio.sleep(spoken_s - 1 + 0.2)
         assert connection.audio == speech, "in real time, without a pause"
+        connection.play([over])
         await asyncio.sleep(3)
         connection.play(says("a", "First.", 2))
         await asyncio.sleep(1)
@@ -322,6 +324,20 @@ async def test_recordings_in_order_each_with_its_answer(speech: bytes) -> None:
         await talking
     assert connection.audio == speech * 2
     assert [type(command) for command in besides_audio(connection)] == [EndTurn, EndTurn]
+
+
+@virtual_time
+async def test_the_silence_after_an_answered_recording_is_not_waited_upon(speech: bytes) -> None:
+    voice, connection = full_duplex()
+    told: list[Event] = []
+    loop = asyncio.get_running_loop()
+    async with voice.connect() as session:
+        talking = asyncio.create_task(converse(session, Recording(speech + PAUSE * 4), observers=[told.append]))
+        await asyncio.sleep(len(speech) / 32_000 + 1)
+        connection.play(says("r", "It is Paris."))
+        await talking
+        assert loop.time() < len(speech) / 32_000 + 4.2
+    assert told.count(StateChanged("silent", "thinking")) == 1, "before the first sound, and not again"
 
 
 def test_a_recording_for_such_a_model_is_left_to_it() -> None:

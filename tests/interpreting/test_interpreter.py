@@ -2,7 +2,7 @@
 
 import pytest
 
-from voicecli import ConfigurationError, Interpreter, RealtimeConfig
+from voicecli import ConfigurationError, Interpreter, RealtimeConfig, RealtimeVoice
 from voicecli.events import TranscriptUpdate
 from voicecli.interpreter import choose_interpreter, language_code
 from voicecli.interpreting.captions import CaptionClock
@@ -55,6 +55,11 @@ def test_where_none_is_named_the_first_that_is_set_up_and_translates_is_taken(mo
     assert "local" not in caught.value.advice
     monkeypatch.setenv("GEMINI_API_KEY", "AIza-test")
     assert Interpreter(to="es").provider == "gemini"
+
+
+def test_a_model_that_translates_holds_no_conversation() -> None:
+    with pytest.raises(ConfigurationError, match="translates, and holds no conversation"):
+        RealtimeVoice("gemini", config=RealtimeConfig(model="gemini-3.5-live-translate-preview"))
 
 
 def test_what_an_interpreter_says_of_itself() -> None:

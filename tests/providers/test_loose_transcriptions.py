@@ -168,7 +168,7 @@ STEPS = [
 @pytest.mark.parametrize(("provider", "steps"), STEPS, ids=["openai", "gemini"])
 def test_any_messages_and_commands(provider: str, steps: st.SearchStrategy[list[Any]]) -> None:
     @given(steps)
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=80, deadline=None)
     def check(taken: list[Any]) -> None:
         codec: Any = MADE[provider][0]()
         codec.open()
@@ -211,7 +211,7 @@ ACTIONS = st.lists(st.sampled_from(["say", "say", "say", "end", "deliver", "step
 
 
 @given(ACTIONS, st.integers(0, 3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_openai_any_course_tells_each_word_once(actions: list[str], place: int) -> None:
     talk = OpenAITalk(next_of=lambda waiting: min(place, waiting - 1))
     count = 0
@@ -237,7 +237,7 @@ def test_openai_any_course_tells_each_word_once(actions: list[str], place: int) 
 
 
 @given(ACTIONS, st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_gemini_any_course_tells_each_word_once(actions: list[str], offsets: bool) -> None:
     talk = GeminiTalk(offsets=offsets)
     count = 0

@@ -278,7 +278,8 @@ class LiveConversation:
         if self._sleeper is not None:
             self._sleeper.talk(talking)
         if talking:
-            if not self._capabilities.full_duplex:  # which hears the user, and gives way by itself
+            # A full-duplex model hears the user and gives way by itself, unless it cannot hear while it is heard.
+            if not self._capabilities.full_duplex or self._echo.active == "half-duplex":
                 self.interrupt()
             self._input.open()
         else:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import weakref
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from dataclasses import replace
 
@@ -40,6 +41,7 @@ __all__ = ["InterpreterSession"]
 _log = logging.getLogger(__name__)
 # Quieter sound is no speech into a microphone: 1.5% of full scale.
 _SPEECH_PEAK = 500
+_BACKLOG = 1024
 # Pauses between words are not told as the end of speech.
 _SPEAKING_S = 0.6
 # Sound that comes later than that after all before it was played is a new beginning.
@@ -75,7 +77,7 @@ class InterpreterSession:
         self._resampler = Resampler(self.input_rate, self.input_rate)
         self._resampled_from = self.input_rate
         self._subscriptions: list[weakref.ref[Subscription]] = []
-        self._backlog: list[Event] | None = []
+        self._backlog: deque[Event] | None = deque(maxlen=_BACKLOG)  # for an iteration that begins later
         self._usage = Usage()
         self._seconds_before = 0.0  # of the connections before the present one
         self._state = StateChanged("silent", "connecting")

@@ -141,7 +141,7 @@ def test_words_that_were_told_are_not_sent_again() -> None:
 
 def test_words_that_were_on_their_way_are_asked_for_again() -> None:
     talk = Transcribing()
-    talk.speak(0)
+    talk.speak(0, pause_ms=0)
     talk.send(EndTurn())
     talk.dial()  # the words are lost with the socket
     talk.deliver()

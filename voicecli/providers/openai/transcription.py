@@ -201,7 +201,15 @@ class OpenAITranscription:
             self._utterances.append(audio)
             self._wire.append_audio(audio)
             if self._utterances.current.is_too_long:
-                self._commit_or_drop()
+                self._end_long()
+
+    def _end_long(self) -> None:
+        """Nobody says where the utterance ends: there is none, or it goes on without a pause."""
+        if self._utterances.current.loud:
+            self._commit(self._utterances.commit())
+        else:  # the noise of a room, of which models make words
+            self._wire.queue_optional("input_audio_buffer.clear")
+            self._append_again(self._utterances.skip())
 
     def _end_utterance(self, input_id: str) -> None:
         current = self._utterances.current
@@ -210,10 +218,7 @@ class OpenAITranscription:
         elif not current.is_long_enough:  # it stays, as the beginning of what follows
             self._wire.events.append(Notice("no_speech", "That was too short to be understood.", input_id))
             return
-        self._commit_or_drop()
-
-    def _commit_or_drop(self) -> None:
-        if self._utterances.current.audible:
+        if current.audible:
             self._commit(self._utterances.commit())
         elif self._utterances.drop().size:  # models make words of silence
             self._wire.queue_optional("input_audio_buffer.clear")

@@ -24,6 +24,7 @@ _AUDIBLE = 104
 """Peak of a sample at -50 dB of full scale. Speech is far above it, also in a quiet recording."""
 _LOUD = 500
 """Peak of a sample of what may well be speech into a microphone: 1.5% of full scale."""
+_BEGINNING = WIRE_AUDIO.size(2_000)
 _PAUSE = WIRE_AUDIO.size(500)
 
 
@@ -37,6 +38,7 @@ class Utterance:
         size: of its audio, in bytes.
         chunks: its audio, as long as it may have to be sent again.
         audible: whether something is to be heard in it.
+        loud: whether that may well be speech.
         event_id: of the commit, on the present socket.
         name: the server's for it, on the present socket; "" while that is not known.
         said: its words so far.
@@ -48,6 +50,7 @@ class Utterance:
     size: int = 0
     chunks: list[bytes] = field(default_factory=list)
     audible: bool = False
+    loud: bool = False
     event_id: str = ""
     name: str = ""
     said: str = ""
@@ -122,6 +125,7 @@ class Utterances:
         loudness = peak(audio)
         self._quiet = 0 if loudness > _LOUD else self._quiet + len(audio)
         self.current.audible = self.current.audible or loudness >= _AUDIBLE
+        self.current.loud = self.current.loud or loudness > _LOUD
         self.current.chunks.append(audio)
         self.current.size += len(audio)
 
@@ -130,6 +134,23 @@ class Utterances:
         ended = self.drop()
         self.waiting.append(ended)
         return ended
+
+    def skip(self) -> Utterance:
+        """Forget all of the current utterance but the last two seconds, in which somebody may have begun to speak.
+
+        Returns:
+            What is left of it.
+        """
+        before = self.drop()
+        chunks = before.chunks
+        kept: list[bytes] = []
+        while chunks and self.current.size < _BEGINNING:
+            kept.append(chunks.pop())
+            self.current.size += len(kept[-1])
+        self.current.start -= self.current.size
+        self.current.chunks = kept[::-1]
+        self.current.audible = before.audible
+        return self.current
 
     def drop(self) -> Utterance:
         """End the current utterance; no words of it are awaited."""

@@ -120,7 +120,7 @@ def test_any_bytes(message: bytes) -> None:
 
 
 @given(CONFIGS, st.lists(FRAME | COMMAND | st.sampled_from(["redial", "goodbye"]), max_size=25))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_events_and_commands(config: RealtimeConfig, steps: list[Any]) -> None:
     codec = LiveCodec(ConversationSetup(config, [WEATHER]))
     codec.open()
@@ -176,8 +176,8 @@ LOOSE = st.builds(
 ACTION = st.sampled_from(["text", "speak", "pause", "step", "step", "result", "cancel", "redial", "settle"])
 
 
-@given(st.lists(REPLY, max_size=4), st.lists(ACTION, max_size=14), LOOSE)
-@settings(max_examples=20, deadline=None)
+@given(st.lists(REPLY, max_size=4), st.lists(ACTION, max_size=10), LOOSE)
+@settings(max_examples=8, deadline=None)
 def test_any_conversation_is_lawful_and_complete(replies: list[LiveReply], actions: list[str], loose: Loose) -> None:
     """The server session refuses whatever breaks its rules, and each refusal fails `flush`."""
     talk = LiveTalk(replies=replies, hears=["What is it?"] * 20, tools=[WEATHER], loose=loose)

@@ -119,19 +119,21 @@ def test_both_speak_at_once() -> None:
 
 def test_a_short_acknowledgement_does_not_cut_the_user_in_two() -> None:
     talk = LiveTalk()
+    talk.run(1_000)
     talk.session.replies.append(LiveReply(text="Mm-hm."))
     talk.session._after(0, talk.session._speak)
     talk.run(1_000)
-    talk.give(fragment("input", "I was", 0, 100), fragment("input", "away.", 800, 1_000))
+    talk.give(fragment("input", "I was", 900, 1_000), fragment("input", "away.", 1_800, 2_000))
     assert talk.said("user") == ["I was away."]
 
 
 def test_an_answer_in_a_pause_cuts_the_user_in_two() -> None:
     talk = LiveTalk()
+    talk.run(1_000)
     talk.session.replies.append(LiveReply(text="That is a long answer."))
     talk.session._after(0, talk.session._speak)
     talk.run(1_500)
-    talk.give(fragment("input", "I was", 0, 100), fragment("input", "away.", 1_200, 1_400))
+    talk.give(fragment("input", "I was", 900, 1_000), fragment("input", "away.", 2_200, 2_400))
     assert talk.said("user") == ["I was", "away."]
 
 

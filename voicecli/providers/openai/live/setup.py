@@ -7,7 +7,7 @@ not have is said as a Notice.
 from collections.abc import Sequence
 from typing import Any
 
-from voicecli.config import RealtimeConfig
+from voicecli.config import RealtimeConfig, VADMode
 from voicecli.errors import ConfigurationError
 from voicecli.events import Notice
 from voicecli.ports import Capabilities, ConversationSetup
@@ -103,6 +103,8 @@ def lacks(config: RealtimeConfig) -> dict[str, str]:
         ),
         _ITSELF,
     )
+    if config.vad_mode is VADMode.NONE:
+        lacking["vad_mode"] += "; the talk key opens the microphone"
     lacking["language"] = f"{_ITSELF}, unless the system prompt says what to speak"
     if backend_model(config) is None:
         why = "there is no backend that could do it: live_backend_model is none"
