@@ -1,4 +1,4 @@
-"""Echo detection: whether the capture stream holds an echo of the render stream, and where. Pure: no clock, no device."""
+"""Echo detection: whether the capture stream holds an echo of the render stream, and where. Pure: no clock."""
 
 from voicecli.audio.echo.correlation import EchoCorrelation, Spectrum, distance, peak_ratio
 from voicecli.audio.echo.framing import FRAME_MS

@@ -9,7 +9,6 @@ __all__ = ["OffsetPairs"]
 _LEAST_MS, _MOST_MS = -50, 190
 
 
-
 class OffsetPairs:
     """Pairs frames of two streams at an offset.
 
