@@ -26,6 +26,7 @@ __all__ = [
     "Connection",
     "ConversationLog",
     "ConversationSetup",
+    "Ended",
     "Expiring",
     "FetchHeaders",
     "Finishing",
@@ -67,7 +68,8 @@ class Capabilities:
         full_duplex: whether its output is one lasting track, on which the model alone decides when it speaks, speaks on
             or gives way: the user's speech does not stop a reply, and is owed none.
         input_must_flow: whether only the user's audio moves its clock: the connection sends silence whenever the
-            program sends nothing, and audio never faster than it is spoken.
+            program sends nothing, and audio never faster than it is spoken. Audio of a recording waits for its time;
+            such as is spoken now and comes late is dropped.
     """
 
     input_rate: int
@@ -118,8 +120,9 @@ class ConversationSetup:
 class InterpreterSetup:
     """Everything that interpreting begins with.
 
-    The connection takes AppendAudio, and tells AudioChunks of the translation and TranscriptUpdates: the user's, in the
-    language that is spoken, and the assistant's, in the other one. There are no turns and no responses.
+    The connection takes AppendAudio, and one EndTurn when the input is over. It tells AudioChunks of the translation,
+    and TranscriptUpdates: the user's, in the language that is spoken, and the assistant's, in the other one. There are
+    no turns and no responses.
 
     Attributes:
         config: its model, key, address, reconnects, time limits, prices and provider settings are meant; the rest is a
@@ -141,8 +144,14 @@ class TranscriberSetup:
 
     The connection takes AppendAudio for all audio, silence included, and tells TranscriptUpdates of the role "user"
     with `start_ms` and `end_ms`: where their audio lies in all that was sent since the first byte, whatever sockets
-    there were in between. Where `Capabilities.reports_speech` is False, an EndTurn says where an utterance ends;
-    otherwise the connection finds that itself. An EndTurn is always allowed, and its words are told before the end.
+    there were in between. Where `Capabilities.reports_speech` is False, an EndTurn says where an utterance ends, once a
+    minute at least while somebody speaks; otherwise the connection finds that itself. An EndTurn is always allowed, and
+    its words are told before the end. Where `Capabilities.input_must_flow`, a recording waits for its time; but here no
+    audio is dropped for being late, and no silence added, as that would move the times.
+
+    An update with an empty text that is not final, and a `start_ms`, says that words from there on are being awaited;
+    a final one with an empty text, that none came of it. Words are told in the order of their times, where the service
+    makes that possible; whoever reads them copes with others.
 
     Attributes:
         config: as in `InterpreterSetup`.
@@ -170,6 +179,7 @@ class Service(Generic[_Setup]):
         capabilities: of its connections; those that are about replies do not matter.
         default_model: the first of `models`; "" where there is nothing to choose.
         models: with their prices.
+        offline: whether it works on this machine alone: nothing leaves it, and nothing is to be paid.
         connect: begins; returns when the provider is ready. Raises RealtimeError, ConfigurationError for what the
             service does not have.
     """
@@ -178,13 +188,32 @@ class Service(Generic[_Setup]):
     default_model: str
     models: tuple[ModelInfo, ...]
     connect: Callable[[_Setup], Awaitable["Connection"]] = field(repr=False)
+    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Expiring:
-    """From a codec to its connection: this socket will be closed by the provider in `left_s` seconds from now."""
+    """From a codec to its connection: this socket will be closed by the provider in `left_s` seconds from now.
+
+    Attributes:
+        at: when, in seconds since 1970, where the provider says that instead; `left_s` is then the most that is left.
+    """
 
     left_s: float
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """From a codec to its connection: the provider has said its last on this socket.
+
+    It stands behind the events that the same message means; where there are none, `receive()` may raise the error.
+
+    Attributes:
+        error: what that means, as `receive()` would raise it.
+    """
+
+    error: RealtimeConnectionError
 
 
 class Codec(Protocol):
@@ -222,7 +251,7 @@ class Codec(Protocol):
     def send(self, command: Command) -> None:
         """Queue what the command means on the wire."""
 
-    def receive(self, message: bytes) -> list[Event | Expiring]:
+    def receive(self, message: bytes) -> Sequence[Event | Expiring | Ended]:
         """The events that a message from the provider means; may queue replies.
 
         Raises:
@@ -251,7 +280,7 @@ class StartsUnconfirmed(Protocol):
 
     confirmed_within_s: float
 
-    def start_unconfirmed(self) -> list[Event | Expiring]:
+    def start_unconfirmed(self) -> Sequence[Event | Expiring | Ended]:
         """Go on without what the server has not said: queue the next step, or return the SessionStarted."""
 
 
@@ -261,14 +290,17 @@ class ClosesGracefully(Protocol):
 
     Attributes:
         quiet_s: how long nothing of the output comes, after the input was over, when all of it has come, in seconds. 0
-            where the output does not lag behind the input.
+            where the output does not lag behind the input. It may depend on what has come by now.
     """
 
-    quiet_s: float
+    @property
+    def quiet_s(self) -> float: ...
 
     def close(self) -> None:
-        """Queue what ends the conversation. What comes until then is received as before; when the server has said its
-        last, `receive()` raises the error of a clean end: a RealtimeConnectionError with close code 1000, no `code`."""
+        """Queue what ends the conversation, and let no command be sent any more but audio, which goes on for the server
+        to come to its end. What it tells until then is received as before; with its last message, `receive()` returns
+        an `Ended` with the error of a clean end: a RealtimeConnectionError with close code 1000, no `code`. Where
+        nothing is queued there is no goodbye, and the socket is closed at once."""
 
 
 @runtime_checkable
@@ -328,9 +360,10 @@ class Finishing(Connection, Protocol):
     """A connection, besides, whose output may lag behind its input."""
 
     async def finish(self) -> None:
-        """The input is over: return when all output of it has come, within 30 s, or when the conversation has ended.
+        """The input is over: return when all output of it has come, or the conversation has ended.
 
-        Nothing more may be sent; `aclose()` is still to be called. Raises nothing: the iteration tells what failed.
+        That is within 45 s after the audio so far has been sent, and at once where no output lags behind. Nothing more
+        may be sent; `aclose()` is still to be called. Raises nothing: the iteration tells what failed.
         """
 
 
@@ -413,6 +446,7 @@ class Provider:
         capabilities: of the default model.
         model_capabilities: those of the model that a config names, where not all models have the same.
         interpreter, transcriber: what it offers besides conversations, or None.
+        transcription_models: those that write down what the user says in a conversation, where one can be chosen.
         settings: the class of its own settings, of which the command's options for it are made.
         lacks: which settings the model of this config does not have, and why: `{"turn_detection.threshold": "it has
             sensitivities instead"}`. A setting that was chosen all the same gets the notice "setting_ignored".
@@ -449,6 +483,7 @@ class Provider:
     aliases: tuple[str, ...] = ()
     key_variables: tuple[str, ...] = ()
     key_url: str = ""
+    transcription_models: tuple[ModelInfo, ...] = ()
     settings: type[ProviderSettings] = ProviderSettings
     lacks: Callable[[RealtimeConfig], Mapping[str, str]] = field(default=_lacks_nothing, repr=False)
     replay: Callable[[ConversationSetup, Mapping[str, str]], Codec] | None = field(default=None, repr=False)

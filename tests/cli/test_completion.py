@@ -45,13 +45,14 @@ def words(line: str) -> list[str] | None:
         ("chat --provider=g", ["--provider=gemini"]),
         ("chat --provider = g", ["--provider=gemini"]),
         ("chat --model gpt-realtime-2.1", ["gpt-realtime-2.1", "gpt-realtime-2.1-mini"]),
+        ("chat --transcription-model gpt-l", ["gpt-live-transcribe"]),
         ("chat -p gemini --voice ZE", ["Zephyr", "Zubenelgenubi"][:1]),
         ("chat --input-device ", ["USB Mic", "Built-in"]),
         ("test-audio --output-device h", ["Headphones: 3.5 mm"]),
         ("chat --echo h", ["half-duplex"]),
         ("chat --vad ", ["server", "client", "none"]),
         ("chat --eagerness m", ["medium"]),
-        ("chat --json --noise", ["--noise-reduction"]),
+        ("chat --json --noise", ["--noise-reduction", "--noise-reduction-strength"]),
         ("list-models ge", ["gemini"]),
         ("list-voices --json o", ["openai"]),
         ("chat --input ", None),
@@ -76,6 +77,8 @@ def test_voices_and_models_are_those_of_the_provider(monkeypatch: pytest.MonkeyP
     assert words("chat --provider local --voice ") == [voice.name for voice in find_provider("local").voices]
     monkeypatch.setenv("VOICE_PROVIDER", "gemini")
     assert words("chat --model ") == [model.name for model in find_provider("gemini").models]
+    assert words("translate --model ") == ["gemini-3.5-live-translate-preview"]
+    assert words("translate --provider ") == ["openai", "gemini"]
 
 
 def test_candidates_tell_what_they_are() -> None:

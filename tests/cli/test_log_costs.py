@@ -12,7 +12,7 @@ from voicecli import ConfigurationError
 from voicecli.cli import execute
 from voicecli.cli.log_costs import day_of
 from voicecli.events import Usage
-from voicecli.history.records import ConversationRecord, ResponseRecord
+from voicecli.history.records import ConversationRecord, ResponseRecord, UsageRecord
 from voicecli.history.store import Store
 
 TOKYO = timezone(timedelta(hours=9))
@@ -46,6 +46,22 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def table(*args: str, capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
     assert execute(["logs", "cost", *args]) == 0
     return [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_time_of_a_session_counts_and_is_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    with Store(create=True) as store:
+        began = datetime(2026, 6, 1, 9, tzinfo=UTC)
+        id_ = store.begin(ConversationRecord(id="", started_at=began, provider="openai", model="live"))
+        answer = ResponseRecord(response_id="r", started_ms=0, done_ms=MINUTE, usage=Usage(cost_usd=0.01))
+        usages = [
+            UsageRecord(started_ms=0, at_ms=at * MINUTE, usage=Usage(session_seconds=60 * at, cost_usd=0.05))
+            for at in (1, 2)
+        ]
+        store.save(id_, [(0, usages[0]), (1, answer), (2, usages[1])])
+        kept = store.conversation(id_)
+    assert (kept.usage.session_seconds, round(kept.usage.cost_usd or 0, 9)) == (120, 0.11)
+    assert (kept.responses, kept.usages) == ((answer,), tuple(usages))
+    assert ["2026-06-01", "1", "1", "$0.1100", "0"] in table(capsys=capsys)
 
 
 def test_by_day_of_the_clock_that_the_user_had(capsys: pytest.CaptureFixture[str]) -> None:

@@ -208,6 +208,14 @@ def test_options_reach_the_wire(voice: Voice) -> None:
             *["send-text", "Hi", "--voice", "cedar", "--system", "Be brief.", "--language", "de", "--speed", "1.2"],
             *["--effort", "high", "--noise-reduction", "far_field", "--truncation", "0.7", "--max-output-tokens", "99"],
             *["--transcription-model", "gpt-4o-transcribe", "--vad", "server", "--eagerness", "low", "--quiet"],
+            *[
+                "--noise-reduction-strength",
+                "0.5",
+                "--transcription-prompt",
+                "Ships.",
+                "--transcription-keyword",
+                "Ada",
+            ],
             *["--header", "X-Team: blue", "--organization", "org-1", "--project", "proj-1"],
             **openai(server),
         )
@@ -217,8 +225,9 @@ def test_options_reach_the_wire(voice: Voice) -> None:
     assert session["instructions"] == "Be brief."
     assert session["audio"]["output"]["voice"] == "cedar"
     assert session["audio"]["output"]["speed"] == 1.2
-    assert session["audio"]["input"]["transcription"] == {"model": "gpt-4o-transcribe", "language": "de"}
-    assert session["audio"]["input"]["noise_reduction"] == {"type": "far_field"}
+    hints = {"language": "de", "prompt": "Ships."}  # and no keywords, which that model does not take
+    assert session["audio"]["input"]["transcription"] == {"model": "gpt-4o-transcribe", **hints}
+    assert session["audio"]["input"]["noise_reduction"] == {"type": "far_field", "strength": 0.5}
     turn_detection = session["audio"]["input"]["turn_detection"]
     assert (turn_detection["type"], turn_detection["eagerness"]) == ("semantic_vad", "low")
     assert session["reasoning"] == {"effort": "high"}
@@ -394,8 +403,17 @@ def test_a_list_of_models_that_leads_elsewhere_gets_no_key(voice: Voice) -> None
 
 def test_lists_are_made_without_a_network(voice: Voice) -> None:
     models = json.loads(voice("list-models", "--json").stdout)
-    defaults = {row["provider"]: row["model"] for row in models if row["default"]}
-    assert defaults == {"openai": "gpt-realtime-2.1", "gemini": "gemini-3.8-live", "local": "smollm2"}
+    defaults = {(row["provider"], row["use"]): row["model"] for row in models if row["default"]}
+    assert defaults == {
+        ("openai", "conversation"): "gpt-realtime-2.1",
+        ("openai", "translation"): "gpt-realtime-translate",
+        ("openai", "transcription"): "gpt-transcribe",
+        ("gemini", "conversation"): "gemini-3.8-live",
+        ("gemini", "translation"): "gemini-3.5-live-translate-preview",
+        ("gemini", "transcription"): "gemini-3.5-transcribe-live",
+        ("local", "conversation"): "smollm2",
+        ("local", "transcription"): "moonshine",
+    }
     assert any(row["deprecated"] for row in models)
     voices = voice("list-voices", "google").lines
     assert len(voices) == 30

@@ -1,9 +1,11 @@
 """Sessions over a scripted provider."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
-from voicecli import RealtimeConfig, RealtimeVoice, VADMode
+from voicecli import Prices, RealtimeConfig, RealtimeVoice, VADMode
+from voicecli.commands import AppendAudio, Command
 from voicecli.conversation.session import VoiceSession
 from voicecli.events import AudioChunk, Event, ResponseDone, ResponseStarted, StateChanged
 from voicecli.ports import Capabilities
@@ -14,8 +16,10 @@ __all__ = [
     "REPLY_HEARD",
     "SECOND",
     "SERVER",
+    "RealTime",
     "collect",
     "conversation",
+    "full_duplex",
     "overhearing",
     "until",
     "words_first",
@@ -46,6 +50,36 @@ def overhearing(**settings: Any) -> tuple[RealtimeVoice, ScriptedConnection]:
     connection = ScriptedConnection(capabilities=capabilities)
     config = RealtimeConfig(vad_mode=VADMode.SERVER, response_timeout_s=5, **settings)
     return RealtimeVoice(scripted_provider(connection=connection), config=config), connection
+
+
+class RealTime(ScriptedConnection):
+    """One that takes audio as fast as it is spoken.
+
+    Attributes:
+        last_words: what it tells when it is closed.
+    """
+
+    last_words: Sequence[Step] = ()
+
+    async def aclose(self) -> None:
+        self.play(self.last_words)
+        self.last_words = ()
+        await super().aclose()
+
+    async def send(self, command: Command) -> None:
+        await super().send(command)
+        if isinstance(command, AppendAudio):
+            await asyncio.sleep(len(command.audio) / 2 / self.input_rate)
+
+
+def full_duplex(**settings: Any) -> tuple[RealtimeVoice, RealTime]:
+    """A conversation with a model that hears and speaks at once, billed by the minute."""
+    capabilities = Capabilities(
+        input_rate=16_000, output_rate=24_000, reports_speech=False, full_duplex=True, input_must_flow=True
+    )
+    connection = RealTime(capabilities=capabilities)
+    provider = scripted_provider(connection=connection, prices=Prices(session_minute=0.05))
+    return RealtimeVoice(provider, config=RealtimeConfig(**{"response_timeout_s": 20.0, **settings})), connection
 
 
 async def until(condition: Any) -> None:

@@ -23,7 +23,7 @@ from voicecli.commands import (
     CancelResponse,
     PauseAudio,
 )
-from voicecli.conversation.floor import LATE_WORDS_S
+from voicecli.conversation.awaited_words import LATE_WORDS_S
 from voicecli.errors import RealtimeError
 from voicecli.events import (
     AudioChunk,

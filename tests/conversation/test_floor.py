@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from voicecli.conversation.floor import LATE_WORDS_S, Floor
+from voicecli.conversation.awaited_words import LATE_WORDS_S
+from voicecli.conversation.floor import Floor
 from voicecli.conversation.floor_events import (
     Action,
     AudioEnded,

@@ -23,9 +23,10 @@ from voicecli.events import (
     TranscriptUpdate,
     TurnMetrics,
     Usage,
+    UsageUpdated,
 )
 from voicecli.history.folding import Fold
-from voicecli.history.records import ResponseRecord, ToolCallRecord, TurnRecord
+from voicecli.history.records import ResponseRecord, ToolCallRecord, TurnRecord, UsageRecord
 
 Passing = tuple[float, Event | Command]
 
@@ -37,17 +38,17 @@ def said(role: Role, item_id: str, text: str, *, final: bool = True, interrupted
     return TranscriptUpdate(role, item_id, text, final, interrupted)
 
 
-def folded(*passing: Passing) -> list[TurnRecord | ToolCallRecord | ResponseRecord]:
+def folded(*passing: Passing) -> list[TurnRecord | ToolCallRecord | ResponseRecord | UsageRecord]:
     """The records in their places, as they are in the end."""
     fold = Fold()
-    kept: dict[tuple[bool, int], TurnRecord | ToolCallRecord | ResponseRecord] = {}
+    kept: dict[tuple[bool, int], TurnRecord | ToolCallRecord | ResponseRecord | UsageRecord] = {}
     fold.event(SessionStarted("s", "m", "v", 24_000, 24_000), 0)
     for at_ms, what in passing:
         if isinstance(what, Command):
             fold.command(what, at_ms)
         else:
             fold.event(what, at_ms)
-        kept |= {(type(record) is ResponseRecord, place): record for place, record in fold.take()}
+        kept |= {(isinstance(record, ResponseRecord | UsageRecord), place): record for place, record in fold.take()}
     return [kept[place] for place in sorted(kept)]
 
 
@@ -219,4 +220,27 @@ def test_what_is_not_finished_in_the_end_is_kept_as_such() -> None:
     assert records == [
         TurnRecord(role="user", item_id="q", text="What is", started_ms=100, ended_ms=1_900, final=False),
         TurnRecord(role="assistant", item_id="a", text="It is", started_ms=2_400, ended_ms=9_000, final=False),
+    ]
+
+
+def test_usage_between_responses_is_one_record() -> None:
+    """An hour in which nobody speaks is told many times, and kept once."""
+
+    def used(seconds: float, cost: float) -> UsageUpdated:
+        return UsageUpdated(Usage(session_seconds=seconds, cost_usd=cost))
+
+    records = folded(
+        (15_000, used(15, 0.25)),
+        (30_000, used(30, 0.25)),
+        (31_000, ResponseStarted("r")),
+        (32_000, used(32, 0.5)),
+        (33_000, ResponseDone("r", usage=Usage(output_text_tokens=3, cost_usd=0.125))),
+        (45_000, used(45, 0.25)),
+    )
+    assert records == [
+        UsageRecord(started_ms=15_000, at_ms=32_000, usage=Usage(session_seconds=32, cost_usd=1.0)),
+        ResponseRecord(
+            response_id="r", started_ms=31_000, done_ms=33_000, usage=Usage(output_text_tokens=3, cost_usd=0.125)
+        ),
+        UsageRecord(started_ms=45_000, at_ms=45_000, usage=Usage(session_seconds=45, cost_usd=0.25)),
     ]

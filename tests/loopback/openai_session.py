@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.loopback.openai_rules import wrong_field
 from tests.loopback.openai_script import Call, McpCall, Reply, default_session
 from tests.loopback.openai_wire import Frame, RefusedError, check_client_frame, check_server_frame
 
@@ -47,11 +48,13 @@ class OpenAISession:
         late_deltas: how many deltas of audio still come after a cancellation.
         ignores: names of client events that are not answered.
         needs_silence_ms: ends a turn, whatever was configured; None for what was.
+        needs_idle_ms: as `idle_timeout_ms`, and shorter than any that can be configured.
 
     Attributes:
         received, sent: all frames.
         violations: what a client of ours must never do; tests fail when there is any.
         close: code and reason, once the session wants the socket closed.
+        limits: what `rate_limits.updated` tells.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class OpenAISession:
         late_deltas: int = 0,
         ignores: Iterable[str] = (),
         needs_silence_ms: int | None = None,
+        needs_idle_ms: int | None = None,
     ) -> None:
         self.model = model
         self.replies = replies if isinstance(replies, deque) else deque(replies)
@@ -72,6 +76,7 @@ class OpenAISession:
         self.late_deltas = late_deltas
         self.ignores = set(ignores)
         self.needs_silence_ms = needs_silence_ms
+        self.needs_idle_ms = needs_idle_ms
         self.received: list[Frame] = []
         self.sent: list[Frame] = []
         self.violations: list[str] = []
@@ -88,6 +93,8 @@ class OpenAISession:
         self._after: deque[list[Frame]] = deque()
         self._silent_ms = 0
         self._loud_frames = 0
+        self._idle_from_ms = 1 << 60  # the idle time begins with the first reply's end
+        self.limits = [{"name": "tokens", "limit": 200_000, "remaining": 199_000, "reset_seconds": 0.3}]
         self._clock = 0  # bytes of audio since the session began
         self._buffer = bytearray()
         self._unheard = bytearray()  # less than a frame of the detector
@@ -193,10 +200,8 @@ class OpenAISession:
         for side in (output, given):
             if side.get("format", {}).get("rate", 24_000) != 24_000:
                 refuse("audio.input.format.rate")
-        if transcription := given.get("transcription"):
-            live = transcription.get("model") == "gpt-live-transcribe"
-            if ("language" in transcription and live) or ("languages" in transcription and not live):
-                refuse("audio.input.transcription.language")
+        if wrong := wrong_field(audio):
+            refuse(wrong)
         self._check_detection(given.get("turn_detection"), refuse)
         names = [tool["name"] for tool in update.get("tools", []) if tool["type"] == "function"]
         choice = update.get("tool_choice")
@@ -240,6 +245,7 @@ class OpenAISession:
         if self.speech is None:
             self._loud_frames = self._loud_frames + 1 if loud else 0
             if self._loud_frames < _ONSET_FRAMES:
+                yield from self._idle(now_ms)
                 return
             onset = now_ms - 20 * _ONSET_FRAMES - detection.get("prefix_padding_ms", 300)
             start = max(onset, (self._clock - len(self._buffer)) // BYTES_PER_MS, 0)
@@ -255,6 +261,18 @@ class OpenAISession:
             yield from self._commit_speech()
             if detection["create_response"] and self.active is None:
                 yield from self._create_response()
+
+    def _idle(self, now_ms: int) -> Iterator[Frame]:
+        """Nobody has spoken since the last reply was played."""
+        timeout_ms = self.needs_idle_ms or (self._detection or {}).get("idle_timeout_ms")
+        if timeout_ms is None or self.active is not None or now_ms < self._idle_from_ms + timeout_ms:
+            return
+        start, item_id = self._idle_from_ms, self._id("item")
+        times = {"audio_start_ms": start, "audio_end_ms": now_ms, "item_id": item_id}
+        yield {"type": "input_audio_buffer.timeout_triggered", **times}
+        self._buffer = bytearray(self._unheard)
+        yield from self._commit_item(item_id, bytes((now_ms - start) * BYTES_PER_MS))
+        yield from self._create_response()
 
     def _commit_speech(self) -> Iterator[Frame]:
         assert self.speech is not None
@@ -579,6 +597,8 @@ class OpenAISession:
 
     def _end(self, response: _Response, status: str, details: Frame | None) -> list[Frame]:
         self.active = None
+        played_ms = sum(len(self.audio.get(item["id"], b"")) for item in response.items) // BYTES_PER_MS
+        self._idle_from_ms = self._clock // BYTES_PER_MS + played_ms
         text = sum(len(json.dumps(item)) for item in self.items.values()) // 16
         heard = sum(len(sound) for sound in self.audio.values()) // BYTES_PER_MS // 100
         said = sum(len(self.audio.get(item["id"], b"")) for item in response.items) // BYTES_PER_MS // 50
@@ -592,13 +612,12 @@ class OpenAISession:
             "output_token_details": {"text_tokens": 10, "audio_tokens": said},
         }
         over = {"status": status, "status_details": details, "output": [dict(item) for item in response.items]}
-        limits = [{"name": "tokens", "limit": 200_000, "remaining": 199_000, "reset_seconds": 0.3}]
         return [
             {
                 "type": "response.done",
                 "response": response.frame | over | {"usage": None if status == "failed" else usage},
             },
-            {"type": "rate_limits.updated", "rate_limits": limits},
+            {"type": "rate_limits.updated", "rate_limits": self.limits},
         ]
 
     def _unused(self, frame: Frame) -> Iterator[Frame]:

@@ -45,18 +45,28 @@ COMMON: dict[str, dict[str, Any]] = {
 }
 OPENAI: dict[str, dict[str, Any]] = {
     "transcription_model": {"transcription_model": "gpt-4o-transcribe"},
+    "transcription_keywords": {"transcription_keywords": ("voicecli",)},
+    "transcription_prompt": {"transcription_prompt": "Ships."},
+    "transcription_languages": {"transcription_languages": ("en", "de")},
     "noise_reduction": {"noise_reduction": "far_field"},
+    "noise_reduction_strength": {"noise_reduction": "far_field", "noise_reduction_strength": 0.5},
     "truncation": {"truncation": "disabled"},
     "parallel_tool_calls": {"parallel_tool_calls": False},
     "mcp_servers": {"mcp_servers": (OpenAIMCPServer(label="docs", url="https://docs.example"),)},
     "organization": {"organization": "org"},
     "project": {"project": "project"},
+    "live_backend_model": {"live_backend_model": "gpt-6"},
+    "live_backend_instructions": {"live_backend_instructions": "Search first."},
+    "live_ack_delay_ms": {"live_ack_delay_ms": 900},
+    "live_sample_rate": {"live_sample_rate": 16_000},
 }
 GEMINI: dict[str, dict[str, Any]] = {
     "google_search": {"google_search": True},
     "code_execution": {"code_execution": True},
     "affective_dialog": {"affective_dialog": True},
     "proactive_audio": {"proactive_audio": True, "model": "gemini-3.1-flash-live-preview"},  # newer ones always are
+    "transcription_keywords": {"transcription_keywords": ("voicecli",)},
+    "transcription_languages": {"transcription_languages": ("en", "de")},
     "project": {"project": "project"},
     "location": {"project": "project", "location": "us-central1"},
     "api_version": {"api_version": "v9"},

@@ -7,7 +7,7 @@ from typing import Any
 from voicecli.commands import Command
 from voicecli.connection.event_queue import EventQueue
 from voicecli.events import Event, SessionEnded
-from voicecli.ports import Capabilities, Codec, Expiring
+from voicecli.ports import Capabilities, Codec, Ended, Expiring
 
 __all__ = ["CodecConnection"]
 
@@ -42,7 +42,7 @@ class CodecConnection:
         for message in messages:
             events = self.codec.receive(json.dumps(message).encode())
             self.flush()
-            self._inbox.put([event for event in events if not isinstance(event, Expiring)])
+            self._inbox.put([event for event in events if not isinstance(event, Expiring | Ended)])
         return self.frames[before:]
 
     def tell(self, *events: Event) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
 from tests.loopback.loose import Frame, LooseServer, as_json
@@ -15,7 +15,7 @@ from voicecli.conversation.response import Response
 from voicecli.conversation.session import VoiceSession
 from voicecli.errors import ProtocolError, RealtimeConnectionError, RealtimeError
 from voicecli.events import ErrorOccurred, Event, SessionStarted
-from voicecli.ports import Capabilities, Codec, Expiring, StartsUnconfirmed
+from voicecli.ports import Capabilities, Codec, Ended, Expiring, StartsUnconfirmed
 from voicecli.tools import Tool
 
 __all__ = ["LooseConnection", "outcome_of"]
@@ -82,11 +82,11 @@ class LooseConnection(CodecConnection):
             await asyncio.sleep(_GAP_S)
             self._take(partial(self.codec.receive, as_json(frame)))
 
-    def _take(self, receive: Callable[[], list[Event | Expiring]]) -> None:
+    def _take(self, receive: Callable[[], Sequence[Event | Expiring | Ended]]) -> None:
         if self.failure is not None:
             return
         try:
-            events = [event for event in receive() if not isinstance(event, Expiring)]
+            events = [event for event in receive() if not isinstance(event, Expiring | Ended)]
         except ProtocolError as error:
             events = [ErrorOccurred(error)]
         except RealtimeConnectionError as error:

@@ -64,17 +64,20 @@ def list_models(
         {
             "provider": each.name,
             "model": model.name,
-            "default": model.name == each.default_model,
+            "default": model.name == _default_model(each, use),
             "note": model.note,
             "deprecated": model.deprecated,
             "price": _price_text(prices),
             "prices": price_entries(prices) if prices is not None else None,
+            "use": use,
         }
         for each in _providers(provider)
-        for model in (_fetch(each) if live else each.models)
+        for use, models in _models(each, live=live).items()
+        for model in models
         for prices in (own_prices.get(model.name, model.prices),)
     ]
-    show_table(("provider", "model", "default", "note", "deprecated", "price"), rows, as_json, noted="deprecated")
+    columns = ("provider", "model", "default", "note", "deprecated", "price", "use")
+    show_table(columns, rows, as_json, noted="deprecated")
 
 
 def list_voices(provider: ProviderArgument = None, as_json: JsonOption = False) -> None:
@@ -121,6 +124,31 @@ def _providers(name: str | None) -> Sequence[Provider]:
         return (find_provider(name),)
     except ConfigurationError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _models(provider: Provider, *, live: bool) -> Mapping[str, Sequence[ModelInfo]]:
+    """The models by what they are for."""
+    others = {
+        "translation": provider.interpreter.models if provider.interpreter is not None else (),
+        "transcription": (
+            *(provider.transcriber.models if provider.transcriber is not None else ()),
+            *provider.transcription_models,
+        ),
+    }
+    if not live:
+        named = {use: tuple({model.name: model for model in models}.values()) for use, models in others.items()}
+        return {"conversation": provider.models, **named}
+    fetched = _fetch(provider)
+    uses = {model.name: use for use, models in others.items() for model in models}
+    return {
+        use: [model for model in fetched if uses.get(model.name, "conversation") == use]
+        for use in ("conversation", *others)
+    }
+
+
+def _default_model(provider: Provider, use: str) -> str:
+    service = {"translation": provider.interpreter, "transcription": provider.transcriber}.get(use)
+    return service.default_model if service is not None else provider.default_model
 
 
 def _fetch(provider: Provider) -> list[ModelInfo]:

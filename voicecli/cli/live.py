@@ -119,7 +119,8 @@ async def talk(
 class LiveConversation:
     """Microphone, loudspeaker and session of a live conversation; keys act on it (`Controls`).
 
-    Recording begins with `open()`: what is said while the provider is dialled is not lost.
+    Recording begins with `open()`: what is said while the provider is dialled is not lost, unless the provider takes
+    only what is said now (`Capabilities.input_must_flow`).
 
     With `sleep` it is one session after the other: each begins when it is woken, with what was said before, and ends
     when it falls asleep.
@@ -153,6 +154,7 @@ class LiveConversation:
             provider=provider,
             speaks=config.output == "audio",
             max_cost=config.max_cost,
+            full_duplex=capabilities.full_duplex,
         )
         self.shows = False
         self._capabilities = capabilities
@@ -276,7 +278,9 @@ class LiveConversation:
         if self._sleeper is not None:
             self._sleeper.talk(talking)
         if talking:
-            self.interrupt()
+            # A full-duplex model hears the user and gives way by itself, unless it cannot hear while it is heard.
+            if not self._capabilities.full_duplex or self._echo.active == "half-duplex":
+                self.interrupt()
             self._input.open()
         else:
             delay_s = self._microphone.latency_ms / 1000 + _POST_ROLL_S
@@ -332,6 +336,7 @@ class LiveConversation:
             on_notice=self._notice,
             on_sound=self._sound_heard,
             on_rendered=self._recordings.on_rendered,
+            full_duplex=self._capabilities.full_duplex,
         )
 
     async def _converse(self, voice: RealtimeVoice) -> None:
@@ -343,6 +348,8 @@ class LiveConversation:
         logs: list[ConversationLog] = [*recorded, *self._kept]
         async with voice.connect(history=self._past.turns, logs=logs, spent=self._spent) as session:
             self._session, session.can_ask = session, self.shows
+            if self._capabilities.input_must_flow:  # what was said until now would come too late for ever
+                self._microphone.discard()
             await converse(session, self._input, self._sink, observers)
 
     async def _sleep_and_converse(self, voice: RealtimeVoice, sleeper: Sleeper) -> None:

@@ -20,11 +20,11 @@ _DAYS = re.compile(r"(\d{1,5})\s*d(?:ays?)?", re.IGNORECASE)
 
 @dataclass(slots=True)
 class CostSum:
-    """What the answers of one day, provider or model have cost.
+    """What the answers of one day, provider or model have cost, and the time between them where that is billed.
 
     Attributes:
-        usage: of those whose cost is known.
-        unknown: the number of those whose cost is not known.
+        usage: as far as its cost is known.
+        unknown: the number of answers whose cost is not known.
     """
 
     usage: Usage = field(default_factory=Usage)
@@ -40,10 +40,10 @@ class CostSum:
             return known
         return f"at least {known}" if self.usage.cost_usd else "unknown"
 
-    def add(self, conversation: str, usage: Usage) -> None:
-        """Take an answer into account."""
+    def add(self, conversation: str, usage: Usage, *, is_answer: bool = True) -> None:
+        """Take an answer into account, or what was used between two."""
         self.conversations.add(conversation)
-        self.answers += 1
+        self.answers += is_answer
         if usage.cost_usd is None:
             self.unknown += 1
         else:
@@ -76,13 +76,15 @@ def cost_sums(
     sums: dict[str, CostSum] = {}
     total = CostSum()
     for conversation in conversations:
-        for response in conversation.responses:
-            day = (conversation.started_at + timedelta(milliseconds=response.done_ms)).date()
+        answers = [(response.done_ms, response.usage, True) for response in conversation.responses]
+        between = [(used.at_ms, used.usage, False) for used in conversation.usages]
+        for at_ms, usage, is_answer in answers + between:
+            day = (conversation.started_at + timedelta(milliseconds=at_ms)).date()
             if since is not None and day < since:
                 continue
             names = {"day": day.isoformat(), "provider": conversation.provider, "model": conversation.model}
             for each in (sums.setdefault(names[by], CostSum()), total):
-                each.add(conversation.id, response.usage)
+                each.add(conversation.id, usage, is_answer=is_answer)
     return dict(sorted(sums.items())), total
 
 

@@ -40,14 +40,15 @@ def conversation_json(conversation: ConversationRecord, *, whole: bool = True) -
     """A conversation as JSON has it.
 
     Args:
-        whole: with turns, calls of tools and responses.
+        whole: with turns, calls of tools, responses and usages.
     """
     told = asdict(conversation) | {
         "started_at": conversation.started_at.isoformat(),
         "ended_at": conversation.ended_at.isoformat() if conversation.ended_at else None,
         "recording": str(conversation.recording) if conversation.recording else None,
     }
-    return told if whole else {name: told[name] for name in told if name not in ("turns", "tool_calls", "responses")}
+    parts = ("turns", "tool_calls", "responses", "usages")
+    return told if whole else {name: told[name] for name in told if name not in parts}
 
 
 def found_json(found: FoundTurn) -> dict[str, Any]:

@@ -52,7 +52,8 @@ def run_conversation(
     """
     voice = _voice(choices)
     files = [each for each in inputs if isinstance(each, WavSource)]
-    rate = choices.provider.capabilities_of(choices.config).output_rate
+    capabilities = choices.provider.capabilities_of(choices.config)
+    rate = capabilities.output_rate
     alone = destinations.sound is None and not destinations.aloud
     lines = LastingLines(_lines(destinations, [each for each in inputs if isinstance(each, str)]), alone=alone)
     _tell_unused(unused_options(choices, spoken=bool(files), destinations=destinations), [lines])
@@ -65,7 +66,8 @@ def run_conversation(
     outcome = Outcome()
     add_speaker = None
     if destinations.aloud:
-        add_speaker = _add_speaker(sound, speaker, lines, kept, asked="play" in choices.given)
+        duplex = capabilities.full_duplex
+        add_speaker = _add_speaker(sound, speaker, lines, kept, asked="play" in choices.given, full_duplex=duplex)
     try:
         silenced = quiet_stderr() if destinations.aloud else contextlib.nullcontext()
         with _sessions_told(voice, quiet=destinations.quiet), silenced:
@@ -204,7 +206,13 @@ async def _converse(
 
 
 async def _add_speaker(
-    sound: ReplySound, device: str | int | None, observer: Observer, kept: Recordings, *, asked: bool
+    sound: ReplySound,
+    device: str | int | None,
+    observer: Observer,
+    kept: Recordings,
+    *,
+    asked: bool,
+    full_duplex: bool,
 ) -> None:
     """Have a loudspeaker play it, too. Without one there are words only, and a note; a daily one, unless it was asked
     for."""
@@ -215,6 +223,7 @@ async def _add_speaker(
         device=device,
         on_notice=lambda code, told: observer(Notice(code, told)),
         on_rendered=kept.on_rendered,
+        full_duplex=full_duplex,
     )
     try:
         await speaker.open()

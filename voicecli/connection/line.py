@@ -1,7 +1,7 @@
 """One socket under way, from its opening to its end."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
@@ -14,9 +14,13 @@ from voicecli.connection.socket import Socket
 from voicecli.errors import ProtocolError, RealtimeConnectionError
 from voicecli.events import AudioChunk, ErrorOccurred, Event, Interrupted, ResponseDone, SessionStarted
 from voicecli.pcm16 import PcmFormat
-from voicecli.ports import Codec, Expiring, StartsUnconfirmed
+from voicecli.ports import ClosesGracefully, Codec, Ended, Expiring, StartsUnconfirmed
 
-__all__ = ["Line"]
+__all__ = ["GOODBYE_S", "Line"]
+
+GOODBYE_S = 4.5
+"""How long the provider may take to say its last before a socket is closed or replaced, in seconds: with the closing of
+a mute one that makes 5 s."""
 
 _ABNORMAL = 1006
 _TOO_BIG = 1009
@@ -50,6 +54,8 @@ class Line:
         self._trace = trace
         self._before_start: list[Event] | None = []  # told before the SessionStarted; None when that has come
         self._patient = True  # a dead line is not waited for
+        self._leaving = False  # the codec has said goodbye
+        self._replaced = False  # as the time of the socket is up
         loop = asyncio.get_running_loop()
         self._started: asyncio.Future[None] = loop.create_future()
         self._ended: asyncio.Future[RealtimeConnectionError | None] = loop.create_future()
@@ -73,11 +79,31 @@ class Line:
         try:
             lost = await self._ended
             self._patient = lost is None or not lost.retryable
-            return lost
+            return None if self._replaced else lost
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+
+    async def leave(self, within_s: float) -> bool:
+        """Say goodbye as the protocol has it, if it has; returns when the provider has said its last, or `within_s`
+        seconds later: then the socket is not waited for, either.
+
+        Returns:
+            Whether the provider has said its last.
+        """
+        if not isinstance(self._codec, ClosesGracefully):
+            return False
+        if not self._leaving:
+            self._leaving = True
+            try:
+                if not self._sender.say_goodbye(self._codec):
+                    return False
+            except Exception as error:
+                self._fail(error)
+        await asyncio.wait([self._ended], timeout=within_s)
+        self._patient = self._ended.done() and not self._ended.cancelled()
+        return self._patient
 
     async def aclose(self) -> None:
         """Close the socket with a goodbye: a provider keeps a conversation, and may bill it, until it is told."""
@@ -94,7 +120,7 @@ class Line:
             self._trace.received(message)
         self._take(lambda: self._receive(message), len(message))
 
-    def _take(self, events: Callable[[], list[Event | Expiring]], size: int) -> None:
+    def _take(self, events: Callable[[], Sequence[Event | Expiring | Ended]], size: int) -> None:
         try:
             self._pass_on(events(), size)
         except RealtimeConnectionError as error:
@@ -102,18 +128,22 @@ class Line:
         except Exception as error:
             self._fail(error)
 
-    def _receive(self, message: bytes) -> list[Event | Expiring]:
+    def _receive(self, message: bytes) -> Sequence[Event | Expiring | Ended]:
         try:
             return self._codec.receive(message)
         except ProtocolError as error:
             return [ErrorOccurred(error)]
 
-    def _pass_on(self, received: list[Event | Expiring], size: int) -> None:
+    def _pass_on(self, received: Sequence[Event | Expiring | Ended], size: int) -> None:
         events: list[Event] = []
+        last: RealtimeConnectionError | None = None
         for event in received:
             match event:
-                case Expiring(left_s):
-                    self._liveness.expires(left_s)
+                case Expiring(left_s, at):
+                    self._liveness.expires(left_s, at)
+                    continue
+                case Ended(error):
+                    last = error
                     continue
                 case AudioChunk(audio):
                     self._liveness.sounded(self._sound.duration_ms(len(audio)) / 1000)
@@ -125,6 +155,8 @@ class Line:
         self._sender.reply()
         if events:
             self._deliver(events, size)
+        if last is not None:
+            self._end(last)
 
     def _until_started(self, events: list[Event]) -> list[Event]:
         """The events that may be told now: none before the SessionStarted, which comes first."""
@@ -176,7 +208,11 @@ class Line:
 
     async def _watch(self) -> None:
         try:
-            self._end(await self._liveness.watch())
+            lost = await self._liveness.watch()
+            if lost is None and not self._leaving:
+                self._replaced = True
+                await self.leave(GOODBYE_S)
+            self._end(lost)
         except Exception as error:
             self._fail(error)
 

@@ -26,6 +26,8 @@ _PROBE_TIMEOUT_S = 3.0
 # OpenAI's 60 minutes end in the last five of them at a quiet moment; Gemini announces its end 50 s before.
 _ROLL_OVER_WINDOW_S = 300.0
 _ROLL_OVER_RESERVE_S = 10.0
+# Where less is left by the wall clock, that clock is wrong: nobody begins a session that ends at once.
+_LEAST_LEFT_S = 30.0
 
 _log = logging.getLogger("voicecli")
 
@@ -75,8 +77,10 @@ class Liveness:
         """The network took it."""
         self._writing_since = None
 
-    def expires(self, left_s: float) -> None:
-        """The provider will close the socket in `left_s` seconds."""
+    def expires(self, left_s: float, at: float | None = None) -> None:
+        """The provider will close the socket in `left_s` seconds, or at that time, in seconds since 1970."""
+        if at is not None and _LEAST_LEFT_S <= (left_by_clock := at - self._wall_clock()) < left_s:
+            left_s = left_by_clock
         self._expires_at = self._time() + left_s
         self._reserve_s = min(_ROLL_OVER_RESERVE_S, left_s / 4)
 

@@ -3,16 +3,12 @@
 from collections import deque
 
 from voicecli.commands import AppendAudio, Command, SendImage, SendText, ToolResult
-from voicecli.pcm16 import peak
+from voicecli.pcm16 import is_silent
 
 __all__ = ["Pace", "SendQueue"]
 
 # Pictures sent into a dead line are all that ever reaches it.
 _MAX_OTHER_BYTES = 32 * 2**20
-# Of a sample: -50 dB of full scale. Speech into any microphone is far above it, a muted or held back one at 0.
-_SILENCE = 104
-# A microphone whose program was held up delivers what it has in one go; more than this is no microphone.
-_LIVE_AHEAD_S = 1.0
 
 
 class SendQueue:
@@ -24,10 +20,12 @@ class SendQueue:
     Args:
         bytes_per_s: of the audio, in bytes per second.
         limit_s: how much audio may wait, in seconds; may be changed at any time.
+        room_s: how much of it there is room for where the program can wait, in seconds; None for the limit.
     """
 
-    def __init__(self, bytes_per_s: int, limit_s: float) -> None:
+    def __init__(self, bytes_per_s: int, limit_s: float, room_s: float | None = None) -> None:
         self.limit_s = limit_s
+        self._room_s = room_s
         self._bytes_per_s = bytes_per_s
         self._commands: deque[Command] = deque()
         self._audio_bytes = 0
@@ -40,7 +38,8 @@ class SendQueue:
         """True when the command can wait here without anything being dropped, or memory growing without bound."""
         if isinstance(command, AppendAudio):
             waiting = self._audio_bytes
-            return not waiting or waiting + len(command.audio) <= self.limit_s * self._bytes_per_s
+            most_s = self.limit_s if self._room_s is None else self._room_s
+            return not waiting or waiting + len(command.audio) <= most_s * self._bytes_per_s
         return self._other_bytes <= _MAX_OTHER_BYTES
 
     def put(self, command: Command) -> int:
@@ -60,6 +59,34 @@ class SendQueue:
             dropped += self._drop_oldest_audio()
         return dropped
 
+    @property
+    def head(self) -> Command | None:
+        """The command whose turn is next."""
+        return self._commands[0] if self._commands else None
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._commands.clear()
+        self._audio_bytes = self._other_bytes = 0
+
+    def skip_silence(self, most_s: float) -> bool:
+        """Drop silence of a microphone at the head while more audio waits than that: so speech catches up that is late.
+
+        Args:
+            most_s: in seconds.
+
+        Returns:
+            Whether there was any.
+        """
+        skipped = False
+        while self._audio_bytes > most_s * self._bytes_per_s:
+            head = self.head
+            if not (isinstance(head, AppendAudio) and head.realtime and is_silent(head.audio)):
+                break
+            self.pop()
+            skipped = True
+        return skipped
+
     def pop(self) -> Command | None:
         """The command whose turn it is; None when none waits."""
         if not self._commands:
@@ -77,7 +104,7 @@ class SendQueue:
             if isinstance(command, AppendAudio):
                 del self._commands[index]
                 self._audio_bytes -= len(command.audio)
-                return len(command.audio) if peak(command.audio) >= _SILENCE else 0
+                return 0 if is_silent(command.audio) else len(command.audio)
         raise AssertionError("there is audio as long as its size is counted")
 
 
@@ -88,10 +115,13 @@ class Pace:
 
     Args:
         bytes_per_s: of the audio, in bytes per second.
+        most_ahead_s: a microphone whose program was held up delivers what it has in one go; more than this many seconds
+            is no microphone.
     """
 
-    def __init__(self, bytes_per_s: int) -> None:
+    def __init__(self, bytes_per_s: int, most_ahead_s: float) -> None:
         self._bytes_per_s = bytes_per_s
+        self._most_ahead_s = most_ahead_s
         self._ahead_s = 0.0
         self._at = 0.0
 
@@ -99,7 +129,7 @@ class Pace:
         """True when `size` more bytes at the time `now` (in seconds) can be live."""
         self._ahead_s = max(self._ahead_s - (now - self._at), 0.0) + size / self._bytes_per_s
         self._at = now
-        return self._ahead_s <= _LIVE_AHEAD_S
+        return self._ahead_s <= self._most_ahead_s
 
     def waited(self, now: float) -> None:
         """The sender was made to wait until `now`: that it sent nothing meanwhile does not make it live."""

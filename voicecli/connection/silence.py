@@ -1,7 +1,12 @@
-"""Silence after the user's audio: a provider that finds the turns itself needs to hear that the speech is over."""
+"""Silence in the place of the user's audio.
+
+A provider that finds the turns itself needs to hear that the speech is over (`TurnEndSilence`). One whose clock only
+the user's audio moves needs to hear something all the time: there the feeder runs as long as the socket lasts.
+"""
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable
 
 from voicecli.commands import AppendAudio, Command, EndTurn, PauseAudio
@@ -22,10 +27,18 @@ class SilenceFeeder:
     Args:
         send: sends audio; raises RealtimeError when the conversation is over.
         rate: of the audio, in Hz.
+        resumes_at: until when none is sent because the program's audio goes on, by the event loop's clock; it is asked
+            before each piece. None where the feeder is stopped instead.
     """
 
-    def __init__(self, send: Callable[[AppendAudio], Awaitable[None]], rate: int) -> None:
+    def __init__(
+        self,
+        send: Callable[[AppendAudio], Awaitable[None]],
+        rate: int,
+        resumes_at: Callable[[], float] | None = None,
+    ) -> None:
         self._send = send
+        self._resumes_at = resumes_at or (lambda: -math.inf)
         self._piece = AppendAudio(PcmFormat(rate).silence(_PIECE_S * 1000))
         self._until = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -49,14 +62,16 @@ class SilenceFeeder:
 
     async def _run(self) -> None:
         time = asyncio.get_running_loop().time
-        due = time()
+        due = time() + _PIECE_S
         with contextlib.suppress(RealtimeError):
             # Half a piece: sums of tenths are not exact.
             while time() < self._until - _PIECE_S / 2:
                 # Where the loop was busy, what should have been sent meanwhile is left out.
-                due = max(due + _PIECE_S, time())
+                due = max(due, time(), self._resumes_at())
                 await asyncio.sleep(due - time())
-                await self._send(self._piece)
+                if self._resumes_at() <= due:  # the program has sent nothing meanwhile
+                    await self._send(self._piece)
+                    due += _PIECE_S
 
 
 class TurnEndSilence:

@@ -10,6 +10,13 @@ Guarantees, beside those of `ports.Connection`:
   nothing by waiting: there `send()` waits for room, and nothing is dropped.
 * A provider that finds the turns itself hears silence where the audio ends, until it has ended the turn: 100 ms each
   100 ms, for `response_timeout_s` after a sign of speech, and for 3 s without one.
+* Where `Capabilities.input_must_flow`, audio is sent as fast as it is spoken, and silence whenever nothing of the
+  program's was to be heard for 250 ms: from the SessionStarted of each socket until it is closed. There, what was
+  spoken now (`AppendAudio.realtime`, or at that pace) and comes or leaves more than 0.3 s late is dropped; so is what
+  is said while there is no connection.
+* What is only written down (`is_full`) is sent whole: no audio is dropped for being late, no silence is added, and
+  whoever sends a recording waits while too much of it has no words yet. Words that are owed when the input is over are
+  waited for, for 30 s.
 * A reader that never waits for the program. Events that are not taken are kept up to 64 MiB (half an hour of
   speech); beyond that the conversation ends with an error instead of eating the memory.
 * A dead line is noticed: nothing heard for 60 s although pings went out every 20 s; nothing heard for 20 s while
@@ -20,6 +27,8 @@ Guarantees, beside those of `ports.Connection`:
   retryable; each attempt is told by a Reconnecting. Meanwhile commands wait, and the newest audio is kept. On the
   new socket the codec restores what it was given, a turn under way included; then what waited is sent.
 * A socket with a time limit (Expiring) is replaced in time, when nobody speaks, without a Reconnecting.
+* A codec that `ClosesGracefully` says goodbye before its socket is closed or replaced, and the provider has 5 s for its
+  last words; after `finish()` 15 s. They are told before the SessionEnded.
 * The first dial is repeated, at most twice and within `connect_timeout_s`, only when the provider itself calls
   its trouble temporary (503, 429 with a short Retry-After, close 1013). A provider that cannot be reached is
   reported at once: then most often a setting is wrong.
@@ -29,6 +38,7 @@ Guarantees, beside those of `ports.Connection`:
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from itertools import count
@@ -39,22 +49,34 @@ from voicecli.config import RealtimeConfig, VADMode
 from voicecli.connection.dial import UNREACHABLE, dial, place
 from voicecli.connection.event_queue import EventQueue
 from voicecli.connection.frame_log import FrameLog
-from voicecli.connection.line import Line
+from voicecli.connection.line import GOODBYE_S, Line
 from voicecli.connection.liveness import Liveness
 from voicecli.connection.redial import RedialPolicy
 from voicecli.connection.sender import Sender
 from voicecli.connection.silence import SilenceFeeder, TurnEndSilence
 from voicecli.connection.socket import Socket
 from voicecli.errors import RealtimeConnectionError, RealtimeError
-from voicecli.events import Event, ResponseDone, SessionEnded
-from voicecli.pcm16 import PcmFormat
-from voicecli.ports import Capabilities, Codec, FetchHeaders, Recorder
+from voicecli.events import (
+    AudioChunk,
+    Event,
+    ResponseDone,
+    ResponseStarted,
+    SessionEnded,
+    ToolCallRequest,
+    TranscriptUpdate,
+)
+from voicecli.pcm16 import is_silent
+from voicecli.ports import Capabilities, ClosesGracefully, Codec, FetchHeaders, Recorder
 from voicecli.redaction import header_secrets, setting_secrets
 
 __all__ = ["WebSocketConnection"]
 
 _MAX_UNREAD_BYTES = 64 * 2**20
 _CLOSE_TIMEOUT_S = 2.5
+# Translations of the last words come 8 to 20 s after them.
+_LAST_OUTPUT_S = 30.0
+_LAST_GOODBYE_S = 15.0
+_TICK_S = 0.05
 
 _log = logging.getLogger("voicecli")
 
@@ -70,7 +92,9 @@ class WebSocketConnection:
         credentials: FetchHeaders | None,
         wall_clock: Callable[[], float],
         recorder: Recorder | None,
+        is_full: Callable[[], bool] | None,
     ) -> None:
+        self._is_full = is_full
         self._events = EventQueue()
         self._recorder = recorder
         if recorder is not None:
@@ -84,14 +108,23 @@ class WebSocketConnection:
         self._trace = _open_trace(codec, config)
         self._sender = Sender(
             codec,
-            PcmFormat(capabilities.input_rate).bytes_per_s,
+            capabilities,
             config.reconnect.audio_buffer_s,
             self._tell,
             self._trace,
+            is_full,
         )
-        feeder = SilenceFeeder(self._send_silence, capabilities.input_rate)
-        finds_turns = config.vad_mode is VADMode.SERVER
-        self._turn_end = TurnEndSilence(feeder, config.response_timeout_s, finds_turns=finds_turns)
+        self._flow: SilenceFeeder | None = None
+        self._turn_end: TurnEndSilence | None = None
+        if capabilities.input_must_flow and is_full is None:
+            self._flow = SilenceFeeder(self._sender.feed, capabilities.input_rate, lambda: self._sender.resumes_at)
+        else:
+            feeder = SilenceFeeder(self._send_silence, capabilities.input_rate)
+            finds_turns = config.vad_mode is VADMode.SERVER
+            self._turn_end = TurnEndSilence(feeder, config.response_timeout_s, finds_turns=finds_turns)
+        self._output_at = 0.0  # when something of the output came last
+        self._closing = False  # aclose() was called
+        self._leaving = False  # what ends the socket now ends the conversation
         self._redial_policy = RedialPolicy(config.reconnect, self._clock)
         self._line: Line | None = None  # the socket in use
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -107,6 +140,7 @@ class WebSocketConnection:
         credentials: FetchHeaders | None = None,
         wall_clock: Callable[[], float] = time.time,
         recorder: Recorder | None = None,
+        is_full: Callable[[], bool] | None = None,
     ) -> Self:
         """Begin a conversation; the provider is ready when this returns.
 
@@ -114,12 +148,16 @@ class WebSocketConnection:
             credentials: fetches the headers that the codec does not know, anew for each dial.
             wall_clock: seconds that pass while the computer sleeps, too.
             recorder: records what passes; that of the `ConversationSetup`.
+            is_full: for what is only written down, where each word counts and times are counted in audio: whether so
+                much audio has no words yet that no more should be sent for now. None of it is dropped then, but of
+                outages of ten minutes, no silence is added, and what waited for the network is sent at once; audio of
+                a recording still keeps to real time where it must. None for conversations.
 
         Raises:
             ConfigurationError: the address, a header, a certificate file or the debug file is unusable.
             RealtimeConnectionError: the provider cannot be reached, refuses, or is not ready in time.
         """
-        connection = cls(codec, capabilities, config, credentials, wall_clock, recorder)
+        connection = cls(codec, capabilities, config, credentials, wall_clock, recorder, is_full)
         try:
             await connection._ready
         except BaseException:
@@ -139,14 +177,15 @@ class WebSocketConnection:
     async def send(self, command: Command) -> None:
         """Pass a command on; while disconnected it is kept.
 
-        Live audio never waits here. Audio that comes faster than it is spoken waits while a second of it is unsent,
-        and a picture or a text while 32 MiB of them are.
+        Live audio never waits here. Audio that comes faster than it is spoken waits while a second of it is unsent
+        (0.3 s where it must flow), and a picture or a text while 32 MiB of them are.
 
         Raises:
             RealtimeError: the conversation is over.
         """
         await self._sender.send(command)
-        self._turn_end.sent(command)
+        if self._turn_end is not None:
+            self._turn_end.sent(command)
 
     async def _send_silence(self, silence: AppendAudio) -> None:
         if self._line is not None:  # otherwise it would take the place of what the user said
@@ -159,11 +198,44 @@ class WebSocketConnection:
     def __aiter__(self) -> AsyncIterator[Event]:
         return aiter(self._events)
 
+    async def finish(self) -> None:
+        """See `ports.Finishing`: the provider goes on hearing silence until its output has been quiet for the codec's
+        `quiet_s`, at most 30 s; then it has 15 s for its last words. Without a codec that `ClosesGracefully` it returns
+        at once."""
+        if not isinstance(self._codec, ClosesGracefully):
+            return
+        await self._sender.drain()
+        self._output_at = begun = self._clock()
+        while not self._supervisor.done():
+            # Words that are owed are waited for, over another socket if need be.
+            owed = self._is_full is not None and self._codec.awaiting_reply
+            quiet_at = math.inf if owed else self._output_at + self._codec.quiet_s
+            left_s = min(quiet_at, begun + _LAST_OUTPUT_S) - self._clock()
+            if left_s <= 0:
+                break
+            await asyncio.wait([self._supervisor], timeout=min(left_s, _TICK_S) if owed else left_s)
+        await self._leave(_LAST_GOODBYE_S)
+
     async def aclose(self) -> None:
-        """End it; returns within 2.5 s whatever the provider does."""
-        self._turn_end.stop()
+        """End it; returns within 2.5 s whatever the provider does, with a codec that `ClosesGracefully` within 5 s.
+
+        Called once more meanwhile, it ends the conversation at once.
+        """
+        again, self._closing = self._closing, True
+        if self._turn_end is not None:
+            self._turn_end.stop()
+        await self._leave(0.0 if again else GOODBYE_S)
+
+    async def _leave(self, within_s: float) -> None:
+        """End the conversation, with a goodbye that takes so long at most, in seconds."""
+        line, said = self._line, False
+        if line is not None and isinstance(self._codec, ClosesGracefully):
+            self._leaving = True
+            self._sender.end(_closed())
+            said = await line.leave(within_s)
         if not self._supervisor.done():
-            self._supervisor.cancel()
+            if not said:
+                self._supervisor.cancel()
             await asyncio.wait([self._supervisor], timeout=_CLOSE_TIMEOUT_S)
 
     # One socket after the other.
@@ -175,13 +247,16 @@ class WebSocketConnection:
                 self._ready.set_result(None)
             while True:
                 lost = await self._serve(line)
+                if self._leaving:
+                    self._end(_closed(), last=SessionEnded("closed"))
+                    return
                 if lost is not None and _is_clean_end(lost):
                     ended = SessionEnded(lost.message, lost.close_code)
                     self._end(RealtimeConnectionError("The provider has ended the conversation."), last=ended)
                     return
                 line = await self._dial_again(lost)
         except asyncio.CancelledError:
-            self._end(RealtimeConnectionError("The conversation is closed."), last=SessionEnded("closed"))
+            self._end(_closed(), last=SessionEnded("closed"))
         except RealtimeError as error:
             self._end(error, error)
         except Exception as error:
@@ -189,16 +264,21 @@ class WebSocketConnection:
 
     async def _serve(self, line: Line) -> RealtimeConnectionError | None:
         self._line = line
+        if self._flow is not None:
+            self._flow.run_for(math.inf)
         try:
             return await line.serve()
         finally:
             self._line = None
+            if self._flow is not None:
+                self._flow.stop()
             await line.aclose()
 
     def _end(self, over: RealtimeError, error: Exception | None = None, *, last: Event | None = None) -> None:
         """From now on `send()` raises `over`; the iteration ends after `last`, by `error` if there is one."""
         self._sender.end(over)
-        self._turn_end.stop()
+        if self._turn_end is not None:
+            self._turn_end.stop()
         if last is not None:
             self._tell(last)
         self._events.close(error)
@@ -297,15 +377,38 @@ class WebSocketConnection:
 
     def _deliver(self, events: list[Event], size: int) -> None:
         for event in events:
-            if isinstance(event, ResponseDone) and event.status == "completed":
+            if self._is_answer(event):
                 self._redial_policy.answered()
-            self._turn_end.told(event)
+            if self._turn_end is not None:
+                self._turn_end.told(event)
+            if _is_output(event):
+                self._output_at = self._clock()
         self._events.put(events, size)
         if self._events.waiting_bytes > _MAX_UNREAD_BYTES:
             raise RealtimeConnectionError(
                 "The conversation is given up: its events are not read.",
                 advice="Iterate over the events until SessionEnded, and call aclose() when done.",
             )
+
+    def _is_answer(self, event: Event) -> bool:
+        """Whether the event shows that the provider does what it is there for."""
+        if self._is_full is not None:
+            return isinstance(event, TranscriptUpdate) and event.final
+        return isinstance(event, ResponseDone) and event.status == "completed"
+
+
+def _closed() -> RealtimeConnectionError:
+    return RealtimeConnectionError("The conversation is closed.")
+
+
+def _is_output(event: Event) -> bool:
+    """Whether it is something of what the provider makes of the input; a track that goes on in silence is not."""
+    match event:
+        case AudioChunk(audio):
+            return not is_silent(audio)
+        case TranscriptUpdate() | ResponseStarted() | ResponseDone() | ToolCallRequest():
+            return True
+    return False
 
 
 def _is_clean_end(lost: RealtimeConnectionError) -> bool:

@@ -80,6 +80,7 @@ async def open_devices(
         on_notice=notice,
         on_sound=lambda: _heard(session),
         on_rendered=on_rendered,
+        full_duplex=session.full_duplex,
     )
     try:
         await source.open()

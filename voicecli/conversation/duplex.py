@@ -121,7 +121,8 @@ async def _speak_in_turns(session: VoiceSession, source: AudioSource) -> None:
             # The provider says when a turn has ended, and must say so before the next one is sent: keep to real time.
             clock += PcmFormat(source.sample_rate).duration_ms(len(chunk)) / 1000
             await asyncio.sleep(max(0.0, clock - loop.time()))
-        if session.awaiting_reply:
+        # What a full-duplex model says into the user's words makes no pause in them.
+        if session.awaiting_reply and not (session.full_duplex and session.state.user == "speaking"):
             await _hear_reply(session)
             clock = loop.time()
     await session.end_turn()

@@ -12,13 +12,7 @@ Three things make up its state:
     line    UP, AWAY (between two sockets)
 
 Whatever is heard of the user becomes a `Signal`, and `TABLE` says for each state what a signal leads to: the next
-state, and an effect on the reply. What the effect does is decided by the reply's state alone (`_affect`):
-
-    effect      RESPONDING                PLAYING                      PENDING            otherwise
-    PAUSE       hold the sound up         hold the sound up            -                  -
-    RESUME      let it go on              let it go on                 -                  -
-    CUT         cut the reply             cut what is to be heard      -                  -
-    INTERRUPT   as CUT                    as CUT                       cut as it begins   -
+state, and an effect on the reply; what the effect does is decided by the reply's state alone (`floor_table`).
 
 A cut names the response it cuts, and reaches only what began before the speech that interrupts: the answer to that
 speech is never hit, however late the news of it comes. Answers that are owed are kept by the input that asks for them
@@ -29,6 +23,7 @@ from collections.abc import Callable
 from typing import Any
 
 from voicecli.commands import CancelScope
+from voicecli.conversation.awaited_words import LATE_WORDS_S, AwaitedWords
 from voicecli.conversation.floor_events import (
     Action,
     AnswerExpected,
@@ -73,12 +68,11 @@ from voicecli.events import (
     ToolCallCancelled,
     ToolCallRequest,
     TranscriptUpdate,
+    UsageUpdated,
 )
 
-__all__ = ["LATE_WORDS_S", "Floor"]
+__all__ = ["Floor"]
 
-LATE_WORDS_S = 3.0
-"""The time after a silence in which words still belong to the voice before it: some providers tell words late."""
 _TOLD = (ToolCallRequest, ToolCallCancelled, ApprovalRequest, ApprovalAnswered)
 _NOTED = (*_TOLD, AnswerExpected, AnswerRead, SoundHeard, ToolAnswered)
 _NO_ANSWER = frozenset({"no_speech", "backchannel", "waiting_for_input"})  # notices that a turn will not be answered
@@ -105,11 +99,8 @@ class Floor:
         self.obligations = Obligations()
         self.sound = ReplyAudio(rules.output_rate)
         self._started = False
-        self._voices = 0  # whose words are not known
-        self._overheard = False  # a voice that the provider has not told of paused the reply
-        self._words_until: float | None = None  # until when its words are waited for
+        self._words = AwaitedWords()
         self._spoken_over: str | None = None  # the response that was being made when the user was last heard here
-        self._begun_before = 0  # responses that had begun before the voice whose words are awaited
         self._came = False  # something of the response under way has come
         self._voice_owed = False  # an answer is owed to speech whose end the provider has not told
         self._utterances = Utterances(speech_is_told=rules.reports_speech)
@@ -168,13 +159,16 @@ class Floor:
         if self.line is Line.AWAY:
             return "reconnecting"
         owed = self.obligations
-        responding = self._responding is not None
-        if not self.sound.playback.is_heard(now) or (responding and self._came):
+        begins = self._responding is not None and not self._came
+        if self._speaks(now):
             return "speaking"
         until = self._thinking_until if owed.possible_until is None or not owed.after_speech else owed.possible_until
-        if owed.pending or responding or owed.tools_running or (until is not None and now < until):
+        if owed.pending or begins or owed.tools_running or (until is not None and now < until):
             return "thinking"
         return "listening"
+
+    def _speaks(self, now: float) -> bool:
+        return not self.sound.playback.is_heard(now) or (self._responding is not None and self._came)
 
     def next_deadline(self, now: float) -> float | None:
         """The time at which `tick` is to be called at the latest; None when nothing runs out."""
@@ -182,7 +176,7 @@ class Floor:
             self._response_deadline,
             self._pause_deadline,
             self.obligations.possible_until,
-            self._words_until,
+            self._words.until,
             self._thinking_until,
             self._taken_back.ask_at,
             self.sound.playback.ends_at(now),
@@ -200,7 +194,7 @@ class Floor:
 
     @property
     def _pause_deadline(self) -> float | None:
-        waits = self.sound.paused or self._voices > 0
+        waits = self.sound.paused or self._words.voices > 0
         return self._quiet_since + self.rules.response_timeout_s if waits else None
 
     @property
@@ -213,7 +207,8 @@ class Floor:
 
     def apply(self, happened: Input, now: float) -> list[Action]:
         """Take what happened into account; what is to be done, in order."""
-        self._quiet_since = now
+        if not isinstance(happened, UsageUpdated):  # which is no sign of an answer: it comes by the clock
+            self._quiet_since = now
         self.changed = True
         handler = self._handlers.get(type(happened))
         return handler(happened, now) if handler is not None else [Deliver(happened)]  # type: ignore[arg-type]
@@ -227,9 +222,9 @@ class Floor:
             actions += [GaveUp()] if unanswered else []
         if self._pause_deadline is not None and now >= self._pause_deadline:
             actions += self._signal(Signal.DEADLINE, now)
-        if self._words_until is not None and now >= self._words_until:
+        if self._words.until is not None and now >= self._words.until:
             actions += self._signal(Signal.DEADLINE, now) if self.user is User.UNRESOLVED else []
-            self._words_until, self._overheard = None, False
+            self._words.until, self._words.overheard = None, False
         if self.obligations.possible_until is not None and now >= self.obligations.possible_until:
             self.obligations.possible_until = None
         if self._thinking_until is not None and now >= self._thinking_until:
@@ -240,24 +235,17 @@ class Floor:
 
     def _signal(self, signal: Signal, now: float) -> list[Action]:
         """Take a step of the table."""
-        if signal in {Signal.SUSPICION, Signal.VOICE} and not self._awaits_words:
-            self._begun_before = self.sound.begun
-        self._voices += signal is Signal.VOICE
+        if signal in {Signal.SUSPICION, Signal.VOICE} and not self._words:
+            self._words.begun_before = self.sound.begun
+        self._words.voices += signal is Signal.VOICE
         self.user, effect = TABLE[self.user][signal]
         if signal in {Signal.WORDS, Signal.TURN, Signal.CUT_IN, Signal.DEADLINE, Signal.RESET}:
-            self._await_no_words()
-        begun_before = self._begun_before if signal is Signal.WORDS else self.sound.begun
-        return self._affect(effect, now, begun_before=begun_before)
-
-    @property
-    def _awaits_words(self) -> bool:
-        return self._voices > 0 or self._overheard
-
-    def _await_no_words(self) -> None:
-        self._voices, self._overheard, self._words_until = 0, False, None
+            self._words.clear()
+        by_words = signal is Signal.WORDS
+        return self._affect(effect, now, begun_before=self._words.begun_before if by_words else self.sound.begun)
 
     def _silence(self) -> Signal:
-        return Signal.SILENCE_BEFORE_WORDS if self._voices else Signal.SILENCE
+        return Signal.SILENCE_BEFORE_WORDS if self._words.voices else Signal.SILENCE
 
     def _voice(self, now: float) -> Signal:
         """A turn of the user's by voice; where its words can be waited for, the reply is paused until they come."""
@@ -279,7 +267,7 @@ class Floor:
         elif self.rules.server_turns and self.rules.auto_reply and event.is_turn:
             if not self._voice_owed:
                 self._owe_to_voice(now)
-            actions.append(TurnEnded(now - self.speech_lag_s, provisional=self._voices > 0))
+            actions.append(TurnEnded(now - self.speech_lag_s, provisional=self._words.voices > 0))
         self._voice_owed = False
         return [*actions, Deliver(event)]
 
@@ -316,7 +304,7 @@ class Floor:
             without_news = self.user is User.MAYBE
             actions = self._signal(Signal.SILENCE_WITHOUT_NEWS if without_news else self._silence(), now)
             if without_news:
-                self._words_until = now + LATE_WORDS_S
+                self._words.until = now + LATE_WORDS_S
             self._thinking_until = now + SIGN_OF_SPEECH_S if self.rules.auto_reply else None
             return [TurnEnded(end, provisional), *actions]
         self._spoken_over, self._thinking_until = responding, None
@@ -327,7 +315,7 @@ class Floor:
             return self._signal(Signal.CUT_IN, now)
         if self.sound.has_player and not self.obligations.certain:
             actions = self._signal(Signal.SUSPICION, now)
-            self._overheard, self._words_until = True, None
+            self._words.overheard, self._words.until = True, None
             return actions
         return self._signal(Signal.SPEECH, now)
 
@@ -339,7 +327,7 @@ class Floor:
         actions = self._signal(self._silence(), now) if self.user is User.SPEAKING else []
         self.obligations.owe(turn.input_id)
         end = now - self.speech_lag_s if turn.by_silence else now
-        return [*actions, TurnEnded(end, provisional=self._voices > 0)]
+        return [*actions, TurnEnded(end, provisional=self._words.voices > 0)]
 
     def _audio_ended(self, _: AudioEnded, now: float) -> list[Action]:
         told = self.rules.reports_speech and self.user is User.SPEAKING
@@ -354,7 +342,7 @@ class Floor:
         # plays it, or it is still being made: a program that sends one line after the other has read it.
         actions: list[Action] = []
         if self._responding is not None or self.sound.has_player:
-            self._await_no_words()
+            self._words.clear()
             actions = self._affect(Effect.CUT, now, begun_before=self.sound.begun)
         self.sound.playback.clear(now)
         self._taken_back.user_acts()
@@ -362,7 +350,7 @@ class Floor:
         return [*actions, TurnEnded(now, provisional=False)]
 
     def _stop(self, stop: Stop, now: float) -> list[Action]:
-        self._await_no_words()
+        self._words.clear()
         actions = self._affect(Effect.CUT, now, begun_before=self.sound.begun, is_heard=stop.is_heard)
         if self.user is User.UNRESOLVED:  # nobody waits for the words any more
             actions += self._signal(Signal.RESET, now)
@@ -410,7 +398,7 @@ class Floor:
             self._utterances.words(update)
             if self.obligations.may_follow_speech and self._utterances.unanswered:
                 self._owe_to_voice(now)
-            if update.text and self._awaits_words:
+            if update.text and self._words:
                 actions = self._signal(Signal.WORDS, now)
             if update.text and self._thinking_until is not None:
                 self._thinking_until = now + self.rules.response_timeout_s
@@ -423,7 +411,7 @@ class Floor:
             return []
         if response_id != self._responding and response_id != self.sound.sounding:
             return []  # it is over, and others have begun since
-        self._await_no_words()
+        self._words.clear()
         unprovoked = self.user is User.SILENT and not self.rules.server_turns and not self.obligations.pending
         scope: CancelScope = "reply" if response_id == self._responding else "playback"
         if unprovoked and scope == "reply":
@@ -432,7 +420,7 @@ class Floor:
 
     def _response_started(self, event: ResponseStarted, now: float) -> list[Action]:
         actions: list[Action] = []
-        if self._overheard and not self.obligations.certain:
+        if self._words.overheard and not self.obligations.certain:
             actions = self._signal(Signal.WORDS, now)  # it answers the voice that paused the one before
         wanted = self.obligations.response_started(event.response_id, event.answers)
         self.sound.begun += 1
@@ -460,9 +448,7 @@ class Floor:
         if notice.code in _NO_ANSWER:
             self.obligations.no_speech(notice.input_id)
             self._thinking_until = None
-            if self._voices:
-                self._voices -= 1
-                actions = self._signal(Signal.NO_WORDS, now) if not self._voices else []
+            actions = self._signal(Signal.NO_WORDS, now) if self._words.had_none() else []
         return [*actions, Deliver(notice)]
 
     def _noted(self, happened: Input, now: float) -> list[Action]:

@@ -25,6 +25,7 @@ from voicecli.conversation.floor_events import (
     Rules,
     TurnEnded,
 )
+from voicecli.conversation.full_duplex_floor import FullDuplexFloor
 from voicecli.conversation.latency import TurnClock
 from voicecli.conversation.transcript_order import TranscriptOrder
 from voicecli.errors import RealtimeError
@@ -66,7 +67,8 @@ class FloorDriver:
     def __init__(
         self, connection: Connection, config: RealtimeConfig, audience: Audience, on_event: Callable[[Event], None]
     ) -> None:
-        self.floor = Floor(_rules(connection, config))
+        kind = FullDuplexFloor if connection.capabilities.full_duplex else Floor
+        self.floor: Floor = kind(_rules(connection, config))
         self.usage = Usage()
         self.clock = TurnClock(connection.capabilities.output_rate)
         self.over = False
@@ -77,11 +79,12 @@ class FloorDriver:
         self._config = config
         self._audience = audience
         self._on_event = on_event
-        self._order = TranscriptOrder()
+        # Where both speak at once, neither's words wait for the other's.
+        self._order = TranscriptOrder(holds=not connection.capabilities.full_duplex)
         self._seconds_before = 0.0  # of the connections before the present one
         self._told_state = self.floor.state(0.0)
         self._player: AudioSink | None = None
-        self._realtime = False
+        self.realtime = False
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._sending: set[asyncio.Task[None]] = set()
@@ -104,7 +107,9 @@ class FloorDriver:
     @realtime.setter
     def realtime(self, realtime: bool) -> None:
         self._realtime = realtime
-        self.floor.speech_lag_s = _speech_lag_s(self._connection, self._config) if realtime else 0.0
+        # Where audio must flow the connection sends it as if it were spoken now.
+        passes = realtime or self._connection.capabilities.input_must_flow
+        self.floor.speech_lag_s = _speech_lag_s(self._connection, self._config) if passes else 0.0
 
     @property
     def now(self) -> float:

@@ -93,7 +93,13 @@ class TurnEnds:
 
 @dataclass(frozen=True, slots=True)
 class AudioEnded:
-    """The audio is over; whether a turn is, the provider will say."""
+    """The audio is over; whether a turn is, the provider will say.
+
+    Attributes:
+        realtime: whether it was sent as it was spoken, by somebody who may go on.
+    """
+
+    realtime: bool = False
 
 
 @dataclass(frozen=True, slots=True)

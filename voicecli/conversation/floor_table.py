@@ -1,4 +1,13 @@
-"""The states of the floor, what can be heard of the user, and what each signal leads to in each state."""
+"""The states of the floor, what can be heard of the user, and what each signal leads to in each state.
+
+What an effect does is decided by the reply's state alone (`Floor._affect`):
+
+    effect      RESPONDING                PLAYING                      PENDING            otherwise
+    PAUSE       hold the sound up         hold the sound up            -                  -
+    RESUME      let it go on              let it go on                 -                  -
+    CUT         cut the reply             cut what is to be heard      -                  -
+    INTERRUPT   as CUT                    as CUT                       cut as it begins   -
+"""
 
 from enum import Enum
 

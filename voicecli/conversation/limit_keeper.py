@@ -53,6 +53,7 @@ class LimitKeeper:
         self._timer: asyncio.TimerHandle | None = None
         self._ending: asyncio.Task[None] | None = None
         self._final: Spent | None = None
+        self._closed = False
 
     @property
     def reached(self) -> LimitReachedError | None:
@@ -63,6 +64,11 @@ class LimitKeeper:
     def spent(self) -> Spent:
         """What counts towards the limits by now, or did when the conversation ended."""
         return self._final or self._limits.spent(self._driver.now)
+
+    def begin(self) -> None:
+        """Tell what the user should know at the beginning."""
+        if (notice := self._limits.notice) is not None:
+            self._driver.tell(notice)
 
     def check(self) -> None:
         """Raise LimitReachedError when no more input is taken; once the conversation is over that is told otherwise."""
@@ -87,7 +93,8 @@ class LimitKeeper:
         self._stop_timer()
 
     async def aclose(self) -> None:
-        """Stop; idempotent."""
+        """Stop; idempotent. What is told from now on counts, and reaches no limit."""
+        self._closed = True
         self._stop_timer()
         if self._ending is not None and self._ending is not asyncio.current_task():
             self._ending.cancel()
@@ -99,7 +106,7 @@ class LimitKeeper:
             self._timer = None
 
     def _look(self) -> None:
-        if self.reached is not None or self._driver.over:
+        if self.reached is not None or self._driver.over or self._closed:
             return
         self._stop_timer()
         now = self._driver.now

@@ -71,6 +71,17 @@ class Limits:
         """Whether there is a limit."""
         return self._max_cost is not None or self._max_s > 0 or self._idle_s > 0
 
+    @property
+    def notice(self) -> Notice | None:
+        """What the user should know when the session is billed while nobody speaks; None where it is not."""
+        if not self._per_s:
+            return None
+        minute, hour = _usd(60 * self._per_s), _usd(3600 * self._per_s)
+        message = f"This costs {minute} a minute, {hour} an hour, also while nobody speaks."
+        if self._idle_s:
+            message += f" It ends when nobody has spoken for {_time(self._idle_s)}."
+        return Notice("billed_by_minute", message, daily=True)
+
     def event(self, event: Event, usage: Usage, now: float) -> None:
         """Take an event into account; `usage` is that of the session so far, this event's included."""
         self._usage = usage

@@ -184,6 +184,12 @@ class Obligations:
         elif self._owed and not input_id:
             del self._owed[next(iter(self._owed))]
 
+    def may_be_answered(self, now: float) -> None:
+        """What is owed to a turn without an id may have come already: another answer to it is only possible."""
+        for key in [key for key, kind in self._owed.items() if kind is _Kind.FOUND]:
+            del self._owed[key]
+            self.may_owe(now)
+
     def cancel_pending(self) -> bool:
         """The answers that are owed and have not begun are given up; whether there are any."""
         given_up = self._owed | self._awaiting_tools

@@ -79,6 +79,8 @@ class VoiceSession:
             connection = LoggedConnection(connection, self._logs)
         self._closing = False
         self._connection = connection
+        if connection.capabilities.full_duplex:  # it hears everything, and the turns are its own
+            config = replace(config, vad_mode=VADMode.SERVER)
         self._config = config
         handlers = handlers or Handlers()
         self._audience = Audience(handlers, history, self._logs)
@@ -123,6 +125,11 @@ class VoiceSession:
         self._ignored = turn_model_unused(config, connection.capabilities)
 
     # -- what is known of the conversation
+
+    @property
+    def full_duplex(self) -> bool:
+        """Whether both sides may speak at once: the model alone decides when it speaks, speaks on or gives way."""
+        return self._connection.capabilities.full_duplex
 
     @property
     def input_rate(self) -> int:
@@ -354,6 +361,7 @@ class VoiceSession:
     async def start(self) -> None:
         """Begin to read, and return when the first event has come; called once, by whoever made the session."""
         await self._reader.start()
+        self._limits.begin()
         self._toolbox.attach(lambda tools: self._input.send(OfferTools(tools)), self._driver.tell)
         if self._ignored:
             self._driver.tell(Notice("setting_ignored", f"turn_model is left out: {self._ignored}."))
@@ -364,7 +372,7 @@ class VoiceSession:
         await self._limits.aclose()
         await self._calls.aclose()
         await self._input.aclose()
-        await asyncio.gather(self._connection.aclose(), self._toolbox.aclose())
+        await asyncio.gather(self._reader.close_connection(), self._toolbox.aclose())
         await self._reader.aclose()
         await self._audience.aclose()
         await self._logs.aclose()

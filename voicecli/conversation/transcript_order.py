@@ -15,12 +15,16 @@ class TranscriptOrder:
     Providers transcribe the user apart from answering, so the text of a question often arrives after the first
     words of its answer. The reply's end waits with its words, unless another reply begins first. Sound is never held.
 
+    Args:
+        holds: whether it does so at all.
+
     Attributes:
         deadline: when what is held is to be released at the latest; None while nothing is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, holds: bool = True) -> None:
         self.deadline: float | None = None
+        self._holds_words = holds
         self._open: set[str] = set()
         self._held: list[Event] = []
 
@@ -32,6 +36,8 @@ class TranscriptOrder:
     def push(self, event: Event, now: float) -> list[Event]:
         """The events that can be delivered now that this one has arrived, in order."""
         match event:
+            case _ if not self._holds_words:
+                return [event]
             case TranscriptUpdate("user", item_id, final=final):
                 (self._open.discard if final else self._open.add)(item_id)
                 return [event, *self.release()] if not self._open else [event]

@@ -179,6 +179,7 @@ class UserInput:
                         await self._driver.apply(TurnBegins(by_key=self._mode is VADMode.NONE))
                     case EndTurn():
                         step = EndTurn(self._new_id())
-                        await self._driver.apply(AudioEnded() if server else TurnEnds(step.input_id, by_silence))
+                        ended = AudioEnded(self._driver.realtime) if server else TurnEnds(step.input_id, by_silence)
+                        await self._driver.apply(ended)
                 await self.send(step)
         self._check_open()

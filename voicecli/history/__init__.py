@@ -10,7 +10,14 @@ from voicecli.lazy_names import name_loader
 
 if TYPE_CHECKING:
     from voicecli.history.log import HistoryLog
-    from voicecli.history.records import ConversationRecord, FoundTurn, ResponseRecord, ToolCallRecord, TurnRecord
+    from voicecli.history.records import (
+        ConversationRecord,
+        FoundTurn,
+        ResponseRecord,
+        ToolCallRecord,
+        TurnRecord,
+        UsageRecord,
+    )
     from voicecli.history.store import NoConversationError, Store
 
 __all__ = [
@@ -22,10 +29,13 @@ __all__ = [
     "Store",
     "ToolCallRecord",
     "TurnRecord",
+    "UsageRecord",
 ]
 
 _HOMES = {
-    **dict.fromkeys(("ConversationRecord", "FoundTurn", "ResponseRecord", "ToolCallRecord", "TurnRecord"), "records"),
+    **dict.fromkeys(
+        ("ConversationRecord", "FoundTurn", "ResponseRecord", "ToolCallRecord", "TurnRecord", "UsageRecord"), "records"
+    ),
     **dict.fromkeys(("NoConversationError", "Store"), "store"),
     "HistoryLog": "log",
 }

@@ -1,4 +1,4 @@
-"""Folds what passes in a conversation into records: turns, calls of tools, responses. It reads no clock and no file."""
+"""Folds what passes in a conversation into records: turns, calls of tools, responses, usage. It reads no clock."""
 
 from dataclasses import dataclass, replace
 
@@ -19,13 +19,15 @@ from voicecli.events import (
     ToolCallFinished,
     ToolCallRequest,
     TranscriptUpdate,
+    Usage,
+    UsageUpdated,
 )
-from voicecli.history.records import ResponseRecord, ToolCallRecord, TurnRecord
+from voicecli.history.records import ResponseRecord, ToolCallRecord, TurnRecord, UsageRecord
 
 __all__ = ["Fold", "Row"]
 
-Row = tuple[int, TurnRecord | ToolCallRecord | ResponseRecord]
-"""A record, and its place: among turns and calls of tools together, or among responses."""
+Row = tuple[int, TurnRecord | ToolCallRecord | ResponseRecord | UsageRecord]
+"""A record, and its place: among turns and calls of tools together, or among responses and usages together."""
 
 
 @dataclass(slots=True)
@@ -67,7 +69,8 @@ class Fold:
         self._turns: dict[tuple[Role, str], tuple[int, TurnRecord]] = {}
         self._calls: dict[str, tuple[int, ToolCallRecord]] = {}
         self._begun: dict[str, int] = {}  # responses
-        self._responses = 0
+        self._responses = 0  # and usages
+        self._usage: UsageRecord | None = None  # since the last response
         self._spans: list[_Span] = []  # whose words have not come
         self._spoken: dict[str, _Span] = {}  # by the item of their words
         self._sounds: dict[str, _Sound] = {}  # by item
@@ -102,14 +105,10 @@ class Fold:
                 self._begun[response_id] = now
             case ResponseDone():
                 self._response_done(event, now)
-            case ToolCallRequest(call_id, name, arguments):
-                call = ToolCallRecord(call_id=call_id, name=name, arguments=arguments, started_ms=now)
-                self._keep_call(self._next_place(), call)
-            case ToolCallFinished(call_id, output=output, is_error=is_error):
-                self._call_answered(call_id, output, is_error, now)
-            case ToolCallCancelled(call_id) if call_id in self._calls:
-                place, call = self._calls[call_id]
-                self._keep_call(place, replace(call, cancelled=True, ended_ms=call.ended_ms or now))
+            case UsageUpdated(usage):
+                self._used(usage, now)
+            case ToolCallRequest() | ToolCallFinished() | ToolCallCancelled():
+                self._tool_called(event, now)
             case SessionStarted(output_rate=output_rate):
                 self._bytes_per_ms = output_rate * 2 / 1000
             case SessionEnded():
@@ -237,6 +236,27 @@ class Fold:
         self._spans = [span for span in self._spans if span.ended_ms is None or span.ended_ms > response.started_ms]
         self._keep(self._responses, response)
         self._responses += 1
+        self._usage = None
+
+    def _used(self, usage: Usage, now: int) -> None:
+        """Add it to what was used since the last response: one record for an hour in which nobody speaks."""
+        if self._usage is None:
+            self._usage = UsageRecord(started_ms=now, at_ms=now, usage=usage)
+            self._responses += 1
+        else:
+            self._usage = replace(self._usage, at_ms=now, usage=self._usage.usage + usage)
+        self._keep(self._responses - 1, self._usage)
+
+    def _tool_called(self, event: ToolCallRequest | ToolCallFinished | ToolCallCancelled, now: int) -> None:
+        match event:
+            case ToolCallRequest(call_id, name, arguments):
+                call = ToolCallRecord(call_id=call_id, name=name, arguments=arguments, started_ms=now)
+                self._keep_call(self._next_place(), call)
+            case ToolCallFinished(call_id, output=output, is_error=is_error):
+                self._call_answered(call_id, output, is_error, now)
+            case ToolCallCancelled(call_id) if call_id in self._calls:
+                place, call = self._calls[call_id]
+                self._keep_call(place, replace(call, cancelled=True, ended_ms=call.ended_ms or now))
 
     def _call_answered(self, call_id: str, output: str, is_error: bool, now: int) -> None:
         if call_id not in self._calls:
@@ -270,5 +290,5 @@ class Fold:
         self._calls[call.call_id] = place, call
         self._keep(place, call)
 
-    def _keep(self, place: int, record: TurnRecord | ToolCallRecord | ResponseRecord) -> None:
+    def _keep(self, place: int, record: TurnRecord | ToolCallRecord | ResponseRecord | UsageRecord) -> None:
         self._changed[type(record), place] = place, record

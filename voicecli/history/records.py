@@ -6,7 +6,15 @@ from pathlib import Path
 
 from voicecli.events import ResponseStatus, Role, TurnMetrics, Usage
 
-__all__ = ["ConversationRecord", "FoundTurn", "ResponseRecord", "ToolCallRecord", "TurnRecord", "in_order"]
+__all__ = [
+    "ConversationRecord",
+    "FoundTurn",
+    "ResponseRecord",
+    "ToolCallRecord",
+    "TurnRecord",
+    "UsageRecord",
+    "in_order",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +74,20 @@ class ResponseRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRecord:
+    """What was used between two responses and belongs to neither: the time of a session that is billed by the minute.
+
+    Attributes:
+        started_ms, at_ms: when it was told first, and last; as in TurnRecord.
+        usage: the sum of it.
+    """
+
+    started_ms: int
+    at_ms: int
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationRecord:
     """A conversation.
 
@@ -81,6 +103,7 @@ class ConversationRecord:
             dialled stands before the conversation in its recording, and a file that is sent faster than it sounds
             takes its time there.
         usage: of the whole conversation; where it was killed, of what had been told.
+        usages: the part of it that belongs to no response.
     """
 
     id: str
@@ -97,6 +120,7 @@ class ConversationRecord:
     turns: tuple[TurnRecord, ...] = ()
     tool_calls: tuple[ToolCallRecord, ...] = ()
     responses: tuple[ResponseRecord, ...] = ()
+    usages: tuple[UsageRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,7 @@ CREATE TABLE responses (
     number INTEGER PRIMARY KEY,
     conversation INTEGER NOT NULL REFERENCES conversations (number) ON DELETE CASCADE,
     position INTEGER NOT NULL,        -- of responses alone
-    response_id TEXT NOT NULL,
+    response_id TEXT NOT NULL,        -- '' where it is what was used between two responses
     started_ms INTEGER NOT NULL,
     done_ms INTEGER NOT NULL,
     status TEXT NOT NULL,

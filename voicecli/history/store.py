@@ -13,7 +13,14 @@ from voicecli.events import TurnMetrics, Usage
 from voicecli.history.database import NoConversationError, intact, open_database, snapshot, told_plainly, transaction
 from voicecli.history.folding import Row
 from voicecli.history.ids import LATEST, id_of
-from voicecli.history.records import ConversationRecord, FoundTurn, ResponseRecord, ToolCallRecord, TurnRecord
+from voicecli.history.records import (
+    ConversationRecord,
+    FoundTurn,
+    ResponseRecord,
+    ToolCallRecord,
+    TurnRecord,
+    UsageRecord,
+)
 from voicecli.history.removal import prunable, removal, too_much
 from voicecli.history.search import excerpt, found_turns, words_of
 from voicecli.text import valid_text
@@ -111,7 +118,7 @@ class Store:
                     row,
                     turns=tuple(_turn(each) for each in self._rows("turns", number)),
                     tool_calls=tuple(_call(each) for each in self._rows("tool_calls", number)),
-                    responses=tuple(_response(each) for each in self._rows("responses", number)),
+                    used=[_used(each) for each in self._rows("responses", number)],
                 )
 
     def conversations(
@@ -132,8 +139,8 @@ class Store:
         )
         for row in found:
             with intact(self.path):
-                responses = tuple(_response(each) for each in self._rows("responses", row["number"]))
-                conversation = _conversation(row, responses=responses)
+                used = [_used(each) for each in self._rows("responses", row["number"])]
+                conversation = _conversation(row, used=used)
             yield conversation
 
     def opening(self, id_: str) -> tuple[int, str]:
@@ -300,7 +307,7 @@ class Store:
         (turn,) = self._ask("SELECT * FROM turns WHERE number = ?", number)
         (conversation,) = self._ask("SELECT * FROM conversations WHERE number = ?", turn["conversation"])
         return FoundTurn(
-            conversation=_conversation(conversation, responses=()),
+            conversation=_conversation(conversation, used=()),
             turn=_turn(turn),
             excerpt=excerpt(turn["text"], words),
         )
@@ -317,6 +324,8 @@ class Store:
                     self._put("tool_calls", number, position, _values(record, _CALL))
                 case ResponseRecord():
                     self._put("responses", number, position, _response_values(record))
+                case UsageRecord():
+                    self._put("responses", number, position, _usage_values(record))
 
     def _save_turn(self, number: int, position: int, turn: TurnRecord) -> None:
         where = "WHERE conversation = ? AND position = ?"
@@ -366,6 +375,12 @@ def _response_values(response: ResponseRecord) -> dict[str, Any]:
     return _values(response, _RESPONSE) | _values(response.usage, _USAGE) | metrics
 
 
+def _usage_values(record: UsageRecord) -> dict[str, Any]:
+    """A row of the responses for what none of them used."""
+    between = ResponseRecord(response_id="", started_ms=record.started_ms, done_ms=record.at_ms, usage=record.usage)
+    return _response_values(between)
+
+
 def _read(row: sqlite3.Row, names: Iterable[str]) -> dict[str, Any]:
     return {name: bool(row[name]) if name in _FLAGS else row[name] for name in names}
 
@@ -378,7 +393,10 @@ def _call(row: sqlite3.Row) -> ToolCallRecord:
     return ToolCallRecord(**_read(row, _CALL))
 
 
-def _response(row: sqlite3.Row) -> ResponseRecord:
+def _used(row: sqlite3.Row) -> ResponseRecord | UsageRecord:
+    if not row["response_id"]:
+        usage = Usage(**_read(row, _USAGE))
+        return UsageRecord(started_ms=row["started_ms"], at_ms=row["done_ms"], usage=usage)
     metrics = TurnMetrics(**{name: row[column] for name, column in _METRICS.items()})
     return ResponseRecord(**_read(row, _RESPONSE), usage=Usage(**_read(row, _USAGE)), metrics=metrics)
 
@@ -386,7 +404,7 @@ def _response(row: sqlite3.Row) -> ResponseRecord:
 def _conversation(
     row: sqlite3.Row,
     *,
-    responses: tuple[ResponseRecord, ...],
+    used: Sequence[ResponseRecord | UsageRecord],
     turns: tuple[TurnRecord, ...] = (),
     tool_calls: tuple[ToolCallRecord, ...] = (),
 ) -> ConversationRecord:
@@ -402,10 +420,11 @@ def _conversation(
         continues=row["continues"],
         recording=None if row["recording"] is None else Path(row["recording"]),
         recording_times=tuple((at, there) for at, there in json.loads(row["recording_times"])),
-        usage=sum((response.usage for response in responses), Usage()),
+        usage=sum((each.usage for each in used), Usage()),
         turns=turns,
         tool_calls=tool_calls,
-        responses=responses,
+        responses=tuple(each for each in used if isinstance(each, ResponseRecord)),
+        usages=tuple(each for each in used if isinstance(each, UsageRecord)),
     )
 
 

@@ -129,7 +129,7 @@ class Contents:
                 self.pictures += 1
 
     def _add_event(self, event: Mapping[str, Any]) -> None:
-        self.events += event[CLASS] != "Expiring"
+        self.events += event[CLASS] not in {"Ended", "Expiring"}
         match event[CLASS]:
             case "AudioChunk":
                 self.assistant_audio_ms += PcmFormat(self._rates[1]).duration_ms(_size(event["audio"]))

@@ -9,9 +9,9 @@
     {"kind": "command", "at_ms": 301.2, "command": {"class": "AppendAudio", "audio": "AAAA..."}}
 
 Times are in ms since the conversation began, before anything was dialled, by its clock. What goes into the codec
-(`opened`, `command`, `received`, `unconfirmed`, `refused`, `closed`) is followed by what came of it (`event`, `sent`,
-`raised`). `told` are events of the connection itself: that it dials again, for one. `ended` is the last line of a
-recording that was finished, with the error that ended the conversation, if one did.
+(`opened`, `command`, `received`, `unconfirmed`, `closing`, `refused`, `closed`) is followed by what came of it
+(`event`, `sent`, `raised`). `told` are events of the connection itself: that it dials again, for one. `ended` is the
+last line of a recording that was finished, with the error that ended the conversation, if one did.
 """
 
 import json
@@ -24,7 +24,7 @@ __all__ = ["FORMAT", "INPUTS", "KINDS", "VERSION", "frame", "frame_bytes"]
 FORMAT = "voicecli-session"
 VERSION = 1
 
-INPUTS = frozenset({"opened", "command", "received", "unconfirmed", "refused", "closed"})
+INPUTS = frozenset({"opened", "command", "received", "unconfirmed", "closing", "refused", "closed"})
 """Kinds of lines that go into a codec."""
 KINDS = INPUTS | {"connection", "ended", "event", "raised", "sent", "told"}
 """Kinds of lines, besides the header."""

@@ -1,12 +1,12 @@
 """A codec whose calls are recorded, each with what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from voicecli.commands import Command
 from voicecli.errors import RealtimeConnectionError
 from voicecli.events import Event
-from voicecli.ports import Codec, Expiring, StartsUnconfirmed
+from voicecli.ports import ClosesGracefully, Codec, Ended, Expiring, StartsUnconfirmed
 
 __all__ = ["Notes", "recorded_codec"]
 
@@ -17,7 +17,7 @@ class Notes(Protocol):
     def note(self, kind: str, **details: int | str) -> None: ...
     def message(self, kind: str, message: bytes, **details: int | str) -> None: ...
     def command(self, command: Command) -> None: ...
-    def event(self, event: Event | Expiring, *, made_again: bool = False) -> None: ...
+    def event(self, event: Event | Expiring | Ended, *, made_again: bool = False) -> None: ...
     def raised(self, error: Exception) -> None: ...
 
 
@@ -27,7 +27,7 @@ def recorded_codec(codec: Codec, notes: Notes, *, made_again: bool) -> Codec:
     Args:
         made_again: whether a replay makes its events again, so that their sound need not be kept twice.
     """
-    kind = _RecordedUnconfirmed if isinstance(codec, StartsUnconfirmed) else _RecordedCodec
+    kind = _KINDS[isinstance(codec, StartsUnconfirmed), isinstance(codec, ClosesGracefully)]
     return kind(codec, notes, made_again=made_again)
 
 
@@ -65,7 +65,7 @@ class _RecordedCodec:
             self._notes.raised(error)
             raise
 
-    def receive(self, message: bytes) -> list[Event | Expiring]:
+    def receive(self, message: bytes) -> Sequence[Event | Expiring | Ended]:
         self._notes.message("received", message)
         try:
             events = self._codec.receive(message)
@@ -92,7 +92,7 @@ class _RecordedCodec:
         self._notes.raised(error)
         return error
 
-    def _noted(self, events: list[Event | Expiring]) -> list[Event | Expiring]:
+    def _noted(self, events: Sequence[Event | Expiring | Ended]) -> Sequence[Event | Expiring | Ended]:
         for event in events:
             self._notes.event(event, made_again=self._made_again)
         return events
@@ -101,12 +101,39 @@ class _RecordedCodec:
 class _RecordedUnconfirmed(_RecordedCodec):
     """Of a codec that is a `StartsUnconfirmed`, too."""
 
-    _codec: StartsUnconfirmed  # type: ignore[assignment]
-
     @property
     def confirmed_within_s(self) -> float:
+        assert isinstance(self._codec, StartsUnconfirmed)
         return self._codec.confirmed_within_s
 
-    def start_unconfirmed(self) -> list[Event | Expiring]:
+    def start_unconfirmed(self) -> Sequence[Event | Expiring | Ended]:
+        assert isinstance(self._codec, StartsUnconfirmed)
         self._notes.note("unconfirmed")
         return self._noted(self._codec.start_unconfirmed())
+
+
+class _RecordedClosing(_RecordedCodec):
+    """Of a codec that is a `ClosesGracefully`, too."""
+
+    @property
+    def quiet_s(self) -> float:
+        assert isinstance(self._codec, ClosesGracefully)
+        return self._codec.quiet_s
+
+    def close(self) -> None:
+        assert isinstance(self._codec, ClosesGracefully)
+        self._notes.note("closing")
+        self._codec.close()
+
+
+class _RecordedUnconfirmedClosing(_RecordedUnconfirmed, _RecordedClosing):
+    """Of a codec that is both."""
+
+
+_KINDS = {
+    (False, False): _RecordedCodec,
+    (True, False): _RecordedUnconfirmed,
+    (False, True): _RecordedClosing,
+    (True, True): _RecordedUnconfirmedClosing,
+}
+"""Whether the codec is a `StartsUnconfirmed`, and a `ClosesGracefully` -> what records it."""

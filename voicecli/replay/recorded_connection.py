@@ -6,9 +6,9 @@ from typing import Protocol
 from voicecli.commands import Command
 from voicecli.errors import RealtimeError
 from voicecli.events import Event
-from voicecli.ports import Capabilities, Connection
+from voicecli.ports import Capabilities, Connection, Finishing
 
-__all__ = ["ConnectionNotes", "RecordedConnection"]
+__all__ = ["ConnectionNotes", "recorded_connection"]
 
 
 class ConnectionNotes(Protocol):
@@ -21,7 +21,13 @@ class ConnectionNotes(Protocol):
     def close(self) -> None: ...
 
 
-class RecordedConnection:
+def recorded_connection(connection: Connection, notes: ConnectionNotes) -> Connection:
+    """The connection, recorded."""
+    kind = _RecordedFinishing if isinstance(connection, Finishing) else _RecordedConnection
+    return kind(connection, notes)
+
+
+class _RecordedConnection:
     """A `Connection`; the events are recorded with their sound, as nothing can make them again."""
 
     def __init__(self, connection: Connection, notes: ConnectionNotes) -> None:
@@ -61,3 +67,12 @@ class RecordedConnection:
         await self._connection.aclose()
         if not self._is_read:  # otherwise its last events are still to come
             self._notes.close()
+
+
+class _RecordedFinishing(_RecordedConnection):
+    """Of a connection that is a `Finishing`, too."""
+
+    _connection: Finishing
+
+    async def finish(self) -> None:
+        await self._connection.finish()

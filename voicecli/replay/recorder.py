@@ -16,13 +16,13 @@ from voicecli.commands import Command
 from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
 from voicecli.events import AudioChunk, Event, Notice
-from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, Expiring, Replayable
+from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, Ended, Expiring, Replayable
 from voicecli.redaction import Redaction, header_secrets, setting_secrets
 from voicecli.replay.contents import Contents
 from voicecli.replay.encoding import digest, encoded, encoded_error
 from voicecli.replay.format import FORMAT, VERSION, frame
 from voicecli.replay.recorded_codec import recorded_codec
-from voicecli.replay.recorded_connection import RecordedConnection
+from voicecli.replay.recorded_connection import recorded_connection
 
 __all__ = ["SessionRecorder"]
 
@@ -105,7 +105,7 @@ class SessionRecorder:
         """The connection, which is recorded unless its codec is."""
         if self.begun:
             return connection
-        return RecordedConnection(connection, self)
+        return recorded_connection(connection, self)
 
     def hide(self, secrets: Iterable[str]) -> None:
         """From now on these strings never appear, either."""
@@ -127,7 +127,7 @@ class SessionRecorder:
         """A command goes to the codec, or to the provider."""
         self.note("command", command=encoded(command))
 
-    def event(self, event: Event | Expiring, *, made_again: bool = False) -> None:
+    def event(self, event: Event | Expiring | Ended, *, made_again: bool = False) -> None:
         """An event comes from the codec, or from the provider.
 
         Args:

@@ -1,6 +1,6 @@
 """Replays a recording: today's codec gets what was recorded, and what comes of it is compared."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import zip_longest
@@ -9,13 +9,16 @@ from typing import Any
 from voicecli.commands import Command
 from voicecli.errors import ConfigurationError, ProtocolError, RealtimeError
 from voicecli.events import AudioChunk, ErrorOccurred, Event, SessionStarted
-from voicecli.ports import Codec, Expiring, Provider, StartsUnconfirmed
+from voicecli.ports import ClosesGracefully, Codec, Ended, Expiring, Provider, StartsUnconfirmed
 from voicecli.redaction import HIDDEN, Redaction
 from voicecli.replay.encoding import CLASS, decoded, digest, encoded, encoded_error
 from voicecli.replay.format import INPUTS, frame, frame_bytes
 from voicecli.replay.recording import SessionRecording
 
 __all__ = ["Difference", "Replay", "replay_of"]
+
+_UNTOLD = frozenset({Ended.__name__, Expiring.__name__})
+"""What a codec says to its connection alone."""
 
 
 def replay_of(recording: SessionRecording, find_provider: Callable[[str], Provider]) -> "Replay":
@@ -116,7 +119,7 @@ class Replay:
         """What there is to tell of a line."""
         kind = line["kind"]
         told: list[Event | Command] = [decoded(line["command"], Command)] if kind == "command" else []
-        if kind == "told" or (self._codec is None and kind == "event" and line["event"][CLASS] != Expiring.__name__):
+        if kind == "told" or (self._codec is None and kind == "event" and line["event"][CLASS] not in _UNTOLD):
             told.append(decoded(line["event"], Event))
         elif kind == "ended":
             self.failure = decoded(line["error"], RealtimeError | None)
@@ -132,7 +135,7 @@ class Replay:
             self._step.recorded.append((kind, line["error" if kind == "raised" else "event"]))
         return told
 
-    def _put(self, put: "_Call") -> list[Event | Expiring]:
+    def _put(self, put: "_Call") -> Sequence[Event | Expiring | Ended]:
         """Put a line into the codec; returns the events."""
         assert self._codec is not None
         step = self._step
@@ -154,11 +157,11 @@ class Replay:
     def _raised(self, error: Exception) -> None:
         self._step.replayed.append(("raised", self._redaction.value(encoded_error(error), by_name=False)))
 
-    def _ordered(self, kind: str, events: list[Event | Expiring]) -> list[Event]:
+    def _ordered(self, kind: str, events: Sequence[Event | Expiring | Ended]) -> list[Event]:
         """The events as a connection tells them: on each socket the SessionStarted first."""
         if kind == "opened":
             self._held = []
-        told = [event for event in events if not isinstance(event, Expiring)]
+        told = [event for event in events if not isinstance(event, Expiring | Ended)]
         if self._held is None:
             return told
         started = next((event for event in told if isinstance(event, SessionStarted)), None)
@@ -194,7 +197,7 @@ class _Call:
         receives: whether the codec is given a message.
     """
 
-    call: Callable[[], list[Event | Expiring] | RealtimeError | None]
+    call: Callable[[], Sequence[Event | Expiring | Ended] | RealtimeError | None]
     receives: bool = False
 
 
@@ -206,7 +209,9 @@ def _call(codec: Codec, kind: str, line: dict[str, Any]) -> _Call:
             return _Call(partial(codec.send, decoded(line["command"], Command)))
         case "unconfirmed" if isinstance(codec, StartsUnconfirmed):
             return _Call(codec.start_unconfirmed)
-        case "unconfirmed":  # it waits for its server by now
+        case "closing" if isinstance(codec, ClosesGracefully):
+            return _Call(codec.close)
+        case "unconfirmed" | "closing":  # it waits for its server by now, or just hangs up
             return _Call(list)
         case "closed":
             return _Call(partial(codec.closed, line["code"], line["reason"]))
@@ -215,7 +220,7 @@ def _call(codec: Codec, kind: str, line: dict[str, Any]) -> _Call:
     return _Call(partial(codec.refused, line["status"], frame_bytes(line)))
 
 
-def _as_recorded(event: Event | Expiring) -> Any:
+def _as_recorded(event: Event | Expiring | Ended) -> Any:
     if isinstance(event, AudioChunk):
         return encoded(event) | {"audio": digest(event.audio)}
     return encoded(event)

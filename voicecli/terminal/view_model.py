@@ -58,6 +58,8 @@ class State(enum.Enum):
     HEARING = "Hearing you"
     THINKING = "Thinking"
     SPEAKING = "Speaking"
+    BOTH = "Both speaking"
+    """The user and a full-duplex model."""
     ASKING = "Asking"
     """Until the user has answered an ApprovalRequest."""
     MUTED = "Muted"
@@ -102,6 +104,7 @@ class ViewModel:
         provider: its title, for the first line; "" for no such line.
         speaks: whether replies have sound.
         max_cost: what the conversation may cost, in US dollars; None for any amount.
+        full_duplex: whether the user's speech stops no reply.
         clock: tells the time in seconds, monotonic.
 
     Attributes:
@@ -121,6 +124,7 @@ class ViewModel:
         provider: str = "",
         speaks: bool = True,
         max_cost: float | None = None,
+        full_duplex: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.push_to_talk = push_to_talk
@@ -128,6 +132,7 @@ class ViewModel:
         self._provider = provider
         self._speaks = speaks
         self._max_cost = max_cost
+        self._full_duplex = full_duplex
         self.clock = clock
         self.audio = AudioStatus()
         self.microphone_muted = False
@@ -258,7 +263,7 @@ class ViewModel:
         if assistant in {"connecting", "reconnecting"}:
             return State.CONNECTING if assistant == "connecting" else State.RECONNECTING
         if (self.talking or self._user == "speaking") and not self.microphone_muted:
-            return State.HEARING
+            return State.BOTH if self._full_duplex and assistant == "speaking" else State.HEARING
         if assistant == "speaking":
             return State.SPEAKING
         if self.questions:

@@ -1,6 +1,7 @@
 """The first message, by model and settings."""
 
 import dataclasses
+import json
 from typing import Any
 
 import pytest
@@ -8,9 +9,11 @@ import pytest
 from tests.loopback.gemini_session import GeminiSession
 from tests.providers.gemini.conversation import Conversation, make_codec, weather
 from voicecli.config import SemanticVAD, ServerVAD, VADMode
+from voicecli.errors import ConfigurationError
 from voicecli.events import Notice, SessionStarted
 from voicecli.providers.gemini.models import MODELS
 from voicecli.providers.gemini.schema import gemini_schema
+from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.tools import ToolSchema
 
 MODEL_NAMES = [model.info.name for model in MODELS]
@@ -25,6 +28,8 @@ EVERYTHING: dict[str, Any] = {
     "code_execution": True,
     "affective_dialog": True,
     "proactive_audio": True,
+    "transcription_keywords": ["voicecli", "Grace Hopper"],
+    "transcription_languages": ["en-US", "de"],
 }
 NON_GEMINI: dict[str, Any] = {
     "speed": 1.2,
@@ -98,6 +103,11 @@ def test_all_that_can_be_set() -> None:
     assert setup["systemInstruction"] == {"parts": [{"text": "Be brief."}]}
     assert setup["tools"] == [{"googleSearch": {}}, {"codeExecution": {}}]
     assert setup["proactivity"] == {"proactiveAudio": True}
+    assert setup["inputAudioTranscription"] == {
+        "customVocabulary": ["voicecli", "Grace Hopper"],
+        "languageCodes": ["en-US", "de"],
+    }
+    assert setup["outputAudioTranscription"] == {}, "what the model says needs no hints"
 
 
 @pytest.mark.parametrize(
@@ -190,6 +200,37 @@ def test_deprecated_models_and_unknown_voices_are_told() -> None:
     told = notices_of(model="gemini-3.1-flash-live-preview", voice="Nobody")
     assert "2026-11-17" in told["model_deprecated"][0]
     assert "Nobody" in told["voice_unknown"][0]
+
+
+def test_that_no_model_is_known_to_run_code_is_told() -> None:
+    told = notices_of(code_execution=True)
+    assert list(told) == ["setting_unlisted"]
+    assert "code_execution" in told["setting_unlisted"][0]
+    assert setup_of(code_execution=True)["tools"] == [{"codeExecution": {}}], "it is asked for all the same"
+
+
+@pytest.mark.parametrize("model", MODEL_NAMES)
+def test_hints_go_to_vertex_ai_too(model: str) -> None:
+    codec = make_codec(
+        model=model, api_key=None, project="p", transcription_keywords=("voicecli",), transcription_languages=("en",)
+    )
+    codec.open()
+    (message,) = codec.data_to_send()
+    hints = json.loads(message)["setup"]["inputAudioTranscription"]
+    assert hints == {"customVocabulary": ["voicecli"], "languageCodes": ["en"]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"transcription_keywords": ("a\nb",)}, "transcription_keywords"),
+        ({"transcription_keywords": ("",)}, "empty"),
+        ({"transcription_languages": ("german",)}, "german"),
+    ],
+)
+def test_hints_that_cannot_be_are_an_error_at_once(settings: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        GeminiSettings(**settings)
 
 
 # Schemas

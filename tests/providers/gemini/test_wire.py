@@ -1,7 +1,8 @@
 """Golden conversations: what goes over the wire, both ways, and the events it means.
 
 Each line of a file is one thing: a `command` with its arguments (bytes in base64), `redial`, a frame of the `client`
-that must come next, a frame of the `server`, or an `event` that must come next, with the fields that are given.
+that must come next, a frame of the `server`, or an `event` that must come next, with the fields that are given. The
+first line says with which settings.
 """
 
 import base64
@@ -38,7 +39,8 @@ def command(given: dict[str, Any]) -> commands.Command:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_golden_frames(path: Path) -> None:
     first, *lines = (json.loads(line) for line in path.read_text().splitlines())
-    codec = make_codec([weather] if first["tools"] else [], vad_mode=VADMode(first["vad_mode"]))
+    tools, chosen = [weather] if first["tools"] else [], first.get("settings", {})
+    codec = make_codec(tools, vad_mode=VADMode(first["vad_mode"]), **chosen)
     codec.open()
     sent: deque[Any] = deque()
     events: deque[Any] = deque()
@@ -71,6 +73,7 @@ def test_golden_frames(path: Path) -> None:
 def test_there_are_golden_frames() -> None:
     assert {path.stem for path in FILES} >= {
         "written_turn",
+        "hints",
         "spoken_turn",
         "function_call",
         "interruption",

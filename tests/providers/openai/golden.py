@@ -15,12 +15,12 @@ from tests.loopback.openai_script import Call, McpCall, Reply, tone
 from tests.providers.openai.conversation import WEATHER, Conversation
 from voicecli import commands
 from voicecli.commands import AnswerApproval, AppendAudio, Command, EndTurn, SendImage, SendText, StartTurn, ToolResult
-from voicecli.config import RealtimeConfig, VADMode
+from voicecli.config import RealtimeConfig, ServerVAD, VADMode
 from voicecli.events import ApprovalRequest, AudioChunk, Event, ToolCallRequest
 from voicecli.ports import Expiring
 from voicecli.providers.openai.settings import OpenAIMCPServer, OpenAISettings
 
-__all__ = ["FILES", "MCP", "SCENARIOS", "Line", "describe", "make_command"]
+__all__ = ["FILES", "HINTS", "IDLE", "MCP", "SCENARIOS", "Line", "describe", "make_command"]
 
 FILES = Path(__file__).parents[2] / "wire" / "openai"
 Line = dict[str, Any]
@@ -28,6 +28,18 @@ KEYED = RealtimeConfig(api_key="sk-test", vad_mode=VADMode.NONE)
 PLAIN = RealtimeConfig(api_key="sk-test", system_prompt="Be brief.", language="en")
 MCP = dataclasses.replace(
     PLAIN, provider_settings=OpenAISettings(mcp_servers=(OpenAIMCPServer(label="docs", url="https://docs.example"),))
+)
+IDLE = dataclasses.replace(PLAIN, turn_detection=ServerVAD(idle_timeout_ms=5_000))
+HINTS = RealtimeConfig(
+    api_key="sk-test",
+    voice="voice_1234",
+    provider_settings=OpenAISettings(
+        transcription_keywords=("voicecli",),
+        transcription_languages=("en", "pt-BR"),
+        transcription_prompt="A terminal.",
+        noise_reduction="far_field",
+        noise_reduction_strength=0.5,
+    ),
 )
 
 
@@ -159,6 +171,25 @@ def redial() -> Iterator[Line]:
     yield from talk.lines
 
 
+def idle_timeout() -> Iterator[Line]:
+    replies = [Reply(text="Fine.", audio=tone(20)), Reply(text="Still there?", audio=tone(20))]
+    quick = {"needs_silence_ms": 40, "needs_idle_ms": 120}
+    talk = Recorder(IDLE, hears=["How are you?", "Bye."], replies=replies, **quick)
+    talk.send(AppendAudio(tone(100)), AppendAudio(bytes(48 * 60)))
+    talk.settle()
+    talk.send(AppendAudio(bytes(48 * 140)))
+    talk.settle()
+    yield from talk.lines
+
+
+def hints() -> Iterator[Line]:
+    talk = Recorder(HINTS, replies=[Reply(text="Yes.", audio=tone(20))])
+    talk.session.limits = [{"name": "tokens", "limit": 40_000, "remaining": 900, "reset_seconds": 58.65}]
+    talk.send(SendText("Do you hear me?", "question"))
+    talk.settle()
+    yield from talk.lines
+
+
 SCENARIOS: Sequence[Callable[[], Iterator[Line]]] = (
     voice_turn,
     push_to_talk,
@@ -167,6 +198,8 @@ SCENARIOS: Sequence[Callable[[], Iterator[Line]]] = (
     written,
     redial,
     mcp,
+    idle_timeout,
+    hints,
 )
 
 

@@ -55,7 +55,10 @@ RESPONSE = st.fixed_dictionaries(
         "status": st.sampled_from(["completed", "cancelled", "failed", "incomplete"]) | JSON,
         "status_details": st.fixed_dictionaries({}, optional={"reason": JSON, "error": JSON}) | JSON,
         "output": st.lists(ITEM | JSON, max_size=3) | JSON,
-        "usage": st.fixed_dictionaries({}, optional={"input_tokens": JSON, "input_token_details": JSON}) | JSON,
+        "usage": st.fixed_dictionaries(
+            {}, optional={"input_tokens": JSON, "input_token_details": JSON, "total_tokens": JSON}
+        )
+        | JSON,
     },
 )
 ERROR = st.fixed_dictionaries(
@@ -67,6 +70,10 @@ ERROR = st.fixed_dictionaries(
         "message": JSON,
         "param": JSON,
     },
+)
+RATE_LIMIT = st.fixed_dictionaries(
+    {"name": st.sampled_from(["tokens", "requests"]) | JSON, "limit": JSON, "remaining": JSON},
+    optional={"reset_seconds": JSON},
 )
 FRAME = st.fixed_dictionaries(
     {"type": st.sampled_from(NAMES)},
@@ -83,6 +90,7 @@ FRAME = st.fixed_dictionaries(
         "audio_start_ms": st.integers() | JSON,
         "audio_end_ms": st.integers() | JSON,
         "usage": st.fixed_dictionaries({"seconds": JSON}) | JSON,
+        "rate_limits": st.lists(RATE_LIMIT | JSON, max_size=2) | JSON,
         "error": ERROR | JSON,
     },
 )
@@ -155,14 +163,17 @@ REPLY = st.builds(
     calls=st.sampled_from([(), (), (Call(name="weather"),), (Call(name="weather"), Call(name="weather"))]),
     fails_with=st.sampled_from(["", "", "", "server_error", "rate_limit_exceeded"]),
 )
-ACTION = st.sampled_from(["text", "speak", "result", "step", "step", "deliver", "cancel", "settle", "redial"])
+ACTION = st.sampled_from(
+    ["text", "speak", "silence", "result", "step", "step", "deliver", "cancel", "settle", "redial"]
+)
 
 
 @given(st.lists(REPLY, max_size=4), st.lists(ACTION, max_size=20), st.sampled_from(["commit", "reply", "done"]))
 @settings(max_examples=150, deadline=None)
 def test_any_conversation_is_lawful_and_complete(replies: list[Reply], actions: list[str], transcribe: str) -> None:
     """The server session refuses whatever breaks its rules; refusals other than lost races fail `flush`."""
-    conversation = Conversation(CONFIG, replies=replies, transcribe=transcribe, tools=[WEATHER], late_deltas=1)
+    options: dict[str, Any] = {"transcribe": transcribe, "late_deltas": 1, "needs_idle_ms": 900}
+    conversation = Conversation(CONFIG, replies=replies, tools=[WEATHER], **options)
     answered: set[str] = set()
     for action in actions:
         try:
@@ -183,11 +194,14 @@ def test_any_conversation_is_lawful_and_complete(replies: list[Reply], actions: 
     interrupted = {event.item_id for event in conversation.finals("assistant") if event.interrupted}
     for turn in conversation.transcript.turns:
         assert turn.final or turn.role == "tool"
+    frames = [frame for session in conversation.sessions for frame in session.sent]
+    silent = {frame["item_id"] for frame in frames if frame["type"] == "input_audio_buffer.timeout_triggered"}
+    assert not silent & {turn.item_id for turn in conversation.transcript.turns}
     received: dict[str, bytes] = {}
     for chunk in conversation.all(AudioChunk):
         received[chunk.item_id] = received.get(chunk.item_id, b"") + chunk.audio
     made: dict[str, bytes] = {}
-    for frame in (frame for session in conversation.sessions for frame in session.sent):
+    for frame in frames:
         if frame["type"] == "response.output_audio.delta":
             made[frame["item_id"]] = made.get(frame["item_id"], b"") + base64.b64decode(frame["delta"])
     for item_id, sound in received.items():
@@ -201,6 +215,8 @@ def _act(conversation: Conversation, action: str, answered: set[str]) -> None:
             conversation.send(SendText("Hi"))
         case "speak":
             conversation.send(AppendAudio(tone(200)), AppendAudio(bytes(48 * 700)))
+        case "silence":
+            conversation.send(AppendAudio(bytes(48 * 1_000)))
         case "result":
             for call in conversation.all(ToolCallRequest):
                 if call.call_id not in answered:

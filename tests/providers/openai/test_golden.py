@@ -7,13 +7,15 @@ import pytest
 
 from tests.loopback.openai_wire import check_client_frame, check_server_frame
 from tests.providers.openai.conversation import WEATHER
-from tests.providers.openai.golden import FILES, KEYED, MCP, PLAIN, SCENARIOS, Line, describe, make_command
+from tests.providers.openai.golden import FILES, HINTS, IDLE, KEYED, MCP, PLAIN, SCENARIOS, Line, describe, make_command
 from voicecli.config import RealtimeConfig
 from voicecli.ports import ConversationSetup
 from voicecli.providers.openai import OpenAICodec
 
 GOLDEN = sorted(FILES.glob("*.jsonl"))
 CONFIGS = {
+    "hints": HINTS,
+    "idle_timeout": IDLE,
     "mcp": MCP,
     "push_to_talk": KEYED,
     "written": RealtimeConfig(

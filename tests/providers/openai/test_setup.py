@@ -134,11 +134,6 @@ def test_the_key_is_shown_nowhere(key: str) -> None:
     assert key not in repr(made) + repr(vars(made)["_endpoint"]) + made.url
 
 
-def test_a_model_of_another_protocol() -> None:
-    with pytest.raises(ConfigurationError, match="GPT-Live"):
-        codec(RealtimeConfig(model="gpt-live-1"))
-
-
 def test_a_tool_choice_that_is_not_there() -> None:
     with pytest.raises(ConfigurationError, match="tool_choice"):
         codec(RealtimeConfig(tool_choice="wether"))

@@ -17,6 +17,7 @@ from voicecli.audio.devices.stream import METER_MS, DeviceStream, OnNotice
 from voicecli.audio.pcm import Resampler
 from voicecli.audio.playout.declick import FADE_OUT_MS
 from voicecli.audio.playout.jitter_buffer import JitterBuffer, JitterStats
+from voicecli.audio.playout.lasting_track import Backlog, FixedDelay
 from voicecli.audio.ports import EchoControl, OnRendered, Playhead
 from voicecli.pcm16 import PcmFormat
 
@@ -43,6 +44,8 @@ class Speaker:
             loudspeaker_failed: what it is to play cannot be processed, by a defect: there is silence; told once.
         on_sound: is called on the event loop when the first sound of a reply is audible.
         on_rendered: is told all that the device is given.
+        full_duplex: whether it plays the lasting track of a model that hears and speaks at once (`Capabilities`): then
+            it stays close behind what comes, and leaves out of it what would wait too long, pauses first.
 
     Attributes:
         muted: whether it plays silence; time goes on all the same.
@@ -57,6 +60,7 @@ class Speaker:
         on_notice: OnNotice | None = None,
         on_sound: Callable[[], None] | None = None,
         on_rendered: OnRendered | None = None,
+        full_duplex: bool = False,
     ) -> None:
         self.muted = False
         self._format = PcmFormat(sample_rate)
@@ -66,7 +70,11 @@ class Speaker:
         self._stream = DeviceStream(
             "output", device, sample_rate, self._play, on_notice, echo.discontinuity if echo else None
         )
-        self._buffer = JitterBuffer(sample_rate)
+        self._buffer = (
+            JitterBuffer(sample_rate, FixedDelay(), backlog=Backlog(sample_rate))
+            if full_duplex
+            else JitterBuffer(sample_rate)
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._drained = asyncio.Event()
         self._timers: set[asyncio.TimerHandle] = set()

@@ -1,7 +1,8 @@
 """Jitter buffer: between a network that delivers in bursts and a loudspeaker that never waits.
 
 A WebSocket loses nothing, so the buffer drops nothing, and it never stretches time: it is a queue of any length. All
-it can choose is the playout delay, at the start of a reply and again after an underrun; a `DelayPolicy` does.
+it can choose is the playout delay, at the start of a reply and again after an underrun; a `DelayPolicy` does. A track
+that never ends is another matter: its `Backlog` says what of it is left out.
 """
 
 import threading
@@ -9,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from voicecli.audio.playout.declick import Declicker
+from voicecli.audio.playout.lasting_track import Backlog
 from voicecli.audio.playout.playout_delay import AdaptiveDelay, DelayPolicy
 from voicecli.audio.playout.timeline import ItemSpan, Timeline
 from voicecli.audio.ports import Playhead
@@ -28,9 +30,10 @@ class JitterStats:
     Attributes:
         replies: how many have started.
         start_ms: the playout delay of the latest of them, in ms.
-        underruns: gaps in the middle of a reply.
+        underruns: gaps in the middle of a reply; on a track that never ends, in the middle of its words.
         gap_ms: the duration of all of these, in ms.
         max_depth_ms: the most audio that ever waited to be played, in ms.
+        left_out_ms: audio that was not played lest too much waits, in ms.
     """
 
     replies: int = 0
@@ -38,6 +41,7 @@ class JitterStats:
     underruns: int = 0
     gap_ms: float = 0.0
     max_depth_ms: float = 0.0
+    left_out_ms: float = 0.0
 
 
 class JitterBuffer:
@@ -49,11 +53,13 @@ class JitterBuffer:
     Args:
         sample_rate: of the PCM16 mono audio, in Hz.
         policy: decides how long a reply is held back; by default one that learns from reply to reply.
+        backlog: leaves out what would wait too long; None for nothing.
     """
 
-    def __init__(self, sample_rate: int, policy: DelayPolicy | None = None) -> None:
+    def __init__(self, sample_rate: int, policy: DelayPolicy | None = None, *, backlog: Backlog | None = None) -> None:
         self._per_ms = sample_rate / 1000
         self._policy = policy or AdaptiveDelay()
+        self._backlog = backlog
         self._declicker = Declicker(sample_rate)
         self._flush = threading.Lock()  # held by a read and by clear(), so that a flush falls between two reads
         self._paused = False
@@ -63,6 +69,7 @@ class JitterBuffer:
         self._items: deque[ItemSpan] = deque(maxlen=_MAX_ITEMS)
         self._pushed = 0
         self._max_depth = 0
+        self._left_out = 0
         # Written by the audio thread.
         self._timeline = Timeline()
         self._was_paused = False
@@ -82,10 +89,27 @@ class JitterBuffer:
             raise AudioFormatError(f"{len(audio)} bytes are not whole 16-bit samples.", advice="Send PCM16 mono audio.")
         if not audio:
             return
+        for left_out, piece in [(0, audio)] if self._backlog is None else self._backlog.fit(audio, self.depth_ms):
+            self._place(item_id, left_out)
+            if piece:
+                self._append(piece, now)
+
+    def _place(self, item_id: str, left_out: int) -> None:
+        """Know which item's audio comes next, and how many samples of it will never be played."""
+        same = bool(self._items) and self._items[-1].item_id == item_id
+        if same and not left_out:
+            return
+        earlier = next((span for span in reversed(self._items) if span.item_id == item_id), None)
+        before = earlier.before + earlier.length if earlier else 0
+        if same and not self._items[-1].length:
+            self._items[-1].before += left_out
+        else:
+            self._items.append(ItemSpan(item_id, self._pushed, before + left_out))
+        self._left_out += left_out
+
+    def _append(self, audio: bytes, now: float) -> None:
+        """Take audio of the latest item."""
         samples = len(audio) // SAMPLE_BYTES
-        if not self._items or self._items[-1].item_id != item_id:
-            before = sum(item.length for item in self._items if item.item_id == item_id)
-            self._items.append(ItemSpan(item_id, self._pushed, before))
         self._items[-1].length += samples
         self._pushed += samples
         self._max_depth = max(self._max_depth, self._pushed - self._timeline.played)
@@ -100,6 +124,7 @@ class JitterBuffer:
             # Before the chunk is there to be read: the audio thread must not find it without knowing how long to wait.
             waiting_ms = (reply.received - reply.played) / self._per_ms
             reply.start_at = now + self._policy.delay_ms(waiting_ms, reply.underruns) / 1000
+        reply.ends_quietly = self._backlog is not None and self._backlog.ends_quietly(audio)
         reply.chunks.append(memoryview(audio))
         if reply.received == samples:
             self._replies.append(reply)
@@ -173,6 +198,7 @@ class JitterBuffer:
             underruns=self._underruns,
             gap_ms=self._gap / self._per_ms,
             max_depth_ms=self._max_depth / self._per_ms,
+            left_out_ms=self._left_out / self._per_ms,
         )
 
     def read_into(self, out: memoryview, now: float) -> int:
@@ -234,6 +260,7 @@ class JitterBuffer:
             elif filled < len(out):
                 reply.playing = False
                 reply.underruns += 1
+                reply.in_pause = reply.ends_quietly
                 reply.start_at = _BEFORE_ALL  # the next chunk brings its own
                 reply.gap = (len(out) - filled) // SAMPLE_BYTES
                 break
@@ -243,8 +270,8 @@ class JitterBuffer:
         if not contiguous:
             self._declicker.begin(softly=reply.started)
         if reply.started:
-            self._underruns += 1
-            self._gap += reply.gap
+            self._underruns += not reply.in_pause
+            self._gap += 0 if reply.in_pause else reply.gap
         else:
             reply.started = True
             self._started += 1
@@ -255,16 +282,19 @@ class JitterBuffer:
 
 @dataclass(slots=True, eq=False)
 class _Reply:
-    """A reply in the queue; `received`, `chunks` and `complete` are the event loop's, the rest the audio thread's.
+    """A reply in the queue. `received`, `ends_quietly`, `chunks` and `complete` are the event loop's, the rest is the
+    audio thread's.
 
     Attributes:
         first_at: when its first chunk came.
         received, played: samples in and out.
+        ends_quietly: whether what came last of it ends in a pause.
         started: whether any of it has been played.
         underruns: how many it had.
         playing: whether it is played, rather than held back.
         start_at: when it may be played; set anew by each chunk that comes while it is held back.
         gap: samples of silence since the latest underrun.
+        in_pause: whether that was in a pause.
     """
 
     first_at: float
@@ -272,11 +302,13 @@ class _Reply:
     chunks: deque[memoryview] = field(default_factory=deque)
     complete: bool = False
     played: int = 0
+    ends_quietly: bool = False
     started: bool = False
     underruns: int = 0
     playing: bool = False
     start_at: float = _BEFORE_ALL
     gap: int = 0
+    in_pause: bool = False
 
     def take(self, out: memoryview) -> int:
         """Move what fits into `out`; returns how many bytes."""

@@ -15,7 +15,7 @@ class ItemSpan:
     Attributes:
         item_id: the item.
         start: its first sample, counted from the first one in the buffer.
-        before: samples of the item in earlier stretches.
+        before: samples of the item in earlier stretches, and those that were left out.
         length: of the stretch.
     """
 

@@ -51,7 +51,7 @@ def setup_message(
         "model": resource,
         "generationConfig": _generation(config, own, model),
         "realtimeInputConfig": _realtime_input(config, model),
-        "inputAudioTranscription": {},
+        "inputAudioTranscription": _transcription(own),
         "outputAudioTranscription": {},
         "sessionResumption": {"handle": handle} if handle else {},
         "contextWindowCompression": {"slidingWindow": {}},
@@ -86,8 +86,11 @@ def lacks(config: RealtimeConfig) -> dict[str, str]:
 
 
 def notices(config: RealtimeConfig, model: LiveModel) -> list[Notice]:
-    """Notices about settings that Gemini or the model lacks, about the model's end, and an unknown voice."""
+    """Notices about settings that Gemini or the model lacks or may lack, the model's end, and an unknown voice."""
     found = ignored_settings(config, lacks(config))
+    if config.own(GeminiSettings).code_execution:
+        message = "No Live model is listed as able to run code: code_execution may have no effect."
+        found.append(Notice("setting_unlisted", message))
     if model.info.deprecated:
         found.append(Notice("model_deprecated", f"{model.info.name}: {model.info.deprecated}."))
     if voice_name(config) not in {voice.name for voice in VOICES}:
@@ -149,6 +152,12 @@ def _generation(config: RealtimeConfig, own: GeminiSettings, model: LiveModel) -
     if own.affective_dialog and model.affective_dialog:
         generation["enableAffectiveDialog"] = True
     return generation
+
+
+def _transcription(own: GeminiSettings) -> dict[str, Any]:
+    """The hints for writing down what the user says, which every model takes, on Vertex AI, too."""
+    hints = {"customVocabulary": own.transcription_keywords, "languageCodes": own.transcription_languages}
+    return {name: list(values) for name, values in hints.items() if values}
 
 
 def _thinking(config: RealtimeConfig, model: LiveModel) -> dict[str, Any]:

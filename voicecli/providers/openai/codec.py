@@ -34,7 +34,6 @@ from voicecli.pricing import Prices
 from voicecli.providers.fields import at, identifier, objects, text
 from voicecli.providers.openai.endpoint import Endpoint, find_endpoint
 from voicecli.providers.openai.errors import (
-    FATAL,
     HARMLESS,
     Server,
     ServerError,
@@ -45,9 +44,10 @@ from voicecli.providers.openai.errors import (
 from voicecli.providers.openai.fields import Frame
 from voicecli.providers.openai.history import recent, text_items
 from voicecli.providers.openai.input import UserInput
-from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, prices_of
+from voicecli.providers.openai.models import DEFAULT_MODEL, DEFAULT_VOICE, prices_of, voice_name
 from voicecli.providers.openai.output import Replies
 from voicecli.providers.openai.queues import WIRE_AUDIO, Wire
+from voicecli.providers.openai.rate_limits import RateLimits
 from voicecli.providers.openai.response_gate import ResponseGate
 from voicecli.providers.openai.settings import OpenAISettings
 from voicecli.providers.openai.setup import chosen_settings, offered_tools, session_settings
@@ -79,7 +79,7 @@ class OpenAICodec:
         self._voice = config.voice
         self._given_prices = config.prices
         self._endpoint = endpoint or find_endpoint(config, self._model)
-        self._settings = session_settings(setup, self._model)
+        self._settings = session_settings(setup, self._model, is_openai=self._endpoint.is_openai)
         detection = self._settings.turn_detection
         self._server_vad = config.vad_mode is VADMode.SERVER
         self._auto_interrupt = bool(detection and detection["interrupt_response"])
@@ -95,6 +95,7 @@ class OpenAICodec:
         labels = [server.label for server in config.own(OpenAISettings).mcp_servers]
         self._calls = ToolCalls(self._wire, self._gate, config.background_tools, labels)
         self._replies = Replies(self._wire, self._gate, self._calls, self._prices(self._model))
+        self._limits = RateLimits(self._wire)
         self._images: list[Frame] = []
         self._started = False
         self.confirmed_within_s = _CONFIRMED_WITHIN_S
@@ -229,6 +230,7 @@ class OpenAICodec:
             "error": self._error,
             "input_audio_buffer.speech_started": self._speech_started,
             "input_audio_buffer.speech_stopped": user.speech_stopped,
+            "input_audio_buffer.timeout_triggered": user.timeout_triggered,
             "input_audio_buffer.committed": user.committed,
             f"{transcription}.delta": user.transcript_delta,
             f"{transcription}.completed": self._transcript_completed,
@@ -252,6 +254,7 @@ class OpenAICodec:
             "response.mcp_call.completed": self._calls.mcp.call_over,
             "response.mcp_call.failed": self._calls.mcp.call_over,
             "mcp_list_tools.failed": self._calls.mcp.list_failed,
+            "rate_limits.updated": self._limits.updated,
         }
         # Names of the beta, which compatible servers still use.
         for beta, name in (
@@ -298,7 +301,7 @@ class OpenAICodec:
         self._gate.ready = True
         model = text(session, "model") or self._model
         self._replies.prices = self._prices(model)
-        voice = text(at(session, "audio", "output"), "voice")
+        voice = voice_name(at(session, "audio", "output").get("voice"))
         spoken = voice or self._voice or DEFAULT_VOICE
         self._wire.events.append(Expiring(_SESSION_S))
         self._wire.events.append(
@@ -368,6 +371,7 @@ class OpenAICodec:
 
     def _response_done(self, frame: Frame) -> None:
         self._replies.response_done(frame)
+        self._limits.response_done(frame)
         self._calls.mcp.response_done()
         if not self._gate.owed:
             self._images.clear()
@@ -380,7 +384,7 @@ class OpenAICodec:
         error = ServerError.of_event(frame)
         self._last_error = error
         refused_update = bool(self._update_id) and error.event_id == self._update_id
-        if not self._gate.ready or refused_update or error.code in FATAL:
+        if not self._gate.ready or refused_update or error.is_fatal:
             raise error_for(error, self._wire.server)
         if error.code == "conversation_already_has_active_response":
             self._gate.already_responding()

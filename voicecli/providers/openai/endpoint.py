@@ -1,4 +1,4 @@
-"""Address and key of the Realtime API: at api.openai.com, Azure, or a compatible server."""
+"""Address and key of the Realtime API and of GPT-Live: at api.openai.com, Azure, or a compatible server."""
 
 import os
 import re
@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from voicecli.config import RealtimeConfig, check_url
 from voicecli.credentials import checked_key
 from voicecli.errors import ConfigurationError
+from voicecli.providers.openai.models import is_live
 from voicecli.providers.openai.settings import OpenAISettings
 from voicecli.settings.keys import has_key, stored_key
 from voicecli.text import valid_text
@@ -35,13 +36,15 @@ _KEY = re.compile(r"(sk-|ek_)[\w-]{20,}")
 """Keys, and ephemeral ones; older keys have 48 characters after "sk-", newer ones more."""
 _AZURE = (".azure.com", ".azure.us", ".azure.cn")
 _SECURE = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
-# Paths that are a base and get "/realtime" appended; any other path is taken as complete.
+_REALTIME = "/realtime"
+_LIVE = "/live/sessions"
+# Paths that are a base and get the protocol's path appended; any other path is taken as complete.
 _BASE_PATHS = {"", "/v1", "/openai", "/openai/v1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server that speaks the Realtime API, and what to send it when connecting.
+    """A server that speaks the Realtime API or GPT-Live, and what to send it when connecting.
 
     Attributes:
         url: of the WebSocket; holds no secret of ours.
@@ -77,21 +80,19 @@ def is_configured() -> bool:
     return bool(os.environ.get("OPENAI_API_KEY")) or _azure_is_configured() or has_key(NAME)
 
 
-def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
+def find_endpoint(config: RealtimeConfig, model: str, service: str = "") -> Endpoint:
     """The endpoint that the settings and the environment name.
 
     `base_url` comes before OPENAI_BASE_URL; Azure is used when its two variables are set and no key for OpenAI is. A
     stored key comes after all variables.
 
+    Args:
+        model: decides which protocol is spoken, and hence the path.
+        service: of the Realtime API, as its path goes on: "/translations"; "" for conversations.
+
     Raises:
-        ConfigurationError: no key, a stored one that cannot be had, a key that no header can hold, or a model of
-            another protocol.
+        ConfigurationError: no key, a stored one that cannot be had, or a key that no header can hold.
     """
-    if model.startswith("gpt-live-"):
-        raise ConfigurationError(
-            f"model: {model!r} speaks GPT-Live, another protocol, which voicecli does not have.",
-            advice="Choose a model of `voice list-models openai`, such as gpt-realtime-2.1.",
-        )
     base, key = _base_and_key(config)
     url = urlsplit(base)
     assert url.hostname is not None
@@ -101,13 +102,17 @@ def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
     key = key or stored_key(NAME)
     if not key and (azure or url.hostname.endswith("openai.com")):
         raise ConfigurationError("No key for OpenAI is stored, and OPENAI_API_KEY is not set.", advice=SETUP_ADVICE)
-    path = _path(url.path.rstrip("/"), azure=azure)
+    protocol = _LIVE if is_live(model) and not service else _REALTIME
+    path = _path(url.path.rstrip("/"), protocol, azure=azure)
+    # A path that is no base, and not that of conversations, is taken as it is.
+    place = f"{path}{service}" if path.endswith(_REALTIME) else path
     query = dict(parse_qsl(url.query, keep_blank_values=True))
-    with_model = {"model": valid_text(model)} | query
+    # GPT-Live has its model in the first message.
+    with_model = query if protocol == _LIVE else {"model": valid_text(model)} | query
     scheme = _SECURE[url.scheme]
     return Endpoint(
-        url=urlunsplit((scheme.replace("http", "ws"), url.netloc, path, urlencode(with_model), "")),
-        models_url=urlunsplit((scheme, url.netloc, path.removesuffix("/realtime") + "/models", urlencode(query), "")),
+        url=urlunsplit((scheme.replace("http", "ws"), url.netloc, place, urlencode(with_model), "")),
+        models_url=urlunsplit((scheme, url.netloc, path.removesuffix(protocol) + "/models", urlencode(query), "")),
         headers=_headers(config, key, azure=azure),
     )
 
@@ -136,10 +141,12 @@ def _base_and_key(config: RealtimeConfig) -> tuple[str, str | None]:
     return base or _OPENAI, key
 
 
-def _path(path: str, *, azure: bool) -> str:
+def _path(path: str, protocol: str, *, azure: bool) -> str:
     if azure and path in {"", "/openai"}:
         path = "/openai/v1"
-    return f"{path}/realtime" if path in _BASE_PATHS else path
+    for other in (_REALTIME, _LIVE):  # a base may be given as the address of either
+        path = path.removesuffix(other) if path.removesuffix(other) in _BASE_PATHS else path
+    return f"{path}{protocol}" if path in _BASE_PATHS else path
 
 
 def _headers(config: RealtimeConfig, key: str | None, *, azure: bool) -> dict[str, str]:

@@ -9,6 +9,7 @@ from voicecli.providers.openai.endpoint import SETUP_ADVICE
 from voicecli.providers.openai.setup import setting_in, setting_of
 
 __all__ = [
+    "ACCOUNT",
     "FATAL",
     "HARMLESS",
     "OPENAI_ITSELF",
@@ -38,9 +39,11 @@ RETRYABLE_RESPONSES = frozenset({"inference_rate_limit_exceeded", "rate_limit_ex
 """Failures of a response that a second attempt may not meet."""
 
 _KEY = {"account_deactivated", "invalid_api_key", "invalid_authentication"}
-_QUOTA = {"billing_hard_limit_reached", "billing_not_active", "insufficient_quota"}
+_QUOTA = {"billing_hard_limit_reached", "billing_not_active", "credit_balance_exhausted", "insufficient_quota"}
 _MODEL = {"invalid_model", "missing_model", "model_not_found"}
-FATAL = frozenset(_KEY | _QUOTA | _MODEL | {"beta_api_shape_disabled", "session_expired"})
+ACCOUNT = frozenset(_KEY | _QUOTA)
+"""Errors about the key, or what there is on the account."""
+FATAL = frozenset(ACCOUNT | _MODEL | {"beta_api_shape_disabled", "session_expired"})
 """Errors after which the server closes the socket."""
 
 _STATUS_PAGE = "Try again; https://status.openai.com tells of disturbances."
@@ -62,6 +65,10 @@ _UNKNOWN_TO_SERVER = {
     "voice": "Choose a voice that this server has: voice, or --voice.",
     "turn_detection": "Have the turns found here instead: vad_mode client, or --vad client.",
     "model": "Choose a model that this server has: model, or --model.",
+    "live_backend_model": (
+        "Choose a model that this server has, on Azure a deployment: live_backend_model, or --live-backend-model; "
+        '"none" has nothing handed over.'
+    ),
 }
 """Advice on a setting that nobody chose, by the setting: what was refused is what voicecli sends without it."""
 _TRANSCRIPTION_ADVICE = (
@@ -146,17 +153,23 @@ class ServerError:
         """The code, or the type where there is none."""
         return self.code or self.type
 
+    @property
+    def is_fatal(self) -> bool:
+        """Whether the server closes the socket after it; a new code may come with a type that is known."""
+        return self.code in FATAL or self.type in FATAL
+
 
 def error_for(
     error: ServerError, server: Server = OPENAI_ITSELF, *, close_code: int | None = None
 ) -> RealtimeConnectionError:
     """The exception that tells of the error; `retryable` says whether a new connection may help."""
     code, said = error.name, error.message.rstrip(". ") or error.name or "no reason given"
-    if code in _KEY:
+    names = {error.code, error.type}
+    if names & _KEY:
         return AuthenticationError(
             f"{server.name} refused the key: {said}.", advice=server.key_advice, code=code, close_code=close_code
         )
-    if code in _QUOTA:
+    if names & _QUOTA:
         billing = "Add credit at https://platform.openai.com/settings/organization/billing."
         return QuotaExceededError(
             f"{server.name}: {said}.",
@@ -176,6 +189,8 @@ def error_for(
     setting = _setting_of(error, server)
     if setting == "transcription_model":
         said, advice = f"it refused {setting!r}: {said}", _TRANSCRIPTION_ADVICE
+    elif setting == "live_backend_model":
+        said, advice = f"it refused {setting!r}: {said}", _UNKNOWN_TO_SERVER[setting]
     elif code in _MODEL:
         advice = server.model_advice
     elif code == "beta_api_shape_disabled":
@@ -217,7 +232,7 @@ def close_error(
         last = ServerError(code=match[1])
     if last is not None and (last.name or last.message):
         error = error_for(last, server, close_code=code)
-        error.retryable = error.retryable or (code in _RETRYABLE_CLOSES and last.name not in FATAL)
+        error.retryable = error.retryable or (code in _RETRYABLE_CLOSES and not last.is_fatal)
         error.advice = error.advice or server.later
         return error
     what = _CLOSES.get(code, f"closed the connection with code {code}")
@@ -231,7 +246,7 @@ def handshake_error(status: int, body: bytes, server: Server = OPENAI_ITSELF) ->
     """The error for an HTTP answer instead of a WebSocket."""
     error, said = _body_error(body), error_message(body).rstrip(". ")
     code, said = error.code or str(status), f": {said}" if said else ""
-    if error.code in FATAL:
+    if error.is_fatal:
         return error_for(error, server)
     if status == 401 or (status == 403 and not said):
         return AuthenticationError(

@@ -63,6 +63,7 @@ class UserInput:
         self._finished: set[str] = set()
         self._renamed: dict[str, str] = {}  # items committed again or named late, and their names in the transcript
         self._unnamed: deque[str] = deque()  # utterances that the server has not named
+        self._silent: set[str] = set()  # items of silence
         self._appended = False  # since the last turn or pause
         self._paused = False  # without more audio since; the server may yet report speech in what it has
         self._answer_next = False
@@ -161,9 +162,27 @@ class UserInput:
             self._audio.speech_stopped(end)
         self._wire.events.append(SpeechStopped(identifier(frame, "item_id") or None))
 
+    def timeout_triggered(self, frame: Frame) -> None:
+        """The user has said nothing for `idle_timeout_ms`: the server makes an item of the silence, which is no turn of
+        the user's, and speaks up."""
+        item_id, end = identifier(frame, "item_id"), number(frame, "audio_end_ms")
+        if not item_id or item_id in self._finished:
+            return
+        self._silent.add(item_id)
+        if item_id in self._partial:  # some server told of the item first
+            self._finish(item_id, "")
+        if self._detection is not None and not self._audio.turn_open:
+            if end is not None:
+                self._audio.speech_stopped(end)
+            self._audio.commit()  # nobody will want it again
+
     def committed(self, frame: Frame) -> None:
         gate, item_id = self._gate, identifier(frame, "item_id")
         gate.called_for = True
+        if item_id in self._silent:
+            # Nobody waits for the reply: it is not asked for again when the connection is lost.
+            gate.expected = gate.expected or bool(self._detection and self._detection.create_response)
+            return
         if not item_id:  # its name may come with its words, or never
             item_id = self._wire.id("turn")
             self._unnamed.append(item_id)
@@ -200,6 +219,8 @@ class UserInput:
 
     def reserve(self, item_id: str) -> None:
         """Give an utterance its place in the conversation, before the reply to it."""
+        if item_id in self._silent:
+            return
         if self._unnamed and item_id and item_id not in self._partial and item_id not in self._finished:
             self._renamed.setdefault(item_id, self._unnamed.popleft())
         item_id = self._renamed.get(item_id, item_id)
@@ -216,6 +237,8 @@ class UserInput:
     def transcript_completed(self, frame: Frame) -> Usage:
         """Returns what the transcription costs."""
         item_id = self._utterance(frame)
+        if item_id in self._silent:  # costs, like any other
+            return transcription_usage(frame.get("usage"), self._prices)
         if item_id not in self._partial:
             return Usage()
         said = text(frame, "transcript") or text(frame, "text") or valid_text(self._partial[item_id])

@@ -1,4 +1,4 @@
-"""Models, voices and prices of OpenAI's Realtime API, and the reading of its usage reports."""
+"""Models, voices and prices of OpenAI's Realtime API: what each takes, and the reading of usage reports."""
 
 import re
 from collections.abc import Mapping
@@ -8,24 +8,35 @@ from voicecli.events import Usage
 from voicecli.ports import ModelInfo, VoiceInfo
 from voicecli.pricing import Prices, with_cost
 from voicecli.providers.fields import at
+from voicecli.text import valid_text
 
 __all__ = [
+    "BACKEND_MODELS",
+    "DEFAULT_BACKEND_MODEL",
     "DEFAULT_MODEL",
     "DEFAULT_TRANSCRIPTION_MODEL",
     "DEFAULT_VOICE",
     "MODELS",
     "PRICES_AS_OF",
+    "TRANSCRIPTION_MODELS",
     "VOICES",
     "deprecation",
+    "is_live",
     "is_reasoning",
     "prices_of",
     "response_usage",
+    "takes_keywords",
+    "takes_prompt",
     "transcription_usage",
+    "voice_name",
+    "voice_on_wire",
 ]
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
 DEFAULT_VOICE = "marin"
 DEFAULT_TRANSCRIPTION_MODEL = "gpt-transcribe"
+DEFAULT_BACKEND_MODEL = "gpt-5.6-luna"
+"""To which GPT-Live hands work over."""
 
 PRICES_AS_OF = "2026-10"
 """The day on which the model pages that these prices are from were read."""
@@ -33,44 +44,103 @@ PRICES_AS_OF = "2026-10"
 _LARGE_REASONING = Prices(4.00, 0.40, 24.00, 32.00, 0.40, 64.00, 5.00, 0.50)
 _LARGE = Prices(4.00, 0.40, 16.00, 32.00, 0.40, 64.00, 5.00, 0.50)
 _SMALL = Prices(0.60, 0.06, 2.40, 10.00, 0.30, 20.00, 0.80, 0.08)
+_LIVE = Prices(session_minute=0.05)
 _SHUTDOWN = "shut down on 2027-01-20"
 
 MODELS = (
     ModelInfo("gpt-realtime-2.1", "recommended; reasons; 128k context", prices=_LARGE_REASONING),
     ModelInfo("gpt-realtime-2.1-mini", "cheap; reasons; 128k context", prices=_SMALL),
     ModelInfo("gpt-realtime-2", "superseded by 2.1; reasons; 128k context", prices=_LARGE_REASONING),
+    ModelInfo("gpt-live-1.1", "full duplex; billed by the minute, silence too; 128k context", prices=_LIVE),
+    ModelInfo("gpt-live-1", "superseded by 1.1; full duplex; billed by the minute, silence too", prices=_LIVE),
     ModelInfo("gpt-realtime-1.5", "32k context", prices=_LARGE),
     ModelInfo("gpt-realtime", "32k context", f"{_SHUTDOWN}; use gpt-realtime-2.1", _LARGE),
     ModelInfo("gpt-realtime-mini", "32k context", f"{_SHUTDOWN}; use gpt-realtime-2.1-mini", _SMALL),
     ModelInfo("gpt-audio-mini", "32k context", f"{_SHUTDOWN}; use gpt-realtime-2.1-mini"),
 )
 
+_LIVE_VOICES = {
+    "American English": ("gleam", "meridian"),
+    "of the American South": ("delta", "cinder"),
+    "British English": ("vesper",),
+    "Irish English": ("willow", "stone"),
+    "Australian English": ("quartz", "ripple"),
+    "Filipino English": ("beacon",),
+    "Brazilian Portuguese": ("bossa", "tempo"),
+    "Japanese": ("shida",),
+    "German, French, Hindi, Japanese or Korean": (
+        *("nuri", "juni", "flitz", "brise", "sillage", "nira", "harema", "noeul"),
+    ),
+}
 VOICES = (
     VoiceInfo("marin", "recommended"),
     VoiceInfo("cedar", "recommended"),
     *(VoiceInfo(name) for name in ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse")),
+    *(VoiceInfo(name, f"GPT-Live only; {where}") for where, names in _LIVE_VOICES.items() for name in names),
 )
 
-_TRANSCRIPTION = {
-    "gpt-transcribe": Prices(transcription_minute=0.0045),
-    "gpt-live-transcribe": Prices(transcription_minute=0.017),
-    "gpt-realtime-whisper": Prices(transcription_minute=0.017),
-    "whisper-1": Prices(transcription_minute=0.006),
-    # Text and audio tokens cost the same here.
-    "gpt-4o-transcribe": Prices(2.50, 2.50, 10.00, 2.50, 2.50, 10.00),
-    "gpt-4o-mini-transcribe": Prices(1.25, 1.25, 5.00, 1.25, 1.25, 5.00),
+BACKEND_MODELS = {
+    "gpt-5.6-luna": Prices(0.20, 0.02, 1.20),
+    "gpt-5.6-terra": Prices(2.00, 0.20, 12.00),
 }
+"""Models to which GPT-Live can hand work over, and their prices; pictures count as text there."""
 
-_BY_NAME = {model.name: model for model in MODELS}
-_PRICES = {name: model.prices for name, model in _BY_NAME.items()} | _TRANSCRIPTION
+_TRANSCRIPTION_SHUTDOWN = "shut down on 2027-02-26; use gpt-transcribe"
+# Text and audio tokens cost the same here.
+_4O = Prices(2.50, 2.50, 10.00, 2.50, 2.50, 10.00)
+_4O_MINI = Prices(1.25, 1.25, 5.00, 1.25, 1.25, 5.00)
+
+TRANSCRIPTION_MODELS = (
+    ModelInfo("gpt-transcribe", "recommended; begins at the end of a turn", prices=Prices(transcription_minute=0.0045)),
+    ModelInfo("gpt-live-transcribe", "while you speak", prices=Prices(transcription_minute=0.017)),
+    ModelInfo("gpt-realtime-whisper", "while you speak; no keywords", prices=Prices(transcription_minute=0.017)),
+    ModelInfo("gpt-4o-transcribe", "", _TRANSCRIPTION_SHUTDOWN, _4O),
+    ModelInfo("gpt-4o-transcribe-diarize", "", _TRANSCRIPTION_SHUTDOWN),
+    ModelInfo("gpt-4o-mini-transcribe", "", _TRANSCRIPTION_SHUTDOWN, _4O_MINI),
+    ModelInfo("whisper-1", "", _TRANSCRIPTION_SHUTDOWN, Prices(transcription_minute=0.006)),
+)
+"""Models that write down what the user says, in a conversation or without one. The first one costs a quarter of the
+next two, and takes a recording as fast as it can be sent."""
+
+_BY_NAME = {model.name: model for model in (*MODELS, *TRANSCRIPTION_MODELS)}
+_PRICES = {name: model.prices for name, model in _BY_NAME.items()} | BACKEND_MODELS
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 # gpt-realtime-2, -2.1, -2.1-mini; not gpt-realtime-2025-08-28.
 _REASONING = re.compile(r"gpt-realtime-2(\.\d+)?(-.*)?")
+_TAKES_KEYWORDS = re.compile(r"gpt-(live-)?transcribe(-.*)?")
+_TAKES_NO_PROMPT = re.compile(r"gpt-realtime-whisper(-.*)?|.*-diarize(-.*)?")
+_CUSTOM_VOICE = "voice_"
+
+
+def is_live(model: str) -> bool:
+    """Return whether the model speaks GPT-Live, rather than the Realtime API."""
+    return model.startswith("gpt-live-") and not model.startswith("gpt-live-transcribe")
 
 
 def is_reasoning(model: str) -> bool:
     """Return whether the model takes `reasoning` and `parallel_tool_calls`; others refuse the whole update for them."""
     return bool(_REASONING.fullmatch(model))
+
+
+def takes_keywords(model: str) -> bool:
+    """Return whether the transcription model takes `keywords`, and several `languages`."""
+    return bool(_TAKES_KEYWORDS.fullmatch(model))
+
+
+def takes_prompt(model: str) -> bool:
+    """Return whether the transcription model takes a `prompt`; most do."""
+    return not _TAKES_NO_PROMPT.fullmatch(model)
+
+
+def voice_on_wire(voice: str) -> str | dict[str, str]:
+    """The voice as the API takes it: the id of a custom one ("voice_1234") is an object, any other a name."""
+    return {"id": voice} if voice.startswith(_CUSTOM_VOICE) else voice
+
+
+def voice_name(voice: object) -> str:
+    """The name, or the id, of a voice that a server tells; "" where it tells none."""
+    name = voice.get("id") if isinstance(voice, Mapping) else voice
+    return valid_text(name) if isinstance(name, str) else ""
 
 
 def deprecation(model: str) -> str:

@@ -17,7 +17,7 @@ from voicecli.events import (
 from voicecli.pricing import Prices
 from voicecli.providers.fields import at, decoded, identifier, number, objects, text
 from voicecli.providers.heard import heard_by_item
-from voicecli.providers.openai.errors import FATAL, RETRYABLE_RESPONSES, ServerError, error_for
+from voicecli.providers.openai.errors import RETRYABLE_RESPONSES, ServerError, error_for
 from voicecli.providers.openai.fields import Frame, delta
 from voicecli.providers.openai.history import text_items
 from voicecli.providers.openai.models import response_usage
@@ -167,7 +167,7 @@ class Replies:
 
     def _fails(self, response: WireResponse, error: ServerError) -> bool:
         """Deal with a failed response; whether it is tried again, so that it is not over."""
-        if error.name in FATAL:
+        if error.is_fatal:
             raise error_for(error, self._wire.server)
         if error.name in RETRYABLE_RESPONSES and not response.has_content and not response.interrupted:
             self._retries += 1

@@ -20,13 +20,27 @@ from voicecli.providers.openai.models import (
     DEFAULT_VOICE,
     deprecation,
     is_reasoning,
+    takes_keywords,
+    takes_prompt,
+    voice_on_wire,
 )
 from voicecli.providers.openai.settings import OpenAIMCPServer, OpenAISettings, Retention
 from voicecli.tools import ToolSchema
 
-__all__ = ["SessionSettings", "chosen_settings", "lacks", "session_settings", "setting_in", "setting_of"]
+__all__ = [
+    "SessionSettings",
+    "chosen_settings",
+    "lacks",
+    "language_code",
+    "noise_reduction",
+    "session_settings",
+    "setting_in",
+    "setting_of",
+]
 
 JSON = dict[str, Any]
+
+LIVE_SETTINGS = ("live_backend_model", "live_backend_instructions", "live_ack_delay_ms", "live_sample_rate")
 
 _PCM = {"type": "audio/pcm", "rate": 24_000}
 _MAX_OUTPUT_TOKENS = 4_096
@@ -35,18 +49,29 @@ _MAX_OUTPUT_TOKENS = 4_096
 # Prefixes of the names of fields in errors, longest first, and the settings that fill them.
 _SETTINGS = {
     "session.audio.input.turn_detection": "turn_detection",
+    "session.audio.input.transcription.keywords": "transcription_keywords",
+    "session.audio.input.transcription.prompt": "transcription_prompt",
+    "session.audio.input.transcription.languages": "transcription_languages",
     "session.audio.input.transcription.language": "language",
     "session.audio.input.transcription": "transcription_model",
+    "session.audio.input.noise_reduction.strength": "noise_reduction_strength",
     "session.audio.input.noise_reduction": "noise_reduction",
+    "session.audio.output.language": "to",
     "session.audio.output.voice": "voice",
     "session.audio.output.speed": "speed",
     "session.output_modalities": "output",
     "session.instructions": "system_prompt",
+    "session.delegation.responses.model": "live_backend_model",
+    "session.delegation.responses.instructions": "live_backend_instructions",
+    "session.delegation.responses.tools": "tools",
+    "session.delegation.responses.reasoning": "reasoning_effort",
+    "session.audio.format": "live_sample_rate",
     "session.reasoning": "reasoning_effort",
     "session.tool_choice": "tool_choice",
     "session.tools": "tools",
     "session.model": "model",
     # Names of the beta, which compatible servers still use.
+    "session.input_audio_transcription.prompt": "transcription_prompt",
     "session.input_audio_transcription.language": "language",
     "session.input_audio_transcription": "transcription_model",
     "session.input_audio_noise_reduction": "noise_reduction",
@@ -81,8 +106,11 @@ def transcription_model(config: RealtimeConfig) -> str | None:
     return None if chosen == "none" else chosen
 
 
-def session_settings(setup: ConversationSetup, model: str) -> SessionSettings:
+def session_settings(setup: ConversationSetup, model: str, *, is_openai: bool = True) -> SessionSettings:
     """The settings to tell the server at the start.
+
+    Args:
+        is_openai: whether it is OpenAI's own: no other shuts models down on OpenAI's days.
 
     Raises:
         ConfigurationError: `tool_choice` names a tool that is not there.
@@ -111,7 +139,7 @@ def session_settings(setup: ConversationSetup, model: str) -> SessionSettings:
         session,
         turn_detection,
         transcription,
-        tuple(_notices(config, model)),
+        tuple(_notices(config, [model, transcription] if is_openai else [])),
     )
 
 
@@ -136,10 +164,11 @@ def lacks(config: RealtimeConfig) -> dict[str, str]:
         "turn_detection.start_sensitivity": "OpenAI has a threshold instead",
         "turn_detection.end_sensitivity": "OpenAI has a threshold instead",
     }
+    lacking |= dict.fromkeys(LIVE_SETTINGS, f"{model} does not speak GPT-Live")
     if not is_reasoning(model):
         lacking["reasoning_effort"] = f"{model} does not reason"
         lacking["parallel_tool_calls"] = f"{model} does not take it"
-    return lacking
+    return lacking | _transcription_lacks(config)
 
 
 def setting_of(field: str) -> str:
@@ -167,13 +196,32 @@ def chosen_settings(config: RealtimeConfig) -> frozenset[str]:
     ) | {"tools"}
 
 
-def _notices(config: RealtimeConfig, model: str) -> list[Notice]:
+def _transcription_lacks(config: RealtimeConfig) -> dict[str, str]:
+    model = transcription_model(config)
+    hints = ("transcription_keywords", "transcription_languages")
+    if model is None:
+        return dict.fromkeys((*hints, "transcription_prompt", "language"), "nothing is transcribed")
+    lacking: dict[str, str] = {}
+    if not takes_keywords(model):
+        lacking |= dict.fromkeys(hints, f"{model} does not take it")
+    elif config.own(OpenAISettings).transcription_languages:
+        lacking["language"] = "transcription_languages says what is spoken"
+    if not takes_prompt(model):
+        lacking["transcription_prompt"] = f"{model} does not take it"
+    return lacking
+
+
+def _notices(config: RealtimeConfig, models: Sequence[str | None]) -> list[Notice]:
+    """The notices; `models` are those whose end is told."""
     notices = ignored_settings(config, lacks(config))
     if config.max_output_tokens and config.max_output_tokens > _MAX_OUTPUT_TOKENS:
         notices.append(ignored_setting("max_output_tokens", f"OpenAI's highest limit is {_MAX_OUTPUT_TOKENS}"))
-    if goes_away := deprecation(model):
-        notices.insert(0, Notice("model_deprecated", f"{model} is deprecated: {goes_away}."))
-    return notices
+    ends = [
+        Notice("model_deprecated", f"{model} is deprecated: {goes_away}.")
+        for model in models
+        if model and (goes_away := deprecation(model))
+    ]
+    return [*ends, *notices]
 
 
 def _audio_in(
@@ -181,14 +229,22 @@ def _audio_in(
 ) -> JSON:
     audio: JSON = {"format": _PCM, "turn_detection": turn_detection}
     if transcription is not None:
-        audio["transcription"] = _transcription(transcription, config.language)
-    if own.noise_reduction:
-        audio["noise_reduction"] = {"type": own.noise_reduction}
+        audio["transcription"] = _transcription(transcription, config, own)
+    if noise := noise_reduction(own):
+        audio["noise_reduction"] = noise
     return audio
 
 
+def noise_reduction(own: OpenAISettings) -> JSON:
+    """The noise reduction as the API takes it; empty where none is chosen."""
+    if not own.noise_reduction:
+        return {}
+    strength = {} if own.noise_reduction_strength is None else {"strength": own.noise_reduction_strength}
+    return {"type": own.noise_reduction, **strength}
+
+
 def _audio_out(config: RealtimeConfig) -> JSON:
-    audio: JSON = {"format": _PCM, "voice": config.voice or DEFAULT_VOICE}
+    audio: JSON = {"format": _PCM, "voice": voice_on_wire(config.voice or DEFAULT_VOICE)}
     if config.speed is not None:
         audio["speed"] = config.speed
     return audio
@@ -216,15 +272,26 @@ def _turn_detection(config: RealtimeConfig) -> JSON:
     return settings
 
 
-def _transcription(model: str, language: str | None) -> JSON:
+def _transcription(model: str, config: RealtimeConfig, own: OpenAISettings) -> JSON:
     settings: JSON = {"model": model}
-    if language:
-        code = language.split("-")[0].lower()
-        if model.startswith("gpt-live-transcribe"):
-            settings["languages"] = [code]
-        else:
-            settings["language"] = code
+    # The two fields for languages are never sent together, and none is sent empty: either is refused.
+    if takes_keywords(model) and own.transcription_languages:
+        settings["languages"] = list(dict.fromkeys(map(language_code, own.transcription_languages)))
+    elif config.language and model.startswith("gpt-live-transcribe"):
+        settings["languages"] = [language_code(config.language)]
+    elif config.language:
+        settings["language"] = config.language.split("-")[0].lower()
+    if takes_keywords(model) and own.transcription_keywords:
+        settings["keywords"] = list(own.transcription_keywords)
+    if takes_prompt(model) and own.transcription_prompt:
+        settings["prompt"] = own.transcription_prompt
     return settings
+
+
+def language_code(code: str) -> str:
+    """A code as `languages` takes it: without a region, but for the kinds of Chinese."""
+    code = code.lower()
+    return code if code in {"zh-cn", "zh-tw", "zh-hk"} else code.split("-")[0]
 
 
 def _truncation(truncation: str | Retention) -> str | JSON:
