@@ -26,6 +26,7 @@ _GROUPS = {
     "models": (
         *("tests/audio/wake/test_real_words.py", "tests/cli/test_local_chat.py", "tests/cli/test_sleep.py"),
         *("tests/providers/local/test_local.py", "tests/providers/local/test_language_model.py"),
+        *("tests/transcribing/test_words.py", "tests/cli/test_transcribe_models.py"),
     ),
     "network": ("tests/providers/local/test_no_network.py",),
 }

@@ -4,13 +4,14 @@ import io
 import itertools
 import unicodedata
 
+import pysubs2
 import pytest
 import webvtt
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.history.sample_record import FORECAST, HOSTILE
-from voicecli.captions import Cue, readable, srt, vtt
+from voicecli.captions import Caption, CaptionFormat, CaptionText, Cue, readable, srt, vtt
 
 
 def cue(start_ms: int, end_ms: int, text: str, speaker: str = "") -> Cue:
@@ -119,3 +120,72 @@ def test_words_are_never_taken_for_times_or_tags() -> None:
             *(f"00:00:0{piece.start_ms / 1000:.3f}" for piece in readable(spoken)[1:]),
         ]
     assert "<script" not in vtt(spoken)
+
+
+SPEAKERS = ["", "Ann", "Bob"]
+UTTERANCES = st.lists(
+    st.tuples(st.integers(0, 3_000), st.integers(50, 20_000), st.text(max_size=300), st.sampled_from(SPEAKERS)),
+    max_size=12,
+)
+
+
+@given(UTTERANCES, st.sampled_from(["srt", "vtt"]))
+def test_captions_that_come_one_by_one_are_a_file_at_each_moment(
+    spoken: list[tuple[int, int, str, str]], form: CaptionFormat
+) -> None:
+    text = CaptionText(form)
+    written, start = text.begin(), 0
+    for gap, length, words, speaker in spoken:
+        start += gap
+        written += text.add(cue(start, start + length, words, speaker))
+        check_file(written, form)
+    check_file(written + text.end(), form)
+    assert text.end() == ""
+
+
+def check_file(written: str, form: CaptionFormat) -> None:
+    """A library reads it all, in order."""
+    if form == "vtt":
+        read = webvtt.from_string(written, strict=True)
+        starts = [caption.start for caption in read.captions]
+        assert len(starts) == written.count(" --> ")
+        assert starts == sorted(starts)
+        assert all(caption.start < caption.end for caption in read.captions)
+    else:
+        events = pysubs2.SSAFile.from_string(written, "srt")
+        assert [event.start for event in events] == sorted(event.start for event in events)
+        numbers = [int(block.partition("\n")[0]) for block in written.split("\n\n") if block]
+        assert numbers == list(range(1, len(events) + 1))
+
+
+def test_one_speaker_has_one_caption_at_a_time_and_several_may_speak_at_once() -> None:
+    text = CaptionText("vtt")
+    written = text.begin() + "".join(
+        text.add(each)
+        for each in (
+            cue(0, 9_000, FORECAST, "Ann"),
+            cue(2_000, 2_200, "Hm.", "Bob"),
+            cue(9_200, 9_300, "Yes.", "Ann"),
+            cue(9_400, 9_900, "Good.", "Ann"),
+        )
+    )
+    read = webvtt.from_string(written + text.end()).captions
+    assert [(each.voice, each.start) for each in read[:2]] == [("Ann", "00:00:00.000"), ("Bob", "00:00:02.000")]
+    ann = [each for each in read if each.voice == "Ann"]
+    assert all(first.end <= second.start for first, second in itertools.pairwise(ann))
+    assert (ann[-2].start, ann[-2].end) == ("00:00:09.200", "00:00:09.800"), "the least pause behind it is not taken"
+    assert ann[-1].start == "00:00:09.800", "hardly late"
+
+
+def test_whose_words_go_on_behind_somebody_elses_is_said_again() -> None:
+    text = CaptionText("srt")
+    written = text.add(cue(0, 9_000, FORECAST, "Ann")) + text.add(cue(1_000, 1_500, "Hm.", "Bob")) + text.end()
+    blocks = [block.split("\n", 2)[2] for block in written.strip().split("\n\n")]
+    assert [block.split(":")[0] for block in blocks[:3]] == ["Ann", "Bob", "Ann"]
+    assert not any(block.startswith(("Ann:", "Bob:")) for block in blocks[3:])
+
+
+def test_a_caption_knows_its_speaker() -> None:
+    caption = Caption(id="a", start_ms=1, end_ms=2, text="Hi.", final=True, channel=2)
+    assert caption.cue() == cue(1, 2, "Hi.", "Channel 2")
+    assert Caption(id="a", start_ms=1, end_ms=2, text="Hi.", final=True).speaker == ""

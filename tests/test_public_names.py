@@ -10,9 +10,10 @@ from tests.test_imports import HEAVY, loaded_after
 PUBLIC = {
     "voicecli": """
         AudioDeviceError AudioFormatError AuthenticationError ClientVAD ConfigurationError GeminiSettings
-        LimitReachedError LocalSettings MCPServer OpenAIMCPServer OpenAISettings Prices ProtocolError ProviderSettings
+        Interpreter InterpreterSession LimitReachedError LocalSettings MCPServer OpenAIMCPServer OpenAISettings Prices
+        ProtocolError ProviderSettings
         QuotaExceededError RealtimeConfig RealtimeConnectionError RealtimeError RealtimeVoice Reconnect
-        Response Retention SemanticVAD ServerVAD ToolError VADMode VoiceSession ask converse open_devices
+        Response Retention SemanticVAD ServerVAD ToolError Transcriber VADMode VoiceSession ask converse open_devices
     """,
     "voicecli.audio": """
         AudioSink AudioSource EchoMode Microphone Playhead Speaker WakeWord chunk_audio float32_to_pcm16
@@ -43,13 +44,15 @@ PUBLIC = {
     """,
     "voicecli.history": """
         ConversationRecord FoundTurn HistoryLog NoConversationError ResponseRecord Store ToolCallRecord TurnRecord
+        UsageRecord
     """,
     "voicecli.providers": """
-        PROVIDERS BrokenProviderWarning Capabilities Codec Connection ConversationSetup GeminiSettings
-        LocalSettings ModelInfo OpenAIMCPServer OpenAISettings Prices Provider Retention VoiceInfo all_providers
-        choose_provider find_provider is_built_in
+        PROVIDERS BrokenProviderWarning Capabilities ClosesGracefully Codec Connection ConversationSetup Ended Finishing
+        GeminiSettings InterpreterSetup
+        LocalSettings ModelInfo OpenAIMCPServer OpenAISettings Prices Provider Retention Service TranscriberSetup
+        VoiceInfo all_providers choose_provider find_provider is_built_in
     """,
-    "voicecli.captions": "Cue readable srt vtt",
+    "voicecli.captions": "Caption CaptionFormat CaptionText Cue readable srt vtt",
     "voicecli.recording": "ConversationRecorder",
     "voicecli.testing": """
         ScriptedConnection check_provider recorded_audio replayed reply scripted_provider tool_call

@@ -39,10 +39,13 @@ if TYPE_CHECKING:
         RealtimeError,
         ToolError,
     )
+    from voicecli.interpreter import Interpreter
+    from voicecli.interpreting.session import InterpreterSession
     from voicecli.mcp.config import MCPServer
     from voicecli.providers.gemini.settings import GeminiSettings
     from voicecli.providers.local.settings import LocalSettings
     from voicecli.providers.openai.settings import OpenAIMCPServer, OpenAISettings, Retention
+    from voicecli.transcriber import Transcriber
     from voicecli.voice import RealtimeVoice, ask
 
 __all__ = [
@@ -52,6 +55,8 @@ __all__ = [
     "ClientVAD",
     "ConfigurationError",
     "GeminiSettings",
+    "Interpreter",
+    "InterpreterSession",
     "LimitReachedError",
     "LocalSettings",
     "MCPServer",
@@ -71,6 +76,7 @@ __all__ = [
     "SemanticVAD",
     "ServerVAD",
     "ToolError",
+    "Transcriber",
     "VADMode",
     "VoiceSession",
     "ask",
@@ -80,6 +86,8 @@ __all__ = [
 
 _HOMES = {
     "GeminiSettings": "providers",
+    "Interpreter": "interpreter",
+    "InterpreterSession": "interpreting.session",
     "LocalSettings": "providers",
     "MCPServer": "mcp.config",
     "OpenAIMCPServer": "providers",
@@ -87,6 +95,7 @@ _HOMES = {
     "RealtimeVoice": "voice",
     "Response": "conversation.response",
     "Retention": "providers",
+    "Transcriber": "transcriber",
     "VoiceSession": "conversation.session",
     "ask": "voice",
     "converse": "conversation.duplex",

@@ -1,17 +1,21 @@
-"""Captions: SRT and WebVTT of what was said and when, in pieces that can be read along."""
+"""Captions: what was said and when, and SRT and WebVTT of it, in pieces that can be read along."""
 
 import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
-__all__ = ["Cue", "readable", "srt", "vtt"]
+__all__ = ["Caption", "CaptionFormat", "CaptionText", "Cue", "readable", "srt", "vtt"]
+
+CaptionFormat = Literal["srt", "vtt"]
 
 _LINE = 42  # columns; two such lines are the usual limit of subtitles (BBC: 37, Netflix: 42)
 _LINES = 2
 _SHORTEST_MS = 1_000  # that a caption stays, unless the next one follows sooner
 _LEAST_MS = 300  # that it stays even then: what is said at the same moment comes one after the other
+_LEAST_PAUSE_MS = 500  # between two utterances, where the next one is not known yet
 # With those of East Asia: full stop, exclamation and question mark; comma, enumeration comma, semicolon, colon.
 _SENTENCE_ENDS, _CLAUSE_ENDS = ".?!…\u3002\uff01\uff1f", ",;:\uff0c\u3001\uff1b\uff1a"
 _CLOSERS = "\"')]»\u201d\u2019\u300d\u300f\uff09"
@@ -32,27 +36,114 @@ class Cue:
     speaker: str = ""
 
 
-def srt(cues: Iterable[Cue]) -> str:
-    """The cues as SRT, made readable first; the speaker's name stands before the text where it changes."""
-    blocks = []
-    for number, cue in enumerate(readable(cues, label=lambda cue: f"{cue.speaker}: " if cue.speaker else ""), 1):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caption:
+    """An utterance as it is written down, so far.
+
+    Attributes:
+        id: of the utterance; captions with the same one replace each other.
+        start_ms, end_ms: where its voice begins and ends, in ms since the sound began; as long as it is not final, how
+            far it is known.
+        text: all of it so far.
+        final: whether this is the last of the utterance.
+        channel: which one it was said on, from 1; None where they are not told apart.
+    """
+
+    id: str
+    start_ms: int
+    end_ms: int
+    text: str
+    final: bool
+    channel: int | None = None
+
+    @property
+    def speaker(self) -> str:
+        """The name of the channel; "" where they are not told apart."""
+        return f"Channel {self.channel}" if self.channel else ""
+
+    def cue(self) -> Cue:
+        """The caption as it stands, to be shown at its time."""
+        return Cue(start_ms=self.start_ms, end_ms=self.end_ms, text=self.text, speaker=self.speaker)
+
+
+class CaptionText:
+    """SRT or WebVTT that grows: each piece, put behind those before it, makes a complete file.
+
+        text = CaptionText("srt")
+        file.write(text.begin() + text.add(cue) + text.add(another) + text.end())
+
+    Cues come in the order of their times; one that does not begins with the last one at the earliest. Speakers who are
+    told apart may speak at once, and their cues overlap: of those the later parts of a long cue wait for the next one.
+    """
+
+    def __init__(self, form: CaptionFormat) -> None:
+        self._form = form
+        self._count = 0
+        self._begun_ms = 0  # when the last one written begins
+        self._over_ms: dict[str, int] = {}  # when the last cue of each speaker is over
+        self._speaker = self._written_speaker = ""  # of the last cue, and of the last part that was written
+        self._waiting: list[Cue] = []
+
+    def begin(self) -> str:
+        """All that stands in a file without any cue."""
+        return "WEBVTT\n" if self._form == "vtt" else ""
+
+    def add(self, cue: Cue) -> str:
+        """The next cue, made readable."""
+        if not _plain(cue.text):
+            return ""
+        earliest = max(self._begun_ms, self._over_ms.get(cue.speaker, 0))
+        parts = _readable([cue], self._label, self._speaker, earliest, cue.end_ms + _LEAST_PAUSE_MS)
+        self._speaker, self._over_ms[cue.speaker] = cue.speaker, parts[-1].end_ms
+        self._waiting = sorted([*self._waiting, *parts], key=lambda part: part.start_ms)
+        return self._written(parts[0].start_ms if cue.speaker else parts[-1].start_ms)
+
+    def end(self) -> str:
+        """What waits: no cue comes any more."""
+        return self._written(self._waiting[-1].start_ms) if self._waiting else ""
+
+    def whole(self, cues: Iterable[Cue]) -> str:
+        """The text of all cues, where none follows or came before; no two overlap."""
+        return self.begin() + "".join(map(self._block, readable(cues, self._label)))
+
+    @property
+    def _label(self) -> Callable[[Cue], str]:
+        return _name_before if self._form == "srt" else _no_label
+
+    def _written(self, until_ms: int) -> str:
+        ready = [part for part in self._waiting if part.start_ms <= until_ms]
+        self._waiting = self._waiting[len(ready) :]
+        self._begun_ms = max([self._begun_ms, *(part.start_ms for part in ready)])
+        return "".join(map(self._named_block, ready))
+
+    def _named_block(self, part: Cue) -> str:
+        """A part; one that goes on after somebody else's words says again whose it is."""
+        name = self._label(part) if part.speaker != self._written_speaker else ""
+        self._written_speaker = part.speaker
+        return self._block(part if part.text.startswith(name) else replace(part, text=name + part.text))
+
+    def _block(self, cue: Cue) -> str:
+        self._count += 1
+        if self._form == "vtt":
+            voice = f"<v {_escaped(_plain(cue.speaker))}>" if cue.speaker else ""
+            return f"\n{_time(cue.start_ms, '.')} --> {_time(cue.end_ms, '.')}\n{voice}{_escaped(cue.text)}\n"
         # The arrow is the one thing by which a reader may take words for times.
         text = cue.text.replace("-->", "→")
-        blocks.append(f"{number}\n{_time(cue.start_ms, ',')} --> {_time(cue.end_ms, ',')}\n{text}\n")
-    return "\n".join(blocks)
+        gap = "\n" if self._count > 1 else ""
+        return f"{gap}{self._count}\n{_time(cue.start_ms, ',')} --> {_time(cue.end_ms, ',')}\n{text}\n"
+
+
+def srt(cues: Iterable[Cue]) -> str:
+    """The cues as SRT, made readable first; the speaker's name stands before the text where it changes."""
+    return CaptionText("srt").whole(cues)
 
 
 def vtt(cues: Iterable[Cue]) -> str:
     """The cues as WebVTT, made readable first; the speaker is named in each by a voice tag."""
-    blocks = ["WEBVTT\n"]
-    for cue in readable(cues):
-        voice = f"<v {_escaped(_plain(cue.speaker))}>" if cue.speaker else ""
-        times = f"{_time(cue.start_ms, '.')} --> {_time(cue.end_ms, '.')}"
-        blocks.append(f"{times}\n{voice}{_escaped(cue.text)}\n")
-    return "\n".join(blocks)
+    return CaptionText("vtt").whole(cues)
 
 
-def readable(cues: Iterable[Cue], label: Callable[[Cue], str] = lambda cue: "") -> list[Cue]:
+def readable(cues: Iterable[Cue], label: Callable[[Cue], str] | None = None) -> list[Cue]:
     """Split long cues and take their times apart.
 
     Args:
@@ -63,18 +154,43 @@ def readable(cues: Iterable[Cue], label: Callable[[Cue], str] = lambda cue: "") 
         is over. The parts of one get its time by their length.
     """
     spoken = sorted((cue for cue in cues if _plain(cue.text)), key=lambda cue: cue.start_ms)
+    return _readable(spoken, label or _no_label)
+
+
+def _no_label(cue: Cue) -> str:
+    return ""
+
+
+def _name_before(cue: Cue) -> str:
+    return f"{cue.speaker}: " if cue.speaker else ""
+
+
+def _readable(
+    spoken: list[Cue],
+    label: Callable[[Cue], str],
+    speaker: str = "",
+    earliest: int = 0,
+    after: int | None = None,
+) -> list[Cue]:
+    """As `readable`, behind what has been shown already.
+
+    Args:
+        spoken: in the order of their times.
+        speaker: of the cue before.
+        earliest: when that is over, in ms.
+        after: when the next one may begin; None for never.
+    """
     pieces: list[list[str]] = []
-    before = ""
     for cue in spoken:
-        pieces.append(_pieces(_plain((label(cue) if cue.speaker != before else "") + cue.text)))
-        before = cue.speaker
+        pieces.append(_pieces(_plain((label(cue) if cue.speaker != speaker else "") + cue.text)))
+        speaker = cue.speaker
     starts: list[int] = []
-    earliest = 0
     for cue, parts in zip(spoken, pieces, strict=True):
         starts.append(max(cue.start_ms, earliest))
         earliest = starts[-1] + _LEAST_MS * len(parts)
+    limits = [*starts[1:], None if after is None else max(after, earliest)][: len(starts)]
     result = []
-    for cue, parts, start, following in itertools.zip_longest(spoken, pieces, starts, starts[1:]):
+    for cue, parts, start, following in zip(spoken, pieces, starts, limits, strict=True):
         end = max(cue.end_ms, start + _SHORTEST_MS * len(parts))
         result += _timed(cue, parts, start, end if following is None else min(end, following))
     return result

@@ -80,13 +80,13 @@ async def check_conversation(
     provider: Provider, config: RealtimeConfig, *, question: bytes = b"", within_s: float = 10.0
 ) -> None:
     """Check a turn in writing and a spoken one, each answered, and the end."""
-    rate = provider.capabilities.input_rate
+    rate = provider.capabilities_of(config).input_rate
     question = question or bytes(rate * 2)
     async with _talk(provider, config, within_s) as talk:
         started = await talk.until(lambda event: isinstance(event, SessionStarted))
         assert isinstance(talk.seen[0], SessionStarted | Notice), "nothing but notices comes before SessionStarted"
         assert isinstance(started, SessionStarted)
-        rates = (provider.capabilities.input_rate, provider.capabilities.output_rate)
+        rates = (talk.connection.capabilities.input_rate, talk.connection.capabilities.output_rate)
         assert (started.input_rate, started.output_rate) == rates, "SessionStarted and Capabilities tell of other rates"
         await talk.connection.send(SendText(_TEXT, "text_1", input_id=_INPUTS[0]))
         done = await talk.until(lambda event: isinstance(event, ResponseDone))
@@ -191,7 +191,7 @@ class _Talk:
 @asynccontextmanager
 async def _talk(provider: Provider, config: RealtimeConfig, within_s: float) -> AsyncIterator[_Talk]:
     connection = await _in_time(provider.connect(ConversationSetup(config)), within_s, "connect()")
-    given, told = connection.capabilities, provider.capabilities
+    given, told = connection.capabilities, provider.capabilities_of(config)
     assert (given.input_rate, given.output_rate) == (told.input_rate, told.output_rate), "rates do not change"
     talk = _Talk(connection, within_s)
     try:

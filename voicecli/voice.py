@@ -123,6 +123,7 @@ class RealtimeVoice:
         else:
             self._provider = find_provider(chosen) if chosen else choose_provider()
         self._config.own(self._provider.settings)  # those of another provider are told here
+        _check_model(self._provider, self._config.model)
         self._prices = self._provider.prices(self._config)
         if self._config.max_cost is not None:
             _check_prices(self._prices)
@@ -370,6 +371,16 @@ def _check_provider(provider: object) -> None:
         raise ConfigurationError(
             f"provider: a name is wanted, not {type(provider).__name__}.",
             advice=f"There are {', '.join(RealtimeVoice.list_providers())}.",
+        )
+
+
+def _check_model(provider: Provider, model: str | None) -> None:
+    """One that interprets holds no conversation, and says nothing of it that helps."""
+    interpreter = provider.interpreter
+    if interpreter is not None and model in {each.name for each in interpreter.models}:
+        raise ConfigurationError(
+            f"model: {model!r} translates, and holds no conversation.",
+            advice="Run `voice translate --to CODE`; in a program, use Interpreter.",
         )
 
 

@@ -244,7 +244,7 @@ def test_nothing_set_up_names_every_way() -> None:
     script = (
         "from importlib.machinery import PathFinder as P\n"
         "find = P.find_spec\n"
-        "hidden = {'xllamacpp', 'moonshine_voice', 'piper'}\n"
+        "hidden = {'xllamacpp', 'piper'}\n"
         "P.find_spec = lambda name, *rest: None if name.partition('.')[0] in hidden else find(name, *rest)\n"
         "from voicecli.cli import main\n"
         "main()"

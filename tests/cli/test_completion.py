@@ -77,6 +77,8 @@ def test_voices_and_models_are_those_of_the_provider(monkeypatch: pytest.MonkeyP
     assert words("chat --provider local --voice ") == [voice.name for voice in find_provider("local").voices]
     monkeypatch.setenv("VOICE_PROVIDER", "gemini")
     assert words("chat --model ") == [model.name for model in find_provider("gemini").models]
+    assert words("translate --model ") == ["gemini-3.5-live-translate-preview"]
+    assert words("translate --provider ") == ["openai", "gemini"]
 
 
 def test_candidates_tell_what_they_are() -> None:

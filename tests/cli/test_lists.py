@@ -1,6 +1,7 @@
 """Lists in a terminal: nothing that is copied from them is broken, however narrow it is."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,10 @@ import pytest
 from tests.cli.screen import Screen, screen_of
 from voicecli.audio.devices.listing import Device
 from voicecli.cli import execute
+from voicecli.config import RealtimeConfig
+from voicecli.ports import ModelInfo
 from voicecli.providers import PROVIDERS
+from voicecli.providers.openai import OPENAI
 
 WIDTHS = (120, 80, 60, 40)
 
@@ -59,7 +63,8 @@ def test_defaults_are_marked_beside_their_names(monkeypatch: pytest.MonkeyPatch,
             index = next(at for at, line in enumerate(screen.lines) if name in line.split())
             # In a narrow table the mark stands below.
             assert "(default)" in screen.lines[index].partition(name)[2] + screen.lines[index + 1]
-    assert sum("(default)" in line for line in models.lines) == len(PROVIDERS)
+    services = [service for each in PROVIDERS for service in (each.interpreter, each.transcriber) if service]
+    assert sum("(default)" in line for line in models.lines) == len(PROVIDERS) + len(services)
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
@@ -109,3 +114,19 @@ def test_what_goes_away_is_told_alike() -> None:
 def test_the_help_says_what_json_it_is(capsys: pytest.CaptureFixture[str], command: str, told: str) -> None:
     assert execute([*command.split(), "--help"]) == 0
     assert told in " ".join(capsys.readouterr().out.split())
+
+
+def test_models_that_a_server_tells_of_are_listed_by_their_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fetch(config: RealtimeConfig) -> list[ModelInfo]:
+        names = ["gpt-live-transcribe", "gpt-realtime-2.1", "gpt-realtime-9", "gpt-realtime-translate"]
+        return [ModelInfo(name) for name in names]
+
+    monkeypatch.setattr("voicecli.cli.lists.find_provider", lambda name: replace(OPENAI, fetch_models=fetch))
+    screen = listed(monkeypatch, 120, "list-models", "openai", "--live", "--json")
+    uses = {row["model"]: row["use"] for row in json.loads(screen.getvalue())}
+    assert uses == {
+        "gpt-realtime-2.1": "conversation",
+        "gpt-realtime-9": "conversation",
+        "gpt-realtime-translate": "translation",
+        "gpt-live-transcribe": "transcription",
+    }

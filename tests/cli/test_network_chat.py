@@ -403,8 +403,17 @@ def test_a_list_of_models_that_leads_elsewhere_gets_no_key(voice: Voice) -> None
 
 def test_lists_are_made_without_a_network(voice: Voice) -> None:
     models = json.loads(voice("list-models", "--json").stdout)
-    defaults = {row["provider"]: row["model"] for row in models if row["default"]}
-    assert defaults == {"openai": "gpt-realtime-2.1", "gemini": "gemini-3.8-live", "local": "smollm2"}
+    defaults = {(row["provider"], row["use"]): row["model"] for row in models if row["default"]}
+    assert defaults == {
+        ("openai", "conversation"): "gpt-realtime-2.1",
+        ("openai", "translation"): "gpt-realtime-translate",
+        ("openai", "transcription"): "gpt-transcribe",
+        ("gemini", "conversation"): "gemini-3.8-live",
+        ("gemini", "translation"): "gemini-3.5-live-translate-preview",
+        ("gemini", "transcription"): "gemini-3.5-transcribe-live",
+        ("local", "conversation"): "smollm2",
+        ("local", "transcription"): "moonshine",
+    }
     assert any(row["deprecated"] for row in models)
     voices = voice("list-voices", "google").lines
     assert len(voices) == 30

@@ -60,7 +60,7 @@ def test_the_help_of_a_group_tells_what_its_commands_do(monkeypatch: pytest.Monk
 
 def everything(name: str) -> list[str]:
     """The arguments with which a command's help shows all of its options."""
-    return ["--help-all"] if name in {"chat", "send-text"} else ["--help"]
+    return ["--help-all"] if name in {"chat", "send-text", "translate"} else ["--help"]
 
 
 def help_of(monkeypatch: pytest.MonkeyPatch, columns: int, *arguments: str) -> list[str]:

@@ -35,7 +35,7 @@ def test_lists_show_it_and_tell_what_is_broken(voice: Voice, site: dict[str, str
     models = voice("list-models", "parrot", **site)
     assert (models.code, models.lines, models.stderr) == (
         0,
-        ["parrot\tparrot\tdefault\tsays everything back\t-\t-"],
+        ["parrot\tparrot\tdefault\tsays everything back\t-\t-\tconversation"],
         "",
     )
 

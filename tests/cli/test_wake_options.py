@@ -78,7 +78,7 @@ def test_a_wake_word_of_the_settings_is_not_for_recordings(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("word", "package", "extra"), [("computer", "moonshine_voice", "local"), ("alexa", "pymicro_wakeword", "wake")]
+    ("word", "package", "extra"), [("computer", "onnxruntime", "local"), ("alexa", "pymicro_wakeword", "wake")]
 )
 def test_a_missing_package_is_told_with_the_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], word: str, package: str, extra: str

@@ -5,9 +5,11 @@ import base64
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from functools import partial
 
 from tests.loopback.faulty import FaultyServer, Peer, Refusal, Script
-from tests.loopback.plain import CAPABILITIES, PLAIN, PlainCodec
+from tests.loopback.plain import CAPABILITIES, FLOWING, PLAIN, FlowingCodec, PlainCodec
 from tests.replay.checks import recorder_checked
 from voicecli.commands import AppendAudio
 from voicecli.config import RealtimeConfig
@@ -17,9 +19,21 @@ from voicecli.events import (
     Notice,
     SessionStarted,
 )
-from voicecli.ports import ConversationSetup
+from voicecli.ports import Capabilities, ConversationSetup
 
-__all__ = ["LOUD", "SECOND", "chunk", "deaf", "eventually", "kinds", "notices", "numbers", "talking", "until"]
+__all__ = [
+    "LOUD",
+    "SECOND",
+    "chunk",
+    "deaf",
+    "eventually",
+    "flowing",
+    "kinds",
+    "notices",
+    "numbers",
+    "talking",
+    "until",
+]
 
 SECOND = 48_000  # bytes of PCM16 at 24 kHz
 LOUD = 1_000  # from this number on, a chunk is no silence
@@ -31,11 +45,34 @@ async def talking(
 ) -> AsyncIterator[tuple[WebSocketConnection, FaultyServer, AsyncIterator[Event]]]:
     """A conversation with a server that follows the scripts, whose replay gives the same; the events begin after
     SessionStarted."""
+    async with _talking(scripts, config, wall_clock, CAPABILITIES, PlainCodec) as conversation:
+        yield conversation
+
+
+@contextlib.asynccontextmanager
+async def flowing(
+    *scripts: Script | Refusal, config: RealtimeConfig | None = None, quiet_s: float = 0.0
+) -> AsyncIterator[tuple[WebSocketConnection, FaultyServer, AsyncIterator[Event]]]:
+    """The same, where the input must flow and the codec closes gracefully."""
+    codec = partial(FlowingCodec, quiet_s=quiet_s)
+    async with _talking(scripts, config, time.time, FLOWING, codec) as conversation:
+        yield conversation
+
+
+@contextlib.asynccontextmanager
+async def _talking(
+    scripts: tuple[Script | Refusal, ...],
+    config: RealtimeConfig | None,
+    wall_clock: Callable[[], float],
+    capabilities: Capabilities,
+    make: Callable[[str], PlainCodec],
+) -> AsyncIterator[tuple[WebSocketConnection, FaultyServer, AsyncIterator[Event]]]:
     config = config or RealtimeConfig()
-    with recorder_checked(ConversationSetup(config), PLAIN) as recorder:
+    provider = replace(PLAIN, capabilities=capabilities, replay=lambda setup, server: make("ws://nowhere"))
+    with recorder_checked(ConversationSetup(config), provider) as recorder:
         async with FaultyServer(*scripts) as server:
             connection = await WebSocketConnection.open(
-                PlainCodec(server.url), CAPABILITIES, config, wall_clock=wall_clock, recorder=recorder
+                make(server.url), capabilities, config, wall_clock=wall_clock, recorder=recorder
             )
             try:
                 events = aiter(connection)

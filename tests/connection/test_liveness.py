@@ -170,6 +170,21 @@ async def test_a_socket_with_a_time_limit_is_replaced_at_the_first_quiet_moment_
         assert server.peers[0].connection.close_code == 1000
 
 
+@pytest.mark.parametrize(("ahead_s", "after_s"), [(400, 100), (5, 700), (-9_000, 700), (9_000, 700)])
+@virtual_time
+async def test_a_time_of_day_is_believed_where_it_can_be_right(ahead_s: int, after_s: int) -> None:
+    async def limited(peer: Peer) -> None:
+        await peer.begin()
+        await peer.send(type="expiring", left_s=1_000, at=1_000_000 + ahead_s)
+        await peer.never()
+
+    loop = asyncio.get_running_loop()
+    async with talking(limited, converse, wall_clock=lambda: 1_000_000 + loop.time()) as (_, _, events):
+        began = loop.time()
+        await until(events, SessionStarted)
+        assert after_s - 10 <= loop.time() - began <= after_s + 10
+
+
 @virtual_time
 async def test_speech_that_does_not_end_is_cut_at_the_last_safe_moment() -> None:
     async def limited(peer: Peer) -> None:

@@ -6,7 +6,8 @@ for everybody between them, and in larger reads. What the program is told and wh
 
 import asyncio
 import base64
-from collections import Counter
+import json
+from collections import Counter, deque
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.loopback.live_script import LiveReply, tone
+from tests.loopback.live_session import LiveSession
 from tests.support.codec_connection import CodecConnection
 from tests.support.player import Player
 from tests.support.virtual_time import run_without_io
@@ -38,11 +41,13 @@ from voicecli.providers.gemini.codec import GeminiCodec
 from voicecli.providers.gemini.endpoint import find_endpoint
 from voicecli.providers.openai import OPENAI
 from voicecli.providers.openai.codec import OpenAICodec
+from voicecli.providers.openai.live import LiveCodec
 
 Frame = dict[str, Any]
 
 CHUNK = bytes(2 * 11_280)  # 0.47 s, so that no sound ends when a message comes
 KEY = "sk-test-0123456789"
+LIVE_MODEL = "gpt-live-1.1"
 
 
 @dataclass(frozen=True)
@@ -176,6 +181,28 @@ def gemini_script(talk: Sequence[Exchange]) -> list[Message]:
     return script.messages
 
 
+def live_script(talk: Sequence[Exchange]) -> list[Message]:
+    """A session without turns, of which something comes each 100 ms; the pause is a stall of the line."""
+    answers = [LiveReply(text=" ".join(["word"] * each.chunks * 3)) for each in talk if each.chunks]
+    session = LiveSession(hears=deque(each.words for each in talk), replies=deque(answers))
+    start = {"type": "session.start", "event_id": "evt_1", "session": {"model": LIVE_MODEL}}
+    session.receive(json.dumps(start))
+    messages: list[Message] = []
+    late_s = 0.0
+    for exchange in talk:
+        stalls_at, stall_s = exchange.pause[0] * 3, exchange.pause[1]
+        for step in range(4 + 10 * (exchange.chunks + 4)):
+            sound = tone(100) if step < 4 else bytes(4_800)
+            append = {"type": "session.input_audio.append", "audio": audio(sound)}
+            late_s += 0.1
+            for frame in session.receive(json.dumps(append)):
+                comes = not stalls_at <= step < stalls_at + stall_s * 10
+                messages.append(Message(frame, late_s if comes else 0.0))
+                late_s = 0.0 if comes else late_s
+    assert not session.violations
+    return messages
+
+
 def openai() -> tuple[Codec, RealtimeConfig, list[Frame]]:
     config = RealtimeConfig(api_key=KEY)
     return OpenAICodec(ConversationSetup(config)), config, [{"type": "session.created"}, {"type": "session.updated"}]
@@ -186,9 +213,15 @@ def gemini() -> tuple[Codec, RealtimeConfig, list[Frame]]:
     return GeminiCodec(ConversationSetup(config), find_endpoint(config, {})), config, [{"setupComplete": {}}]
 
 
+def live() -> tuple[Codec, RealtimeConfig, list[Frame]]:
+    config = RealtimeConfig(api_key=KEY, model=LIVE_MODEL)
+    return LiveCodec(ConversationSetup(config)), config, [{"type": "session.started"}]
+
+
 PROVIDERS = {
     "openai": (openai, openai_script, OPENAI.capabilities),
     "gemini": (gemini, gemini_script, GEMINI.capabilities),
+    "live": (live, live_script, OPENAI.capabilities_of(RealtimeConfig(model=LIVE_MODEL))),
 }
 
 
@@ -282,7 +315,7 @@ def play(name: str, messages: Sequence[Message], ends: Container[int], *, player
             read.append(message.frame)
         connection.read(read)
         await asyncio.sleep(60)
-        idle: Frame = {"type": "rate_limits.updated"} if name == "openai" else {"usageMetadata": {}}
+        idle: Frame = {"usageMetadata": {}} if name == "gemini" else {"type": "rate_limits.updated"}
         connection.read([idle])  # what the codec has to say of the last command
         await asyncio.sleep(5)
         assert not session.awaiting_reply
@@ -320,10 +353,20 @@ EACH = range(1_000)
 WORDS = st.sampled_from(["Why?", "And then?", "Stop."])
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("name", ["openai", "gemini"])
 @given(talk=exchanges(WORDS), ends=ENDS)
 @settings(max_examples=100, deadline=None)
 def test_where_reads_end_changes_nothing(name: str, talk: list[Exchange], ends: list[set[int]]) -> None:
+    reads_change_nothing(name, talk, ends)
+
+
+@given(talk=exchanges(WORDS), ends=st.lists(st.sets(st.integers(1, 400), max_size=60), min_size=1, max_size=1))
+@settings(max_examples=15, deadline=None)
+def test_where_reads_end_changes_nothing_of_a_session_without_turns(talk: list[Exchange], ends: list[set[int]]) -> None:
+    reads_change_nothing("live", talk, ends)
+
+
+def reads_change_nothing(name: str, talk: list[Exchange], ends: list[set[int]]) -> None:
     script = PROVIDERS[name][1](talk)
     one_by_one = play(name, script, EACH)
     check_law(one_by_one)

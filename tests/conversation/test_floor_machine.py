@@ -26,6 +26,7 @@ from voicecli.conversation.floor_events import (
     TurnEnds,
 )
 from voicecli.conversation.floor_table import Reply, User
+from voicecli.conversation.full_duplex_floor import FullDuplexFloor
 from voicecli.events import (
     ApprovalAnswered,
     ApprovalRequest,
@@ -55,20 +56,22 @@ class Conversation(RuleBasedStateMachine):
     @initialize(
         server=st.booleans(),
         interrupts=st.booleans(),
-        kind=st.sampled_from(["reports", "words first", "silent"]),
+        kind=st.sampled_from(["reports", "words first", "silent", "full duplex"]),
         player=st.booleans(),
         names=st.booleans(),
     )
     def start(self, server: bool, interrupts: bool, kind: str, player: bool, names: bool) -> None:
+        self.duplex = kind == "full duplex"
+        server = server or self.duplex
         self.provider = Rules(
             output_rate=24_000,
             response_timeout_s=TIMEOUT_S,
             server_turns=server,
             interrupts=interrupts or not server,
-            reports_speech=kind != "silent",
+            reports_speech=kind not in {"silent", "full duplex"},
             words_first=kind == "words first",
         )
-        self.floor = Floor(self.provider)
+        self.floor = FullDuplexFloor(self.provider) if self.duplex else Floor(self.provider)
         self.floor.sound.has_player = player
         self.names = names
         self.now = 0.0
@@ -93,6 +96,7 @@ class Conversation(RuleBasedStateMachine):
         for action in actions:
             match action:
                 case Pause():
+                    assert not self.duplex, "the user's speech holds nothing up"
                     self.paused = True
                 case Resume():
                     assert self.paused, "what goes on was held up"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from tests.conversation.scripted import SECOND, collect, full_duplex
 from tests.support.player import Player
 from tests.support.virtual_time import virtual_time
-from voicecli import LimitReachedError, RealtimeError, VADMode, converse
+from voicecli import LimitReachedError, RealtimeConfig, RealtimeError, VADMode, converse
 from voicecli.audio import Playhead
+from voicecli.cli.options import Choices
 from voicecli.commands import AppendAudio, CancelResponse, Command, EndTurn, PauseAudio, SendText, ToolResult
 from voicecli.conversation.session import VoiceSession
 from voicecli.events import (
@@ -31,7 +33,8 @@ from voicecli.events import (
     UsageUpdated,
 )
 from voicecli.history import HistoryLog, Store
-from voicecli.testing import ScriptedConnection, Step
+from voicecli.ports import Capabilities
+from voicecli.testing import ScriptedConnection, Step, scripted_provider
 
 PAUSE = bytes(2 * 16_000)  # a second, as the microphone sends it
 MODES = pytest.mark.parametrize("mode", list(VADMode), ids=lambda mode: mode.value)
@@ -131,9 +134,22 @@ async def test_the_state_follows_the_sound_and_not_the_end_of_the_reply() -> Non
         connection.play([ResponseStarted("r"), AudioChunk(SECOND, "r", "i")])
         await asyncio.sleep(0.5)
         assert session.state == StateChanged("silent", "speaking")
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(1)
         assert session.state == StateChanged("silent", "listening")
         assert session.awaiting_reply, "more of it may come"
+
+
+@virtual_time
+async def test_sound_that_comes_unevenly_is_told_as_one() -> None:
+    voice, connection = full_duplex()
+    async with voice.connect() as session:
+        states = asyncio.create_task(told_states(session))
+        connection.play([ResponseStarted("r")])
+        for late_s in (0.0, 0.01, 0.05, -0.04, 0.2, -0.1):
+            connection.play([AudioChunk(SECOND, "r", "i")])
+            await asyncio.sleep(1 + late_s)
+        await asyncio.sleep(1)
+    assert await states == [("silent", "thinking"), ("silent", "speaking"), ("silent", "listening")]
 
 
 # -- the stop key
@@ -241,7 +257,7 @@ async def test_an_answer_that_begins_in_the_silence_at_the_end_is_one(speech: by
         await asyncio.sleep(3)
         connection.play([done])
         response = await asking
-        assert asyncio.get_running_loop().time() < len(speech) / 32_000 + 4.5, "nothing more is waited for"
+        assert asyncio.get_running_loop().time() < len(speech) / 32_000 + 4.1, "nothing more is waited for"
     assert response.transcript == "It is Paris."
     assert response.metrics.first_audio_ms == pytest.approx(300, abs=150), "from where the speech ends"
 
@@ -293,9 +309,11 @@ async def test_recordings_in_order_each_with_its_answer(speech: bytes) -> None:
             converse(session, [Recording(speech), Recording(speech)], observers=[told.append])
         )
         await asyncio.sleep(1)
-        connection.play(says("m", "Mm-hmm."))
+        *begun, over = says("m", "Mm-hmm.")
+        connection.play(begun)
         await asyncio.sleep(spoken_s - 1 + 0.2)
         assert connection.audio == speech, "in real time, without a pause"
+        connection.play([over])
         await asyncio.sleep(3)
         connection.play(says("a", "First.", 2))
         await asyncio.sleep(1)
@@ -306,6 +324,28 @@ async def test_recordings_in_order_each_with_its_answer(speech: bytes) -> None:
         await talking
     assert connection.audio == speech * 2
     assert [type(command) for command in besides_audio(connection)] == [EndTurn, EndTurn]
+
+
+@virtual_time
+async def test_the_silence_after_an_answered_recording_is_not_waited_upon(speech: bytes) -> None:
+    voice, connection = full_duplex()
+    told: list[Event] = []
+    loop = asyncio.get_running_loop()
+    async with voice.connect() as session:
+        talking = asyncio.create_task(converse(session, Recording(speech + PAUSE * 4), observers=[told.append]))
+        await asyncio.sleep(len(speech) / 32_000 + 1)
+        connection.play(says("r", "It is Paris."))
+        await talking
+        assert loop.time() < len(speech) / 32_000 + 4.2
+    assert told.count(StateChanged("silent", "thinking")) == 1, "before the first sound, and not again"
+
+
+def test_a_recording_for_such_a_model_is_left_to_it() -> None:
+    """It would tell that it is not asked who finds the turns."""
+    provider = replace(scripted_provider(), capabilities=Capabilities(24_000, 24_000, full_duplex=True))
+    choices = Choices(provider, RealtimeConfig(), (), vad_given=False)
+    assert choices.for_recording().config.vad_mode is VADMode.SERVER
+    assert replace(choices, provider=scripted_provider()).for_recording().config.vad_mode is VADMode.CLIENT
 
 
 # -- push-to-talk, mute

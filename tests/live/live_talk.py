@@ -112,7 +112,7 @@ async def talking(
     found = find_provider(provider)
     chosen: dict[str, Any] = {"vad_mode": vad_mode, "client_vad": client_vad or ClientVAD()} | settings
     config = RealtimeConfig(api_key=key or None, base_url=url, **chosen)
-    talk = Talk(LiveConversation(config, found.capabilities, Devices(echo=echo), recordings=recordings))
+    talk = Talk(LiveConversation(config, found.capabilities_of(config), Devices(echo=echo), recordings=recordings))
     await talk.live.open()
     holding = asyncio.create_task(talk.live.hold(RealtimeVoice(found, config=config), [talk.see]))
     try:

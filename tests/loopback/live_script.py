@@ -81,6 +81,7 @@ class Loose:
         odd_bytes: sound comes in pieces that cut samples.
         lag_ms: how long after its sound a word is told.
         dither: of the silence.
+        tick: the level of a noise at the beginning.
     """
 
     null_codes: bool = False
@@ -96,3 +97,4 @@ class Loose:
     odd_bytes: bool = False
     lag_ms: int = 1_800
     dither: int = 0
+    tick: int = 0

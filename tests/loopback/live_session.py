@@ -22,6 +22,7 @@ USAGE_MS = 15_000
 SPEECH = 500  # the level that is speech
 TURN_MS = 500  # the silence after speech that the model takes for its turn
 STOP_MS = 300  # until the model stops when it is told to
+TICK_MS = 400
 AHEAD_MS = 1_000  # how much audio may be ahead of the clock: what lay in buffers after a stall of the line
 EXPIRES_S = 7_200
 
@@ -39,6 +40,7 @@ class LiveSession:
         now_ms: the session's clock.
         longest_gap_s: the longest time without audio after the start.
         ended: whether the session is closed.
+        expires_at: what it says of its end, in seconds since 1970.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class LiveSession:
         self.backend = LiveBackend("")
         self.now_ms = 0
         self.ended = self.closing = False
+        self.expires_at = int(time.time()) + EXPIRES_S
         self.longest_gap_s = 0.0
         self._ids = count(1)
         self._started_at: float | None = None
@@ -126,7 +129,10 @@ class LiveSession:
         self._started_at = self._heard_at = now_s or 0.0
         self._after(USAGE_MS, self._tell_usage)
         early = [{"type": "session.weather", "sky": None}] if self.loose.unknown else []
-        return [*early, self._event("session.started", session=self._resource(), client_event_id=frame["event_id"])]
+        return [
+            *early,
+            self._event("session.started", session=self._resource(), client_event_id=frame.get("event_id", "")),
+        ]
 
     @property
     def _responses(self) -> Frame:
@@ -150,12 +156,12 @@ class LiveSession:
             told += self._step(step)
         return told
 
-    def _tell_words(self, text: str, kind: str, start_ms: int, pause_ms: int = 0) -> None:
-        """Tell words, each some time after it was said."""
+    def _tell_words(self, text: str, kind: str, start_ms: int, pause_ms: int = 0, lead: str = "") -> None:
+        """Tell words, each some time after it was said; the first one after a pause has no space in front."""
         words = text.split()
         for index, word in enumerate(words):
             begins = start_ms + index * WORD_MS + (pause_ms if index >= (len(words) + 1) // 2 else 0)
-            spaced = word if index == 0 or (pause_ms and index == (len(words) + 1) // 2) else f" {word}"
+            spaced = lead + word if index == 0 or (pause_ms and index == (len(words) + 1) // 2) else f" {word}"
             times = {"start_ms": begins, "end_ms": begins + WORD_MS}
             if self.loose.rewinds_ms and begins > self.loose.rewinds_ms:
                 times = {name: value - self.loose.rewinds_ms for name, value in times.items()}
@@ -168,7 +174,7 @@ class LiveSession:
         if delegation.get("type") != mine["type"]:
             raise RefusedError("immutable_field_update", "The type cannot change.", "session.delegation.type")
         self._responses.update(delegation.get("responses", {}))
-        return [self._event("session.updated", session=self._resource(), client_event_id=frame["event_id"])]
+        return [self._event("session.updated", session=self._resource(), client_event_id=frame.get("event_id", ""))]
 
     def _context(self, frame: Frame) -> list[Frame]:
         if tokens(frame["content"]) > 500:
@@ -178,12 +184,11 @@ class LiveSession:
             raise RefusedError("invalid_value", "Responses delegation takes no delegation_id.", "delegation_id")
         kind = frame["type"].removesuffix("append") + "appended"
         at = self.now_ms + APPENDED_MS
-        self._at(at, {"type": kind, "start_ms": at, "end_ms": at, "client_event_id": frame["event_id"]})
+        self._at(at, self._event(kind, start_ms=at, end_ms=at, client_event_id=frame.get("event_id", "")))
         return []
 
     def _thinking_append(self, frame: Frame) -> list[Frame]:
-        if frame["content"].startswith("The user "):
-            self._asked_by_client = True
+        self._asked_by_client = True
         return self._context(frame)
 
     def _commentary_append(self, frame: Frame) -> list[Frame]:
@@ -201,10 +206,10 @@ class LiveSession:
         return told
 
     def _input_audio_mute(self, frame: Frame) -> list[Frame]:
-        return [self._event("session.input_audio.muted", client_event_id=frame["event_id"])]
+        return [self._event("session.input_audio.muted", client_event_id=frame.get("event_id", ""))]
 
     def _input_audio_unmute(self, frame: Frame) -> list[Frame]:
-        return [self._event("session.input_audio.unmuted", client_event_id=frame["event_id"])]
+        return [self._event("session.input_audio.unmuted", client_event_id=frame.get("event_id", ""))]
 
     def _response_item_create(self, frame: Frame) -> list[Frame]:
         self._needs_responses("response.item.create")
@@ -215,14 +220,18 @@ class LiveSession:
         self._needs_responses("response.create")
         self.backend.check_create()
         if self._tasks:
-            task, reply = self._tasks.popleft()
-            assert reply.work is not None
-            return self._respond(task, reply, Work(calls=reply.work.then, takes_ms=reply.work.takes_ms))
+            return self._go_on()
         reply = self.replies.popleft() if self.replies else LiveReply(text="")
         if not self._asked_by_client:
             reply = LiveReply(text="")  # without it the answer is never told
         self._asked_by_client = False
         return self._respond("", reply, reply.work or Work())
+
+    def _go_on(self) -> list[Frame]:
+        """Go on with the tasks whose calls are answered, one after the other."""
+        task, reply = self._tasks.popleft()
+        assert reply.work is not None
+        return self._respond(task, reply, Work(calls=reply.work.then, takes_ms=reply.work.takes_ms))
 
     def _needs_responses(self, kind: str) -> None:
         if not self._responses:
@@ -231,7 +240,7 @@ class LiveSession:
     def _close(self, frame: Frame) -> list[Frame]:
         self.closing = True
         if not self.loose.never_closed:
-            self._after(200, lambda: self._end("close_requested", frame["event_id"]))
+            self._after(200, lambda: self._end("close_requested", frame.get("event_id", "")))
         return []
 
     # -- the clock
@@ -289,7 +298,8 @@ class LiveSession:
             sound = tone((words - first) * WORD_MS, rate)
             self._voice.append((begins + first * WORD_MS + reply.pause_ms, sound))
         self._speaks_until = begins + words * WORD_MS + reply.pause_ms
-        self._tell_words(reply.text, "output", begins, reply.pause_ms)
+        lead = " " if begins > self.now_ms else ""
+        self._tell_words(reply.text, "output", begins, reply.pause_ms, lead)
         if reply.moderated_ms:
             self._at(begins + reply.moderated_ms, self._moderate)
         return []
@@ -332,6 +342,8 @@ class LiveSession:
                 self._tasks.append((task, reply))
             elif not work.fails:
                 self._after(reply.after_ms, lambda: self._say(reply))
+            if self._tasks and not self.backend.unanswered:
+                done += self._go_on()
             if self.loose.tells_twice:
                 done = [copy for frame in done for copy in (frame, dict(frame))]
             return done
@@ -356,9 +368,8 @@ class LiveSession:
         return [{"type": "session.output_audio.delta", "delta": base64.b64encode(piece).decode()} for piece in pieces]
 
     def _quiet(self, size: int) -> bytes:
-        if not self.loose.dither:
-            return bytes(size)
-        return bytes(self.loose.dither.to_bytes(2, "little") * (size // 2))
+        level = self.loose.tick if self.loose.tick and self.now_ms <= TICK_MS else self.loose.dither
+        return bytes(level.to_bytes(2, "little") * (size // 2))
 
     def _tell_usage(self) -> list[Frame]:
         self._after(USAGE_MS, self._tell_usage)
@@ -375,9 +386,9 @@ class LiveSession:
 
     def _end(self, reason: str, client_event_id: str = "") -> list[Frame]:
         self.ended = True
-        named = {"client_event_id": client_event_id} if client_event_id else {}
         usage = {"seconds": self.seconds}
-        return [self._event("session.closed", reason=reason, session=self._resource(), usage=usage, **named)]
+        told = self._event("session.closed", reason=reason, session=self._resource(), usage=usage)
+        return [told | ({"client_event_id": client_event_id} if client_event_id else {})]
 
     # -- to the client
 
@@ -390,8 +401,9 @@ class LiveSession:
     def event_id(self) -> str:
         return f"event_{self.number}_{next(self._ids)}"
 
-    def _event(self, kind: str, **fields: Any) -> Frame:
-        return {"type": kind, "event_id": self.event_id(), **fields}
+    def _event(self, kind: str, *, client_event_id: str = "", **fields: Any) -> Frame:
+        named = {"client_event_id": client_event_id} if client_event_id else {}
+        return {"type": kind, "event_id": self.event_id(), **fields, **named}
 
     def error(
         self,
@@ -413,7 +425,7 @@ class LiveSession:
 
     def _resource(self) -> Frame:
         config = {name: value for name, value in (self.config or {}).items() if name != "input"}
-        named = {"id": f"live_{self.number}", "expires_at": int(time.time()) + EXPIRES_S, "status": "active"}
+        named = {"id": f"live_{self.number}", "expires_at": self.expires_at, "status": "active"}
         return config | named | {"input": []}
 
     def _told(self, frames: list[Frame]) -> list[Frame]:

@@ -20,7 +20,7 @@ __all__ = ["RefusedError", "check_client_frame", "check_server_frame", "tokens"]
 Frame = dict[str, Any]
 
 _NULLABLE = {"delegation_id", "delegation"}
-_TOKEN = re.compile(r"\s?[A-Za-z]+|\d{1,3}|[^\sA-Za-z\d]|\s+")
+_TOKEN = re.compile(r"\s?[A-Za-z]+|\s?\d{1,3}|\s?[^\sA-Za-z\d]|\s+")
 
 
 def tokens(text: str) -> int:

@@ -1,7 +1,8 @@
 """A provider invented for the tests: its codec, and capabilities. Its protocol is one flat JSON object per message.
 
 Client: hello, restore(texts), audio(data), text(text), end, cancel. Server: ready, heard(text), reply(id), audio(data),
-done(id), expiring(left_s), over(code, retryable), speech.
+done(id), expiring(left_s, at), over(code, retryable), speech. With `FlowingCodec`, besides: the client's bye, the
+server's usage(seconds) and last(seconds, retryable).
 """
 
 import base64
@@ -9,7 +10,18 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from voicecli.commands import AppendAudio, CancelResponse, Command, EndTurn, SendImage, SendText, StartTurn, ToolResult
+from voicecli.commands import (
+    AppendAudio,
+    CancelResponse,
+    ClearAudio,
+    Command,
+    EndTurn,
+    PauseAudio,
+    SendImage,
+    SendText,
+    StartTurn,
+    ToolResult,
+)
 from voicecli.errors import AuthenticationError, ProtocolError, RealtimeConnectionError
 from voicecli.events import (
     AudioChunk,
@@ -19,12 +31,15 @@ from voicecli.events import (
     SessionStarted,
     SpeechStarted,
     TranscriptUpdate,
+    Usage,
+    UsageUpdated,
 )
-from voicecli.ports import Capabilities, Connection, ConversationSetup, Expiring, ModelInfo, Provider, VoiceInfo
+from voicecli.ports import Capabilities, Connection, ConversationSetup, Ended, Expiring, ModelInfo, Provider, VoiceInfo
 
-__all__ = ["CAPABILITIES", "KEY", "PLAIN", "PlainCodec"]
+__all__ = ["CAPABILITIES", "FLOWING", "KEY", "PLAIN", "FlowingCodec", "PlainCodec"]
 
 CAPABILITIES = Capabilities(input_rate=24_000, output_rate=24_000)
+FLOWING = Capabilities(input_rate=24_000, output_rate=24_000, full_duplex=True, input_must_flow=True)
 KEY = "sk-plain-0123456789abcdef"
 
 _FATAL_CLOSES = {3000, 4000, 4004, 1008}
@@ -79,7 +94,7 @@ class PlainCodec:
             case _:
                 raise ProtocolError(f"{type(command).__name__} cannot be said in this protocol.")
 
-    def receive(self, message: bytes) -> list[Event | Expiring]:
+    def receive(self, message: bytes) -> list[Event | Expiring | Ended]:
         try:
             said: dict[str, Any] = json.loads(message)
             return self._meaning(said)
@@ -107,7 +122,7 @@ class PlainCodec:
     def _say(self, **message: object) -> None:
         self._queue.append(json.dumps(message).encode())
 
-    def _meaning(self, said: dict[str, Any]) -> list[Event | Expiring]:
+    def _meaning(self, said: dict[str, Any]) -> list[Event | Expiring | Ended]:
         match said["type"]:
             case "ready":
                 turn, self._turn = self._turn, []
@@ -130,7 +145,7 @@ class PlainCodec:
                 self.busy = self.awaiting_reply = False
                 return [ResponseDone(said["id"])]
             case "expiring":
-                return [Expiring(said["left_s"])]
+                return [Expiring(said["left_s"], said.get("at"))]
             case "question":
                 # Receiving can require sending.
                 self._say(type="answer", number=said["number"])
@@ -138,6 +153,47 @@ class PlainCodec:
             case "over":
                 raise RealtimeConnectionError(said["code"], code=said["code"], retryable=said["retryable"])
         return []
+
+
+class FlowingCodec(PlainCodec):
+    """One whose input must flow, without turns, so that only a text is owed an answer: a `ClosesGracefully`, too.
+
+    Args:
+        quiet_s: as in `ClosesGracefully`.
+    """
+
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None, quiet_s: float = 0.0) -> None:
+        super().__init__(url, headers)
+        self.quiet_s = quiet_s
+        self.closing = False
+
+    def open(self) -> None:
+        super().open()
+        self.closing = False
+
+    def close(self) -> None:
+        self.closing = True
+        self._say(type="bye")
+
+    def send(self, command: Command) -> None:
+        assert isinstance(command, AppendAudio) or not self.closing, f"{command} after the goodbye"
+        match command:
+            case AppendAudio(audio):
+                self._say(type="audio", data=base64.b64encode(audio).decode())
+            case StartTurn() | EndTurn() | PauseAudio() | ClearAudio():
+                self._say(type=type(command).__name__)
+            case _:
+                super().send(command)
+
+    def _meaning(self, said: dict[str, Any]) -> list[Event | Expiring | Ended]:
+        match said["type"]:
+            case "usage":
+                return [UsageUpdated(Usage(session_seconds=said["seconds"]))]
+            case "last":
+                code = None if said.get("retryable") else 1000
+                over = RealtimeConnectionError("It is over.", close_code=code, retryable=code is None)
+                return [UsageUpdated(Usage(session_seconds=said["seconds"])), Ended(over)]
+        return super()._meaning(said)
 
 
 async def _connect(setup: ConversationSetup) -> Connection:

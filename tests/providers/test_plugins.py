@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.plugins import PARROT, install
-from voicecli import ConfigurationError, RealtimeConfig, RealtimeVoice, VADMode
+from tests.cli.conftest import DATA
+from tests.support.plugins import PARROT, SERVICES, install
+from voicecli import ConfigurationError, RealtimeConfig, RealtimeVoice, Transcriber, VADMode
 from voicecli.providers import PROVIDERS, BrokenProviderWarning, all_providers, choose_provider, find_provider
 
 PROVIDER = """
@@ -121,3 +122,12 @@ def test_without_packages_nothing_is_told() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert all_providers() == list(PROVIDERS)
+
+
+async def test_it_transcribes(site: Path) -> None:
+    modules = {"voicecli_parrot": PARROT, "voicecli_learned": SERVICES}
+    install(site, "voicecli-parrot", modules, parrot="voicecli_learned:LEARNED")
+    cues = await Transcriber("parrot").transcribe(DATA / "three_questions.wav")
+    assert len(cues) == 3
+    assert all(cue.text.endswith(" s of speech)") for cue in cues)
+    assert find_provider("parrot").interpreter is None

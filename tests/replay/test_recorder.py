@@ -13,10 +13,12 @@ from tests.replay.checks import events_of, replay_alike
 from tests.support.virtual_time import run_without_io, virtual_time
 from voicecli import ConfigurationError, RealtimeConfig, RealtimeVoice
 from voicecli.events import AudioChunk, Event, Notice, ResponseDone, SessionEnded
+from voicecli.ports import ConversationSetup, Finishing
 from voicecli.providers import find_provider
+from voicecli.replay.recorder import SessionRecorder
 from voicecli.replay.recording import SessionRecording
 from voicecli.replay.replaying import replay_of
-from voicecli.testing import reply, scripted_provider
+from voicecli.testing import ScriptedConnection, reply, scripted_provider
 
 
 def scripted(path: Path | str, *answers: str) -> RealtimeVoice:
@@ -166,3 +168,27 @@ def test_what_it_holds_is_told(tmp_path: Path) -> None:
     told = "0.1 s of the model's, 5 spoken words, 5 words that you wrote and no keys"
     assert recorder.contents.sentence() == told
     assert SessionRecording(recorder.path).contents() == recorder.contents
+
+
+class _Finishing(ScriptedConnection):
+    """Its output lags behind its input."""
+
+    finished = False
+
+    async def finish(self) -> None:
+        self.finished = True
+
+
+def test_a_connection_is_recorded_as_what_it_is(tmp_path: Path) -> None:
+    async def talk() -> None:
+        setup = ConversationSetup(RealtimeConfig())
+        recorder = SessionRecorder(str(tmp_path / "talk.jsonl"), "scripted", "", setup)
+        plain, finishing = ScriptedConnection([]), _Finishing([])
+        assert not isinstance(recorder.recorded(plain), Finishing)
+        recorded = recorder.recorded(finishing)
+        assert isinstance(recorded, Finishing)
+        await recorded.finish()
+        assert finishing.finished
+        recorder.close()
+
+    run_without_io(talk())

@@ -15,7 +15,7 @@ from voicecli.config import RealtimeConfig
 from voicecli.connection.websocket import WebSocketConnection
 from voicecli.errors import ConfigurationError
 from voicecli.events import AudioChunk, Event, ResponseDone
-from voicecli.ports import ConversationSetup, Expiring
+from voicecli.ports import ConversationSetup, Ended, Expiring
 from voicecli.replay.recorder import SessionRecorder
 from voicecli.replay.recording import SessionRecording
 from voicecli.replay.replaying import Replay, replay_of
@@ -103,7 +103,7 @@ def test_an_event_that_is_missing_is_told(talk: Path, what: str) -> None:
 
 def test_a_codec_that_breaks_by_now_is_told_and_the_rest_goes_on(talk: Path) -> None:
     class Broken(PlainCodec):
-        def receive(self, message: bytes) -> list[Event | Expiring]:
+        def receive(self, message: bytes) -> list[Event | Expiring | Ended]:
             if b'"reply"' in message:
                 raise ZeroDivisionError("by zero")
             return super().receive(message)

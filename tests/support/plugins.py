@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["CHECK", "COMMANDS", "PARROT", "PROJECT", "install"]
+__all__ = ["CHECK", "COMMANDS", "PARROT", "PROJECT", "SERVICES", "install"]
 
 RECIPE = (Path(__file__).parent.parent.parent / "docs" / "custom-provider.md").read_text()
-PARROT, CHECK = re.findall(r"^```python\n(.*?)^```$", RECIPE, re.DOTALL | re.MULTILINE)
-"""The module of the recipe, which brings `PARROT`, and a program that checks it."""
+PARROT, CHECK, SERVICES = re.findall(r"^```python\n(.*?)^```$", RECIPE, re.DOTALL | re.MULTILINE)
+"""The module of the recipe, which brings `PARROT`, a program that checks it, and a module that adds a transcriber."""
 (PROJECT,) = re.findall(r"^```toml\n(.*?)^```$", RECIPE, re.DOTALL | re.MULTILINE)
 COMMANDS: list[str] = re.findall(r"^voice .*$", RECIPE, re.MULTILINE)
 

@@ -32,6 +32,7 @@ def _abilities() -> str:
         ["knows your words before it answers", *(_yes(each.capabilities.words_first) for each in PROVIDERS)],
         ["`--turn-model` with `--vad server`", *(_turn_models(each) for each in PROVIDERS)],
         ["model", *(f"`{each.default_model}`" for each in PROVIDERS)],
+        ["`voice translate`", *(_interpreter(each) for each in PROVIDERS)],
         ["voice", *(f"`{each.default_voice}`, of {len(each.voices)}" for each in PROVIDERS)],
         ["key", *(_keys(each) for each in PROVIDERS)],
         ["a key comes from", *(each.key_url and f"<{each.key_url}>" for each in PROVIDERS)],
@@ -68,6 +69,10 @@ def _lacks(provider: Provider) -> list[set[str]]:
     from voicecli.config import RealtimeConfig
 
     return [set(provider.lacks(RealtimeConfig(model=model.name))) for model in provider.models]
+
+
+def _interpreter(provider: Provider) -> str:
+    return f"`{provider.interpreter.default_model}`" if provider.interpreter is not None else _NO
 
 
 def _turn_models(provider: Provider) -> str:

@@ -7,7 +7,7 @@ from voicecli.cli import main
 
 __all__: list[str] = []
 
-_HIDDEN = {"xllamacpp", "moonshine_voice", "piper"}
+_HIDDEN = {"xllamacpp", "piper"}
 _find = PathFinder.find_spec
 
 

@@ -1,22 +1,25 @@
-"""Speech to text (STT) with Moonshine tiny-en, which ships inside the package moonshine-voice."""
+"""Speech to text (STT) with Moonshine tiny-en, on onnxruntime."""
 
-from collections.abc import Callable
-from typing import Any, Protocol
+import math
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 
+from voicecli.audio.moonshine import RATE, MoonshineModel
+from voicecli.audio.recogniser_files import ensure_recogniser
 from voicecli.errors import RealtimeError
 from voicecli.install import reinstall_command
-from voicecli.telemetry import without_telemetry
+from voicecli.pcm16 import PcmFormat
 from voicecli.threads import Worker
-
-with without_telemetry():  # it brings an onnxruntime of its own
-    from moonshine_voice import ModelArch, MoonshineError, get_model_path
-    from moonshine_voice.transcriber import Transcriber
 
 __all__ = ["Moonshine", "SpeechToText"]
 
-_RATE = 16_000
+_AUDIO = PcmFormat(RATE)
+_TOKENS_PER_SECOND = 6.5
+"""What fast speech takes. The model's authors set this limit: what goes beyond it, in noise, repeats itself."""
 
 
 class SpeechToText(Protocol):
@@ -38,82 +41,76 @@ class SpeechToText(Protocol):
 
 
 class Moonshine:
-    """Recognizer with Moonshine. Its library is not thread-safe: everything runs on one thread."""
+    """Recognizer with Moonshine, on a thread of its own.
 
-    def __init__(self, worker: Worker, transcriber: Any) -> None:
+    The words of an utterance so far are the draft of what it is when it has gone on, which saves half of the time, or
+    more: also of `transcribe`, for audio that begins as that of the last `partial` did.
+    """
+
+    def __init__(self, worker: Worker, model: MoonshineModel, tokens_per_second: float) -> None:
         self._worker = worker
-        self._transcriber = transcriber
-        self._stream: Any = None
+        self._model = model
+        self._tokens_per_second = tokens_per_second
         self._utterance = ""
+        self._heard = bytearray()  # of the utterance
+        self._draft: list[int] = []  # its words when that was all
 
     @classmethod
     async def load(cls, *, max_tokens_per_second: float | None = None) -> "Moonshine":
-        """Load the model: about 0.5 s, 200 MB.
+        """Fetch the model, if that was not done, and load it.
 
         Args:
-            max_tokens_per_second: of audio; no more words are made of it. Half of the time goes into them.
+            max_tokens_per_second: of audio; no more words are made of it. Most of the time goes into them.
+
+        Raises:
+            ConfigurationError: its files cannot be kept.
+            RealtimeConnectionError: they cannot be fetched.
+            RealtimeError: they cannot be loaded.
         """
-        worker = Worker("stt")
-        options = {
-            "return_audio_data": "false",  # it is ours already
-            "identify_speakers": "false",
-            # It gets nothing but turns, and need not look for speech in them: that cuts sentences apart, and takes
-            # the breath before the first word for a word ("You It was the best of times").
-            "vad_threshold": "0",
-        }
-        if max_tokens_per_second is not None:
-            options["max_tokens_per_second"] = str(max_tokens_per_second)
-        model = str(get_model_path("tiny-en"))
+        worker, stop = Worker("stt"), threading.Event()
         try:
-            return cls(worker, await worker.run(lambda: Transcriber(model, ModelArch.TINY, options=options)))
-        except (MoonshineError, OSError) as error:
-            await worker.aclose()
-            raise RealtimeError(
-                f"The speech recognition cannot be loaded from {model}: {error}",
-                advice=f"Install it anew: {reinstall_command('moonshine-voice==0.0.73')}",
-            ) from error
+            files = await worker.run(partial(ensure_recogniser, stop=stop))
+            try:
+                model = await worker.run(partial(MoonshineModel.load, *files))
+            except Exception as error:  # onnxruntime's errors have no base of their own
+                raise RealtimeError(
+                    f"The speech recognition cannot be loaded: {error}",
+                    advice=f"Install it anew: {reinstall_command('onnxruntime')}",
+                ) from error
         except BaseException:
+            stop.set()
             await worker.aclose()
             raise
+        return cls(worker, model, max_tokens_per_second or _TOKENS_PER_SECOND)
 
     async def transcribe(self, audio: bytes) -> str:
-        # One pass over the whole: the last line of a stream can be stale.
-        return await self._words(lambda: self._transcriber.transcribe_without_streaming(_samples(audio), _RATE))
+        return await self._words(partial(self._whole, audio))
 
     async def partial(self, utterance: str, audio: bytes) -> str:
-        return await self._words(lambda: self._continue(utterance, audio))
+        return await self._words(partial(self._so_far, utterance, audio))
 
-    async def _words(self, work: Callable[[], Any]) -> str:
+    async def _words(self, work: Callable[[], list[int]]) -> str:
         try:
-            transcript = await self._worker.run(work)
-        except MoonshineError as error:
+            return self._model.text(await self._worker.run(work))
+        except Exception as error:
             raise RealtimeError(f"The speech recognition failed: {error}") from error
-        return " ".join(text for line in transcript.lines if (text := line.text.strip()))
 
-    def _continue(self, utterance: str, audio: bytes) -> Any:
+    def _whole(self, audio: bytes) -> list[int]:
+        return self._tokens(audio, self._draft if audio.startswith(self._heard) else ())
+
+    def _so_far(self, utterance: str, audio: bytes) -> list[int]:
         if utterance != self._utterance:
-            self._close_stream()
-            # We ask for each update: the library's own clock never does.
-            self._stream = self._transcriber.create_stream(update_interval=float("inf"))
-            self._stream.start()
-            self._utterance = utterance
-        self._stream.add_audio(_samples(audio), _RATE)
-        return self._stream.update_transcription()
+            self._utterance, self._heard, self._draft = utterance, bytearray(), []
+        self._heard += audio
+        self._draft = self._tokens(bytes(self._heard), self._draft)
+        return self._draft
 
-    def _close_stream(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+    def _tokens(self, audio: bytes, draft: Sequence[int]) -> list[int]:
+        if not audio:
+            return []
+        samples = np.frombuffer(audio, "<i2").astype(np.float32) / np.float32(32768)
+        seconds = _AUDIO.duration_ms(len(audio)) / 1000
+        return self._model.tokens(samples, math.ceil(seconds * self._tokens_per_second), draft)
 
     async def aclose(self) -> None:
-        def release() -> None:
-            self._close_stream()
-            self._transcriber.close()
-
-        await self._worker.aclose(release)
-
-
-def _samples(audio: bytes) -> list[float]:
-    # The library takes nothing but a list.
-    samples: list[float] = (np.frombuffer(audio, "<i2") / np.float32(32768)).tolist()
-    return samples
+        await self._worker.aclose()

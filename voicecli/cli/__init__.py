@@ -103,7 +103,7 @@ def _wants_json_lines(args: Sequence[str]) -> bool:
     """True when a program reads JSON lines, also where the command line is so wrong that it was not parsed."""
     command = next((arg for arg in args if not arg.startswith("-")), None)
     options = args[: args.index("--")] if "--" in args else args
-    if command not in ("chat", "send-text") or "--no-json" in options:
+    if command not in ("chat", "send-text", "translate") or "--no-json" in options:
         return False
     from voicecli.cli.layers import json_lines_of_settings
 

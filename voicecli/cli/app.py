@@ -18,6 +18,11 @@ __all__ = ["COMMANDS", "app", "load_command"]
 COMMANDS = {
     "chat": ("chat", "Talk with a model, out loud or through files."),
     "send-text": ("chat", "Say something in writing; the answer comes as text, and is played in a terminal."),
+    "transcribe": ("transcribe", "Write down what is said: text, captions with times, or dictation."),
+    "translate": (
+        "translate",
+        "Translate what is said, live: the microphone, a recording or a pipe, into speech and text.",
+    ),
     "replay": ("replay", "Replay a recorded session, without network or key, and tell where its events differ today."),
     "setup": ("setup", "Choose who answers, store the key, and try the microphone: three questions."),
     "logs": ("logs", "Show, search and delete the conversations that are kept on this machine."),

@@ -10,7 +10,7 @@ from voicecli.cli.options import Choices, Devices, Sleep
 from voicecli.cli.standard_output import own_stdout
 from voicecli.errors import ConfigurationError
 
-__all__ = ["chat", "send_text"]
+__all__ = ["Json", "OutputDevice", "Quiet", "chat", "device_of", "send_text"]
 
 Output = Annotated[
     str | None,
@@ -97,7 +97,7 @@ def chat(
 
     text_only = choices.config.output == "text"
     to_terminal = own_stdout().isatty()
-    speaker = _device(output_device)
+    speaker = device_of(output_device)
     live = not input_ and sys.stdin.isatty()
     if "wake" in choices.given and not live:
         raise ConfigurationError(
@@ -106,7 +106,7 @@ def chat(
         )
     if live:
         output = sound_destination(True, to_terminal, output, as_json=as_json, text_only=text_only)
-        devices = Devices(_device(input_device), speaker, echo, auto_gain_control)
+        devices = Devices(device_of(input_device), speaker, echo, auto_gain_control)
         run_live(choices, devices, output, as_json=as_json, quiet=quiet, sleep=_sleep(wake, sleep_after))
         return
     from voicecli.cli.inputs import open_inputs
@@ -160,7 +160,7 @@ def send_text(
         quiet=quiet,
         play=play,
     )
-    run_conversation(choices, [written_text(text)], destinations, _device(output_device))
+    run_conversation(choices, [written_text(text)], destinations, device_of(output_device))
 
 
 def _sleep(wake_word: str | None, after_s: float) -> Sleep | None:
@@ -172,6 +172,7 @@ def _sleep(wake_word: str | None, after_s: float) -> Sleep | None:
     return Sleep(str(check_wake_word(wake_word)), after_s)
 
 
-def _device(name: str | None) -> str | int | None:
+def device_of(name: str | None) -> str | int | None:
+    """The device that an option names: a number, or a part of its name."""
     # A number with more digits is no device's; Python refuses to read one with thousands.
     return int(name) if name is not None and name.isdecimal() and len(name) < 10 else name

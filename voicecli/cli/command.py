@@ -13,7 +13,16 @@ from typer.models import CommandFunctionType
 from voicecli.errors import ConfigurationError
 from voicecli.text import is_valid_text
 
-__all__ = ["PLAIN", "Command", "UsageError", "add_hint", "command_group", "options_of", "unknown_option"]
+__all__ = [
+    "OPTIONAL_FILE",
+    "PLAIN",
+    "Command",
+    "UsageError",
+    "add_hint",
+    "command_group",
+    "options_of",
+    "unknown_option",
+]
 
 PLAIN: dict[str, Any] = {
     "add_completion": False,
@@ -27,7 +36,10 @@ PLAIN: dict[str, Any] = {
 # Typer's copy of click is private; its public class leads to what all errors of a command line are.
 UsageError: Any = typer.BadParameter.__mro__[1]
 
-_FILES = ("FILE", "builtin|FILE")
+OPTIONAL_FILE = "[FILE|DIR]"
+"""The metavar of an option that takes the name of a file, or none, which is given as ""."""
+
+_FILES = ("FILE", "builtin|FILE", "[FILE")
 """How the help begins to tell of options that take the name of a file, whose bytes need not be text."""
 
 
@@ -175,14 +187,16 @@ def add_hint(error: Any, message: str, hint: str) -> None:
     error.possibilities = None  # the parser's own guesses go by letters alone
 
 
-def _optional(command: Any) -> set[str]:
-    """The options that take an id or none."""
-    return {name for each in command.params if each.metavar == "[ID]" for name in each.opts if name.startswith("-")}
+def _optional(command: Any, metavar: str = "[ID]") -> set[str]:
+    """The options that take an id, or whatever else the metavar says, or none."""
+    return {name for each in command.params if each.metavar == metavar for name in each.opts if name.startswith("-")}
 
 
 def _completed(command: Any, args: list[str]) -> list[str]:
-    """The arguments, where an option that takes an id or none has none: with what that means."""
+    """The arguments, where an option that takes a value or none has none: with what that means."""
     optional = _optional(command)
+    if files := _optional(command, OPTIONAL_FILE):
+        args = _with_files(args, files)
     if not optional.intersection(args):
         return args
     from voicecli.history.ids import LATEST, may_be_id
@@ -195,6 +209,16 @@ def _completed(command: Any, args: list[str]) -> list[str]:
         lacks_id = following.startswith("-") or (takes_words and not may_be_id(following))
         if place < options_end and word in optional and lacks_id:
             completed.append(LATEST)
+    return completed
+
+
+def _with_files(args: list[str], optional: set[str]) -> list[str]:
+    completed, options_end = list[str](), args.index("--") if "--" in args else len(args)
+    for place, word in enumerate(args):
+        completed.append(word)
+        following = next(iter(args[place + 1 : options_end]), "--")
+        if place < options_end and word in optional and following.startswith("-") and following != "-":
+            completed.append("")
     return completed
 
 

@@ -68,7 +68,7 @@ def candidates(words: Sequence[str]) -> list[Candidate] | None:
     if option.startswith("--") and equals:
         return _prefixed(f"{option}=", _values(command, _option(command, option), before, value))
     waiting = _option(command, before[-1]) if before else None
-    may_do_without = waiting is not None and waiting.metavar == "[ID]" and current.startswith("-")
+    may_do_without = waiting is not None and (waiting.metavar or "")[:1] == "[" and current.startswith("-")
     if waiting is not None and not getattr(waiting, "is_flag", False) and not may_do_without:
         return _values(command, waiting, before, current)
     if current.startswith("-"):
@@ -134,7 +134,7 @@ def _values(command: Any, parameter: Any, before: Sequence[str], current: str) -
     if parameter is None:
         return []
     given = _given(command, before)
-    find = _FINDERS.get(parameter.name) or _FINDERS.get(f"{command.name} {parameter.name}")
+    find = _FINDERS.get(f"{command.name} {parameter.name}") or _FINDERS.get(parameter.name)
     if find is not None:
         return _fitting(find(given), current)
     metavar = parameter.metavar or ""
@@ -202,10 +202,30 @@ def _models(given: Mapping[str, str]) -> Iterator[Candidate]:
             yield Candidate(model.name, "; ".join(filter(None, (model.note, model.deprecated))))
 
 
+def _transcribers(given: Mapping[str, str]) -> Iterator[Candidate]:
+    for provider in _chosen(given):
+        for model in provider.transcriber.models if provider.transcriber is not None else ():
+            yield Candidate(model.name, "; ".join(filter(None, (model.note, model.deprecated))))
+
+
 def _transcription_models(given: Mapping[str, str]) -> Iterator[Candidate]:
     for provider in _chosen(given):
         for model in provider.transcription_models:
             yield Candidate(model.name, "; ".join(filter(None, (model.note, model.deprecated))))
+
+
+def _interpreters(given: Mapping[str, str]) -> Iterator[Candidate]:
+    from voicecli.providers import PROVIDERS
+
+    for provider in PROVIDERS:
+        if provider.interpreter is not None:
+            yield Candidate(provider.name, provider.title)
+
+
+def _interpreter_models(given: Mapping[str, str]) -> Iterator[Candidate]:
+    for provider in _chosen(given):
+        for model in provider.interpreter.models if provider.interpreter is not None else ():
+            yield Candidate(model.name, model.note)
 
 
 def _voices(given: Mapping[str, str]) -> Iterator[Candidate]:
@@ -268,12 +288,15 @@ def _conversations(given: Mapping[str, str]) -> Iterator[Candidate]:
 _FINDERS: dict[str, Callable[[Mapping[str, str]], Iterator[Candidate]]] = {
     "provider": _providers,
     "model": _models,
+    "transcriber_model": _transcribers,
     "transcription_model": _transcription_models,
     "voice": _voices,
     "input_device": _microphones,
     "output_device": _loudspeakers,
     "profile": _profiles,
     "names": _downloads,
+    "translate provider": _interpreters,
+    "translate model": _interpreter_models,
     "set name": _settings,
     "unset name": _settings,
     "path name": _downloads,

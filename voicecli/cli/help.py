@@ -30,6 +30,19 @@ _EXAMPLES = {
         ('voice send-text "Good morning!" -o morning.wav', "keep the sound of the answer"),
         ("voice send-text - < question.txt", "from a file"),
     ),
+    "transcribe": (
+        ("voice transcribe meeting.wav", "the words, a line for each utterance"),
+        ("voice transcribe meeting.wav --srt", "captions beside it, as meeting.srt"),
+        ("voice transcribe *.wav --vtt captions/", "a file for each, in a directory"),
+        ("voice transcribe", "captions of what you say now"),
+        ("voice transcribe --once | wl-copy", "dictation"),
+    ),
+    "translate": (
+        ("voice translate --to es", "speak, and hear it in Spanish"),
+        ("voice translate --to en --captions", "read along in English; nothing is played"),
+        ("voice translate --to de -i talk.mp3 -o talk.wav", "a recording"),
+        ("voice translate --to fr -i talk.wav > talk.txt", "its words alone"),
+    ),
 }
 _VARIABLES = (
     ("NO_COLOR", "No colours."),

@@ -64,7 +64,7 @@ def list_models(
         {
             "provider": each.name,
             "model": model.name,
-            "default": model.name == each.default_model,
+            "default": model.name == _default_model(each, use),
             "note": model.note,
             "deprecated": model.deprecated,
             "price": _price_text(prices),
@@ -128,9 +128,27 @@ def _providers(name: str | None) -> Sequence[Provider]:
 
 def _models(provider: Provider, *, live: bool) -> Mapping[str, Sequence[ModelInfo]]:
     """The models by what they are for."""
-    if live:
-        return {"conversation": _fetch(provider)}
-    return {"conversation": provider.models, "transcription": provider.transcription_models}
+    others = {
+        "translation": provider.interpreter.models if provider.interpreter is not None else (),
+        "transcription": (
+            *(provider.transcriber.models if provider.transcriber is not None else ()),
+            *provider.transcription_models,
+        ),
+    }
+    if not live:
+        named = {use: tuple({model.name: model for model in models}.values()) for use, models in others.items()}
+        return {"conversation": provider.models, **named}
+    fetched = _fetch(provider)
+    uses = {model.name: use for use, models in others.items() for model in models}
+    return {
+        use: [model for model in fetched if uses.get(model.name, "conversation") == use]
+        for use in ("conversation", *others)
+    }
+
+
+def _default_model(provider: Provider, use: str) -> str:
+    service = {"translation": provider.interpreter, "transcription": provider.transcriber}.get(use)
+    return service.default_model if service is not None else provider.default_model
 
 
 def _fetch(provider: Provider) -> list[ModelInfo]:

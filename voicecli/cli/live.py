@@ -119,7 +119,8 @@ async def talk(
 class LiveConversation:
     """Microphone, loudspeaker and session of a live conversation; keys act on it (`Controls`).
 
-    Recording begins with `open()`: what is said while the provider is dialled is not lost.
+    Recording begins with `open()`: what is said while the provider is dialled is not lost, unless the provider takes
+    only what is said now (`Capabilities.input_must_flow`).
 
     With `sleep` it is one session after the other: each begins when it is woken, with what was said before, and ends
     when it falls asleep.
@@ -277,7 +278,8 @@ class LiveConversation:
         if self._sleeper is not None:
             self._sleeper.talk(talking)
         if talking:
-            if not self._capabilities.full_duplex:  # which hears the user, and gives way by itself
+            # A full-duplex model hears the user and gives way by itself, unless it cannot hear while it is heard.
+            if not self._capabilities.full_duplex or self._echo.active == "half-duplex":
                 self.interrupt()
             self._input.open()
         else:
@@ -346,6 +348,8 @@ class LiveConversation:
         logs: list[ConversationLog] = [*recorded, *self._kept]
         async with voice.connect(history=self._past.turns, logs=logs, spent=self._spent) as session:
             self._session, session.can_ask = session, self.shows
+            if self._capabilities.input_must_flow:  # what was said until now would come too late for ever
+                self._microphone.discard()
             await converse(session, self._input, self._sink, observers)
 
     async def _sleep_and_converse(self, voice: RealtimeVoice, sleeper: Sleeper) -> None:

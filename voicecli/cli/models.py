@@ -54,8 +54,11 @@ def pull_downloads(names: Names) -> None:
         option = "--llm" if download.kind == "language model" else "--voice"
         _tell(f"{download.name} is in {path.parent}. Use it: voice chat -p local {option} {download.name}")
     if BUILT_IN in names:  # before it is needed, perhaps where there is no network
+        from voicecli.audio.recogniser_files import ensure_recogniser
         from voicecli.providers.local.model_file import ensure_model
 
+        with progress_bar("Fetching the speech recogniser") as show:
+            ensure_recogniser(show)
         with progress_bar(f"Fetching {BUILT_IN}") as show:
             _tell(f"{BUILT_IN} is in {ensure_model(show).parent}. It answers where no other model does.")
 

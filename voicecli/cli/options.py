@@ -4,7 +4,7 @@ import functools
 import inspect
 import re
 import typing
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -42,6 +42,7 @@ __all__ = [
     "ToolsOption",
     "chosen_plugin",
     "conversation_parameters",
+    "environment_variables",
     "named_by_options",
     "with_conversation_options",
 ]
@@ -253,6 +254,7 @@ def with_conversation_options(
             )
             return command(choices=choices, **values)
 
+    wrapper.__doc__ = f"{inspect.cleandoc(command.__doc__ or '')}\n\n{_billed_by_the_minute(providers)}".strip()
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = [each.replace(kind=each.KEYWORD_ONLY) for each in (*fixed.values(), *made, *off)]
     # Typer reads both.
@@ -261,7 +263,7 @@ def with_conversation_options(
     rare = {option.name for option in options if not _is_common(option)}
     rare |= {"auto_gain_control", "logs_keep_days", "logs_max_mb", "mcp_config"}
     wrapper.rare = frozenset(rare)  # type: ignore[attr-defined]
-    wrapper.variables = list(_variables(providers))  # type: ignore[attr-defined]
+    wrapper.variables = list(environment_variables(providers))  # type: ignore[attr-defined]
     return wrapper
 
 
@@ -349,7 +351,17 @@ def _is_common(option: Option) -> bool:
     )
 
 
-def _variables(providers: Sequence[Provider]) -> Iterator[tuple[str, str]]:
+def _billed_by_the_minute(providers: Sequence[Provider]) -> str:
+    """The models that cost money while nobody speaks, in a sentence; "" for none."""
+    by_price: dict[float, list[str]] = {}
+    for model in (model for provider in providers for model in provider.models):
+        if model.prices is not None and model.prices.session_minute:
+            by_price.setdefault(model.prices.session_minute, []).append(model.name)
+    listed = "; ".join(f"{', '.join(names)} (${price:g})" for price, names in by_price.items())
+    return f"Billed by the minute, also while nobody speaks: {listed}." if listed else ""
+
+
+def environment_variables(providers: Iterable[Provider]) -> Iterator[tuple[str, str]]:
     """Environment variables of the conversation, and what they are for: the providers' keys first."""
     for provider in providers:
         if provider.key_variables:

@@ -11,7 +11,7 @@ def prepare(choices: Choices) -> None:
     """Fetch what the conversation needs and is fetched once, with a bar on a terminal and a line elsewhere."""
     provider, config = choices.provider, choices.config
     if provider.prepare is not None:
-        with progress_bar("Fetching the built-in model, once") as show:
+        with progress_bar("Fetching models, once") as show:
             provider.prepare(config, show)
     follows = config.vad_mode is VADMode.CLIENT or "smart-turn" in provider.capabilities_of(config).turn_models
     if config.turn_model == "smart-turn" and follows and config.vad_mode is not VADMode.NONE:

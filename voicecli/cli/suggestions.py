@@ -52,6 +52,8 @@ _OPTIONS = {
 _COMMANDS = {
     "chat": "talk listen speak start run conversation live record converse assistant",
     "send-text": "ask say prompt text send write query question tell message complete",
+    "transcribe": "transcript transcription captions subtitles dictate dictation stt srt vtt",
+    "translate": "interpret interpreter translation",
     "list-devices": "devices device microphones speakers audio-devices list",
     "list-providers": "providers provider backends",
     "list-models": "model",

@@ -97,11 +97,12 @@ class Line:
         if not self._leaving:
             self._leaving = True
             try:
-                self._sender.say_goodbye(self._codec)
+                if not self._sender.say_goodbye(self._codec):
+                    return False
             except Exception as error:
                 self._fail(error)
         await asyncio.wait([self._ended], timeout=within_s)
-        self._patient = self._ended.done()
+        self._patient = self._ended.done() and not self._ended.cancelled()
         return self._patient
 
     async def aclose(self) -> None:

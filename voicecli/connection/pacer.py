@@ -1,6 +1,7 @@
 """Audio as fast as it is spoken, for providers whose clock only the user's audio moves."""
 
 import asyncio
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -54,10 +55,14 @@ class Pacer:
         """How long the next audio has to wait, in seconds; 0 when it may be sent."""
         return max(self._spoken_until - _LEAD_S - self._clock(), 0.0)
 
+    def silent(self) -> None:
+        """Silence takes the place of the program's audio now: what was late is not made up for."""
+        self._spoken_until = -math.inf
+
     def sent(self, size: int) -> None:
         """So many bytes of the program's audio are sent now."""
         now, lasts_s = self._clock(), self._format.duration_ms(size) / 1000
-        # What was late for less than the pause follows what came before; else the time between has passed in silence.
+        # What is late by less than the pause follows what came before; else the time between has passed in silence.
         begins = self._spoken_until if self._spoken_until >= now - PAUSE_S else now
         self._spoken_until = begins + lasts_s
         self._ends_at = max(self._spoken_until, now + lasts_s)

@@ -20,10 +20,12 @@ class SendQueue:
     Args:
         bytes_per_s: of the audio, in bytes per second.
         limit_s: how much audio may wait, in seconds; may be changed at any time.
+        room_s: how much of it there is room for where the program can wait, in seconds; None for the limit.
     """
 
-    def __init__(self, bytes_per_s: int, limit_s: float) -> None:
+    def __init__(self, bytes_per_s: int, limit_s: float, room_s: float | None = None) -> None:
         self.limit_s = limit_s
+        self._room_s = room_s
         self._bytes_per_s = bytes_per_s
         self._commands: deque[Command] = deque()
         self._audio_bytes = 0
@@ -36,7 +38,8 @@ class SendQueue:
         """True when the command can wait here without anything being dropped, or memory growing without bound."""
         if isinstance(command, AppendAudio):
             waiting = self._audio_bytes
-            return not waiting or waiting + len(command.audio) <= self.limit_s * self._bytes_per_s
+            most_s = self.limit_s if self._room_s is None else self._room_s
+            return not waiting or waiting + len(command.audio) <= most_s * self._bytes_per_s
         return self._other_bytes <= _MAX_OTHER_BYTES
 
     def put(self, command: Command) -> int:

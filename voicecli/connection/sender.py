@@ -26,6 +26,8 @@ _LIVE_AUDIO_S = 1.0
 _PACED_AUDIO_S = 0.3
 # Of it, what a microphone's jitter makes.
 _JITTER_S = 0.1
+# Of what is to be written down, no word is old: this is 20 to 30 MB.
+_ALL_AUDIO_S = 600.0
 # In base64 it is still below the write limit of an empty socket, so that writing it never waits.
 _SMALL_AUDIO_BYTES = 8 * 2**10
 
@@ -40,6 +42,7 @@ class Sender:
         outage_audio_s: how much audio is kept while there is no connection, in seconds; where it must flow, none.
         tell: passes an event to the program.
         trace: the frame log, if there is one.
+        is_full: as for `WebSocketConnection.open`.
     """
 
     def __init__(
@@ -49,16 +52,19 @@ class Sender:
         outage_audio_s: float,
         tell: Callable[[Event], None],
         trace: FrameLog | None,
+        is_full: Callable[[], bool] | None = None,
     ) -> None:
         self._codec = codec
+        self._is_full = is_full
         self._tell = tell
         self._trace = trace
         self._pacer = Pacer(capabilities.input_rate) if capabilities.input_must_flow else None
         self._bytes_per_s = bytes_per_s = PcmFormat(capabilities.input_rate).bytes_per_s
-        self._live_audio_s = _LIVE_AUDIO_S if self._pacer is None else _PACED_AUDIO_S
+        ahead_s = _LIVE_AUDIO_S if self._pacer is None or is_full is not None else _PACED_AUDIO_S
+        self._live_audio_s = ahead_s if is_full is None else _ALL_AUDIO_S
         self._outage_audio_s = max(outage_audio_s if self._pacer is None else 0.0, self._live_audio_s)
-        self._queue = SendQueue(bytes_per_s, self._live_audio_s)
-        self._pace = Pace(bytes_per_s, self._live_audio_s)
+        self._queue = SendQueue(bytes_per_s, self._live_audio_s, None if is_full is None else _LIVE_AUDIO_S)
+        self._pace = Pace(bytes_per_s, ahead_s)
         self._clock = asyncio.get_running_loop().time
         self._dropped = DroppedAudio(bytes_per_s, self._outage_audio_s, tell)
         self._encoded: deque[bytes] = deque()  # what the codec made, not yet written
@@ -70,6 +76,7 @@ class Sender:
         self._over: RealtimeError | None = None
         self._leaving = False  # the codec has said goodbye on this socket
         self._silence: AppendAudio | None = None  # of the connection's own
+        self._blocked = False  # the network has not taken the last message yet
 
     @property
     def resumes_at(self) -> float:
@@ -91,6 +98,7 @@ class Sender:
             return
         if command.realtime:  # the pieces of one chunk do not push each other out
             self._live_audio_s = max(self._live_audio_s, len(command.audio) / self._bytes_per_s)
+            self._queue.limit_s = max(self._queue.limit_s, self._live_audio_s)
         for piece in self._pacer.pieces(command):
             await self._send(piece)
 
@@ -100,9 +108,11 @@ class Sender:
 
     async def feed(self, silence: AppendAudio) -> None:
         """Send silence of the connection's own now; while something of the program's waits to be sent, none."""
-        if self._socket is None or (self._queue and not self._leaving):
+        if self._socket is None or self._blocked or (self._queue and not self._leaving):
             return
         self._silence = silence
+        if self._pacer is not None:
+            self._pacer.silent()
         if self._can_write_at_once(len(silence.audio)):
             self._encode(silence)
             self._write_encoded()
@@ -129,11 +139,13 @@ class Sender:
         """Have what the codec has queued while it received written in its turn."""
         if replies := self._codec.data_to_send():
             self._encoded.extend(replies)
+        if replies or self._queue:  # which may have waited for what was received
             self._unsent.set()
 
     async def write_to(self, socket: Socket, liveness: Liveness) -> None:
         """Write to a socket on which the provider is ready, until it is closed. Raises what the codec raises."""
         self._socket = socket
+        self._blocked = False
         if self._pacer is not None:
             self._pacer.begin()
         try:
@@ -150,12 +162,19 @@ class Sender:
         """The connection is lost, and dialled again: from now on more audio is kept."""
         self._queue.limit_s = self._outage_audio_s
 
-    def say_goodbye(self, codec: ClosesGracefully) -> None:
-        """Have the codec end the conversation on this socket: nothing else is sent on it any more but silence."""
-        if not self._leaving:
-            self._leaving = True
-            codec.close()
-            self.reply()
+    def say_goodbye(self, codec: ClosesGracefully) -> bool:
+        """Have the codec end the conversation on this socket: nothing else is sent on it any more but silence.
+
+        Returns:
+            Whether the codec says anything, so that there is an answer to wait for.
+        """
+        if self._leaving:
+            return True
+        self._leaving = True
+        codec.close()
+        unsaid = len(self._encoded)
+        self.reply()
+        return len(self._encoded) > unsaid
 
     def end(self, over: RealtimeError) -> None:
         """The conversation is over: from now on `send()` raises this."""
@@ -168,7 +187,8 @@ class Sender:
         live = False
         if isinstance(command, AppendAudio):
             size = len(command.audio)
-            if not self._queue and self._can_write_at_once(size) and not self._too_early_s() and not self._leaving:
+            may_go = not self._queue and not self._too_early_s(command) and not self._must_wait()
+            if may_go and self._can_write_at_once(size):
                 # Nearly always. The writing task would do the same, a switch of tasks later.
                 self._encode(command)
                 self._write_encoded()
@@ -187,13 +207,19 @@ class Sender:
             self._dropped.add(dropped, self._why_dropped())
 
     def _why_dropped(self) -> Why:
-        if self._socket is None:
+        if self._socket is None or self._leaving:
             return Why.NO_CONNECTION
         return Why.TOO_LATE if self._pacer is not None and self._socket.is_clear else Why.TOO_SLOW
 
-    def _too_early_s(self) -> float:
+    def _too_early_s(self, audio: AppendAudio) -> float:
         """How long the program's next audio has to wait, in seconds."""
-        return self._pacer.wait_s() if self._pacer is not None else 0.0
+        if self._pacer is None or (self._is_full is not None and audio.realtime):
+            return 0.0  # what is spoken now, and is to be written down, is late where it has waited
+        return self._pacer.wait_s()
+
+    def _must_wait(self) -> bool:
+        """Whether nothing of the program's may be sent for now, however long it has waited."""
+        return self._leaving or (self._is_full is not None and self._is_full())
 
     def _can_write_at_once(self, size: int) -> bool:
         """True when so little audio can be written without waiting."""
@@ -226,7 +252,9 @@ class Sender:
             liveness.writing()
             if self._trace is not None:
                 self._trace.sent(message)
+            self._blocked = True
             await socket.send(message, text=True)
+            self._blocked = False
         self._caught_up(liveness)
         if not self._queue:
             self._drained.set()
@@ -242,14 +270,14 @@ class Sender:
         """How long what is to be written next has to wait, in seconds; 0 where it has not."""
         if self._encoded or self._leaving or self._pacer is None:
             return 0.0
-        if self._queue.skip_silence(_JITTER_S):
+        if self._is_full is None and self._queue.skip_silence(_JITTER_S):
             self._room.set()
         head = self._queue.head
-        return self._too_early_s() if isinstance(head, AppendAudio) and head is not self._silence else 0.0
+        return self._too_early_s(head) if isinstance(head, AppendAudio) and head is not self._silence else 0.0
 
     def _next_message(self) -> bytes | None:
         while not self._encoded:
-            command = self._queue.pop() if not self._leaving else None
+            command = self._queue.pop() if not self._must_wait() else None
             if command is None:
                 return None
             self._room.set()

@@ -14,6 +14,9 @@ Guarantees, beside those of `ports.Connection`:
   program's was to be heard for 250 ms: from the SessionStarted of each socket until it is closed. There, what was
   spoken now (`AppendAudio.realtime`, or at that pace) and comes or leaves more than 0.3 s late is dropped; so is what
   is said while there is no connection.
+* What is only written down (`is_full`) is sent whole: no audio is dropped for being late, no silence is added, and
+  whoever sends a recording waits while too much of it has no words yet. Words that are owed when the input is over are
+  waited for, for 30 s.
 * A reader that never waits for the program. Events that are not taken are kept up to 64 MiB (half an hour of
   speech); beyond that the conversation ends with an error instead of eating the memory.
 * A dead line is noticed: nothing heard for 60 s although pings went out every 20 s; nothing heard for 20 s while
@@ -73,6 +76,7 @@ _CLOSE_TIMEOUT_S = 2.5
 # Translations of the last words come 8 to 20 s after them.
 _LAST_OUTPUT_S = 30.0
 _LAST_GOODBYE_S = 15.0
+_TICK_S = 0.05
 
 _log = logging.getLogger("voicecli")
 
@@ -88,7 +92,9 @@ class WebSocketConnection:
         credentials: FetchHeaders | None,
         wall_clock: Callable[[], float],
         recorder: Recorder | None,
+        is_full: Callable[[], bool] | None,
     ) -> None:
+        self._is_full = is_full
         self._events = EventQueue()
         self._recorder = recorder
         if recorder is not None:
@@ -106,10 +112,11 @@ class WebSocketConnection:
             config.reconnect.audio_buffer_s,
             self._tell,
             self._trace,
+            is_full,
         )
         self._flow: SilenceFeeder | None = None
         self._turn_end: TurnEndSilence | None = None
-        if capabilities.input_must_flow:
+        if capabilities.input_must_flow and is_full is None:
             self._flow = SilenceFeeder(self._sender.feed, capabilities.input_rate, lambda: self._sender.resumes_at)
         else:
             feeder = SilenceFeeder(self._send_silence, capabilities.input_rate)
@@ -133,6 +140,7 @@ class WebSocketConnection:
         credentials: FetchHeaders | None = None,
         wall_clock: Callable[[], float] = time.time,
         recorder: Recorder | None = None,
+        is_full: Callable[[], bool] | None = None,
     ) -> Self:
         """Begin a conversation; the provider is ready when this returns.
 
@@ -140,12 +148,16 @@ class WebSocketConnection:
             credentials: fetches the headers that the codec does not know, anew for each dial.
             wall_clock: seconds that pass while the computer sleeps, too.
             recorder: records what passes; that of the `ConversationSetup`.
+            is_full: for what is only written down, where each word counts and times are counted in audio: whether so
+                much audio has no words yet that no more should be sent for now. None of it is dropped then, but of
+                outages of ten minutes, no silence is added, and what waited for the network is sent at once; audio of
+                a recording still keeps to real time where it must. None for conversations.
 
         Raises:
             ConfigurationError: the address, a header, a certificate file or the debug file is unusable.
             RealtimeConnectionError: the provider cannot be reached, refuses, or is not ready in time.
         """
-        connection = cls(codec, capabilities, config, credentials, wall_clock, recorder)
+        connection = cls(codec, capabilities, config, credentials, wall_clock, recorder, is_full)
         try:
             await connection._ready
         except BaseException:
@@ -193,13 +205,15 @@ class WebSocketConnection:
         if not isinstance(self._codec, ClosesGracefully):
             return
         await self._sender.drain()
-        quiet_s, begun = self._codec.quiet_s, self._clock()
-        self._output_at = begun
+        self._output_at = begun = self._clock()
         while not self._supervisor.done():
-            left_s = min(self._output_at + quiet_s, begun + _LAST_OUTPUT_S) - self._clock()
-            if left_s <= 0 or not quiet_s:
+            # Words that are owed are waited for, over another socket if need be.
+            owed = self._is_full is not None and self._codec.awaiting_reply
+            quiet_at = math.inf if owed else self._output_at + self._codec.quiet_s
+            left_s = min(quiet_at, begun + _LAST_OUTPUT_S) - self._clock()
+            if left_s <= 0:
                 break
-            await asyncio.wait([self._supervisor], timeout=left_s)
+            await asyncio.wait([self._supervisor], timeout=min(left_s, _TICK_S) if owed else left_s)
         await self._leave(_LAST_GOODBYE_S)
 
     async def aclose(self) -> None:
@@ -363,7 +377,7 @@ class WebSocketConnection:
 
     def _deliver(self, events: list[Event], size: int) -> None:
         for event in events:
-            if isinstance(event, ResponseDone) and event.status == "completed":
+            if self._is_answer(event):
                 self._redial_policy.answered()
             if self._turn_end is not None:
                 self._turn_end.told(event)
@@ -375,6 +389,12 @@ class WebSocketConnection:
                 "The conversation is given up: its events are not read.",
                 advice="Iterate over the events until SessionEnded, and call aclose() when done.",
             )
+
+    def _is_answer(self, event: Event) -> bool:
+        """Whether the event shows that the provider does what it is there for."""
+        if self._is_full is not None:
+            return isinstance(event, TranscriptUpdate) and event.final
+        return isinstance(event, ResponseDone) and event.status == "completed"
 
 
 def _closed() -> RealtimeConnectionError:

@@ -3,12 +3,15 @@
 import math
 
 from voicecli.conversation.floor import Floor
-from voicecli.conversation.floor_events import Action, AudioEnded, Deliver, Heard, Rules, TurnEnded
+from voicecli.conversation.floor_events import Action, AudioEnded, Deliver, Heard, Rules, TextSent, TurnEnded
 from voicecli.conversation.floor_table import Signal
 from voicecli.conversation.utterances import Utterances
 from voicecli.events import ResponseDone, ResponseStarted, SpeechStarted, SpeechStopped
 
 __all__ = ["FullDuplexFloor"]
+
+_GAP_S = 0.3
+"""How late sound may come, as it is spoken, without a pause in it: as long as a loudspeaker may be behind it."""
 
 
 class FullDuplexFloor(Floor):
@@ -23,16 +26,27 @@ class FullDuplexFloor(Floor):
         super().__init__(rules)
         self._utterances = Utterances(speech_is_told=True)  # words ask for no more than the speech does
         self._speaking = False
+        self._spoken = False  # since audio ended last
         self._unanswered = False  # nothing was answered of what was said last
         self._response_at = -math.inf  # when the latest response began
 
+    def next_deadline(self, now: float) -> float | None:
+        """As `Floor.next_deadline`; a gap in the sound is told later."""
+        deadlines = (super().next_deadline(now), self._silent_at if self._speaks(now) else None)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
     def _speaks(self, now: float) -> bool:
         """While it sounds: that a reply is over shows only some time later, by the silence."""
-        return not self.sound.playback.is_heard(now)
+        return now < self._silent_at
+
+    @property
+    def _silent_at(self) -> float:
+        last_end = self.sound.playback.last_end
+        return -math.inf if last_end is None else last_end + _GAP_S
 
     def _speech_started(self, event: SpeechStarted, now: float) -> list[Action]:
         self.obligations.sign(now)
-        self._speaking = self._unanswered = True
+        self._speaking = self._spoken = self._unanswered = True
         return [Deliver(event), *self._signal(Signal.SPEECH, now)]
 
     def _speech_stopped(self, event: SpeechStopped, now: float) -> list[Action]:
@@ -51,10 +65,20 @@ class FullDuplexFloor(Floor):
         return [*self._signal(Signal.SILENCE, now), Deliver(event), TurnEnded(end, provisional=over_reply)]
 
     def _audio_ended(self, audio: AudioEnded, now: float) -> list[Action]:
+        spoken, self._spoken = self._spoken, False
         if self._unanswered and not audio.realtime:
             self.obligations.owe()
+        if spoken and not (self._unanswered and audio.realtime):
             return []
         return super()._audio_ended(audio, now)
+
+    def _text_sent(self, text: TextSent, now: float) -> list[Action]:
+        if self._speaks(now):
+            return super()._text_sent(text, now)
+        # A reply that was heard to its end, though it is not told yet that it is over, is none to be cut.
+        self._taken_back.user_acts()
+        self.obligations.owe(text.input_id)
+        return [TurnEnded(now, provisional=False)]
 
     def _response_started(self, event: ResponseStarted, now: float) -> list[Action]:
         self._response_at = now

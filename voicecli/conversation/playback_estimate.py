@@ -57,6 +57,11 @@ class PlaybackEstimate:
                 if end > at:
                     self._pieces.append((item, max(start, at) + now - at, end + now - at))
 
+    @property
+    def last_end(self) -> float | None:
+        """The time at which what came last will have been heard, or was; None when nothing came since `clear`."""
+        return self._pieces[-1][2] if self._pieces else None
+
     def ends_at(self, now: float) -> float | None:
         """The time at which all will have been heard; None when all has, or the sound is held up."""
         if self._paused_at is not None or not self._pieces or self._pieces[-1][2] <= now:

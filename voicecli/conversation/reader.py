@@ -29,6 +29,7 @@ class Reader:
         self._consent = consent
         self._limits = limits
         self._task: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None  # of the connection
         self._end = SessionEnded("closed")
 
     async def start(self) -> None:
@@ -59,8 +60,14 @@ class Reader:
 
     async def end(self) -> None:
         """End the conversation from here; what the provider tells at the end of it is told, and counts."""
-        await self._connection.aclose()
+        await self.close_connection()
         await self.aclose()
+
+    async def close_connection(self) -> None:
+        """Close it once, whoever else does meanwhile: called twice, it would break off its goodbye. Idempotent."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._connection.aclose(), name="voicecli-goodbye")
+        await asyncio.shield(self._closing)
 
     def check_open(self) -> None:
         """Raise what ended the conversation, if it is over."""

@@ -372,7 +372,7 @@ class VoiceSession:
         await self._limits.aclose()
         await self._calls.aclose()
         await self._input.aclose()
-        await asyncio.gather(self._connection.aclose(), self._toolbox.aclose())
+        await asyncio.gather(self._reader.close_connection(), self._toolbox.aclose())
         await self._reader.aclose()
         await self._audience.aclose()
         await self._logs.aclose()

@@ -3,7 +3,21 @@
 from collections.abc import Callable
 
 from voicecli.errors import ConfigurationError
-from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
+from voicecli.ports import (
+    Capabilities,
+    ClosesGracefully,
+    Codec,
+    Connection,
+    ConversationSetup,
+    Ended,
+    Finishing,
+    InterpreterSetup,
+    ModelInfo,
+    Provider,
+    Service,
+    TranscriberSetup,
+    VoiceInfo,
+)
 from voicecli.pricing import Prices
 from voicecli.providers.gemini import GEMINI
 from voicecli.providers.gemini.settings import GeminiSettings
@@ -18,10 +32,14 @@ __all__ = [
     "PROVIDERS",
     "BrokenProviderWarning",
     "Capabilities",
+    "ClosesGracefully",
     "Codec",
     "Connection",
     "ConversationSetup",
+    "Ended",
+    "Finishing",
     "GeminiSettings",
+    "InterpreterSetup",
     "LocalSettings",
     "ModelInfo",
     "OpenAIMCPServer",
@@ -29,6 +47,8 @@ __all__ = [
     "Prices",
     "Provider",
     "Retention",
+    "Service",
+    "TranscriberSetup",
     "VoiceInfo",
     "all_providers",
     "choose_provider",
@@ -64,19 +84,24 @@ def all_providers(tell: Callable[[str], None] = warn) -> list[Provider]:
     return [*PROVIDERS, *load_plugins(taken, tell)]
 
 
-def choose_provider() -> Provider:
+def choose_provider(serves: Callable[[Provider], bool] = lambda provider: True, does: str = "") -> Provider:
     """The first of the built-in ones that is configured.
+
+    Args:
+        serves: which ones are in question.
+        does: what these do, in a word: "translates".
 
     Raises:
         ConfigurationError: none is; or stored keys cannot be read, which may be those of an earlier one.
     """
-    for provider in PROVIDERS:
+    providers = [provider for provider in PROVIDERS if serves(provider)]
+    for provider in providers:
         if provider.is_configured():
             return provider
         stored_keys()  # a damaged file does not change who hears the user
-    ways = " ".join(f"For {provider.name}: {provider.setup_advice}" for provider in PROVIDERS)
+    ways = " ".join(f"For {provider.name}: {provider.setup_advice}" for provider in providers)
     advice = f"Run `voice setup`, which asks three questions; or do one of these. {ways}"
-    raise ConfigurationError("No provider is set up.", advice=advice)
+    raise ConfigurationError(f"No provider{f' that {does}' if does else ''} is set up.", advice=advice)
 
 
 def _built_in(name: str) -> Provider | None:

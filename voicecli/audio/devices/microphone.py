@@ -130,6 +130,10 @@ class Microphone:
         self._queue.append(b"")
         self._arrived.set()
 
+    def discard(self) -> None:
+        """Forget what was recorded and not read; marks stay, in their order."""
+        self._queue = deque(chunk for chunk in self._queue if not chunk)
+
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         await self.open()
         while True:

@@ -1,4 +1,4 @@
-"""Decoders of files and pipes: whatever libsndfile reads, and raw PCM16, to PCM16 mono in blocks."""
+"""Decoders of files and pipes: whatever libsndfile reads, and raw PCM16, to PCM16 in blocks: mono, or all channels."""
 
 import contextlib
 import os
@@ -39,14 +39,16 @@ class Decoder(Protocol):
 
     Attributes:
         sample_rate: of what it returns, in Hz.
+        channels: whose samples follow each other in what it returns.
         notices: code and message of what the user should know of the input; whoever reads takes them away.
     """
 
     sample_rate: int
+    channels: int
     notices: list[tuple[str, str]]
 
     def read(self) -> bytes:
-        """The next block of PCM16 mono; b"" at the end.
+        """The next block of PCM16; b"" at the end.
 
         Raises:
             AudioFormatError: the stream is damaged.
@@ -57,16 +59,18 @@ class Decoder(Protocol):
         """Release the decoder, not the stream."""
 
 
-class _Mono:
-    """Conversion of decoded samples to PCM16 mono.
+class _Conversion:
+    """Conversion of decoded samples to PCM16.
 
     Args:
         name: of the stream, for people.
         is_float: whether the stream holds floats, which need not be numbers, nor between -1 and 1.
         notices: gets what the user should know.
+        mixes: whether all channels become one.
     """
 
-    def __init__(self, name: str, is_float: bool, notices: list[tuple[str, str]]) -> None:
+    def __init__(self, name: str, is_float: bool, notices: list[tuple[str, str]], *, mixes: bool) -> None:
+        self._mixes = mixes
         self._name = name
         self._is_float = is_float
         self._notices = notices
@@ -90,6 +94,8 @@ class _Mono:
         """Convert samples of shape (n, channels)."""
         if self._is_float:
             samples = self._cleared(samples)
+        if not self._mixes:
+            return float32_to_pcm16(samples.reshape(-1))
         return float32_to_pcm16(samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0])
 
     def _cleared(self, samples: "npt.NDArray[Any]") -> "npt.NDArray[Any]":
@@ -124,13 +130,15 @@ class FileDecoder:
     Args:
         name: of the stream, for people.
         owns: whether the stream is closed with the decoder.
+        mixes: whether all channels become one.
 
     Raises:
         AudioFormatError: libsndfile knows no such format, or the header cannot be.
     """
 
-    def __init__(self, stream: "FileIO | BinaryIO", name: str, *, owns: bool = False) -> None:
+    def __init__(self, stream: "FileIO | BinaryIO", name: str, *, owns: bool = False, mixes: bool = True) -> None:
         self.notices: list[tuple[str, str]] = []
+        self._mixes = mixes
         self._name = name
         self._stream: FileIO | BinaryIO | None = None
         self._delivered = 0  # frames
@@ -168,9 +176,10 @@ class FileDecoder:
         _check_rate(self._name, self.sample_rate)
         self._chatty = self._chatty or self._file.subtype.startswith("MPEG")
         self._frames = _frames(self.sample_rate, _FILE_BLOCK_MS)
-        self._mono = _Mono(self._name, self._file.subtype in _FLOATS, self.notices)
+        self.channels = 1 if self._mixes else self._file.channels
+        self._conversion = _Conversion(self._name, self._file.subtype in _FLOATS, self.notices, mixes=self._mixes)
         if self._file.subtype in _FLOATS:
-            self._mono.learn_scale(self._file.read(self.sample_rate * _SCALE_S, dtype="float32"))
+            self._conversion.learn_scale(self._file.read(self.sample_rate * _SCALE_S, dtype="float32"))
             self._file.seek(0)
 
     def read(self) -> bytes:
@@ -186,7 +195,7 @@ class FileDecoder:
         self._delivered += len(samples)
         if not len(samples) and self._delivered:
             self._tell_what_lacks()
-        return self._mono.pcm16(samples)
+        return self._conversion.pcm16(samples)
 
     def close(self) -> None:
         if hasattr(self, "_file"):
@@ -212,15 +221,17 @@ class WavPipeDecoder:
         stream: stands where the audio begins.
         name: of the stream, for people.
         size: of the audio, in bytes; None where the writer did not know.
+        mixes: whether all channels become one.
 
     Raises:
         AudioFormatError: the header cannot be.
     """
 
-    def __init__(self, stream: FileIO, name: str, form: WavFormat, size: int | None) -> None:
+    def __init__(self, stream: FileIO, name: str, form: WavFormat, size: int | None, *, mixes: bool = True) -> None:
         _check_header(name, form)
         self.notices: list[tuple[str, str]] = []
         self.sample_rate = form.sample_rate
+        self.channels = 1 if mixes else form.channels
         self._name = name
         self._stream = stream
         self._format = form
@@ -237,7 +248,7 @@ class WavPipeDecoder:
             closefd=False,
         )
         is_float = form.subtype in _FLOATS
-        self._mono = _Mono(name, is_float, self.notices)
+        self._conversion = _Conversion(name, is_float, self.notices, mixes=mixes)
         self._frames = _frames(self.sample_rate, _PIPE_BLOCK_MS)
         self._next_frames = self.sample_rate * _PIPE_SCALE_S if is_float else self._frames
 
@@ -262,7 +273,7 @@ class WavPipeDecoder:
                     a_second = frame * self.sample_rate
                     heard, promised = self._delivered / a_second, self._promised / a_second
                     self.notices.append(_cut_short(self._name, heard, promised))
-        return self._mono.pcm16(samples)
+        return self._conversion.pcm16(samples)
 
     def close(self) -> None:
         self._file.close()
@@ -290,6 +301,7 @@ class RawDecoder:
     def __init__(self, stream: "FileIO | BinaryIO", name: str, sample_rate: int) -> None:
         self.notices: list[tuple[str, str]] = []
         self.sample_rate = sample_rate
+        self.channels = 1
         self._stream = stream
         self._name = name
         self._size = PcmFormat(sample_rate).size(_PIPE_BLOCK_MS) or SAMPLE_BYTES

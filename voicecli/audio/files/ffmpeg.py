@@ -61,6 +61,7 @@ class FfmpegDecoder:
         stream: can seek; used where there is no path.
         name: of the stream, for people.
         path: of the file.
+        mixes: whether all channels become one.
         stalled_s: how long it may give nothing, in seconds, before it is ended.
 
     Raises:
@@ -75,9 +76,11 @@ class FfmpegDecoder:
         name: str,
         path: str | None,
         *,
+        mixes: bool = True,
         stalled_s: float = 30.0,  # it decodes hundreds of times faster than sound passes
     ) -> None:
         self._name = name
+        self._mixes = mixes
         self._stalled_s = stalled_s
         self._closing = contextlib.ExitStack()
         self._over = threading.Event()
@@ -93,6 +96,7 @@ class FfmpegDecoder:
             self.close()
             raise
         self.sample_rate = self._inner.sample_rate
+        self.channels = self._inner.channels
         self.notices = self._inner.notices
 
     def read(self) -> bytes:
@@ -119,7 +123,7 @@ class FfmpegDecoder:
     def _start(self, program: str, path: str) -> "subprocess.Popen[bytes]":
         options = ["-hide_banner", "-nostdin", "-loglevel", "error", "-threads", "1"]
         limits = ["-protocol_whitelist", "file", "-format_whitelist", _CONTAINERS]
-        output = ["-map", "0:a:0", "-ac", "1", "-c:a", "pcm_s16le", "-f", "wav", "pipe:1"]
+        output = ["-map", "0:a:0", *(["-ac", "1"] if self._mixes else []), "-c:a", "pcm_s16le", "-f", "wav", "pipe:1"]
         return subprocess.Popen(
             # With the protocol, no name of a file is taken for an option or an address.
             [program, *options, *limits, "-i", f"file:{path}", *output],
@@ -139,7 +143,7 @@ class FfmpegDecoder:
         if found is None:
             why = self._failure() or "there is no sound in it"
             raise AudioFormatError(f"{self._name} cannot be decoded: {why}.", advice="Is the file complete?")
-        return WavPipeDecoder(stream, self._name, found[0], None)
+        return WavPipeDecoder(stream, self._name, found[0], None, mixes=self._mixes)
 
     def _guarded(self, read: Callable[[], _T]) -> _T:
         self._reading = True

@@ -19,7 +19,13 @@ _LOOKED_AT = 4_096  # bytes, to tell text from sound
 
 
 def open_decoder(
-    stream: "FileIO | BinaryIO", name: str, *, is_pipe: bool, head: bytes = b"", path: str | None = None
+    stream: "FileIO | BinaryIO",
+    name: str,
+    *,
+    is_pipe: bool,
+    head: bytes = b"",
+    path: str | None = None,
+    mixes: bool = True,
 ) -> Decoder:
     """The decoder for what a file or a pipe holds.
 
@@ -31,13 +37,14 @@ def open_decoder(
         is_pipe: whether the stream is one in which nothing can be sought.
         head: what has been read of a pipe already: all of it, or its first 12 bytes (`HEAD_SIZE`).
         path: of the file, where it is known.
+        mixes: whether all channels become one.
 
     Raises:
         AudioFormatError: it is no sound, or too much of it.
         OSError: it cannot be read.
     """
     if not is_pipe:
-        return _open_file(stream, name, path)
+        return _open_file(stream, name, path, mixes=mixes)
     head = head or read_fully(stream.read, HEAD_SIZE)
     if not head:
         raise AudioFormatError(f"{name} is empty.", advice=READABLE)
@@ -50,17 +57,19 @@ def open_decoder(
             )
         form, size = found[0], found[1] if knows_size(*found) else None
         if form.subtype is not None and isinstance(stream, FileIO):
-            return WavPipeDecoder(stream, name, form, size)
+            return WavPipeDecoder(stream, name, form, size, mixes=mixes)
         head = header(form, size)
     kept = spool(head, stream, name, size)
     try:
-        return _open_file(kept, name, None, owns=True)
+        return _open_file(kept, name, None, owns=True, mixes=mixes)
     except BaseException:
         kept.close()
         raise
 
 
-def _open_file(stream: "FileIO | BinaryIO", name: str, path: str | None, *, owns: bool = False) -> Decoder:
+def _open_file(
+    stream: "FileIO | BinaryIO", name: str, path: str | None, *, owns: bool = False, mixes: bool = True
+) -> Decoder:
     """Open a file; one that libsndfile does not know by ffmpeg, where that is installed."""
     stream.seek(0)
     head = read_fully(stream.read, _LOOKED_AT)
@@ -70,14 +79,14 @@ def _open_file(stream: "FileIO | BinaryIO", name: str, path: str | None, *, owns
     unknown: AudioFormatError | None = None
     if not kind:
         try:
-            return FileDecoder(stream, name, owns=owns)
+            return FileDecoder(stream, name, owns=owns, mixes=mixes)
         except AudioFormatError as error:
             if program is None or looks_like_text(head):
                 raise
             unknown = error
     assert program is not None
     try:
-        decoder = FfmpegDecoder(program, stream, name, path)
+        decoder = FfmpegDecoder(program, stream, name, path, mixes=mixes)
     except AudioFormatError:
         if unknown is not None:
             raise unknown from None

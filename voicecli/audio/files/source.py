@@ -34,6 +34,7 @@ class WavSource:
         raw_rate: the input is PCM16 little-endian mono without header, at this rate in Hz.
         head: what has been read of a pipe already: all of it, or its first 12 bytes.
         closes: whether a stream is closed with the source.
+        mixes: whether all channels become one; else what it yields has a sample of each in turn.
 
     Raises:
         AudioFormatError: it cannot be read. A file says so at once, a pipe when it is opened or iterated.
@@ -52,12 +53,14 @@ class WavSource:
         raw_rate: int | None = None,
         head: bytes = b"",
         closes: bool = False,
+        mixes: bool = True,
     ) -> None:
         if raw_rate is not None:
             check_rates(raw_rate)
         self.on_notice: Callable[[str, str], None] = lambda code, message: _log.warning("%s", message)
         self._raw_rate = raw_rate
         self._head = head
+        self._mixes = mixes
         self._closes = source if closes and not isinstance(source, str | os.PathLike) else None
         self._path: str | None = None
         self._stream: FileIO | BinaryIO | None = None
@@ -92,6 +95,13 @@ class WavSource:
         if self._decoder is None:
             raise RuntimeError(f"{self.name} is a pipe: its rate is known after `await source.open()`")
         return self._decoder.sample_rate
+
+    @property
+    def channels(self) -> int:
+        """How many channels it yields: 1 where it mixes. That of a pipe is known when it has been opened."""
+        if self._decoder is None:
+            raise RuntimeError(f"{self.name} is a pipe: its channels are known after `await source.open()`")
+        return self._decoder.channels
 
     @property
     def realtime(self) -> bool:
@@ -156,7 +166,12 @@ class WavSource:
                 assert self._stream is not None
                 if self._raw_rate is None:
                     self._decoder = open_decoder(
-                        self._stream, self.name, is_pipe=self._is_pipe, head=self._head, path=self._path
+                        self._stream,
+                        self.name,
+                        is_pipe=self._is_pipe,
+                        head=self._head,
+                        path=self._path,
+                        mixes=self._mixes,
                     )
                 else:
                     self._decoder = RawDecoder(self._stream, self.name, self._raw_rate)

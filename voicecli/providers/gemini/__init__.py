@@ -19,6 +19,8 @@ from voicecli.providers.gemini.errors import KEY_ADVICE
 from voicecli.providers.gemini.models import DEFAULT_MODEL, DEFAULT_VOICE, MODELS, VOICES, find_model, prices_for
 from voicecli.providers.gemini.settings import GeminiSettings
 from voicecli.providers.gemini.setup import lacks
+from voicecli.providers.gemini.transcription import TRANSCRIBER
+from voicecli.providers.gemini.translation import INTERPRETER
 from voicecli.threads import run_in_thread
 
 __all__ = ["GEMINI"]
@@ -103,4 +105,6 @@ GEMINI = Provider(
     address=find_address,
     doubts_key=doubts_key,
     priced_models=_priced_models,
+    interpreter=INTERPRETER,
+    transcriber=TRANSCRIBER,
 )

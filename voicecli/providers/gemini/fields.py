@@ -17,6 +17,7 @@ __all__ = [
     "child",
     "children",
     "count",
+    "offset_ms",
     "parse",
     "seconds",
     "sound",
@@ -28,6 +29,7 @@ _ALONE = {"inputTranscription": "text", "outputTranscription": "text", "error": 
 """Objects in whose place a text may stand, and the field which that is."""
 _SNAKE = re.compile(r"(?<=[a-z0-9])_([a-z0-9])")
 _MAX_DEPTH = 32
+_LONGEST_S = 1e9
 
 
 def parse(message: bytes) -> dict[str, Any]:
@@ -128,3 +130,15 @@ def seconds(holder: Mapping[str, Any], key: str) -> float:
     except ValueError:
         return 0.0
     return max(duration, 0.0) if math.isfinite(duration) else 0.0
+
+
+def offset_ms(holder: Mapping[str, Any], key: str) -> int | None:
+    """The place in audio under that key, such as "9.5s", in ms; None when it cannot be read."""
+    value = holder.get(key)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        offset = float(str(value).removesuffix("s"))
+    except ValueError:
+        return None
+    return round(offset * 1000) if 0 <= offset < _LONGEST_S else None

@@ -11,7 +11,7 @@ from voicecli.commands import SendImage
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.pcm16 import PcmFormat, peak
 
-__all__ = ["INPUT_RATE", "WIRE_AUDIO", "UserInput", "as_json", "is_speech"]
+__all__ = ["INPUT_RATE", "WIRE_AUDIO", "UserInput", "as_json", "audio_message", "is_speech"]
 
 INPUT_RATE = 16_000
 
@@ -166,8 +166,7 @@ class UserInput:
         self._stream_open = False
 
     def _send(self, audio: bytes) -> None:
-        # The hot path: put together from bytes, not by json.
-        self._out.append(b"".join((_AUDIO_HEAD, b2a_base64(audio, newline=False), _AUDIO_TAIL)))
+        self._out.append(audio_message(audio))
 
     def _send_picture(self, picture: SendImage) -> None:
         self._shown.append(picture)
@@ -190,6 +189,12 @@ class UserInput:
                 first -= 1
                 lead += len(self._kept[first])
         return iter(list(self._kept)[first:])
+
+
+def audio_message(audio: bytes) -> bytes:
+    """The message that sends audio: PCM16 mono at INPUT_RATE."""
+    # The hot path: put together from bytes, not by json.
+    return b"".join((_AUDIO_HEAD, b2a_base64(audio, newline=False), _AUDIO_TAIL))
 
 
 def is_speech(audio: bytes) -> bool:

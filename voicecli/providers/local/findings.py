@@ -1,8 +1,9 @@
 """The offline engine's part of `voice doctor`: which language model would answer, and what it still has to fetch."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from voicecli.audio import recogniser_files
 from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
 from voicecli.finding import Finding
@@ -18,7 +19,7 @@ _MOST_S = 0.5  # though VOICECLI_LLM_SEARCH_S may allow more
 
 def findings_of(config: RealtimeConfig) -> list[Finding]:
     """The findings for the settings of a conversation. Blocks while servers on this machine are asked: 0.2 s."""
-    return [*_settings(config), *_servers(), _built_in()]
+    return [*_settings(config), _recogniser(), *_servers(), _built_in()]
 
 
 def _settings(config: RealtimeConfig) -> Iterator[Finding]:
@@ -53,10 +54,18 @@ def _described(server: LocalServer) -> str:
     return f"{server.title} at {server.url}: {first}{' (in memory)' if server.loaded else ''}{more}"
 
 
+def _recogniser() -> Finding:
+    return _file("Speech recogniser", recogniser_files.is_there, "56 MB")
+
+
 def _built_in() -> Finding:
+    return _file("Built-in model", is_there, "98 MB")
+
+
+def _file(name: str, is_there: Callable[[], bool], size: str) -> Finding:
     try:
         if is_there():
-            return Finding("Built-in model", "is there")
+            return Finding(name, "is there")
     except ConfigurationError as error:  # there is no place for it
-        return Finding("Built-in model", error.message, "fail", error.advice)
-    return Finding("Built-in model", "is fetched when it is first needed (98 MB)", fix=f"voice models pull {BUILT_IN}")
+        return Finding(name, error.message, "fail", error.advice)
+    return Finding(name, f"is fetched when it is first needed ({size})", fix=f"voice models pull {BUILT_IN}")

@@ -5,7 +5,16 @@ from collections.abc import Mapping, Sequence
 from voicecli.config import RealtimeConfig
 from voicecli.errors import ConfigurationError
 from voicecli.finding import Finding
-from voicecli.ports import Capabilities, Codec, Connection, ConversationSetup, ModelInfo, Provider
+from voicecli.ports import (
+    Capabilities,
+    Codec,
+    Connection,
+    ConversationSetup,
+    ModelInfo,
+    Provider,
+    Service,
+    TranscriberSetup,
+)
 from voicecli.pricing import Prices
 from voicecli.providers.openai import setup as realtime_setup
 from voicecli.providers.openai.codec import RATE, OpenAICodec
@@ -24,6 +33,7 @@ from voicecli.providers.openai.live import LiveCodec
 from voicecli.providers.openai.live import setup as live_setup
 from voicecli.providers.openai.models import (
     DEFAULT_MODEL,
+    DEFAULT_TRANSCRIPTION_MODEL,
     DEFAULT_VOICE,
     MODELS,
     TRANSCRIPTION_MODELS,
@@ -33,6 +43,7 @@ from voicecli.providers.openai.models import (
     prices_of,
 )
 from voicecli.providers.openai.settings import OpenAISettings
+from voicecli.providers.openai.translation import INTERPRETER
 from voicecli.threads import run_in_thread
 
 __all__ = ["OPENAI", "OpenAICodec"]
@@ -87,8 +98,12 @@ async def _fetch_models(config: RealtimeConfig) -> list[ModelInfo]:
         names = [str(model["id"]) for model in listed["data"]]
     except (KeyError, TypeError) as error:
         raise unreadable(_TITLE) from error
-    known = {model.name: model for model in MODELS}
-    return [known.get(name) or ModelInfo(name) for name in sorted(names) if "realtime" in name or is_live(name)]
+    known = {model.name: model for model in (*MODELS, *TRANSCRIPTION_MODELS, *INTERPRETER.models)}
+    return [
+        known.get(name) or ModelInfo(name)
+        for name in sorted(names)
+        if name in known or "realtime" in name or is_live(name)
+    ]
 
 
 def _priced_models(config: RealtimeConfig) -> Mapping[str, Prices | None]:
@@ -97,6 +112,20 @@ def _priced_models(config: RealtimeConfig) -> Mapping[str, Prices | None]:
     if (model := besides(config)) is not None:
         models.append(model)
     return {model: prices_of(model) for model in models}
+
+
+async def _transcribe(setup: TranscriberSetup) -> Connection:
+    from voicecli.providers.openai.transcription import connect
+
+    return await connect(setup, _TRANSCRIBER.capabilities)
+
+
+_TRANSCRIBER = Service[TranscriberSetup](
+    capabilities=Capabilities(input_rate=RATE, output_rate=RATE, images=False, tools=False, reports_speech=False),
+    default_model=DEFAULT_TRANSCRIPTION_MODEL,
+    models=TRANSCRIPTION_MODELS,
+    connect=_transcribe,
+)
 
 
 def _findings(config: RealtimeConfig) -> Sequence[Finding]:
@@ -136,5 +165,7 @@ OPENAI = Provider(
     doubts_key=doubts_key,
     findings=_findings,
     priced_models=_priced_models,
+    interpreter=INTERPRETER,
+    transcriber=_TRANSCRIBER,
     model_capabilities=_model_capabilities,
 )

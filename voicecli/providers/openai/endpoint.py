@@ -80,7 +80,7 @@ def is_configured() -> bool:
     return bool(os.environ.get("OPENAI_API_KEY")) or _azure_is_configured() or has_key(NAME)
 
 
-def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
+def find_endpoint(config: RealtimeConfig, model: str, service: str = "") -> Endpoint:
     """The endpoint that the settings and the environment name.
 
     `base_url` comes before OPENAI_BASE_URL; Azure is used when its two variables are set and no key for OpenAI is. A
@@ -88,6 +88,7 @@ def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
 
     Args:
         model: decides which protocol is spoken, and hence the path.
+        service: of the Realtime API, as its path goes on: "/translations"; "" for conversations.
 
     Raises:
         ConfigurationError: no key, a stored one that cannot be had, or a key that no header can hold.
@@ -101,14 +102,16 @@ def find_endpoint(config: RealtimeConfig, model: str) -> Endpoint:
     key = key or stored_key(NAME)
     if not key and (azure or url.hostname.endswith("openai.com")):
         raise ConfigurationError("No key for OpenAI is stored, and OPENAI_API_KEY is not set.", advice=SETUP_ADVICE)
-    protocol = _LIVE if is_live(model) else _REALTIME
+    protocol = _LIVE if is_live(model) and not service else _REALTIME
     path = _path(url.path.rstrip("/"), protocol, azure=azure)
+    # A path that is no base, and not that of conversations, is taken as it is.
+    place = f"{path}{service}" if path.endswith(_REALTIME) else path
     query = dict(parse_qsl(url.query, keep_blank_values=True))
     # GPT-Live has its model in the first message.
     with_model = query if protocol == _LIVE else {"model": valid_text(model)} | query
     scheme = _SECURE[url.scheme]
     return Endpoint(
-        url=urlunsplit((scheme.replace("http", "ws"), url.netloc, path, urlencode(with_model), "")),
+        url=urlunsplit((scheme.replace("http", "ws"), url.netloc, place, urlencode(with_model), "")),
         models_url=urlunsplit((scheme, url.netloc, path.removesuffix(protocol) + "/models", urlencode(query), "")),
         headers=_headers(config, key, azure=azure),
     )

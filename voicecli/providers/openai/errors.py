@@ -9,6 +9,7 @@ from voicecli.providers.openai.endpoint import SETUP_ADVICE
 from voicecli.providers.openai.setup import setting_in, setting_of
 
 __all__ = [
+    "ACCOUNT",
     "FATAL",
     "HARMLESS",
     "OPENAI_ITSELF",
@@ -40,7 +41,9 @@ RETRYABLE_RESPONSES = frozenset({"inference_rate_limit_exceeded", "rate_limit_ex
 _KEY = {"account_deactivated", "invalid_api_key", "invalid_authentication"}
 _QUOTA = {"billing_hard_limit_reached", "billing_not_active", "credit_balance_exhausted", "insufficient_quota"}
 _MODEL = {"invalid_model", "missing_model", "model_not_found"}
-FATAL = frozenset(_KEY | _QUOTA | _MODEL | {"beta_api_shape_disabled", "session_expired"})
+ACCOUNT = frozenset(_KEY | _QUOTA)
+"""Errors about the key, or what there is on the account."""
+FATAL = frozenset(ACCOUNT | _MODEL | {"beta_api_shape_disabled", "session_expired"})
 """Errors after which the server closes the socket."""
 
 _STATUS_PAGE = "Try again; https://status.openai.com tells of disturbances."
@@ -62,6 +65,10 @@ _UNKNOWN_TO_SERVER = {
     "voice": "Choose a voice that this server has: voice, or --voice.",
     "turn_detection": "Have the turns found here instead: vad_mode client, or --vad client.",
     "model": "Choose a model that this server has: model, or --model.",
+    "live_backend_model": (
+        "Choose a model that this server has, on Azure a deployment: live_backend_model, or --live-backend-model; "
+        '"none" has nothing handed over.'
+    ),
 }
 """Advice on a setting that nobody chose, by the setting: what was refused is what voicecli sends without it."""
 _TRANSCRIPTION_ADVICE = (
@@ -182,6 +189,8 @@ def error_for(
     setting = _setting_of(error, server)
     if setting == "transcription_model":
         said, advice = f"it refused {setting!r}: {said}", _TRANSCRIPTION_ADVICE
+    elif setting == "live_backend_model":
+        said, advice = f"it refused {setting!r}: {said}", _UNKNOWN_TO_SERVER[setting]
     elif code in _MODEL:
         advice = server.model_advice
     elif code == "beta_api_shape_disabled":

@@ -99,7 +99,8 @@ TRANSCRIPTION_MODELS = (
     ModelInfo("gpt-4o-mini-transcribe", "", _TRANSCRIPTION_SHUTDOWN, _4O_MINI),
     ModelInfo("whisper-1", "", _TRANSCRIPTION_SHUTDOWN, Prices(transcription_minute=0.006)),
 )
-"""Models that write down what the user says in a conversation."""
+"""Models that write down what the user says, in a conversation or without one. The first one costs a quarter of the
+next two, and takes a recording as fast as it can be sent."""
 
 _BY_NAME = {model.name: model for model in (*MODELS, *TRANSCRIPTION_MODELS)}
 _PRICES = {name: model.prices for name, model in _BY_NAME.items()} | BACKEND_MODELS

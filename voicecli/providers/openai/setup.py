@@ -27,7 +27,16 @@ from voicecli.providers.openai.models import (
 from voicecli.providers.openai.settings import OpenAIMCPServer, OpenAISettings, Retention
 from voicecli.tools import ToolSchema
 
-__all__ = ["SessionSettings", "chosen_settings", "lacks", "session_settings", "setting_in", "setting_of"]
+__all__ = [
+    "SessionSettings",
+    "chosen_settings",
+    "lacks",
+    "language_code",
+    "noise_reduction",
+    "session_settings",
+    "setting_in",
+    "setting_of",
+]
 
 JSON = dict[str, Any]
 
@@ -47,6 +56,7 @@ _SETTINGS = {
     "session.audio.input.transcription": "transcription_model",
     "session.audio.input.noise_reduction.strength": "noise_reduction_strength",
     "session.audio.input.noise_reduction": "noise_reduction",
+    "session.audio.output.language": "to",
     "session.audio.output.voice": "voice",
     "session.audio.output.speed": "speed",
     "session.output_modalities": "output",
@@ -220,11 +230,17 @@ def _audio_in(
     audio: JSON = {"format": _PCM, "turn_detection": turn_detection}
     if transcription is not None:
         audio["transcription"] = _transcription(transcription, config, own)
-    if own.noise_reduction:
-        audio["noise_reduction"] = {"type": own.noise_reduction}
-        if own.noise_reduction_strength is not None:
-            audio["noise_reduction"]["strength"] = own.noise_reduction_strength
+    if noise := noise_reduction(own):
+        audio["noise_reduction"] = noise
     return audio
+
+
+def noise_reduction(own: OpenAISettings) -> JSON:
+    """The noise reduction as the API takes it; empty where none is chosen."""
+    if not own.noise_reduction:
+        return {}
+    strength = {} if own.noise_reduction_strength is None else {"strength": own.noise_reduction_strength}
+    return {"type": own.noise_reduction, **strength}
 
 
 def _audio_out(config: RealtimeConfig) -> JSON:
@@ -260,9 +276,9 @@ def _transcription(model: str, config: RealtimeConfig, own: OpenAISettings) -> J
     settings: JSON = {"model": model}
     # The two fields for languages are never sent together, and none is sent empty: either is refused.
     if takes_keywords(model) and own.transcription_languages:
-        settings["languages"] = list(dict.fromkeys(map(_language, own.transcription_languages)))
+        settings["languages"] = list(dict.fromkeys(map(language_code, own.transcription_languages)))
     elif config.language and model.startswith("gpt-live-transcribe"):
-        settings["languages"] = [_language(config.language)]
+        settings["languages"] = [language_code(config.language)]
     elif config.language:
         settings["language"] = config.language.split("-")[0].lower()
     if takes_keywords(model) and own.transcription_keywords:
@@ -272,7 +288,7 @@ def _transcription(model: str, config: RealtimeConfig, own: OpenAISettings) -> J
     return settings
 
 
-def _language(code: str) -> str:
+def language_code(code: str) -> str:
     """A code as `languages` takes it: without a region, but for the kinds of Chinese."""
     code = code.lower()
     return code if code in {"zh-cn", "zh-tw", "zh-hk"} else code.split("-")[0]

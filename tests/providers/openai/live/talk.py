@@ -20,6 +20,7 @@ from voicecli.transcript import Transcript, Turn
 __all__ = ["CONFIG", "MODEL", "WEATHER", "LiveTalk"]
 
 MODEL = "gpt-live-1.1"
+EXPIRES_AT = 4_102_444_800
 CONFIG = RealtimeConfig(api_key="sk-test", model=MODEL)
 WEATHER = ToolSchema("weather", "The weather at a place.", {"type": "object", "properties": {}})
 
@@ -56,6 +57,8 @@ class LiveTalk:
         self.transcript = Transcript()
         self.sessions: list[LiveSession] = []
         self.ended: RealtimeConnectionError | None = None
+        self.sent: list[dict[str, Any]] = []
+        self.given: list[dict[str, Any]] = []
         if start:
             self.dial()
 
@@ -67,8 +70,8 @@ class LiveTalk:
         """A new socket; everything on the way over the last one is lost."""
         number = len(self.sessions) + 1
         self.sessions.append(LiveSession(replies=self.replies, hears=self.hears, loose=self.loose, number=number))
-        self.sent: list[dict[str, Any]] = []
-        self.given: list[dict[str, Any]] = []
+        self.session.expires_at = EXPIRES_AT
+        self.sent, self.given = [], []
         self.codec.open()
         self.flush()
         if self.session.config is not None:

@@ -9,9 +9,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from voicecli.commands import ToolResult
-from voicecli.events import ApprovalRequest, ToolCallCancelled, ToolCallRequest, Usage
+from voicecli.events import ApprovalRequest, ToolCallCancelled, ToolCallFinished, ToolCallRequest, Usage
 from voicecli.pricing import Prices, with_cost
-from voicecli.providers.fields import at, identifier, text
+from voicecli.providers.fields import at, identifier, reason, text
 from voicecli.providers.openai.fields import Frame
 from voicecli.providers.openai.live.usage import backend_usage
 from voicecli.providers.openai.live.wire import Wire
@@ -40,6 +40,19 @@ class _Call:
     background: bool = False
 
 
+@dataclass(slots=True)
+class _Response:
+    """A response being made.
+
+    Attributes:
+        task_id: the work that it is for; "" where that is not told.
+        called: whether it has called a tool.
+    """
+
+    task_id: str
+    called: bool = False
+
+
 class Backend:
     """Work that is under way, and calls without result; calls outlive sessions.
 
@@ -62,9 +75,11 @@ class Backend:
         self._session = 0
         self._calls: dict[str, _Call] = {}
         self._approvals: set[str] = set()
-        self._known: set[str] = set()  # calls, approvals and tasks that were told
+        self._known: set[str] = set()  # calls and approvals that were told
+        self._known_tasks: set[str] = set()
         self._tasks: dict[str, bool] = {}  # handed over and not done, by id; whether a result of the program's is due
-        self._responding: dict[str, bool] = {}  # responses being made, and whether they called
+        self._responding: dict[str, _Response] = {}  # those being made, by id
+        self._continued: set[str] = set()  # tasks that a response which was asked for goes on with
         self._creating = ""  # the event that asks for a response, while that has not begun
         self._wanted = False
         self._news_ms = 0.0
@@ -75,6 +90,7 @@ class Backend:
         self._approvals.clear()
         self._tasks.clear()
         self._responding.clear()
+        self._continued.clear()
         self._creating, self._wanted, self._news_ms = "", False, 0.0
 
     @property
@@ -106,10 +122,12 @@ class Backend:
 
     def flush(self) -> None:
         """Ask for the response that is wanted, if it can be."""
-        if self._wanted and not (self._creating or self._responding or self._blocked):
+        under_way = self._creating or self._responding or not all(self._tasks.values())
+        if self._wanted and not (under_way or self._blocked):
             self._wanted = False
             self._creating = self._wire.queue("response.create")
             self._news_ms = self._wire.now_ms
+            self._continued = set(self._tasks)
             self._tasks = dict.fromkeys(self._tasks, False)
 
     def result(self, result: ToolResult) -> bool:
@@ -158,9 +176,9 @@ class Backend:
         """The Live model hands work over; returns the id of a task for the program, "" for others and repetitions."""
         task = at(frame, "delegation")
         task_id, target = identifier(task, "id"), text(task, "target")
-        if not task_id or task_id in self._known:
+        if not task_id or task_id in self._known_tasks:
             return ""
-        self._known.add(task_id)
+        self._known_tasks.add(task_id)
         if target == "client" or not self.enabled:
             return task_id
         self._tasks[task_id] = False
@@ -181,29 +199,52 @@ class Backend:
         self._news_ms = self._wire.now_ms
         begins, why = False, ""
         if kind == "response.created":
-            self._responding[response_id] = False
+            self._responding[response_id] = _Response(task_id)
             self._creating, begins = "", True
         elif kind == "response.output_item.done":
-            self._item(at(event, "item"), response_id)
+            self._item(at(event, "item"), self._response(response_id, task_id))
         elif kind in _OVER:
             why = self._over(kind, response, response_id, task_id)
         return begins, why
 
-    def _item(self, item: Frame, response_id: str) -> None:
+    def _response(self, response_id: str, task_id: str) -> _Response:
+        """The response that an event is of, which names it by one id or another, or by none."""
+        known = self._responding.get(response_id)
+        of_task = (response for response in self._responding.values() if task_id and response.task_id == task_id)
+        first = next(iter(self._responding.values()), None)
+        return known or next(of_task, None) or first or self._responding.setdefault(response_id, _Response(task_id))
+
+    def _item(self, item: Frame, response: _Response) -> None:
         kind = text(item, "type")
         if kind == "function_call" and text(item, "status") in {"", "completed", "in_progress"}:
-            self._call(item, response_id)
+            self._call(item, response)
+        elif kind == "mcp_call":
+            self._called(item)
         elif kind == "mcp_approval_request":
             approval_id = identifier(item, "id")
             if approval_id and approval_id not in self._known:
                 self._known.add(approval_id)
                 self._approvals.add(approval_id)
-                self._mark(response_id)
+                response.called = True
                 server = text(item, "server_label")
                 asked = ApprovalRequest(approval_id, text(item, "name"), text(item, "arguments"), server)
                 self._wire.events.append(asked)
 
-    def _call(self, item: Frame, response_id: str) -> None:
+    def _called(self, item: Frame) -> None:
+        """The backend has called a tool of an MCP server itself."""
+        call_id = identifier(item, "id") or self._wire.id("call")
+        if call_id in self._known:
+            return
+        self._known.add(call_id)
+        name, server = text(item, "name"), text(item, "server_label")
+        failed = reason(item.get("error"))
+        request = ToolCallRequest(call_id, name, text(item, "arguments"), by_provider=True, server=server)
+        finished = ToolCallFinished(call_id, name, failed or text(item, "output"), is_error=bool(failed))
+        for event in (request, finished):
+            self._wire.transcript.apply(event)
+            self._wire.events.append(event)
+
+    def _call(self, item: Frame, response: _Response) -> None:
         """A tool is to be called, once, however often the service says so."""
         call_id = identifier(item, "call_id") or identifier(item, "id") or self._wire.id("call")
         if call_id in self._known:
@@ -214,7 +255,7 @@ class Backend:
         name = text(item, "name")
         call = _Call(name, written, self._session, name in self._background)
         self._calls[call_id] = call
-        self._mark(response_id)
+        response.called = True
         if call.background:
             self._output(call_id, _RUNNING)
             self._wanted = True
@@ -222,26 +263,21 @@ class Backend:
         self._wire.transcript.apply(request)
         self._wire.events.append(request)
 
-    def _mark(self, response_id: str) -> None:
-        if response_id in self._responding:
-            self._responding[response_id] = True
-        else:  # its beginning was not told, or its id is not repeated
-            self._responding = dict.fromkeys(self._responding, True) or {response_id: True}
-
     def _over(self, kind: str, response: Frame, response_id: str, task_id: str) -> str:
-        called = self._responding.pop(response_id, None)
-        if called is None and self._responding:
-            called = self._responding.pop(next(iter(self._responding)))
+        done = self._response(response_id, task_id)
+        self._responding = {key: each for key, each in self._responding.items() if each is not done}
         usage = with_cost(backend_usage(response.get("usage")), self.prices)
         if usage != Usage():
             self.usage += usage
-        if not task_id:
-            task_id = next((task for task, waits in self._tasks.items() if not waits), "")
-        if called and kind == "response.completed":
+        task_id = task_id or done.task_id or next((task for task, waits in self._tasks.items() if not waits), "")
+        if done.called and kind == "response.completed":
             if task_id in self._tasks:
                 self._tasks[task_id] = True
         else:
-            self._tasks.pop(task_id, None)
+            # One response goes on with all that waited.
+            for task in {task_id} | (self._continued if not self._responding else set()):
+                self._tasks.pop(task, None)
+        self._continued.clear()
         self.flush()
         if kind == "response.completed":
             return ""

@@ -46,7 +46,7 @@ from voicecli.providers.openai.models import DEFAULT_VOICE, prices_of, voice_nam
 from voicecli.providers.openai.settings import OpenAISettings
 from voicecli.providers.openai.setup import chosen_settings, offered_tools
 from voicecli.text import valid_text
-from voicecli.transcript import Transcript
+from voicecli.transcript import Transcript, Turn
 
 __all__ = ["LiveCodec"]
 
@@ -54,6 +54,8 @@ _SESSION_S = 7_200.0
 """A session lasts two hours at most (measured by others)."""
 _REWIND_MS = 5_000
 """Fragments come late and out of order, but not by as much: then the clock of the words began anew."""
+_LAG_MS = 1_800.0
+"""How long after it was said a word was seen to come."""
 _REMEMBERED_EVENTS = 512
 _NEARLY_FULL = 0.9
 _IMAGES_KEPT = 4
@@ -61,6 +63,8 @@ _STOP = "Stop speaking now and wait."
 _TYPED = "The user typed: {said}"
 _TYPED_ALONE = "The user typed: {said}\nReply to them now, do not wait for them to speak first."
 _SPOKEN = "The user said, before the connection was lost: {said}"
+_SPOKEN_ALONE = "The user said, before the connection was lost: {said}\nReply to that now."
+_GO_ON = "Answer now what the user said last."
 _IMAGE = "The user shows a picture. The backend sees it: delegate what is asked about it."
 _NOT_AVAILABLE = "That is not available: there is nobody to do it. Tell the user so."
 
@@ -94,14 +98,15 @@ class LiveCodec:
             prices=self._prices(backend) if backend else None,
         )
         self._time = SessionTime(self._prices(self._model))
-        self._later: list[str] = []  # instructions of the program's, beyond those of the start
         self._images: deque[Frame] = deque(maxlen=_IMAGES_KEPT)
-        self._typed: dict[str, str] = {}  # what was written and is not answered, by its name in the transcript
+        self._typed: list[Turn] = []  # what was written and is not answered
+        self._said = ""  # what was said and not answered when the last session was lost
         self._seen: deque[str] = deque(maxlen=_REMEMBERED_EVENTS)
-        self._latest_ms = 0
+        self._latest_ms = 0  # where the latest words began, on their own clock
+        self._clock_ms = 0.0  # where that clock began, on the session's
+        self._lag_ms = _LAG_MS  # how long after they were said words come
         self._started = self._ready = False
         self._told_full = False
-        self._start_id = ""
         self._closed: RealtimeConnectionError | None = None  # what the service said of the end
         self._last_error: ServerError | None = None
         self._handlers: dict[str, Callable[[Frame], None]] = {
@@ -138,23 +143,26 @@ class LiveCodec:
         return self._replies.open or self._user.speaking or self._backend.working or self._backend.calls_open
 
     def open(self) -> None:
-        if self._started:
+        if self._ready:
+            self._sync()
+            if self._replies.has_come:
+                self._answered()
             self._replies.lost()
-            self._user.close()
+            self._said = self._user.lost()
         self._time.restart(self._wire.now_ms / 1000)
         self._wire.restart()
         self._backend.restart()
         self._seen.clear()
         self._latest_ms = 0
+        self._clock_ms, self._lag_ms = 0.0, _LAG_MS
         self._ready, self._closed, self._last_error = False, None, None
-        session = live_session(self._setup, self._model, self._history(), self._later)
-        self._start_id = self._wire.queue("session.start", session=session)
+        session = live_session(self._setup, self._model, self._history())
+        self._wire.queue("session.start", session=session)
 
     def _history(self) -> list[dict[str, Any]]:
         """The conversation so far, without what is asked again."""
-        turns = [turn for turn in self._wire.transcript.turns if turn.item_id not in self._typed or not turn.item_id]
-        unanswered = self._user.unanswered
-        if unanswered and turns and turns[-1].role == "user" and turns[-1].text == unanswered:
+        turns = [turn for turn in self._wire.transcript.turns if not any(turn is asked for asked in self._typed)]
+        if self._said and turns and turns[-1].role == "user" and turns[-1].text == self._said:
             turns.pop()
         return seed(turns)
 
@@ -162,16 +170,15 @@ class LiveCodec:
         match command:
             case AppendAudio(audio):
                 self._wire.append_audio(audio)
-            case SendText(said, item_id, input_id):
-                self._wire.transcript.apply(command)
+            case SendText(said, input_id=input_id):
+                if turn := self._wire.transcript.apply(command):
+                    self._typed.append(turn)
                 self._note(input_id)
-                self._typed[item_id or self._wire.id("text")] = said
                 self._ask(said, _TYPED, _TYPED_ALONE)
             case EndTurn(input_id):
                 self._note(input_id)
             case ToolResult(input_id=input_id):
-                if not self._replies.open:  # otherwise that goes on with it
-                    self._note(input_id)
+                self._note(input_id, given=self._replies.open)
                 if self._backend.result(command):
                     self._wire.append_context("thinking", f"A tool has answered: {command.output}")
                     self._backend.want()
@@ -186,7 +193,7 @@ class LiveCodec:
             case OfferTools(tools):
                 self._offer(replace(self._setup, tools=tools))
             case RequestReply():
-                self._backend.want()
+                self._wire.append_context("instructions", _GO_ON)
             case _:
                 pass  # the model alone finds the turns, in audio that always flows
 
@@ -195,6 +202,7 @@ class LiveCodec:
         if self._ready and self._closed is None:
             self._tell_usage(self._time.report(self._wire.now_ms / 1000))
             self._wire.queue("session.close")
+            self._wire.closing = True
 
     def receive(self, message: bytes) -> list[Event | Expiring | Ended]:
         try:
@@ -228,9 +236,9 @@ class LiveCodec:
 
     # -- what the program does
 
-    def _note(self, input_id: str) -> None:
+    def _note(self, input_id: str, *, given: bool = False) -> None:
         if input_id:
-            self._wire.asked[input_id] = None
+            (self._wire.given if given else self._wire.asked)[input_id] = None
 
     def _ask(self, said: str, told: str, told_alone: str) -> None:
         """Have something answered that the user did not say aloud."""
@@ -308,10 +316,11 @@ class LiveCodec:
         """Ask again what was asked and not answered."""
         for image in self._images:
             self._show(image)
-        for said in self._typed.values():
-            self._ask(said, _TYPED, _TYPED_ALONE)
-        if self._user.unanswered and not self._typed:
-            self._ask(self._user.unanswered, _SPOKEN, _SPOKEN)
+        for turn in self._typed:
+            self._ask(turn.text, _TYPED, _TYPED_ALONE)
+        if self._said:
+            self._ask(self._said, _SPOKEN, _SPOKEN_ALONE)
+            self._said = ""
 
     def _output(self, frame: Frame) -> None:
         self._replies.audio(decoded(frame.get("delta")))
@@ -346,20 +355,28 @@ class LiveCodec:
             self._replies.user_spoke(fragment.start_ms)
 
     def _fragment(self, frame: Frame) -> Fragment | None:
+        """The words in an event, with their times on the session's clock, whatever clock the service has begun."""
         fragment = fragment_of(frame, self._wire.now_ms)
-        if fragment is not None:
-            if fragment.start_ms < self._latest_ms - _REWIND_MS:
-                self._user.close()
-                self._replies.rewound()
-                self._latest_ms = 0
-            self._latest_ms = max(self._latest_ms, fragment.start_ms)
+        if fragment is None:
+            return None
+        lag_ms = self._wire.now_ms - self._clock_ms - fragment.end_ms
+        if fragment.start_ms < self._latest_ms - _REWIND_MS or lag_ms > self._lag_ms + _REWIND_MS:
+            self._user.close()
+            self._replies.rewound()
+            # They come as late after they were said as they did before.
+            self._clock_ms = max(self._wire.now_ms - self._lag_ms - fragment.end_ms, 0)
+            self._latest_ms = 0
+        self._latest_ms = max(self._latest_ms, fragment.start_ms)
+        begun_ms = round(self._clock_ms)
+        fragment = Fragment(fragment.start_ms + begun_ms, fragment.end_ms + begun_ms, fragment.text)
+        self._lag_ms = self._wire.now_ms - fragment.end_ms
         return fragment
 
     def _answered(self) -> None:
         """The model tells something: what was asked is answered."""
         if not self._backend.working:
             self._typed.clear()
-            self._user.unanswered = ""
+            self._user.answered()
 
     def _handed_over(self, frame: Frame) -> None:
         task_id = self._backend.handed_over(frame)
@@ -412,7 +429,8 @@ class LiveCodec:
             self._backend.settle_oldest()
             self._fail(error_for(error, self._wire.server))
         elif is_moderation(error):
-            self._replies.stopped(CONTENT_FILTER)
+            if not self._replies.stopped(CONTENT_FILTER):
+                self._wire.events.append(ErrorOccurred(error_for(error, self._wire.server)))
         elif asked:
             self._fail(error_for(error, self._wire.server))
         elif error.name not in HARMLESS:

@@ -2,18 +2,19 @@
 
 from voicecli.errors import RealtimeConnectionError
 from voicecli.events import CONTENT_FILTER
-from voicecli.providers.openai.errors import Server, ServerError
+from voicecli.providers.openai.errors import ACCOUNT, Server, ServerError
 
 __all__ = ["HARMLESS", "closed_error", "fails_handoff", "is_fatal", "is_moderation"]
 
 HARMLESS = frozenset({"context_injection_incomplete"})
 """Context that the model had not yet taken in when the session ended."""
+_FATAL = ACCOUNT | {"forbidden"}
 _MODERATION = ("moderation", "content_filter", "content_policy", "safety")
 
 
 def is_fatal(error: ServerError) -> bool:
-    """Whether the conversation is over: by the error's code, or by its type, which the service changes less often."""
-    return error.is_fatal or error.code == "forbidden"
+    """Whether the conversation is over, once it has begun: by the error's code, or by its type, which changes less."""
+    return bool({error.code, error.type} & _FATAL)
 
 
 def is_moderation(error: ServerError) -> bool:
@@ -23,7 +24,7 @@ def is_moderation(error: ServerError) -> bool:
 
 def fails_handoff(error: ServerError) -> bool:
     """Whether work that was handed over came to nothing; the service does not say which."""
-    return "handoff" in error.message.lower()
+    return "handoff" in error.message.lower() or error.code == "model_not_found"
 
 
 def closed_error(reason: str, server: Server) -> RealtimeConnectionError:

@@ -7,7 +7,7 @@ not have is said as a Notice.
 from collections.abc import Sequence
 from typing import Any
 
-from voicecli.config import RealtimeConfig
+from voicecli.config import RealtimeConfig, VADMode
 from voicecli.errors import ConfigurationError
 from voicecli.events import Notice
 from voicecli.ports import Capabilities, ConversationSetup
@@ -49,12 +49,11 @@ def capabilities(config: RealtimeConfig) -> Capabilities:
     )
 
 
-def live_session(setup: ConversationSetup, model: str, history: Sequence[JSON], later: Sequence[str] = ()) -> JSON:
+def live_session(setup: ConversationSetup, model: str, history: Sequence[JSON]) -> JSON:
     """The `session` object of the start.
 
     Args:
         history: the messages to begin with.
-        later: instructions that were appended in a session before this one.
 
     Raises:
         ConfigurationError: what is chosen cannot be: text alone as output, or a tool to call that is not there.
@@ -73,10 +72,8 @@ def live_session(setup: ConversationSetup, model: str, history: Sequence[JSON], 
         },
         "delegation": _delegation(setup),
     }
-    persona = config.system_prompt or ""
-    if backend_model(config) is not None and setup.tools:
-        persona = f"{persona}\n\n{tool_policy(setup.tools)}"
-    if instructions := "\n\n".join(filter(None, (persona.strip(), *later))):
+    policy = tool_policy(setup.tools) if setup.tools and backend_model(config) is not None else ""
+    if instructions := "\n\n".join(filter(None, ((config.system_prompt or "").strip(), policy))):
         session["instructions"] = valid_text(instructions)
     if history:
         session["input"] = list(history)
@@ -101,11 +98,14 @@ def lacks(config: RealtimeConfig) -> dict[str, str]:
             *("turn_detection.end_sensitivity", "turn_detection.prefix_padding_ms"),
             *("turn_detection.silence_duration_ms", "turn_detection.idle_timeout_ms", "turn_detection.eagerness"),
             *("turn_detection.create_response", "turn_detection.interrupt_response"),
-            *("temperature", "speed", "language", "noise_reduction", "noise_reduction_strength", "truncation"),
+            *("temperature", "speed", "noise_reduction", "noise_reduction_strength", "truncation"),
             *("transcription_model", "transcription_keywords", "transcription_languages", "transcription_prompt"),
         ),
         _ITSELF,
     )
+    if config.vad_mode is VADMode.NONE:
+        lacking["vad_mode"] += "; the talk key opens the microphone"
+    lacking["language"] = f"{_ITSELF}, unless the system prompt says what to speak"
     if backend_model(config) is None:
         why = "there is no backend that could do it: live_backend_model is none"
         lacking |= dict.fromkeys(

@@ -12,8 +12,10 @@ _PAUSE_MS = 1_500
 _TURN_PAUSE_MS = 500
 _ANSWER_MS = 600
 """In a pause of this length, this much of the model's sound ends it, too; less of it is an acknowledgement."""
-_LATE_MS = 2_000
-"""How long after it was said a word may come: 1.8 s were seen."""
+_OVER_MS = 2_000
+"""So long no word has come when an utterance is over: longer than a pause in it, as words come unevenly."""
+_ANSWERED_WITHIN_MS = 10_000
+"""What the model has not answered by then, it does not mean to answer."""
 
 
 class UserSpeech:
@@ -21,16 +23,14 @@ class UserSpeech:
 
     Args:
         sound_between: how much of the model's sound lies between two times of the session's clock, in ms.
-
-    Attributes:
-        unanswered: the words of the last utterance while no reply has begun since; "" otherwise.
     """
 
     def __init__(self, wire: Wire, sound_between: Callable[[float, float], float]) -> None:
         self._wire = wire
         self._sound_between = sound_between
         self._open: Utterance | None = None
-        self.unanswered = ""
+        self._came_ms = 0.0  # when the last of its words came
+        self._last: Utterance | None = None  # that the model has said nothing after
 
     @property
     def speaking(self) -> bool:
@@ -46,12 +46,24 @@ class UserSpeech:
         if utterance is None:
             utterance = self._open = Utterance(self._wire.id("user"))
         utterance.add(fragment)
-        self.unanswered = utterance.text()
+        self._came_ms = self._wire.now_ms
+        self._last = utterance
         self._tell(utterance, final=False)
+
+    def answered(self) -> None:
+        """The model says something."""
+        self._last = None
+
+    def lost(self) -> str:
+        """The connection is lost; returns what the model heard and may still have answered."""
+        self.close()
+        last, self._last = self._last, None
+        recent = last is not None and self._wire.now_ms - last.end_ms < _ANSWERED_WITHIN_MS
+        return last.text() if last is not None and recent else ""
 
     def tick(self) -> None:
         """The session's clock went on."""
-        if self._open is not None and self._wire.now_ms >= self._open.end_ms + _PAUSE_MS + _LATE_MS:
+        if self._open is not None and self._wire.now_ms >= self._came_ms + _OVER_MS:
             self.close()
 
     def close(self) -> None:

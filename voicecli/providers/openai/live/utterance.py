@@ -8,6 +8,8 @@ from voicecli.providers.openai.fields import Frame, delta
 
 __all__ = ["Fragment", "Utterance", "fragment_of"]
 
+_AHEAD_MS = 3_600_000
+"""No clock is so far ahead of the output that has come."""
 _PAUSE_MS = 200
 """Fragments stand on a grid of 200 ms; the first one after a longer gap has no space of its own in front."""
 
@@ -27,14 +29,14 @@ class Fragment:
 
 
 def fragment_of(frame: Frame, now_ms: float) -> Fragment | None:
-    """The fragment that an event holds; None for one without text. Without times it is of now."""
+    """The fragment that an event holds; None for one without text. Without times that can be it is of now."""
     text = delta(frame)
     if not text:
         return None
-    start = number(frame, "start_ms")
-    start = round(now_ms) if start is None else max(start, 0)
-    end = number(frame, "end_ms")
-    return Fragment(start, max(start if end is None else end, start), text)
+    start, end = number(frame, "start_ms"), number(frame, "end_ms")
+    if start is None or not 0 <= start <= now_ms + _AHEAD_MS:
+        start = round(now_ms)
+    return Fragment(start, end if end is not None and start <= end <= now_ms + _AHEAD_MS else start, text)
 
 
 class Utterance:

@@ -28,6 +28,8 @@ class Wire:
         now_ms: the session's clock: how much output audio has come on this socket, in ms.
         before_ms: how long the sessions before this one were, in ms.
         asked: ids of the inputs that no response has answered yet.
+        given: those of results that the reply under way goes on with, unless it ends before.
+        closing: whether the end of the session was asked for: no command but audio is taken any more.
     """
 
     def __init__(self, transcript: Transcript, server: Server, audio: PcmFormat) -> None:
@@ -38,11 +40,14 @@ class Wire:
         self.events: list[Event | Expiring | Ended] = []
         self.now_ms = self.before_ms = 0.0
         self.asked: dict[str, None] = {}
+        self.given: dict[str, None] = {}
+        self.closing = False
         self._ids = count(1)
 
     def restart(self) -> None:
         """A new socket, hence a new session with a clock of its own."""
         self.out.clear()
+        self.closing = False
         self.before_ms += self.now_ms
         self.now_ms = 0.0
 
@@ -52,7 +57,9 @@ class Wire:
     def queue(self, kind: str, **fields: object) -> str:
         """Queue an event; returns its id, which comes back in an error about it."""
         event_id = self.id("evt")
-        self.out.append(json.dumps({"type": kind, "event_id": event_id, **fields}, separators=(",", ":")).encode())
+        if not self.closing:
+            message = {"type": kind, "event_id": event_id, **fields}
+            self.out.append(json.dumps(message, separators=(",", ":")).encode())
         return event_id
 
     def append_audio(self, audio: bytes) -> None:
