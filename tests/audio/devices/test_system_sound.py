@@ -14,7 +14,8 @@ from voicecli.audio.devices.core_audio import CoreAudio
 from voicecli.audio.devices.default_device import _Answer, _Looks
 from voicecli.audio.devices.host_apis import same_device
 from voicecli.audio.devices.listing import Kind
-from voicecli.audio.devices.system_sound import SystemSoundError, system_sound
+from voicecli.audio.devices.system_lookup import system_sound
+from voicecli.audio.devices.system_sound import SystemSoundError
 from voicecli.audio.devices.winmm import Winmm
 
 KINDS: tuple[Kind, ...] = ("input", "output")

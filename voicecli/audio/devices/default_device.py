@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from voicecli.audio.devices.listing import Kind
 from voicecli.audio.devices.other_process import ask_portaudio
-from voicecli.audio.devices.system_sound import SystemSound, SystemSoundError, system_sound
+from voicecli.audio.devices.system_lookup import system_sound
+from voicecli.audio.devices.system_sound import SystemSound, SystemSoundError
 from voicecli.threads import run_in_thread
 
 __all__ = ["LOOK_EVERY_S", "default_name", "present_rate", "rate_now"]
