@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from voicecli.audio.devices.portaudio import PortAudioThread
 __all__ = ["FakeDevice", "FakePortAudio", "FakeStream", "Hang", "PortAudioError"]
 
 RATE = 24_000
+_BLOCK_BYTES = RATE // 100 * 2
 
 
 class PortAudioError(Exception):
@@ -200,6 +202,16 @@ class FakePortAudio:
         self._end()
         for stream in self.running:
             stream.flow(duration_s)
+
+    def flow_until(self, over: threading.Event) -> None:
+        """Blocks pass by the clock, and faster while something plays: for a thread, beside programs in real time."""
+        now = time.perf_counter()
+        while not over.wait(0.002):
+            before, now = now, time.perf_counter()
+            if any(any(stream.played[-_BLOCK_BYTES:]) for stream in self.running if stream.kind == "output"):
+                self.deliver()
+            else:
+                self.flow(now - before)
 
     def _end(self) -> None:
         for stream in self.ending:
