@@ -3,6 +3,7 @@
 import ctypes
 import struct
 import sys
+import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -243,6 +244,30 @@ def test_another_process_is_asked_where_the_system_fails(monkeypatch: pytest.Mon
     assert looks.rate("input", "a") == 16_000
     looks = _Looks(lambda: Broken(error))
     assert looks.names("input") == {"input": "a"}
+
+
+def test_opening_a_device_does_not_wait_for_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    def ask() -> _Answer:
+        asked.set()
+        assert over.wait(20)
+        return _Answer()
+
+    monkeypatch.setattr(default_device, "_ask", ask)
+    looks = _Looks(lambda: None)
+    asking = threading.Thread(target=looks.names, args=["input"])
+    asking.start()
+    assert asked.wait(20)
+    found: list[int] = []
+    opening = threading.Thread(target=lambda: found.append(looks.system_rate("input", "a")))
+    opening.start()
+    opening.join(10)
+    at_once = list(found)
+    over.set()
+    asking.join()
+    opening.join()
+    assert at_once == [0]
 
 
 def lacking(library: Any, missing: str) -> Any:

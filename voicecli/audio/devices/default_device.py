@@ -74,7 +74,8 @@ class _Looks:
     """
 
     def __init__(self, find: Callable[[], SystemSound | None] = system_sound) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # held for as long as the system is asked: a moment
+        self._asking = threading.Lock()  # held for as long as another process is: seconds
         self._find: Callable[[], SystemSound | None] | None = find
         self._system: SystemSound | None = None
         self._answer = _Answer()
@@ -90,18 +91,17 @@ class _Looks:
                     return {kind: system.default_name(kind)}
                 except Exception as error:  # whatever a foreign library does, a conversation goes on beside it
                     self._give_up(error)
-            return self._asked().defaults
+        return self._asked().defaults
 
     def rate(self, kind: Kind, name: str) -> int:
         """The rate of a device in Hz; 0 where it is not known. Waits; never raises."""
         with self._lock:
-            if self._found() is None:
-                # What was found a moment ago may be of before the rate changed.
-                return self._asked(anew=True).rates.get(kind, {}).get(name, 0)
-        return self.system_rate(kind, name)
+            answers = self._found() is not None
+        # What another process found a moment ago may be of before the rate changed.
+        return self.system_rate(kind, name) if answers else self._asked(anew=True).rates.get(kind, {}).get(name, 0)
 
     def system_rate(self, kind: Kind, name: str) -> int:
-        """The same of the system alone."""
+        """The same of the system alone: at once."""
         with self._lock:
             system = self._found()
             try:
@@ -122,11 +122,13 @@ class _Looks:
         self._system = None
 
     def _asked(self, *, anew: bool = False) -> _Answer:
-        if (anew or time.monotonic() - self._looked_at >= _FRESH_S) and self._failures < _MOST_FAILURES:
-            self._answer = _ask()
-            self._looked_at = time.monotonic()
-            self._failures = 0 if self._answer.defaults else self._failures + 1
-        return self._answer
+        with self._asking:
+            fresh = not anew and time.monotonic() - self._looked_at < _FRESH_S
+            if not fresh and self._failures < _MOST_FAILURES:
+                self._answer = _ask()
+                self._looked_at = time.monotonic()
+                self._failures = 0 if self._answer.defaults else self._failures + 1
+            return self._answer
 
 
 _LOOKS = _Looks()
