@@ -5,6 +5,7 @@ import heapq
 import json
 import time
 from collections import deque
+from dataclasses import replace
 from itertools import count, pairwise
 from typing import Any
 
@@ -231,7 +232,8 @@ class LiveSession:
         """Go on with the tasks whose calls are answered, one after the other."""
         task, reply = self._tasks.popleft()
         assert reply.work is not None
-        return self._respond(task, reply, Work(calls=reply.work.then, takes_ms=reply.work.takes_ms))
+        rest = Work(calls=reply.work.then, takes_ms=reply.work.takes_ms)
+        return self._respond(task, replace(reply, work=rest), rest)
 
     def _needs_responses(self, kind: str) -> None:
         if not self._responses:
