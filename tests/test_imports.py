@@ -116,7 +116,7 @@ def test_the_list_of_commands_says_what_each_says_itself() -> None:
 
 VOCABULARY = {
     *("_version", "captions", "commands", "config", "config_source", "credentials", "errors", "events", "finding"),
-    *("install", "kept_files", "lazy_names", "package_file", "pcm16", "ports", "pricing", "redaction"),
+    *("install", "kept_files", "lazy_names", "package_file", "pcm16", "pipes", "ports", "pricing", "redaction"),
     *("setting_fields", "telemetry"),
     *("text", "text_files", "threads", "tool_names", "tools", "transcript", "user_folders"),
 }

@@ -14,7 +14,7 @@ import typer
 from voicecli.audio.files.errors import unusable
 from voicecli.audio.files.formats import has_sound_name
 from voicecli.captions import CaptionFormat, CaptionText, Cue
-from voicecli.kept_files import UNFINISHED
+from voicecli.kept_files import UNFINISHED, move_file
 from voicecli.user_folders import expanded
 
 __all__ = ["CaptionFile", "CaptionTarget", "choose_targets"]
@@ -156,7 +156,7 @@ def _replacement(path: Path, content: bytes) -> FileIO:
             file.write(content)
         if path.exists():
             os.chmod(name, stat.S_IMODE(path.stat().st_mode))
-        os.replace(name, path)
+        move_file(Path(name), path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)

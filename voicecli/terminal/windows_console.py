@@ -5,11 +5,12 @@ https://learn.microsoft.com/en-us/windows/console/console-functions
 
 import atexit
 import codecs
+import re
 import sys
-from ctypes import Structure, byref, c_int32, c_uint16, c_uint32, c_void_p
+from ctypes import Structure, byref, c_int32, c_uint16, c_uint32, c_void_p, sizeof
 from typing import Any
 
-__all__ = ["InputRecord", "WindowsConsole", "enable_escape_codes"]
+__all__ = ["FileName", "InputRecord", "WindowsConsole", "enable_escape_codes", "is_mintty_pipe", "pipe_name"]
 
 # https://learn.microsoft.com/en-us/windows/console/setconsolemode
 _LINE_INPUT, _ECHO_INPUT = 0x0002, 0x0004
@@ -18,6 +19,8 @@ _VIRTUAL_TERMINAL_INPUT = 0x0200
 _VIRTUAL_TERMINAL_PROCESSING = 0x0004
 _KEY_EVENT, _ALT = 1, 0x12
 _FOREVER = 0xFFFFFFFF
+_FILE_NAME_INFO = 2
+_MINTTY_PIPE = re.compile(r"\\(?:msys|cygwin)-[0-9a-f]+-pty\d+-(?:from|to)-master(?:-nat)?", re.IGNORECASE)
 _RECORDS = 4_096  # a paste comes as one key after the other, all at once
 
 
@@ -34,6 +37,12 @@ class InputRecord(Structure):
         ("char", c_uint16),
         ("control_keys", c_uint32),
     )
+
+
+class FileName(Structure):
+    """FILE_NAME_INFO: its length in bytes, and code units of UTF-16."""
+
+    _fields_ = (("size", c_uint32), ("name", c_uint16 * 1_024))
 
 
 class WindowsConsole:
@@ -118,6 +127,22 @@ def enable_escape_codes(descriptor: int, kernel32: Any = None) -> bool:
         return False
     atexit.register(kernel32.SetConsoleMode, output, mode.value)  # some shells leave it as it is left to them
     return True
+
+
+def pipe_name(descriptor: int, kernel32: Any = None) -> str:
+    """The name of the pipe, or the file, that a file descriptor leads to; "" for what has none."""
+    kernel32 = _kernel32() if kernel32 is None else kernel32
+    found = FileName()
+    if not kernel32.GetFileInformationByHandleEx(
+        _handle(descriptor), _FILE_NAME_INFO, byref(found), c_uint32(sizeof(found))
+    ):
+        return ""
+    return bytes(found.name)[: found.size].decode("utf-16-le", "replace")
+
+
+def is_mintty_pipe(name: str) -> bool:
+    """True for the name of a pipe between mintty and what runs in it: of MSYS2, which Git Bash is, and Cygwin."""
+    return _MINTTY_PIPE.fullmatch(name) is not None
 
 
 def _handle(descriptor: int) -> c_void_p:
