@@ -1,12 +1,19 @@
 """What a terminal answers when it is asked for its keyboard protocol."""
 
 import os
-import pty
-import termios
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
+
+from tests.support.systems import lacks
+
+if sys.platform == "win32" or lacks("pty", "termios"):
+    pytest.skip("this system has no pseudo-terminals", allow_module_level=True)
+
+import pty
+import termios
 
 from tests.terminal.old_terminal import cursor_after
 from voicecli.terminal.abilities import reports_key_releases

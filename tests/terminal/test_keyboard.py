@@ -2,13 +2,20 @@
 
 import asyncio
 import os
-import pty
 import select
-import termios
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
+
+from tests.support.systems import lacks
+
+if sys.platform == "win32" or lacks("pty", "termios"):
+    pytest.skip("this system has no pseudo-terminals", allow_module_level=True)
+
+import pty
+import termios
 
 from tests.terminal.old_terminal import cursor_after
 from voicecli.terminal.key_decoder import Key
