@@ -146,18 +146,18 @@ def is_mintty_pipe(name: str) -> bool:
 
 
 def _handle(descriptor: int) -> c_void_p:
-    if sys.platform != "win32":
-        return c_void_p(descriptor)  # in tests
-    import msvcrt
+    if sys.platform == "win32":
+        import msvcrt
 
-    return c_void_p(msvcrt.get_osfhandle(descriptor))
+        return c_void_p(msvcrt.get_osfhandle(descriptor))
+    return c_void_p(descriptor)  # in tests
 
 
 def _kernel32() -> Any:
-    if sys.platform != "win32":
-        raise OSError("only Windows has such a console")
-    from ctypes import WinDLL
+    if sys.platform == "win32":
+        from ctypes import WinDLL
 
-    library = WinDLL("kernel32")
-    library.CreateEventW.restype = c_void_p  # else the upper half of a handle is lost
-    return library
+        library = WinDLL("kernel32")
+        library.CreateEventW.restype = c_void_p  # else the upper half of a handle is lost
+        return library
+    raise OSError("only Windows has such a console")
