@@ -150,13 +150,3 @@ def test_the_tests_are_there_that_hold_what_platforms_do_otherwise() -> None:
             assert f"def {test}(" in source, test
             found += 1
     assert found > 10
-
-
-def test_each_test_that_proves_something_of_a_platform_is_there() -> None:
-    """docs/platforms.md names them as `file::test`; one without a file is in the file before."""
-    file = ""
-    for span in re.findall(r"`([^`\n]+)`", (ROOT / "docs/platforms.md").read_text()):
-        named, _, test = span.rpartition("::")
-        if test.startswith("test_"):
-            file = named or file
-            assert f"def {test}(" in (ROOT / file).read_text(), span

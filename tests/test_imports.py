@@ -168,7 +168,7 @@ AT_HOME = {
         "terminal.translation_page",
     },
     "sounddevice": {"audio.devices.portaudio"},
-    "soundfile": {"audio.files.decoders", "recording.reading"},
+    "soundfile": {"audio.files.decoders", "audio.files.samples", "recording.reading"},
     "sqlite3": {f"history.{name}" for name in ("database", "removal", "schema", "search", "store")},
     "typer": {
         *("cli", "cli.app", "cli.cache", "cli.chat", "cli.completion", "cli.completion_scripts", "cli.config"),
