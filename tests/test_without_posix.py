@@ -67,7 +67,7 @@ def _kills(process: "subprocess.Popen[bytes]") -> None:
     ("function", "needed"),
     [
         (lambda: os.mkfifo("x"), ["mkfifo"]),
-        (lambda: [os.mkfifo(name) for name in "x"], ["mkfifo"]),
+        (lambda: lambda: os.mkfifo("x"), ["mkfifo"]),
         (lambda: _kills(subprocess.Popen("x")), ["SIGKILL"]),
         (lambda: os.fork() if hasattr(os, "fork") else 0, []),
         (lambda: os.getpid(), []),

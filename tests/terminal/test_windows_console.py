@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import io
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from ctypes import sizeof
@@ -15,6 +16,7 @@ from voicecli.terminal.console_writer import ConsoleWriter
 from voicecli.terminal.key_decoder import Key
 from voicecli.terminal.keyboard_windows import ConsoleKeyboard
 from voicecli.terminal.line_editor import LineEditor
+from voicecli.terminal.screen import Screen
 from voicecli.terminal.windows_console import InputRecord, WindowsConsole, enable_escape_codes
 
 # PROCESSED, LINE, ECHO, MOUSE, INSERT, QUICK_EDIT, EXTENDED: what a new window of conhost has.
@@ -247,3 +249,27 @@ def test_a_console_that_stays_stopped_does_not_hold_up_the_end() -> None:
     writer.write(b"one")
     writer.finish(b"last")  # else this test would not end in time
     console.goes_on.set()
+
+
+def test_pictures_are_left_out_while_the_console_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    console = Stopped()
+    screen = Screen(io.TextIOWrapper(console, encoding="utf-8"))
+    screen.draw("said\n", ["one"])
+    for footer in ("two", "three", "four"):
+        screen.draw("", [footer])
+    screen.draw("more\n", ["five"])
+    assert not screen.flush()
+    console.goes_on.set()
+    while not screen.flush():
+        pass
+    screen.close()
+    shown = console.getvalue().decode()
+    assert [word for word in ("said", "one", "two", "three", "four", "more", "five") if word in shown] == [
+        "said",
+        "one",
+        "two",
+        "more",
+        "five",
+    ]
+    assert shown.endswith("\x1b[?25h")
