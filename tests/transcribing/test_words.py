@@ -4,19 +4,17 @@ import itertools
 import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
 from tests.support.models import Models
+from tests.support.recordings import human_recording
 from tests.support.word_errors import word_error_rate
 from tests.transcribing.script import BECKETT, SENTENCES, TWO_CITIES
 from voicecli import Transcriber
 from voicecli.captions import Cue
 from voicecli.providers.local import LOCAL
-from voicecli.telemetry import without_telemetry
-
-with without_telemetry():
-    import moonshine_voice
 
 RATE = LOCAL.capabilities.output_rate
 PAUSE = bytes(RATE * 2)  # a second
@@ -53,8 +51,8 @@ async def test_a_script_is_written_down_a_sentence_at_a_time(models: Models, tmp
 async def test_people_who_read_are_understood(
     models: Models, tmp_path: Path, name: str, seconds: int, said: str, bound: float
 ) -> None:
-    samples, rate = soundfile.read(str(moonshine_voice.get_assets_path() / f"{name}.wav"))
-    soundfile.write(tmp_path / "read.flac", samples[: rate * seconds], rate)
+    samples = np.frombuffer(human_recording(f"{name}.wav"), "<i2")
+    soundfile.write(tmp_path / "read.flac", samples[: 16_000 * seconds], 16_000)
     cues = await Transcriber().transcribe(tmp_path / "read.flac")
     assert word_error_rate(said, text(cues)) <= bound
     assert all(first.end_ms <= second.start_ms for first, second in itertools.pairwise(cues))

@@ -85,7 +85,7 @@ def _unloadable(error: Exception) -> ConfigurationError:
 
 
 async def _transcribe(setup: TranscriberSetup) -> Connection:
-    _check_packages(["moonshine_voice"])
+    _check_packages(["onnxruntime", "pip"])  # pip fetches the recogniser
     if other := [code for code in setup.languages if code.split("-")[0].lower() != "en"]:
         raise ConfigurationError(
             f"languages: the offline engine understands English only, not {', '.join(map(repr, other))}.",
