@@ -5,6 +5,7 @@ import heapq
 import json
 import time
 from collections import deque
+from dataclasses import replace
 from itertools import count, pairwise
 from typing import Any
 
@@ -125,7 +126,7 @@ class LiveSession:
                 raise RefusedError("invalid_value", f"{item['role']} has another content.", "session.input")
         self.config = session
         self.format = PcmFormat(session.get("audio", {}).get("format", {}).get("rate", 24_000))
-        self.backend = LiveBackend(self._responses.get("model", ""))
+        self.backend = LiveBackend(self._responses.get("model", ""), 1 + 1_000 * (self.number - 1))
         self._started_at = self._heard_at = now_s or 0.0
         self._after(USAGE_MS, self._tell_usage)
         early = [{"type": "session.weather", "sky": None}] if self.loose.unknown else []
@@ -231,7 +232,8 @@ class LiveSession:
         """Go on with the tasks whose calls are answered, one after the other."""
         task, reply = self._tasks.popleft()
         assert reply.work is not None
-        return self._respond(task, reply, Work(calls=reply.work.then, takes_ms=reply.work.takes_ms))
+        rest = Work(calls=reply.work.then, takes_ms=reply.work.takes_ms)
+        return self._respond(task, replace(reply, work=rest), rest)
 
     def _needs_responses(self, kind: str) -> None:
         if not self._responses:

@@ -88,6 +88,8 @@ class Backend:
         """A new session, which knows nothing of the work of the last one."""
         self._session += 1
         self._approvals.clear()
+        self._known.clear()
+        self._known_tasks.clear()
         self._tasks.clear()
         self._responding.clear()
         self._continued.clear()
