@@ -30,14 +30,14 @@ def open_keyboard(stdin: TextIO, stdout: TextIO, on_key: Callable[[Key], None]) 
     Args:
         on_key: called in the event loop for each key.
     """
-    if sys.platform == "win32":
-        from voicecli.terminal.keyboard_windows import ConsoleKeyboard
-        from voicecli.terminal.windows_console import WindowsConsole
+    if sys.platform != "win32":
+        from voicecli.terminal.keyboard_posix import TerminalKeyboard
 
-        return ConsoleKeyboard(WindowsConsole(stdin.fileno()), partial(_write, stdout), on_key)
-    from voicecli.terminal.keyboard_posix import TerminalKeyboard
+        return TerminalKeyboard(stdin.fileno(), stdout.fileno(), on_key)
+    from voicecli.terminal.keyboard_windows import ConsoleKeyboard
+    from voicecli.terminal.windows_console import WindowsConsole
 
-    return TerminalKeyboard(stdin.fileno(), stdout.fileno(), on_key)
+    return ConsoleKeyboard(WindowsConsole(stdin.fileno()), partial(_write, stdout), on_key)
 
 
 def _write(stream: TextIO, codes: str) -> None:

@@ -54,9 +54,9 @@ class _Redirection:
     def _redirect(self) -> None:
         try:
             self._saved = os.dup(_STDERR)
-            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `_restore`
+            self._file = file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `_restore`
             self._keep_python()
-            os.dup2(self._file.fileno(), _STDERR)
+            os.dup2(file.fileno(), _STDERR)
         except OSError:  # there is no descriptor 2 to spoil, or no place for a file
             self._restore()
 

@@ -336,6 +336,7 @@ class DeviceStream:
         self._default_changed = self._rate_changed = self._reopening_asked = False
         reopened = await self._attempt(functools.partial(self._reopen, list_anew=anew))
         if is_rate and reopened and self.format is not None:
+            _log.debug("The %s did not run at its rate; opened again as %s", NOUN[self.kind], self.format)
             self._rate_reopenings += 1
             if self._rate_reopenings == 1:
                 noun = NOUN[self.kind]
