@@ -7,6 +7,7 @@ their way by the system's name have chosen before: they would break here, and no
 import importlib.abc
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -26,11 +27,16 @@ class _Hidden(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {name!r}, as on Windows", name=name)
 
 
+def _kill(process: "subprocess.Popen[Any]") -> None:
+    process.send_signal(9)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
     for name in MODULES:
         sys.modules.pop(name, None)
     sys.meta_path.insert(0, _Hidden())
+    subprocess.Popen.kill = _kill  # type: ignore[method-assign]  # here it asks for SIGKILL, on Windows it does not
     owners: list[tuple[Any, Sequence[str]]] = [(os, FUNCTIONS), (signal, SIGNALS)]
     for owner, names in owners:
         for name in names:
