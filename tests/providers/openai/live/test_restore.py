@@ -6,6 +6,7 @@ from tests.loopback.live_script import Call, LiveReply, Loose, Work
 from tests.loopback.live_wire import tokens
 from tests.providers.openai.live.talk import WEATHER, LiveTalk
 from voicecli.commands import SendImage, SendText, ToolResult
+from voicecli.errors import RealtimeConnectionError
 from voicecli.events import (
     CONNECTION_LOST,
     AudioChunk,
@@ -41,7 +42,11 @@ def test_what_was_said_before() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a b c. " * 20, "天気" * 200, "pneumonoultramicroscopic " * 60, "x" * 3_000, "!?" * 400]
+    "text",
+    [
+        *("a b c. " * 20, "天気" * 200, "pneumonoultramicroscopic " * 60, "x" * 3_000, "!?" * 400),
+        *("7f3a9c1e " * 40, "31415926535" * 40, "aGVsbG8gd29ybGQh" * 40, "🌦🚀" * 200),
+    ],
 )
 def test_no_more_than_fits(text: str) -> None:
     messages = seed([Turn("user", f"u{number}", f"{number} {text}", final=True) for number in range(400)])
@@ -157,6 +162,17 @@ def test_a_second_loss_before_the_session_is_there() -> None:
     talk.run(6_000)
     assert talk.said("assistant") == ["Well."]
     assert len(talk.all(SessionStarted)) == 2
+
+
+def test_a_session_that_is_closed_before_it_starts_leaves_nothing_to_the_next() -> None:
+    talk = LiveTalk(start=False)
+    talk.codec.open()
+    with pytest.raises(RealtimeConnectionError) as caught:
+        talk.give({"type": "session.closed", "event_id": "e1", "reason": "connection_lost", "usage": {"seconds": 0}})
+    assert caught.value.retryable
+    talk.dial()
+    assert talk.all(SessionStarted)
+    assert talk.ended is None
 
 
 def test_the_time_of_all_sessions_is_paid_for() -> None:

@@ -416,6 +416,8 @@ class LiveCodec:
     def _session_closed(self, frame: Frame) -> None:
         self._tell_usage(self._time.report(seconds_of(frame)))
         self._closed = closed_error(text(frame, "reason"), self._wire.server)
+        if not self._ready:
+            raise self._closed
         self._wire.events.append(Ended(self._closed))
 
     def _error(self, frame: Frame) -> None:
