@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from voicecli.providers.openai.live.appends import LONGEST_TOOL_OUTPUT
 from voicecli.text import valid_text
 from voicecli.transcript import Turn
 
@@ -18,7 +19,6 @@ _WORD = re.compile(r"[A-Z]?[a-z']+|[A-Z]+|\d{1,3}|[^\sA-Za-z0-9']")
 """A word in letters of English, three digits, or another sign. What is no language, such as a key in base64, falls into
 pieces that are about as many as its tokens."""
 _LONGEST_WORD = 16
-_LONGEST_TOOL_OUTPUT = 2_000  # characters
 
 
 def seed(turns: Sequence[Turn]) -> list[dict[str, Any]]:
@@ -48,7 +48,7 @@ def _said(turn: Turn) -> str:
         return text
     if not turn.final:
         return ""
-    return f"Tool {turn.name}({valid_text(turn.arguments)}): {text[:_LONGEST_TOOL_OUTPUT]}"
+    return f"Tool {turn.name}({valid_text(turn.arguments)}): {text[:LONGEST_TOOL_OUTPUT]}"
 
 
 def _message(role: str, said: str) -> dict[str, Any]:
