@@ -24,10 +24,12 @@ _TOKEN = re.compile(r"\s?[A-Z]?[a-z]+|\s?[A-Z]+|\s?\d{1,3}|\s?[^\sA-Za-z\d]|\s+"
 
 
 def tokens(text: str) -> int:
-    """About the tokens of a text: a word of up to seven letters is one, a letter of another script, too; an emoji two."""
-    return sum(math.ceil(len(piece.strip().encode()) / 7) or 1 for piece in _TOKEN.findall(text)) + sum(
-        character > "\uffff" for character in text
-    )
+    """About the tokens of a text: a word of up to seven letters is one, a letter of another script, too.
+
+    An emoji is two.
+    """
+    emoji = sum(character > "\uffff" for character in text)
+    return emoji + sum(math.ceil(len(piece.strip().encode()) / 7) or 1 for piece in _TOKEN.findall(text))
 
 
 @cache

@@ -181,7 +181,8 @@ class LiveCodec:
             case ToolResult(input_id=input_id):
                 self._note(input_id, given=self._replies.open)
                 if self._backend.result(command):
-                    self._wire.append_context("thinking", f"A tool has answered: {command.output[:LONGEST_TOOL_OUTPUT]}")
+                    returned = command.output[:LONGEST_TOOL_OUTPUT]
+                    self._wire.append_context("thinking", f"A tool has answered: {returned}")
                     self._backend.want()
             case SendImage(data, mime_type):
                 url = f"data:{mime_type};base64,{b2a_base64(data, newline=False).decode()}"
