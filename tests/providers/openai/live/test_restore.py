@@ -144,6 +144,20 @@ def test_a_result_for_a_session_that_is_gone() -> None:
     assert talk.said("assistant")[-1] == "It rains."
 
 
+def test_another_session_may_give_the_same_names_again() -> None:
+    work = Work(calls=(Call(name="weather", call_id="call_1"),))
+    replies = [LiveReply(text="Rain.", work=work), LiveReply(text="Snow.", work=work)]
+    talk = LiveTalk(replies=replies, tools=[WEATHER])
+    for said in ("Rain.", "Snow."):
+        talk.send(SendText("Weather?"))
+        talk.until(ToolCallRequest)
+        talk.send(ToolResult("call_1", said))
+        talk.run(6_000)
+        talk.dial()
+    assert len(talk.all(ToolCallRequest)) == 2
+    assert talk.said("assistant") == ["Rain.", "Snow."]
+
+
 def test_pictures_are_shown_again() -> None:
     talk = LiveTalk()
     for number in range(6):
