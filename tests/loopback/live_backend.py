@@ -26,14 +26,14 @@ class LiveBackend:
         asked_too_early: how often a response was asked for while a call had no result, or one was being made.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, first_id: int = 1) -> None:
         self.model = model
         self.items: list[Frame] = []
         self.unanswered: dict[str, str] = {}  # with the task that called
         self.answered: set[str] = set()
         self.active: str | None = None
         self.waiting: list[tuple[str, Work]] = []  # tasks with further work, once their calls are answered
-        self._ids = count(1)
+        self._ids = count(first_id)
 
     def add(self, item: Frame) -> None:
         """Raises RefusedError."""

@@ -125,7 +125,7 @@ class LiveSession:
                 raise RefusedError("invalid_value", f"{item['role']} has another content.", "session.input")
         self.config = session
         self.format = PcmFormat(session.get("audio", {}).get("format", {}).get("rate", 24_000))
-        self.backend = LiveBackend(self._responses.get("model", ""))
+        self.backend = LiveBackend(self._responses.get("model", ""), 1 + 1_000 * (self.number - 1))
         self._started_at = self._heard_at = now_s or 0.0
         self._after(USAGE_MS, self._tell_usage)
         early = [{"type": "session.weather", "sky": None}] if self.loose.unknown else []

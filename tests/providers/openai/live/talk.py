@@ -113,7 +113,7 @@ class LiveTalk:
             for message in data:
                 self.sent.append(json.loads(message))
                 self.give(*self.session.receive(message))
-        assert not self.session.violations
+        assert not self.session.violations, self.session.violations
 
     def give(self, *frames: dict[str, Any]) -> list[Event | Expiring | Ended]:
         """Let the codec receive frames, real or invented."""

@@ -128,7 +128,7 @@ def test_any_bytes(message: bytes) -> None:
 
 
 @given(CONFIGS, st.lists(FRAME | COMMAND | st.sampled_from(["redial", "goodbye"]), max_size=25))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_events_and_commands(config: RealtimeConfig, steps: list[Any]) -> None:
     codec = LiveCodec(ConversationSetup(config, [WEATHER]))
     codec.open()

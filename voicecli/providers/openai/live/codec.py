@@ -141,7 +141,7 @@ class LiveCodec:
 
     @property
     def busy(self) -> bool:
-        return self._replies.open or self._user.speaking or self._backend.working or self._backend.calls_open
+        return self._replies.unfinished or self._user.speaking or self._backend.working or self._backend.calls_open
 
     def open(self) -> None:
         if self._ready:
@@ -202,7 +202,8 @@ class LiveCodec:
     def close(self) -> None:
         """Say that the session ends; the service answers with what it lasted."""
         if self._ready and self._closed is None:
-            self._tell_usage(self._time.report(self._wire.now_ms / 1000))
+            # In whole seconds, as the service counts, which has the last word.
+            self._tell_usage(self._time.report(self._wire.now_ms // 1000))
             self._wire.queue("session.close")
             self._wire.closing = True
 

@@ -100,6 +100,11 @@ class Replies:
         return self._reply is not None
 
     @property
+    def unfinished(self) -> bool:
+        """Whether a reply is under way, or words of one are waited for."""
+        return any(part is not None for part in (self._reply, self._cut, self._late))
+
+    @property
     def has_come(self) -> bool:
         """Whether anything has come of the reply under way."""
         return self._reply is not None and self._reply.has_come

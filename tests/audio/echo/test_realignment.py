@@ -1,0 +1,150 @@
+"""An echo that moves is recognised, and the canceller that knew it goes on."""
+
+from collections.abc import Iterator
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from voicecli.audio.echo.correlation import EchoCorrelation, Spectrum, distance
+from voicecli.audio.echo.detection import EchoDetector
+from voicecli.audio.echo.offset import OffsetPairs
+from voicecli.audio.echo.realignment import RealignedProcessing
+from voicecli.audio.echo.webrtc import WebRTCProcessing
+
+RATE = 16_000
+FRAME = RATE // 100
+Samples = npt.NDArray[np.int16]
+
+
+def sound(seconds: float, seed: int = 1) -> Samples:
+    samples: Samples = np.random.default_rng(seed).normal(0, 3_000, round(seconds * RATE)).astype(np.int16)
+    return samples
+
+
+def heard(played: Samples, delay: int, room: int = 7) -> Samples:
+    """The echo in a reverberant room, so many samples late."""
+    random = np.random.default_rng(room)
+    response = random.normal(0, 0.1, RATE // 4) * np.exp(-np.arange(RATE // 4) / (RATE / 20))
+    size = played.size + response.size
+    echo = np.fft.irfft(np.fft.rfft(played, size) * np.fft.rfft(response, size), size)[: played.size]
+    late: Samples = np.concatenate((np.zeros(delay), echo))[: played.size].clip(-32_768, 32_767).astype(np.int16)
+    return late
+
+
+def frames(*streams: Samples) -> Iterator[tuple[bytes, ...]]:
+    for at in range(0, streams[0].size - FRAME + 1, FRAME):
+        yield tuple(stream[at : at + FRAME].tobytes() for stream in streams)
+
+
+def spectrum(delay: int, seed: int, room: int = 7) -> Spectrum:
+    correlation, played = EchoCorrelation(RATE), sound(2, seed)
+    for rendered, captured in frames(played, heard(played, delay, room)):
+        correlation.pair(rendered, captured)
+    found = correlation.spectrum()
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("samples", [-1_500, -3, 0, 90, 2_000])
+def test_the_distance_of_an_echo_that_moved_is_found(samples: int) -> None:
+    seconds, ratio = distance(spectrum(1_600, seed=1), spectrum(1_600 + samples, seed=2))
+    assert seconds * RATE == pytest.approx(samples, abs=2)
+    assert ratio > 100
+
+
+def test_an_echo_of_another_room_is_not_recognised() -> None:
+    assert distance(spectrum(1_600, seed=1), spectrum(1_600, seed=2, room=8))[1] < 100
+
+
+@pytest.mark.parametrize("offset", [0, 1, 100, -1, -160, -300])
+def test_the_streams_are_brought_to_the_offset(offset: int) -> None:
+    pairs = OffsetPairs(FRAME * 2)
+    assert pairs.move(offset)
+    numbers = np.arange(1, 40 * FRAME + 1, dtype=np.int16)
+    rendered, captured = (
+        np.frombuffer(b"".join(stream), np.int16)
+        for stream in zip(*(pairs.pair(*pair) for pair in frames(numbers, numbers)), strict=True)
+    )
+    assert set((captured - rendered)[4 * FRAME :].tolist()) == {offset}
+    late = numbers[-1] - captured[-1]
+    assert late == -(offset // FRAME) * FRAME if offset < 0 else late == 0  # no later than it must be
+
+
+@pytest.mark.parametrize("offset", [-50 * 16 - 1, 190 * 16 + 1])
+def test_an_offset_beyond_what_is_kept_is_refused(offset: int) -> None:
+    pairs = OffsetPairs(FRAME * 2)
+    assert not pairs.move(offset)
+    assert pairs.offset == 0
+
+
+class Processings:
+    """Stands in for WebRTC's: records which one is given which pairs."""
+
+    def __init__(self) -> None:
+        self.given: list[list[tuple[bytes, bytes]]] = []
+
+    def make(self) -> WebRTCProcessing:
+        given: list[tuple[bytes, bytes]] = []
+        self.given.append(given)
+
+        class Recorded:
+            def process(self, rendered: bytes, captured: bytes) -> bytes:
+                given.append((rendered, captured))
+                return captured
+
+        return cast(WebRTCProcessing, Recorded())
+
+
+class Path:
+    """A processing, and the pairs of a conversation."""
+
+    def __init__(self) -> None:
+        self.made = Processings()
+        self.detector = EchoDetector(RATE)
+        self.processing = RealignedProcessing(FRAME * 2, RATE, self.detector, self.made.make)
+
+    def run(self, played: Samples, captured: Samples) -> list[bytes]:
+        residues = []
+        for index, (one, other) in enumerate(frames(played, captured)):
+            self.detector.pair(one, other)
+            residue = self.processing.process(one, other, 10 * index)
+            if not self.processing.catching_up:
+                residues.append(residue)
+        return residues
+
+
+@pytest.mark.parametrize("samples", [85, -100, 900])
+def test_what_was_learnt_goes_on_where_the_echo_moved(samples: int) -> None:
+    path, played = Path(), sound(6)
+    path.run(played[: 3 * RATE], heard(played, 1_600)[: 3 * RATE])
+    path.processing.begin_anew()
+    moved = heard(played, 1_600 + samples)
+    path.run(played[3 * RATE :], moved[3 * RATE :])
+    former, new = path.made.given
+    assert len(new) < 60  # it was needed for half a second
+    # What the former one is given has the old distance again: 1,600 samples.
+    rendered, captured = (np.frombuffer(b"".join(stream), np.int16) for stream in zip(*former[-200:], strict=True))
+    likeness = [
+        np.corrcoef(heard(rendered, delay)[RATE // 2 :], captured[RATE // 2 :])[0, 1] for delay in range(1_598, 1_603)
+    ]
+    assert max(likeness) > 0.9
+    assert len(former) == 300 + 300  # and nothing is missing
+
+
+def test_an_echo_that_is_not_recognised_is_learnt_by_a_new_canceller() -> None:
+    path, played = Path(), sound(8)
+    path.run(played[: 3 * RATE], heard(played, 1_600)[: 3 * RATE])
+    path.processing.begin_anew()
+    path.run(played[3 * RATE :], heard(played, 1_600, room=8)[3 * RATE :])
+    former, new = path.made.given
+    assert (len(former), len(new)) == (300, 500)
+    assert path.detector.knows_pattern  # of the new room
+
+
+def test_without_an_echo_before_there_is_nothing_to_keep() -> None:
+    path, played = Path(), sound(4)
+    path.processing.begin_anew()
+    path.run(played, heard(played, 1_600))
+    assert [len(given) for given in path.made.given] == [0, 400]

@@ -1,0 +1,99 @@
+"""Cross-correlation of the render and the capture stream, at whatever delay an echo may have. Pure."""
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from voicecli.audio.echo.framing import FRAME_MS
+from voicecli.audio.pcm import level
+
+__all__ = ["WINDOW_MS", "EchoCorrelation", "Spectrum", "distance", "peak_ratio"]
+
+WINDOW_MS = 1_000
+"""The captured sound that is correlated, at most."""
+
+_MAX_DELAY_MS = 600  # from a sound to its echo: devices of 200 ms each, and the room
+_SPAN_S = (WINDOW_MS + _MAX_DELAY_MS) / 1000
+_LAGS = 16_384  # over the span: 0.1 ms each
+_LAG_S = _SPAN_S / _LAGS
+_POSSIBLE = round(_MAX_DELAY_MS / 1000 / _LAG_S)  # lags at which an echo can be
+_LOW, _HIGH = round(300 * _SPAN_S), round(3_400 * _SPAN_S)  # of speech, where telephones have it too
+_LOUD_DBFS = -40.0
+_SPREAD_MS = 16  # a room spreads an echo
+_MAX_MOVE_MS = 200
+
+Spectrum = npt.NDArray[np.complex128]
+"""Spectrum of a correlation between 300 and 3,400 Hz, of which only the phase counts (GCC-PHAT)."""
+
+
+class EchoCorrelation:
+    """Keeps the latest second of both streams, and correlates them. That takes 0.6 ms.
+
+    Args:
+        sample_rate: of the two streams, in Hz.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._size = round(_SPAN_S * sample_rate)
+        self._rendered: deque[bytes] = deque(maxlen=(WINDOW_MS + _MAX_DELAY_MS) // FRAME_MS)
+        self._captured: deque[bytes] = deque(maxlen=WINDOW_MS // FRAME_MS)
+
+    def pair(self, rendered: bytes, captured: bytes) -> None:
+        """Take 10 ms of each, PCM16 mono; the captured frame comes no earlier than what it may be the echo of."""
+        self._rendered.append(rendered)
+        self._captured.append(captured)
+
+    def restart(self) -> None:
+        """Forget what was captured until now: its echo was at another distance."""
+        self._captured.clear()
+
+    def spectrum(self) -> Spectrum | None:
+        """The correlation of what is kept; None where that tells nothing: it is soft, or too short."""
+        if len(self._rendered) != self._rendered.maxlen or not self._captured:
+            return None
+        rendered = list(self._rendered)[-_MAX_DELAY_MS // FRAME_MS - len(self._captured) :]
+        # A microphone that is muted tells nothing of the room.
+        if level(b"".join(rendered[-len(self._captured) :])) <= _LOUD_DBFS or not any(map(any, self._captured)):
+            return None
+        crossed = self._transformed(rendered) * np.conj(self._transformed(self._captured))
+        whitened: Spectrum = crossed / np.maximum(np.abs(crossed), 1e-9)
+        return whitened
+
+    def _transformed(self, frames: Any) -> Spectrum:
+        transformed: Spectrum = np.fft.rfft(np.frombuffer(b"".join(frames), np.int16), self._size)[_LOW:_HIGH]
+        return transformed
+
+
+def peak_ratio(spectrum: Spectrum) -> float:
+    """Energy of the correlation in its densest 16 ms, against the average."""
+    energy = _lags(spectrum) ** 2
+    average = float(energy.mean()) or 1.0  # nothing of either within these frequencies
+    size = round(_SPREAD_MS / 1000 / _LAG_S)
+    return float(np.convolve(energy[:_POSSIBLE], np.full(size, 1 / size), "valid").max()) / average
+
+
+def distance(before: Spectrum, after: Spectrum) -> tuple[float, float]:
+    """How much later the echo comes than before, in seconds, by the whole pattern of its reflections.
+
+    Returns:
+        the distance, up to 200 ms either way, in steps of 0.1 ms; and the energy of its peak against the average.
+    """
+    patterns = np.zeros((2, _LAGS))
+    patterns[:, :_POSSIBLE] = _lags(before)[:_POSSIBLE], _lags(after)[:_POSSIBLE]
+    one, other = np.fft.rfft(patterns)
+    likeness = np.fft.irfft(one * np.conj(other))
+    most = round(_MAX_MOVE_MS / 1000 / _LAG_S)
+    likeness = np.concatenate((likeness[-most:], likeness[: most + 1]))
+    peak = int(likeness.argmax())
+    average = float(np.square(likeness).mean()) or 1.0
+    return (peak - most) * _LAG_S, float(likeness[peak]) ** 2 / average
+
+
+def _lags(spectrum: Spectrum) -> npt.NDArray[np.float64]:
+    """The correlation by lag: an echo that comes at once is at 600 ms, a later one before that."""
+    whole = np.zeros(_LAGS // 2 + 1, np.complex128)
+    whole[_LOW:_HIGH] = spectrum
+    lags: npt.NDArray[np.float64] = np.fft.irfft(whole)
+    return lags

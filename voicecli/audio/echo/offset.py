@@ -1,0 +1,44 @@
+"""Offset of the two streams to each other, by samples. Pure: no clock, no device."""
+
+import math
+
+from voicecli.audio.echo.framing import FRAME_MS
+
+__all__ = ["OffsetPairs"]
+
+_LEAST_MS, _MOST_MS = -50, 190
+
+
+class OffsetPairs:
+    """Pairs frames of two streams at an offset.
+
+    Args:
+        frame_size: in bytes, PCM16 mono.
+
+    Attributes:
+        offset: how much later the rendered stream is, in samples. Where that is negative, the captured stream is late
+            instead, by whole frames.
+    """
+
+    def __init__(self, frame_size: int) -> None:
+        self.offset = 0
+        self._frame = frame_size
+        self._rendered = self._captured = bytes(frame_size * ((_MOST_MS - _LEAST_MS) // FRAME_MS + 1))
+
+    def move(self, samples: int) -> bool:
+        """Let the rendered stream be so much later, or earlier; False where the offset would not be -50 to 190 ms."""
+        ms = (self.offset + samples) * 2 / self._frame * FRAME_MS
+        is_possible = _LEAST_MS <= ms <= _MOST_MS
+        if is_possible:
+            self.offset += samples
+        return is_possible
+
+    def pair(self, rendered: bytes, captured: bytes) -> tuple[bytes, bytes]:
+        """Take the next frame of each stream; the two frames that belong together now."""
+        self._rendered = self._rendered[self._frame :] + rendered
+        self._captured = self._captured[self._frame :] + captured
+        late = max(0, math.ceil(-self.offset * 2 / self._frame)) * self._frame
+        end = len(self._captured) - late
+        begin = end - self._frame
+        by = self.offset * 2
+        return self._rendered[begin - by : end - by], self._captured[begin:end]
