@@ -182,6 +182,8 @@ class Service(Generic[_Setup]):
         offline: whether it works on this machine alone: nothing leaves it, and nothing is to be paid.
         connect: begins; returns when the provider is ready. Raises RealtimeError, ConfigurationError for what the
             service does not have.
+        prepare: fetches what is fetched once, telling (bytes so far, bytes in all) meanwhile; blocks, and raises as
+            `connect` does, which does it too where it was not called. None where nothing is needed.
     """
 
     capabilities: Capabilities
@@ -189,6 +191,7 @@ class Service(Generic[_Setup]):
     models: tuple[ModelInfo, ...]
     connect: Callable[[_Setup], Awaitable["Connection"]] = field(repr=False)
     offline: bool = False
+    prepare: Callable[[_Setup, Callable[[int, int], None]], None] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,11 +208,42 @@ async def test_transcriptions_at_the_same_time_share_a_model(loads: list[Ears]) 
 
 async def test_a_load_that_is_given_up_leaves_nothing_open(loads: list[Ears]) -> None:
     loading = asyncio.create_task(SharedHearing.load())
-    await asyncio.sleep(0)
+    while not loads:
+        await asyncio.sleep(0)
     loading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await loading
     assert [each.closed for each in loads] == [True]
+
+
+async def test_a_load_that_takes_long_is_not_waited_for_when_nobody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+
+    async def fetch() -> Ears:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("stopped")
+        raise AssertionError
+
+    monkeypatch.setattr(Moonshine, "load", fetch)
+    loading = [asyncio.create_task(SharedHearing.load()) for _ in range(2)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    loading[0].cancel()
+    await asyncio.wait(loading[:1])
+    assert not ended, "somebody else waits for it"
+    loading[1].cancel()
+    await asyncio.wait(loading)
+    assert ended == ["stopped"]
+
+
+@pytest.mark.parametrize("model", ["gpt-transcribe", "moonshine-base"])
+async def test_another_model_is_an_error(loads: list[Ears], model: str) -> None:
+    setup = TranscriberSetup(config=RealtimeConfig(model=model))
+    with pytest.raises(ConfigurationError, match=f"model: the offline engine .* not with '{model}'"):
+        await SERVICE.connect(setup)
+    assert not loads
 
 
 async def test_hints_that_have_no_effect_are_told(loads: list[Ears]) -> None:
