@@ -365,8 +365,9 @@ class Finishing(Connection, Protocol):
     async def finish(self) -> None:
         """The input is over: return when all output of it has come, or the conversation has ended.
 
-        That is within 45 s after the audio so far has been sent, and at once where no output lags behind. Nothing more
-        may be sent; `aclose()` is still to be called. Raises nothing: the iteration tells what failed.
+        That is within 45 s after the audio so far has been sent, and at once where no output lags behind; words that
+        are known to be owed are waited for longer, but not for ever, and are never missing without an error. Nothing
+        more may be sent; `aclose()` is still to be called. Raises nothing: the iteration tells what failed.
         """
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.audio.test_utterances import LoudIsVoice, ms, sound
 from tests.providers.local.fakes import Events
+from tests.support.virtual_time import virtual_time
 from voicecli.audio.speech_to_text import Moonshine
 from voicecli.audio.utterances import UtteranceDetector
 from voicecli.commands import AppendAudio, EndTurn
@@ -169,6 +170,33 @@ async def test_a_recogniser_that_fails_ends_it() -> None:
             pass
     await asyncio.wait_for(connection.finish(), 5)
     await connection.aclose()
+
+
+async def test_a_recogniser_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicecli.providers.local.transcriber._STUCK_S", 0.01)
+    ears = Ears()
+    ears.free.clear()
+    connection = LocalTranscriber(ears, UtteranceDetector(LoudIsVoice(), 16_000, pause_ms=608), SERVICE.capabilities)
+    await connection.send(AppendAudio(UTTERANCE))
+    await connection.finish()
+    with pytest.raises(RealtimeError, match="said nothing for"):
+        async for _ in connection:
+            pass
+    await connection.aclose()
+
+
+@virtual_time
+async def test_a_slow_recogniser_is_waited_for() -> None:
+    class Slow(Ears):
+        async def transcribe(self, audio: bytes) -> str:
+            await asyncio.sleep(100)
+            return await super().transcribe(audio)
+
+    async with transcribing(Slow()) as (connection, events):
+        for _ in range(3):
+            await connection.send(AppendAudio(UTTERANCE))
+        await connection.finish()
+    assert len(finals(events)) == 3
 
 
 @pytest.mark.parametrize("languages", [("de",), ("en", "pt-BR")])
