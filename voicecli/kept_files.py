@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def _write_through(path: Path, content: bytes) -> None:
     flags = os.O_WRONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     with os.fdopen(descriptor, "wb") as file:
-        if hasattr(os, "O_NONBLOCK"):
+        if sys.platform != "win32":
             os.set_blocking(descriptor, True)
         file.write(content)
 

@@ -25,10 +25,10 @@ def open_keyboard(stdin: TextIO, stdout: TextIO, on_key: Callable[[Key], None]) 
     Args:
         on_key: called in the event loop for each key.
     """
-    if sys.platform == "win32":
-        from voicecli.terminal.keyboard_windows import ConsoleKeyboard
+    if sys.platform != "win32":
+        from voicecli.terminal.keyboard_posix import TerminalKeyboard
 
-        return ConsoleKeyboard(on_key)
-    from voicecli.terminal.keyboard_posix import TerminalKeyboard
+        return TerminalKeyboard(stdin.fileno(), stdout.fileno(), on_key)
+    from voicecli.terminal.keyboard_windows import ConsoleKeyboard
 
-    return TerminalKeyboard(stdin.fileno(), stdout.fileno(), on_key)
+    return ConsoleKeyboard(on_key)

