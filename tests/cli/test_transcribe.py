@@ -319,6 +319,14 @@ def test_a_full_disk_is_told(services: Services, run: Run, recording: Callable[.
     assert "No space left" in err
 
 
+def test_dictated_words_do_not_steer_a_terminal(services: Services, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hear(*args: object, **more: object) -> str:
+        return "\x1b[31mred"
+
+    monkeypatch.setattr("voicecli.cli.live_transcription._one_utterance", hear)
+    assert run("--once")[:2] == (0, "\\x1b[31mred\n")
+
+
 def test_words_do_not_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     output = CaptionOutput(words=sys.stdout)
     output(Caption(id="a", start_ms=0, end_ms=1, text="\x1b[31mred", final=True))
