@@ -2,7 +2,6 @@
 
 import os
 import stat
-import sys
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from voicecli.cli.chat import device_of
 from voicecli.cli.command import OPTIONAL_FILE
 from voicecli.cli.devices import InputDevice
 from voicecli.cli.exit import ExitStatus
+from voicecli.cli.standard_input import is_terminal
 from voicecli.cli.standard_output import keep
 
 __all__ = ["transcribe"]
@@ -131,7 +131,7 @@ def _request(files: list[str] | None, *, once: bool) -> _Request:
         return _Request([])  # also where standard input is no terminal, as under a hot key
     if names.count(_STDIN) > 1:
         raise typer.BadParameter("standard input can be read only once", param_hint="FILE")
-    if not names and not sys.stdin.isatty():
+    if not names and not is_terminal():
         names = [_STDIN]
     return _Request(names)
 
