@@ -13,6 +13,7 @@ from voicecli.cli.caption_output import CaptionOutput, event_line, tell
 from voicecli.cli.exit import ExitStatus, status_of
 from voicecli.cli.standard_output import own_descriptor, own_stdout
 from voicecli.errors import (
+    AudioFormatError,
     AuthenticationError,
     ConfigurationError,
     LimitReachedError,
@@ -20,7 +21,7 @@ from voicecli.errors import (
     QuotaExceededError,
     RealtimeError,
 )
-from voicecli.transcriber import Transcriber
+from voicecli.transcriber import MOST_CHANNELS, Transcriber
 from voicecli.transcribing.feeding import feed
 from voicecli.transcribing.session import TranscriptionSession
 
@@ -68,7 +69,7 @@ def run_files(
         KeyboardInterrupt: by Ctrl-C. Captions so far have been written.
     """
     if not quiet:
-        tell(price_note(transcriber))
+        tell(price_note(transcriber, channels=sound.channels))
     failure: RealtimeError | None = None
     for name, places in zip(names, targets, strict=True):
         files = [CaptionFile(target, own_descriptor()) for target in places]
@@ -101,6 +102,11 @@ async def _transcribe_file(
     try:
         await source.open()
         count = source.channels if sound.channels else None
+        if count is not None and count > MOST_CHANNELS:
+            raise AudioFormatError(
+                f"{source.name} has {count} channels, more than can be told apart.",
+                advice=f"There may be up to {MOST_CHANNELS}; without --channels they are mixed.",
+            )
         async with transcriber.connect(channels=count, on_event=lambda event: note(event_line(event))) as session:
             try:
                 await run_session(session, source, output)
@@ -159,11 +165,16 @@ async def _tell_captions(session: AsyncIterable[Caption], output: Callable[[Capt
         output(caption)
 
 
-def price_note(transcriber: Transcriber) -> str:
-    """Who gets the sound, and what a minute costs; "" where it goes to nobody."""
+def price_note(transcriber: Transcriber, *, channels: bool = False) -> str:
+    """Who gets the sound, and what a minute costs; "" where it goes to nobody.
+
+    Args:
+        channels: whether each channel goes there by itself, and is paid for.
+    """
     if transcriber.service.offline:
         return ""
-    price = f", for ${transcriber.minute_price:.4g} a minute" if transcriber.minute_price else ""
+    each = " of each channel" if channels else ""
+    price = f", for ${transcriber.minute_price:.4g} a minute{each}" if transcriber.minute_price else ""
     return f"Note: {transcriber.provider} ({transcriber.model}) transcribes on its servers{price}."
 
 
