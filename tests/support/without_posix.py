@@ -36,7 +36,8 @@ def pytest_collection(session: pytest.Session) -> None:
     for name in MODULES:
         sys.modules.pop(name, None)
     sys.meta_path.insert(0, _Hidden())
-    subprocess.Popen.kill = _kill  # type: ignore[method-assign]  # here it asks for SIGKILL, on Windows it does not
+    # Here it asks for SIGKILL, on Windows it does not.
+    pytest.MonkeyPatch().setattr(subprocess.Popen, "kill", _kill)
     owners: list[tuple[Any, Sequence[str]]] = [(os, FUNCTIONS), (signal, SIGNALS)]
     for owner, names in owners:
         for name in names:
