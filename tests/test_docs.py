@@ -136,3 +136,17 @@ def test_the_checks_are_not_vacuous() -> None:
     assert "--nothing" not in options(command("chat"))
     calls = [words for page in PAGES for span in spans(page.read_text()) for words in commands_in(span)]
     assert len(calls) > 80
+
+
+def test_the_tests_are_there_that_hold_what_platforms_do_otherwise() -> None:
+    """Each that docs/platforms.md names: `file::test`, or `test` alone for one of the file before."""
+    source, found = "", 0
+    for file, test in re.findall(
+        r"`(?:(tests/[\w/]+\.py)(?:::)?)?(test_\w+)?`", (ROOT / "docs/platforms.md").read_text()
+    ):
+        if file:
+            source = (ROOT / file).read_text()
+        if test:
+            assert f"def {test}(" in source, test
+            found += 1
+    assert found > 10

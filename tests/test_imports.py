@@ -116,9 +116,9 @@ def test_the_list_of_commands_says_what_each_says_itself() -> None:
 
 VOCABULARY = {
     *("_version", "captions", "commands", "config", "config_source", "credentials", "errors", "events", "finding"),
-    *("install", "kept_files", "lazy_names", "package_file", "pcm16", "ports", "pricing", "redaction"),
+    *("install", "kept_files", "lazy_names", "package_file", "pcm16", "pipes", "ports", "pricing", "redaction"),
     *("setting_fields", "telemetry"),
-    *("text", "text_files", "threads", "tool_names", "tools", "transcript", "user_folders"),
+    *("text", "text_files", "threads", "tls", "tool_names", "tool_sources", "tools", "transcript", "user_folders"),
 }
 """Modules at the top of the package that import nothing but each other. (`__init__` loads names when they are used.)"""
 
@@ -168,7 +168,7 @@ AT_HOME = {
         "terminal.translation_page",
     },
     "sounddevice": {"audio.devices.portaudio"},
-    "soundfile": {"audio.files.decoders", "recording.reading"},
+    "soundfile": {"audio.files.decoders", "audio.files.samples", "recording.reading"},
     "sqlite3": {f"history.{name}" for name in ("database", "removal", "schema", "search", "store")},
     "typer": {
         *("cli", "cli.app", "cli.cache", "cli.chat", "cli.completion", "cli.completion_scripts", "cli.config"),
@@ -179,6 +179,7 @@ AT_HOME = {
     },
     "keyring": {"settings.keyring_store"},
     "tomlkit": {"settings.edit"},
+    "truststore": {"tls"},
     "websockets": {f"connection.{name}" for name in ("dial", "line", "liveness", "sender", "socket")},
 }
 """Libraries that are to be replaced in one place, and the modules that know them."""

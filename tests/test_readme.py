@@ -133,12 +133,7 @@ def test_a_wake_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 def flowing(portaudio: FakePortAudio) -> Iterator[None]:
     """With sound that flows."""
     over = threading.Event()
-
-    def flow() -> None:
-        while not over.wait(0.01):
-            portaudio.deliver()
-
-    sound = threading.Thread(target=flow)
+    sound = threading.Thread(target=portaudio.flow_until, args=(over,))
     sound.start()
     try:
         yield

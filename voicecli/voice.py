@@ -21,9 +21,10 @@ from voicecli.conversation.handlers import (
 )
 from voicecli.errors import ConfigurationError
 from voicecli.events import Event
-from voicecli.ports import Connection, ConversationLog, ConversationSetup, Provider, ToolServer
+from voicecli.ports import Connection, ConversationLog, ConversationSetup, Provider
 from voicecli.pricing import Prices
 from voicecli.providers import PROVIDERS, all_providers, choose_provider, find_provider
+from voicecli.tool_sources import ToolServer
 from voicecli.tools import Tool, make_tools
 from voicecli.transcript import Turn
 

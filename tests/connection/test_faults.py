@@ -22,6 +22,7 @@ from voicecli.commands import AppendAudio, EndTurn, SendText
 from voicecli.config import RealtimeConfig
 from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeConnectionError
 from voicecli.events import AudioChunk, Event, Reconnecting, ResponseDone, SessionEnded, SessionStarted
+from voicecli.tls import tls_context
 
 RETRYABLE = [1001, 1005, 1006, 1011, 1012, 1013]
 FATAL = [1008, 3000, 4000, 4004]
@@ -342,7 +343,5 @@ async def test_a_server_that_restarts_is_waited_for() -> None:
 
 
 def test_the_tls_settings_are_loaded_once() -> None:
-    from voicecli.connection import dial
-
-    assert isinstance(dial._tls(None, None), ssl.SSLContext)
-    assert dial._tls(None, None) is dial._tls(None, None)
+    assert isinstance(tls_context(), ssl.SSLContext)
+    assert tls_context() is tls_context()

@@ -1,10 +1,13 @@
 """TLS, and proxies of the environment: used, or told clearly why not."""
 
 import asyncio
+import ssl
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import truststore
 
 from tests.connection.plain_talk import failure, opened, talk
 from tests.loopback.faulty import (
@@ -17,6 +20,7 @@ from tests.loopback.faulty import (
 )
 from tests.support.virtual_time import virtual_time
 from voicecli.errors import ConfigurationError
+from voicecli.tls import tls_context
 
 
 async def test_a_certificate_that_nobody_signed_is_told_and_can_be_trusted(
@@ -39,6 +43,37 @@ async def test_a_certificate_that_nobody_signed_is_told_and_can_be_trusted(
         error = await failure(server.url.replace("127.0.0.1", "localhost"))
         assert error.code == "certificate"
         assert "localhost" in error.message
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+async def test_where_the_system_knows_the_certificates_it_is_asked(
+    platform: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a Mac and on Windows OpenSSL knows no certificates, or not all."""
+    monkeypatch.setattr(sys, "platform", platform)
+    tls, certificate = self_signed(tmp_path)
+    async with FaultyServer(tls=tls) as server:
+        assert isinstance(tls_context(), truststore.SSLContext)
+        error = await failure(server.url)
+        assert error.code == "certificate"
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        async with opened(server.url) as (connection, events):
+            await talk(connection, events, "hello")
+
+
+async def test_a_python_without_certificates_is_told_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the one from python.org on a Mac, before they are installed, and without truststore."""
+    monkeypatch.setattr("voicecli.tls.find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(ssl, "create_default_context", lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    tls, _ = self_signed(tmp_path)
+    async with FaultyServer(tls=tls) as server:
+        error = await failure(server.url)
+    assert "this Python knows no certificates" in error.message
+    assert "Install Certificates.command" in error.advice
+    assert 'pip install "truststore"' in error.advice
 
 
 async def test_a_certificate_file_that_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

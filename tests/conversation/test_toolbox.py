@@ -10,8 +10,9 @@ from voicecli import RealtimeVoice
 from voicecli.commands import OfferTools, ToolResult
 from voicecli.conversation.toolbox import MOST_TOOLS, Toolbox
 from voicecli.events import Notice
-from voicecli.ports import Capabilities, ToolSource
+from voicecli.ports import Capabilities
 from voicecli.testing import ScriptedConnection, reply, scripted_provider, tool_call
+from voicecli.tool_sources import ToolSource
 from voicecli.tools import Tool, ToolOutput, ToolSchema, make_tools
 
 

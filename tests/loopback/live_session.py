@@ -5,7 +5,6 @@ import heapq
 import json
 import time
 from collections import deque
-from dataclasses import replace
 from itertools import count, pairwise
 from typing import Any
 
@@ -76,7 +75,7 @@ class LiveSession:
         self._speaks_until = 0
         self._held: Frame | None = None  # a fragment that is told after the next one
         self._asked_by_client = False
-        self._tasks: deque[tuple[str, LiveReply]] = deque()  # work that is waiting for results, and its reply
+        self._tasks: deque[tuple[str, LiveReply, Work]] = deque()  # work that waits for results, with its reply
 
     # -- from the client
 
@@ -230,10 +229,8 @@ class LiveSession:
 
     def _go_on(self) -> list[Frame]:
         """Go on with the tasks whose calls are answered, one after the other."""
-        task, reply = self._tasks.popleft()
-        assert reply.work is not None
-        rest = Work(calls=reply.work.then, takes_ms=reply.work.takes_ms)
-        return self._respond(task, replace(reply, work=rest), rest)
+        task, reply, work = self._tasks.popleft()
+        return self._respond(task, reply, Work(calls=work.then, takes_ms=work.takes_ms))
 
     def _needs_responses(self, kind: str) -> None:
         if not self._responses:
@@ -333,6 +330,9 @@ class LiveSession:
         return [frame, *again, *self._respond(task, reply, reply.work)]
 
     def _respond(self, task: str, reply: LiveReply, work: Work) -> list[Frame]:
+        if self.backend.active is not None:  # one after the other
+            self._after(STEP_MS, lambda: self._respond(task, reply, work))
+            return []
         frames = self.backend.begin(task)
 
         def finish() -> list[Frame]:
@@ -341,7 +341,7 @@ class LiveSession:
                 return [self.error("server_error", "Responses handoff incomplete.")]
             done = self.backend.finish(task, work.calls, work.fails, reply.text)
             if work.calls:
-                self._tasks.append((task, reply))
+                self._tasks.append((task, reply, work))
             elif not work.fails:
                 self._after(reply.after_ms, lambda: self._say(reply))
             if self._tasks and not self.backend.unanswered:

@@ -20,12 +20,16 @@ __all__ = ["RefusedError", "check_client_frame", "check_server_frame", "tokens"]
 Frame = dict[str, Any]
 
 _NULLABLE = {"delegation_id", "delegation"}
-_TOKEN = re.compile(r"\s?[A-Za-z]+|\s?\d{1,3}|\s?[^\sA-Za-z\d]|\s+")
+_TOKEN = re.compile(r"\s?[A-Z]?[a-z]+|\s?[A-Z]+|\s?\d{1,3}|\s?[^\sA-Za-z\d]|\s+")
 
 
 def tokens(text: str) -> int:
-    """About the tokens of a text: a word of up to seven letters is one, a letter of another script, too."""
-    return sum(math.ceil(len(piece.strip().encode()) / 7) or 1 for piece in _TOKEN.findall(text))
+    """About the tokens of a text: a word of up to seven letters is one, a letter of another script, too.
+
+    An emoji is two.
+    """
+    emoji = sum(character > "\uffff" for character in text)
+    return emoji + sum(math.ceil(len(piece.strip().encode()) / 7) or 1 for piece in _TOKEN.findall(text))
 
 
 @cache

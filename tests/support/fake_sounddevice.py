@@ -29,9 +29,4 @@ def _exit_handler() -> None:
     Path("played").write_bytes(b"".join(stream.played for stream in _portaudio.streams))
 
 
-def _flow() -> None:
-    while not _over.wait(0.002):
-        _portaudio.deliver()
-
-
-threading.Thread(target=_flow, daemon=True).start()
+threading.Thread(target=_portaudio.flow_until, args=(_over,), daemon=True).start()

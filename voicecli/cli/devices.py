@@ -57,10 +57,19 @@ OutputDevice = Annotated[
 ]
 
 
-def list_devices(as_json: JsonOption = False) -> None:
+AllOption = Annotated[
+    bool,
+    typer.Option(
+        "--all", help="On Windows also what only stands for the default device, and the parts of drivers (WDM-KS)."
+    ),
+]
+
+
+def list_devices(show_all: AllOption = False, as_json: JsonOption = False) -> None:
     """Show microphones and loudspeakers, and which are used when none is chosen."""
     from voicecli.audio.devices import listing
 
+    devices = listing.list_devices()
     rows = [
         {
             "number": device.number,
@@ -73,15 +82,15 @@ def list_devices(as_json: JsonOption = False) -> None:
             "default output": device.default_output,
             "default": device.default_input or device.default_output,
         }
-        for device in listing.list_devices()
+        for device in (devices if show_all else listing.shown_devices(devices))
     ]
     shown = ("number", "name", "system", "inputs", "outputs", "rate", "default input", "default output")
     show_table(shown, rows, as_json)
     if not rows:
+        from voicecli.audio.devices.advice import no_device
+
         typer.echo(
-            "No sound device was found. Plug one in, or start the sound server (PipeWire, PulseAudio), and try again. "
-            "Without one: voice chat --input FILE --output FILE.",
-            err=True,
+            f"No sound device was found. {no_device()} Without one: voice chat --input FILE --output FILE.", err=True
         )
 
 
@@ -134,7 +143,10 @@ async def _measure(input_device: str | None, output_device: str | None) -> tuple
             lost.add(device)
         elif what in {"back", "changed"}:
             lost.discard(device)
-        if code != "microphone_silent":  # the verdict tells it, of what is heard while somebody speaks
+        if code not in {
+            "microphone_silent",
+            "microphone_heard",
+        }:  # the verdict tells it, of what is heard while somebody speaks
             typer.echo(message, err=True)
 
     microphone = Microphone(_RATE, device=input_device, on_notice=tell)
@@ -163,7 +175,7 @@ async def _measure(input_device: str | None, output_device: str | None) -> tuple
         begin = len(recording.audio)
         speaker.write(chirp(_RATE), "chirp")
         speaker.end()
-        written = time.monotonic()
+        written = time.perf_counter()
         answer = await recording.after(begin, _LISTEN_S)
     finally:
         if listening is not None:
@@ -205,7 +217,7 @@ class Recording:
     """The sound that the microphone has recorded so far.
 
     Attributes:
-        begun: when its first sample could be had at the earliest, by the monotonic clock.
+        begun: when its first sample could be had at the earliest, by `time.perf_counter`.
     """
 
     def __init__(self, microphone: "Microphone") -> None:
@@ -217,7 +229,7 @@ class Recording:
     async def listen(self) -> None:
         async for chunk in self._microphone:
             self.audio += chunk
-            self.begun = min(self.begun, time.monotonic() - _AUDIO.duration_ms(len(self.audio)) / 1000)
+            self.begun = min(self.begun, time.perf_counter() - _AUDIO.duration_ms(len(self.audio)) / 1000)
             self._more.set()
 
     async def after(self, begin: int, seconds: float) -> bytes:

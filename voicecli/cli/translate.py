@@ -1,6 +1,5 @@
 """`voice translate`: an interpreter for the microphone, a file or a pipe."""
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ from voicecli.audio import EchoMode
 from voicecli.cli.chat import Json, OutputDevice, Quiet, device_of
 from voicecli.cli.options import Devices
 from voicecli.cli.service_options import ServiceChoices, with_service_options
+from voicecli.cli.standard_input import is_terminal
 from voicecli.cli.standard_output import own_stdout
 from voicecli.errors import ConfigurationError
 from voicecli.interpreter import choose_interpreter, language_code
@@ -84,7 +84,7 @@ def _translate(
         raise typer.BadParameter("with --captions there is no sound to write", param_hint="--output")
     if input_ and len(input_) > 1:
         raise typer.BadParameter("one recording is translated at a time", param_hint="--input")
-    name = input_[0] if input_ else None if sys.stdin.isatty() else "-"
+    name = input_[0] if input_ else None if is_terminal() else "-"
     plan = Plan(
         to=language_code(to),
         source=_source(name, input_rate, output) if name is not None else None,

@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import functools
 import logging
-import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -18,9 +16,11 @@ from voicecli._version import __version__
 from voicecli.connection.socket import CLOSE_TIMEOUT_S, Socket
 from voicecli.credentials import check_headers
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
+from voicecli.install import package_command
 from voicecli.ports import Codec
+from voicecli.tls import roots_missing, tls_context
 
-__all__ = ["MAX_MESSAGE_BYTES", "UNREACHABLE", "dial", "hang_up", "place", "tls_context", "unreachable"]
+__all__ = ["MAX_MESSAGE_BYTES", "UNREACHABLE", "dial", "hang_up", "place", "unreachable"]
 
 UNREACHABLE = "unreachable"
 """The code of errors that came before the provider could answer."""
@@ -34,9 +34,6 @@ _WRITE_BUFFER_BYTES = 16 * 2**10
 _KERNEL_BUFFER_BYTES = 32 * 2**10
 # Several round trips around the world.
 _BRIEFLY_S = 0.5
-# Variables that name more certificates to trust. OpenSSL itself reads SSL_CERT_FILE and SSL_CERT_DIR.
-_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_OPENSSL_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class _Dialling(connect):
@@ -120,28 +117,6 @@ async def hang_up(opened: Socket, *, patiently: bool = True) -> None:
     await opened.wait_closed()
 
 
-def tls_context() -> ssl.SSLContext:
-    """The certificates to trust: the system's, and those that the environment names. Raises ConfigurationError."""
-    return _tls(*(os.environ.get(name) for name in (*_CA_VARIABLES, *_OPENSSL_VARIABLES)))
-
-
-@functools.lru_cache(maxsize=4)
-def _tls(requests_ca: str | None, curl_ca: str | None, *_openssl: str | None) -> ssl.SSLContext:
-    # Loading the system's certificates takes 20 ms and half a megabyte: once for all connections.
-    context = ssl.create_default_context()
-    for name, bundle in zip(_CA_VARIABLES, (requests_ca, curl_ca), strict=True):
-        if bundle:
-            try:
-                is_folder = os.path.isdir(bundle)
-                context.load_verify_locations(**{"capath" if is_folder else "cafile": bundle})
-            except OSError as error:
-                raise ConfigurationError(
-                    f"{name}: cannot read certificates from {bundle!r} ({error.strerror or error}).",
-                    advice="Point it at a PEM file, or unset it.",
-                ) from None
-    return context
-
-
 def _refused(codec: Codec, refusal: InvalidStatus) -> RealtimeConnectionError:
     response = refusal.response
     error = codec.refused(response.status_code, bytes(response.body or b""))
@@ -164,6 +139,13 @@ def unreachable(where: str, error: Exception) -> RealtimeConnectionError | Confi
         )
 
     match error:
+        case ssl.SSLCertVerificationError() if roots_missing():
+            return failed(
+                "this Python knows no certificates",
+                'Run "Install Certificates.command" in the folder of this Python under Applications, or '
+                f"{package_command('truststore')}",
+                "certificate",
+            )
         case ssl.SSLCertVerificationError():
             return failed(
                 f"its certificate is not trusted ({error.verify_message})",

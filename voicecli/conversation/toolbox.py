@@ -8,8 +8,8 @@ from functools import partial
 
 from voicecli.errors import RealtimeError
 from voicecli.events import Notice
-from voicecli.ports import ToolSource
 from voicecli.tool_names import free_name
+from voicecli.tool_sources import ToolSource
 from voicecli.tools import Tool, ToolSchema
 
 __all__ = ["MANY_TOOLS", "MOST_TOOLS", "Toolbox"]

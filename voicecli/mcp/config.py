@@ -7,7 +7,7 @@ from voicecli.errors import ConfigurationError
 from voicecli.mcp.server_settings import ServerSettings
 
 if TYPE_CHECKING:
-    from voicecli.ports import ToolSource
+    from voicecli.tool_sources import ToolSource
 
 __all__ = ["MCPServer", "server_of_text"]
 

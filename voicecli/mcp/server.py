@@ -16,6 +16,7 @@ from voicecli.mcp.link import CallError, CallResult, LinkError, LinkEvents, List
 from voicecli.telemetry import without_telemetry
 from voicecli.text import described
 from voicecli.threads import run_in_thread
+from voicecli.tls import tls_context
 
 with without_telemetry():
     import httpx2
@@ -173,6 +174,7 @@ async def _transport(
         httpx2.AsyncClient(
             headers=dict(server.headers),
             timeout=timeout,
+            verify=tls_context(),
             trust_env=not server.is_here,
             event_hooks={"response": [note]},
         ) as http,

@@ -10,6 +10,7 @@ from typing import Any
 from voicecli.credentials import check_headers
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
 from voicecli.threads import run_in_thread
+from voicecli.tls import tls_context
 
 __all__ = ["fetch_json", "unreadable"]
 
@@ -43,7 +44,8 @@ async def fetch_json(
     def fetch() -> Any:
         try:
             request = urllib.request.Request(url, headers=dict(headers))
-            with urllib.request.build_opener(_StayHere).open(request, timeout=timeout_s) as response:
+            opener = urllib.request.build_opener(_StayHere, urllib.request.HTTPSHandler(context=tls_context()))
+            with opener.open(request, timeout=timeout_s) as response:
                 body = response.read()
         except urllib.error.HTTPError as error:
             with error:

@@ -8,8 +8,9 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit
 
 from voicecli._version import __version__
-from voicecli.connection.dial import place, tls_context, unreachable
+from voicecli.connection.dial import place, unreachable
 from voicecli.errors import ConfigurationError
+from voicecli.tls import tls_context
 
 __all__ = ["Answer", "ask_server", "proxy_for"]
 

@@ -2,11 +2,16 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Protocol, TextIO
 
 from voicecli.terminal.key_decoder import Key
+from voicecli.threads import TooLateError, call_within
 
 __all__ = ["Keyboard", "open_keyboard"]
+
+_WRITE_S = 1.0
 
 
 class Keyboard(Protocol):
@@ -25,10 +30,22 @@ def open_keyboard(stdin: TextIO, stdout: TextIO, on_key: Callable[[Key], None]) 
     Args:
         on_key: called in the event loop for each key.
     """
-    if sys.platform == "win32":
-        from voicecli.terminal.keyboard_windows import ConsoleKeyboard
+    if sys.platform != "win32":
+        from voicecli.terminal.keyboard_posix import TerminalKeyboard
 
-        return ConsoleKeyboard(on_key)
-    from voicecli.terminal.keyboard_posix import TerminalKeyboard
+        return TerminalKeyboard(stdin.fileno(), stdout.fileno(), on_key)
+    from voicecli.terminal.keyboard_windows import ConsoleKeyboard
+    from voicecli.terminal.windows_console import WindowsConsole
 
-    return TerminalKeyboard(stdin.fileno(), stdout.fileno(), on_key)
+    return ConsoleKeyboard(WindowsConsole(stdin.fileno()), partial(_write, stdout), on_key)
+
+
+def _write(stream: TextIO, codes: str) -> None:
+    """Write escape codes to a console, which takes nothing while text is selected in it."""
+
+    def write() -> None:
+        stream.write(codes)
+        stream.flush()
+
+    with suppress(TooLateError):
+        call_within(_WRITE_S, write)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from voicecli.audio.devices.portaudio import PortAudioThread
 __all__ = ["FakeDevice", "FakePortAudio", "FakeStream", "Hang", "PortAudioError"]
 
 RATE = 24_000
+_BLOCK_BYTES = RATE // 100 * 2
 
 
 class PortAudioError(Exception):
@@ -32,6 +34,11 @@ class FakeDevice:
         opens: whether it can be opened.
         hears, plays: whether blocks come then.
         ends: whether PortAudio ends every stream as soon as it has begun.
+        zeros: whether a stream that is opened now hears exact silence for as long as it is open.
+        inputs, outputs: how many channels it has.
+        rate: its own, in Hz, at this moment.
+        speed: of its clock, 1 for a right one.
+        host_api: PortAudio's name of it; None for that of the fake.
     """
 
     name: str
@@ -39,6 +46,12 @@ class FakeDevice:
     hears: bool = True
     plays: bool = True
     ends: bool = False
+    zeros: bool = False
+    inputs: int = 1
+    outputs: int = 1
+    rate: int = RATE
+    speed: float = 1.0
+    host_api: str | None = None
 
 
 class Hang:
@@ -70,7 +83,11 @@ class FakeStream:
         self.stalled = False
         self.skips = False  # it says so with each block
         self.played = bytearray()
+        self.settings = settings
         self._portaudio = portaudio
+        self._opened_rate = device.rate  # to PortAudio the device has it until the stream is closed
+        self._zeros = device.zeros
+        self._due_s = 0.0
         self._frames: int = settings["blocksize"]
         self._channels: int = settings["channels"]
         self._callback: Callable[[Any, int, Any, Any], None] = settings["callback"]
@@ -93,13 +110,22 @@ class FakeStream:
     def close(self, ignore_errors: bool = True) -> None:
         self.abort()
 
+    def flow(self, duration_s: float) -> None:
+        """As many blocks pass as a device does in this time whose rate may have changed since it was opened."""
+        self._due_s += duration_s * self.device.speed * self.device.rate / self._opened_rate
+        block_s = self._frames / self.settings["samplerate"]
+        while self._due_s > block_s * 0.999:
+            self._due_s -= block_s
+            self.deliver()
+
     def deliver(self) -> None:
         """A block passes."""
         if not self.running or self.stalled or not (self.device.hears if self.kind == "input" else self.device.plays):
             return
         # Not exact silence, which a microphone delivers that is off; and each block is another.
         self._portaudio.delivered = self._portaudio.delivered % 20_000 + 1
-        block = bytearray(self._portaudio.delivered.to_bytes(2, "little") * self._frames * self._channels)
+        sample = 0 if self._zeros else self._portaudio.delivered
+        block = bytearray(sample.to_bytes(2, "little") * self._frames * self._channels)
         time = SimpleNamespace(currentTime=1.0, inputBufferAdcTime=0.99, outputBufferDacTime=1.02)
         is_input = self.kind == "input"
         status = SimpleNamespace(input_overflow=self.skips and is_input, output_underflow=self.skips and not is_input)
@@ -118,6 +144,7 @@ class FakePortAudio:
         failing: how many calls of `_initialize` will fail.
         hang, hang_at_start: where a stream's constructor, or its start, does not return.
         streams: all that were made.
+        initialised: how often PortAudio was.
     """
 
     plugged: list[FakeDevice] = field(default_factory=lambda: [FakeDevice("built-in")])
@@ -132,9 +159,11 @@ class FakePortAudio:
 
     def __post_init__(self) -> None:
         self.delivered = 0
+        self.initialised = 0
         self.ending: list[FakeStream] = []
         self._initialized = False
         self._known: list[FakeDevice] = []
+        self._known_rates: list[int] = []
         self._known_default = 0
         self._initialize()
 
@@ -164,19 +193,38 @@ class FakePortAudio:
 
     def deliver(self) -> None:
         """A block passes through every stream that runs."""
-        for stream in self.ending:
-            stream.abort()
-        self.ending.clear()
+        self._end()
         for stream in self.running:
             stream.deliver()
 
+    def flow(self, duration_s: float) -> None:
+        """So much time passes for every stream that runs."""
+        self._end()
+        for stream in self.running:
+            stream.flow(duration_s)
+
+    def flow_until(self, over: threading.Event) -> None:
+        """Blocks pass by the clock, and faster while something plays: for a thread, beside programs in real time."""
+        now = time.perf_counter()
+        while not over.wait(0.002):
+            before, now = now, time.perf_counter()
+            if any(any(stream.played[-_BLOCK_BYTES:]) for stream in self.running if stream.kind == "output"):
+                self.deliver()
+            else:
+                self.flow(now - before)
+
+    def _end(self) -> None:
+        for stream in self.ending:
+            stream.abort()
+        self.ending.clear()
+
     @contextlib.asynccontextmanager
     async def flowing(self, every_s: float = 0.05) -> AsyncIterator[None]:
-        """Blocks pass. Seldom, they cost a virtual clock less."""
+        """Blocks pass, as many as in real time. Several at once cost a virtual clock less."""
 
         async def flow() -> None:
             while True:
-                self.deliver()
+                self.flow(every_s)
                 await asyncio.sleep(every_s)
 
         task = asyncio.create_task(flow())
@@ -197,9 +245,14 @@ class FakePortAudio:
     def get_portaudio_version(self) -> tuple[int, str]:
         return 1246976, "PortAudio V19.7.0-devel, revision unknown"
 
+    @property
+    def apis(self) -> list[str]:
+        """The names of the host APIs of the devices that PortAudio knows, in their order."""
+        return list(dict.fromkeys(device.host_api or self.host_api for device in self._known)) or [self.host_api]
+
     def query_hostapis(self) -> list[dict[str, Any]]:
         self._check()
-        return [{"name": self.host_api}]
+        return [{"name": name} for name in self.apis]
 
     def query_devices(self, kind: str | None = None) -> Any:
         self._check()
@@ -207,12 +260,12 @@ class FakePortAudio:
             {
                 "name": device.name,
                 "index": index,
-                "hostapi": 0,
-                "max_input_channels": 1,
-                "max_output_channels": 1,
-                "default_samplerate": float(RATE),
+                "hostapi": self.apis.index(device.host_api or self.host_api),
+                "max_input_channels": device.inputs,
+                "max_output_channels": device.outputs,
+                "default_samplerate": float(rate),
             }
-            for index, device in enumerate(self._known)
+            for index, (device, rate) in enumerate(zip(self._known, self._known_rates, strict=True))
         ]
         if kind is None:
             return devices
@@ -225,6 +278,8 @@ class FakePortAudio:
             self.failing -= 1
             raise PortAudioError("Error initializing PortAudio: Unanticipated host error", -9999)
         self._initialized = True
+        self.initialised += 1
+        self._known_rates = [device.rate for device in self.plugged]
         self._known, self._known_default = list(self.plugged), self.default
 
     def _terminate(self) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
-__all__ = ["Notices", "until"]
+from voicecli.audio.ports import AudioSource
+
+__all__ = ["Notices", "listen", "until"]
 
 
 class Notices:
@@ -27,3 +29,8 @@ async def until(condition: Callable[[], bool], timeout_s: float = 60.0) -> float
         await asyncio.sleep(0.05)
         looks += 1
     return looks / 20
+
+
+async def listen(source: AudioSource) -> bytes:
+    """All that the source yields until it is closed."""
+    return b"".join([chunk async for chunk in source])

@@ -11,19 +11,21 @@ from pathlib import Path
 import pytest
 
 from tests.audio.devices.fake_portaudio import RATE, FakeDevice, FakePortAudio
-from tests.audio.devices.notices import Notices, until
+from tests.audio.devices.notices import Notices, listen, until
 from tests.support.virtual_time import virtual_time
 from voicecli.audio.devices import default_device
-from voicecli.audio.devices.default_device import LOOK_EVERY_S, default_name, keeps_its_device
+from voicecli.audio.devices.default_device import LOOK_EVERY_S, default_name, present_rate
+from voicecli.audio.devices.host_apis import keeps_its_device
 from voicecli.audio.devices.microphone import Microphone
 from voicecli.audio.devices.speaker import Speaker
 
 PORTAUDIO = """
 class PortAudioError(Exception): ...
-def query_devices(kind):
+def query_devices(kind=None):
     if kind == "input":
         raise PortAudioError("Error querying device -1")
-    return {"name": "Kopfhörer"}
+    device = {"name": "Kopfhörer", "max_input_channels": 0, "max_output_channels": 2, "default_samplerate": 48000.0}
+    return device if kind else [device]
 """
 
 
@@ -47,12 +49,14 @@ async def test_it_sees_the_device_that_is_the_default_now(
     install(monkeypatch, tmp_path, PORTAUDIO)
     assert await default_name("output") == "Kopfhörer"
     assert await default_name("input") == ""
+    assert await present_rate("output", "Kopfhörer") == 48_000
+    assert await present_rate("output", "another") == 0
 
 
 async def test_it_asks_portaudio_itself(monkeypatch: pytest.MonkeyPatch, looks: default_device._Looks) -> None:
     """There may be no device here; asking must work nevertheless."""
     monkeypatch.setattr(default_device, "_TIMEOUT_S", 30.0)
-    assert set(looks.names()) == {"input", "output"}
+    assert set(looks.names("input")) == {"input", "output"}
 
 
 async def test_no_driver_is_loaded_that_may_belong_to_this_process(
@@ -84,7 +88,7 @@ async def test_whatever_goes_wrong_there_is_no_answer(
 def test_a_program_that_is_no_python_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("it was"))
-    assert default_device._Looks().names() == {}
+    assert default_device._Looks().names("input") == {}
 
 
 def test_microphone_and_loudspeaker_share_an_answer(
@@ -92,20 +96,20 @@ def test_microphone_and_loudspeaker_share_an_answer(
 ) -> None:
     asked = 0
 
-    def ask() -> dict[str, str]:
+    def ask() -> default_device._Answer:
         nonlocal asked
         asked += 1
         time.sleep(0.05)
-        return {"input": "a", "output": "b"}
+        return default_device._Answer({"input": "a", "output": "b"})
 
     monkeypatch.setattr(default_device, "_ask", ask)
-    threads = [threading.Thread(target=looks.names) for _ in range(3)]
+    threads = [threading.Thread(target=looks.names, args=["input"]) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert asked == 1
-    assert looks.names() == {"input": "a", "output": "b"}
+    assert looks.names("output") == {"input": "a", "output": "b"}
     assert default_device._FRESH_S < LOOK_EVERY_S, "nobody is given the same answer twice"
 
 
@@ -113,9 +117,9 @@ def test_it_gives_up_where_it_fails_again_and_again(
     monkeypatch: pytest.MonkeyPatch, looks: default_device._Looks
 ) -> None:
     answers = iter([{}, {}, {"input": "a"}, {}, {}, {}])
-    monkeypatch.setattr(default_device, "_ask", lambda: next(answers))
+    monkeypatch.setattr(default_device, "_ask", lambda: default_device._Answer(next(answers)))
     monkeypatch.setattr(default_device, "_FRESH_S", 0.0)
-    assert [looks.names() for _ in range(9)] == [{}, {}, {"input": "a"}, {}, {}, {}, {}, {}, {}]
+    assert [looks.names("input") for _ in range(9)] == [{}, {}, {"input": "a"}, {}, {}, {}, {}, {}, {}]
 
 
 @pytest.mark.parametrize(
@@ -170,6 +174,7 @@ async def test_the_sound_goes_where_the_default_device_is(portaudio: FakePortAud
     microphone, speaker = Microphone(RATE, on_notice=notices), Speaker(RATE, on_notice=notices)
     async with portaudio.flowing(every_s=0.05):
         await microphone.open()
+        listening = asyncio.create_task(listen(microphone))
         await speaker.open()
         await asyncio.sleep(20)
         assert notices.codes == []
@@ -182,6 +187,7 @@ async def test_the_sound_goes_where_the_default_device_is(portaudio: FakePortAud
         await until(lambda: microphone.blocks > blocks[0] and speaker.blocks > blocks[1])
         await asyncio.sleep(30)
         await microphone.aclose()
+        await listening
         await speaker.aclose()
     assert sorted(notices.codes) == ["loudspeaker_changed", "microphone_changed"]
     assert notices.messages[0].endswith("is now 'headset'.")

@@ -105,7 +105,9 @@ def test_a_device_that_several_sound_systems_show_is_one() -> None:
         device(1, "Headset", "MME"),
         device(2, "Headset", "Windows WASAPI"),
     ]
-    assert choose_device(devices, "input", "head").number == 1
+    assert choose_device(devices, "input", "head").number == 2
+    devices = [device(0, "Headset", "JACK"), device(1, "Headset", "ALSA"), device(2, "pulse", "ALSA", default=True)]
+    assert choose_device(devices, "input", "head").number == 1, "elsewhere it is the one that the default belongs to"
 
 
 @pytest.mark.parametrize("wanted", ["headphones", 7, "usb"])

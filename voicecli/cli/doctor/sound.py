@@ -19,10 +19,7 @@ __all__ = ["look_at_sound"]
 _RATE = 24_000
 _LISTEN_S = 1.0
 _NAMES: "dict[Kind, str]" = {"input": "Microphone", "output": "Loudspeaker"}
-_SILENT = (
-    "Is it muted, or does the system not let this terminal use it? Otherwise choose another: voice config set "
-    "input-device NAME"
-)
+_OTHERWISE = "Otherwise choose another: voice config set input-device NAME"
 
 
 def look_at_sound(scope: Scope) -> Iterator[Finding]:
@@ -43,7 +40,7 @@ def look_at_sound(scope: Scope) -> Iterator[Finding]:
 
 
 def _devices(devices: "list[Device]") -> Iterator[Finding]:
-    from voicecli.audio.devices.listing import choose_device
+    from voicecli.audio.devices.listing import choose_device, shown_devices
     from voicecli.audio.devices.sound_server import real_names
 
     chosen: dict[Kind, Device] = {}
@@ -58,7 +55,7 @@ def _devices(devices: "list[Device]") -> Iterator[Finding]:
             yield Finding(_NAMES[kind], error.message, verdict, error.advice, shared=told)
     names = asyncio.run(real_names({kind: device.name for kind, device in chosen.items()}))
     for kind, device in chosen.items():
-        others = sum(each.channels(kind) > 0 for each in devices) - 1
+        others = sum(each.channels(kind) > 0 for each in shown_devices(devices)) - 1
         channels = device.channels(kind)
         told = f"{device.host_api}, {device.sample_rate} Hz, {channels} channel{'' if channels == 1 else 's'}"
         told += f"; {others} more" if others else ""
@@ -76,6 +73,7 @@ def _wanted(kind: "Kind") -> str | None:
 
 async def _listen() -> list[Finding]:
     """Open both devices, and record for a second."""
+    from voicecli.audio.devices.advice import silence
     from voicecli.audio.devices.microphone import Microphone
     from voicecli.audio.devices.speaker import Speaker
     from voicecli.audio.probe import measure_recording
@@ -106,7 +104,8 @@ async def _listen() -> list[Finding]:
             await asyncio.wait([listening])
         await microphone.aclose()
     if heard.silent:
-        return [*found, Finding("Level", "the microphone delivers digital silence", "fail", _SILENT)]
+        fix = f"{silence()} {_OTHERWISE}"
+        return [*found, Finding("Level", "the microphone delivers digital silence", "fail", fix)]
     told = f"{heard.noise_floor:.0f} to {heard.level:.0f} dB of full scale, over a second"
     return [*found, Finding("Level", f"{told}; voice test-audio measures more")]
 

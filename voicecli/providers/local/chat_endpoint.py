@@ -30,6 +30,7 @@ from voicecli.providers.local.setup import is_loopback, model_at_endpoint
 from voicecli.providers.local.tool_call_parts import ToolCallParts
 from voicecli.settings.keys import stored_key
 from voicecli.threads import run_in_thread
+from voicecli.tls import tls_context
 from voicecli.tools import ToolSchema
 
 __all__ = ["EndpointModel"]
@@ -88,7 +89,7 @@ class EndpointModel:
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(config.response_timeout_s, connect=config.connect_timeout_s),
             # To load certificates takes 40 ms, and no redirect is followed to where they matter.
-            verify=base.scheme == "https",
+            verify=tls_context() if base.scheme == "https" else False,
             trust_env=not is_loopback(base.host),  # a proxy cannot reach this machine's own servers
         )
         model = cls(client, config, str(base.copy_with(userinfo=None, query=None)).rstrip("/"))

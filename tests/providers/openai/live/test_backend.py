@@ -205,6 +205,17 @@ def test_a_background_tool() -> None:
     assert talk.said("assistant") == ["I look.", "It rains."]
 
 
+def test_a_long_result_is_the_backends() -> None:
+    config = replace(CONFIG, background_tools=("weather",))
+    replies = [LiveReply(text="I look.", work=Work(calls=(Call(name="weather", call_id="a"),)))]
+    talk = LiveTalk(config, hears=["Weather?"], replies=replies, tools=[WEATHER])
+    talk.speak(500)
+    talk.until(ToolCallRequest)
+    talk.send(ToolResult("a", "rain " * 20_000))
+    assert talk.sent_of("response.item.create")[-1]["item"]["content"][0]["text"].count("rain") == 20_000
+    assert 1 <= len(talk.sent_of("session.thinking.append")) <= 5
+
+
 def test_a_picture_is_for_the_backend() -> None:
     talk = LiveTalk(replies=[LiveReply(text="A dot.")])
     talk.send(SendImage(b"\x89PNG", "image/png"), SendText("What is it?"))

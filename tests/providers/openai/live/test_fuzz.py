@@ -1,4 +1,4 @@
-"""Whatever comes in, only two kinds of errors come out."""
+"""Whatever comes in, only two kinds of errors come out; however a lawful session goes, nothing is lost."""
 
 import contextlib
 import json
@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.loopback.live_script import Call, LiveReply, Loose, Work
 from tests.providers.openai.live.talk import CONFIG, WEATHER, LiveTalk
 from tests.support.settings import config_of
 from voicecli.commands import (
@@ -23,7 +24,15 @@ from voicecli.commands import (
 )
 from voicecli.config import RealtimeConfig
 from voicecli.errors import ProtocolError, RealtimeConnectionError
-from voicecli.events import AudioChunk, TranscriptUpdate
+from voicecli.events import (
+    AudioChunk,
+    ResponseDone,
+    ResponseStarted,
+    ToolCallCancelled,
+    ToolCallRequest,
+    TranscriptUpdate,
+    UsageUpdated,
+)
 from voicecli.ports import ConversationSetup, Ended
 from voicecli.providers.openai.live import LiveCodec
 from voicecli.providers.openai.settings import OpenAISettings
@@ -147,3 +156,87 @@ def test_any_events_and_commands(config: RealtimeConfig, steps: list[Any]) -> No
         for data in codec.data_to_send():
             assert json.loads(data)["type"]
     assert all(len(chunk) % 2 == 0 and chunk for chunk in audio)
+
+
+WORDS = st.lists(st.sampled_from(["a", "bee", "sea,", "dee."]), min_size=1, max_size=8).map(" ".join)
+CALLS = st.sampled_from([(), (Call(name="weather"),), (Call(name="weather"), Call(name="weather"))])
+FAILURE = st.sampled_from(["", "", "", "response.failed", "response.incomplete", "handoff"])
+WORK = st.builds(Work, calls=CALLS, then=CALLS, fails=FAILURE)
+REPLY = st.builds(
+    LiveReply,
+    text=WORDS,
+    first=WORDS | st.just(""),
+    pause_ms=st.sampled_from([0, 0, 300, 900]),
+    work=st.none() | WORK,
+    ignores_stop=st.booleans(),
+)
+LOOSE = st.builds(
+    Loose,
+    unknown=st.booleans(),
+    shuffled=st.booleans(),
+    repeated=st.booleans(),
+    tells_twice=st.booleans(),
+    odd_bytes=st.booleans(),
+    dither=st.sampled_from([0, 20]),
+    lag_ms=st.sampled_from([200, 1_800]),
+)
+ACTION = st.sampled_from(["text", "speak", "pause", "step", "step", "result", "cancel", "redial", "settle"])
+
+
+@given(st.lists(REPLY, max_size=4), st.lists(ACTION, max_size=10), LOOSE)
+@settings(max_examples=25, deadline=None)
+def test_any_conversation_is_lawful_and_complete(replies: list[LiveReply], actions: list[str], loose: Loose) -> None:
+    """The server session refuses whatever breaks its rules, and each refusal fails `flush`."""
+    talk = LiveTalk(replies=replies, hears=["What is it?"] * 20, tools=[WEATHER], loose=loose)
+    answered: set[str] = set()
+    for action in actions:
+        _act(talk, action, answered)
+    for _ in range(len(replies) + 3):
+        _act(talk, "result", answered)
+        until_ms = talk.session.now_ms + 30_000
+        while talk.codec.busy and not _unanswered(talk, answered) and talk.session.now_ms < until_ms:
+            talk.run(500)
+        talk.run(3_000)  # until what was asked for shows
+    started, done = talk.all(ResponseStarted), talk.all(ResponseDone)
+    assert sorted(event.response_id for event in started) == sorted(event.response_id for event in done)
+    assert len({event.response_id for event in done}) == len(done)
+    begun = {event.response_id for event in started}
+    assert all(chunk.response_id in begun for chunk in talk.all(AudioChunk))
+    assert all(turn.final or turn.role == "tool" for turn in talk.transcript.turns)
+    assert not talk.codec.busy
+    talk.close()
+    talk.run(300)
+    assert talk.ended is not None
+    assert not talk.ended.retryable
+    told = [event.usage.session_seconds for event in talk.all(UsageUpdated) if event.usage.session_seconds]
+    assert abs(told[-1] - talk.session.now_ms / 1000) <= 0.6, "the server tells whole seconds"
+
+
+def _act(talk: LiveTalk, action: str, answered: set[str]) -> None:
+    match action:
+        case "text":
+            talk.send(SendText("Hi", f"text_{len(talk.sent)}"))
+        case "speak":
+            talk.speak(400)
+        case "pause":
+            talk.run(700)
+        case "step":
+            talk.run(200)
+        case "result":
+            for call_id in _unanswered(talk, answered):
+                answered.add(call_id)
+                talk.send(ToolResult(call_id, "done"))
+        case "cancel":
+            if talk.all(ResponseStarted):
+                talk.send(talk.cut(100))
+        case "redial":
+            talk.dial()
+        case "settle":
+            talk.run(3_000)
+
+
+def _unanswered(talk: LiveTalk, answered: set[str]) -> list[str]:
+    """The calls that wait for the program."""
+    cancelled = {event.call_id for event in talk.all(ToolCallCancelled)}
+    calls = [event.call_id for event in talk.all(ToolCallRequest)]
+    return [call_id for call_id in calls if call_id not in answered | cancelled]

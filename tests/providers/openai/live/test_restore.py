@@ -6,6 +6,7 @@ from tests.loopback.live_script import Call, LiveReply, Loose, Work
 from tests.loopback.live_wire import tokens
 from tests.providers.openai.live.talk import WEATHER, LiveTalk
 from voicecli.commands import SendImage, SendText, ToolResult
+from voicecli.errors import RealtimeConnectionError
 from voicecli.events import (
     CONNECTION_LOST,
     AudioChunk,
@@ -41,7 +42,11 @@ def test_what_was_said_before() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a b c. " * 20, "天気" * 200, "pneumonoultramicroscopic " * 60, "x" * 3_000, "!?" * 400]
+    "text",
+    [
+        *("a b c. " * 20, "天気" * 200, "pneumonoultramicroscopic " * 60, "x" * 3_000, "!?" * 400),
+        *("7f3a9c1e " * 40, "31415926535" * 40, "aGVsbG8gd29ybGQh" * 40, "🌦🚀" * 200),
+    ],
 )
 def test_no_more_than_fits(text: str) -> None:
     messages = seed([Turn("user", f"u{number}", f"{number} {text}", final=True) for number in range(400)])
@@ -139,6 +144,20 @@ def test_a_result_for_a_session_that_is_gone() -> None:
     assert talk.said("assistant")[-1] == "It rains."
 
 
+def test_another_session_may_give_the_same_names_again() -> None:
+    work = Work(calls=(Call(name="weather", call_id="call_1"),))
+    replies = [LiveReply(text="Rain.", work=work), LiveReply(text="Snow.", work=work)]
+    talk = LiveTalk(replies=replies, tools=[WEATHER])
+    for said in ("Rain.", "Snow."):
+        talk.send(SendText("Weather?"))
+        talk.until(ToolCallRequest)
+        talk.send(ToolResult("call_1", said))
+        talk.run(6_000)
+        talk.dial()
+    assert len(talk.all(ToolCallRequest)) == 2
+    assert talk.said("assistant") == ["Rain.", "Snow."]
+
+
 def test_pictures_are_shown_again() -> None:
     talk = LiveTalk()
     for number in range(6):
@@ -157,6 +176,17 @@ def test_a_second_loss_before_the_session_is_there() -> None:
     talk.run(6_000)
     assert talk.said("assistant") == ["Well."]
     assert len(talk.all(SessionStarted)) == 2
+
+
+def test_a_session_that_is_closed_before_it_starts_leaves_nothing_to_the_next() -> None:
+    talk = LiveTalk(start=False)
+    talk.codec.open()
+    with pytest.raises(RealtimeConnectionError) as caught:
+        talk.give({"type": "session.closed", "event_id": "e1", "reason": "connection_lost", "usage": {"seconds": 0}})
+    assert caught.value.retryable
+    talk.dial()
+    assert talk.all(SessionStarted)
+    assert talk.ended is None
 
 
 def test_the_time_of_all_sessions_is_paid_for() -> None:

@@ -268,10 +268,11 @@ def test_a_backend_that_the_server_does_not_have() -> None:
     assert "--live-backend-model" in caught.value.advice
 
 
-def test_a_backend_that_is_missed_later_ends_nothing() -> None:
+@pytest.mark.parametrize("code", ["model_not_found", None])
+def test_a_backend_that_is_missed_later_ends_nothing(code: str | None) -> None:
     talk = LiveTalk()
     talk.send(SendText("Hi."))
-    error = {"type": "invalid_request_error", "code": "model_not_found", "message": "`model` does not exist."}
+    error = {"type": "invalid_request_error", "code": code, "message": "`model` does not exist."}
     talk.give({"type": "error", "event_id": "e1", "error": error})
     assert len(talk.all(ErrorOccurred)) == 1
     assert talk.all(ResponseDone)[0].status == "failed"

@@ -4,8 +4,10 @@ import re
 
 from voicecli.text import valid_text
 
-__all__ = ["split", "tokens_at_most"]
+__all__ = ["LONGEST_TOOL_OUTPUT", "split", "tokens_at_most"]
 
+LONGEST_TOOL_OUTPUT = 2_000
+"""How much of what a tool returned is told as context, in characters; the backend has all of it."""
 _MOST_TOKENS = 450
 """Of the 500 allowed: the service may count a few for its own markup."""
 _PIECE = re.compile(r"\s*(?:[A-Za-z0-9]+|[^\sA-Za-z0-9])\s*")

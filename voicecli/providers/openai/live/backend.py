@@ -85,11 +85,11 @@ class Backend:
         self._news_ms = 0.0
 
     def restart(self) -> None:
-        """A new session, which knows nothing of the work of the last one."""
+        """A new session, which knows nothing of the work of the last one, and may give its names again."""
         self._session += 1
-        self._approvals.clear()
-        self._known.clear()
+        self._known = set(self._calls)
         self._known_tasks.clear()
+        self._approvals.clear()
         self._tasks.clear()
         self._responding.clear()
         self._continued.clear()

@@ -33,6 +33,7 @@ from voicecli.providers.fields import at, decoded, identifier, number, text
 from voicecli.providers.openai.endpoint import Endpoint, find_endpoint
 from voicecli.providers.openai.errors import Server, ServerError, close_error, error_for, handshake_error
 from voicecli.providers.openai.fields import Frame
+from voicecli.providers.openai.live.appends import LONGEST_TOOL_OUTPUT
 from voicecli.providers.openai.live.backend import Backend
 from voicecli.providers.openai.live.errors import HARMLESS, closed_error, fails_handoff, is_fatal, is_moderation
 from voicecli.providers.openai.live.replies import Replies
@@ -180,7 +181,8 @@ class LiveCodec:
             case ToolResult(input_id=input_id):
                 self._note(input_id, given=self._replies.open)
                 if self._backend.result(command):
-                    self._wire.append_context("thinking", f"A tool has answered: {command.output}")
+                    returned = command.output[:LONGEST_TOOL_OUTPUT]
+                    self._wire.append_context("thinking", f"A tool has answered: {returned}")
                     self._backend.want()
             case SendImage(data, mime_type):
                 url = f"data:{mime_type};base64,{b2a_base64(data, newline=False).decode()}"
@@ -417,6 +419,8 @@ class LiveCodec:
     def _session_closed(self, frame: Frame) -> None:
         self._tell_usage(self._time.report(seconds_of(frame)))
         self._closed = closed_error(text(frame, "reason"), self._wire.server)
+        if not self._ready:
+            raise self._closed
         self._wire.events.append(Ended(self._closed))
 
     def _error(self, frame: Frame) -> None:

@@ -24,7 +24,8 @@ def is_moderation(error: ServerError) -> bool:
 
 def fails_handoff(error: ServerError) -> bool:
     """Whether work that was handed over came to nothing; the service does not say which."""
-    return "handoff" in error.message.lower() or error.code == "model_not_found"
+    said = error.message.lower()
+    return "handoff" in said or error.code == "model_not_found" or ("model" in said and "does not exist" in said)
 
 
 def closed_error(reason: str, server: Server) -> RealtimeConnectionError:

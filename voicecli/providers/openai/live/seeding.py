@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from voicecli.providers.openai.live.appends import LONGEST_TOOL_OUTPUT
 from voicecli.text import valid_text
 from voicecli.transcript import Turn
 
@@ -14,9 +15,10 @@ _MOST_TOKENS = 7_500
 """Of the 8,192 that the service takes, by our own estimate."""
 _PER_WORD = 1.4
 _PER_MESSAGE = 8
-_WORD = re.compile(r"[A-Za-z0-9']+|[^\s\x00-\x7f]|[^\sA-Za-z0-9']")
-"""A word in letters of English; a letter or sign of other scripts counts as one, too."""
-_LONGEST_TOOL_OUTPUT = 2_000  # characters
+_WORD = re.compile(r"[A-Z]?[a-z']+|[A-Z]+|\d{1,3}|[^\sA-Za-z0-9']")
+"""A word in letters of English, three digits, or another sign. What is no language, such as a key in base64, falls into
+pieces that are about as many as its tokens."""
+_LONGEST_WORD = 16
 
 
 def seed(turns: Sequence[Turn]) -> list[dict[str, Any]]:
@@ -46,7 +48,7 @@ def _said(turn: Turn) -> str:
         return text
     if not turn.final:
         return ""
-    return f"Tool {turn.name}({valid_text(turn.arguments)}): {text[:_LONGEST_TOOL_OUTPUT]}"
+    return f"Tool {turn.name}({valid_text(turn.arguments)}): {text[:LONGEST_TOOL_OUTPUT]}"
 
 
 def _message(role: str, said: str) -> dict[str, Any]:
@@ -57,8 +59,14 @@ def _message(role: str, said: str) -> dict[str, Any]:
 
 
 def _tokens(said: str) -> float:
-    words = _WORD.findall(said)
-    return _PER_WORD * sum(max(len(word) / 8, 1) for word in words) + _PER_MESSAGE
+    return _PER_WORD * sum(map(_words, _WORD.findall(said))) + _PER_MESSAGE
+
+
+def _words(piece: str) -> float:
+    """How many words of usual length a piece counts for."""
+    if len(piece) > _LONGEST_WORD:
+        return len(piece) / 2
+    return 2 if piece > "\uffff" else max(len(piece) / 8, 1)  # an emoji, for one
 
 
 def _end_of(said: str, most: float) -> str:
