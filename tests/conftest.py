@@ -14,6 +14,7 @@ import pytest
 from tests.support.models import model_path as model_path
 from tests.support.models import models as models
 from tests.support.models import shared_models as shared_models
+from tests.support.systems import missing, needed_of
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "tests" / "data"
@@ -88,6 +89,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let tests that only calculate give way to those that play and record, which run beside them in real time."""
     if hasattr(item.config, "workerinput") and sys.platform != "win32" and _group(item.nodeid) != "sound":
         os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), _GIVING_WAY))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests that use what this system has not, such as named pipes or SIGKILL."""
+    if not (names := missing()):
+        return
+    for item in items:
+        fixtures = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009 - it has no public name
+        functions = [fixture.func for definitions in fixtures.values() for fixture in definitions]
+        if needed := needed_of(names, [getattr(item, "function", None), *functions]):
+            item.add_marker(pytest.mark.skip(reason=f"this system has no {', '.join(needed)}"))
 
 
 @pytest.fixture(autouse=True)

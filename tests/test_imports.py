@@ -116,7 +116,7 @@ def test_the_list_of_commands_says_what_each_says_itself() -> None:
 
 VOCABULARY = {
     *("_version", "captions", "commands", "config", "config_source", "credentials", "errors", "events", "finding"),
-    *("install", "kept_files", "lazy_names", "package_file", "pcm16", "ports", "pricing", "redaction"),
+    *("install", "kept_files", "lazy_names", "package_file", "pcm16", "pipes", "ports", "pricing", "redaction"),
     *("setting_fields", "telemetry"),
     *("text", "text_files", "threads", "tls", "tool_names", "tool_sources", "tools", "transcript", "user_folders"),
 }
@@ -168,7 +168,7 @@ AT_HOME = {
         "terminal.translation_page",
     },
     "sounddevice": {"audio.devices.portaudio"},
-    "soundfile": {"audio.files.decoders", "recording.reading"},
+    "soundfile": {"audio.files.decoders", "audio.files.samples", "recording.reading"},
     "sqlite3": {f"history.{name}" for name in ("database", "removal", "schema", "search", "store")},
     "typer": {
         *("cli", "cli.app", "cli.cache", "cli.chat", "cli.completion", "cli.completion_scripts", "cli.config"),

@@ -18,6 +18,7 @@ import pytest
 
 from tests.providers.local.full_disk import files_of_at_most
 from tests.support.serving import serving
+from tests.support.systems import may_everything
 from voicecli.errors import ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.package_file import PackageFile, ensure_file
 from voicecli.providers.local.model_file import BUILT_IN
@@ -165,7 +166,7 @@ def test_a_cache_that_can_only_be_read_serves_what_it_has(cache: Path, tmp_path:
         cache.chmod(0o700)
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="nothing is forbidden here")
+@pytest.mark.skipif(may_everything(), reason="nothing is forbidden here")
 def test_a_cache_that_cannot_be_entered(cache: Path) -> None:
     cache.mkdir()
     cache.chmod(0)

@@ -6,15 +6,17 @@ import os
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["UNFINISHED", "locked", "remove_path", "replace_file", "sha256_of"]
+__all__ = ["UNFINISHED", "locked", "move_file", "remove_path", "replace_file", "sha256_of"]
 
 UNFINISHED = ".unfinished-"
 """How the names of files begin that are being written; a process that is killed leaves them."""
 
 _POLL_S = 0.05
+_HELD_S = 2.0  # that others may hold a file
 
 
 def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
@@ -47,11 +49,30 @@ def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None
             mode = stat.S_IMODE(path.stat().st_mode)
         if mode is not None:
             os.chmod(name, mode)
-        os.replace(name, path)
+        move_file(Path(name), path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+def move_file(source: Path, target: Path) -> None:
+    """Move a file to a place in the same file system, over the file that is there.
+
+    On Windows that fails while another process has one of them open, which a virus scanner or an indexer does for a
+    moment: it is tried again for 2 s. Raises OSError.
+    """
+    _patiently(lambda: os.replace(source, target))
+
+
+def _patiently(change: Callable[[], None]) -> None:
+    tries = int(_HELD_S / _POLL_S) if sys.platform == "win32" else 0
+    for _ in range(tries):
+        try:
+            return change()
+        except PermissionError:
+            time.sleep(_POLL_S)
+    return change()
 
 
 def _write_through(path: Path, content: bytes) -> None:
@@ -96,8 +117,8 @@ def sha256_of(path: Path) -> str:
 
 
 def remove_path(path: Path) -> None:
-    """Remove a file, a link, or a folder with all that is in it. Raises OSError."""
+    """Remove a file, a link, or a folder with all that is in it, as patiently as `move_file`. Raises OSError."""
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        _patiently(lambda: shutil.rmtree(path))
     else:
-        path.unlink()
+        _patiently(path.unlink)

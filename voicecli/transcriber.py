@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from voicecli.audio import AudioSource
     from voicecli.transcribing.session import TranscriptionSession
 
-__all__ = ["Transcriber", "choose_transcriber"]
+__all__ = ["MOST_CHANNELS", "Transcriber", "choose_transcriber"]
 
-_MOST_CHANNELS = 8  # each has a connection, or a model, of its own
+MOST_CHANNELS = 8
+"""That are told apart: each has a connection of its own."""
 
 
 class Transcriber:
@@ -91,6 +92,19 @@ class Transcriber:
         prices = self._config.prices.get(self.model, known)
         return (prices.session_minute or prices.transcription_minute or 0.0) if prices is not None else 0.0
 
+    def prepare(self, progress: Callable[[int, int], None]) -> None:
+        """Fetch what is fetched once, such as the offline recogniser; blocks meanwhile. `connect` does it, too.
+
+        Args:
+            progress: is told the bytes so far, and the bytes in all; not called when there is nothing to fetch.
+
+        Raises:
+            ConfigurationError: the service does not have what is asked for, or there is no place for it.
+            RealtimeConnectionError: it cannot be fetched.
+        """
+        if self._service.prepare is not None:
+            self._service.prepare(self._setup, progress)
+
     @contextlib.asynccontextmanager
     async def connect(
         self, *, channels: int | None = None, on_event: Callable[[Event], None] | None = None
@@ -110,9 +124,9 @@ class Transcriber:
         from voicecli.conversation.limits import Limits
         from voicecli.transcribing.session import TranscriptionSession
 
-        if channels is not None and not 1 <= channels <= _MOST_CHANNELS:
+        if channels is not None and not 1 <= channels <= MOST_CHANNELS:
             raise ConfigurationError(
-                f"channels: {channels} cannot be told apart.", advice=f"There may be 1 to {_MOST_CHANNELS}."
+                f"channels: {channels} cannot be told apart.", advice=f"There may be 1 to {MOST_CHANNELS}."
             )
         connections = await self._connections(channels or 1)
         limits = None

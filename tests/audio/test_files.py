@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.support.systems import may_everything
 from voicecli.audio.files.sink import WavSink
 from voicecli.audio.files.source import WavSource
 from voicecli.audio.pcm import float32_to_pcm16
@@ -287,7 +288,7 @@ class TestWhatCannotBeRead:
         with pytest.raises(AudioFormatError, match="null"):
             WavSource("a\0b")
 
-    @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may read everything")
+    @pytest.mark.skipif(may_everything(), reason="root may read everything")
     def test_permission(self, tmp_path: Path) -> None:
         path = tmp_path / "secret.wav"
         path.write_bytes(wav(PCM))

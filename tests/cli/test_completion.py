@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import ROOT, Voice
+from tests.support.systems import may_everything
 from tests.support.terminal import Tmux
 from voicecli.cli import ExitStatus, execute
 from voicecli.cli.completion import Candidate, candidates, complete
@@ -149,7 +150,7 @@ def test_powershell_says_where_its_profile_is(home: Path, monkeypatch: pytest.Mo
         install("powershell")
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.skipif(may_everything(), reason="root may write everywhere")
 def test_a_read_only_home_is_told(home: Path) -> None:
     home.chmod(0o500)
     try:

@@ -19,6 +19,7 @@ from tests.history.test_log import scripted
 from tests.loopback import gemini_server, openai_server
 from tests.loopback.gemini_server import GeminiServer
 from tests.loopback.openai_server import OpenAIServer
+from tests.support.systems import may_everything
 from voicecli.cli import ExitStatus, execute
 from voicecli.cli.app import load_command
 from voicecli.cli.keeping import Keeping, look_up
@@ -123,7 +124,7 @@ def _read_only(folder: Path) -> None:
     "wrong",
     [
         pytest.param("full", marks=pytest.mark.skipif(os.name != "posix", reason="no limits here")),
-        pytest.param("read-only", marks=pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may")),
+        pytest.param("read-only", marks=pytest.mark.skipif(may_everything(), reason="root may")),
     ],
 )
 def test_a_disk_that_takes_nothing_costs_nothing_but_the_history(tmp_path: Path, wrong: str) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import pty
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -99,6 +98,8 @@ def test_a_server_dies_in_mid_call_and_the_conversation_goes_on(voice: Voice, ow
 
 def in_a_terminal(folder: Path, answer: bytes, *args: str) -> str:
     """What `voice` shows when it is asked a question, if it is."""
+    import pty  # not on Windows
+
     ours, theirs = pty.openpty()
     environment = clean_environment(VOICECLI_STATE=str(folder / "state"))
     command = [sys.executable, "-m", "voicecli", *args]

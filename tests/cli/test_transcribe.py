@@ -16,7 +16,7 @@ from voicecli.captions import Caption
 from voicecli.cli import execute
 from voicecli.cli.caption_output import CaptionOutput
 from voicecli.cli.exit import ExitStatus
-from voicecli.errors import AuthenticationError, RealtimeConnectionError
+from voicecli.errors import AuthenticationError, ConfigurationError, RealtimeConnectionError
 from voicecli.ports import Connection, ModelInfo, Provider, Service, TranscriberSetup
 from voicecli.pricing import Prices
 from voicecli.providers.local import LOCAL
@@ -280,11 +280,51 @@ def test_the_recording_itself_is_never_replaced(services: Services, run: Run, tm
     assert (tmp_path / "sound").read_bytes() == b"sound"
 
 
+def test_links_in_a_circle_are_told(
+    services: Services, run: Run, recording: Callable[..., Path], tmp_path: Path
+) -> None:
+    recording("meeting.wav")
+    (tmp_path / "one.srt").symlink_to("two.srt")
+    (tmp_path / "two.srt").symlink_to("one.srt")
+    code, _, err = run("meeting.wav", "--srt", "one.srt")
+    assert code == ExitStatus.USAGE
+    assert "Cannot write 'one.srt'" in err
+
+
+def test_too_many_channels_keep_no_other_recording_from_it(
+    services: Services, run: Run, recording: Callable[..., Path], speech: bytes
+) -> None:
+    recording("orchestra.wav", *[bytes(2 * RATE)] * 9)
+    recording("meeting.wav")
+    code, out, err = run("--channels", "orchestra.wav", "meeting.wav")
+    assert code == ExitStatus.USAGE
+    assert len(out.splitlines()) == 2
+    assert "'orchestra.wav' has 9 channels, more than can be told apart." in err
+
+
+def test_a_model_that_it_does_not_have_is_an_error(
+    services: Services, run: Run, recording: Callable[..., Path]
+) -> None:
+    recording("meeting.wav")
+    services.error = ConfigurationError("model: 'gpt-realtime' makes conversation.", advice="Leave it out.")
+    code, _, err = run("meeting.wav", "-p", "openai", "-m", "gpt-realtime")
+    assert code == ExitStatus.USAGE
+    assert "Invalid value for --model: 'gpt-realtime' makes conversation." in err
+
+
 def test_a_full_disk_is_told(services: Services, run: Run, recording: Callable[..., Path]) -> None:
     recording("meeting.wav")
     code, _, err = run("meeting.wav", "--srt", "/dev/full")
     assert code == ExitStatus.USAGE
     assert "No space left" in err
+
+
+def test_dictated_words_do_not_steer_a_terminal(services: Services, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hear(*args: object, **more: object) -> str:
+        return "\x1b[31mred"
+
+    monkeypatch.setattr("voicecli.cli.live_transcription._one_utterance", hear)
+    assert run("--once")[:2] == (0, "\\x1b[31mred\n")
 
 
 def test_words_do_not_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

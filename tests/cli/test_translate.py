@@ -139,6 +139,19 @@ async def test_the_user_ends_it_while_the_provider_does_not_answer(tmp_path: Pat
         await holding
 
 
+@virtual_time
+async def test_the_user_ends_it_amid_a_recording(tmp_path: Path) -> None:
+    plan = Plan(to="es", source=WavSource(write_speech(tmp_path / "talk.wav", speech_ms=20_000)))
+    events: list[Event] = []
+    async with make_server("openai") as server:
+        translation = Translation(interpreter_for(server), plan, ReplySound(24_000))
+        holding = asyncio.create_task(translation.hold([events.append]))
+        await asyncio.sleep(5)
+        translation.end()
+        await holding
+    assert events[-1] == SessionEnded("closed")
+
+
 def test_lines_for_people_and_for_pipes(capsys: pytest.CaptureFixture[str]) -> None:
     said: list[Event] = [
         TranscriptUpdate("user", "1", "Good", False),

@@ -154,6 +154,39 @@ async def test_a_service_that_falls_silent_is_left_as_often_as_that_happens() ->
         assert len(server.handshakes) == 4
 
 
+@pytest.mark.parametrize("model", [None, LIVE])
+def test_a_service_that_falls_silent_at_the_end_loses_no_word(model: str | None) -> None:
+    @virtual_time
+    async def test() -> None:
+        async with TranscriptionServer(faults=[Fault(stage="committed", silent=True, after=1)]) as server:
+            async with transcribing(server, model) as talk:
+                await talk.say(0)
+                await talk.say(1)
+                await talk.finish()
+            assert said(talk.events) == words(2)
+            assert len(server.handshakes) == 2
+
+    test()
+
+
+@pytest.mark.parametrize("response_timeout_s", [30.0, 600.0])
+def test_words_that_never_come_are_an_error(response_timeout_s: float) -> None:
+    @virtual_time
+    async def test() -> None:
+        faults = [Fault(stage="committed", silent=True, after=after) for after in (1, 0, 0, 0)]
+        async with TranscriptionServer(faults=faults) as server:
+            async with transcribing(server, response_timeout_s=response_timeout_s) as talk:
+                await talk.say(0)
+                await talk.say(1)
+                began = asyncio.get_running_loop().time()
+                await talk.finish()
+                assert asyncio.get_running_loop().time() - began < 140
+            assert said(talk.events) == words(1)
+            assert isinstance(talk.error, RealtimeConnectionError)
+
+    test()
+
+
 @virtual_time
 async def test_a_loss_after_the_end_of_the_input_loses_no_word() -> None:
     fault = Fault(stage="committed", after=1)

@@ -14,6 +14,7 @@ import soundfile
 
 from tests.conversation.scripted import MANUAL
 from tests.recording.virtual_devices import recorded, stretches, tone
+from tests.support.systems import may_everything
 from tests.support.virtual_time import virtual_time
 from voicecli import ConfigurationError, RealtimeVoice
 from voicecli.errors import AudioFormatError
@@ -142,7 +143,7 @@ def test_a_folder_in_which_nothing_can_be_written_is_told_at_once(tmp_path: Path
         ConversationRecorder(tmp_path / "file")
     with pytest.raises(ConfigurationError, match="record: nothing can be written"):
         ConversationRecorder("a\0b")
-    if os.name == "posix" and os.geteuid() != 0:
+    if not may_everything():
         (tmp_path / "closed").mkdir(mode=0o500)
         with pytest.raises(ConfigurationError, match="Permission denied"):
             ConversationRecorder(tmp_path / "closed")

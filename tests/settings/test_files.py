@@ -3,7 +3,6 @@
 import errno
 import itertools
 import os
-import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -154,6 +153,8 @@ def test_a_place_where_no_folder_can_be(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     def nobody(_: int) -> NoReturn:
         raise KeyError
+
+    import pwd  # not on Windows
 
     for name in ("CONFIG", "CACHE", "MODELS"):
         monkeypatch.setenv(f"VOICECLI_{name}", "")

@@ -22,7 +22,9 @@ from voicecli.providers.gemini.endpoint import find_endpoint as find_gemini
 from voicecli.providers.openai.endpoint import find_endpoint as find_openai
 from voicecli.settings.keys import (
     has_key,
+    how_to_protect,
     keys_path,
+    protection,
     remove_key,
     store_key,
     stored_key,
@@ -213,3 +215,16 @@ def test_no_key_is_in_a_repr() -> None:
     store_key("openai", KEY)
     assert KEY not in repr(find_openai(RealtimeConfig(), "gpt"))
     json.dumps(stored_keys())
+
+
+def test_windows_says_what_protects_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    store_key("openai", KEY)
+    keys_path().chmod(0o644)  # tells nothing there
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(Path, "home", lambda: keys_path().parent.parent)
+    assert not unsafe_permissions()
+    assert "permissions of your user profile" in protection()
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "elsewhere")
+    assert unsafe_permissions()
+    assert "whoever may read that folder may read the key" in protection()
+    assert "VOICECLI_CONFIG" in how_to_protect()

@@ -1,7 +1,6 @@
 """A pseudo-terminal for tests of the live view."""
 
 import os
-import pty
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TextIO
@@ -12,6 +11,8 @@ import pytest
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, TextIO]]:
     """The user's end of a pseudo-terminal, and the program's."""
+    import pty  # not on Windows
+
     user_end, program_end = pty.openpty()
     with open(program_end, "w", encoding="utf-8") as stream:
         yield user_end, stream

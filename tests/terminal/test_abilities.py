@@ -1,13 +1,21 @@
 """What a terminal answers when it is asked for its keyboard protocol."""
 
 import os
-import pty
-import termios
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
+from tests.support.systems import lacks
+
+if sys.platform == "win32" or lacks("pty", "termios"):
+    pytest.skip("this system has no pseudo-terminals", allow_module_level=True)
+
+import pty
+import termios
+
+from tests.terminal.old_terminal import cursor_after
 from voicecli.terminal.abilities import reports_key_releases
 
 PATIENTLY_S = 20.0
@@ -36,8 +44,10 @@ def test_the_answer(terminal: tuple[int, int], answers: list[bytes], speaks: boo
     screen, program = terminal
     before = termios.tcgetattr(program)
 
+    asked = b""
+
     def answer() -> None:
-        asked = b""
+        nonlocal asked
         while not asked.endswith(b"\x1b[c"):
             asked += os.read(screen, 100)
         for part in answers:
@@ -47,6 +57,7 @@ def test_the_answer(terminal: tuple[int, int], answers: list[bytes], speaks: boo
     thread.start()
     assert reports_key_releases(program, program, within_s=PATIENTLY_S) is speaks
     thread.join()
+    assert cursor_after(asked.decode(), column=12) == 12
     assert termios.tcgetattr(program) == before
 
 

@@ -132,12 +132,12 @@ def test_the_last_words_of_a_process_that_is_killed_are_its_open_ones(tmux: Tmux
     tmux.check_given_back()
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)])
-def test_the_terminal_is_given_back_when_the_process_is_killed(tmux: Tmux, number: int, status: int) -> None:
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGQUIT", 131)])
+def test_the_terminal_is_given_back_when_the_process_is_killed(tmux: Tmux, name: str, status: int) -> None:
     tmux.run("tests.terminal.live_demo")
     process = tmux.process()
     tmux.wait_for("Listening")
-    os.kill(process, number)
+    os.kill(process, signal.Signals[name])
     tmux.wait_for(f"status {status}")
     tmux.check_given_back()
 

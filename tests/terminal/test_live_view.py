@@ -4,7 +4,6 @@ import asyncio
 import io
 import os
 import re
-import termios
 from typing import TextIO
 
 import pytest
@@ -85,6 +84,8 @@ def test_asleep_it_is_drawn_once_a_second(terminal: tuple[int, TextIO]) -> None:
 
 
 def test_while_the_window_changes_the_footer_is_short(terminal: tuple[int, TextIO]) -> None:
+    import termios  # not on Windows
+
     user_end, stream = terminal
     stage = Stage(user("word " * 40, final=False))
     termios.tcsetwinsize(user_end, (24, 100))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from voicecli.cli import standard_output
 from voicecli.cli.exit import DISK_FULL, ExitStatus, status_of
 from voicecli.cli.wrapping import wrapped
+from voicecli.pipes import is_closed_pipe
 
 __all__ = ["ExitStatus", "execute", "main"]
 
@@ -63,14 +64,16 @@ def _execute(args: Sequence[str] | None) -> int:
             status = app(args, standalone_mode=False)
         finally:
             standard_output.own_stdout().flush()
-    except (BrokenPipeError, SystemExit):
-        # Whoever read our output has enough; typer, where it notices first, exits. Python flushes once more at its
-        # end.
-        standard_output.drop()
+    except SystemExit:
+        standard_output.drop()  # as for a closed pipe, which typer noticed first
         return ExitStatus.OK
     except (typer.Abort, KeyboardInterrupt):
         return ExitStatus.INTERRUPTED
     except Exception as error:
+        if is_closed_pipe(error):
+            # Whoever read our output has enough. Python flushes once more at its end.
+            standard_output.drop()
+            return ExitStatus.OK
         status = status_of(error)
         is_usage = isinstance(error, click_exception)
         if standard_output.json_lines_expected() or _wants_json_lines(sys.argv[1:] if args is None else args):
@@ -89,14 +92,18 @@ def _execute(args: Sequence[str] | None) -> int:
 
 
 def _prepare_streams() -> None:
-    """Open what the shell has closed (`>&-`), for which Python gives None; write whatever the terminal cannot show."""
+    """Open what the shell has closed (`>&-`), for which Python gives None; write whatever the terminal cannot show.
+
+    Into pipes and files all of it is UTF-8. On Windows Python would write the letters of one region.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             # Lower descriptors are open by now, so this one gets the stream's own number.
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            is_regional = sys.platform == "win32" and not stream.isatty() and not os.environ.get("PYTHONIOENCODING")
+            stream.reconfigure(encoding="utf-8" if is_regional else None, errors="backslashreplace")
 
 
 def _wants_json_lines(args: Sequence[str]) -> bool:

@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import stat
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import FileIO
@@ -14,7 +12,7 @@ import typer
 from voicecli.audio.files.errors import unusable
 from voicecli.audio.files.formats import has_sound_name
 from voicecli.captions import CaptionFormat, CaptionText, Cue
-from voicecli.kept_files import UNFINISHED
+from voicecli.kept_files import replace_file
 from voicecli.user_folders import expanded
 
 __all__ = ["CaptionFile", "CaptionTarget", "choose_targets"]
@@ -115,7 +113,7 @@ class CaptionFile:
         if self._file is None:
             try:
                 self._file, text = self._begin(self._text.begin() + text)
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RuntimeError) as error:  # the last one where links lead in a circle
                 raise unusable("write", repr(str(self.path)), error) from error
         _write_all(self._file, text.encode("utf-8", "replace"))
 
@@ -127,7 +125,8 @@ class CaptionFile:
             return FileIO(self.path, "w"), text
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self._target.named:
-            return _replacement(self.path.resolve(), text.encode("utf-8", "replace")), ""
+            replace_file(self.path, text.encode("utf-8", "replace"))
+            return FileIO(self.path, "a"), ""
         for path in _names(self.path):
             with contextlib.suppress(FileExistsError):
                 descriptor = os.open(path, _NEW, 0o600)
@@ -146,22 +145,6 @@ def _names(path: Path) -> Iterator[Path]:
     while True:
         yield path.with_name(f"{path.stem}-{number}{path.suffix}")
         number += 1
-
-
-def _replacement(path: Path, content: bytes) -> FileIO:
-    """A file with this content in place of another, or of none, to be added to."""
-    descriptor, name = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)  # for this user alone
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        if path.exists():
-            os.chmod(name, stat.S_IMODE(path.stat().st_mode))
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
-    return FileIO(path, "a")
 
 
 def _write_all(file: FileIO, data: bytes) -> None:

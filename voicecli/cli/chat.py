@@ -1,12 +1,12 @@
 """`voice chat` and `voice send-text`: a conversation from the command line."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from voicecli.audio import EchoMode
 from voicecli.cli.options import Choices, Devices, Sleep
+from voicecli.cli.standard_input import is_terminal
 from voicecli.cli.standard_output import own_stdout
 from voicecli.errors import ConfigurationError
 
@@ -98,7 +98,7 @@ def chat(
     text_only = choices.config.output == "text"
     to_terminal = own_stdout().isatty()
     speaker = device_of(output_device)
-    live = not input_ and sys.stdin.isatty()
+    live = not input_ and is_terminal()
     if "wake" in choices.given and not live:
         raise ConfigurationError(
             "wake: a recording, or a pipe, needs no wake word.",

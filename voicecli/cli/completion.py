@@ -202,7 +202,7 @@ def _models(given: Mapping[str, str]) -> Iterator[Candidate]:
             yield Candidate(model.name, "; ".join(filter(None, (model.note, model.deprecated))))
 
 
-def _transcribers(given: Mapping[str, str]) -> Iterator[Candidate]:
+def _transcriber_models(given: Mapping[str, str]) -> Iterator[Candidate]:
     for provider in _chosen(given):
         for model in provider.transcriber.models if provider.transcriber is not None else ():
             yield Candidate(model.name, "; ".join(filter(None, (model.note, model.deprecated))))
@@ -288,7 +288,6 @@ def _conversations(given: Mapping[str, str]) -> Iterator[Candidate]:
 _FINDERS: dict[str, Callable[[Mapping[str, str]], Iterator[Candidate]]] = {
     "provider": _providers,
     "model": _models,
-    "transcriber_model": _transcribers,
     "transcription_model": _transcription_models,
     "voice": _voices,
     "input_device": _microphones,
@@ -296,6 +295,7 @@ _FINDERS: dict[str, Callable[[Mapping[str, str]], Iterator[Candidate]]] = {
     "profile": _profiles,
     "names": _downloads,
     "translate provider": _interpreters,
+    "transcribe model": _transcriber_models,
     "translate model": _interpreter_models,
     "set name": _settings,
     "unset name": _settings,

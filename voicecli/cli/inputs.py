@@ -14,8 +14,10 @@ import typer
 
 from voicecli.audio.files.errors import unusable
 from voicecli.audio.files.formats import HEAD_SIZE, has_sound_name, is_sound
+from voicecli.audio.files.shell_text import check_shell_text
 from voicecli.audio.files.source import WavSource
 from voicecli.audio.files.streams import read_fully
+from voicecli.cli.standard_input import is_mintty, is_terminal
 from voicecli.errors import ConfigurationError
 from voicecli.text import LONGEST_TEXT
 from voicecli.text_files import decode_text, looks_like_text, text_or_file
@@ -64,11 +66,11 @@ def written_text(text: str | None) -> str:
         typer.BadParameter: there is nothing to say, or no text.
     """
     alone = text is None or text == "-"
-    if text is None and sys.stdin.isatty():
+    if text is None and is_terminal():
         raise typer.BadParameter('give it, or pipe it in: voice send-text "Hello!"', param_hint="TEXT")
     try:
         said = "" if text is None or text == "-" else text_or_file(text)
-        piped = _piped_text(alone) if alone or not sys.stdin.isatty() else ""
+        piped = _piped_text(alone) if alone or not (sys.stdin.isatty() or is_mintty()) else ""
     except ConfigurationError as error:
         raise typer.BadParameter(f"{error.message} {error.advice}".strip(), param_hint="TEXT") from error
     parts = [part for part in (said.strip(), piped.strip()) if part]
@@ -165,6 +167,7 @@ def _content_of_text(file: BinaryIO) -> bytes:
 
 
 def _words(content: bytes, name: str) -> str:
+    check_shell_text(content, name)
     try:
         text = decode_text(content, name)
     except ConfigurationError as error:

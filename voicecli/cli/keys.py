@@ -12,6 +12,7 @@ import typer
 from voicecli.cli.command import command_group
 from voicecli.cli.layers import every_provider
 from voicecli.cli.lists import JsonOption
+from voicecli.cli.standard_input import is_terminal
 from voicecli.cli.table import show_table
 from voicecli.credentials import checked_key
 from voicecli.errors import ConfigurationError
@@ -19,7 +20,15 @@ from voicecli.install import missing_packages
 from voicecli.ports import Provider
 from voicecli.providers import find_provider
 from voicecli.settings.keyring_store import NO_KEYRING
-from voicecli.settings.keys import keys_path, remove_key, store_key, stored_keys, unsafe_permissions
+from voicecli.settings.keys import (
+    how_to_protect,
+    keys_path,
+    protection,
+    remove_key,
+    store_key,
+    stored_keys,
+    unsafe_permissions,
+)
 from voicecli.text_files import decode_text
 
 __all__ = ["ask_for_key", "clean_key", "key_variable", "keys", "told_where"]
@@ -41,7 +50,7 @@ def set_(ctx: typer.Context, provider: ProviderName) -> None:
             "it, or give it on standard input",
             param_hint="KEY",
         )
-    told = clean_key(ask_for_key(chosen) if sys.stdin.isatty() else _key_from_input(), chosen)
+    told = clean_key(ask_for_key(chosen) if is_terminal() else _key_from_input(), chosen)
     typer.echo(told_where(chosen, *store_key(chosen.name, told)), err=True)
     if variable := key_variable(chosen):
         typer.echo(f"The variable {variable} is set, too, and comes first.", err=True)
@@ -62,7 +71,7 @@ def list_(as_json: JsonOption = False) -> None:
     ]
     show_table(("provider", "stored in", "environment", "variables"), rows, as_json)
     if unsafe_permissions():
-        typer.echo(f"voice: Others may read {keys_path()}: chmod 600 {keys_path()}", err=True)
+        typer.echo(f"voice: Others may read {keys_path()}: {how_to_protect()}", err=True)
 
 
 @keys.command("remove")
@@ -114,7 +123,7 @@ def told_where(provider: Provider, place: str, why: str) -> str:
     # Without the package, or on a system without a keyring, nobody expects it there.
     expected = why not in ("", NO_KEYRING) and not missing_packages(["keyring"])
     reason = f" The system's keyring did not take it: {why}." if expected else ""
-    return f"The key for {provider.title} is stored in {keys_path()}, which only you may read.{reason}"
+    return f"The key for {provider.title} is stored in {keys_path()}, {protection()}.{reason}"
 
 
 def _key_from_input() -> str:

@@ -18,6 +18,7 @@ from voicecli.errors import NoSpeechError
 from voicecli.events import Event
 from voicecli.terminal.caption_page import CaptionPage
 from voicecli.terminal.live_view import LiveView, can_show
+from voicecli.terminal.printable import printable
 from voicecli.terminal.view_model import AudioStatus
 from voicecli.transcriber import Transcriber
 from voicecli.transcribing.feeding import feed
@@ -159,7 +160,7 @@ def run_once(transcriber: Transcriber, device: str | int | None, *, quiet: bool)
     """
     with quiet_stderr():
         text = asyncio.run(_one_utterance(transcriber, device, quiet=quiet))
-    own_stdout().write(f"{text}\n")
+    own_stdout().write(f"{printable(text)}\n")
 
 
 async def _one_utterance(transcriber: Transcriber, device: str | int | None, *, quiet: bool) -> str:

@@ -212,9 +212,11 @@ class Translation:
                 await self._sound.drain()
             await session.aclose()
             await listening
-            # A microphone cannot know that the end has come: what it sends then is no failure, as the events told why.
+            # What is sent after the end is no failure: a microphone cannot know of it, as the events told why, and a
+            # recording may be amid it when the user ends it.
             error = speaking.exception() if speaking.done() else None
-            if error is not None and not (self._microphone and isinstance(error, RealtimeConnectionError)):
+            ended = self._microphone is not None or self._ending
+            if error is not None and not (ended and isinstance(error, RealtimeConnectionError)):
                 raise error
         finally:
             speaking.cancel()

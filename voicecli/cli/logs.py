@@ -13,6 +13,7 @@ from voicecli.cli.lists import JsonObjectOption, JsonOption
 from voicecli.cli.log_costs import LONGEST, By, cost_sums, day_of
 from voicecli.cli.log_export import Format, choose_format, export_conversation
 from voicecli.cli.log_lines import conversation_json, cost_words, found_json, length_ms, length_words, plain_lines
+from voicecli.cli.standard_input import is_terminal
 from voicecli.cli.table import show_table, size_text
 from voicecli.errors import ConfigurationError
 from voicecli.history.store import NoConversationError, Store, history_path
@@ -219,7 +220,7 @@ def find_conversation(store: Store, id_: str) -> str:
 
 
 def _confirm(count: int) -> None:
-    if not sys.stdin.isatty():
+    if not is_terminal():
         raise typer.BadParameter("this asks first, which takes a terminal: add --yes", param_hint="--all")
     if not typer.confirm(f"Delete all {count} conversations for good?", err=True):
         raise typer.Abort

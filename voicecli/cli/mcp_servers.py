@@ -10,6 +10,7 @@ from pathlib import Path
 
 import typer
 
+from voicecli.cli.standard_input import is_terminal
 from voicecli.errors import ConfigurationError
 from voicecli.kept_files import replace_file
 from voicecli.mcp.config import MCPServer, server_of_text
@@ -61,7 +62,7 @@ def _is_in_project(file: Path) -> bool:
 
 
 def _ask(file: Path, text: str, servers: Sequence[MCPServer]) -> bool:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not (is_terminal() and sys.stderr.isatty()):
         raise ConfigurationError(
             f"mcp_config: {file} is part of this project, and nobody can be asked whether its servers may start.",
             advice=f"Run `voice list-tools --mcp-config {file}` in a terminal once, or keep the file elsewhere.",

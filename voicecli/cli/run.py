@@ -110,7 +110,7 @@ def run_live(
     unused = unused_options(choices, live=True, destinations=Destinations(output), sleeps=sleep is not None)
     _tell_unused(unused, lines or [PlainLines(None)])
     kept = Recordings(choices.record)
-    prepare(choices)
+    prepare(choices, sleep.wake_word if sleep is not None else "")
     sound: ReplySound | None = None
     if output is not None:
         rate = choices.provider.capabilities_of(choices.config).output_rate

@@ -12,6 +12,7 @@ import typer
 from voicecli.cli.devices import test_audio
 from voicecli.cli.keys import ask_for_key, clean_key, key_variable, told_where
 from voicecli.cli.layers import device_of_settings, every_provider
+from voicecli.cli.standard_input import is_terminal
 from voicecli.cli.standard_output import columns
 from voicecli.cli.wrapping import wrapped
 from voicecli.config import RealtimeConfig
@@ -32,7 +33,7 @@ _CHECK_S = 5.0
 
 def setup() -> None:
     """Choose who answers, store the key, and try the microphone: three questions."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (is_terminal() and sys.stdout.isatty()):
         raise ConfigurationError(
             "`voice setup` asks questions, which needs a terminal.",
             advice="In scripts: `voice config set provider NAME`, and `voice keys set NAME < FILE`.",

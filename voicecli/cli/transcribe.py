@@ -2,7 +2,6 @@
 
 import os
 import stat
-import sys
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from voicecli.cli.chat import device_of
 from voicecli.cli.command import OPTIONAL_FILE
 from voicecli.cli.devices import InputDevice
 from voicecli.cli.exit import ExitStatus
+from voicecli.cli.standard_input import is_terminal
 from voicecli.cli.standard_output import keep
 
 __all__ = ["transcribe"]
@@ -54,9 +54,7 @@ def transcribe(
             "settings say: the offline engine listens.",
         ),
     ] = None,
-    transcriber_model: Annotated[
-        str | None, typer.Option("--model", "-m", metavar="NAME", help="The provider's model.")
-    ] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help="The provider's model.")] = None,
     profile: Annotated[
         str | None, typer.Option(metavar="NAME", help="Take key and address from this profile of the settings file.")
     ] = None,
@@ -91,17 +89,19 @@ def transcribe(
 
     from voicecli.cli.live_transcription import run_live, run_once
     from voicecli.cli.options import named_by_options
+    from voicecli.cli.prepare import prepare_transcriber
     from voicecli.cli.transcription import Sound, run_files
     from voicecli.transcriber import Transcriber, choose_transcriber
     from voicecli.voice import read_settings
 
     with named_by_options(ctx):
         chosen, _ = choose_transcriber(provider)
-        config = replace(read_settings(chosen.name, profile), model=transcriber_model)
+        config = replace(read_settings(chosen.name, profile), model=model)
         transcriber = Transcriber(
             chosen, config=config, languages=spoken, keywords=tuple(keywords or ()), prompt=prompt
         )
         device = device_of(input_device)
+        prepare_transcriber(transcriber, quiet=quiet)
         if once:
             run_once(transcriber, device, quiet=quiet)
         elif request.live:
@@ -131,7 +131,7 @@ def _request(files: list[str] | None, *, once: bool) -> _Request:
         return _Request([])  # also where standard input is no terminal, as under a hot key
     if names.count(_STDIN) > 1:
         raise typer.BadParameter("standard input can be read only once", param_hint="FILE")
-    if not names and not sys.stdin.isatty():
+    if not names and not is_terminal():
         names = [_STDIN]
     return _Request(names)
 

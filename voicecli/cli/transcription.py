@@ -13,6 +13,7 @@ from voicecli.cli.caption_output import CaptionOutput, event_line, tell
 from voicecli.cli.exit import ExitStatus, status_of
 from voicecli.cli.standard_output import own_descriptor, own_stdout
 from voicecli.errors import (
+    AudioFormatError,
     AuthenticationError,
     ConfigurationError,
     LimitReachedError,
@@ -20,7 +21,7 @@ from voicecli.errors import (
     QuotaExceededError,
     RealtimeError,
 )
-from voicecli.transcriber import Transcriber
+from voicecli.transcriber import MOST_CHANNELS, Transcriber
 from voicecli.transcribing.feeding import feed
 from voicecli.transcribing.session import TranscriptionSession
 
@@ -101,6 +102,11 @@ async def _transcribe_file(
     try:
         await source.open()
         count = source.channels if sound.channels else None
+        if count is not None and count > MOST_CHANNELS:
+            raise AudioFormatError(
+                f"{source.name} has {count} channels, more than can be told apart.",
+                advice=f"There may be up to {MOST_CHANNELS}; without --channels they are mixed.",
+            )
         async with transcriber.connect(channels=count, on_event=lambda event: note(event_line(event))) as session:
             try:
                 await run_session(session, source, output)

@@ -1,6 +1,5 @@
 """`voice translate`: an interpreter for the microphone, a file or a pipe."""
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ from voicecli.audio import EchoMode
 from voicecli.cli.chat import Json, OutputDevice, Quiet, device_of
 from voicecli.cli.options import Devices
 from voicecli.cli.service_options import ServiceChoices, with_service_options
+from voicecli.cli.standard_input import is_terminal
 from voicecli.cli.standard_output import own_stdout
 from voicecli.errors import ConfigurationError
 from voicecli.interpreter import choose_interpreter, language_code
@@ -82,7 +82,7 @@ def _translate(
             raise typer.BadParameter("this is a terminal; name a file, or pipe it on", param_hint="--output")
     if captions and output is not None:
         raise typer.BadParameter("with --captions there is no sound to write", param_hint="--output")
-    name = input_ or (None if sys.stdin.isatty() else "-")
+    name = input_ or (None if is_terminal() else "-")
     plan = Plan(
         to=language_code(to),
         source=_source(name, input_rate, output) if name else None,

@@ -75,6 +75,8 @@ _MAX_UNREAD_BYTES = 64 * 2**20
 _CLOSE_TIMEOUT_S = 2.5
 # Translations of the last words come 8 to 20 s after them.
 _LAST_OUTPUT_S = 30.0
+# Words that are owed: time for a socket that falls silent, another one, and for that to fall silent, too.
+_OWED_WORDS_S = 120.0
 _LAST_GOODBYE_S = 15.0
 _TICK_S = 0.05
 
@@ -124,6 +126,7 @@ class WebSocketConnection:
             self._turn_end = TurnEndSilence(feeder, config.response_timeout_s, finds_turns=finds_turns)
         self._output_at = 0.0  # when something of the output came last
         self._closing = False  # aclose() was called
+        self._finishing = False  # the input is over, and all its output has been waited for
         self._leaving = False  # what ends the socket now ends the conversation
         self._redial_policy = RedialPolicy(config.reconnect, self._clock)
         self._line: Line | None = None  # the socket in use
@@ -200,8 +203,9 @@ class WebSocketConnection:
 
     async def finish(self) -> None:
         """See `ports.Finishing`: the provider goes on hearing silence until its output has been quiet for the codec's
-        `quiet_s`, at most 30 s; then it has 15 s for its last words. Without a codec that `ClosesGracefully` it returns
-        at once."""
+        `quiet_s`, at most 30 s; then it has 15 s for its last words. Words that a transcription owes are waited for
+        longer, also over another socket, and the iteration tells when they do not come. Without a codec that
+        `ClosesGracefully` it returns at once."""
         if not isinstance(self._codec, ClosesGracefully):
             return
         await self._sender.drain()
@@ -210,10 +214,12 @@ class WebSocketConnection:
             # Words that are owed are waited for, over another socket if need be.
             owed = self._is_full is not None and self._codec.awaiting_reply
             quiet_at = math.inf if owed else self._output_at + self._codec.quiet_s
-            left_s = min(quiet_at, begun + _LAST_OUTPUT_S) - self._clock()
+            most_s = _OWED_WORDS_S if owed else _LAST_OUTPUT_S
+            left_s = min(quiet_at, begun + most_s) - self._clock()
             if left_s <= 0:
                 break
             await asyncio.wait([self._supervisor], timeout=min(left_s, _TICK_S) if owed else left_s)
+        self._finishing = True
         await self._leave(_LAST_GOODBYE_S)
 
     async def aclose(self) -> None:
@@ -248,7 +254,7 @@ class WebSocketConnection:
             while True:
                 lost = await self._serve(line)
                 if self._leaving:
-                    self._end(_closed(), last=SessionEnded("closed"))
+                    self._end_left()
                     return
                 if lost is not None and _is_clean_end(lost):
                     ended = SessionEnded(lost.message, lost.close_code)
@@ -256,7 +262,7 @@ class WebSocketConnection:
                     return
                 line = await self._dial_again(lost)
         except asyncio.CancelledError:
-            self._end(_closed(), last=SessionEnded("closed"))
+            self._end_left()
         except RealtimeError as error:
             self._end(error, error)
         except Exception as error:
@@ -273,6 +279,16 @@ class WebSocketConnection:
             if self._flow is not None:
                 self._flow.stop()
             await line.aclose()
+
+    def _end_left(self) -> None:
+        """The program has ended it: whoever waited for all words is told when some have not come."""
+        if self._finishing and self._is_full is not None and self._codec.awaiting_reply:
+            error = RealtimeConnectionError(
+                "The last words did not come.", advice="What was told is right. Try again later, or with another model."
+            )
+            self._end(error, error)
+        else:
+            self._end(_closed(), last=SessionEnded("closed"))
 
     def _end(self, over: RealtimeError, error: Exception | None = None, *, last: Event | None = None) -> None:
         """From now on `send()` raises `over`; the iteration ends after `last`, by `error` if there is one."""

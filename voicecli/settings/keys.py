@@ -7,7 +7,9 @@ keyring took. Only its owner may read it.
 import contextlib
 import json
 import os
+import shlex
 import stat
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +24,9 @@ __all__ = [
     "Place",
     "find_key",
     "has_key",
+    "how_to_protect",
     "keys_path",
+    "protection",
     "remove_key",
     "store_key",
     "stored_file_keys",
@@ -152,11 +156,42 @@ def keys_path() -> Path:
 
 
 def unsafe_permissions() -> bool:
-    """Return whether other users of this machine may read the file of keys, as far as its permissions tell."""
+    """Return whether other users of this machine may read the file of keys, as far as can be told.
+
+    On Windows a file has the permissions of its folder: those of a user's profile keep other users out.
+    """
     folder = find_config_dir()
+    if folder is None:
+        return False
     try:
-        return os.name == "posix" and folder is not None and bool(stat.S_IMODE((folder / _NAME).stat().st_mode) & 0o077)
+        status = (folder / _NAME).stat()
+        if sys.platform == "win32":
+            return not _in_profile(folder)
+        return bool(stat.S_IMODE(status.st_mode) & 0o077)
     except OSError:
+        return False
+
+
+def how_to_protect() -> str:
+    """What to do where `unsafe_permissions`."""
+    if sys.platform == "win32":
+        return "Keep it in your user profile: leave out VOICECLI_CONFIG, or name a folder there"
+    return f"chmod 600 {shlex.quote(str(keys_path()))}"
+
+
+def protection() -> str:
+    """What keeps others from reading the file of keys, as a clause behind its name."""
+    if sys.platform != "win32":
+        return "which only you may read"
+    if _in_profile(config_dir()):
+        return "which the permissions of your user profile protect"
+    return "outside of your user profile: whoever may read that folder may read the key"
+
+
+def _in_profile(folder: Path) -> bool:
+    try:
+        return folder.resolve().is_relative_to(Path.home().resolve())
+    except (OSError, RuntimeError):
         return False
 
 

@@ -6,11 +6,13 @@ import select
 import sys
 import time
 
+from voicecli.terminal.key_feed import ASK_KITTY
+
 __all__ = ["reports_key_releases"]
 
 _KITTY = re.compile(rb"\x1b\[\?\d+u")
 _DONE = re.compile(rb"\x1b\[\?[\d;]*c")
-_ASK = b"\x1b[?u\x1b[c"
+_ASK = ASK_KITTY.encode() + b"\x1b[c"
 """Kitty's question, and one that every terminal answers: what has come before that answer is all that comes."""
 
 
@@ -21,8 +23,8 @@ def reports_key_releases(fd: int, out_fd: int, *, within_s: float = 0.3) -> bool
         fd, out_fd: of the terminal, to read from and to write to.
         within_s: the longest to wait for the answer, in seconds.
     """
-    if sys.platform == "win32":  # a console tells of releases by itself
-        return True
+    if sys.platform == "win32":  # not where a console makes escape sequences of keys
+        return False
     import termios
     import tty
 

@@ -2,11 +2,16 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Protocol, TextIO
 
 from voicecli.terminal.key_decoder import Key
+from voicecli.threads import TooLateError, call_within
 
 __all__ = ["Keyboard", "open_keyboard"]
+
+_WRITE_S = 1.0
 
 
 class Keyboard(Protocol):
@@ -30,5 +35,17 @@ def open_keyboard(stdin: TextIO, stdout: TextIO, on_key: Callable[[Key], None]) 
 
         return TerminalKeyboard(stdin.fileno(), stdout.fileno(), on_key)
     from voicecli.terminal.keyboard_windows import ConsoleKeyboard
+    from voicecli.terminal.windows_console import WindowsConsole
 
-    return ConsoleKeyboard(on_key)
+    return ConsoleKeyboard(WindowsConsole(stdin.fileno()), partial(_write, stdout), on_key)
+
+
+def _write(stream: TextIO, codes: str) -> None:
+    """Write escape codes to a console, which takes nothing while text is selected in it."""
+
+    def write() -> None:
+        stream.write(codes)
+        stream.flush()
+
+    with suppress(TooLateError):
+        call_within(_WRITE_S, write)

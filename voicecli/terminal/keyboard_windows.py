@@ -1,74 +1,72 @@
-"""The keyboard of a Windows console, by prompt_toolkit, which knows its many kinds."""
+"""The keyboard of a Windows console, whose escape sequences are read as those of any terminal."""
 
-import sys
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
-
-from prompt_toolkit.input import Input, create_input
-from prompt_toolkit.key_binding import KeyPress
-from prompt_toolkit.keys import Keys
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
 
 from voicecli.terminal.key_decoder import Key
-from voicecli.terminal.key_signals import deliver
+from voicecli.terminal.key_feed import PASTE_OFF, PASTE_ON, KeyFeed
 
-__all__ = ["ConsoleKeyboard", "enable_escape_codes"]
+__all__ = ["Console", "ConsoleKeyboard"]
 
-_NAMES = {
-    Keys.ControlM: "enter",
-    Keys.ControlJ: "enter",
-    Keys.ControlI: "tab",
-    Keys.ControlH: "backspace",
-    Keys.ControlBackslash: "ctrl+\\",
-    Keys.BracketedPaste: "paste",
-}
-# https://learn.microsoft.com/en-us/windows/console/setconsolemode
-_VIRTUAL_TERMINAL_PROCESSING = 0x0004
+_PASTE_START, _PASTE_END = "\x1b[200~", "\x1b[201~"
+_MOST_TYPED = 8
+"""Characters that come at once, of which one may be typing: more than these are pasted, unless one key is held."""
+
+
+class Console(Protocol):
+    """What a `ConsoleKeyboard` reads; see `WindowsConsole`."""
+
+    def take(self) -> None: ...
+
+    def give_back(self) -> None: ...
+
+    def read(self) -> str | None: ...
 
 
 class ConsoleKeyboard:
-    """A `Keyboard` of prompt_toolkit's.
+    """A `Keyboard` of a console.
 
     Args:
-        console: read instead of the program's console.
+        write: takes escape codes for the same console.
     """
 
-    def __init__(self, on_key: Callable[[Key], None], console: Input | None = None) -> None:
-        self._on_key = on_key
+    def __init__(self, console: Console, write: Callable[[str], object], on_key: Callable[[Key], None]) -> None:
         self._console = console
-        self._open = ExitStack()
+        self._write = write
+        self._on_key = on_key
+        self._feed: KeyFeed | None = None  # while it is open
 
     def open(self) -> None:
-        if self._console is None:
-            self._console = create_input()
-        self._open.enter_context(self._console.raw_mode())
-        self._open.enter_context(self._console.attach(self._read))
+        self._console.take()
+        self._write(PASTE_ON)
+        feed = self._feed = KeyFeed(self._on_key, on_kitty=lambda: None)
+        arguments = (asyncio.get_running_loop(), feed)
+        threading.Thread(target=self._read_on, args=arguments, name="voicecli-keyboard", daemon=True).start()
 
     def close(self) -> None:
-        self._open.close()
+        feed, self._feed = self._feed, None
+        if feed is None:
+            return
+        feed.stop()
+        with suppress(OSError):  # the console is gone: there is nothing to give back
+            self._write(PASTE_OFF)
+        self._console.give_back()
 
-    def _read(self) -> None:
-        if self._console is not None:
-            # A lone Escape is one: a console does not send it in parts.
-            deliver(_keys([*self._console.read_keys(), *self._console.flush_keys()]), self._on_key)
+    def _read_on(self, loop: asyncio.AbstractEventLoop, feed: KeyFeed) -> None:
+        while (text := self._console.read()) is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._take, feed, text)
+
+    def _take(self, feed: KeyFeed, text: str) -> None:
+        if feed is self._feed:
+            feed.take(_marked(text))
 
 
-def _keys(presses: Iterable[KeyPress]) -> Iterable[Key]:
-    for press in presses:
-        if not isinstance(press.key, Keys):
-            yield Key("space" if press.key == " " else press.key, press.key)
-        elif press.key in _NAMES:
-            yield Key(_NAMES[press.key], press.data if press.key is Keys.BracketedPaste else "")
-        else:
-            yield Key(press.key.value.replace("c-", "ctrl+"))
-
-
-def enable_escape_codes(descriptor: int) -> bool:
-    """Have the console that a file descriptor leads to obey escape codes; False where it cannot (before Windows 10)."""
-    if sys.platform == "win32":
-        import msvcrt
-        from ctypes import byref, c_ulong, c_void_p, windll
-
-        output, mode = c_void_p(msvcrt.get_osfhandle(descriptor)), c_ulong()
-        known = windll.kernel32.GetConsoleMode(output, byref(mode))
-        return bool(known and windll.kernel32.SetConsoleMode(output, mode.value | _VIRTUAL_TERMINAL_PROCESSING))
-    return True
+def _marked(text: str) -> str:
+    """Mark what was pasted, as old consoles do not: by how much of it comes at once."""
+    if len(text) <= _MOST_TYPED or "\x1b" in text or len(set(text)) == 1:
+        return text
+    return f"{_PASTE_START}{text}{_PASTE_END}"

@@ -35,7 +35,7 @@ def can_show(stdin: TextIO, stdout: TextIO) -> bool:
     if not (stdin.isatty() and stdout.isatty()) or os.environ.get("TERM") == "dumb":
         return False
     if sys.platform == "win32":
-        from voicecli.terminal.keyboard_windows import enable_escape_codes
+        from voicecli.terminal.windows_console import enable_escape_codes
 
         return enable_escape_codes(stdout.fileno())
     return True

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
+from voicecli.terminal.console_writer import ConsoleWriter
+
 __all__ = ["Screen", "open_nonblocking"]
 
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
@@ -30,6 +32,7 @@ class Screen:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._fd = -1
+        self._writer: ConsoleWriter | None = None
         self._encoding = stream.encoding or "utf-8"
         self._waiting = b""
         self._footer: list[str] = []
@@ -82,17 +85,22 @@ class Screen:
             # What waits may have stopped in the middle of a sequence: a cancel character (0x18) ends that.
             cut = "\x18" if self._waiting else ""
             self._waiting = b""
+            last = f"{cut}{_END}{_WRAP_ON}{_CLEAR_BELOW}{_SHOW_CURSOR}".encode()
             with suppress(OSError):
-                self._write(f"{cut}{_END}{_WRAP_ON}{_CLEAR_BELOW}{_SHOW_CURSOR}".encode())
+                if self._writer is not None:
+                    self._writer.finish(last)
+                else:
+                    self._write(last)
+            self._writer = None
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
     def _write(self, data: bytes) -> int:
         if sys.platform == "win32":
-            self._stream.buffer.write(data)
-            self._stream.buffer.flush()
-            return len(data)
+            if self._writer is None:
+                self._writer = ConsoleWriter(self._stream.buffer)
+            return self._writer.write(data)
         if self._fd < 0:
             self._stream.flush()
             self._fd = open_nonblocking(self._stream.fileno(), os.O_WRONLY)

@@ -9,7 +9,8 @@ from types import FrameType
 
 __all__ = ["TerminalSignals"]
 
-_DEADLY = ("SIGTERM", "SIGHUP", "SIGQUIT")
+# SIGBREAK: Ctrl-Break on Windows, and the closing of the console's window.
+_DEADLY = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK")
 
 
 class TerminalSignals:
@@ -58,7 +59,7 @@ class TerminalSignals:
         self._take(signal.SIGINT, self._interrupt)
         for name in _DEADLY:
             if hasattr(signal, name):
-                self._take(signal.Signals[name], self._die)
+                self._take(getattr(signal, name), self._die)
         if hasattr(signal, "SIGTSTP"):
             self._take(signal.SIGTSTP, self._stop)
 

@@ -198,7 +198,7 @@ class TranslationView:
         if self.lag_s is not None:
             parts.append(f"translated {self.lag_s:.1f} s later")
         if self.cost_words:
-            parts.append(self.cost_words)
+            parts.append(f"billed {self.cost_words}")
         return ", ".join(parts)
 
     def take_entries(self) -> list[Header | Block | Remark]:

@@ -1,7 +1,6 @@
 """`voice doctor`: what it finds, and that nothing broken stops it."""
 
 import os
-import pwd
 import sys
 import threading
 import tomllib
@@ -266,6 +265,8 @@ def test_folders_that_cannot_be_used(look: Look, home: Path, monkeypatch: pytest
 def test_without_a_home(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     def nobody(uid: int) -> None:
         raise KeyError
+
+    import pwd  # not on Windows
 
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "VOICECLI_CONFIG"):
         monkeypatch.delenv(name)

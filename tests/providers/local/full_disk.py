@@ -4,9 +4,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-if sys.platform != "win32":
-    import resource
-
 __all__ = ["files_of_at_most"]
 
 
@@ -15,6 +12,8 @@ def files_of_at_most(size: int) -> Iterator[None]:
     """Within, writing more than `size` bytes to a file fails, also in processes that are started."""
     if sys.platform == "win32":
         raise NotImplementedError
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

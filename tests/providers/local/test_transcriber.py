@@ -8,6 +8,7 @@ import pytest
 
 from tests.audio.test_utterances import LoudIsVoice, ms, sound
 from tests.providers.local.fakes import Events
+from tests.support.virtual_time import virtual_time
 from voicecli.audio.speech_to_text import Moonshine
 from voicecli.audio.utterances import UtteranceDetector
 from voicecli.commands import AppendAudio, EndTurn
@@ -171,6 +172,33 @@ async def test_a_recogniser_that_fails_ends_it() -> None:
     await connection.aclose()
 
 
+async def test_a_recogniser_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicecli.providers.local.transcriber._STUCK_S", 0.01)
+    ears = Ears()
+    ears.free.clear()
+    connection = LocalTranscriber(ears, UtteranceDetector(LoudIsVoice(), 16_000, pause_ms=608), SERVICE.capabilities)
+    await connection.send(AppendAudio(UTTERANCE))
+    await connection.finish()
+    with pytest.raises(RealtimeError, match="said nothing for"):
+        async for _ in connection:
+            pass
+    await connection.aclose()
+
+
+@virtual_time
+async def test_a_slow_recogniser_is_waited_for() -> None:
+    class Slow(Ears):
+        async def transcribe(self, audio: bytes) -> str:
+            await asyncio.sleep(100)
+            return await super().transcribe(audio)
+
+    async with transcribing(Slow()) as (connection, events):
+        for _ in range(3):
+            await connection.send(AppendAudio(UTTERANCE))
+        await connection.finish()
+    assert len(finals(events)) == 3
+
+
 @pytest.mark.parametrize("languages", [("de",), ("en", "pt-BR")])
 async def test_other_languages_are_refused_with_a_reason(languages: tuple[str, ...]) -> None:
     with pytest.raises(ConfigurationError, match="English only") as caught:
@@ -208,11 +236,42 @@ async def test_transcriptions_at_the_same_time_share_a_model(loads: list[Ears]) 
 
 async def test_a_load_that_is_given_up_leaves_nothing_open(loads: list[Ears]) -> None:
     loading = asyncio.create_task(SharedHearing.load())
-    await asyncio.sleep(0)
+    while not loads:
+        await asyncio.sleep(0)
     loading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await loading
     assert [each.closed for each in loads] == [True]
+
+
+async def test_a_load_that_takes_long_is_not_waited_for_when_nobody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+
+    async def fetch() -> Ears:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("stopped")
+        raise AssertionError
+
+    monkeypatch.setattr(Moonshine, "load", fetch)
+    loading = [asyncio.create_task(SharedHearing.load()) for _ in range(2)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    loading[0].cancel()
+    await asyncio.wait(loading[:1])
+    assert not ended, "somebody else waits for it"
+    loading[1].cancel()
+    await asyncio.wait(loading)
+    assert ended == ["stopped"]
+
+
+@pytest.mark.parametrize("model", ["gpt-transcribe", "moonshine-base"])
+async def test_another_model_is_an_error(loads: list[Ears], model: str) -> None:
+    setup = TranscriberSetup(config=RealtimeConfig(model=model))
+    with pytest.raises(ConfigurationError, match=f"model: the offline engine .* not with '{model}'"):
+        await SERVICE.connect(setup)
+    assert not loads
 
 
 async def test_hints_that_have_no_effect_are_told(loads: list[Ears]) -> None:

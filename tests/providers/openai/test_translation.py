@@ -173,6 +173,8 @@ def test_sound_is_passed_on_in_whole_samples() -> None:
     assert [event.audio for event in events if isinstance(event, AudioChunk)] == [b"\1\2", b"\3\4", b"\5\6"]
     with pytest.raises(ProtocolError, match="16000 Hz"):
         codec.receive(frame("session.output_audio.delta", delta="AAAA", sample_rate=16_000))
+    with pytest.raises(ProtocolError, match="2 channels"):
+        codec.receive(frame("session.output_audio.delta", delta="AAAA", sample_rate=24_000, channels=2))
 
 
 def test_the_last_message_brings_the_last_words_and_seconds() -> None:
@@ -230,7 +232,7 @@ JSON = st.recursive(
 NAMES = sorted(codec_for()._handlers)
 FRAME = st.fixed_dictionaries(
     {"type": st.sampled_from(NAMES) | JSON},
-    optional=dict.fromkeys(("delta", "session", "error", "sample_rate", "elapsed_ms", "event_id"), JSON),
+    optional=dict.fromkeys(("delta", "session", "error", "sample_rate", "channels", "elapsed_ms", "event_id"), JSON),
 )
 
 

@@ -1,5 +1,6 @@
 """What to do about sound that does not work, in words for the system that this is."""
 
+import os
 import shutil
 import sys
 
@@ -27,6 +28,10 @@ _NO_DEVICE = {
     "win32": "Connect one, and see in Settings, System, Sound that it is not disabled.",
     "linux": "Connect one, and see that the sound server runs.",
 }
+_WSL = (
+    "WSL has the sound of Windows through PulseAudio: sudo apt install libasound2-plugins, and see in the settings of "
+    "Windows that desktop apps may use the microphone. Or run voice in Windows itself."
+)
 _INSTALL = (
     ("apt-get", "sudo apt install libportaudio2"),
     ("dnf", "sudo dnf install portaudio"),
@@ -48,6 +53,8 @@ def restart_sound() -> str:
 
 def no_device() -> str:
     """What to see to where there is no device."""
+    if sys.platform == "linux" and (os.environ.get("WSL_DISTRO_NAME") or os.environ.get("WSL_INTEROP")):
+        return _WSL
     return _here(_NO_DEVICE)
 
 

@@ -13,7 +13,9 @@ import soundfile
 
 from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.files.errors import READABLE
+from voicecli.audio.files.samples import decode_samples
 from voicecli.audio.files.scale import full_scale
+from voicecli.audio.files.shell_text import LOOKED_AT, check_shell_text
 from voicecli.audio.files.streams import Pieces, read_fully
 from voicecli.audio.files.wav import WavFormat, find_audio, header, is_wav, knows_size, next_audio
 from voicecli.audio.pcm import check_rates, float32_to_pcm16
@@ -217,6 +219,9 @@ class FileDecoder:
 class WavPipeDecoder:
     """Decodes plain samples as they come out of a pipe, behind the header of a WAV file.
 
+    It reads the stream itself: libsndfile would be handed its descriptor, which on Windows means nothing to a library
+    with a C runtime of its own.
+
     Args:
         stream: stands where the audio begins.
         name: of the stream, for people.
@@ -227,26 +232,22 @@ class WavPipeDecoder:
         AudioFormatError: the header cannot be.
     """
 
-    def __init__(self, stream: FileIO, name: str, form: WavFormat, size: int | None, *, mixes: bool = True) -> None:
+    def __init__(
+        self, stream: "FileIO | BinaryIO", name: str, form: WavFormat, size: int | None, *, mixes: bool = True
+    ) -> None:
         _check_header(name, form)
+        assert form.subtype is not None
         self.notices: list[tuple[str, str]] = []
         self.sample_rate = form.sample_rate
         self.channels = 1 if mixes else form.channels
         self._name = name
         self._stream = stream
         self._format = form
+        self._subtype = form.subtype
         self._left = size
         self._promised = size or 0
         self._delivered = 0  # bytes
-        self._file = _Forward(
-            stream.fileno(),
-            samplerate=form.sample_rate,
-            channels=form.channels,
-            subtype=form.subtype,
-            endian="LITTLE",
-            format="RAW",
-            closefd=False,
-        )
+        self._beginning: bytes | None = b""  # until it has been looked at
         is_float = form.subtype in _FLOATS
         self._conversion = _Conversion(name, is_float, self.notices, mixes=mixes)
         self._frames = _frames(self.sample_rate, _PIPE_BLOCK_MS)
@@ -260,10 +261,10 @@ class WavPipeDecoder:
         if wanted <= 0:
             return b""
         self._next_frames = self._frames
-        try:
-            samples = self._file.read(wanted, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise AudioFormatError(f"{self._name} is damaged: {error.error_string}") from error
+        content = read_fully(self._stream.read, wanted * frame)
+        if self._beginning is not None:
+            self._look_at(content)
+        samples = decode_samples(content[: len(content) // frame * frame], self._subtype, self._format.channels)
         self._delivered += len(samples) * frame
         if self._left is not None:
             self._left -= len(samples) * frame
@@ -276,7 +277,15 @@ class WavPipeDecoder:
         return self._conversion.pcm16(samples)
 
     def close(self) -> None:
-        self._file.close()
+        """Do nothing."""
+
+    def _look_at(self, content: bytes) -> None:
+        """Look at the first audio that is not silent: the header of sound that was ruined often still makes sense."""
+        assert self._beginning is not None
+        self._beginning += content.lstrip(b"\0") if not self._beginning else content
+        if len(self._beginning) >= LOOKED_AT or not content:
+            check_shell_text(self._beginning, self._name)
+            self._beginning = None
 
     def _find_next(self, rest: int) -> None:
         """Go to the next data chunk, if there is one; what lies between is skipped."""
@@ -349,9 +358,9 @@ def _check_rate(name: str, rate: int) -> None:
         ) from error
 
 
-def _has_more(stream: FileIO) -> bool:
+def _has_more(stream: "FileIO | BinaryIO") -> bool:
     """True when a pipe holds more, or has ended; False after half a second in which neither is the case."""
     try:
         return bool(select.select([stream], [], [], _NEXT_CHUNK_S)[0])
-    except (OSError, ValueError):  # this system can only ask that of sockets
+    except (OSError, TypeError, ValueError):  # this system can only ask that of sockets
         return False

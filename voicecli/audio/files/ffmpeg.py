@@ -113,7 +113,9 @@ class FfmpegDecoder:
         self._closing.close()
 
     def _copy(self, stream: "FileIO | BinaryIO") -> str:
-        folder = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="voicecli-"))
+        folder = self._closing.enter_context(
+            tempfile.TemporaryDirectory(prefix="voicecli-", ignore_cleanup_errors=True)
+        )
         path = Path(folder) / "sound"
         stream.seek(0)
         with path.open("wb") as file:

@@ -1,6 +1,5 @@
 """The decoder for what a file or a pipe holds."""
 
-from functools import partial
 from io import FileIO
 from typing import BinaryIO
 
@@ -8,14 +7,13 @@ from voicecli.audio.files.decoders import Decoder, FileDecoder, WavPipeDecoder
 from voicecli.audio.files.errors import READABLE
 from voicecli.audio.files.ffmpeg import FfmpegDecoder, conversion_advice, find_ffmpeg
 from voicecli.audio.files.formats import HEAD_SIZE, needs_ffmpeg
+from voicecli.audio.files.shell_text import LOOKED_AT, check_shell_text
 from voicecli.audio.files.streams import read_fully, spool
 from voicecli.audio.files.wav import header, is_wav, knows_size, next_audio
 from voicecli.errors import AudioFormatError
 from voicecli.text_files import looks_like_text
 
 __all__ = ["open_decoder"]
-
-_LOOKED_AT = 4_096  # bytes, to tell text from sound
 
 
 def open_decoder(
@@ -50,13 +48,22 @@ def open_decoder(
         raise AudioFormatError(f"{name} is empty.", advice=READABLE)
     size = None
     if is_wav(head) and len(head) == HEAD_SIZE:
-        found = next_audio(partial(read_fully, stream.read))
+        seen = bytearray()
+
+        def read(count: int) -> bytes:
+            content = read_fully(stream.read, count)
+            seen.extend(content[: LOOKED_AT - len(seen)])
+            return content
+
+        found = next_audio(read)
         if found is None:
+            read(LOOKED_AT - len(seen))
+            check_shell_text(bytes(seen), name)
             raise AudioFormatError(
                 f"{name} is no sound file: its header ends before any data chunk begins.", advice=READABLE
             )
         form, size = found[0], found[1] if knows_size(*found) else None
-        if form.subtype is not None and isinstance(stream, FileIO):
+        if form.subtype is not None:
             return WavPipeDecoder(stream, name, form, size, mixes=mixes)
         head = header(form, size)
     kept = spool(head, stream, name, size)
@@ -72,7 +79,8 @@ def _open_file(
 ) -> Decoder:
     """Open a file; one that libsndfile does not know by ffmpeg, where that is installed."""
     stream.seek(0)
-    head = read_fully(stream.read, _LOOKED_AT)
+    head = read_fully(stream.read, LOOKED_AT)
+    check_shell_text(head, name)
     kind, program = needs_ffmpeg(head), find_ffmpeg()
     if kind and program is None:
         raise AudioFormatError(f"{name} is {kind}, which takes ffmpeg to read.", advice=conversion_advice(path))

@@ -15,6 +15,7 @@ from voicecli.audio.files.source import WavSource
 from voicecli.audio.ports import Playhead
 from voicecli.errors import AudioFormatError
 from voicecli.pcm16 import SAMPLE_BYTES, PcmFormat
+from voicecli.pipes import is_closed_pipe
 from voicecli.threads import Worker
 
 __all__ = ["WavSink"]
@@ -176,6 +177,8 @@ class WavSink:
         self._reported = True
         if isinstance(self._error, BrokenPipeError):
             raise self._error
+        if not self._has_size and is_closed_pipe(self._error):
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from self._error
         raise unusable("write", self._name, self._error) from self._error
 
 

@@ -1,5 +1,6 @@
 """The wake word: listens for a phrase, and keeps what was said with it."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from voicecli.audio.pcm import Resampler
@@ -9,7 +10,7 @@ from voicecli.errors import ConfigurationError
 from voicecli.install import install_command, missing_packages
 from voicecli.pcm16 import PcmFormat
 
-__all__ = ["Detector", "WakeWord", "check_wake_word"]
+__all__ = ["Detector", "WakeWord", "check_wake_word", "ensure_wake_word"]
 
 _RATE = 16_000  # that detectors take, in Hz
 _KEPT_MS = 2_000
@@ -113,6 +114,14 @@ def check_wake_word(phrase: str) -> Phrase:
             advice=f"Run: {install_command(extra)}{other}",
         ) from ModuleNotFoundError(", ".join(missing))
     return parsed
+
+
+def ensure_wake_word(phrase: str, progress: Callable[[int, int], None]) -> None:
+    """Fetch what a phrase needs, unless it is there: as `ensure_files` does. Raises as `check_wake_word`, too."""
+    if not check_wake_word(phrase).trained:
+        from voicecli.audio.recogniser_files import ensure_recogniser
+
+        ensure_recogniser(progress)
 
 
 async def _detector(phrase: Phrase) -> Detector:

@@ -1,6 +1,5 @@
 """Providers: who would answer, keys (never shown, not even a part of one), and what each finds on this machine."""
 
-import shlex
 from collections.abc import Iterator, Mapping
 from functools import partial
 
@@ -13,7 +12,7 @@ from voicecli.errors import ConfigurationError
 from voicecli.finding import Finding
 from voicecli.ports import Provider
 from voicecli.providers import choose_provider, find_provider, is_built_in
-from voicecli.settings.keys import find_key, keys_path, stored_keys, unsafe_permissions
+from voicecli.settings.keys import find_key, how_to_protect, stored_keys, unsafe_permissions
 
 __all__ = ["look_at_providers"]
 
@@ -31,7 +30,7 @@ def look_at_providers(scope: Scope) -> Iterator[Finding]:
     except ConfigurationError as error:
         yield Finding("Stored keys", error.message, "fail", error.advice, shared="their file cannot be read")
     if unsafe_permissions():
-        yield Finding("Stored keys", "others may read the file", "warn", f"chmod 600 {shlex.quote(str(keys_path()))}")
+        yield Finding("Stored keys", "others may read the file", "warn", how_to_protect())
     answering = None
     if scope.provider is None:
         try:

@@ -75,6 +75,7 @@ def _around(environ: Mapping[str, str]) -> Iterator[Finding]:
         fix = "Run voice on the machine before you, or lead its sound there: docs/sound.md"
         yield Finding("Inside", told, "warn", fix)
     if environ.get("WSL_DISTRO_NAME") or environ.get("WSL_INTEROP"):
-        yield Finding("Inside", "WSL: sound comes through WSLg's PulseAudio server")
+        told = "WSL: sound comes through WSLg's PulseAudio server"
+        yield Finding("Inside", told, fix="No microphone? sudo apt install libasound2-plugins, or run voice in Windows")
     if os.path.exists("/.dockerenv") or environ.get("container"):
         yield Finding("Inside", "a container: it has no sound devices but those it is given")

@@ -36,6 +36,7 @@ _PACKAGES = (
     "platformdirs",
     "xllamacpp",
 )
+_RECOGNISER = "moonshine"
 _INSTALL = f"Run: {install_command('local')}"
 
 
@@ -83,13 +84,30 @@ def _unloadable(error: Exception) -> ConfigurationError:
     )
 
 
-async def _transcribe(setup: TranscriberSetup) -> Connection:
+def _check_transcription(setup: TranscriberSetup) -> None:
+    """Raises ConfigurationError."""
     _check_packages(["onnxruntime", "pip"])  # pip fetches the recogniser
+    if setup.config.model not in (None, _RECOGNISER):
+        raise ConfigurationError(
+            f"model: the offline engine transcribes with {_RECOGNISER}, not with {setup.config.model!r}.",
+            advice="Leave it out, or name the provider whose model it is (its server then gets the sound).",
+        )
     if other := [code for code in setup.languages if code.split("-")[0].lower() != "en"]:
         raise ConfigurationError(
             f"languages: the offline engine understands English only, not {', '.join(map(repr, other))}.",
             advice="Name a provider that knows the language (its server then gets the sound), or leave it out.",
         )
+
+
+def _prepare_transcription(setup: TranscriberSetup, progress: Callable[[int, int], None]) -> None:
+    _check_transcription(setup)
+    from voicecli.audio.recogniser_files import ensure_recogniser
+
+    ensure_recogniser(progress)
+
+
+async def _transcribe(setup: TranscriberSetup) -> Connection:
+    _check_transcription(setup)
     try:
         from voicecli.providers.local.transcriber import connect_with
     except (ImportError, OSError) as error:
@@ -119,10 +137,11 @@ def _download_note(download: Download) -> str:
 
 _TRANSCRIBER = Service[TranscriberSetup](
     capabilities=Capabilities(input_rate=16_000, output_rate=22_050, images=False, tools=False),
-    default_model="moonshine",
-    models=(ModelInfo("moonshine", note="built in, English", prices=FREE),),
+    default_model=_RECOGNISER,
+    models=(ModelInfo(_RECOGNISER, note="built in, English", prices=FREE),),
     connect=_transcribe,
     offline=True,
+    prepare=_prepare_transcription,
 )
 
 LOCAL = Provider(

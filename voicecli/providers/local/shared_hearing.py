@@ -58,6 +58,7 @@ async def _release(recogniser: _Recogniser) -> None:
     loop = asyncio.get_running_loop()
     if _in_use.get(loop) is recogniser:
         del _in_use[loop]
-    await asyncio.wait([recogniser.loading])  # a model that is being loaded cannot be stopped
+    recogniser.loading.cancel()  # it may be fetched meanwhile, which takes minutes
+    await asyncio.wait([recogniser.loading])
     if not recogniser.loading.cancelled() and recogniser.loading.exception() is None:
         await recogniser.loading.result().aclose()

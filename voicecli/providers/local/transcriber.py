@@ -28,7 +28,7 @@ _POST_ROLL_MS = 320  # the recogniser makes a little less of words without some 
 _PARTIAL_MS = 500
 _MOST_DOUBT_MS = 1_500  # how long ago an utterance may have begun when it is noticed
 _MOST_WAITING = 2  # utterances, while one is recognised: whoever sends faster waits
-_FINISH_S = 30.0
+_STUCK_S = 120.0  # without words of any utterance: on a slow machine eight channels may wait for each other
 
 
 async def connect_with(setup: TranscriberSetup, capabilities: Capabilities) -> "LocalTranscriber":
@@ -101,6 +101,7 @@ class LocalTranscriber:
         self._audio_ms = 0  # where it begins
         self._utterance: _Utterance | None = None
         self._count = 0
+        self._told = 0  # of these, with all their words
         started = SessionStarted("", "moonshine", "", capabilities.input_rate, capabilities.output_rate)
         self._events.put([started, *notices])
         self._start_task(self._take_commands(), "commands")
@@ -119,15 +120,26 @@ class LocalTranscriber:
         await self._commands.join()
 
     async def finish(self) -> None:
-        """The input is over: return when all words have been told, within 30 s, or when it has ended."""
+        """The input is over: return when all words have been told, or when it has ended.
+
+        It ends by an error when the recogniser comes to no end of any utterance for two minutes.
+        """
+        telling = asyncio.create_task(self._tell_rest(), name="voicecli-transcriber-rest")
         try:
-            async with asyncio.timeout(_FINISH_S):
-                if self._over is None:
-                    await self._commands.put(EndTurn())
-                await self._commands.join()
-                await self._ended.join()
-        except TimeoutError:
-            pass
+            while not telling.done():
+                told = self._told
+                await asyncio.wait([telling], timeout=_STUCK_S)
+                if not telling.done() and self._told == told:
+                    self._fail(RealtimeError(f"The speech recognition said nothing for {_STUCK_S:.0f} s."))
+        finally:
+            telling.cancel()
+            await asyncio.wait([telling])
+
+    async def _tell_rest(self) -> None:
+        if self._over is None:
+            await self._commands.put(EndTurn())
+        await self._commands.join()
+        await self._ended.join()
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return aiter(self._events)
@@ -231,6 +243,7 @@ class LocalTranscriber:
                 text = await self._hearing.transcribe(bytes(utterance.audio))
                 start_ms, end_ms = utterance.start_ms, utterance.end_ms
                 self._emit(TranscriptUpdate("user", utterance.item_id, text, True, start_ms=start_ms, end_ms=end_ms))
+                self._told += 1
             finally:
                 self._ended.task_done()
 
@@ -245,11 +258,16 @@ class LocalTranscriber:
 
     def _finish_task(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and self._over is None:
+        if not task.cancelled() and (error := task.exception()) is not None:
             failure = error if isinstance(error, RealtimeError) else None
             if failure is None:
                 failure = RealtimeError(f"The transcription failed: {type(error).__name__}: {error}")
                 failure.__cause__ = error
+            self._fail(failure)
+
+    def _fail(self, failure: RealtimeError) -> None:
+        """End it by this error, unless it has ended."""
+        if self._over is None:
             self._over = failure
             self._events.close(failure)
             for other in self._tasks:

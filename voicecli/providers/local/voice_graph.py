@@ -9,7 +9,7 @@ from typing import Any
 
 from voicecli.errors import ConfigurationError, RealtimeError
 from voicecli.install import reinstall_command
-from voicecli.kept_files import remove_path, sha256_of
+from voicecli.kept_files import move_file, remove_path, sha256_of
 from voicecli.providers.local.voice_parts import split_voice
 from voicecli.telemetry import without_telemetry
 from voicecli.user_folders import cache_dir
@@ -113,7 +113,13 @@ def _session_to_keep(graph: bytes, beginning: str) -> Any:
         options = _options()
         options.optimized_model_filepath = name
         session = onnxruntime.InferenceSession(graph, options, providers=_PROVIDERS)
-        os.replace(unfinished, folder / f"{beginning}-{_digest(unfinished)}.onnx")
+        kept = folder / f"{beginning}-{_digest(unfinished)}.onnx"
+        try:
+            move_file(unfinished, kept)
+        except PermissionError:
+            if not kept.is_file():
+                raise
+            # Another process has it open, which Windows does not let be replaced. Its name tells that it is the same.
         return session
     finally:
         with contextlib.suppress(OSError):

@@ -199,6 +199,9 @@ class OpenAITranslation:
         rate = number(frame, "sample_rate")
         if rate not in {None, _RATE}:
             raise ProtocolError(f"{self._server.name} sent audio at {rate} Hz instead of {_RATE} Hz.")
+        channels = number(frame, "channels")
+        if channels not in {None, 1}:
+            raise ProtocolError(f"{self._server.name} sent audio of {channels} channels instead of one.")
         try:
             sound = decoded(frame.get("delta"))
         except ValueError as error:

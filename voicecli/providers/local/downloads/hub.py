@@ -18,7 +18,7 @@ from typing import Any
 from voicecli._version import __version__
 from voicecli.errors import ConfigurationError, RealtimeConnectionError
 from voicecli.install import install_command
-from voicecli.kept_files import sha256_of
+from voicecli.kept_files import move_file, remove_path, sha256_of
 from voicecli.package_file import Progress
 from voicecli.providers.local.downloads.catalogue import Download
 from voicecli.providers.local.downloads.store import (
@@ -110,7 +110,7 @@ def _fetch(download: Download, folder: Path, progress: Progress | None, pause: C
     partials = {remote.name: folder / f"{remote.name}.{remote.checksum[:16]}{PARTIAL}" for remote in remotes}
     for path in folder.glob(f"*{PARTIAL}"):
         if path not in partials.values():
-            path.unlink()
+            remove_path(path)
     there = sum(path.stat().st_size for path in partials.values() if path.exists())
     if (free := shutil.disk_usage(folder).free) < total - there + _SPARE:
         raise ConfigurationError(
@@ -129,12 +129,12 @@ def _fetch(download: Download, folder: Path, progress: Progress | None, pause: C
         sha256 = sha256_of(partial)
         promised = record.files[remote.name].sha256 if record is not None and remote.name in record.files else sha256
         if _checksum(partial, sha256, remote.checksum) != remote.checksum or sha256 != promised:
-            partial.unlink()
+            remove_path(partial)
             raise RealtimeConnectionError(
                 f"What came as {remote.name} is not that file: its checksum differs.",
                 advice="Try again; if it happens again, something between here and the hub changes it.",
             )
-        os.replace(partial, folder / remote.name)
+        move_file(partial, folder / remote.name)
         files[remote.name] = _recorded(folder / remote.name, sha256)
         done += remote.size
     write_record(download, Record(download.repo, commit, files))
@@ -217,7 +217,7 @@ class _Hub:
         failures = 0
         while (size := partial.stat().st_size if partial.exists() else 0) != remote.size:
             if size > remote.size:
-                partial.unlink()
+                remove_path(partial)
                 continue
             progress(size)
             try:
@@ -241,7 +241,7 @@ class _Hub:
         headers = self._headers | ({"Range": f"bytes={size}-"} if size else {})
         with self._session.stream("GET", remote.url, headers=headers, timeout=self._timeout) as response:
             if response.status_code == 416:  # there is no more, though there should be
-                partial.unlink()
+                remove_path(partial)
                 return
             self._tools.hf_raise_for_status(response)
             if response.status_code != 206:

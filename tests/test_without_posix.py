@@ -1,0 +1,78 @@
+"""The tests are collected, and those that need POSIX are skipped, where there is no POSIX."""
+
+import ast
+import functools
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.support.systems import FUNCTIONS, MODULES, SIGNALS, needed_of
+
+_NAMED = re.compile(rf"\b(?:{'|'.join([*MODULES, *FUNCTIONS, *SIGNALS])})\b")
+_IMPORTED = re.compile(r"^(?:from|import) (tests[\w.]*)", re.MULTILINE)
+
+
+@functools.cache
+def _needs_posix_to_load(path: Path) -> bool:
+    """True for a module that names something of POSIX outside of functions, or imports one of ours that does."""
+    text = path.read_text()
+    if _NAMED.search(text) and any(map(_is_of_posix, _run_when_loaded(ast.parse(text)))):
+        return True
+    imported = (ROOT / f"{name.replace('.', '/')}.py" for name in _IMPORTED.findall(text))
+    return any(file.exists() and _needs_posix_to_load(file) for file in imported)
+
+
+def _run_when_loaded(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for part in (
+        node.decorator_list if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else ast.iter_child_nodes(node)
+    ):
+        yield from _run_when_loaded(part)
+
+
+def _is_of_posix(node: ast.AST) -> bool:
+    match node:
+        case ast.Import(names=[ast.alias(name=name)]):
+            return name in MODULES
+        case ast.ImportFrom(module=name):
+            return name in MODULES
+        case ast.Attribute(value=ast.Name(id="os"), attr=name):
+            return name in FUNCTIONS
+        case ast.Attribute(value=ast.Name(id="signal"), attr=name):
+            return name in SIGNALS
+    return False
+
+
+def test_what_posix_has_is_needed_by_no_collection() -> None:
+    """Other modules name nothing of it while they are loaded; `pytest -p tests.support.without_posix` takes all."""
+    files = [str(path) for path in sorted((ROOT / "tests").rglob("test_*.py")) if _needs_posix_to_load(path)]
+    assert any(file.endswith("test_keyboard.py") for file in files)
+    command = [sys.executable, "-m", "pytest", "-p", "tests.support.without_posix", "-p", "no:cacheprovider"]
+    done = subprocess.run([*command, "--collect-only", "-q", *files], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3_000:]
+
+
+def _kills(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("function", "needed"),
+    [
+        (lambda: os.mkfifo("x"), ["mkfifo"]),
+        (lambda: lambda: os.mkfifo("x"), ["mkfifo"]),
+        (lambda: _kills(subprocess.Popen("x")), ["SIGKILL"]),
+        (lambda: os.fork() if hasattr(os, "fork") else 0, []),
+        (lambda: os.getpid(), []),
+        (None, []),
+    ],
+)
+def test_what_a_test_needs(function: object, needed: list[str]) -> None:
+    assert needed_of(frozenset([*MODULES, *FUNCTIONS, *SIGNALS]), [function]) == needed  # type: ignore[list-item]
