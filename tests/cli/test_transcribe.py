@@ -137,6 +137,7 @@ def test_channels_are_speakers(services: Services, run: Run, recording: Callable
     assert [json.loads(line)["channel"] for line in out.splitlines()] == [1, 2]
     code, out, _ = run("--channels", "call.wav")
     assert [line.split(": said")[0] for line in out.splitlines()] == ["Channel 1", "Channel 2"]
+    assert "for $0.017 a minute of each channel." in run("--channels", "call.wav", "-p", "openai")[2]
     run("--channels", "call.wav", "--vtt")
     assert [cue.voice for cue in webvtt.read("call.vtt").captions] == ["Channel 1", "Channel 2"]
 

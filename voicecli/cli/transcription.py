@@ -69,7 +69,7 @@ def run_files(
         KeyboardInterrupt: by Ctrl-C. Captions so far have been written.
     """
     if not quiet:
-        tell(price_note(transcriber))
+        tell(price_note(transcriber, channels=sound.channels))
     failure: RealtimeError | None = None
     for name, places in zip(names, targets, strict=True):
         files = [CaptionFile(target, own_descriptor()) for target in places]
@@ -165,11 +165,16 @@ async def _tell_captions(session: AsyncIterable[Caption], output: Callable[[Capt
         output(caption)
 
 
-def price_note(transcriber: Transcriber) -> str:
-    """Who gets the sound, and what a minute costs; "" where it goes to nobody."""
+def price_note(transcriber: Transcriber, *, channels: bool = False) -> str:
+    """Who gets the sound, and what a minute costs; "" where it goes to nobody.
+
+    Args:
+        channels: whether each channel goes there by itself, and is paid for.
+    """
     if transcriber.service.offline:
         return ""
-    price = f", for ${transcriber.minute_price:.4g} a minute" if transcriber.minute_price else ""
+    each = " of each channel" if channels else ""
+    price = f", for ${transcriber.minute_price:.4g} a minute{each}" if transcriber.minute_price else ""
     return f"Note: {transcriber.provider} ({transcriber.model}) transcribes on its servers{price}."
 
 

@@ -23,6 +23,7 @@ import pytest
 
 from tests.conftest import DATA, ROOT
 from tests.loopback.hub_server import HubServer
+from voicecli.audio.recogniser_files import ensure_recogniser
 from voicecli.providers.local.downloads.catalogue import find
 
 _RECORDING_S = 17  # some 20 s with loading and answers
@@ -191,7 +192,8 @@ def conversations(model_path: Path, tmp_path_factory: pytest.TempPathFactory) ->
     chat = ("chat", "-p", "local", "--vad", "server", "-i", str(question), "-o", "reply.wav", "--json")
     both = Conversations(Watched(folder / "as_it_is"), Watched(folder / "let_through"))
     for program in (both.as_it_is, both.let_through):
-        (program.cache / model_path.name).symlink_to(model_path)
+        for path in (model_path, *ensure_recogniser()):
+            (program.cache / path.name).symlink_to(path)
     try:
         # Whatever the user's environment says.
         both.as_it_is.start("-m", "voicecli", *chat, ORT_DISABLE_TELEMETRY="0")
