@@ -23,12 +23,20 @@ if TYPE_CHECKING:
 __all__ = ["Interpreter", "choose_interpreter", "language_code"]
 
 _CODE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+# Less alike are the names of two languages, such as Catalan and Italian.
+_MISTYPED = 0.82
 _CODES = {
-    **{"arabic": "ar", "chinese": "zh", "czech": "cs", "danish": "da", "dutch": "nl", "english": "en", "finnish": "fi"},
-    **{"french": "fr", "german": "de", "greek": "el", "hebrew": "he", "hindi": "hi", "hungarian": "hu"},
-    **{"indonesian": "id", "italian": "it", "japanese": "ja", "korean": "ko", "norwegian": "no", "polish": "pl"},
-    **{"portuguese": "pt", "romanian": "ro", "russian": "ru", "spanish": "es", "swedish": "sv", "thai": "th"},
-    **{"turkish": "tr", "ukrainian": "uk", "vietnamese": "vi"},
+    **{"afrikaans": "af", "arabic": "ar", "bengali": "bn", "bulgarian": "bg", "catalan": "ca", "chinese": "zh"},
+    **{"croatian": "hr", "czech": "cs", "danish": "da", "dutch": "nl", "english": "en", "estonian": "et"},
+    **{"filipino": "fil", "finnish": "fi", "french": "fr", "german": "de", "greek": "el", "hebrew": "he"},
+    **{"hindi": "hi", "hungarian": "hu", "icelandic": "is", "indonesian": "id", "irish": "ga", "italian": "it"},
+    **{"japanese": "ja", "korean": "ko", "latvian": "lv", "lithuanian": "lt", "malay": "ms", "mandarin": "zh"},
+    **{"norwegian": "no", "persian": "fa", "polish": "pl", "portuguese": "pt", "romanian": "ro", "russian": "ru"},
+    **{"serbian": "sr", "slovak": "sk", "slovenian": "sl", "spanish": "es", "swahili": "sw", "swedish": "sv"},
+    **{"tamil": "ta", "telugu": "te", "thai": "th", "turkish": "tr", "ukrainian": "uk", "urdu": "ur"},
+    **{"vietnamese": "vi", "welsh": "cy"},
+    # As those who speak it write it.
+    **{"deutsch": "de", "español": "es", "français": "fr", "italiano": "it", "português": "pt"},
 }
 
 
@@ -40,7 +48,7 @@ def language_code(text: object) -> str:
     """
     if isinstance(text, str) and _CODE.fullmatch(text := text.strip().replace("_", "-")):
         return text
-    meant = nearest(text.lower(), _CODES) if isinstance(text, str) else ""
+    meant = nearest(text.lower(), _CODES, likeness=_MISTYPED) if isinstance(text, str) else ""
     shown = repr(text) if isinstance(text, str) else type(text).__name__
     raise ConfigurationError(
         f"to: {shown} is no code of a language.",

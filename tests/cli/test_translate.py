@@ -68,6 +68,8 @@ def test_ctrl_c_ends_within_seconds_with_a_whole_file(commands: Commands, tmp_pa
         (["--to", "es", "-p", "openai", "-m", "gpt-realtime-2.1"], 2, "take gpt-realtime-translate"),
         (["--to", "es", "-p", "openai", "-o", "-", "--captions"], 2, "there is no sound"),
         (["--to", "es", "-p", "openai", "-i", "missing.wav"], 2, "missing.wav"),
+        (["--to", "es", "-p", "openai", "-i", ""], 2, "No such file"),
+        (["--to", "es", "-p", "openai", "-i", "one.wav", "-i", "two.wav"], 2, "one recording is translated at a time"),
         (["--to", "es"], 3, "No provider that translates is set up"),
         (["--to", "es", "--voice", "marin"], 2, "No such option: --voice"),
     ],

@@ -30,6 +30,10 @@ def test_a_language_is_a_code(text: str, code: str) -> None:
     [
         ("Spanish", "Write es for Spanish"),
         ("germann", "Write de for German"),
+        ("Catalan", "Write ca for Catalan"),
+        ("Deutsch", "Write de for Deutsch"),
+        ("Galician", "Write es, pt-BR"),
+        ("Armenian", "Write es, pt-BR"),
         ("", "Write es, pt-BR"),
         (None, "NoneType"),
     ],

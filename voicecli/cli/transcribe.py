@@ -37,7 +37,7 @@ def transcribe(
     ] = False,
     languages: Annotated[
         list[str] | None,
-        typer.Option("--language", metavar="CODE,...", help="What is spoken, such as en,de; else that is found out."),
+        typer.Option("--language", metavar="CODES", help="What is spoken, such as en,de; else that is found out."),
     ] = None,
     keywords: Annotated[
         list[str] | None,

@@ -37,7 +37,7 @@ def _translate(
         str | None, typer.Option("--to", metavar="CODE", help="The language to translate to: es, pt-BR, zh ...")
     ] = None,
     input_: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option("--input", "-i", metavar="FILE|-", help="A recording, or a pipe, instead of the microphone."),
     ] = None,
     input_rate: Annotated[
@@ -82,10 +82,12 @@ def _translate(
             raise typer.BadParameter("this is a terminal; name a file, or pipe it on", param_hint="--output")
     if captions and output is not None:
         raise typer.BadParameter("with --captions there is no sound to write", param_hint="--output")
-    name = input_ or (None if is_terminal() else "-")
+    if input_ and len(input_) > 1:
+        raise typer.BadParameter("one recording is translated at a time", param_hint="--input")
+    name = input_[0] if input_ else None if is_terminal() else "-"
     plan = Plan(
         to=language_code(to),
-        source=_source(name, input_rate, output) if name else None,
+        source=_source(name, input_rate, output) if name is not None else None,
         devices=Devices(device_of(input_device), device_of(output_device), echo),
         output=output,
         plays=not captions and output is None and (name is None or (to_terminal and not as_json)),

@@ -12,6 +12,7 @@ from tests.providers.openai.live.talk import CONFIG, WEATHER, LiveTalk
 from voicecli.commands import AnswerApproval, OfferTools, SendImage, SendText, ToolResult
 from voicecli.events import (
     ApprovalRequest,
+    AudioChunk,
     ErrorOccurred,
     ResponseDone,
     ResponseStarted,
@@ -202,6 +203,21 @@ def test_a_background_tool() -> None:
     talk.send(ToolResult("a", "rain", input_id="input_1"))
     assert talk.all(ResponseStarted)[-1].answers == ("input_1",)
     talk.run(6_000)
+    assert talk.said("assistant") == ["I look.", "It rains."]
+
+
+def test_a_background_result_is_answered_by_another_reply_than_the_one_under_way() -> None:
+    config = replace(CONFIG, background_tools=("weather",))
+    work = Work(calls=(Call(name="weather", call_id="a"),))
+    replies = [LiveReply(text="I look.", work=work), LiveReply(text="It rains.")]
+    talk = LiveTalk(config, hears=["Weather?"], replies=replies, tools=[WEATHER])
+    talk.speak(500)
+    talk.until(AudioChunk)
+    talk.run(1_000)
+    assert talk.all(ResponseDone) == []
+    talk.send(ToolResult("a", "rain", input_id="input_1"))
+    talk.run(8_000)
+    assert [started.answers for started in talk.all(ResponseStarted)] == [(), ("input_1",)]
     assert talk.said("assistant") == ["I look.", "It rains."]
 
 

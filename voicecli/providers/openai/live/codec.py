@@ -179,8 +179,10 @@ class LiveCodec:
             case EndTurn(input_id):
                 self._note(input_id)
             case ToolResult(input_id=input_id):
-                self._note(input_id, given=self._replies.open)
-                if self._backend.result(command):
+                late = self._backend.result(command)
+                # The reply under way goes on with what it waits for, and with nothing else.
+                self._note(input_id, given=self._replies.open and not late)
+                if late:
                     returned = command.output[:LONGEST_TOOL_OUTPUT]
                     self._wire.append_context("thinking", f"A tool has answered: {returned}")
                     self._backend.want()
