@@ -4,11 +4,16 @@ from pathlib import Path
 
 from tests.cli.conftest import Result, Voice
 from tests.loopback.llm_server import LLMServer, Model
+from voicecli.audio.recogniser_files import ensure_recogniser
 
 
 def ask(voice: Voice, tmp_path: Path, server: LLMServer, *options: str) -> Result:
     """Ask where there is no built-in model, and none can be had."""
-    nowhere = {"VOICECLI_CACHE": str(tmp_path / "cache"), "PIP_NO_INDEX": "1", "HTTP_PROXY": "http://127.0.0.1:9"}
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for path in ensure_recogniser():
+        (cache / path.name).symlink_to(path)
+    nowhere = {"VOICECLI_CACHE": str(cache), "PIP_NO_INDEX": "1", "HTTP_PROXY": "http://127.0.0.1:9"}
     found = {"VOICECLI_LLM_PORTS": str(server.server_port), "VOICECLI_LLM_SEARCH_S": "20"}
     return voice("send-text", "Hi", "-p", "local", "-o", "reply.wav", *options, **nowhere, **found)
 
