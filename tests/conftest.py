@@ -19,7 +19,7 @@ from tests.support.systems import missing, needed_of
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "tests" / "data"
 
-_GIVING_WAY = 5
+_GIVING_WAY = 15
 """The niceness of tests that only calculate. A worker does not lose it again: the one for sound begins with sound."""
 
 _GROUPS = {
