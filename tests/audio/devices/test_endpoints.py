@@ -236,6 +236,7 @@ class Given(NoEchoControl):
         self.blocks.append(audio)
 
 
+@pytest.mark.usefixtures("patient")
 async def test_clear_is_silence_at_once_and_says_what_was_heard(sound_server: SoundServer, closing: Closing) -> None:
     given = Given()
     speaker = closing(Speaker(RATE, echo=given))
@@ -251,8 +252,8 @@ async def test_clear_is_silence_at_once_and_says_what_was_heard(sound_server: So
     heard_ms = sound_ms(recorded)  # without breaks, which a busy machine makes
     assert isinstance(playhead, Playhead)
     assert playhead.item_id == "item"
-    # What is heard after it is the fade-out. A sound server that ran dry for a moment has dropped a block or two.
-    assert playhead.played_ms - 40 <= heard_ms <= playhead.played_ms + 25
+    # What is heard after it is the fade-out.
+    assert playhead.played_ms <= heard_ms <= playhead.played_ms + 25
     # The device gets no more than that either; one block may be on its way just then.
     after = samples(b"".join(given.blocks[before + 1 :]))
     assert np.count_nonzero(np.abs(after) > 100) <= RATE * FADE_OUT_MS // 1000
