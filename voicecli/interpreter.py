@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from voicecli.errors import ConfigurationError
 from voicecli.events import Notice
 from voicecli.ports import ConversationLog, InterpreterSetup, Provider, Service
 from voicecli.pricing import Prices
-from voicecli.providers import choose_provider, find_provider
+from voicecli.providers import PROVIDERS, choose_provider, find_provider
 from voicecli.text import nearest
 
 if TYPE_CHECKING:
@@ -67,9 +67,10 @@ def choose_interpreter(name: str | Provider | None) -> tuple[Provider, Service[I
     else:
         provider = find_provider(name) if isinstance(name, str) else name
     if provider.interpreter is None:
+        able = [each.name for each in PROVIDERS if each.interpreter is not None]
         raise ConfigurationError(
             f"provider: {provider.title} does not translate live.",
-            advice="Choose one that does: openai or gemini. What you say then goes to it.",
+            advice=f"Choose one that does: {' or '.join(able)}. What you say then goes to it.",
         )
     return provider, provider.interpreter
 
@@ -162,8 +163,7 @@ class Interpreter:
     @property
     def prices(self) -> Prices | None:
         """What the model costs; None where that is not known."""
-        known: Mapping[str, Prices | None] = {each.name: each.prices for each in self._service.models}
-        return self._config.prices.get(self.model, known.get(self.model))
+        return self._service.prices(self._config)
 
     @contextlib.asynccontextmanager
     async def connect(

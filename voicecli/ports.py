@@ -191,6 +191,12 @@ class Service(Generic[_Setup]):
     offline: bool = False
     prepare: Callable[[_Setup, Callable[[int, int], None]], None] | None = field(default=None, repr=False)
 
+    def prices(self, config: RealtimeConfig) -> Prices | None:
+        """The prices of the model that the config names: those that it gives, else those that are known."""
+        name = config.model or self.default_model
+        known = next((model.prices for model in self.models if model.name == name), None)
+        return config.prices.get(name, known)
+
 
 @dataclass(frozen=True, slots=True)
 class Expiring:

@@ -88,8 +88,7 @@ class Transcriber:
     @property
     def minute_price(self) -> float:
         """What a minute of sound costs, in US dollars; 0 where that is not known."""
-        known = next((each.prices for each in self._service.models if each.name == self.model), None)
-        prices = self._config.prices.get(self.model, known)
+        prices = self._service.prices(self._config)
         return (prices.session_minute or prices.transcription_minute or 0.0) if prices is not None else 0.0
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:

@@ -43,8 +43,7 @@ class GeminiTranslation:
         self._config = setup.config
         self._name = endpoint.model.rpartition("/")[2]
         self._setup = _setup_message(setup, endpoint.model)
-        given = setup.config.prices
-        prices = given.get(endpoint.model) or given.get(self._name) or _prices_of(self._name)
+        prices = setup.config.prices.get(endpoint.model) or INTERPRETER.prices(replace(setup.config, model=self._name))
         self._progress = Progress(INPUT_RATE, prices)
         self._pieces = Pieces(INPUT_RATE, _LEAST_MS, _MOST_MS)
         self._aligner = SampleAligner()
@@ -213,10 +212,6 @@ async def _connect(setup: InterpreterSetup) -> Connection:
 
 # Not on Google's own pages: what a third party pays.
 _MODELS = (ModelInfo(_MODEL, "interprets, in the speaker's own voice; preview", prices=Prices(session_minute=0.037)),)
-
-
-def _prices_of(model: str) -> Prices | None:
-    return next((known.prices for known in _MODELS if known.name == model), None)
 
 
 INTERPRETER = Service[InterpreterSetup](

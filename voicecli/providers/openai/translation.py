@@ -55,7 +55,7 @@ class OpenAITranslation:
         self._session = _session(setup)
         source_model = at(self._session, "audio", "input", "transcription").get("model", "")
         self._server = Server(self._endpoint.server, self._endpoint.is_openai, transcription_model=source_model)
-        self._progress = Progress(_RATE, config.prices.get(self._model) or _prices_of(self._model))
+        self._progress = Progress(_RATE, INTERPRETER.prices(config))
         self._pieces = Pieces(_RATE, _LEAST_MS, _MOST_MS)
         self._aligner = SampleAligner()
         self._heard, self._translated = RunningText("user"), RunningText("assistant")
@@ -264,10 +264,6 @@ async def _connect(setup: InterpreterSetup) -> Connection:
 
 
 _MODELS = (ModelInfo(_MODEL, "interprets; the voice is the service's own", prices=Prices(session_minute=0.034)),)
-
-
-def _prices_of(model: str) -> Prices | None:
-    return next((known.prices for known in _MODELS if known.name == model), None)
 
 
 INTERPRETER = Service[InterpreterSetup](
