@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.loopback.openai_rules import wrong_field
+from tests.loopback.openai_rules import check_content, check_session
 from tests.loopback.openai_script import Call, McpCall, Reply, default_session
 from tests.loopback.openai_wire import Frame, RefusedError, check_client_frame, check_server_frame
 
@@ -24,7 +24,6 @@ BYTES_PER_MS = 48
 _FRAME = 20 * BYTES_PER_MS
 _LOUD = 500.0
 _ONSET_FRAMES = 3
-_REASONING = ("gpt-realtime-2.1", "gpt-realtime-2.1-mini", "gpt-realtime-2")
 _ids = count(1)
 
 
@@ -169,56 +168,11 @@ class OpenAISession:
 
     def _session_update(self, frame: Frame) -> Iterator[Frame]:
         update = frame["session"]
-        self._check_session(update)
+        spoken_in = self.config["audio"]["output"]["voice"] if self.spoke else None
+        check_session(update, self.model, spoken_in)
         merged = _merge(self.config, update)
         self.config = merged
         yield {"type": "session.updated", "session": self.config}
-
-    def _check_session(self, update: Frame) -> None:
-        def refuse(param: str, code: str = "invalid_value") -> None:
-            raise RefusedError(code, f"Invalid or unsupported parameter: 'session.{param}'.", f"session.{param}")
-
-        if update["type"] != "realtime":
-            refuse("type")
-        if update.get("model", self.model) != self.model:
-            refuse("model")
-        for name in ("reasoning", "parallel_tool_calls"):
-            if name in update and self.model not in _REASONING:
-                refuse(name, "unknown_parameter")
-        if sorted(update.get("output_modalities", ["audio"])) == ["audio", "text"]:
-            refuse("output_modalities")
-        limit = update.get("max_output_tokens", "inf")
-        if limit != "inf" and not 1 <= limit <= 4_096:
-            refuse("max_output_tokens")
-        audio = update.get("audio", {})
-        output, given = audio.get("output", {}), audio.get("input", {})
-        if not 0.25 <= output.get("speed", 1.0) <= 1.5:
-            refuse("audio.output.speed")
-        voice = output.get("voice")
-        if voice and self.spoke and voice != self.config["audio"]["output"]["voice"]:
-            refuse("audio.output.voice", "cannot_update_voice")
-        for side in (output, given):
-            if side.get("format", {}).get("rate", 24_000) != 24_000:
-                refuse("audio.input.format.rate")
-        if wrong := wrong_field(audio):
-            refuse(wrong)
-        self._check_detection(given.get("turn_detection"), refuse)
-        names = [tool["name"] for tool in update.get("tools", []) if tool["type"] == "function"]
-        choice = update.get("tool_choice")
-        if isinstance(choice, dict) and choice["type"] == "function" and choice["name"] not in names:
-            refuse("tool_choice")
-
-    def _check_detection(self, detection: Frame | None, refuse: Callable[[str, str], None]) -> None:
-        ranges = {
-            "threshold": (0, 1),
-            "prefix_padding_ms": (0, 10_000),
-            "silence_duration_ms": (1, 60_000),
-            "idle_timeout_ms": (5_000, 30_000),
-        }
-        for name, (low, high) in ranges.items():
-            value = (detection or {}).get(name)
-            if value is not None and not low <= value <= high:
-                refuse(f"audio.input.turn_detection.{name}", "invalid_value")
 
     def _append(self, frame: Frame) -> Iterator[Frame]:
         audio = base64.b64decode(frame["audio"])
@@ -352,7 +306,7 @@ class OpenAISession:
             raise RefusedError("duplicate_item_id", "An item with this id exists.", "item.id")
         match item["type"]:
             case "message":
-                self._check_content(item)
+                check_content(item)
             case "function_call":
                 self.unanswered_calls.add(item["call_id"])
             case "function_call_output":
@@ -372,26 +326,6 @@ class OpenAISession:
         if after is not None and after not in self.items:
             raise RefusedError("invalid_value", "No such previous item.", "previous_item_id")
         yield from self._add(item, after=after)
-
-    def _check_content(self, item: Frame) -> None:
-        allowed = {
-            "user": {"input_text": "text", "input_audio": "audio", "input_image": "image_url"},
-            "assistant": {"output_text": "text"},
-            "system": {"input_text": "text"},
-        }[item["role"]]
-        if not item["content"]:
-            raise RefusedError("invalid_value", "No content.", "item.content")
-        for index, part in enumerate(item["content"]):
-            where = f"item.content[{index}]"
-            if part["type"] not in allowed:
-                raise RefusedError("missing_required_parameter", "Missing required parameter.", f"{where}.text")
-            value = part.get(allowed[part["type"]])
-            if not value:
-                raise RefusedError("missing_required_parameter", "Missing.", f"{where}.{allowed[part['type']]}")
-            if part["type"] == "input_image" and not value.startswith(
-                ("data:image/png;base64,", "data:image/jpeg;base64,")
-            ):
-                raise RefusedError("invalid_value", "Not a data URL of a PNG or JPEG.", f"{where}.image_url")
 
     def _truncate(self, frame: Frame) -> Iterator[Frame]:
         item = self.items.get(frame["item_id"])
