@@ -32,7 +32,7 @@ Voice = Callable[..., Result]
 @pytest.fixture(scope="session")
 def commands() -> Iterator[Commands]:
     """Starts commands of this session."""
-    commands = Commands(fork=sys.platform == "linux")
+    commands = Commands(fork=sys.platform == "linux" and hasattr(os, "fork"))
     yield commands
     commands.close()
 
