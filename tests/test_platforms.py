@@ -6,6 +6,7 @@ Skipped without uv or without a network.
 import os
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def compiled(wanted: list[str], system: str, python: str) -> subprocess.Complete
     """Resolved from wheels alone, whatever index the machine has."""
     assert _UV is not None
     command = [_UV, "pip", "compile", "--quiet", "--only-binary", ":all:"]
+    # Nothing is built: no other Python is to be looked for, nor fetched.
+    command += ["--python", sys.executable, "--no-python-downloads"]
     command += ["--python-platform", system, "--python-version", python, *wanted]
     environment = {**os.environ, "MACOSX_DEPLOYMENT_TARGET": "14.0"}
     try:
