@@ -1,7 +1,7 @@
 import json
-import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ Voice = Callable[..., Result]
 @pytest.fixture(scope="session")
 def commands() -> Iterator[Commands]:
     """Starts commands of this session."""
-    commands = Commands(fork=sys.platform == "linux")
+    commands = Commands(fork=sys.platform == "linux" and hasattr(os, "fork"))
     yield commands
     commands.close()
 
@@ -71,7 +71,7 @@ def interrupted(
         if awaited is None:
             # It is in Python's hands once it has opened the output.
             while not output.exists() and process.poll() is None:
-                os.sched_yield()
+                time.sleep(0)
         else:
             for line in process.stdout:
                 if json.loads(line)["type"] == awaited:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.conftest import ROOT, Voice
 from tests.support.systems import may_everything
-from tests.support.terminal import Tmux
+from tests.support.terminal import Tmux, needs_tmux
 from voicecli.cli import ExitStatus, execute
 from voicecli.cli.completion import Candidate, candidates, complete
 from voicecli.cli.completion_scripts import SHELLS, install, script
@@ -203,7 +203,7 @@ def tmux(tmp_path: Path) -> Iterator[Tmux]:
 STARTS = {"bash": "bash --noprofile -i", "zsh": "zsh -i", "fish": "fish"}
 
 
-@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+@needs_tmux
 @pytest.mark.parametrize("shell", SHELL_PROGRAMS)
 def test_a_new_user_installs_it_and_presses_tab(shell: str, tmux: Tmux, tmp_path: Path, voice: Voice) -> None:
     """In a home that is empty but for what the command itself puts there."""

@@ -12,7 +12,8 @@ import pytest
 
 from tests.support.commands import ROOT, Commands, Forked, clean_environment, is_read_at_start
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="commands are forked on Linux only")
+if sys.platform != "linux":
+    pytest.skip("commands are forked on Linux only", allow_module_level=True)
 
 LOOK = """
 import gc, io, json, os, random, resource, signal, sys, threading, warnings

@@ -5,7 +5,6 @@ The devices are a private sound server, the terminal is tmux; what was played is
 
 import json
 import re
-import shutil
 import sys
 import wave
 from collections.abc import Iterator
@@ -24,12 +23,12 @@ from tests.live.live_talk import RATE, Heard
 from tests.loopback import gemini_server, openai_server
 from tests.loopback.gemini_server import GeminiServer
 from tests.loopback.openai_server import OpenAIServer
-from tests.support.terminal import Tmux
+from tests.support.terminal import Tmux, needs_tmux
 from tests.virtual_audio import SoundServer, wait_until
 from voicecli.audio import resample_pcm16
 
 pytest_plugins = ["tests.virtual_audio.fixture"]
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+pytestmark = needs_tmux
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A question of a tool's in the live view, through the real command in a terminal."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +8,11 @@ import pytest
 
 from tests.live.test_live import environment, keys_of
 from tests.loopback.openai_server import Call, OpenAIServer, Reply
-from tests.support.terminal import Tmux
+from tests.support.terminal import Tmux, needs_tmux
 from tests.virtual_audio import SoundServer
 
 pytest_plugins = ["tests.virtual_audio.fixture"]
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+pytestmark = needs_tmux
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A full-duplex model with the whole command: devices, a terminal, and a server whose clock is the microphone."""
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -11,11 +10,11 @@ import pytest
 from tests.live.live_talk import RATE, sound_ms, user_speech
 from tests.live.test_live import environment
 from tests.loopback.live_server import KEY, LiveReply, LiveServer
-from tests.support.terminal import Tmux
+from tests.support.terminal import Tmux, needs_tmux
 from tests.virtual_audio import SoundServer, wait_until
 
 pytest_plugins = ["tests.virtual_audio.fixture"]
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+pytestmark = needs_tmux
 
 ANSWER = "It is Paris, and there is much more to say about it than I can in three seconds."
 

@@ -1,6 +1,5 @@
 """Limits of a live conversation: the whole command, with devices and a terminal that are no fakes of ours."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from tests.live.live_talk import assistant_speech, eventually, talking
 from tests.live.test_live import environment
 from tests.loopback import openai_server
 from tests.loopback.openai_server import OpenAIServer, Reply
-from tests.support.terminal import Tmux
+from tests.support.terminal import Tmux, needs_tmux
 from tests.virtual_audio import SoundServer
 from voicecli import LimitReachedError
 from voicecli.events import SessionEnded
@@ -26,7 +25,7 @@ def tmux(tmp_path: Path) -> Iterator[Tmux]:
     terminal.close()
 
 
-@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+@needs_tmux
 def test_the_command_says_which_limit_ended_it_and_exits_with_7(tmux: Tmux, sound_server: SoundServer) -> None:
     tmux.resize(100, 30)
     with OpenAIServer.in_thread(replies=[Reply(text="It is Paris.")]) as server:

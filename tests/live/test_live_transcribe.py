@@ -1,7 +1,6 @@
 """`voice transcribe` with a microphone: the view in a terminal, lines in a pipe, and dictation."""
 
 import re
-import shutil
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +9,12 @@ import pytest
 
 from tests.conftest import DATA
 from tests.live.test_live import environment
-from tests.support.terminal import Tmux
+from tests.support.terminal import Tmux, needs_tmux
 from tests.virtual_audio import SoundServer
 from voicecli.captions import Cue, srt
 
 pytest_plugins = ["tests.virtual_audio.fixture"]
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+pytestmark = needs_tmux
 
 QUESTION = "What is the capital of France?"
 

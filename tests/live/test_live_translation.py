@@ -1,6 +1,5 @@
 """`voice translate` with a microphone and a loudspeaker, in a real terminal."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +8,11 @@ import pytest
 from tests.live.test_live import environment, loud_ms
 from tests.loopback.gemini_session import tone
 from tests.loopback.openai_translation import KEY, OpenAITranslationServer, Sentence
-from tests.support.terminal import Tmux
+from tests.support.terminal import Tmux, needs_tmux
 from tests.virtual_audio import SoundServer
 
 pytest_plugins = ["tests.virtual_audio.fixture"]
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+pytestmark = needs_tmux
 
 RATE = 24_000
 

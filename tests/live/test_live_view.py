@@ -1,7 +1,6 @@
 """The live view of the real command: the first line, the reply as it is heard, and a connection that is lost."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +9,11 @@ import pytest
 from tests.live.test_live import environment, keys_of
 from tests.loopback import openai_server
 from tests.loopback.openai_server import Fault, OpenAIServer
-from tests.support.terminal import Tmux
+from tests.support.terminal import Tmux, needs_tmux
 from tests.virtual_audio import SoundServer
 
 pytest_plugins = ["tests.virtual_audio.fixture"]
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+pytestmark = needs_tmux
 
 STORY = " ".join(f"word{number}" for number in range(60))
 

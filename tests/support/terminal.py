@@ -2,16 +2,23 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-__all__ = ["Tmux"]
+import pytest
+
+from tests.support.systems import lacks
+
+__all__ = ["Tmux", "needs_tmux"]
 
 PROJECT = Path(__file__).parents[2]
 PATIENCE_S = 30
+
+needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None or lacks("termios"), reason="needs tmux")
 
 
 class Tmux:

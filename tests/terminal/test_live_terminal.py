@@ -1,7 +1,6 @@
 """The live view in a real terminal: tmux, driven by keys and read from its screen."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.support.terminal import Tmux
+from tests.support.terminal import Tmux, needs_tmux
 
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+pytestmark = needs_tmux
 
 
 @pytest.fixture

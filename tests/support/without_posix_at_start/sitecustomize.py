@@ -1,0 +1,12 @@
+"""Python imports this when it starts: a program that the tests start misses the same as they do."""
+
+import sys
+from pathlib import Path
+
+__all__: list[str] = []
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+try:
+    import tests.support.without_posix
+finally:
+    del sys.path[0]
