@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.commands import ROOT, Commands, Forked, clean_environment, is_read_at_start
+from tests.support.commands import CAN_FORK, ROOT, Commands, Forked, clean_environment, is_read_at_start
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="commands are forked on Linux only")
+pytestmark = pytest.mark.skipif(not CAN_FORK, reason="commands are forked on Linux only")
 
 LOOK = """
 import gc, io, json, os, random, resource, signal, sys, threading, warnings

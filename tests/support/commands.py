@@ -15,7 +15,9 @@ from typing import IO, Self
 
 from tests.support.fork_server import FORK_ALONE, MOST_BYTES
 
-__all__ = ["Commands", "Forked", "clean_environment", "is_read_at_start"]
+__all__ = ["CAN_FORK", "Commands", "Forked", "clean_environment", "is_read_at_start"]
+
+CAN_FORK = sys.platform == "linux" and hasattr(os, "fork")
 
 ROOT = Path(__file__).parents[2]
 _PATIENCE_S = 60

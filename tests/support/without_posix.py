@@ -67,8 +67,8 @@ def _is_ours(scope: Mapping[str, Any] | None) -> bool:
 
 def _import_for(
     name: str,
-    globals: Mapping[str, Any] | None = None,  # noqa: A002 - Python's own name
-    locals: Mapping[str, Any] | None = None,  # noqa: A002
+    globals: Mapping[str, Any] | None = None,
+    locals: Mapping[str, Any] | None = None,
     fromlist: Sequence[str] | None = (),
     level: int = 0,
 ) -> Any:
@@ -92,9 +92,9 @@ def _check(name: str) -> None:
 
 
 def _start_without(self: Any, *args: Any, **options: Any) -> None:
-    """Start a program that imports this module at its start, if it is Python with `site`."""
+    """Start a program that imports this module at its start, if it is Python, and has no `sitecustomize` of its own."""
     environment = dict(os.environ if options.get("env") is None else options["env"])
-    paths = [str(_AT_START), *filter(None, [environment.get("PYTHONPATH")])]
+    paths = [*filter(None, [environment.get("PYTHONPATH")]), str(_AT_START)]
     _start(self, *args, **options | {"env": environment | {"PYTHONPATH": os.pathsep.join(paths)}})
 
 
