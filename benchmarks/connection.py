@@ -12,7 +12,7 @@ and what programs use: a session, with `send_audio` up and two coroutine handler
 * latency: from the server's write to the program's hands, 20 conversations at their real speed.
 * crowd: the same with many conversations on one core. Latencies and CPU are of the time after the first third: all
   handshakes at once are not the conversation.
-* memory: resident memory for each of the crowd's conversations.
+* memory: resident memory for each of the crowd's conversations, on Linux.
 
 Audio goes up when it is due, however busy the machine is, so that a run lasts about 4 min, and with `--seconds 5
 --rounds 3` one. On a busy machine only CPU means something.
@@ -23,6 +23,7 @@ import asyncio
 import base64
 import gc
 import json
+import math
 import multiprocessing
 import os
 import random
@@ -40,6 +41,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from benchmarks.process_memory import resident_mb
 from voicecli import RealtimeVoice
 from voicecli.commands import AppendAudio
 from voicecli.config import RealtimeConfig
@@ -272,7 +274,7 @@ class Crowd:
     p50_ms: float
     p95_ms: float
     core_busy: float
-    kb_per_session: float
+    kb_per_session: float | None
 
 
 async def _cpu_per_minute(talk: Talk, url: str, seconds: float) -> float:
@@ -294,22 +296,18 @@ def _run_crowd(talk: Talk, url: str, sessions: int, seconds: float) -> Crowd:
 async def _hold_crowd(talk: Talk, url: str, sessions: int, seconds: float) -> Crowd:
     await talk(url, 1.0, 10.0)  # loads what is loaded once
     gc.collect()
-    memory = _resident_kb()
+    memory = resident_mb()
     talks = [asyncio.create_task(talk(url, seconds, 1.0)) for _ in range(sessions)]
     await asyncio.sleep(seconds / 3)
     cpu, began = time.process_time(), time.perf_counter()
     await asyncio.sleep(seconds / 2)
     busy = (time.process_time() - cpu) / (time.perf_counter() - began)
-    grown = _resident_kb() - memory
+    grown_kb = (resident_mb() - memory) * 1000
     talked = [each.latencies for each in await asyncio.gather(*talks)]
     latencies = [late for each in talked for late in each[len(each) // 3 :]]
     quantiles = statistics.quantiles(latencies, n=20)
-    return Crowd(sessions, statistics.median(latencies), quantiles[-1], busy, grown / sessions)
-
-
-def _resident_kb() -> float:
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1000
+    kb_per_session = None if math.isnan(grown_kb) else grown_kb / sessions
+    return Crowd(sessions, statistics.median(latencies), quantiles[-1], busy, kb_per_session)
 
 
 async def measure(url: str, rounds: int, sessions: int, seconds: float) -> dict[str, Any]:
@@ -366,10 +364,10 @@ def main() -> int:
         sys.stdout.write(f"cpu      {name:10} {seconds * 1000:6.0f} ms for a minute of conversation: {ratio:.2f}\n")
     for title in ("at_20", "crowd"):
         for name, crowd in found[title].items():
+            memory = "memory not known" if crowd["kb_per_session"] is None else f"{crowd['kb_per_session']:.0f} kB each"
             sys.stdout.write(
                 f"{title:8} {name:10} {crowd['sessions']} conversations: latency p50 {crowd['p50_ms']:.2f} ms, "
-                f"p95 {crowd['p95_ms']:.2f} ms, core {crowd['core_busy']:.0%} busy, "
-                f"{crowd['kb_per_session']:.0f} kB each\n"
+                f"p95 {crowd['p95_ms']:.2f} ms, core {crowd['core_busy']:.0%} busy, {memory}\n"
             )
     return 0
 

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import statistics
+import sys
 import tempfile
 import time
 from array import array
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.virtual_audio import SoundServer
+from tests.virtual_audio import PACKAGES, SoundServer, is_installed
 from voicecli.audio import EchoMode
 from voicecli.audio.devices.microphone import Microphone
 from voicecli.audio.devices.speaker import Speaker
@@ -174,6 +175,8 @@ async def processor(seconds: float) -> None:
 
 @contextlib.contextmanager
 def sound_server() -> Iterator[SoundServer]:
+    if not is_installed():
+        sys.exit(f"The virtual sound card is PulseAudio's, on Linux. Install {', '.join(PACKAGES)}.")
     with tempfile.TemporaryDirectory(prefix="voicecli-sound-") as directory:
         server = SoundServer(Path(directory))
         os.environ.update(server.environment)

@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from array import array
@@ -25,6 +26,7 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
 from benchmarks.live import Clocked, sound_server
+from benchmarks.process_memory import resident_mb
 from tests.live.live_talk import RATE, Talk, assistant_speech, eventually, talking, user_speech
 from tests.loopback.openai_server import KEY, OpenAIServer, Reply
 from tests.support.terminal import Tmux
@@ -71,11 +73,9 @@ def show(what: str, figures: Sequence[float]) -> None:
         print(f"{what:<58}{statistics.median(figures):8.1f}{max(figures):8.1f}")
 
 
-def resident_mb(pid: int | str = "self") -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
 def processor_s(pid: int) -> float:
+    if sys.platform != "linux":
+        raise NotImplementedError("only Linux has /proc")
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

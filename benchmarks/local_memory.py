@@ -6,11 +6,11 @@ Linux and macOS.
 """
 
 import asyncio
-import resource
 import sys
 import wave
 from pathlib import Path
 
+from benchmarks.process_memory import peak_mb, shown
 from voicecli.commands import AppendAudio
 from voicecli.config import RealtimeConfig
 from voicecli.events import ResponseDone
@@ -22,27 +22,23 @@ _TURNS = 10
 
 
 async def main() -> None:
+    if sys.platform == "win32":
+        sys.exit("Python tells no memory on Windows. Run it on Linux or macOS.")
     with wave.open(str(_QUESTION)) as file:
         question = file.readframes(file.getnframes())
-    print(f"before loading: {peak_mb():.0f} MB")
+    print(f"before loading: {shown(peak_mb())}")
     connection = await LOCAL.connect(ConversationSetup(RealtimeConfig()))
-    print(f"loaded: {peak_mb():.0f} MB")
+    print(f"loaded: {shown(peak_mb())}")
     turns = 0
     await connection.send(AppendAudio(question))
     async for event in connection:
         if isinstance(event, ResponseDone):
             turns += 1
-            print(f"after turn {turns}: {peak_mb():.0f} MB")
+            print(f"after turn {turns}: {shown(peak_mb())}")
             if turns == _TURNS:
                 await connection.aclose()
             else:
                 await connection.send(AppendAudio(question))
-
-
-def peak_mb() -> float:
-    """The highest resident size so far, in MB of 10^6 bytes; macOS counts in bytes, Linux in KiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ python -m benchmarks.transcription hours      # two hours through a service that
 
 import asyncio
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -18,6 +17,7 @@ import numpy as np
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the engine does before it loads its models
 
+from benchmarks.process_memory import peak_mb, resident_mb, shown
 from benchmarks.sounds.kept import Samples
 from benchmarks.sounds.speech import Voice, recording, say, voices
 from tests.support.word_errors import word_error_rate, words
@@ -89,12 +89,7 @@ async def measure_speed() -> None:
         await hearing.transcribe(piece)
     print(f"recognition, in pieces of 8 s: {(time.process_time() - used) / length_s * 1000:.0f} ms a second")
     await hearing.aclose()
-    print(f"most memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
-
-
-def resident_kb() -> int:
-    """The memory that this process takes now (Linux)."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1024
+    print(f"most memory: {shown(peak_mb())}")
 
 
 async def measure_hours() -> None:
@@ -115,7 +110,7 @@ async def measure_hours() -> None:
     writing = asyncio.create_task(write())
     for number in range(121):
         if number % 20 == 0:
-            print(f"{number} min: {count} captions, {resident_kb()} kB")
+            print(f"{number} min: {count} captions, memory {shown(resident_mb())}")
         await session.send_audio(minute)
         service.commits.clear()
     await session.finish()

@@ -1,9 +1,12 @@
+import contextlib
+import importlib
 import itertools
 import os
 import signal
 import sys
 import tempfile
 import wave
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,8 +33,12 @@ _GROUPS = {
         *("tests/transcribing/test_words.py", "tests/cli/test_transcribe_models.py"),
     ),
     "network": ("tests/providers/local/test_no_network.py",),
+    "platforms": ("tests/test_platforms.py",),
 }
-"""Tests that share a sound server, models, or a long conversation. With `-n`, one worker runs each of these groups."""
+"""Tests that share a sound server or models, or take long: with `-n`, one worker runs each of these groups.
+
+They begin first, as whatever begins last is waited for; after them come files, each a group, of many tests before few.
+"""
 
 # Tests must not depend on luck, nor on how busy the machine is.
 hypothesis.settings.register_profile("tests", derandomize=True, deadline=None)
@@ -40,8 +47,10 @@ hypothesis.settings.load_profile("tests")
 # As the engine does before it loads its models, and for the same reason; some tests load them without it.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-# Else each command that tests start compiles all of voicecli anew, which is a third of what its start takes.
+# Else each command that tests start compiles all of voicecli anew, which is a third of what its start takes; and each
+# worker, as each run, all tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # No test, nor a program that one starts, meets a server with language models that happens to run on this machine.
 os.environ["VOICECLI_LLM_PORTS"] = ""
@@ -71,16 +80,34 @@ for _name in [name for name in os.environ if name.startswith("VOICE_")]:
     del os.environ[_name]
 
 
-def _group(nodeid: str) -> str | None:
-    return next((group for group, paths in _GROUPS.items() if nodeid.startswith(paths)), None)
+def _group(nodeid: str) -> str:
+    """The tests that one worker runs, so that it makes once what they share: those of a file, if of nothing larger."""
+    return next((group for group, paths in _GROUPS.items() if nodeid.startswith(paths)), nodeid.partition("::")[0])
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let each worker of a whole run load other test files first.
+
+    Rewriting their assertions is half of what loading them takes in a fresh clone. Who comes to a file later finds it
+    done.
+    """
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None or session.config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    files = sorted(Path(__file__).parent.rglob("test_*.py"))
+    first = int(worker["workerid"].removeprefix("gw")) * len(files) // worker["workercount"]
+    for file in files[first:] + files[:first]:
+        with contextlib.suppress(Exception, pytest.skip.Exception):  # told when pytest itself comes to it
+            importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
-    scheduler = LoadScopeScheduling(config, log)  # large groups first
-    scheduler._split_scope = lambda nodeid: _group(nodeid) or nodeid
+    config.option.loadscopereorder = False
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = _group
     return scheduler
 
 
@@ -91,8 +118,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), _GIVING_WAY))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests that use what this system has not, such as named pipes or SIGKILL."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the tests of a worker in order, and skip those that use what this system has not, such as SIGKILL."""
+    if hasattr(config, "workerinput"):
+        sizes = Counter(_group(item.nodeid) for item in items)
+        first = {group: number - len(_GROUPS) for number, group in enumerate(_GROUPS)}
+        items.sort(key=lambda item: (first.get(group := _group(item.nodeid), 0), -sizes[group]))
     if not (names := missing()):
         return
     for item in items:

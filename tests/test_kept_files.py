@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.named_pipes import make_named_pipe, open_reading_end
 from voicecli.kept_files import replace_file
 
 CONTENT = b"words " * 50_000  # more than a pipe holds
@@ -16,10 +17,10 @@ CONTENT = b"words " * 50_000  # more than a pipe holds
 @pytest.mark.skipif(sys.platform == "win32", reason="no named pipes")
 def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
+    make_named_pipe(pipe)
     with pytest.raises(OSError, match="No such device"):  # nobody reads it, and that is not waited for
         replace_file(pipe, b"words")
-    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    reading = open_reading_end(pipe)
     try:
         replace_file(pipe, b"words")
         assert os.read(reading, 100) == b"words"
@@ -38,9 +39,8 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="no named pipes")
 def test_all_of_it_goes_into_a_pipe(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    os.set_blocking(reading, True)
+    make_named_pipe(pipe)
+    reading = open_reading_end(pipe)
     writing = os.open(pipe, os.O_WRONLY)  # until all is written, or the reader would see the end at once
     read: list[bytes] = []
 

@@ -2,11 +2,10 @@
 
 import array
 import contextlib
-import fcntl
 import multiprocessing
 import os
 import subprocess
-import termios
+import sys
 from collections.abc import Iterator, Mapping
 from multiprocessing.synchronize import Event
 from typing import IO
@@ -87,6 +86,11 @@ def _read(pipe: IO[bytes], size: int) -> bytes:
 
 def _waiting(pipe: IO[bytes]) -> int:
     """The bytes that were written into a pipe and not yet read."""
+    if sys.platform == "win32":
+        raise NotImplementedError("PulseAudio is not on Windows")
+    import fcntl
+    import termios
+
     count = array.array("i", [0])
     fcntl.ioctl(pipe, termios.FIONREAD, count)
     return count[0]

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.support.named_pipes import make_named_pipe, open_reading_end
 from tests.support.systems import may_everything
 from voicecli.audio.files.sink import WavSink
 from voicecli.audio.files.source import WavSource
@@ -145,7 +146,7 @@ class TestReading:
 
     async def test_a_named_pipe(self, tmp_path: Path) -> None:
         path = tmp_path / "fifo"
-        os.mkfifo(path)
+        make_named_pipe(path)
         thread = threading.Thread(target=path.write_bytes, args=(wav(PCM),))
         source = WavSource(path)
         with pytest.raises(RuntimeError, match="open"):
@@ -397,7 +398,7 @@ class TestWriting:
 
     async def test_a_named_pipe_gets_a_header_of_unknown_length(self, tmp_path: Path) -> None:
         path = tmp_path / "fifo"
-        os.mkfifo(path)
+        make_named_pipe(path)
         sink = WavSink(path, RATE)
         sink.write(PCM, "item")
         reader = asyncio.create_task(asyncio.to_thread(path.read_bytes))
@@ -410,8 +411,8 @@ class TestWriting:
     ) -> None:
         monkeypatch.setattr("voicecli.audio.files.sink._CLOSE_TIMEOUT_S", 0.1)
         path = tmp_path / "fifo"
-        os.mkfifo(path)
-        reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        make_named_pipe(path)
+        reading = open_reading_end(path)
         sink = WavSink(path, RATE)
         sink.write(bytes(1_000_000), "item")
         await asyncio.wait_for(sink.aclose(), 10)

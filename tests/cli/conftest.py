@@ -1,6 +1,6 @@
 import json
-import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +70,7 @@ def interrupted(
         if awaited is None:
             # It is in Python's hands once it has opened the output.
             while not output.exists() and process.poll() is None:
-                os.sched_yield()
+                time.sleep(0)
         else:
             for line in process.stdout:
                 if json.loads(line)["type"] == awaited:

@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+assert sys.platform != "win32"  # tells mypy, too
+
 __all__ = ["run_all"]
 
 _AT_ONCE = 3

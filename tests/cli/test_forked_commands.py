@@ -12,7 +12,8 @@ import pytest
 
 from tests.support.commands import CAN_FORK, ROOT, Commands, Forked, clean_environment, is_read_at_start
 
-pytestmark = pytest.mark.skipif(not CAN_FORK, reason="commands are forked on Linux only")
+if sys.platform != "linux" or not CAN_FORK:
+    pytest.skip("commands are forked on Linux only", allow_module_level=True)
 
 LOOK = """
 import gc, io, json, os, random, resource, signal, sys, threading, warnings

@@ -18,6 +18,7 @@ from tests.cli.conftest import DATA, Voice, clean_environment
 from tests.cli.screen import Screen
 from tests.loopback import openai_server
 from tests.loopback.openai_server import OpenAIServer, Reply
+from tests.support.named_pipes import make_named_pipe
 from voicecli.audio.files.source import WavSource
 from voicecli.cli.inputs import open_inputs, written_text
 from voicecli.errors import AudioFormatError
@@ -114,7 +115,7 @@ def test_files_are_told_apart_by_what_they_hold(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize("content", [b"Hi", QUESTION.read_bytes()], ids=["text", "sound"])
 async def test_a_named_pipe_is_looked_into_and_nothing_of_it_lost(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "pipe"
-    os.mkfifo(path)
+    make_named_pipe(path)
     writer = threading.Thread(target=path.write_bytes, args=(content,))
     writer.start()
     (given,) = open_inputs([str(path)], None)

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import wave
@@ -18,6 +17,7 @@ from tests.cli.conftest import DATA, Voice, clean_environment
 from tests.loopback import openai_server
 from tests.loopback.openai_server import OpenAIServer, Reply
 from tests.recording.virtual_devices import near, recorded, stretches, tone
+from tests.support.full_disk import files_of_at_most
 from tests.virtual_audio import wait_until
 from voicecli import RealtimeConfig
 from voicecli.cli import execute
@@ -117,14 +117,8 @@ def test_what_is_wrong_with_the_folder_is_the_option_s(
 @pytest.fixture
 def small_files() -> Iterator[None]:
     """No file may become larger than 50 kB, as on a disk that is full by then."""
-    import resource  # not on Windows
-
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, ignored)
+    with files_of_at_most(50_000):
+        yield
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on files")

@@ -52,6 +52,8 @@ async def _talk(path: Path, written: int) -> None:
 
 def _kill_one(path: Path, exchanges: int, then_s: float) -> tuple[str, int]:
     """Hold a conversation, and kill it that long after so many exchanges are written; its id, and how many were."""
+    if sys.platform == "win32":
+        raise NotImplementedError("Windows does not fork")
     read, written = os.pipe()
     process = os.fork()
     if process == 0:

@@ -9,8 +9,6 @@ import pytest
 
 from tests.support.commands import clean_environment
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a program without signals is killed at once")
-
 STUBBORN = """
 import fcntl, json, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -61,6 +59,8 @@ asyncio.run(main())
 @pytest.mark.parametrize("manner", ["answers", "silent"])
 def test_a_second_interrupt_while_a_program_is_being_ended_ends_both_at_once(tmp_path: Path, manner: str) -> None:
     """As by Ctrl-C: what `asyncio.run` cancels then is in the midst of ending the program."""
+    if sys.platform == "win32":
+        pytest.skip("a program without signals is killed at once")
     import fcntl
 
     (tmp_path / "stubborn.py").write_text(STUBBORN)

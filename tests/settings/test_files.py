@@ -13,6 +13,7 @@ import filelock
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.named_pipes import make_named_pipe
 from voicecli import ConfigurationError
 from voicecli.settings.edit import change_entries
 from voicecli.settings.file import SettingsFile, settings_path
@@ -129,7 +130,7 @@ def test_a_link_stays_one_and_permissions_stay(path: Path, tmp_path: Path) -> No
 
 def test_what_is_no_file_is_not_read(path: Path) -> None:
     path.unlink()
-    os.mkfifo(path)
+    make_named_pipe(path)
     with pytest.raises(ConfigurationError, match=r"config\.toml is no file"):
         SettingsFile.read()
     path.unlink()

@@ -13,14 +13,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Self
 
-from tests.support.fork_server import FORK_ALONE, MOST_BYTES
-
-__all__ = ["CAN_FORK", "Commands", "Forked", "clean_environment", "is_read_at_start"]
+__all__ = ["CAN_FORK", "MOST_BYTES", "Commands", "Forked", "clean_environment", "is_read_at_start"]
 
 CAN_FORK = sys.platform == "linux" and hasattr(os, "fork")
 
 ROOT = Path(__file__).parents[2]
+MOST_BYTES = 1 << 20
+"""More than a message between a command's process and the tests' can have."""
+
 _PATIENCE_S = 60
+# With these, libraries start no threads while they load: those would not be there in a fork.
+_FORK_ALONE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 _READ_AT_START = (
     *("PYTHON", "LC_", "LANG", "OPENBLAS_", "OMP_", "NPY_", "NUMPY_"),
     *("TYPER_", "_TYPER_", "WEBSOCKETS_"),
@@ -40,6 +43,19 @@ def is_read_at_start(name: str) -> bool:
     return name.startswith(_READ_AT_START) and name != "PYTHON_KEYRING_BACKEND"
 
 
+def _socket_pair() -> tuple[socket.socket, socket.socket]:
+    """The two ends of a connection on which a message stays one."""
+    if sys.platform != "linux":
+        raise NotImplementedError("commands are forked on Linux only")
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def _send_descriptors(connection: socket.socket, descriptors: list[int]) -> None:
+    if sys.platform != "linux":
+        raise NotImplementedError("commands are forked on Linux only")
+    socket.send_fds(connection, [b"f"], descriptors)
+
+
 class Commands:
     """Starts commands. With `fork` they are forked, where nothing in their environment is read at the start only."""
 
@@ -48,14 +64,14 @@ class Commands:
         self._environment = clean_environment()
         self._control: socket.socket | None = None
         if fork:
-            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._control, theirs = _socket_pair()
             with theirs:
                 self.server = subprocess.Popen(
                     [sys.executable, "-m", "tests.support.fork_server", str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                     cwd=ROOT,
-                    env=self._environment | FORK_ALONE,
+                    env=self._environment | _FORK_ALONE,
                 )
 
     def start(self, *args: str, folder: Path, **environment: str) -> "subprocess.Popen[bytes] | Forked":
@@ -91,7 +107,7 @@ class Forked:
             RuntimeError: the fork server has ended, or did not start the command; standard error has its traceback.
         """
         self.returncode: int | None = None
-        self._reply, reply = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._reply, reply = _socket_pair()
         (stdin, own_stdin), (own_stdout, stdout), (own_stderr, stderr) = os.pipe(), os.pipe(), os.pipe()
         self.stdin: IO[bytes] = open(own_stdin, "wb")  # noqa: SIM115
         self.stdout: IO[bytes] = open(own_stdout, "rb")  # noqa: SIM115
@@ -100,7 +116,7 @@ class Forked:
         try:
             with contextlib.suppress(ConnectionError):  # told below
                 try:
-                    socket.send_fds(control, [b"f"], theirs)
+                    _send_descriptors(control, theirs)
                 finally:
                     for descriptor in theirs:
                         os.close(descriptor)
@@ -125,7 +141,8 @@ class Forked:
             os.kill(self.pid, sig)
 
     def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
+        if sys.platform != "win32":
+            self.send_signal(signal.SIGKILL)
 
     def communicate(self, input: bytes | None = None, timeout: float | None = None) -> tuple[bytes, bytes]:
         outputs: dict[IO[bytes], bytes] = {}

@@ -16,7 +16,11 @@ import socket
 import sys
 from typing import Any
 
-__all__ = ["FORK_ALONE", "LOADED", "MOST_BYTES"]
+from tests.support.commands import MOST_BYTES
+
+assert sys.platform == "linux"  # tells mypy, too
+
+__all__ = ["LOADED"]
 
 LOADED = (
     *("voicecli.cli.app", "voicecli.cli.chat", "voicecli.cli.run", "voicecli.cli.daily_notices", "voicecli.cli.lists"),
@@ -25,12 +29,6 @@ LOADED = (
     *("voicecli.connection.websocket", "voicecli.history.log", "voicecli.terminal.summary", "rich.console", "asyncio"),
 )
 """Modules that commands with a provider over the network load, with all that they load. None opens a sound device."""
-
-FORK_ALONE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-"""Variables with which libraries start no threads while they load: those would not be there in a fork."""
-
-MOST_BYTES = 1 << 20
-"""More than a message between the two sides can have."""
 
 _DESCRIPTORS = 4
 """The socket for a command's number and status, and its three streams."""

@@ -5,7 +5,7 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -19,7 +19,7 @@ import termios
 
 from tests.terminal.old_terminal import cursor_after
 from voicecli.terminal.key_decoder import Key
-from voicecli.terminal.keyboard_posix import TerminalKeyboard
+from voicecli.terminal.keyboard import Keyboard, open_keyboard
 
 
 @pytest.fixture
@@ -31,10 +31,15 @@ def terminal() -> Iterator[tuple[int, int]]:
     os.close(program)
 
 
+def keyboard_of(program: int, on_key: Callable[[Key], None]) -> Keyboard:
+    with open(program, "w", closefd=False) as stream:
+        return open_keyboard(stream, stream, on_key)
+
+
 async def test_the_keyboard_reads_without_enter_and_gives_the_terminal_back(terminal: tuple[int, int]) -> None:
     user, program = terminal
     keys: asyncio.Queue[Key] = asyncio.Queue()
-    keyboard = TerminalKeyboard(program, program, keys.put_nowait)
+    keyboard = keyboard_of(program, keys.put_nowait)
     before = termios.tcgetattr(program)
     for _ in range(2):  # it can be taken again, as after Ctrl-Z
         keyboard.open()
@@ -66,7 +71,7 @@ async def test_another_reader_of_the_terminal_holds_nothing_up(
         monkeypatch.setattr(os, "ttyname", refused)
     user, program = terminal
     keys: asyncio.Queue[Key] = asyncio.Queue()
-    keyboard = TerminalKeyboard(program, program, keys.put_nowait)
+    keyboard = keyboard_of(program, keys.put_nowait)
     keyboard.open()
     assert os.get_blocking(program), "the shell has it, too"
     loop = asyncio.get_running_loop()
@@ -89,7 +94,7 @@ async def test_another_reader_of_the_terminal_holds_nothing_up(
 async def test_the_keyboard_asks_for_releases_only_where_they_are_known(terminal: tuple[int, int]) -> None:
     user, program = terminal
     keys: asyncio.Queue[Key] = asyncio.Queue()
-    keyboard = TerminalKeyboard(program, program, keys.put_nowait)
+    keyboard = keyboard_of(program, keys.put_nowait)
     keyboard.open()
     os.read(user, 100)
     os.write(user, b"\x1b[?0u")

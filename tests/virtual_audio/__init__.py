@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -99,13 +100,15 @@ class SoundServer:
     def kill(self) -> None:
         """End it as a crash does. Idempotent."""
         if self._daemon is not None:
-            self._daemon.send_signal(signal.SIGKILL)
+            self._daemon.kill()
             self._daemon.wait()
             self._daemon = None
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """Have it answer nothing and move no sound, as before a computer sleeps."""
+        if sys.platform == "win32":
+            raise NotImplementedError("PulseAudio is not on Windows")
         assert self._daemon is not None
         self._daemon.send_signal(signal.SIGSTOP)
         try:

