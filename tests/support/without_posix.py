@@ -31,14 +31,17 @@ _import, _import_module, _start = builtins.__import__, importlib.import_module, 
 class _Without(ModuleType):
     """A module without some of its names. What is set or deleted here, as by a test, is so in the module itself."""
 
+    _module: ModuleType
+    _hidden: frozenset[str]
+
     def __init__(self, module: ModuleType, hidden: Sequence[str]) -> None:
         super().__init__(module.__name__, module.__doc__)
         object.__setattr__(self, "_module", module)
-        object.__setattr__(self, "_hidden", hidden)
+        object.__setattr__(self, "_hidden", frozenset(hidden))
 
     @property
     def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
-        return vars(self._module)
+        return self._module.__dict__
 
     def __getattr__(self, name: str) -> Any:
         if name in self._hidden:
