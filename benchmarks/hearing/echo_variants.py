@@ -38,7 +38,7 @@ class _ByLevel(NearEndDetector):
     def __init__(self) -> None:
         self._hold_ms = 0
 
-    def process(self, residual: bytes, captured: bytes) -> bool:
+    def process(self, residual: bytes, captured: bytes, *, settled: bool = True) -> bool:
         self._hold_ms = HOLD_MS if level(residual) > -45.0 else max(0, self._hold_ms - FRAME_MS)
         return self._hold_ms > 0
 

@@ -1,15 +1,18 @@
 """Echo control on synthetic signals, of which the truth is known."""
 
+import itertools
 import sys
 from types import ModuleType
-from typing import get_args
+from typing import cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from voicecli.audio import EchoMode, float32_to_pcm16, pcm16_to_float32, resample_pcm16
+from voicecli.audio.echo.canceller import EchoCanceller
 from voicecli.audio.echo.control import make_echo_control
+from voicecli.audio.echo.webrtc import WebRTCProcessing
 from voicecli.audio.pcm import SILENCE_DBFS, level
 from voicecli.audio.ports import EchoControl
 from voicecli.audio.vad import SpeechDetected, VoiceActivityDetector
@@ -392,3 +395,23 @@ def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="loud"):
         make_echo_control("loud", RATE)  # type: ignore[arg-type]
     assert set(get_args(EchoMode)) == {"auto", "aec", "gate", "half-duplex", "off"}
+
+
+class LeakyCanceller(EchoCanceller):
+    """A canceller that lets a single loud frame of the echo through each second: the one at 0.16 s."""
+
+    def _new_processing(self) -> WebRTCProcessing:
+        numbers = itertools.count()
+
+        class Leaky:
+            def process(self, rendered: bytes, captured: bytes) -> bytes:
+                return captured if next(numbers) % 100 == 16 else bytes(len(captured))
+
+        return cast(WebRTCProcessing, Leaky())
+
+
+def test_a_single_frame_is_a_voice_only_when_the_canceller_has_heard_3_s_of_sound() -> None:
+    played = noise(6, -20, seed=1)
+    left = through(LeakyCanceller(RATE, RATE), played, echo_of(played, 80, 0))
+    passed = [second for second in range(6) if db(left[second * RATE + 16 * FRAME :][:FRAME]) > -40]
+    assert passed == [4, 5]  # a tenth of the sound tells nothing of its echo

@@ -119,7 +119,8 @@ class Path:
 def test_what_was_learnt_goes_on_where_the_echo_moved(samples: int) -> None:
     path, played = Path(), sound(6)
     path.run(played[: 3 * RATE], heard(played, 1_600)[: 3 * RATE])
-    path.processing.begin_anew()
+    path.processing.begin_anew(3_000)
+    assert path.processing.known_ms == 0  # of the new one
     moved = heard(played, 1_600 + samples)
     path.run(played[3 * RATE :], moved[3 * RATE :])
     former, new = path.made.given
@@ -131,20 +132,22 @@ def test_what_was_learnt_goes_on_where_the_echo_moved(samples: int) -> None:
     ]
     assert max(likeness) > 0.9
     assert len(former) == 300 + 300  # and nothing is missing
+    assert path.processing.known_ms == 3_000
 
 
 def test_an_echo_that_is_not_recognised_is_learnt_by_a_new_canceller() -> None:
     path, played = Path(), sound(8)
     path.run(played[: 3 * RATE], heard(played, 1_600)[: 3 * RATE])
-    path.processing.begin_anew()
+    path.processing.begin_anew(3_000)
     path.run(played[3 * RATE :], heard(played, 1_600, room=8)[3 * RATE :])
     former, new = path.made.given
     assert (len(former), len(new)) == (300, 500)
     assert path.detector.knows_pattern  # of the new room
+    assert path.processing.known_ms == 0
 
 
 def test_without_an_echo_before_there_is_nothing_to_keep() -> None:
     path, played = Path(), sound(4)
-    path.processing.begin_anew()
+    path.processing.begin_anew(0)
     path.run(played, heard(played, 1_600))
     assert [len(given) for given in path.made.given] == [0, 400]

@@ -52,6 +52,23 @@ def test_a_voice_goes_on_between_two_syllables() -> None:
     assert not heard(detector, -80.0, seconds=0.02)
 
 
+def test_before_the_canceller_knows_the_room_single_frames_are_no_voice() -> None:
+    detector = NearEndDetector()
+    loud, soft = frame(LOUD_DB - 3), frame(LOUD_DB - 40)
+    for _ in range(10):
+        for residual in (soft, loud, soft, soft, loud):
+            assert not detector.process(residual, frame(LOUD_DB), settled=False)
+
+
+def test_before_the_canceller_knows_the_room_a_voice_is_heard_at_its_third_frame() -> None:
+    detector = NearEndDetector()
+    loud, soft = frame(LOUD_DB - 3), frame(LOUD_DB - 40)
+    frames = (loud, soft, loud, soft, loud)
+    results = [detector.process(residual, frame(LOUD_DB), settled=False) for residual in frames]
+    assert results == [False, False, False, False, True]
+    assert detector.process(soft, frame(LOUD_DB), settled=False)  # it goes on
+
+
 def test_what_is_very_soft_is_no_voice() -> None:
     assert not heard(NearEndDetector(), -46.0, captured_db=-46.0)
     assert heard(NearEndDetector(), -44.0, captured_db=-44.0)

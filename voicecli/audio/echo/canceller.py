@@ -20,6 +20,8 @@ __all__ = ["EchoCanceller"]
 # The canceller lets half a second of echo through before it has converged (measured), of sound that is loud enough to
 # learn from.
 _CONVERGENCE_MS = 500
+# In a hard room it lets some through until it has heard so much of it (measured).
+_SETTLED_MS = 3_000
 _QUIET_MS = 1_000  # longer than the pauses within a reply
 
 
@@ -71,9 +73,14 @@ class EchoCanceller:
     def suppressing(self) -> bool:
         if self._detector.no_echo:
             return False
-        has_converged = not self._moving_ms and self._learnable_ms - self._skipped_ms >= _CONVERGENCE_MS
+        has_converged = not self._moving_ms and self._learnt_ms >= _CONVERGENCE_MS
         # The echo of softer sound counts as residual, converged or not.
         return self._level.peak > LEARNABLE_DBFS and not has_converged
+
+    @property
+    def _learnt_ms(self) -> int:
+        """How much sound that tells something of its echo was rendered since the canceller began."""
+        return self._learnable_ms - self._skipped_ms
 
     def render(self, audio: bytes) -> None:
         for frame in self._render.cut(self._from_render.process(audio)):
@@ -94,7 +101,7 @@ class EchoCanceller:
                 if not self._moving_ms:
                     # By itself it would take 1 to 6 s to find the echo, and let it through meanwhile (measured). A new
                     # one takes 0.3 s, and 5 ms to be made.
-                    self._processing.begin_anew()
+                    self._processing.begin_anew(self._learnt_ms)
                     self._skipped_ms = self._learnable_ms
             for rendered, captured in self._pairs.take():
                 cleaned.append(self._cancel(rendered, captured))
@@ -111,7 +118,7 @@ class EchoCanceller:
         self._detector.pair(rendered, captured)
         if self._moving_ms and self.suppressing:
             return self._filler(captured)  # what the canceller has learnt is kept from the echo on its way
-        residual = self._processing.process(rendered, captured, self._learnable_ms - self._skipped_ms)
+        residual = self._processing.process(rendered, captured, self._learnt_ms)
         if self._detector.no_echo:
             return captured
         if self._processing.catching_up:
@@ -119,7 +126,8 @@ class EchoCanceller:
         if not self._level.may_echo:
             self._near_end.pause()
             return residual
-        is_near_end = self._near_end.process(residual, captured)
+        settled = self._processing.known_ms + self._learnt_ms >= _SETTLED_MS
+        is_near_end = self._near_end.process(residual, captured, settled=settled)
         return residual if is_near_end and not self.suppressing else self._filler(captured)
 
     def _filler(self, captured: bytes) -> bytes:

@@ -49,10 +49,20 @@ class RealignedProcessing:
         """Whether what it returned last was the residue of an earlier frame."""
         return bool(self._waiting)
 
-    def begin_anew(self) -> None:
-        """Know that the echo has moved, and is at its new distance."""
+    @property
+    def known_ms(self) -> int:
+        """How much learnable sound what it uses had heard before the latest `begin_anew`."""
+        return self._present.known_ms
+
+    def begin_anew(self, learnable_ms: int) -> None:
+        """Know that the echo has moved, and is at its new distance.
+
+        Args:
+            learnable_ms: as `process` says, since the last time.
+        """
         if self._former is None and self._detector.knows_pattern:
             self._former = self._present
+            self._former.known_ms += learnable_ms
         self._detector.moved()
         self._present = _Aligned(self._make(), self._frame_size)
         self._waiting.clear()
@@ -88,9 +98,10 @@ class RealignedProcessing:
 
 
 class _Aligned:
-    """Processing, and the offset of the streams that it gets."""
+    """Processing, the offset of the streams that it gets, and how much sound it knows."""
 
     def __init__(self, processing: WebRTCProcessing, frame_size: int) -> None:
+        self.known_ms = 0
         self._processing = processing
         self._pairs = OffsetPairs(frame_size)
 
