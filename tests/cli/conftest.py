@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
