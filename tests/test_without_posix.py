@@ -1,4 +1,4 @@
-"""The tests are collected, and those that need POSIX are skipped, where there is no POSIX."""
+"""The tests are collected, and pass or are skipped, where there is no POSIX."""
 
 import ast
 import functools
@@ -14,6 +14,16 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support.systems import FUNCTIONS, MODULES, SIGNALS, needed_of
+
+_NEAR_THE_SYSTEM = (
+    *("tests/audio/test_files.py", "tests/audio/test_pipes_on_windows.py", "tests/cli/test_windows_shells.py"),
+    *("tests/cli/test_standard_output.py::test_sound_into_a_file", "tests/mcp/test_ending.py"),
+    *("tests/recording/test_writing.py", "tests/settings/test_files.py"),
+    *("tests/terminal/test_key_bindings.py", "tests/terminal/test_keyboard.py", "tests/terminal/test_live_view.py"),
+    *("tests/terminal/test_screen.py", "tests/terminal/test_signals.py", "tests/terminal/test_windows_console.py"),
+    *("tests/test_held_files.py", "tests/test_kept_files.py"),
+)
+"""Files, pipes, terminals, signals and programs, in a few seconds; some tests of each need POSIX, others do not."""
 
 _NAMED = re.compile(rf"\b(?:{'|'.join([*MODULES, *FUNCTIONS, *SIGNALS])})\b")
 _IMPORTED = re.compile(r"^(?:from|import) (tests[\w.]*)", re.MULTILINE)
@@ -54,9 +64,21 @@ def test_what_posix_has_is_needed_by_no_collection() -> None:
     """Other modules name nothing of it while they are loaded; `pytest -p tests.support.without_posix` takes all."""
     files = [str(path) for path in sorted((ROOT / "tests").rglob("test_*.py")) if _needs_posix_to_load(path)]
     assert any(file.endswith("test_keyboard.py") for file in files)
-    command = [sys.executable, "-m", "pytest", "-p", "tests.support.without_posix", "-p", "no:cacheprovider"]
-    done = subprocess.run([*command, "--collect-only", "-q", *files], cwd=ROOT, capture_output=True, text=True)
+    _run("--collect-only", *files)
+
+
+@pytest.mark.timeout(300)
+def test_what_is_near_the_system_works_without_posix() -> None:
+    said = _run(*_NEAR_THE_SYSTEM)
+    for name in ("fcntl", "mkfifo", "openpty", "resource"):
+        assert re.search(rf"SKIPPED .* this system has no .*\b{name}\b", said), f"{name} is not hidden:\n{said}"
+
+
+def _run(*arguments: str) -> str:
+    command = [sys.executable, "-m", "pytest", "-p", "tests.support.without_posix", "-p", "no:cacheprovider", "-q"]
+    done = subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3_000:]
+    return done.stdout
 
 
 def _makes_a_pipe() -> None:

@@ -1,7 +1,5 @@
 import json
-import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Commands
+from tests.support.commands import CAN_FORK, Commands
 from tests.support.commands import clean_environment as clean_environment
 
 ROOT = Path(__file__).parent.parent.parent
@@ -33,7 +31,7 @@ Voice = Callable[..., Result]
 @pytest.fixture(scope="session")
 def commands() -> Iterator[Commands]:
     """Starts commands of this session."""
-    commands = Commands(fork=sys.platform == "linux" and hasattr(os, "fork"))
+    commands = Commands(fork=CAN_FORK)
     yield commands
     commands.close()
 

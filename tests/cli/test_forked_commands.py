@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.commands import ROOT, Commands, Forked, clean_environment, is_read_at_start
+from tests.support.commands import CAN_FORK, ROOT, Commands, Forked, clean_environment, is_read_at_start
 
-if sys.platform != "linux":
+if sys.platform != "linux" or not CAN_FORK:
     pytest.skip("commands are forked on Linux only", allow_module_level=True)
 
 LOOK = """

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,10 +17,11 @@ import pytest
 from tests.cli.conftest import DATA, ROOT, clean_environment
 from tests.loopback import openai_server
 from tests.loopback.openai_server import OpenAIServer, Reply
+from tests.support.systems import lacks
 from voicecli.audio import resample_pcm16
 
 pytestmark = [
-    pytest.mark.skipif(sys.platform == "win32", reason="there is no fork"),
+    pytest.mark.skipif(lacks("pty") or not hasattr(os, "fork"), reason="there is no fork"),
     pytest.mark.timeout(300),  # the first of them waits for all cells; it takes 6 s of processor time
 ]
 

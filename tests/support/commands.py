@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Self
 
-__all__ = ["MOST_BYTES", "Commands", "Forked", "clean_environment", "is_read_at_start"]
+__all__ = ["CAN_FORK", "MOST_BYTES", "Commands", "Forked", "clean_environment", "is_read_at_start"]
+
+CAN_FORK = sys.platform == "linux" and hasattr(os, "fork")
 
 ROOT = Path(__file__).parents[2]
 MOST_BYTES = 1 << 20

@@ -31,14 +31,17 @@ _import, _import_module, _start = builtins.__import__, importlib.import_module, 
 class _Without(ModuleType):
     """A module without some of its names. What is set or deleted here, as by a test, is so in the module itself."""
 
+    _module: ModuleType
+    _hidden: frozenset[str]
+
     def __init__(self, module: ModuleType, hidden: Sequence[str]) -> None:
         super().__init__(module.__name__, module.__doc__)
         object.__setattr__(self, "_module", module)
-        object.__setattr__(self, "_hidden", hidden)
+        object.__setattr__(self, "_hidden", frozenset(hidden))
 
     @property
     def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
-        return vars(self._module)
+        return self._module.__dict__
 
     def __getattr__(self, name: str) -> Any:
         if name in self._hidden:
@@ -67,8 +70,8 @@ def _is_ours(scope: Mapping[str, Any] | None) -> bool:
 
 def _import_for(
     name: str,
-    globals: Mapping[str, Any] | None = None,  # noqa: A002 - Python's own name
-    locals: Mapping[str, Any] | None = None,  # noqa: A002
+    globals: Mapping[str, Any] | None = None,
+    locals: Mapping[str, Any] | None = None,
     fromlist: Sequence[str] | None = (),
     level: int = 0,
 ) -> Any:
@@ -92,9 +95,9 @@ def _check(name: str) -> None:
 
 
 def _start_without(self: Any, *args: Any, **options: Any) -> None:
-    """Start a program that imports this module at its start, if it is Python with `site`."""
+    """Start a program that imports this module at its start, if it is Python, and has no `sitecustomize` of its own."""
     environment = dict(os.environ if options.get("env") is None else options["env"])
-    paths = [str(_AT_START), *filter(None, [environment.get("PYTHONPATH")])]
+    paths = [*filter(None, [environment.get("PYTHONPATH")]), str(_AT_START)]
     _start(self, *args, **options | {"env": environment | {"PYTHONPATH": os.pathsep.join(paths)}})
 
 

@@ -1,6 +1,7 @@
 """Microphone and loudspeaker over the real path: sounddevice, PortAudio, ALSA, a sound server without a sound card."""
 
 import asyncio
+import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol, TypeVar
@@ -320,6 +321,7 @@ async def test_both_survive_a_sound_server_that_dies(sound_server: SoundServer, 
         assert level((await read(microphone, 0.5))[-RATE // 2 :]) > -40
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system has no SIGSTOP")
 async def test_a_sound_server_that_hangs_holds_up_nobody(sound_server: SoundServer, closing: Closing) -> None:
     notices = Notices()
     microphone, other = closing(Microphone(RATE, on_notice=notices)), closing(Speaker(RATE))

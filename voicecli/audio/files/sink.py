@@ -210,8 +210,9 @@ def _can_correct_header(descriptor: int) -> bool:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_size or os.lseek(descriptor, 0, os.SEEK_CUR):
         return False
-    if sys.platform == "win32":
-        return True
-    import fcntl
+    if sys.platform != "win32":
+        with contextlib.suppress(ModuleNotFoundError):
+            import fcntl
 
-    return not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
+            return not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
+    return True
