@@ -30,6 +30,7 @@ __all__ = ["POLICIES", "TRACES", "WIRE_KBIT_PER_S", "Played", "Reply", "over_lin
 
 RATE = 1000  # one sample per ms: the buffer does not care, and the simulation is quick
 BLOCK_MS = 10
+_MOST_BLOCKS = 300
 WIRE_KBIT_PER_S = 24_000 * 16 * 4 / 3 / 1000  # 24 kHz PCM16 in base64
 PACKET_KBIT = 1500 * 8 / 1000
 
@@ -341,20 +342,27 @@ def play(reply: Reply, buffer: JitterBuffer, policy: DelayPolicy, begin_ms: int)
     if isinstance(policy, Oracle):
         policy.worst_lateness = reply.worst_lateness
     before = buffer.stats
-    block = memoryview(bytearray(2 * BLOCK_MS))
+    room = memoryview(bytearray(2 * BLOCK_MS * _MOST_BLOCKS))
     zeros = bytes(2 * 2000)
     now, index, ended = begin_ms, 0, False
+    waiting, blocks = 0, 1
     first = begin_ms + BLOCK_MS // 2  # halfway between two blocks: on average, that is where a chunk comes
     while not ended or not buffer.drained:
         while index < len(reply.chunks) and first + reply.chunks[index][0] <= now:
             at, length = reply.chunks[index]
             buffer.push(zeros[: 2 * length], "item", (first + at) / 1000)
+            waiting += length
             index += 1
         if not ended and index == len(reply.chunks) and first + reply.complete_at <= now:
             buffer.end()
             ended = True
-        buffer.read_into(block, now / 1000)
-        now += BLOCK_MS
+        heard = buffer.read_into(room[: 2 * BLOCK_MS * blocks], now / 1000)
+        now += BLOCK_MS * blocks
+        waiting -= heard
+        # Blocks between which nothing comes, and which have their audio, are one: as with each alone, and sooner.
+        upcoming = reply.chunks[index][0] if index < len(reply.chunks) else math.inf if ended else reply.complete_at
+        until = min(_MOST_BLOCKS, (first + upcoming - now - 1) // BLOCK_MS + 1, (waiting - 1) // BLOCK_MS)
+        blocks = max(1, int(until)) if heard else 1
     after = buffer.stats
     audio = sum(length for _, length in reply.chunks)
     return Played(after.start_ms, after.gap_ms - before.gap_ms, after.underruns - before.underruns, audio), now

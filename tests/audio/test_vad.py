@@ -121,6 +121,26 @@ def test_holds_a_short_noise_back() -> None:
     assert detector.silent_bytes == 2 * 16 * 2_200
 
 
+@pytest.mark.parametrize(("speech_ms", "found"), [(400, 0), (700, 1)])
+def test_what_begins_while_it_is_wary_must_last_half_a_second(speech_ms: int, found: int) -> None:
+    detector = VoiceActivityDetector(ClientVAD(), 16_000)
+    detector.wary = True
+    audio = room(1_000, SPEECH[: speech_ms * 16], 1_000)
+    transitions: list[SpeechTransition] = []
+    for start in range(0, len(audio), 640):
+        transitions += detector.process(audio[start : start + 640])
+        detector.wary = not transitions  # as when the reply is paused for it
+    transitions += detector.flush()
+    assert transitions[0] == SpeechDetected()
+    assert len(segments(transitions)) == found
+
+
+def test_being_wary_asks_for_no_less_than_the_settings() -> None:
+    detector = VoiceActivityDetector(ClientVAD(min_speech_ms=900), 16_000)
+    detector.wary = True
+    assert segments(transitions_in(detector, room(1_000, SPEECH[: 700 * 16], 1_000), 640)) == []
+
+
 def test_keeps_the_end_of_a_dropped_noise_as_pre_roll() -> None:
     """A cough, and then the sentence: the segment has its whole pre-roll though the cough ended just before."""
     config = ClientVAD(min_speech_ms=500, hangover_ms=100, pre_roll_ms=400)

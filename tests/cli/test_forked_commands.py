@@ -56,9 +56,11 @@ def look(commands: Commands, folder: Path, **environment: str) -> dict[str, Any]
 
 
 def test_a_fork_is_like_a_process_that_was_started(commands: Commands, tmp_path: Path) -> None:
-    forked, other = (look(commands, tmp_path, CITY="Orl\udce9ans", VOICECLI_STATE=str(tmp_path)) for _ in range(2))
+    (site := tmp_path / "site").mkdir()
+    environment = {"CITY": "Orl\udce9ans", "VOICECLI_STATE": str(tmp_path), "PYTHONPATH": f"{site}:{ROOT}"}
+    forked, other = (look(commands, tmp_path, **environment) for _ in range(2))
     with closing(Commands(fork=False)) as without:
-        started = look(without, tmp_path, CITY="Orl\udce9ans", VOICECLI_STATE=str(tmp_path))
+        started = look(without, tmp_path, **environment)
     assert (forked["forked"], started["forked"]) == (True, False)
     for name in started["seen"]:
         assert (name, forked["seen"][name]) == (name, started["seen"][name])
@@ -67,6 +69,14 @@ def test_a_fork_is_like_a_process_that_was_started(commands: Commands, tmp_path:
 
 def test_what_is_read_at_the_start_only_starts_a_process(commands: Commands, tmp_path: Path) -> None:
     assert look(commands, tmp_path, PYTHONIOENCODING="latin-1")["seen"]["streams"][0][0] == "iso8859-1"
+    (tmp_path / "sitecustomize.py").write_text("import os; os.environ['CITY'] = 'Paris'")
+    assert look(commands, tmp_path, PYTHONPATH=f"{ROOT}:{tmp_path}")["seen"]["environment"]["CITY"] == "Paris"
+
+
+def test_a_package_in_place_of_one_that_is_loaded_starts_nothing(commands: Commands, tmp_path: Path) -> None:
+    (tmp_path / "site" / "rich").mkdir(parents=True)
+    with pytest.raises(RuntimeError, match="did not start the command"):
+        commands.start("list-providers", folder=tmp_path, PYTHONPATH=f"{ROOT}:{tmp_path / 'site'}")
 
 
 def test_the_modules_read_nothing_else_while_they_are_loaded() -> None:

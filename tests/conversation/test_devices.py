@@ -140,6 +140,7 @@ async def test_the_same_step_by_step(portaudio: FakePortAudio) -> None:
         assert (devices.microphone.device, devices.speaker.device) == ("headset", "built-in")
         assert (devices.microphone.sample_rate, devices.speaker.sample_rate) == (16_000, RATE)
         assert devices.echo.active == "half-duplex"
+        assert session.echo is devices.echo
         talking = asyncio.create_task(converse(session, devices.microphone, devices.speaker))
         await until(lambda: SOUND[:20_000] in played(portaudio), "the reply is heard")
         await session.aclose()

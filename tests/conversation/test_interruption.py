@@ -8,6 +8,7 @@ from tests.conversation.scripted import SECOND, SERVER, collect, conversation, u
 from tests.support.player import Player
 from voicecli import RealtimeConfig, RealtimeVoice, VADMode
 from voicecli.audio import Playhead
+from voicecli.audio.echo.control import NoEchoControl
 from voicecli.commands import (
     AppendAudio,
     CancelResponse,
@@ -58,6 +59,31 @@ async def test_a_cough_lets_the_reply_go_on(speech: bytes) -> None:
         await session.send_audio(speech + bytes(64_000), sample_rate=16_000, wait=False)
     assert connection.commands == []
     assert player.told == ["pause", "resume"]
+
+
+@pytest.mark.parametrize(
+    ("settled", "told"), [(True, ["pause", "clear"]), (False, ["pause", "resume"])], ids=["settled", "not settled"]
+)
+async def test_what_may_be_an_echo_cuts_a_reply_only_when_it_lasts(
+    speech: bytes, settled: bool, told: list[str]
+) -> None:
+    class Echo(NoEchoControl):
+        pass
+
+    Echo.settled = settled
+    voice, connection = conversation(config=RealtimeConfig(vad_mode=VADMode.CLIENT))
+    chunks: list[bytes] = []
+    voice.on_audio(chunks.append)
+    async with voice.connect() as session:
+        session.player, session.echo = (player := Player(Playhead("item", 700))), Echo()
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND, "r", "item")])
+        await until(lambda: chunks)
+        short = speech[: 16_000 * 2 * 4 // 10]  # 0.4 s
+        await session.send_audio(short + bytes(64_000), sample_rate=16_000, wait=False)
+        assert player.told == told
+        if not settled:
+            await session.send_audio(speech, sample_rate=16_000, wait=False)
+            assert player.told == [*told, "pause", "clear"]
 
 
 async def test_without_a_player_to_pause_a_voice_interrupts_at_once() -> None:

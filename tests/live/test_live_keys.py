@@ -308,3 +308,13 @@ async def test_a_line_that_cannot_be_sent_is_told() -> None:
         talk.live.talk(True)
         await asyncio.sleep(0.1)
         assert [event for event in talk.events if isinstance(event, Interrupted)] == []
+
+
+@virtual_time
+async def test_the_session_knows_what_takes_the_echo_out() -> None:
+    """For what it may let through before it has settled."""
+    async with dialling(VADMode.CLIENT) as talk:
+        await talk.answer()
+        session = talk.live._session
+        assert session is not None
+        assert session.echo is talk.live._microphone.echo is not None

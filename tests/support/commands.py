@@ -56,6 +56,13 @@ def _send_descriptors(connection: socket.socket, descriptors: list[int]) -> None
     socket.send_fds(connection, [b"f"], descriptors)
 
 
+def _is_taken_by_forks(paths: str) -> bool:
+    """True for a PYTHONPATH of ours with packages besides, but with nothing that Python runs when it starts."""
+    folders = [Path(path) for path in paths.split(os.pathsep)]
+    at_start = [folder / f"{name}.py" for folder in folders for name in ("sitecustomize", "usercustomize")]
+    return ROOT in folders and all(map(Path.is_absolute, folders)) and not any(map(Path.exists, at_start))
+
+
 class Commands:
     """Starts commands. With `fork` they are forked, where nothing in their environment is read at the start only."""
 
@@ -94,7 +101,10 @@ class Commands:
             assert self.server.wait(_PATIENCE_S) == 0
 
     def _fixed(self, environment: Mapping[str, str]) -> dict[str, str]:
-        return {name: value for name, value in environment.items() if is_read_at_start(name)}
+        fixed = {name: value for name, value in environment.items() if is_read_at_start(name)}
+        if _is_taken_by_forks(fixed["PYTHONPATH"]):
+            del fixed["PYTHONPATH"]
+        return fixed
 
 
 class Forked:

@@ -1,8 +1,8 @@
 """Forks commands from a process that has loaded their modules once: `python -m tests.support.fork_server`.
 
-Loading them is most of what a short command costs. A fork has its own arguments, environment, directory, streams and
-end as a process that was started anew. It differs in what Python and its libraries read while they load: the
-environment (`commands.py` compares it), and the seed of hashes, which all forks of a server share.
+Loading them is most of what a short command costs. A fork has its own arguments, environment, directory, paths of
+packages, streams and end as a process that was started anew. It differs in what Python and its libraries read while
+they load: the environment (`commands.py` compares it), and the seed of hashes, which all forks of a server share.
 """
 
 import gc
@@ -95,8 +95,12 @@ def _watch(reply: socket.socket, streams: list[int]) -> None:
 def _become(request: dict[str, Any], reply: socket.socket, streams: list[int]) -> None:
     """Give this process what the command is to have, as Python does when it starts; tell the process's number."""
     os.chdir(os.fsencode(request["folder"]))
+    own = os.environ["PYTHONPATH"].split(os.pathsep)
     os.environ.clear()
     os.environ.update(request["environment"])
+    paths = os.environ["PYTHONPATH"].split(os.pathsep)
+    there = {name.partition(".")[0] for path in paths if path not in own for name in os.listdir(path)}
+    assert not (loaded := there & sys.modules.keys()), f"PYTHONPATH has what is loaded already: {loaded}"
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         os.dup2(streams[number], number)
         stream = _stream(number, mode)
@@ -104,7 +108,7 @@ def _become(request: dict[str, Any], reply: socket.socket, streams: list[int]) -
         setattr(sys, f"__{name}__", stream)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["voicecli", *request["arguments"]]
-    sys.path[0] = os.getcwd()
+    sys.path[: 1 + len(own)] = [os.getcwd(), *paths]
     sys.path_importer_cache.clear()
     reply.sendall(json.dumps({"pid": os.getpid()}).encode())
     reply.close()

@@ -89,12 +89,16 @@ class EchoControl(Protocol):
         active: what it does, in a word for the user: "aec", "gate", "half-duplex" or "off"; "none" where "aec" detects
             no echo.
         suppressing: whether it replaces what is captured, by silence or faint noise, just now.
+        settled: whether nothing of an echo is to be expected in what it passes; False while a reply is heard whose echo
+            it does not know well yet.
     """
 
     @property
     def active(self) -> str: ...
     @property
     def suppressing(self) -> bool: ...
+    @property
+    def settled(self) -> bool: ...
     def render(self, audio: bytes) -> None:
         """Take what goes to the loudspeaker."""
 

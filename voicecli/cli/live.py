@@ -347,7 +347,7 @@ class LiveConversation:
         recorded = self._recordings.begin(self._kept, self._tell, input_latency_ms=lambda: self._microphone.latency_ms)
         logs: list[ConversationLog] = [*recorded, *self._kept]
         async with voice.connect(history=self._past.turns, logs=logs, spent=self._spent) as session:
-            self._session, session.can_ask = session, self.shows
+            self._session, session.can_ask, session.echo = session, self.shows, self._echo
             if self._capabilities.input_must_flow:  # what was said until now would come too late for ever
                 self._microphone.discard()
             await converse(session, self._input, self._sink, observers)

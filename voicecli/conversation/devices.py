@@ -82,6 +82,7 @@ async def open_devices(
         on_rendered=on_rendered,
         full_duplex=session.full_duplex,
     )
+    session.echo = control
     try:
         await source.open()
         await sink.open()

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, overload
 
 from voicecli.audio import AudioSink, Playhead
+from voicecli.audio.ports import EchoControl
 from voicecli.commands import OfferTools, SendImage
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.answers import Answers
@@ -199,6 +200,16 @@ class VoiceSession:
     @realtime.setter
     def realtime(self, realtime: bool) -> None:
         self._driver.realtime = realtime
+
+    @property
+    def echo(self) -> EchoControl | None:
+        """The echo control between player and user, set by its owner. Until it has settled, less than half a second of
+        sound pauses the reply, and does not cut it (VADMode.CLIENT)."""
+        return self._input.echo
+
+    @echo.setter
+    def echo(self, echo: EchoControl | None) -> None:
+        self._input.echo = echo
 
     # -- what the program says
 

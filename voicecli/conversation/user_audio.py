@@ -49,10 +49,11 @@ class AudioInput:
 
     Attributes:
         realtime: whether the audio comes as it is spoken.
+        wary: whether it may hold an echo of the reply that sounds like a voice.
     """
 
     def __init__(self, config: RealtimeConfig, rate: int, *, listens: bool = False, pause_s: int = 0) -> None:
-        self.realtime = False
+        self.realtime = self.wary = False
         self._mode = config.vad_mode
         self._vad = config.client_vad
         self._rate = rate
@@ -119,6 +120,7 @@ class AudioInput:
         if not audio:
             return []
         if self._detector is not None:
+            self._detector.wary = self.wary
             return self._follow(self._detector.process(audio))
         start: list[AudioStep] = [] if self._open or self._mode is VADMode.SERVER else [StartTurn()]
         self._open = True

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
+from voicecli.audio.ports import EchoControl
 from voicecli.audio.smart_turn import LISTENS_S, SmartTurn
 from voicecli.commands import ClearAudio, Command, EndTurn, PauseAudio, SendText, StartTurn, ToolResult
 from voicecli.config import LONGER_PAUSE_MS, RealtimeConfig, VADMode
@@ -40,6 +41,9 @@ class UserInput:
         check_open: raises RealtimeError when the conversation is over.
         check_limits: raises LimitReachedError when nothing more may be said.
         turn_model: tells whether the user has finished, where turns are found here; closed by `aclose`.
+
+    Attributes:
+        echo: what takes the echo of the reply out of the user's audio, where there is such a thing.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class UserInput:
         turn_model: SmartTurn | None = None,
     ) -> None:
         capabilities = connection.capabilities
+        self.echo: EchoControl | None = None
         self._connection = connection
         self._mode = config.vad_mode
         self._driver = driver
@@ -167,6 +172,7 @@ class UserInput:
         async with self._sending:
             self._check_limits()
             self._audio.realtime = self._driver.realtime
+            self._audio.wary = self.echo is not None and not self.echo.settled
             for step in find():
                 match step:
                     case SpeechStarted() | SpeechStopped():

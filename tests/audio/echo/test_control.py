@@ -415,3 +415,31 @@ def test_a_single_frame_is_a_voice_only_when_the_canceller_has_heard_3_s_of_soun
     left = through(LeakyCanceller(RATE, RATE), played, echo_of(played, 80, 0))
     passed = [second for second in range(6) if db(left[second * RATE + 16 * FRAME :][:FRAME]) > -40]
     assert passed == [4, 5]  # a tenth of the sound tells nothing of its echo
+
+
+@pytest.mark.parametrize("gain", [False, True])
+def test_it_says_whether_it_has_settled(gain: bool) -> None:
+    echo = make_echo_control("aec", RATE, auto_gain_control=gain)
+    assert echo.settled  # nothing is heard yet
+    played = noise(4, -20, seed=1)
+    heard = echo_of(played, 80, 0)
+    settled = []
+    for second in range(4):
+        part = slice(second * RATE, (second + 1) * RATE)
+        through(echo, played[part], heard[part])
+        settled.append(echo.settled)
+    assert settled == [False, False, False, True]
+    echo.discontinuity()
+    through(echo, played[: RATE // 5], heard[: RATE // 5])
+    assert not echo.settled  # until the echo is found again
+    through(echo, played[RATE // 5 : 2 * RATE], heard[RATE // 5 : 2 * RATE])
+    assert echo.settled
+    through(echo, 0 * played[:RATE], 0 * heard[:RATE])
+    assert echo.settled
+
+
+@pytest.mark.parametrize("mode", ["gate", "half-duplex", "off"])
+def test_what_learns_nothing_is_settled(mode: EchoMode) -> None:
+    echo = make_echo_control(mode, RATE)
+    through(echo, noise(1, -20, seed=1), noise(1, -20, seed=1))
+    assert echo.settled

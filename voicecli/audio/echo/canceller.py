@@ -78,6 +78,14 @@ class EchoCanceller:
         return self._level.peak > LEARNABLE_DBFS and not has_converged
 
     @property
+    def settled(self) -> bool:
+        return self._detector.no_echo or not self._level.may_echo or self._knows_room
+
+    @property
+    def _knows_room(self) -> bool:
+        return not self._moving_ms and self._processing.known_ms + self._learnt_ms >= _SETTLED_MS
+
+    @property
     def _learnt_ms(self) -> int:
         """How much sound that tells something of its echo was rendered since the canceller began."""
         return self._learnable_ms - self._skipped_ms
@@ -126,8 +134,7 @@ class EchoCanceller:
         if not self._level.may_echo:
             self._near_end.pause()
             return residual
-        settled = self._processing.known_ms + self._learnt_ms >= _SETTLED_MS
-        is_near_end = self._near_end.process(residual, captured, settled=settled)
+        is_near_end = self._near_end.process(residual, captured, settled=self._knows_room)
         return residual if is_near_end and not self.suppressing else self._filler(captured)
 
     def _filler(self, captured: bytes) -> bytes:

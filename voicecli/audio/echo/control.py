@@ -58,6 +58,7 @@ class NoEchoControl:
 
     active = "off"
     suppressing = False
+    settled = True
 
     def render(self, audio: bytes) -> None:
         """Do nothing."""

@@ -45,6 +45,10 @@ class AutoGainControl:
     def suppressing(self) -> bool:
         return self._inner.suppressing
 
+    @property
+    def settled(self) -> bool:
+        return self._inner.settled
+
     def render(self, audio: bytes) -> None:
         for frame in self._render.cut(audio):
             self._level.rendered(frame)

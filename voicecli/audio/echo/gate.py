@@ -20,6 +20,7 @@ class EchoGate:
     """
 
     active = "gate"
+    settled = True
 
     def __init__(self, sample_rate: int, render_rate: int) -> None:
         self._render = FrameCutter(render_rate)
@@ -63,6 +64,7 @@ class HalfDuplex:
     """Mutes the microphone while an echo may be captured: the user interrupts by a key."""
 
     active = "half-duplex"
+    settled = True
 
     def __init__(self, sample_rate: int, render_rate: int) -> None:
         self._render = FrameCutter(render_rate)
