@@ -10,7 +10,7 @@ from benchmarks.sounds.rooms import Room, reverberate
 from benchmarks.sounds.speech import Voice, pause, recording, say, voices
 from benchmarks.sounds.texts import INTERRUPTIONS, answers
 
-__all__ = ["SPEECH_DBFS", "Scene", "assistant", "reader", "scene"]
+__all__ = ["SPEECH_DBFS", "Scene", "assistant", "onset", "reader", "scene", "users"]
 
 SPEECH_DBFS = -26.0
 """The level of speech without its pauses: of the user at the microphone, and of what is played."""
@@ -73,24 +73,27 @@ def scene(
     return Scene(played, mixed(captured, *said, rate=rate), onsets)
 
 
+def users() -> list[Voice]:
+    """All voices but the assistant's own."""
+    return [voice for voice in voices() if voice.speaker != "joe" or voice.pitch != 1]
+
+
 def _interruptions(seconds: float, room: Room, rate: int) -> tuple[list[tuple[float, Samples]], tuple[float, ...]]:
-    # Not by the assistant's own voice.
-    users = [voice for voice in voices() if voice.speaker != "joe" or voice.pitch != 1]
     random = np.random.default_rng(1)
     said: list[tuple[float, Samples]] = []
     onsets: list[float] = []
     at_s = 3.0
     while at_s < seconds - 4:
         number = len(said)
-        text, user = INTERRUPTIONS[number % len(INTERRUPTIONS)], users[number % len(users)]
+        text, user = INTERRUPTIONS[number % len(INTERRUPTIONS)], users()[number % len(users())]
         voice = at_speech_level(reverberate(say(text, user, rate), room.voice(rate)), rate, SPEECH_DBFS)
         said.append((at_s, voice))
-        onsets.append(at_s + _onset(voice, rate))
+        onsets.append(at_s + onset(voice, rate))
         at_s += _EVERY_S + random.uniform(0, 0.6)
     return said, tuple(onsets)
 
 
-def _onset(voice: Samples, rate: int) -> float:
+def onset(voice: Samples, rate: int) -> float:
     """When the voice is first about as loud as speech, in seconds."""
     size = rate // 100
     levels = np.sqrt(np.square(voice[: voice.size // size * size].reshape(-1, size)).mean(axis=1))
