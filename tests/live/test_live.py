@@ -273,8 +273,8 @@ def test_what_tools_print_becomes_lines_of_the_view(sound_server: SoundServer, t
         tmux.run("voicecli", "chat", "--tools", str(tmp_path / "noisy.py"), environment=variables)
         tmux.wait_for("Listening")
         tmux.keys("t", "Go", "Enter")
-        screen = tmux.wait_for("All done.\n")
-        for noise in ("import", "print", "by its number", "a child"):
-            assert re.search(rf"^\W*noise: {noise}$", screen, re.MULTILINE), screen
+        tmux.wait_for("All done.\n")
+        noises = [rf"^\W*noise: {noise}$" for noise in ("import", "print", "by its number", "a child")]
+        tmux.wait(lambda screen: all(re.search(noise, screen, re.MULTILINE) for noise in noises))
         tmux.keys("q")
         assert "turn" in tmux.wait_for("status 0")

@@ -21,6 +21,8 @@ INPUT_BYTES_PER_MS = 32
 OUTPUT_BYTES_PER_MS = 48
 _FRAME = 20 * INPUT_BYTES_PER_MS
 _LOUD = 500
+# What a client that ends a turn by silence, 100 ms each 100 ms, may have sent before it learns of a call.
+_SILENCE_ON_ITS_WAY_MS = 300
 _ONSET_FRAMES = 3
 _MODELS = ("gemini-3.8-live", "gemini-3.8-live-extended-thinking", "gemini-3.1-flash-live-preview")
 _NATIVE_25 = ("gemini-2.5-flash-native-audio-preview-12-2025", "gemini-live-2.5-flash-native-audio")
@@ -117,6 +119,7 @@ class GeminiSession:
         self.close: tuple[int, str] | None = None
         self.setup: Frame | None = None
         self.pending: dict[str, str] = {}
+        self._silence_on_its_way_ms = 0
         self.results: list[Frame] = []
         self.pictures: list[Frame] = []
         self.speaking = False
@@ -235,7 +238,7 @@ class GeminiSession:
         key, value = next(iter(given.items()))
         if key in {"activityStart", "activityEnd"} and not self._manual:
             raise RefusedError(INVALID)
-        if "BLOCKING" in self.pending.values():
+        if "BLOCKING" in self.pending.values() and not self._is_on_its_way(given):
             self.violations.append(f"{key} while a blocking function was called")
         match key:
             case "activityStart":
@@ -275,6 +278,14 @@ class GeminiSession:
                     self.violations.append("a picture outside of an activity")
                 self.pictures.append(value)
         return []
+
+    def _is_on_its_way(self, given: Frame) -> bool:
+        """Whether this may have been sent before the client knew of the call."""
+        audio = given.get("audio", {}).get("data", b"")
+        if not audio or any(audio):
+            return False
+        self._silence_on_its_way_ms -= len(audio) // INPUT_BYTES_PER_MS
+        return self._silence_on_its_way_ms >= 0
 
     def _hear(self, audio: bytes) -> list[Frame]:
         self._tokens_in += len(audio) // (40 * INPUT_BYTES_PER_MS)
@@ -383,6 +394,7 @@ class GeminiSession:
                 for call in reply.calls
             ]
             self.pending.update({str(call["id"]): behavior for call in calls})
+            self._silence_on_its_way_ms = _SILENCE_ON_ITS_WAY_MS
             yield [{"toolCall": {"functionCalls": calls}}, {"sessionResumptionUpdate": {"resumable": False}}]
             if behavior == "BLOCKING":
                 while self.pending:
