@@ -85,9 +85,8 @@ class Start:
         self._reply = reply[int(np.argmax(np.abs(reply) > LOUD)) :]
         loud = self._reply[: round(LENGTH_S * RATE)]
         echo = room.echo(RATE)
-        self._echo = echo * np.float32(
-            np.std(loud) / np.std(np.convolve(loud, echo)[: loud.size])
-        )  # as loud as the reply
+        gain = np.std(loud) / np.std(np.convolve(loud, echo)[: loud.size])
+        self._echo = echo * np.float32(gain)  # as loud as the reply
         self._delay = (60 + 7 * (number % 21)) * RATE // 1000
         size = round(LENGTH_S * RATE)
         self._heard = np.zeros(size + self._delay + self._echo.size + BLOCK, np.float32)
