@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from voicecli.audio.echo.correlation import EchoCorrelation, Spectrum, distance
+from voicecli.audio.echo.correlation import EchoCorrelation, Spectrum, delay_ms, distance
 from voicecli.audio.echo.detection import EchoDetector
 from voicecli.audio.echo.offset import OffsetPairs
 from voicecli.audio.echo.realignment import RealignedProcessing
@@ -151,3 +151,50 @@ def test_without_an_echo_before_there_is_nothing_to_keep() -> None:
     path.processing.begin_anew(0)
     path.run(played, heard(played, 1_600))
     assert [len(given) for given in path.made.given] == [0, 400]
+
+
+def at(played: Samples, late_ms: int) -> Samples:
+    """An echo without reverberation."""
+    late: Samples = np.concatenate((np.zeros(late_ms * 16, np.int16), played))[: played.size] // 2
+    return late
+
+
+@pytest.mark.parametrize("late_ms", [20, 60, 78, 98, 120, 170])
+def test_an_echo_that_is_cancelled_well_stays_where_it_is(late_ms: int) -> None:
+    path, played = Path(), sound(4)
+    path.run(played, at(played, late_ms))
+    assert [len(given) for given in path.made.given] == [400]
+
+
+@pytest.mark.parametrize("late_ms", [82, 90, 94, 186])
+def test_an_echo_that_is_cancelled_poorly_is_moved_and_nothing_that_was_heard_is_lost(late_ms: int) -> None:
+    path, played = Path(), sound(4)
+    residues = path.run(played, at(played, late_ms))
+    first, present = path.made.given
+    assert len(first) < 230
+    assert len(present) == 400 - 1  # before the first sound nothing can be learnt
+    assert path.detector.delay_ms == pytest.approx(late_ms, abs=0.2)
+    rendered, captured = zip(*present[200:], strict=True)
+    moved = EchoCorrelation(RATE)
+    for pair in zip(rendered, captured, strict=True):
+        moved.pair(*pair)
+    found = moved.spectrum()
+    assert found is not None
+    assert delay_ms(found) == pytest.approx(late_ms - 24, abs=0.2)
+    assert 400 - len(residues) < 90  # while it catches up, in frames
+
+
+def test_what_has_learnt_for_long_is_not_given_up_for_a_better_place() -> None:
+    path, played = Path(), sound(8)
+    silent = np.zeros(4 * RATE, np.int16)  # a microphone that is muted
+    path.run(played, np.concatenate((silent, at(played, 90)[4 * RATE :])))
+    assert [len(given) for given in path.made.given] == [800]
+
+
+def test_sound_that_is_lost_before_an_echo_is_known_keeps_it_from_nothing() -> None:
+    detector, played = EchoDetector(RATE), sound(4)
+    detector.moved()
+    for pair in frames(played, heard(played, 1_600)):
+        detector.pair(*pair)
+    assert detector.knows_pattern
+    assert detector.delay_ms is not None

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from voicecli.audio.echo.framing import FRAME_MS
 from voicecli.audio.pcm import level
 
-__all__ = ["WINDOW_MS", "EchoCorrelation", "Spectrum", "distance", "peak_ratio"]
+__all__ = ["WINDOW_MS", "EchoCorrelation", "Spectrum", "delay_ms", "distance", "peak_ratio"]
 
 WINDOW_MS = 1_000
 """The captured sound that is correlated, at most."""
@@ -72,6 +72,11 @@ def peak_ratio(spectrum: Spectrum) -> float:
     average = float(energy.mean()) or 1.0  # nothing of either within these frequencies
     size = round(_SPREAD_MS / 1000 / _LAG_S)
     return float(np.convolve(energy[:_POSSIBLE], np.full(size, 1 / size), "valid").max()) / average
+
+
+def delay_ms(spectrum: Spectrum) -> float:
+    """How late an echo comes, by its strongest path."""
+    return _MAX_DELAY_MS - int(np.square(_lags(spectrum))[:_POSSIBLE].argmax()) * _LAG_S * 1000
 
 
 def distance(before: Spectrum, after: Spectrum) -> tuple[float, float]:

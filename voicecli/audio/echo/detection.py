@@ -1,6 +1,6 @@
 """Echo detection: whether the capture stream holds an echo of the render stream, and where. Pure: no clock."""
 
-from voicecli.audio.echo.correlation import EchoCorrelation, Spectrum, distance, peak_ratio
+from voicecli.audio.echo.correlation import EchoCorrelation, Spectrum, delay_ms, distance, peak_ratio
 from voicecli.audio.echo.framing import FRAME_MS
 
 __all__ = ["EchoDetector"]
@@ -41,6 +41,11 @@ class EchoDetector:
         """Whether an echo has been heard whose pattern would be known again."""
         return self._pattern is not None
 
+    @property
+    def delay_ms(self) -> float | None:
+        """How late the echo comes, by its strongest path; None where none has been heard since it moved."""
+        return None if self._pattern is None or self._has_moved else delay_ms(self._pattern)
+
     def pair(self, rendered: bytes, captured: bytes) -> None:
         """Take 10 ms of each, PCM16 mono; the captured frame comes no earlier than what it may be the echo of."""
         self._correlation.pair(rendered, captured)
@@ -62,7 +67,7 @@ class EchoDetector:
 
     def moved(self) -> None:
         """Know that the echo is at another distance from now on."""
-        self._has_moved = True
+        self._has_moved = self.knows_pattern
         self._correlation.restart()
 
     def moved_by(self) -> float | None:
