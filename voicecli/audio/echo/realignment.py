@@ -1,4 +1,7 @@
-"""Processing that outlives a discontinuity: what has learnt the room is aligned anew. Pure: no clock, no device."""
+"""Processing of streams that are shifted: to where it cancels well, and after a discontinuity to where it goes on.
+
+Pure: no clock, no device.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -26,12 +29,12 @@ _CATCH_UP_FRAMES = 4  # of 10 ms, within 10 ms: what has been missed in half a s
 class RealignedProcessing:
     """WebRTC's processing, with the echo where it cancels well, and kept through discontinuities.
 
-    When the echo's delay is first known, and it is one at which WebRTC cancels poorly, the rendered stream is delayed a
-    little, and a new processing begins with what has been heard until then.
+    Where the echo's delay, when it is first known, is one at which WebRTC cancels poorly, the rendered stream is
+    delayed a little, and a new processing begins with what has been heard until then.
 
-    After one the echo is at another distance. A new canceller lets the echo of a hard room through for seconds, as each
-    does at first. So the former one is put aside; when it is clear by how much the echo has moved, the streams are
-    shifted by that, and the former one goes on. Until then, or if that stays unclear, a new one is used.
+    After a discontinuity the echo is at another distance. A new canceller lets the echo of a hard room through for
+    seconds, as each does at first. So the former one is put aside; when it is clear by how much the echo has moved, the
+    streams are shifted by that, and the former one goes on. Until then, or if that stays unclear, a new one is used.
 
     Args:
         frame_size: in bytes, PCM16 mono.
@@ -50,7 +53,7 @@ class RealignedProcessing:
         self._present = _Aligned(make(), frame_size)
         self._former: _Aligned | None = None
         self._next_ms = _FROM_MS
-        self._missed: deque[tuple[bytes, bytes]] = deque(maxlen=_MISSED_MS // FRAME_MS)  # by the former one
+        self._missed: deque[tuple[bytes, bytes]] = deque(maxlen=_MISSED_MS // FRAME_MS)  # by what comes next
         self._waiting: deque[tuple[bytes, bytes]] = deque()
 
     @property
