@@ -21,8 +21,10 @@ _MISSED_MS = 2_000
 # where one ends: at delays of 81 to 93 and of 174 to 189 ms it leaves up to 9 bursts a minute, of 60 ms, as loud as a
 # soft voice; at others from 60 to 213 ms none after the first 2 s (simulated in steps of 3 ms).
 _FILTER_MS = 96
-_POORLY_FROM_MS = 79
-_PLACED_BY_MS = 24
+# So the echo is brought to 40 ms, modulo that, unless it is near enough: devices that are served late move it by 10 or
+# 20 ms, unnoticed.
+_WELL_MS = 16, 60
+_BEST_MS = 40
 _CATCH_UP_FRAMES = 4  # of 10 ms, within 10 ms: what has been missed in half a second is caught up with in 0.15 s
 
 
@@ -103,10 +105,11 @@ class RealignedProcessing:
     def _place(self, delay_ms: float, learnable_ms: int) -> None:
         self._present.placed = True
         # Where more has been learnt than is kept, that is worth more.
-        if delay_ms % _FILTER_MS >= _POORLY_FROM_MS and learnable_ms <= _MISSED_MS:
+        low, high = _WELL_MS
+        if not low <= delay_ms % _FILTER_MS <= high and delay_ms >= _BEST_MS and learnable_ms <= _MISSED_MS:
             self._present = _Aligned(self._make(), self._frame_size)
             self._present.placed = True
-            self._present.move(_PLACED_BY_MS * self._sample_rate // 1000)
+            self._present.move(round((delay_ms - _BEST_MS) % _FILTER_MS * self._sample_rate / 1000))
             self._waiting = self._missed.copy()
         self._missed.clear()
 
