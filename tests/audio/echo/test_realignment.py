@@ -137,9 +137,9 @@ def test_what_was_learnt_goes_on_where_the_echo_moved(samples: int) -> None:
 
 def test_an_echo_that_is_not_recognised_is_learnt_by_a_new_canceller() -> None:
     path, played = Path(), sound(8)
-    path.run(played[: 3 * RATE], heard(played, 1_600)[: 3 * RATE])
+    path.run(played[: 3 * RATE], heard(played, 1_920)[: 3 * RATE])
     path.processing.begin_anew(3_000)
-    path.run(played[3 * RATE :], heard(played, 1_600, room=8)[3 * RATE :])
+    path.run(played[3 * RATE :], heard(played, 1_920, room=8)[3 * RATE :])
     former, new = path.made.given
     assert (len(former), len(new)) == (300, 500)
     assert path.detector.knows_pattern  # of the new room
@@ -198,3 +198,17 @@ def test_sound_that_is_lost_before_an_echo_is_known_keeps_it_from_nothing() -> N
         detector.pair(*pair)
     assert detector.knows_pattern
     assert detector.delay_ms is not None
+
+
+def test_what_was_moved_and_then_moves_by_itself_comes_back_to_its_place() -> None:
+    path, played = Path(), sound(8)
+    path.run(played[: 4 * RATE], at(played, 90)[: 4 * RATE])
+    path.processing.begin_anew(4_000)
+    path.run(played[4 * RATE :], at(played, 105)[4 * RATE :])
+    _, present, _ = path.made.given
+    moved = EchoCorrelation(RATE)
+    for pair in present[-200:]:
+        moved.pair(*pair)
+    found = moved.spectrum()
+    assert found is not None
+    assert delay_ms(found) == pytest.approx(40, abs=0.2)
