@@ -145,6 +145,7 @@ async def test_the_same_step_by_step(portaudio: FakePortAudio) -> None:
         await until(lambda: SOUND[:20_000] in played(portaudio), "the reply is heard")
         await session.aclose()
         await talking
+    assert session.echo is None  # without devices nobody's voice is taken for an echo
     assert not portaudio.running
 
 

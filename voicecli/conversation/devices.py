@@ -88,6 +88,7 @@ async def open_devices(
         await sink.open()
         yield Devices(source, sink, control)
     finally:
+        session.echo = None
         for task in pausing:
             task.cancel()
         # At once: a driver that hangs takes its time for each.
