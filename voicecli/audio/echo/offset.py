@@ -6,7 +6,8 @@ from voicecli.audio.echo.framing import FRAME_MS
 
 __all__ = ["OffsetPairs"]
 
-_LEAST_MS, _MOST_MS = -50, 190
+# An echo may be put 71 ms nearer to begin with, and then come up to 200 ms later.
+_LEAST_MS, _MOST_MS = -50, 280
 
 
 class OffsetPairs:
@@ -26,7 +27,7 @@ class OffsetPairs:
         self._rendered = self._captured = bytes(frame_size * ((_MOST_MS - _LEAST_MS) // FRAME_MS + 1))
 
     def move(self, samples: int) -> bool:
-        """Let the rendered stream be so much later, or earlier; False where the offset would not be -50 to 190 ms."""
+        """Let the rendered stream be so much later, or earlier; False where the offset would not be -50 to 280 ms."""
         ms = (self.offset + samples) * 2 / self._frame * FRAME_MS
         is_possible = _LEAST_MS <= ms <= _MOST_MS
         if is_possible:
