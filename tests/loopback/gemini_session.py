@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from tests.loopback.gemini_rules import check_setup, enum_value
 from tests.loopback.gemini_wire import INVALID, Frame, RefusedError, check_client_frame, check_server_frame
 
 __all__ = ["INPUT_BYTES_PER_MS", "Call", "GeminiSession", "Google", "Reply", "tone"]
@@ -24,11 +25,7 @@ _LOUD = 500
 # What a client that ends a turn by silence, 100 ms each 100 ms, may have sent before it learns of a call.
 _SILENCE_ON_ITS_WAY_MS = 300
 _ONSET_FRAMES = 3
-_MODELS = ("gemini-3.8-live", "gemini-3.8-live-extended-thinking", "gemini-3.1-flash-live-preview")
-_NATIVE_25 = ("gemini-2.5-flash-native-audio-preview-12-2025", "gemini-live-2.5-flash-native-audio")
-_OLD = (*_NATIVE_25, "gemini-2.5-flash-native-audio-latest")
 _MAX_RESULT = 41_000
-_FINE_TUNING = {"startOfSpeechSensitivity", "endOfSpeechSensitivity", "prefixPaddingMs", "silenceDurationMs"}
 
 
 def tone(ms: int, *, rate: int = 24_000, level: int = 8_000) -> bytes:
@@ -176,7 +173,7 @@ class GeminiSession:
             raise RefusedError("API key not valid. Please pass a valid API key.")
         if self.setup is not None:
             raise RefusedError(INVALID)
-        self._check_setup(setup)
+        check_setup(setup)
         self.setup = setup
         self._seeding = bool(setup.get("historyConfig", {}).get("initialHistoryInClientContent"))
         handle = setup.get("sessionResumption", {}).get("handle")
@@ -185,36 +182,6 @@ class GeminiSession:
                 raise RefusedError(INVALID)
             self.turns = list(self.google.handles[handle])
         return [{"setupComplete": {}}]
-
-    def _check_setup(self, setup: Frame) -> None:
-        name = setup.get("model", "").rpartition("/")[2]
-        if name not in (*_MODELS, *_OLD):
-            raise RefusedError(
-                f"models/{name} is not found for API version v1beta, or is not supported for bidiGenerateContent.", 1008
-            )
-        generation = setup.get("generationConfig", {})
-        if [str(getattr(kind, "value", kind)) for kind in generation.get("responseModalities", ["AUDIO"])] != ["AUDIO"]:
-            raise RefusedError("The requested combination of response modalities (TEXT) is not supported by the model.")
-        thinks = "thinkingConfig" in generation
-        if name == "gemini-3.8-live" and thinks:
-            raise RefusedError("Thinking level is not supported for this model.")
-        if name.endswith("extended-thinking") and "thinkingLevel" not in generation.get("thinkingConfig", {}):
-            raise RefusedError("Thinking level must be specified for this model.")
-        if name in _MODELS and ("proactivity" in setup or "enableAffectiveDialog" in generation):
-            raise RefusedError(INVALID)
-        if setup.get("tools") == []:
-            raise RefusedError(INVALID)
-        for tool in setup.get("tools", []):
-            for function in tool.get("functionDeclarations", []):
-                behavior = _value(function.get("behavior"))
-                if name.endswith("extended-thinking") and behavior == "BLOCKING":
-                    raise RefusedError("BLOCKING function calls are not supported for this model.")
-                if name.startswith("gemini-3.1") and behavior == "NON_BLOCKING":
-                    raise RefusedError(INVALID)
-                _check_schema(function.get("parameters"))
-        detection = setup.get("realtimeInputConfig", {}).get("automaticActivityDetection", {})
-        if detection.get("disabled") and _FINE_TUNING & set(detection):
-            raise RefusedError(INVALID)
 
     def _client_content(self, content: Frame) -> list[Frame]:
         frames: list[Frame] = []
@@ -448,7 +415,7 @@ class GeminiSession:
 
     def _interrupt(self) -> list[Frame]:
         assert self.setup is not None
-        handling = _value(self.setup.get("realtimeInputConfig", {}).get("activityHandling"))
+        handling = enum_value(self.setup.get("realtimeInputConfig", {}).get("activityHandling"))
         if self._steps is None or not self.replying or handling == "NO_INTERRUPTION":
             return []
         self._steps = None
@@ -467,7 +434,7 @@ class GeminiSession:
         for tool in self.setup.get("tools", []):
             for function in tool.get("functionDeclarations", []):
                 if function["name"] == name:
-                    return _value(function.get("behavior")) or "NON_BLOCKING"
+                    return enum_value(function.get("behavior")) or "NON_BLOCKING"
         return "NON_BLOCKING"
 
     def _handle(self) -> list[Frame]:
@@ -507,24 +474,3 @@ def _shares(text: str, pieces: int) -> list[str]:
     words[0] = words[0].strip()
     each = -(-len(words) // pieces)
     return ["".join(words[index * each : (index + 1) * each]) for index in range(pieces)]
-
-
-def _value(enum: Any) -> str:
-    return str(getattr(enum, "value", enum or ""))
-
-
-def _check_schema(schema: Frame | None) -> None:
-    if schema is None:
-        return
-    kind = _value(schema.get("type"))
-    if "anyOf" in schema:
-        for option in schema["anyOf"]:
-            _check_schema(option)
-    elif not kind or kind != kind.upper():
-        raise RefusedError(INVALID)
-    if kind == "ARRAY":
-        if "items" not in schema:
-            raise RefusedError(INVALID)
-        _check_schema(schema["items"])
-    for value in schema.get("properties", {}).values():
-        _check_schema(value)
