@@ -10,7 +10,7 @@ from benchmarks.sounds.rooms import Room, reverberate
 from benchmarks.sounds.speech import Voice, pause, recording, say, voices
 from benchmarks.sounds.texts import INTERRUPTIONS, answers
 
-__all__ = ["SPEECH_DBFS", "Scene", "assistant", "onset", "reader", "scene", "users"]
+__all__ = ["SPEECH_DBFS", "Scene", "assistant", "interruption", "reader", "scene"]
 
 SPEECH_DBFS = -26.0
 """The level of speech without its pauses: of the user at the microphone, and of what is played."""
@@ -73,9 +73,12 @@ def scene(
     return Scene(played, mixed(captured, *said, rate=rate), onsets)
 
 
-def users() -> list[Voice]:
-    """All voices but the assistant's own."""
-    return [voice for voice in voices() if voice.speaker != "joe" or voice.pitch != 1]
+def interruption(number: int, room: Room, rate: int) -> tuple[Samples, float]:
+    """What the user of this number says, in one of all voices but the assistant's; and its onset in it, in seconds."""
+    users = [voice for voice in voices() if voice.speaker != "joe" or voice.pitch != 1]
+    said = say(INTERRUPTIONS[number % len(INTERRUPTIONS)], users[number % len(users)], rate)
+    voice = at_speech_level(reverberate(said, room.voice(rate)), rate, SPEECH_DBFS)
+    return voice, _onset(voice, rate)
 
 
 def _interruptions(seconds: float, room: Room, rate: int) -> tuple[list[tuple[float, Samples]], tuple[float, ...]]:
@@ -84,16 +87,14 @@ def _interruptions(seconds: float, room: Room, rate: int) -> tuple[list[tuple[fl
     onsets: list[float] = []
     at_s = 3.0
     while at_s < seconds - 4:
-        number = len(said)
-        text, user = INTERRUPTIONS[number % len(INTERRUPTIONS)], users()[number % len(users())]
-        voice = at_speech_level(reverberate(say(text, user, rate), room.voice(rate)), rate, SPEECH_DBFS)
+        voice, onset = interruption(len(said), room, rate)
         said.append((at_s, voice))
-        onsets.append(at_s + onset(voice, rate))
+        onsets.append(at_s + onset)
         at_s += _EVERY_S + random.uniform(0, 0.6)
     return said, tuple(onsets)
 
 
-def onset(voice: Samples, rate: int) -> float:
+def _onset(voice: Samples, rate: int) -> float:
     """When the voice is first about as loud as speech, in seconds."""
     size = rate // 100
     levels = np.sqrt(np.square(voice[: voice.size // size * size].reshape(-1, size)).mean(axis=1))

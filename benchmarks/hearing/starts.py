@@ -7,17 +7,16 @@ found with the default settings.
 
 import argparse
 import collections
+import math
 import statistics
 from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.hearing.echo_streams import SPEECH_DBFS, assistant, onset, users
+from benchmarks.hearing.echo_streams import assistant, interruption
 from benchmarks.sounds.kept import Samples
-from benchmarks.sounds.levels import at_speech_level, mixed, pcm16
-from benchmarks.sounds.rooms import HARD, ORDINARY, ROOMS, Room, describe, reverberate
-from benchmarks.sounds.speech import say
-from benchmarks.sounds.texts import INTERRUPTIONS
+from benchmarks.sounds.levels import mixed, pcm16
+from benchmarks.sounds.rooms import HARD, ORDINARY, ROOMS, Room, describe
 from voicecli.audio.echo.control import make_echo_control
 from voicecli.audio.vad import SegmentDropped, SegmentStarted, SpeechDetected, VoiceActivityDetector
 from voicecli.config import ClientVAD
@@ -58,11 +57,15 @@ def run(options: argparse.Namespace) -> None:
             heard = start.hear()
             noticed += [at - start.onset for at in heard.suspected if at >= start.onset][:1]
             turns += [at - start.onset for at in heard.turns if at >= start.onset][:1]
-        in_time = [delay for delay in noticed if delay <= NOTICED_S]
+        in_time = sum(delay <= NOTICED_S for delay in noticed)
         print(
-            f"  interrupted in the first {SPEAKS_UP_S[-1]:g} s: {len(in_time)} noticed within {NOTICED_S:g} s, median "
-            f"{statistics.median(noticed) * 1000:.0f} ms; {len(turns)} cut, median {statistics.median(turns):.2f} s"
+            f"  interrupted in the first {SPEAKS_UP_S[-1]:g} s: {in_time} noticed within {NOTICED_S:g} s, median "
+            f"{_median(noticed) * 1000:.0f} ms; {len(turns)} cut, median {_median(turns):.2f} s"
         )
+
+
+def _median(delays: list[float]) -> float:
+    return statistics.median(delays or [math.nan])
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,9 @@ class Start:
         self._heard += np.random.default_rng(number).standard_normal(self._heard.size).astype(np.float32) * NOISE
         self.onset = 0.0
         if interrupted:
-            at_s, user = SPEAKS_UP_S[number % len(SPEAKS_UP_S)], users()[number % len(users())]
-            said = say(INTERRUPTIONS[number % len(INTERRUPTIONS)], user, RATE)
-            voice = at_speech_level(reverberate(said, room.voice(RATE)), RATE, SPEECH_DBFS)
-            self.onset = at_s + onset(voice, RATE)
+            at_s = SPEAKS_UP_S[number % len(SPEAKS_UP_S)]
+            voice, onset = interruption(number, room, RATE)
+            self.onset = at_s + onset
             self._heard = mixed(self._heard, (at_s, voice), rate=RATE)
 
     def hear(self) -> Heard:
