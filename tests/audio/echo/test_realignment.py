@@ -167,11 +167,11 @@ def test_an_echo_that_is_cancelled_well_stays_where_it_is(late_ms: int) -> None:
 
 
 @pytest.mark.parametrize("late_ms", [64, 82, 90, 98, 186])
-def test_an_echo_that_is_cancelled_poorly_is_moved_and_nothing_that_was_heard_is_lost(late_ms: int) -> None:
+def test_an_echo_that_is_cancelled_poorly_is_moved_and_nothing_is_lost_meanwhile(late_ms: int) -> None:
     path, played = Path(), sound(4)
     residues = path.run(played, at(played, late_ms))
     first, present = path.made.given
-    assert len(first) < 230
+    assert len(first) < 300
     assert len(present) == 400 - 1  # before the first sound nothing can be learnt
     assert path.detector.delay_ms == pytest.approx(late_ms, abs=0.2)
     rendered, captured = zip(*present[200:], strict=True)
@@ -181,7 +181,7 @@ def test_an_echo_that_is_cancelled_poorly_is_moved_and_nothing_that_was_heard_is
     found = moved.spectrum()
     assert found is not None
     assert delay_ms(found) % 96 == pytest.approx(40, abs=0.2)
-    assert 400 - len(residues) < 90  # while it catches up, in frames
+    assert residues == [captured for _, captured in frames(played, at(played, late_ms))]
 
 
 def test_what_has_learnt_for_long_is_not_given_up_for_a_better_place() -> None:

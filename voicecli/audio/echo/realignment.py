@@ -31,8 +31,9 @@ _CATCH_UP_FRAMES = 4  # of 10 ms, within 10 ms: what has been missed in half a s
 class RealignedProcessing:
     """WebRTC's processing, with the echo where it cancels well, and kept through discontinuities.
 
-    Where the echo's delay, when it is first known, is one at which WebRTC cancels poorly, the rendered stream is
-    delayed a little, and a new processing begins with what has been heard until then.
+    Where the echo's delay, when it is first known, is one at which WebRTC cancels poorly, a new processing begins with
+    what has been heard until then, and with the rendered stream delayed a little; as soon as it has caught up, it takes
+    over. Meanwhile the present one goes on: nobody who speaks then is lost.
 
     After a discontinuity the echo is at another distance. A new canceller lets the echo of a hard room through for
     seconds, as each does at first. So the former one is put aside; when it is clear by how much the echo has moved, the
@@ -54,6 +55,7 @@ class RealignedProcessing:
         self._make = make
         self._present = _Aligned(make(), frame_size)
         self._former: _Aligned | None = None
+        self._successor: _Aligned | None = None  # catches up
         self._next_ms = _FROM_MS
         self._missed: deque[tuple[bytes, bytes]] = deque(maxlen=_MISSED_MS // FRAME_MS)  # by what comes next
         self._waiting: deque[tuple[bytes, bytes]] = deque()
@@ -61,7 +63,7 @@ class RealignedProcessing:
     @property
     def catching_up(self) -> bool:
         """Whether what it returned last was the residue of an earlier frame."""
-        return bool(self._waiting)
+        return self._successor is None and bool(self._waiting)
 
     @property
     def known_ms(self) -> int:
@@ -77,8 +79,10 @@ class RealignedProcessing:
         if self._former is None and self._detector.knows_pattern:
             self._former = self._present
             self._former.known_ms += learnable_ms
+            self._former.placed = True  # as well as it is
         self._detector.moved()
         self._present = _Aligned(self._make(), self._frame_size)
+        self._successor = None
         self._waiting.clear()
         self._missed.clear()
         self._next_ms = _FROM_MS
@@ -97,9 +101,18 @@ class RealignedProcessing:
                 self._realign(self._former)
         elif not self._present.placed and (delay_ms := self._detector.delay_ms) is not None:
             self._place(delay_ms, learnable_ms)
+        if self._successor is None:
+            return self._catch_up(self._present, _CATCH_UP_FRAMES)
+        residual = self._present.process(rendered, captured)
+        self._catch_up(self._successor, _CATCH_UP_FRAMES - 1)
+        if not self._waiting:
+            self._present, self._successor = self._successor, None
+        return residual
+
+    def _catch_up(self, processing: "_Aligned", frames: int) -> bytes:
         residual = b""
-        for _ in range(min(_CATCH_UP_FRAMES, len(self._waiting))):
-            residual = self._present.process(*self._waiting.popleft())
+        for _ in range(min(frames, len(self._waiting))):
+            residual = processing.process(*self._waiting.popleft())
         return residual
 
     def _place(self, delay_ms: float, learnable_ms: int) -> None:
@@ -107,9 +120,9 @@ class RealignedProcessing:
         # Where more has been learnt than is kept, that is worth more.
         low, high = _WELL_MS
         if not low <= delay_ms % _FILTER_MS <= high and delay_ms >= _BEST_MS and learnable_ms <= _MISSED_MS:
-            self._present = _Aligned(self._make(), self._frame_size)
-            self._present.placed = True
-            self._present.move(round((delay_ms - _BEST_MS) % _FILTER_MS * self._sample_rate / 1000))
+            self._successor = _Aligned(self._make(), self._frame_size)
+            self._successor.placed = True
+            self._successor.move(round((delay_ms - _BEST_MS) % _FILTER_MS * self._sample_rate / 1000))
             self._waiting = self._missed.copy()
         self._missed.clear()
 
