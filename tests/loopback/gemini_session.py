@@ -8,7 +8,7 @@ import base64
 import json
 from array import array
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -33,6 +33,10 @@ def tone(ms: int, *, rate: int = 24_000, level: int = 8_000) -> bytes:
     half = rate // 400
     wave = array("h", ([level] * half + [-level] * half) * (ms // 5 + 1))
     return wave[: ms * rate // 1000].tobytes()
+
+
+def _is_loud(piece: bytes) -> bool:
+    return max(array("h", piece), default=0) > _LOUD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +102,11 @@ class Google:
 class GeminiSession:
     """One socket's session.
 
+    Args:
+        google: what outlives it.
+        key_is_good, has_key: of the client's key.
+        is_voice: whether 20 ms at 16 kHz are of a voice, for the detection of turns; by default, whether they are loud.
+
     Attributes:
         received, sent: all messages; those received in camelCase, with bytes decoded.
         turns: what it knows of the conversation: (role, text).
@@ -106,7 +115,14 @@ class GeminiSession:
         close: code and reason, once the socket is to be closed.
     """
 
-    def __init__(self, google: Google | None = None, *, key_is_good: bool = True, has_key: bool = True) -> None:
+    def __init__(
+        self,
+        google: Google | None = None,
+        *,
+        key_is_good: bool = True,
+        has_key: bool = True,
+        is_voice: Callable[[bytes], bool] | None = None,
+    ) -> None:
         self.google = google or Google()
         self.received: list[Frame] = []
         self.sent: list[Frame] = []
@@ -122,9 +138,10 @@ class GeminiSession:
         self.speaking = False
         self.replying = False
         self._key = key_is_good, has_key
+        self._is_voice = is_voice or _is_loud
         self._seeding = False
         self._audio = bytearray()
-        self._loud = self._quiet = 0
+        self._voiced = self._quiet = 0
         self._steps: Iterator[list[Frame]] | None = None
         self._said = ""
         self.played_s = 0.0  # how long the sound of the reply lasts
@@ -269,12 +286,12 @@ class GeminiSession:
         return frames
 
     def _hear_frame(self, piece: bytes) -> list[Frame]:
-        loud = max(array("h", piece), default=0) > _LOUD
-        self._loud = self._loud + 1 if loud else 0
-        self._quiet = 0 if loud else self._quiet + 1
-        if loud or self.speaking:
+        voiced = self._is_voice(piece)
+        self._voiced = self._voiced + 1 if voiced else 0
+        self._quiet = 0 if voiced else self._quiet + 1
+        if voiced or self.speaking:
             self.heard += piece
-        if not self.speaking and self._loud >= _ONSET_FRAMES:
+        if not self.speaking and self._voiced >= _ONSET_FRAMES:
             self.speaking = True
             return self._interrupt()
         if self.speaking and self._quiet * 20 >= self._silence_ms:
@@ -300,7 +317,7 @@ class GeminiSession:
 
     def _turn_ends(self) -> None:
         self.speaking = False
-        self._loud = self._quiet = 0
+        self._voiced = self._quiet = 0
         self._audio.clear()
         if self._waiting_for_turn:
             self._waiting_for_turn = False

@@ -62,6 +62,7 @@ class OpenAIServer(LoopbackServer):
         faults: each befalls one connection, in order; a connection after the last one is healthy.
         refuse: HTTP answers to the first connections.
         delay_s: between two frames of a reply.
+        voice_detector: makes what each session knows a voice by, as `is_voice` of OpenAISession.
         keys: what the server lets in.
 
     Attributes:
@@ -82,6 +83,7 @@ class OpenAIServer(LoopbackServer):
         delay_s: float = 0.0,
         keys: Iterable[str] = (KEY,),
         models: Callable[[str], bool] = lambda name: name.startswith("gpt-"),
+        voice_detector: Callable[[], Callable[[bytes], bool]] | None = None,
         forgiving: bool = False,
     ) -> None:
         super().__init__(forgiving=forgiving)
@@ -93,6 +95,7 @@ class OpenAIServer(LoopbackServer):
         self.faults = deque(faults)
         self.refuse = deque(refuse)
         self.delay_s = delay_s
+        self.voice_detector = voice_detector
         self.keys = set(keys)
         self.models = models
         self.sessions: list[OpenAISession] = []
@@ -157,6 +160,7 @@ class _Talk:
             transcribe=server.transcribe,
             late_deltas=server.late_deltas,
             needs_silence_ms=server.needs_silence_ms,
+            is_voice=server.voice_detector and server.voice_detector(),
         )
 
     async def run(self) -> None:

@@ -27,6 +27,11 @@ _ONSET_FRAMES = 3
 _ids = count(1)
 
 
+def _is_loud(frame: bytes) -> bool:
+    samples = np.frombuffer(frame, dtype="<i2").astype(np.float64)
+    return float(np.sqrt(np.mean(samples**2))) > _LOUD
+
+
 @dataclass
 class _Response:
     id: str
@@ -48,6 +53,7 @@ class OpenAISession:
         ignores: names of client events that are not answered.
         needs_silence_ms: ends a turn, whatever was configured; None for what was.
         needs_idle_ms: as `idle_timeout_ms`, and shorter than any that can be configured.
+        is_voice: whether 20 ms at 24 kHz are of a voice, for the detector of turns; by default, whether they are loud.
 
     Attributes:
         received, sent: all frames.
@@ -67,6 +73,7 @@ class OpenAISession:
         ignores: Iterable[str] = (),
         needs_silence_ms: int | None = None,
         needs_idle_ms: int | None = None,
+        is_voice: Callable[[bytes], bool] | None = None,
     ) -> None:
         self.model = model
         self.replies = replies if isinstance(replies, deque) else deque(replies)
@@ -76,6 +83,7 @@ class OpenAISession:
         self.ignores = set(ignores)
         self.needs_silence_ms = needs_silence_ms
         self.needs_idle_ms = needs_idle_ms
+        self._is_voice = is_voice or _is_loud
         self.received: list[Frame] = []
         self.sent: list[Frame] = []
         self.violations: list[str] = []
@@ -91,7 +99,7 @@ class OpenAISession:
         self._transcripts: deque[tuple[str, bytes]] = deque()
         self._after: deque[list[Frame]] = deque()
         self._silent_ms = 0
-        self._loud_frames = 0
+        self._voiced_frames = 0
         self._idle_from_ms = 1 << 60  # the idle time begins with the first reply's end
         self.limits = [{"name": "tokens", "limit": 200_000, "remaining": 199_000, "reset_seconds": 0.3}]
         self._clock = 0  # bytes of audio since the session began
@@ -193,12 +201,11 @@ class OpenAISession:
 
     def _detect(self, frame: bytes) -> Iterator[Frame]:
         """The detector takes one frame of 20 ms."""
-        detection, samples = self._detection or {}, np.frombuffer(frame, dtype="<i2").astype(np.float64)
-        loud = float(np.sqrt(np.mean(samples**2))) > _LOUD
+        detection, voiced = self._detection or {}, self._is_voice(frame)
         now_ms = (self._clock - len(self._unheard)) // BYTES_PER_MS
         if self.speech is None:
-            self._loud_frames = self._loud_frames + 1 if loud else 0
-            if self._loud_frames < _ONSET_FRAMES:
+            self._voiced_frames = self._voiced_frames + 1 if voiced else 0
+            if self._voiced_frames < _ONSET_FRAMES:
                 yield from self._idle(now_ms)
                 return
             onset = now_ms - 20 * _ONSET_FRAMES - detection.get("prefix_padding_ms", 300)
@@ -208,7 +215,7 @@ class OpenAISession:
             if self.active is not None and detection["interrupt_response"]:
                 yield from self._cancel_active("turn_detected")
             return
-        self._silent_ms = 0 if loud else self._silent_ms + 20
+        self._silent_ms = 0 if voiced else self._silent_ms + 20
         if self._silent_ms >= (self.needs_silence_ms or detection.get("silence_duration_ms", 600)):
             item_id, _ = self.speech
             yield {"type": "input_audio_buffer.speech_stopped", "audio_end_ms": now_ms, "item_id": item_id}
@@ -235,7 +242,7 @@ class OpenAISession:
         audio = bytes(self._buffer)[max(start * BYTES_PER_MS - (self._clock - len(self._buffer)), 0) :]
         audio = audio[: len(audio) - len(self._unheard)]
         self._buffer = self._buffer[len(self._buffer) - (self._clock - end) :] if self._clock > end else bytearray()
-        self.speech, self._loud_frames = None, 0
+        self.speech, self._voiced_frames = None, 0
         yield from self._commit_item(item_id, audio)
 
     def _commit(self, frame: Frame) -> Iterator[Frame]:
@@ -281,7 +288,7 @@ class OpenAISession:
     def _clear(self, frame: Frame) -> Iterator[Frame]:
         self._buffer.clear()
         self._unheard.clear()
-        self.speech, self._loud_frames = None, 0
+        self.speech, self._voiced_frames = None, 0
         yield {"type": "input_audio_buffer.cleared"}
 
     @property
