@@ -20,8 +20,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection as Pipe
 
+import numpy as np
+
 from benchmarks.live import sound_server
-from benchmarks.sounds.levels import at_speech_level, pcm16
+from benchmarks.sounds.levels import at_speech_level, pcm16, speech_db
 from benchmarks.sounds.rooms import ROOMS, describe, reverberate
 from benchmarks.sounds.speech import Voice, say
 from benchmarks.sounds.texts import ANSWERS, INTERRUPTIONS
@@ -33,7 +35,7 @@ from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.pcm import Resampler
 from voicecli.audio.vad_engines import SPEECH_PROBABILITY
 from voicecli.config import VADMode
-from voicecli.events import Interrupted, SpeechStarted
+from voicecli.events import Interrupted, StateChanged
 from voicecli.telemetry import without_telemetry
 
 __all__ = ["main"]
@@ -48,6 +50,12 @@ def assistant_speech() -> bytes:
     """All answers in a row: a reply of about a minute and a half."""
     sound = [at_speech_level(say(answer, Voice("joe"), RATE), RATE, LEVEL_DBFS) for answer in ANSWERS]
     return b"".join(pcm16(each) + bytes(RATE) for each in sound)
+
+
+def echo_gain_db(name: str) -> float:
+    """What makes the echo as loud as the second voice: the offline engine's voice is louder than that."""
+    own = np.concatenate([say(answer, Voice("joe"), RATE) for answer in ANSWERS])
+    return LEVEL_DBFS - speech_db(own, RATE) if name == "local" else 0.0
 
 
 def user_speech(number: int, room: str) -> bytes:
@@ -135,9 +143,10 @@ class Outcome:
 
     Attributes:
         said: interruptions.
-        noticed: from the beginning of each until a voice was noticed.
+        noticed: from the beginning of each until a voice was noticed, which pauses the reply or cuts it.
         cut: how many of them cut the reply.
-        self_cuts, suspicions: replies cut, and voices noticed, while nobody spoke; when, in seconds.
+        self_cuts, suspicions: replies cut, and voices noticed, where nobody had just spoken; when, in seconds.
+        cpu_share: of a core, that the conversation took; with the offline engine that, too.
     """
 
     said: int = 0
@@ -145,45 +154,56 @@ class Outcome:
     cut: int = 0
     self_cuts: list[float] = field(default_factory=list)
     suspicions: list[float] = field(default_factory=list)
+    cpu_share: float = 0.0
 
 
 async def converse(
     sound: SoundServer, run: str, room: str, seconds: float, interruptions: int, *, by_loudness: bool = False
 ) -> Outcome:
     name, mode = run.split("-")
-    outcome, events = Outcome(), _Watch()
+    outcome, events, gain_db = Outcome(), _Watch(), echo_gain_db(name)
     async with (
         provider(name, by_loudness) as url,
         talking(url, VADMode(mode), provider=name, key=KEYS.get(name, ""), echo="aec") as talk,
     ):
-        with virtual_room(sound, room):
-            begun = time.monotonic()
+        with virtual_room(sound, room, gain_db):
+            begun, cpu_begun = time.monotonic(), time.process_time()
             every_s = seconds / (interruptions + 1)
             while (elapsed := time.monotonic() - begun) < seconds:
                 await _keep_talking(talk)
                 if outcome.said < interruptions and elapsed > every_s * (outcome.said + 1) and talk.played_ms > 2_000:
                     await _interrupt(sound, talk, outcome, events, room)
-                for event, at in events.new(talk):
-                    kept = outcome.self_cuts if event is Interrupted else outcome.suspicions
-                    kept.append(at - begun)
+                for cuts in events.new(talk):
+                    (outcome.self_cuts if cuts else outcome.suspicions).append(time.monotonic() - begun)
                 await asyncio.sleep(0.02)
+            outcome.cpu_share = (time.process_time() - cpu_begun) / (time.monotonic() - begun)
     return outcome
 
 
 class _Watch:
-    """Tells which events have come since it looked last."""
+    """Tells what has come since it looked last: for each voice noticed False, and for each reply cut True."""
 
     def __init__(self) -> None:
         self._seen = 0
+        self._user = "silent"
 
-    def new(self, talk: Talk) -> list[tuple[type, float]]:
+    def new(self, talk: Talk) -> list[bool]:
         events, self._seen = talk.events[self._seen :], len(talk.events)
-        return [(type(event), time.monotonic()) for event in events if isinstance(event, Interrupted | SpeechStarted)]
+        told = []
+        for event in events:
+            if isinstance(event, Interrupted):
+                told.append(True)
+            elif isinstance(event, StateChanged) and event.user != self._user:
+                self._user = event.user
+                told += [False] if event.user == "speaking" else []
+        return told
 
 
 async def _keep_talking(talk: Talk) -> None:
     session = talk.live._session
-    if session is not None and session.state.assistant == "listening" and session.state.user == "silent":
+    if session is None or talk.speaker.playhead is not None:  # what is written would cut the end that is still heard
+        return
+    if session.state.assistant == "listening" and session.state.user == "silent":
         talk.live.say("Tell me a long story about the sea.")
         await asyncio.sleep(0.5)
 
@@ -194,12 +214,11 @@ async def _interrupt(sound: SoundServer, talk: Talk, outcome: Outcome, events: _
     begun, saying = time.monotonic(), asyncio.create_task(asyncio.to_thread(sound.say, speech, RATE))
     noticed = cut = False
     while time.monotonic() - begun < NOTICED_S and not (cut and saying.done()):
-        for event, at in events.new(talk):
-            if event is Interrupted:
-                cut = True
+        for cuts in events.new(talk):
+            cut = cut or cuts
             if not noticed:
                 noticed = True
-                outcome.noticed.append(at - begun)
+                outcome.noticed.append(time.monotonic() - begun)
         await asyncio.sleep(0.01)
     outcome.cut += cut
     await saying
@@ -210,7 +229,7 @@ def show(run: str, outcome: Outcome) -> None:
     print(
         f"{run:<15}{len(outcome.noticed)} of {outcome.said} interruptions noticed (median {median}, with the start "
         f"of the player), {outcome.cut} cut the reply; self-cuts: {len(outcome.self_cuts)}; "
-        f"voices noticed where nobody spoke: {len(outcome.suspicions)}",
+        f"voices noticed where nobody spoke: {len(outcome.suspicions)}; {outcome.cpu_share:.1%} of a core",
         flush=True,
     )
     for what, times in (("self-cuts", outcome.self_cuts), ("suspicions", outcome.suspicions)):
