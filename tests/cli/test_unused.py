@@ -66,7 +66,18 @@ def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
         (f"-i {QUESTION} --turn-model words", ["--turn-model has no effect with a recording."]),
         ("-o reply.wav --echo aec", ["--echo has no effect where the sound does not go to a loudspeaker."]),
         ("--input-rate 16000", ["--input-rate has no effect without --input."]),
-        ("--vad-engine silero", ["--vad-engine has no effect with --vad server, but while the connection is lost."]),
+        (
+            "-o reply.wav --vad-engine silero",
+            ["--vad-engine has no effect with --vad server, but while the connection is lost."],
+        ),
+        (
+            "--min-speech-ms 99",
+            ["--min-speech-ms has no effect with --vad server, but while the connection is lost."],
+        ),
+        (
+            "--vad-engine silero --no-interrupt",
+            ["--vad-engine has no effect with --vad server, but while the connection is lost."],
+        ),
         ("--vad none --silence-ms 900", ["--silence-ms has no effect with --vad none."]),
         ("--vad client --idle-timeout-ms 9000", ["--idle-timeout-ms has no effect with --vad client."]),
         ("--vad client --no-interrupt", ["--no-interrupt has no effect with --vad client."]),
@@ -87,6 +98,7 @@ def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
         (f"-p gemini -i {QUESTION} --text-only -o r.wav", []),
         ("--wake alexa --sleep-after 90", []),
         (f"-i {QUESTION} --vad-engine silero --silence-ms 900 --min-speech-ms 99 --input-rate 8000", []),
+        ("--vad-engine silero", []),
         ("--vad client --vad-engine silero --silence-ms 900 --min-speech-ms 99", []),
         ("-p gemini --vad-engine silero --silence-ms 900 --min-speech-ms 99", []),
         ("--silence-ms 900 --vad-threshold 0.5 --idle-timeout-ms 9000 --no-interrupt", []),

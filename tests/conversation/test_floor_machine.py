@@ -24,6 +24,7 @@ from voicecli.conversation.floor_events import (
     ToolAnswered,
     TurnBegins,
     TurnEnds,
+    VoiceSuspected,
 )
 from voicecli.conversation.floor_table import Reply, User
 from voicecli.conversation.full_duplex_floor import FullDuplexFloor
@@ -153,6 +154,11 @@ class Conversation(RuleBasedStateMachine):
     def coughs(self) -> None:
         self.give(Heard(SpeechStarted()))
         self.give(Heard(SpeechStopped(is_turn=False)))
+
+    @precondition(lambda self: self.provider.server_turns and not self.duplex)
+    @rule(lasts=st.booleans())
+    def may_be_a_voice(self, lasts: bool) -> None:
+        self.give(VoiceSuspected(lasts))
 
     @rule(text=st.sampled_from(["", "Wait"]), final=st.booleans())
     def words_come(self, text: str, final: bool) -> None:

@@ -114,6 +114,7 @@ class VoiceActivityDetector:
         settings: what counts as speech, and as a segment.
         sample_rate: of the audio, in Hz.
         pauses: whether to tell of a silence that may be the end of a segment.
+        patient: whether what may be speech lasts as long as it may be that; otherwise it must soon become a segment.
 
     Raises:
         ConfigurationError: a rate that cannot be, or an engine whose package is missing.
@@ -122,8 +123,9 @@ class VoiceActivityDetector:
         wary: whether what seems to be speech may be the echo of a reply, as of now; for a turn it must then last 0.5 s.
     """
 
-    def __init__(self, settings: ClientVAD, sample_rate: int, *, pauses: bool = False) -> None:
+    def __init__(self, settings: ClientVAD, sample_rate: int, *, pauses: bool = False, patient: bool = False) -> None:
         self.wary = False
+        self._patient = patient
         self._tells_pauses = pauses
         self._engine = make_engine(settings, sample_rate)
         frame_ms = self._engine.frame_ms
@@ -207,6 +209,7 @@ class VoiceActivityDetector:
         self._speaking = False  # past the first threshold
         self._in_segment = False  # past the second one
         self._speech_frames = 0
+        self._frames_since_speech = 0
         self._needed_frames = self._min_speech_frames  # of speech, for a segment
         self._silence_frames = 0  # in a row, since the latest speech
         self._window.clear()
@@ -265,9 +268,13 @@ class VoiceActivityDetector:
     def _count(self, probability: float) -> None:
         if probability >= SPEECH_PROBABILITY:
             self._speech_frames += 1
-            self._silence_frames = 0
-        else:
-            self._silence_frames += 1
+            self._silence_frames = self._frames_since_speech = 0
+            return
+        self._frames_since_speech += 1
+        waits = self._patient and not self._in_segment and probability >= ONSET_PROBABILITY
+        self._silence_frames = 0 if waits else self._silence_frames + 1
+        if self._frames_since_speech >= self._hangover_frames and not self._in_segment:
+            self._speech_frames = 0  # patience makes no segment of what would be none
 
     def _detect_onset(self, probability: float) -> bool:
         self._window.append(probability)

@@ -30,7 +30,7 @@ def unused_options(
     reasons = {name: f"with {chosen}, only with {owners}" for name, owners in choices.foreign.items()}
     reasons |= _of_devices(spoken=spoken, live=live, destinations=destinations, sleeps=sleeps)
     if spoken:
-        reasons |= _of_turns(choices)
+        reasons |= _of_turns(choices, aloud=live and destinations.sound is None)
     if choices.config.output == "text" and "output" not in choices.provider.lacks(choices.config):
         reasons |= dict.fromkeys(("output", "play"), "with --text-only")
         if not spoken:
@@ -42,8 +42,12 @@ def unused_options(
     ]
 
 
-def _of_turns(choices: Choices) -> dict[str, str]:
-    """Options for turns, without effect where somebody else finds them."""
+def _of_turns(choices: Choices, *, aloud: bool) -> dict[str, str]:
+    """Options for turns, without effect where somebody else finds them.
+
+    Args:
+        aloud: whether a loudspeaker plays replies, which a voice that is noticed here pauses, whoever finds the turns.
+    """
     config = choices.config
     mode, detection = config.vad_mode, config.turn_detection
     by_meaning = isinstance(detection, SemanticVAD)
@@ -60,7 +64,9 @@ def _of_turns(choices: Choices) -> dict[str, str]:
         mode is VADMode.SERVER and choices.provider.capabilities_of(choices.config).reports_speech
     ):
         outage = "" if mode is VADMode.NONE else ", but while the connection is lost"
-        reasons |= dict.fromkeys(("vad_engine", "min_speech_ms"), where + outage)
+        reasons["min_speech_ms"] = where + outage
+        if mode is VADMode.NONE or not (aloud and detection.interrupt_response):
+            reasons["vad_engine"] = where + outage
         if mode is VADMode.NONE:
             reasons["silence_ms"] = where
         elif by_meaning:

@@ -44,10 +44,12 @@ from voicecli.conversation.floor_events import (
     TurnBegins,
     TurnEnded,
     TurnEnds,
+    VoiceSuspected,
 )
 from voicecli.conversation.floor_table import TABLE, Effect, Line, Reply, Signal, User
 from voicecli.conversation.obligations import SIGN_OF_SPEECH_S, Obligations
 from voicecli.conversation.reply_audio import ReplyAudio
+from voicecli.conversation.suspicion import Suspicion
 from voicecli.conversation.taken_back import TakenBack
 from voicecli.conversation.utterances import Utterances
 from voicecli.events import (
@@ -103,9 +105,9 @@ class Floor:
         self._spoken_over: str | None = None  # the response that was being made when the user was last heard here
         self._came = False  # something of the response under way has come
         self._voice_owed = False  # an answer is owed to speech whose end the provider has not told
+        self._suspicion = Suspicion()
         self._utterances = Utterances(speech_is_told=rules.reports_speech)
         self._taken_back = TakenBack()
-        self._approvals: set[str] = set()
         self._thinking_until: float | None = None  # the provider may be working on what was heard here
         self._quiet_since = 0.0  # when something happened last
         self._handlers: dict[type[Any], Callable[[Any, float], list[Action]]] = {
@@ -121,6 +123,7 @@ class Floor:
             Reconnecting: self._line_lost,
             SessionStarted: self._line_up,
             Heard: self._heard,
+            VoiceSuspected: self._suspected,
             TurnBegins: self._turn_begins,
             TurnEnds: self._turn_ends,
             AudioEnded: self._audio_ended,
@@ -177,6 +180,7 @@ class Floor:
             self._pause_deadline,
             self.obligations.possible_until,
             self._words.until,
+            self._suspicion.until,
             self._thinking_until,
             self._taken_back.ask_at,
             self.sound.playback.ends_at(now),
@@ -185,7 +189,7 @@ class Floor:
 
     @property
     def _response_deadline(self) -> float | None:
-        waits = self.obligations.certain and not self.obligations.tools_running and not self._approvals
+        waits = self.obligations.certain and not self.obligations.tools_running and not self.obligations.approvals
         if not waits or self.line is Line.AWAY:
             return None
         # Some providers tell the end of a response only when it would have been played.
@@ -194,7 +198,7 @@ class Floor:
 
     @property
     def _pause_deadline(self) -> float | None:
-        waits = self.sound.paused or self._words.voices > 0
+        waits = (self.sound.paused or self._words.voices > 0) and not self._suspicion  # which runs out by itself
         return self._quiet_since + self.rules.response_timeout_s if waits else None
 
     @property
@@ -207,7 +211,7 @@ class Floor:
 
     def apply(self, happened: Input, now: float) -> list[Action]:
         """Take what happened into account; what is to be done, in order."""
-        if not isinstance(happened, UsageUpdated):  # which is no sign of an answer: it comes by the clock
+        if not isinstance(happened, UsageUpdated | VoiceSuspected):  # which come by the clock, and by any noise
             self._quiet_since = now
         self.changed = True
         handler = self._handlers.get(type(happened))
@@ -225,6 +229,7 @@ class Floor:
         if self._words.until is not None and now >= self._words.until:
             actions += self._signal(Signal.DEADLINE, now) if self.user is User.UNRESOLVED else []
             self._words.until, self._words.overheard = None, False
+        actions += self._drop_suspicion(now) if self._suspicion.is_over(now) else []
         if self.obligations.possible_until is not None and now >= self.obligations.possible_until:
             self.obligations.possible_until = None
         if self._thinking_until is not None and now >= self._thinking_until:
@@ -238,10 +243,14 @@ class Floor:
         if signal in {Signal.SUSPICION, Signal.VOICE} and not self._words:
             self._words.begun_before = self.sound.begun
         self._words.voices += signal is Signal.VOICE
-        self.user, effect = TABLE[self.user][signal]
+        by_words = signal is Signal.WORDS
+        # What is only suspected has not said them: a voice before it has.
+        user = User.UNRESOLVED if by_words and self._suspicion.is_mere else self.user
+        self.user, effect = TABLE[user][signal]
+        if self.user is not User.MAYBE:
+            self._suspicion.clear()
         if signal in {Signal.WORDS, Signal.TURN, Signal.CUT_IN, Signal.DEADLINE, Signal.RESET}:
             self._words.clear()
-        by_words = signal is Signal.WORDS
         return self._affect(effect, now, begun_before=self._words.begun_before if by_words else self.sound.begun)
 
     def _silence(self) -> Signal:
@@ -290,6 +299,20 @@ class Floor:
             return [Deliver(heard.event), *self._signal(Signal.SUSPICION, now)]
         return [*self._signal(self._silence(), now), Deliver(heard.event)]
 
+    def _suspected(self, suspected: VoiceSuspected, now: float) -> list[Action]:
+        """What may be a voice pauses the reply that is heard until the provider has told, but not for long."""
+        if not suspected.lasts:
+            return self._drop_suspicion(now)
+        may_pause = self.sound.plays(now) and self.line is Line.UP and self.rules.interrupts
+        may_begin = may_pause and self.user in {User.SILENT, User.UNRESOLVED}
+        return self._signal(Signal.SUSPICION, now) if may_begin and self._suspicion.begin(now) else []
+
+    def _drop_suspicion(self, now: float) -> list[Action]:
+        dropped = self._suspicion.drop(now, goes_on=self.sound.paused)
+        silence = Signal.SILENCE_WITHOUT_NEWS if self._words.overheard else self._silence()
+        actions = self._signal(silence, now) if dropped else []
+        return actions + (self._signal(Signal.SPEECH, now) if dropped and self._suspicion.is_voice else [])
+
     def _overhear(self, heard: Heard, now: float) -> list[Action]:
         """A voice, noticed here while the provider finds the turns and does not tell, or cannot.
 
@@ -301,12 +324,12 @@ class Floor:
         if isinstance(heard.event, SpeechStopped):
             end = now - self.speech_lag_s if heard.by_silence else now
             provisional = self._spoken_over is not None and self._spoken_over == responding
-            without_news = self.user is User.MAYBE
+            without_news = self.user is User.MAYBE and self._words.overheard
             actions = self._signal(Signal.SILENCE_WITHOUT_NEWS if without_news else self._silence(), now)
             if without_news:
                 self._words.until = now + LATE_WORDS_S
             self._thinking_until = now + SIGN_OF_SPEECH_S if self.rules.auto_reply else None
-            return [TurnEnded(end, provisional), *actions]
+            return [*actions, TurnEnded(end, provisional)]
         self._spoken_over, self._thinking_until = responding, None
         self.obligations.sign(now)
         if not self.rules.interrupts:
@@ -316,8 +339,9 @@ class Floor:
         if self.sound.has_player and not self.obligations.certain:
             actions = self._signal(Signal.SUSPICION, now)
             self._words.overheard, self._words.until = True, None
+            self._suspicion.clear()
             return actions
-        return self._signal(Signal.SPEECH, now)
+        return [] if self._suspicion.confirm() else self._signal(Signal.SPEECH, now)
 
     def _turn_begins(self, turn: TurnBegins, now: float) -> list[Action]:
         self._taken_back.user_acts()
@@ -454,29 +478,19 @@ class Floor:
     def _noted(self, happened: Input, now: float) -> list[Action]:
         """Calls of tools, which are told, and what nobody else is told of."""
         match happened:
-            case ToolCallRequest(call_id, background=background, by_provider=False):
-                self.obligations.call_started(call_id, background=background)
-            case ToolCallCancelled(call_id):
-                self.obligations.call_cancelled(call_id)
-            case ApprovalRequest(approval_id, call_id=""):  # otherwise the call is waited for anyway
-                self._approvals.add(approval_id)
-            case ToolAnswered(call_id, input_id):
-                self.obligations.call_answered(call_id, input_id)
-            case ApprovalAnswered(approval_id):
-                self._approvals.discard(approval_id)
-            case AnswerExpected(since):
-                self.obligations.expect(since=since)
             case AnswerRead():
                 self.sound.playback.clear(now)
             case SoundHeard():
                 self.sound.playback.sounds(now)
+            case _:
+                self.obligations.noted(happened)
         return [Deliver(happened)] if isinstance(happened, _TOLD) else []
 
     # -- the line
 
     def _line_lost(self, event: Reconnecting, now: float) -> list[Action]:
         self.line = Line.AWAY
-        self._approvals.clear()
+        self.obligations.approvals.clear()
         return [Deliver(event)]
 
     def _line_up(self, event: SessionStarted, now: float) -> list[Action]:

@@ -147,7 +147,7 @@ class FloorDriver:
             match action:
                 case Deliver(event):
                     self.tell(self._noted(event, now))
-                case Pause() if self._player is not None:
+                case Pause() if self._player is not None and not self.over:
                     self._player.pause()
                 case Resume() if self._player is not None:
                     self._player.resume()
@@ -262,6 +262,8 @@ class FloorDriver:
         self.over = True
         if self._timer is not None:
             self._timer.cancel()
+        if self._player is not None and self.floor.sound.paused:  # by the suspicion of a voice that nobody hears now
+            self._player.resume()
         for task in self._sending:
             task.cancel()
         for event in self._order.release():

@@ -30,6 +30,7 @@ __all__ = [
     "TurnBegins",
     "TurnEnded",
     "TurnEnds",
+    "VoiceSuspected",
 ]
 
 
@@ -70,6 +71,13 @@ class Heard:
 
     event: SpeechStarted | SpeechStopped
     by_silence: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceSuspected:
+    """The session's own detector hears what may be a voice, or hears it no more, while the provider finds the turns."""
+
+    lasts: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +165,7 @@ class Stop:
 Input = (
     Event
     | Heard
+    | VoiceSuspected
     | TurnBegins
     | TurnEnds
     | AudioEnded

@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from enum import Enum
 
+from voicecli.conversation.floor_events import AnswerExpected, Input, ToolAnswered
+from voicecli.events import ApprovalAnswered, ApprovalRequest, ToolCallCancelled, ToolCallRequest
+
 __all__ = ["SIGN_OF_SPEECH_S", "Obligations"]
 
 SIGN_OF_SPEECH_S = 3.0
@@ -27,6 +30,7 @@ class Obligations:
 
     Attributes:
         responding: the response being made, or None.
+        approvals: the questions of the provider's that the program has not answered yet.
         answered: how many answers were complete so far.
         possible_until: until when an answer may come that is not owed for certain; None when none may.
         after_speech: whether that is because the user may have spoken.
@@ -34,6 +38,7 @@ class Obligations:
 
     def __init__(self) -> None:
         self.responding: str | None = None
+        self.approvals: set[str] = set()
         self.answered = 0
         self.possible_until: float | None = None
         self.after_speech = False
@@ -90,6 +95,22 @@ class Obligations:
         """The user's words or voice were noticed: a possible answer stays possible."""
         if self.possible_until is not None:
             self.possible_until = now + SIGN_OF_SPEECH_S
+
+    def noted(self, happened: Input) -> None:
+        """Calls of tools, and what asks for an answer of the program's or the provider's."""
+        match happened:
+            case ToolCallRequest(call_id, background=background, by_provider=False):
+                self.call_started(call_id, background=background)
+            case ToolCallCancelled(call_id):
+                self.call_cancelled(call_id)
+            case ApprovalRequest(approval_id, call_id=""):  # otherwise the call is waited for anyway
+                self.approvals.add(approval_id)
+            case ToolAnswered(call_id, input_id):
+                self.call_answered(call_id, input_id)
+            case ApprovalAnswered(approval_id):
+                self.approvals.discard(approval_id)
+            case AnswerExpected(since):
+                self.expect(since=since)
 
     def expect(self, *, since: int) -> None:
         """A possible answer is certain, unless it has come already: `since` was `answered` before the input."""

@@ -39,6 +39,10 @@ class ReplyAudio:
         self._sounding_number = 0
         self._cut: OrderedDict[str, None] = OrderedDict()
 
+    def plays(self, now: float) -> bool:
+        """True while something is to be heard that can be paused."""
+        return self.has_player and not self.playback.is_heard(now)
+
     def is_cut(self, response_id: str) -> bool:
         """True when the response was cut: what still comes of it is not heard."""
         return response_id in self._cut

@@ -15,6 +15,8 @@ from voicecli.audio.vad import (
 )
 from voicecli.commands import AppendAudio, ClearAudio, EndTurn, StartTurn
 from voicecli.config import RealtimeConfig, VADMode
+from voicecli.conversation.floor_events import VoiceSuspected
+from voicecli.errors import ConfigurationError
 from voicecli.events import SpeechStarted, SpeechStopped
 from voicecli.pcm16 import PcmFormat
 
@@ -34,8 +36,8 @@ class TurnPaused:
     audio: bytes
 
 
-AudioStep = StartTurn | AppendAudio | EndTurn | ClearAudio | SpeechStarted | SpeechStopped | TurnPaused
-"""A command to be sent, an event to be told, or a pause to be judged."""
+AudioStep = StartTurn | AppendAudio | EndTurn | ClearAudio | SpeechStarted | SpeechStopped | VoiceSuspected | TurnPaused
+"""A command to be sent, an event to be told, what the floor is to know, or a pause to be judged."""
 
 
 class AudioInput:
@@ -50,10 +52,11 @@ class AudioInput:
     Attributes:
         realtime: whether the audio comes as it is spoken.
         wary: whether it may hold an echo of the reply that sounds like a voice.
+        over_reply: whether a reply is heard that a voice is to pause, although the provider finds the turns.
     """
 
     def __init__(self, config: RealtimeConfig, rate: int, *, listens: bool = False, pause_s: int = 0) -> None:
-        self.realtime = self.wary = False
+        self.realtime = self.wary = self.over_reply = False
         self._mode = config.vad_mode
         self._vad = config.client_vad
         self._rate = rate
@@ -64,6 +67,8 @@ class AudioInput:
         self._turn = bytearray()  # the last `pause_s` seconds of it
         self._kept_bytes = PcmFormat(rate).size(pause_s * 1000)
         self._listener: VoiceActivityDetector | None = None
+        self._can_listen = True
+        self._tells = False
         self.listen(listens)
         self._open = False
         self._one_utterance = False
@@ -78,9 +83,14 @@ class AudioInput:
         self._one_utterance = True
 
     def listen(self, listens: bool) -> None:
-        """Begin or end to tell of the user's speech although the provider finds the turns."""
-        if self._mode is VADMode.SERVER and listens != (self._listener is not None):
-            self._listener = VoiceActivityDetector(self._vad, self._rate) if listens else None
+        """Begin or end to tell of the user's speech although the provider finds the turns.
+
+        Raises:
+            ConfigurationError: the engine's package is missing.
+        """
+        if listens and not self._tells and self._mode is VADMode.SERVER:
+            self._listener = self._new_listener()  # to which a voice that lasts already begins now, and is told
+        self._tells = listens
 
     def audio(self, audio: bytes, sample_rate: int) -> list[AudioStep]:
         """Take a chunk of PCM16 mono, of any number of bytes; half a sample waits for its other half."""
@@ -124,8 +134,25 @@ class AudioInput:
             return self._follow(self._detector.process(audio))
         start: list[AudioStep] = [] if self._open or self._mode is VADMode.SERVER else [StartTurn()]
         self._open = True
-        heard = self._listened(self._listener.process(audio)) if self._listener is not None else []
-        return [*heard, *start, AppendAudio(audio, self.realtime)]
+        return [*self._listen(audio), *start, AppendAudio(audio, self.realtime)]
+
+    def _listen(self, audio: bytes) -> list[AudioStep]:
+        """The speech that is heard here while the provider finds the turns."""
+        if self._mode is not VADMode.SERVER or not self._can_listen:
+            return []
+        if not (self._tells or self.over_reply):
+            steps, self._listener = self._end_listening(), None
+            return steps
+        if self._listener is None:
+            try:
+                self._listener = self._new_listener()
+            except ConfigurationError:  # then the provider alone notices voices
+                self._can_listen = False
+                return []
+        return self._listened(self._listener.process(audio))
+
+    def _new_listener(self) -> VoiceActivityDetector:
+        return VoiceActivityDetector(self._vad, self._rate, patient=True)
 
     def _end_listening(self) -> list[AudioStep]:
         """No silence follows what a listener hears."""
@@ -136,10 +163,14 @@ class AudioInput:
         steps: list[AudioStep] = []
         for transition in transitions:
             match transition:
-                case SegmentStarted():
+                case SpeechDetected() if self.over_reply:
+                    steps.append(VoiceSuspected(lasts=True))
+                case SegmentStarted() if self._tells:
                     steps.append(SpeechStarted())
-                case SegmentEnded():
-                    steps.append(SpeechStopped())
+                case SegmentEnded() | SegmentDropped():
+                    if self._tells and isinstance(transition, SegmentEnded):
+                        steps.append(SpeechStopped())
+                    steps.append(VoiceSuspected(lasts=False))
         return steps
 
     def set_silence(self, pause: int, silence_ms: int) -> None:

@@ -22,6 +22,7 @@ from voicecli.conversation.floor_events import (
     ToolAnswered,
     TurnBegins,
     TurnEnds,
+    VoiceSuspected,
 )
 from voicecli.conversation.turn_models import judge_pause
 from voicecli.conversation.user_audio import AudioInput, AudioStep, TurnPaused
@@ -60,6 +61,8 @@ class UserInput:
         self.echo: EchoControl | None = None
         self._connection = connection
         self._mode = config.vad_mode
+        # Where both may speak at once, the model alone decides when it gives way.
+        self._interrupts = driver.floor.rules.interrupts and not capabilities.full_duplex
         self._driver = driver
         self._new_id = new_id
         self._check_open = check_open
@@ -74,6 +77,13 @@ class UserInput:
             pause_s=LISTENS_S if turn_model is not None else 0,
         )
         self._sending = asyncio.Lock()  # what the user's audio comes to is sent in the order in which it was found
+
+    @property
+    def _may_pause(self) -> bool:
+        """Whether a voice that is heard in the user's audio pauses the reply before the provider tells of it."""
+        # Where nobody takes out the echo, it may be one.
+        plays = self._driver.floor.sound.plays(self._driver.now)
+        return plays and self.echo is not None and self._driver.realtime and self._interrupts
 
     @property
     def open(self) -> bool:
@@ -173,10 +183,14 @@ class UserInput:
             self._check_limits()
             self._audio.realtime = self._driver.realtime
             self._audio.wary = self.echo is not None and not self.echo.settled
+            self._audio.over_reply = self._may_pause
             for step in find():
                 match step:
                     case SpeechStarted() | SpeechStopped():
                         await self._driver.apply(Heard(step, by_silence))
+                        continue
+                    case VoiceSuspected():
+                        await self._driver.apply(step)
                         continue
                     case TurnPaused():
                         self._judge(step)

@@ -1,0 +1,64 @@
+"""A voice that may be heard here, of which the provider, who finds the turns, has yet to tell.
+
+The reply that it speaks into falls silent at once, however far the provider is, and the provider hears it without the
+reply's echo.
+"""
+
+__all__ = ["Suspicion"]
+
+# The provider's detector, and the way there and back, take some 0.3 s; the echo of what was paused 0.3 s more.
+_LASTS_S = 1.5
+# What the provider does not share may be an echo that comes again with the reply, or music: the reply would stutter.
+_NOT_AGAIN_S = 3.0
+
+
+class Suspicion:
+    """Part of the floor: keeps whether there is a suspicion, and until when. Pure; times are in seconds.
+
+    Attributes:
+        until: until when the provider may share it; None where there is none.
+        is_voice: whether the session's own detector was sure of the latest one.
+    """
+
+    def __init__(self) -> None:
+        self.until: float | None = None
+        self.is_voice = False
+        self._not_before = 0.0
+
+    def __bool__(self) -> bool:
+        return self.until is not None
+
+    @property
+    def is_mere(self) -> bool:
+        """Whether there is one, of which nobody is sure."""
+        return self.until is not None and not self.is_voice
+
+    def begin(self, now: float) -> bool:
+        """Begin one, unless the provider has just not shared the one before; whether it begins."""
+        if now < self._not_before:
+            return False
+        self.until, self.is_voice = now + _LASTS_S, False
+        return True
+
+    def confirm(self) -> bool:
+        """The session's own detector is sure of one that there is, which is still the provider's to tell; whether there
+        is."""
+        self.is_voice = self.until is not None
+        return self.is_voice
+
+    def is_over(self, now: float) -> bool:
+        """Whether it has lasted for as long as it may."""
+        return self.until is not None and now >= self.until
+
+    def drop(self, now: float, *, goes_on: bool) -> bool:
+        """Nobody has shared it, if there is one; whether there is. `goes_on`: the reply does, and was not cut since."""
+        if self.until is None:
+            return False
+        self.until = None
+        if goes_on:
+            self._not_before = now + _NOT_AGAIN_S
+        return True
+
+    def clear(self) -> None:
+        """It is none any more: the provider has told, or somebody has acted."""
+        self.until = None
