@@ -69,6 +69,7 @@ class EchoDetector:
         """Know that the echo is at another distance from now on."""
         self._has_moved = self.knows_pattern
         self._correlation.restart()
+        self._since_ms = 0  # a shorter window looks like an echo where sound has just begun
 
     def moved_by(self) -> float | None:
         """How much later the echo comes since it has moved, in seconds; None where it is not recognised."""
