@@ -226,3 +226,22 @@ def test_sound_that_has_just_begun_where_the_streams_were_lost_is_no_echo() -> N
         detector.pair(*pair)
         assert detector.delay_ms is None or detector.delay_ms == pytest.approx(80, abs=0.2)
         assert index < 395 or detector.knows_pattern
+
+
+def test_what_goes_on_after_a_pause_catches_up_with_the_latest_only() -> None:
+    """While it catches up nobody is heard."""
+    path, played = Path(), sound(9)
+    pause = slice(3 * RATE, 6 * RATE)
+    played[pause] = 0
+    echo, moved = at(played, 58), at(played, 70)
+    path.run(played[: 3 * RATE], echo[: 3 * RATE])
+    path.processing.begin_anew(3_000)
+    learnable_ms = 0
+    behind = 0
+    for one, other in frames(played[3 * RATE :], moved[3 * RATE :]):
+        path.detector.pair(one, other)
+        learnable_ms += 10 * any(one)
+        path.processing.process(one, other, learnable_ms)
+        behind += path.processing.catching_up
+    assert path.processing.known_ms == 3_000
+    assert 0 < behind <= 20
