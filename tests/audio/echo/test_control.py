@@ -397,6 +397,17 @@ def test_an_unknown_mode_is_refused() -> None:
     assert set(get_args(EchoMode)) == {"auto", "aec", "gate", "half-duplex", "off"}
 
 
+@pytest.mark.parametrize("nearer_ms", [20, 35])
+def test_an_echo_that_was_put_nearer_and_comes_nearer_unnoticed_is_cancelled(nearer_ms: int) -> None:
+    """A sound server moves its streams to another device, and tells nobody."""
+    played = noise(14, -20, seed=1)
+    heard = echo_of(played, 90, 0)
+    heard[5 * RATE :] = echo_of(played, nearer_ms, 0)[5 * RATE :]
+    left = through(make_echo_control("aec", RATE), played, heard)
+    assert loudest_db(left[3 * RATE : 5 * RATE]) < -45
+    assert loudest_db(left[9 * RATE :]) < -45, "the echo came through"
+
+
 class LeakyCanceller(EchoCanceller):
     """A canceller that lets a single loud frame of the echo through each second: the one at 0.16 s."""
 

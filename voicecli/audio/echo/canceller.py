@@ -107,10 +107,10 @@ class EchoCanceller:
             elif self._moving_ms:
                 self._moving_ms -= FRAME_MS
                 if not self._moving_ms:
-                    # By itself it would take 1 to 6 s to find the echo, and let it through meanwhile (measured). A new
-                    # one takes 0.3 s, and 5 ms to be made.
-                    self._processing.begin_anew(self._learnt_ms)
-                    self._skipped_ms = self._learnable_ms
+                    self._begin_anew()
+            elif self._processing.outrun:  # the echo has come nearer, unnoticed
+                self._detector.forget()
+                self._begin_anew()
             for rendered, captured in self._pairs.take():
                 cleaned.append(self._cancel(rendered, captured))
             self._level.captured()
@@ -118,6 +118,12 @@ class EchoCanceller:
 
     def discontinuity(self) -> None:
         self._discontinuity = True
+
+    def _begin_anew(self) -> None:
+        # By itself the canceller would take 1 to 6 s to find the echo, and let it through meanwhile (measured). A new
+        # one takes 0.3 s, and 5 ms to be made.
+        self._processing.begin_anew(self._learnt_ms)
+        self._skipped_ms = self._learnable_ms
 
     def _new_processing(self) -> WebRTCProcessing:
         return WebRTCProcessing(self._rate)

@@ -73,6 +73,12 @@ class RealignedProcessing:
         """How much learnable sound what it uses had heard before the latest `begin_anew`."""
         return self._present.known_ms
 
+    @property
+    def outrun(self) -> bool:
+        """Whether the echo comes before its sound, which was delayed for where the echo was: nothing can cancel it."""
+        delay_ms = self._detector.delay_ms
+        return delay_ms is not None and delay_ms < self._present.delayed_ms
+
     def begin_anew(self, learnable_ms: int) -> None:
         """Know that the echo has moved, and is at its new distance.
 
@@ -153,6 +159,11 @@ class _Aligned:
 
     def process(self, rendered: bytes, captured: bytes) -> bytes:
         return self._processing.process(*self._pairs.pair(rendered, captured))
+
+    @property
+    def delayed_ms(self) -> float:
+        """How much later the rendered stream is."""
+        return self._pairs.offset_ms
 
     def move(self, samples: int) -> bool:
         """Move the offset; whether that can be."""
