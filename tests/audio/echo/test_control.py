@@ -449,6 +449,18 @@ def test_it_says_whether_it_has_settled(gain: bool) -> None:
     assert echo.settled
 
 
+def test_a_room_that_was_not_heard_is_not_known() -> None:
+    """The microphone was off in the first half of the reply."""
+    echo = make_echo_control("aec", RATE)
+    played = noise(8, -20, seed=1)
+    heard = echo_of(played, 80, 0)
+    heard[: 4 * RATE] = 0
+    through(echo, played[: 6 * RATE], heard[: 6 * RATE])
+    assert not echo.settled
+    through(echo, played[6 * RATE :], heard[6 * RATE :])
+    assert echo.settled
+
+
 @pytest.mark.parametrize("mode", ["gate", "half-duplex", "off"])
 def test_what_learns_nothing_is_settled(mode: EchoMode) -> None:
     echo = make_echo_control(mode, RATE)

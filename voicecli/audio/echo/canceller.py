@@ -64,6 +64,8 @@ class EchoCanceller:
         self._processing = RealignedProcessing(self._render.size, rate, self._detector, self._new_processing)
         self._learnable_ms = 0  # rendered; written by the render thread, what follows by the capture thread
         self._skipped_ms = 0  # of that, rendered before the present canceller began to converge
+        self._before_ms = 0  # rendered before the latest captured frame
+        self._unheard_ms = 0  # of what the present canceller could learn from, while the microphone was off
         self._moving_ms = 0  # until the echo has surely moved, and a new canceller begins to converge
         self._discontinuity = False  # written by either
 
@@ -85,12 +87,17 @@ class EchoCanceller:
 
     @property
     def _knows_room(self) -> bool:
-        return not self._moving_ms and self._processing.known_ms + self._learnt_ms >= _SETTLED_MS
+        return not self._moving_ms and self._processing.known_ms + self._heard_ms >= _SETTLED_MS
 
     @property
     def _learnt_ms(self) -> int:
         """How much sound that tells something of its echo was rendered since the canceller began."""
         return self._learnable_ms - self._skipped_ms
+
+    @property
+    def _heard_ms(self) -> int:
+        """How much of that could be heard."""
+        return self._learnt_ms - self._unheard_ms
 
     def render(self, audio: bytes) -> None:
         for frame in self._render.cut(self._from_render.process(audio)):
@@ -101,6 +108,9 @@ class EchoCanceller:
     def capture(self, audio: bytes) -> bytes:
         cleaned: list[bytes] = []
         for frame in self._capture.cut(self._from_capture.process(audio)):
+            if not frame.strip(b"\0"):
+                self._unheard_ms += self._learnable_ms - self._before_ms
+            self._before_ms = self._learnable_ms
             has_moved = self._pairs.captured(frame, quiet=self._level.quiet_ms >= _QUIET_MS)
             if has_moved:
                 self._detector.reset()  # perhaps a device was opened again, or another one
@@ -124,8 +134,8 @@ class EchoCanceller:
     def _begin_anew(self) -> None:
         # By itself the canceller would take 1 to 6 s to find the echo, and let it through meanwhile (measured). A new
         # one takes 0.3 s, and 5 ms to be made.
-        self._processing.begin_anew(self._learnt_ms)
-        self._skipped_ms = self._learnable_ms
+        self._processing.begin_anew(self._heard_ms)
+        self._skipped_ms, self._unheard_ms = self._learnable_ms, 0
 
     def _new_processing(self) -> WebRTCProcessing:
         return WebRTCProcessing(self._rate)
