@@ -86,6 +86,19 @@ async def test_what_may_be_an_echo_cuts_a_reply_only_when_it_lasts(
             assert player.told == [*told, "pause", "clear"]
 
 
+async def test_an_utterance_is_no_echo_however_short_it_is(speech: bytes) -> None:
+    class Unsettled(NoEchoControl):
+        settled = False
+
+    voice, connection = conversation(config=RealtimeConfig(vad_mode=VADMode.CLIENT))
+    async with voice.connect() as session:
+        session.echo = Unsettled()
+        asking = asyncio.create_task(session.ask(speech[: 16_000 * 2 * 4 // 10], sample_rate=16_000))
+        await until(lambda: any(isinstance(command, AppendAudio | EndTurn) for command in connection.commands))
+        asking.cancel()
+    assert any(isinstance(command, EndTurn) for command in connection.commands)
+
+
 async def test_without_a_player_to_pause_a_voice_interrupts_at_once() -> None:
     voice, connection = words_first(VADMode.SERVER)
     async with voice.connect():

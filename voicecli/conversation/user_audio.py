@@ -130,7 +130,7 @@ class AudioInput:
         if not audio:
             return []
         if self._detector is not None:
-            self._detector.wary = self.wary
+            self._detector.wary = self.wary and not self._one_utterance  # that is no microphone's
             return self._follow(self._detector.process(audio))
         start: list[AudioStep] = [] if self._open or self._mode is VADMode.SERVER else [StartTurn()]
         self._open = True

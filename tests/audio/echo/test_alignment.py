@@ -113,3 +113,12 @@ def test_in_silence_the_distance_is_made_the_shortest() -> None:
         streams.play()
         streams.capture(quiet=True)
     assert streams.lead == -28
+
+
+@pytest.mark.parametrize("early_ms", [100, 500, 3_000])
+def test_a_loudspeaker_that_was_there_first_is_not_ahead_of_what_it_is_paired_with(early_ms: int) -> None:
+    streams = Streams()
+    streams.play(early_ms // FRAME_MS)
+    streams.run(1_000)
+    assert streams.lead == early_ms // FRAME_MS
+    assert streams.moves == 1

@@ -397,6 +397,17 @@ def test_an_unknown_mode_is_refused() -> None:
     assert set(get_args(EchoMode)) == {"auto", "aec", "gate", "half-duplex", "off"}
 
 
+@pytest.mark.parametrize("nearer_ms", [20, 35])
+def test_an_echo_that_was_put_nearer_and_comes_nearer_unnoticed_is_cancelled(nearer_ms: int) -> None:
+    """A sound server moves its streams to another device, and tells nobody."""
+    played = noise(14, -20, seed=1)
+    heard = echo_of(played, 90, 0)
+    heard[5 * RATE :] = echo_of(played, nearer_ms, 0)[5 * RATE :]
+    left = through(make_echo_control("aec", RATE), played, heard)
+    assert loudest_db(left[3 * RATE : 5 * RATE]) < -45
+    assert loudest_db(left[9 * RATE :]) < -45, "the echo came through"
+
+
 class LeakyCanceller(EchoCanceller):
     """A canceller that lets a single loud frame of the echo through each second: the one at 0.16 s."""
 
@@ -435,6 +446,18 @@ def test_it_says_whether_it_has_settled(gain: bool) -> None:
     through(echo, played[RATE // 5 : 2 * RATE], heard[RATE // 5 : 2 * RATE])
     assert echo.settled
     through(echo, 0 * played[:RATE], 0 * heard[:RATE])
+    assert echo.settled
+
+
+def test_a_room_that_was_not_heard_is_not_known() -> None:
+    """The microphone was off in the first half of the reply."""
+    echo = make_echo_control("aec", RATE)
+    played = noise(8, -20, seed=1)
+    heard = echo_of(played, 80, 0)
+    heard[: 4 * RATE] = 0
+    through(echo, played[: 6 * RATE], heard[: 6 * RATE])
+    assert not echo.settled
+    through(echo, played[6 * RATE :], heard[6 * RATE :])
     assert echo.settled
 
 

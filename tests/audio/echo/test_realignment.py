@@ -213,3 +213,35 @@ def test_what_was_moved_and_then_moves_by_itself_comes_back_to_its_place(later_m
     found = moved.spectrum()
     assert found is not None
     assert delay_ms(found) == pytest.approx(40, abs=0.2)
+
+
+def test_sound_that_has_just_begun_where_the_streams_were_lost_is_no_echo() -> None:
+    detector, played = EchoDetector(RATE), sound(4)
+    begins = 344 * FRAME
+    played[:begins] = 0
+    captured = (at(played, 80) // 2 + sound(4, seed=2) // 30).astype(np.int16)
+    for index, pair in enumerate(frames(played, captured)):
+        if index == 344:
+            detector.moved()
+        detector.pair(*pair)
+        assert detector.delay_ms is None or detector.delay_ms == pytest.approx(80, abs=0.2)
+        assert index < 395 or detector.knows_pattern
+
+
+def test_what_goes_on_after_a_pause_catches_up_with_the_latest_only() -> None:
+    """While it catches up nobody is heard."""
+    path, played = Path(), sound(9)
+    pause = slice(3 * RATE, 6 * RATE)
+    played[pause] = 0
+    echo, moved = at(played, 58), at(played, 70)
+    path.run(played[: 3 * RATE], echo[: 3 * RATE])
+    path.processing.begin_anew(3_000)
+    learnable_ms = 0
+    behind = 0
+    for one, other in frames(played[3 * RATE :], moved[3 * RATE :]):
+        path.detector.pair(one, other)
+        learnable_ms += 10 * any(one)
+        path.processing.process(one, other, learnable_ms)
+        behind += path.processing.catching_up
+    assert path.processing.known_ms == 3_000
+    assert 0 < behind <= 20

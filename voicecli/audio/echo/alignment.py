@@ -45,6 +45,7 @@ class FramePairs:
         self._captured: deque[bytes] = deque()
         self._taken_ms = 0  # captured before the first of these
         self._lead_ms = 0  # how much more was rendered than captured, before the two frames of a pair
+        self._is_known = False  # whether that is so
         self._unrendered_ms = _NOT_RUNNING_MS  # captured since something was rendered
 
     def rendered(self, frame: bytes) -> None:
@@ -65,7 +66,12 @@ class FramePairs:
         self._unrendered_ms += FRAME_MS
         has_jumped = self._skew.captured()
         low = self._skew.low
-        if low is None or not (has_jumped or (quiet and abs(low - self._lead_ms) >= _LEAST_JUMP_MS)):
+        if low is None:
+            return False
+        # A loudspeaker that was there first is ahead of what is paired: its echo would come before its sound.
+        was_first = not self._is_known and low - self._lead_ms >= _LEAST_JUMP_MS
+        self._is_known = True
+        if not (has_jumped or was_first or (quiet and abs(low - self._lead_ms) >= _LEAST_JUMP_MS)):
             return False
         self._lead_ms = low
         return True

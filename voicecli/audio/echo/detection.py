@@ -33,6 +33,7 @@ class EchoDetector:
         self._since_ms = 0
         self._without_ms = 0
         self._pattern: Spectrum | None = None  # of the echo's reflections
+        self._delay_ms = 0.0  # of the pattern
         self._has_moved = False  # since the pattern was learnt
         self.no_echo = False
 
@@ -44,7 +45,7 @@ class EchoDetector:
     @property
     def delay_ms(self) -> float | None:
         """How late the echo comes, by its strongest path; None where none has been heard since it moved."""
-        return None if self._pattern is None or self._has_moved else delay_ms(self._pattern)
+        return None if self._pattern is None or self._has_moved else self._delay_ms
 
     def pair(self, rendered: bytes, captured: bytes) -> None:
         """Take 10 ms of each, PCM16 mono; the captured frame comes no earlier than what it may be the echo of."""
@@ -58,7 +59,7 @@ class EchoDetector:
         has_echo = peak_ratio(spectrum) >= _ECHO_RATIO
         self._update(has_echo=has_echo)
         if has_echo and not self._has_moved:
-            self._pattern = spectrum if self._pattern is None else self._pattern * _REMEMBERED + spectrum
+            self._learn(spectrum if self._pattern is None else self._pattern * _REMEMBERED + spectrum)
 
     def reset(self) -> None:
         """Forget whether there is an echo: it may be another device now."""
@@ -69,6 +70,7 @@ class EchoDetector:
         """Know that the echo is at another distance from now on."""
         self._has_moved = self.knows_pattern
         self._correlation.restart()
+        self._since_ms = 0  # a shorter window looks like an echo where sound has just begun
 
     def moved_by(self) -> float | None:
         """How much later the echo comes since it has moved, in seconds; None where it is not recognised."""
@@ -77,12 +79,16 @@ class EchoDetector:
         seconds, ratio = distance(self._pattern, spectrum)
         if ratio < _SAME_RATIO:
             return None
-        self._pattern, self._has_moved = spectrum, False
+        self._has_moved = False
+        self._learn(spectrum)
         return seconds
 
     def forget(self) -> None:
         """Learn the echo's pattern anew."""
         self._pattern, self._has_moved = None, False
+
+    def _learn(self, pattern: Spectrum) -> None:
+        self._pattern, self._delay_ms = pattern, delay_ms(pattern)
 
     def _update(self, *, has_echo: bool) -> None:
         if has_echo:

@@ -26,6 +26,11 @@ class OffsetPairs:
         self._frame = frame_size
         self._rendered = self._captured = bytes(frame_size * ((_MOST_MS - _LEAST_MS) // FRAME_MS + 1))
 
+    @property
+    def offset_ms(self) -> float:
+        """The offset in ms."""
+        return self.offset * 2 / self._frame * FRAME_MS
+
     def move(self, samples: int) -> bool:
         """Let the rendered stream be so much later, or earlier; False where the offset would not be -50 to 280 ms."""
         ms = (self.offset + samples) * 2 / self._frame * FRAME_MS

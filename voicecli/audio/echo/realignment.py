@@ -5,6 +5,7 @@ Pure: no clock, no device.
 
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 
 from voicecli.audio.echo.detection import EchoDetector
 from voicecli.audio.echo.framing import FRAME_MS
@@ -17,6 +18,8 @@ __all__ = ["RealignedProcessing"]
 # 0.4 s it is found in 9 of 10 cases, and never wrongly (simulated).
 _FROM_MS, _EVERY_MS, _UNTIL_MS = 400, 100, 1_000
 _MISSED_MS = 2_000
+# What knows the room needs no more of that than an echo lasts.
+_MISSED_BY_FORMER_MS = 600
 # WebRTC looks for an echo with filters of which one begins each 96 ms. In a hard room it cancels poorly what comes
 # where one ends: at delays of 81 to 93 and of 174 to 189 ms it leaves up to 9 bursts a minute, of 60 ms, as loud as a
 # soft voice; at others from 60 to 213 ms none after the first 2 s (simulated in steps of 3 ms).
@@ -69,6 +72,12 @@ class RealignedProcessing:
     def known_ms(self) -> int:
         """How much learnable sound what it uses had heard before the latest `begin_anew`."""
         return self._present.known_ms
+
+    @property
+    def outrun(self) -> bool:
+        """Whether the echo comes before its sound, which was delayed for where the echo was: nothing can cancel it."""
+        delay_ms = self._detector.delay_ms
+        return delay_ms is not None and delay_ms < self._present.delayed_ms
 
     def begin_anew(self, learnable_ms: int) -> None:
         """Know that the echo has moved, and is at its new distance.
@@ -130,7 +139,8 @@ class RealignedProcessing:
         moved_by = self._detector.moved_by()
         if moved_by is not None and former.move(round(moved_by * self._sample_rate)):
             self._present, self._former = former, None
-            self._waiting = self._missed.copy()
+            latest = max(0, len(self._missed) - _MISSED_BY_FORMER_MS // FRAME_MS)
+            self._waiting = deque(islice(self._missed, latest, None))
             return
         self._next_ms += _EVERY_MS
         if moved_by is not None or self._next_ms > _UNTIL_MS:
@@ -149,6 +159,11 @@ class _Aligned:
 
     def process(self, rendered: bytes, captured: bytes) -> bytes:
         return self._processing.process(*self._pairs.pair(rendered, captured))
+
+    @property
+    def delayed_ms(self) -> float:
+        """How much later the rendered stream is."""
+        return self._pairs.offset_ms
 
     def move(self, samples: int) -> bool:
         """Move the offset; whether that can be."""
