@@ -234,6 +234,14 @@ def test_words_that_never_come_let_the_reply_go_on_at_last() -> None:
     assert Resume() in talk.wait(31)
 
 
+@pytest.mark.parametrize("cutting", [TextSent("t"), Interrupted("r"), Stop()], ids=["text", "provider", "program"])
+def test_no_words_are_waited_for_once_the_reply_is_cut(cutting: Input) -> None:
+    talk = talk_with(Reply.RESPONDING, WORDS_FIRST, player=True)
+    talk.give(SpeechStarted(), SpeechStopped())
+    assert [act.response_id for act in talk.give(cutting) if isinstance(act, Cut)] == ["r"]
+    assert talk.floor.user is User.SILENT
+
+
 def test_one_voice_of_two_without_words_changes_nothing() -> None:
     talk = talk_with(Reply.PLAYING, WORDS_FIRST, player=True)
     talk.give(SpeechStarted(), SpeechStopped(), SpeechStarted(), SpeechStopped())

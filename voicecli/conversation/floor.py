@@ -253,6 +253,11 @@ class Floor:
             self._words.clear()
         return self._affect(effect, now, begun_before=self._words.begun_before if by_words else self.sound.begun)
 
+    def _forget_voices(self, now: float) -> list[Action]:
+        """Nobody waits for words any more."""
+        self._words.clear()
+        return self._signal(Signal.RESET, now) if self.user is User.UNRESOLVED else []
+
     def _silence(self) -> Signal:
         return Signal.SILENCE_BEFORE_WORDS if self._words.voices else Signal.SILENCE
 
@@ -362,24 +367,21 @@ class Floor:
         return []
 
     def _text_sent(self, text: TextSent, now: float) -> list[Action]:
-        # What is being heard is not the answer to this. That something is being heard is only certain when somebody
-        # plays it, or it is still being made: a program that sends one line after the other has read it.
-        actions: list[Action] = []
+        # What is heard is not the answer to this. That something is heard is only certain when somebody plays it, or it
+        # is still being made: a program that sends one line after the other has read it.
+        cut: list[Action] = []
         if self._responding is not None or self.sound.has_player:
-            self._words.clear()
-            actions = self._affect(Effect.CUT, now, begun_before=self.sound.begun)
+            cut = self._affect(Effect.CUT, now, begun_before=self.sound.begun) + self._forget_voices(now)
         self.sound.playback.clear(now)
         self._taken_back.user_acts()
         self.obligations.owe(text.input_id)
-        return [*actions, TurnEnded(now, provisional=False)]
+        return [*cut, TurnEnded(now, provisional=False)]
 
     def _stop(self, stop: Stop, now: float) -> list[Action]:
-        self._words.clear()
-        actions = self._affect(Effect.CUT, now, begun_before=self.sound.begun, is_heard=stop.is_heard)
-        if self.user is User.UNRESOLVED:  # nobody waits for the words any more
-            actions += self._signal(Signal.RESET, now)
         self._thinking_until = None
-        return [*actions, CancelPending()] if self.obligations.cancel_pending() else actions
+        cut = self._affect(Effect.CUT, now, begun_before=self.sound.begun, is_heard=stop.is_heard)
+        dropped = [CancelPending()] if self.obligations.cancel_pending() else []
+        return [*cut, *self._forget_voices(now), *dropped]
 
     # -- the reply
 
@@ -435,12 +437,11 @@ class Floor:
             return []
         if response_id != self._responding and response_id != self.sound.sounding:
             return []  # it is over, and others have begun since
-        self._words.clear()
         unprovoked = self.user is User.SILENT and not self.rules.server_turns and not self.obligations.pending
         scope: CancelScope = "reply" if response_id == self._responding else "playback"
         if unprovoked and scope == "reply":
             self._taken_back.interrupted(response_id)
-        return self.sound.cut(response_id, scope, now)
+        return [*self.sound.cut(response_id, scope, now), *self._forget_voices(now)]
 
     def _response_started(self, event: ResponseStarted, now: float) -> list[Action]:
         actions: list[Action] = []
@@ -452,10 +453,8 @@ class Floor:
         self._voice_owed = False
         self._utterances.response_started()
         self._taken_back.response_started()
-        actions.append(Deliver(event))
-        if not wanted:  # it was given up before it began
-            actions += self.sound.cut(event.response_id, "reply", now)
-        return actions
+        cut = [] if wanted else self.sound.cut(event.response_id, "reply", now)  # it was given up before it began
+        return [*actions, Deliver(event), *cut]
 
     def _response_done(self, event: ResponseDone, now: float) -> list[Action]:
         told = [*self._audio_over(AudioDone(event.response_id), now), Deliver(self.sound.as_heard(event))]
