@@ -2,8 +2,10 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.conversation.scripted import SECOND, SERVER, collect, conversation, full_duplex, overhearing
@@ -13,6 +15,7 @@ from tests.support.virtual_time import virtual_time
 from voicecli import ClientVAD, RealtimeVoice, ServerVAD
 from voicecli.audio import Playhead
 from voicecli.audio.echo.control import NoEchoControl
+from voicecli.audio.ports import EchoControl
 from voicecli.commands import AppendAudio
 from voicecli.conversation import user_audio
 from voicecli.conversation.floor_events import (
@@ -237,20 +240,22 @@ def test_a_long_reply_is_paused_however_long_ago_the_provider_told_of_anything()
 
 # -- the session's own detector
 
+HEADPHONES = NoEchoControl()
+
 
 async def _speaks_into_reply(
     voice: RealtimeVoice,
     connection: ScriptedConnection,
     speech: bytes,
     *,
-    echo: bool = True,
+    echo: EchoControl | None = HEADPHONES,
     realtime: bool = True,
     done: bool = True,
 ) -> tuple[list[str], list[Event]]:
     """Say it into a reply, at the pace of speech; what the player and the program were told."""
     async with voice.connect() as session:
         session.player, session.realtime = (player := Player(Playhead("item", 700))), realtime
-        session.echo = NoEchoControl() if echo else None
+        session.echo = echo
         telling = asyncio.create_task(collect(session))
         connection.play([ResponseStarted("r"), AudioChunk(SECOND * 60, "r", "item"), *[ResponseDone("r")] * done])
         await asyncio.sleep(0.1)
@@ -285,8 +290,10 @@ async def test_silence_pauses_nothing() -> None:
 
 
 @virtual_time
-@pytest.mark.parametrize(("echo", "realtime"), [(False, True), (True, False)], ids=["echo", "not spoken now"])
-async def test_what_may_be_an_echo_or_is_a_recording_pauses_nothing(short: bytes, echo: bool, realtime: bool) -> None:
+@pytest.mark.parametrize(("echo", "realtime"), [(None, True), (HEADPHONES, False)], ids=["echo", "not spoken now"])
+async def test_what_may_be_an_echo_or_is_a_recording_pauses_nothing(
+    short: bytes, echo: EchoControl | None, realtime: bool
+) -> None:
     voice, connection = conversation(config=SERVER)
     assert (await _speaks_into_reply(voice, connection, short, echo=echo, realtime=realtime))[0] == []
 
@@ -352,3 +359,58 @@ async def test_where_nothing_interrupts_nothing_is_listened_for(short: bytes, mo
     voice, connection = conversation(config=replace(SERVER, turn_detection=ServerVAD(interrupt_response=False)))
     assert (await _speaks_into_reply(voice, connection, short))[0] == []
     assert made == []
+
+
+# -- while the echo canceller does not know the room yet
+
+
+class _Unsettled(NoEchoControl):
+    settled = False
+
+
+def _loud_ms(audio: bytes, rate: int) -> int:
+    """How much of it is louder than faint noise, in frames of 10 ms."""
+    frame = rate // 100
+    frames = np.frombuffer(audio[: len(audio) // 2 // frame * frame * 2], "<i2").reshape(-1, frame)
+    return int((np.abs(frames).max(axis=1) > 100).sum()) * 10
+
+
+@virtual_time
+@pytest.mark.parametrize("make", [lambda: conversation(config=SERVER), overhearing], ids=["told", "untold"])
+async def test_what_may_be_an_echo_is_sent_when_it_has_lasted(
+    make: Callable[[], tuple[RealtimeVoice, ScriptedConnection]], speech: bytes, short: bytes
+) -> None:
+    sent: list[bytes] = []
+    long = speech + bytes(64_000)
+    for said, echo in ((short, _Unsettled()), (long, _Unsettled()), (long, HEADPHONES)):
+        voice, connection = make()
+        told, _ = await _speaks_into_reply(voice, connection, said, echo=echo)
+        assert told[0] == "pause"
+        sent.append(connection.audio)
+        if said is long:  # 0.2 s before it is suspected, and 0.5 s until that is sure
+            at_once = max(len(command.audio) for command in connection.commands if isinstance(command, AppendAudio))
+            assert at_once <= connection.input_rate * 2
+    rate = connection.input_rate
+    assert _loud_ms(sent[0], rate) == 0
+    assert _loud_ms(sent[2], rate) > 1_000
+    assert _loud_ms(sent[1], rate) == pytest.approx(_loud_ms(sent[2], rate), abs=20)  # with its beginning
+    assert len(sent[1]) == pytest.approx(len(sent[2]) - rate // 5 * 2, abs=rate // 50 * 2)  # 0.2 s late, no more
+    assert len(sent[0]) == pytest.approx(len(short) // 32 * rate // 1000 * 2 - rate // 5 * 2, abs=rate // 50 * 2)
+
+
+@virtual_time
+async def test_what_is_withheld_goes_when_the_microphone_falls_silent_or_the_turn_ends(speech: bytes) -> None:
+    for ends in ("pause_audio", "end_turn"):
+        voice, connection = conversation(config=SERVER)
+        async with voice.connect() as session:
+            session.player, session.realtime, session.echo = Player(Playhead("item", 700)), True, _Unsettled()
+            telling = asyncio.create_task(collect(session))
+            connection.play([ResponseStarted("r"), AudioChunk(SECOND * 60, "r", "item")])
+            await asyncio.sleep(0.1)
+            quiet = bytes(3_200)
+            await session.send_audio(quiet, sample_rate=16_000, wait=False)
+            assert connection.audio == b""
+            await getattr(session, ends)()
+            assert len(connection.audio) == pytest.approx(len(quiet) * 24 // 16, abs=480)
+            connection.play([SessionEnded("bye")])
+            await telling

@@ -16,6 +16,7 @@ from voicecli.audio.vad import (
 from voicecli.commands import AppendAudio, ClearAudio, EndTurn, StartTurn
 from voicecli.config import RealtimeConfig, VADMode
 from voicecli.conversation.floor_events import VoiceSuspected
+from voicecli.conversation.withheld import Withheld
 from voicecli.errors import ConfigurationError
 from voicecli.events import SpeechStarted, SpeechStopped
 from voicecli.pcm16 import PcmFormat
@@ -68,6 +69,7 @@ class AudioInput:
         self._kept_bytes = PcmFormat(rate).size(pause_s * 1000)
         self._listener: VoiceActivityDetector | None = None
         self._can_listen = True
+        self._withheld = Withheld(rate)
         self._tells = False
         self.listen(listens)
         self._open = False
@@ -124,6 +126,7 @@ class AudioInput:
         self._resampler = Resampler(self._from_rate, self._rate)
         if self._detector is not None:
             self._detector.reset()
+        self._withheld.clear()
         self._open = self._one_utterance = False
 
     def _take(self, audio: bytes) -> list[AudioStep]:
@@ -134,7 +137,12 @@ class AudioInput:
             return self._follow(self._detector.process(audio))
         start: list[AudioStep] = [] if self._open or self._mode is VADMode.SERVER else [StartTurn()]
         self._open = True
-        return [*self._listen(audio), *start, AppendAudio(audio, self.realtime)]
+        heard = self._listen(audio)
+        wary = self.wary and self.over_reply and self._listener is not None
+        return [*heard, *start, *self._append(self._withheld.take(audio, wary=wary))]
+
+    def _append(self, audio: bytes) -> list[AudioStep]:
+        return [AppendAudio(audio, self.realtime)] if audio else []
 
     def _listen(self, audio: bytes) -> list[AudioStep]:
         """The speech that is heard here while the provider finds the turns."""
@@ -149,14 +157,16 @@ class AudioInput:
             except ConfigurationError:  # then the provider alone notices voices
                 self._can_listen = False
                 return []
+        self._listener.wary = self.wary
         return self._listened(self._listener.process(audio))
 
     def _new_listener(self) -> VoiceActivityDetector:
         return VoiceActivityDetector(self._vad, self._rate, patient=True)
 
     def _end_listening(self) -> list[AudioStep]:
-        """No silence follows what a listener hears."""
-        return self._listened(self._listener.flush()) if self._listener is not None else []
+        """No silence follows what a listener hears; what was withheld goes."""
+        heard = self._listened(self._listener.flush()) if self._listener is not None else []
+        return heard + self._append(self._withheld.take(b"", wary=False))
 
     def _listened(self, transitions: list[SpeechTransition]) -> list[AudioStep]:
         """The speech that the listener hears, only to be told, as the provider decides."""
@@ -165,9 +175,13 @@ class AudioInput:
             match transition:
                 case SpeechDetected() if self.over_reply:
                     steps.append(VoiceSuspected(lasts=True))
-                case SegmentStarted() if self._tells:
-                    steps.append(SpeechStarted())
+                    if self.wary:
+                        self._withheld.suspect()
+                case SegmentStarted():
+                    self._withheld.decide(is_voice=True)
+                    steps += [SpeechStarted()] if self._tells else []
                 case SegmentEnded() | SegmentDropped():
+                    self._withheld.decide(is_voice=False)
                     if self._tells and isinstance(transition, SegmentEnded):
                         steps.append(SpeechStopped())
                     steps.append(VoiceSuspected(lasts=False))
