@@ -203,9 +203,12 @@ class VoiceSession:
 
     @property
     def echo(self) -> EchoControl | None:
-        """The echo control between player and user, set by its owner. Until it has settled, less than half a second of
-        sound pauses the reply, and does not cut it (VADMode.CLIENT). With one, and a player, what may be a voice pauses
-        the reply before the provider tells of it (VADMode.SERVER, `realtime`)."""
+        """The echo control between player and user, set by its owner.
+
+        With one, and a player, what may be a voice pauses the reply before the provider tells of it (VADMode.SERVER,
+        `realtime`). Until it has settled, less than half a second of sound does nothing else: it is no turn
+        (VADMode.CLIENT), or is not sent (VADMode.SERVER).
+        """
         return self._input.echo
 
     @echo.setter
