@@ -65,7 +65,7 @@ def test_it_holds_the_reply_up_at_once_and_its_end_lets_it_go_on(rules: Rules, r
 def test_it_is_dropped_where_the_provider_does_not_share_it(rules: Rules, reply: Reply) -> None:
     talk = talk_with(reply, rules, player=True)
     talk.give(BEGINS)
-    assert talk.wait(1.4) == []
+    assert talk.wait(1.9) == []
     assert talk.wait(0.2) == [Resume()]
     assert talk.give(ENDS) == []
 
@@ -168,7 +168,7 @@ def test_more_of_the_reply_does_not_prolong_it() -> None:
     talk = talk_with(Reply.RESPONDING, RULES, player=True)
     talk.give(BEGINS)
     acts = []
-    for _ in range(20):
+    for _ in range(25):
         talk.give(AudioChunk(SOUND, "r", "i"))
         acts += talk.wait(0.1)
     assert acts == [Resume()]
@@ -361,10 +361,14 @@ async def test_where_nothing_interrupts_nothing_is_listened_for(short: bytes, mo
     assert made == []
 
 
-# -- while the echo canceller does not know the room yet
+# -- what may be an echo
 
 
-class _Unsettled(NoEchoControl):
+class _Canceller(NoEchoControl):
+    active = "aec"
+
+
+class _Unsettled(_Canceller):
     settled = False
 
 
@@ -375,42 +379,63 @@ def _loud_ms(audio: bytes, rate: int) -> int:
     return int((np.abs(frames).max(axis=1) > 100).sum()) * 10
 
 
+Make = Callable[[], tuple[RealtimeVoice, ScriptedConnection]]
+KINDS_OF_PROVIDER = pytest.mark.parametrize(
+    "make", [lambda: conversation(config=SERVER), overhearing], ids=["told", "untold"]
+)
+
+
 @virtual_time
-@pytest.mark.parametrize("make", [lambda: conversation(config=SERVER), overhearing], ids=["told", "untold"])
-async def test_what_may_be_an_echo_is_sent_when_it_has_lasted(
-    make: Callable[[], tuple[RealtimeVoice, ScriptedConnection]], speech: bytes, short: bytes
+@KINDS_OF_PROVIDER
+@pytest.mark.parametrize(("echo", "sends_short"), [(_Canceller(), True), (_Unsettled(), False)], ids=["known", "new"])
+async def test_the_provider_hears_it_when_it_has_lasted(
+    make: Make, echo: EchoControl, sends_short: bool, speech: bytes, short: bytes
 ) -> None:
     sent: list[bytes] = []
     long = speech + bytes(64_000)
-    for said, echo in ((short, _Unsettled()), (long, _Unsettled()), (long, HEADPHONES)):
+    for said, control in ((short, echo), (short, HEADPHONES), (long, echo), (long, HEADPHONES)):
         voice, connection = make()
-        told, _ = await _speaks_into_reply(voice, connection, said, echo=echo)
+        told, _ = await _speaks_into_reply(voice, connection, said, echo=control)
         assert told[0] == "pause"
         sent.append(connection.audio)
-        if said is long:  # 0.2 s before it is suspected, and 0.5 s until that is sure
+        if said is long:  # 0.2 s before it is suspected, and up to 0.5 s until that is sure
             at_once = max(len(command.audio) for command in connection.commands if isinstance(command, AppendAudio))
             assert at_once <= connection.input_rate * 2
     rate = connection.input_rate
-    assert _loud_ms(sent[0], rate) == 0
-    assert _loud_ms(sent[2], rate) > 1_000
-    assert _loud_ms(sent[1], rate) == pytest.approx(_loud_ms(sent[2], rate), abs=20)  # with its beginning
-    assert len(sent[1]) == pytest.approx(len(sent[2]) - rate // 5 * 2, abs=rate // 50 * 2)  # 0.2 s late, no more
-    assert len(sent[0]) == pytest.approx(len(short) // 32 * rate // 1000 * 2 - rate // 5 * 2, abs=rate // 50 * 2)
+    loud = [_loud_ms(each, rate) for each in sent]
+    assert loud[0] == (pytest.approx(loud[1], abs=20) if sends_short else 0)
+    assert loud[1] > 150
+    assert loud[2] == pytest.approx(loud[3], abs=20)  # with its beginning
+    for withheld, whole in ((sent[0], sent[1]), (sent[2], sent[3])):
+        assert len(withheld) == pytest.approx(len(whole) - rate // 5 * 2, abs=rate // 50 * 2)  # 0.2 s late, no more
 
 
 @virtual_time
-async def test_what_is_withheld_goes_when_the_microphone_falls_silent_or_the_turn_ends(speech: bytes) -> None:
-    for ends in ("pause_audio", "end_turn"):
-        voice, connection = conversation(config=SERVER)
-        async with voice.connect() as session:
-            session.player, session.realtime, session.echo = Player(Playhead("item", 700)), True, _Unsettled()
-            telling = asyncio.create_task(collect(session))
-            connection.play([ResponseStarted("r"), AudioChunk(SECOND * 60, "r", "item")])
-            await asyncio.sleep(0.1)
-            quiet = bytes(3_200)
-            await session.send_audio(quiet, sample_rate=16_000, wait=False)
-            assert connection.audio == b""
-            await getattr(session, ends)()
-            assert len(connection.audio) == pytest.approx(len(quiet) * 24 // 16, abs=480)
-            connection.play([SessionEnded("bye")])
-            await telling
+async def test_a_cough_is_not_sent(short: bytes) -> None:
+    voice, connection = conversation(config=replace(SERVER, client_vad=ClientVAD(min_speech_ms=1_000)))
+    told, _ = await _speaks_into_reply(voice, connection, short, echo=_Canceller())
+    assert told == ["pause", "resume"]
+    assert _loud_ms(connection.audio, connection.input_rate) == 0
+
+
+@virtual_time
+@pytest.mark.parametrize("ends", ["pause_audio", "end_turn", "interrupt"])
+@KINDS_OF_PROVIDER
+async def test_what_is_withheld_goes_when_nobody_can_decide_it_any_more(make: Make, ends: str, speech: bytes) -> None:
+    voice, connection = make()
+    begun = speech[: 32_000 * 4 // 10]
+    async with voice.connect() as session:
+        session.player, session.realtime, session.echo = (player := Player(Playhead("item", 700))), True, _Unsettled()
+        telling = asyncio.create_task(collect(session))
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND * 60, "r", "item"), ResponseDone("r")])
+        await asyncio.sleep(0.1)
+        for start in range(0, len(begun), 640):
+            await session.send_audio(begun[start : start + 640], sample_rate=16_000, wait=False)
+        assert player.told == ["pause"]
+        assert _loud_ms(connection.audio, connection.input_rate) == 0
+        await getattr(session, ends)()
+        if ends == "interrupt":
+            await session.send_audio(bytes(640), sample_rate=16_000, wait=False)
+        assert _loud_ms(connection.audio, connection.input_rate) > 100
+        connection.play([SessionEnded("bye")])
+        await telling

@@ -6,8 +6,8 @@ reply's echo.
 
 __all__ = ["Suspicion"]
 
-# The provider's detector, and the way there and back, take some 0.3 s; the echo of what was paused 0.3 s more.
-_LASTS_S = 1.5
+# The provider hears of it 0.3 to 1.5 s after its beginning; its detector, and the way there and back, take 0.3 s.
+_LASTS_S = 2.0
 # What the provider does not share may be an echo that comes again with the reply, or music: the reply would stutter.
 _NOT_AGAIN_S = 3.0
 

@@ -52,12 +52,13 @@ class AudioInput:
 
     Attributes:
         realtime: whether the audio comes as it is spoken.
-        wary: whether it may hold an echo of the reply that sounds like a voice.
+        wary: whether it may hold an echo of the reply that sounds like a voice, and lasts.
+        may_echo: whether it may hold any echo of the reply.
         over_reply: whether a reply is heard that a voice is to pause, although the provider finds the turns.
     """
 
     def __init__(self, config: RealtimeConfig, rate: int, *, listens: bool = False, pause_s: int = 0) -> None:
-        self.realtime = self.wary = self.over_reply = False
+        self.realtime = self.wary = self.may_echo = self.over_reply = False
         self._mode = config.vad_mode
         self._vad = config.client_vad
         self._rate = rate
@@ -137,9 +138,15 @@ class AudioInput:
             return self._follow(self._detector.process(audio))
         start: list[AudioStep] = [] if self._open or self._mode is VADMode.SERVER else [StartTurn()]
         self._open = True
+        if not self._is_doubtful:  # no reply goes on that it could cut
+            self._withheld.decide(is_voice=True)
         heard = self._listen(audio)
-        wary = self.wary and self.over_reply and self._listener is not None
-        return [*heard, *start, *self._append(self._withheld.take(audio, wary=wary))]
+        return [*heard, *start, *self._append(self._withheld.take(audio, doubtful=self._is_doubtful))]
+
+    @property
+    def _is_doubtful(self) -> bool:
+        """Whether what is heard may be an echo of the reply, which the provider is not to take for a voice."""
+        return self.may_echo and self.over_reply and self._listener is not None
 
     def _append(self, audio: bytes) -> list[AudioStep]:
         return [AppendAudio(audio, self.realtime)] if audio else []
@@ -165,8 +172,9 @@ class AudioInput:
 
     def _end_listening(self) -> list[AudioStep]:
         """No silence follows what a listener hears; what was withheld goes."""
+        self._withheld.decide(is_voice=True)  # nobody can tell any more
         heard = self._listened(self._listener.flush()) if self._listener is not None else []
-        return heard + self._append(self._withheld.take(b"", wary=False))
+        return heard + self._append(self._withheld.take(b"", doubtful=False))
 
     def _listened(self, transitions: list[SpeechTransition]) -> list[AudioStep]:
         """The speech that the listener hears, only to be told, as the provider decides."""
@@ -175,7 +183,7 @@ class AudioInput:
             match transition:
                 case SpeechDetected() if self.over_reply:
                     steps.append(VoiceSuspected(lasts=True))
-                    if self.wary:
+                    if self._is_doubtful:
                         self._withheld.suspect()
                 case SegmentStarted():
                     self._withheld.decide(is_voice=True)

@@ -183,6 +183,7 @@ class UserInput:
             self._check_limits()
             self._audio.realtime = self._driver.realtime
             self._audio.wary = self.echo is not None and not self.echo.settled
+            self._audio.may_echo = self.echo is not None and self.echo.active not in {"off", "none"}
             self._audio.over_reply = self._may_pause
             for step in find():
                 match step:

@@ -6,7 +6,7 @@ from voicecli.pcm16 import PcmFormat
 __all__ = ["Withheld"]
 
 _LATE_MS = 200  # a voice is suspected within this time, mostly 100 ms
-_LONGEST_MS = 1_500  # as long as a suspicion lasts
+_LONGEST_MS = 1_500  # a voice of which the detector here is not sure for so long may be clear to the provider
 _NOISE_BYTES = 40_000  # at once
 
 
@@ -25,13 +25,13 @@ class Withheld:
         self._held = bytearray()
         self._suspected = False
 
-    def take(self, audio: bytes, *, wary: bool) -> bytes:
-        """Take more audio; what is to go now. `wary`: whether it may hold an echo that sounds like a voice."""
+    def take(self, audio: bytes, *, doubtful: bool) -> bytes:
+        """Take more audio; what is to go now. `doubtful`: whether it may hold an echo."""
         self._held += audio
         if self._suspected and len(self._held) <= self._format.size(_LONGEST_MS):
             return b""
         self._suspected = False
-        ready = max(0, len(self._held) - (self._format.size(_LATE_MS) if wary else 0))
+        ready = max(0, len(self._held) - (self._format.size(_LATE_MS) if doubtful else 0))
         going, self._held = bytes(self._held[:ready]), self._held[ready:]
         return going
 
