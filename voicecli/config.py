@@ -76,7 +76,8 @@ class ClientVAD(Settings, prefix="client_vad"):
             silero and 200 ms with webrtcvad, which react 60-180 ms after the onset.
         pre_roll_ms: audio from before the trigger that is sent first, so that no first syllable is lost.
         hangover_ms: silence that ends a turn.
-        min_speech_ms: a turn with less speech than this is dropped as noise.
+        min_speech_ms: a turn with less speech than this is dropped as noise. With VADMode.SERVER, and where an echo may
+            be heard, the provider does not hear such a sound over a reply.
     """
 
     hangover_ms: int = setting(
@@ -88,14 +89,14 @@ class ClientVAD(Settings, prefix="client_vad"):
         option="min-speech-ms",
         metavar="MS",
         group=_TURNS,
-        help="Shorter sounds are noise (client).",
+        help="Shorter sounds are noise (client; over a reply).",
     )
     engine: VADEngine = setting(
         "auto",
         option="vad-engine",
         metavar="NAME",
         group=_TURNS,
-        help="silero, for noisy rooms; webrtc; or auto: silero where it is installed (client).",
+        help="silero, for noisy rooms; webrtc; or auto: silero where it is installed (client; over a reply).",
     )
     aggressiveness: int = setting(3, between=(0, 3), option="")
     trigger_ms: int | None = setting(None, between=(40, 1_000), option="")

@@ -71,7 +71,7 @@ def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
             ["--vad-engine has no effect with --vad server, but while the connection is lost."],
         ),
         (
-            "--min-speech-ms 99",
+            "-o reply.wav --min-speech-ms 99",
             ["--min-speech-ms has no effect with --vad server, but while the connection is lost."],
         ),
         (
@@ -98,7 +98,7 @@ def told(monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
         (f"-p gemini -i {QUESTION} --text-only -o r.wav", []),
         ("--wake alexa --sleep-after 90", []),
         (f"-i {QUESTION} --vad-engine silero --silence-ms 900 --min-speech-ms 99 --input-rate 8000", []),
-        ("--vad-engine silero", []),
+        ("--vad-engine silero --min-speech-ms 99", []),
         ("--vad client --vad-engine silero --silence-ms 900 --min-speech-ms 99", []),
         ("-p gemini --vad-engine silero --silence-ms 900 --min-speech-ms 99", []),
         ("--silence-ms 900 --vad-threshold 0.5 --idle-timeout-ms 9000 --no-interrupt", []),

@@ -64,9 +64,8 @@ def _of_turns(choices: Choices, *, aloud: bool) -> dict[str, str]:
         mode is VADMode.SERVER and choices.provider.capabilities_of(choices.config).reports_speech
     ):
         outage = "" if mode is VADMode.NONE else ", but while the connection is lost"
-        reasons["min_speech_ms"] = where + outage
         if mode is VADMode.NONE or not (aloud and detection.interrupt_response):
-            reasons["vad_engine"] = where + outage
+            reasons |= dict.fromkeys(("vad_engine", "min_speech_ms"), where + outage)
         if mode is VADMode.NONE:
             reasons["silence_ms"] = where
         elif by_meaning:
