@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tests.support.player import Player
 from tests.support.virtual_time import run_without_io
 from voicecli.audio import Playhead
+from voicecli.audio.echo.control import NoEchoControl
 from voicecli.audio.pcm import Resampler
 from voicecli.audio.vad import SegmentStarted, SpeechDetected, VoiceActivityDetector
 from voicecli.commands import AppendAudio, Command
@@ -70,6 +71,7 @@ async def _converse(audio: bytes, rate: int, vad_mode: VADMode) -> list[float]:
     replies = 0
     async with voice.connect() as session:
         session.player = Player(Playhead("item_0", 1_000))
+        session.echo, session.realtime = _Cancelled(), True
         connection.reply(0)
         begun = asyncio.get_running_loop().time()
 
@@ -92,6 +94,12 @@ async def _converse(audio: bytes, rate: int, vad_mode: VADMode) -> list[float]:
         watching.cancel()
         await asyncio.wait([watching])
     return cuts
+
+
+class _Cancelled(NoEchoControl):
+    """What has taken the echo out of the stream, as far as it could."""
+
+    active = "aec"
 
 
 class _Listening(ScriptedConnection):
