@@ -40,10 +40,12 @@ class AppendAudio:
     Attributes:
         audio: PCM16 little-endian mono at the provider's `Capabilities.input_rate`; an even number of bytes.
         realtime: whether it is sent as it is spoken, rather than of a recording.
+        late_ms: how long it was held back, in ms: so long before it is sent its last sample was taken.
     """
 
     audio: bytes
     realtime: bool = False
+    late_ms: float = 0.0
 
     def __repr__(self) -> str:
         return f"AppendAudio(audio=<{len(self.audio)} bytes>)"

@@ -26,6 +26,7 @@ def test_nothing_waits_unless_an_echo_is_to_be_expected() -> None:
 def test_what_may_be_an_echo_goes_late_and_whole() -> None:
     withheld = Withheld(RATE)
     assert [len(withheld.take(sound(50), doubtful=True)) // MS for _ in range(8)] == [0, 0, 0, 0, 50, 50, 50, 50]
+    assert withheld.held_ms == 200
 
 
 def test_a_suspicion_holds_all_of_it_until_it_is_a_voice() -> None:

@@ -20,6 +20,9 @@ from tests.recording.virtual_devices import (
 )
 from tests.support.virtual_time import virtual_time
 from voicecli import RealtimeVoice
+from voicecli.audio.echo.control import NoEchoControl
+from voicecli.audio.ports import EchoControl
+from voicecli.commands import AppendAudio
 from voicecli.conversation.duplex import converse
 from voicecli.conversation.session import VoiceSession
 from voicecli.events import AudioChunk, AudioDone, ResponseDone, ResponseStarted, SpeechStarted, SpeechStopped
@@ -50,8 +53,16 @@ class Talk:
         self.voice = RealtimeVoice(scripted_provider(connection=self.connection), config=SERVER)
         self.recorder = ConversationRecorder(folder)
 
-    async def hold(self, microphone: VirtualMicrophone, *, loudspeaker: bool = True, latency_ms: int = 0) -> None:
+    async def hold(
+        self,
+        microphone: VirtualMicrophone,
+        *,
+        loudspeaker: bool = True,
+        latency_ms: int = 0,
+        echo: EchoControl | None = None,
+    ) -> None:
         async with self.recorder, self.voice.connect(logs=[self.recorder]) as session:
+            session.echo = echo
             sink = VirtualLoudspeaker(self.recorder.rendered, latency_ms=latency_ms) if loudspeaker else None
             await converse(session, microphone, sink)
             if sink is not None:
@@ -82,6 +93,22 @@ async def test_both_sides_stand_where_they_were_heard(tmp_path: Path) -> None:
     assert talk.recorder.times == ()
     if os.name == "posix":
         assert stat.S_IMODE(talk.path.stat().st_mode) == 0o600
+
+
+@virtual_time
+async def test_what_is_held_back_as_it_may_be_an_echo_stands_where_it_was_said(tmp_path: Path) -> None:
+    talk = Talk(tmp_path)
+    talk.at(1.0, *answer(tone(3_000)))
+
+    class Canceller(NoEchoControl):
+        active = "aec"
+
+    await talk.hold(VirtualMicrophone(spoken_from_to((2_500, 3_500)), 5_000), echo=Canceller())
+    rate, user, _ = recorded(talk.path)
+    assert stretches(user, rate) == [near(2_500, 3_500, 20)]
+    late = [command.late_ms for command in talk.connection.commands if isinstance(command, AppendAudio)]
+    assert max(late) == 200
+    assert late[-1] == 0  # as the reply is over
 
 
 @virtual_time

@@ -149,7 +149,7 @@ class AudioInput:
         return self.may_echo and self.over_reply and self._listener is not None
 
     def _append(self, audio: bytes) -> list[AudioStep]:
-        return [AppendAudio(audio, self.realtime)] if audio else []
+        return [AppendAudio(audio, self.realtime, self._withheld.held_ms)] if audio else []
 
     def _listen(self, audio: bytes) -> list[AudioStep]:
         """The speech that is heard here while the provider finds the turns."""

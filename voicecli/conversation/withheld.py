@@ -25,6 +25,11 @@ class Withheld:
         self._held = bytearray()
         self._suspected = False
 
+    @property
+    def held_ms(self) -> float:
+        """How much is held back now, in ms: what went last was taken so long ago."""
+        return self._format.duration_ms(len(self._held))
+
     def take(self, audio: bytes, *, doubtful: bool) -> bytes:
         """Take more audio; what is to go now. `doubtful`: whether it may hold an echo."""
         self._held += audio

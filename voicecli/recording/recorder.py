@@ -45,8 +45,8 @@ class ConversationRecorder:
         name: of the file, without ".wav"; by default date, time and a random id.
         on_change: is called when `path` or `times` have changed: when the first sound comes, and later.
         on_failure: is told why nothing more is recorded, such as of a full disk.
-        input_latency_ms: tells how long ago what is just sent was spoken, beyond its own length: the microphone's
-            latency.
+        input_latency_ms: tells how long ago what is just sent was spoken, beyond its own length and what it was held
+            back for: the microphone's latency.
 
     Raises:
         ConfigurationError: nothing can be written in the folder.
@@ -122,8 +122,8 @@ class ConversationRecorder:
         if sides is None:
             return
         match command:
-            case AppendAudio(audio, realtime=True):
-                sides.spoken(audio, at_ms - self._input_latency_ms())
+            case AppendAudio(audio, realtime=True, late_ms=late_ms):
+                sides.spoken(audio, at_ms - self._input_latency_ms() - late_ms)
             case AppendAudio(audio):
                 self._hand_on_rendered()
                 sides.sent(audio, at_ms)
