@@ -439,3 +439,19 @@ async def test_what_is_withheld_goes_when_nobody_can_decide_it_any_more(make: Ma
         assert _loud_ms(connection.audio, connection.input_rate) > 100
         connection.play([SessionEnded("bye")])
         await telling
+
+
+@virtual_time
+async def test_a_whole_utterance_is_no_echo_however_short(short: bytes) -> None:
+    voice, connection = conversation(config=replace(SERVER, client_vad=ClientVAD(min_speech_ms=1_000)))
+    async with voice.connect() as session:
+        session.player, session.realtime, session.echo = Player(Playhead("item", 700)), True, _Unsettled()
+        telling = asyncio.create_task(collect(session))
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND * 60, "r", "item"), ResponseDone("r")])
+        await asyncio.sleep(0.1)
+        asking = asyncio.create_task(session.send_audio(short, sample_rate=16_000, wait=True))
+        await asyncio.sleep(0.1)
+        assert _loud_ms(connection.audio, connection.input_rate) > 150
+        connection.play([SessionEnded("bye")])
+        await telling
+        await asyncio.wait([asking])

@@ -82,7 +82,7 @@ class AudioInput:
         return self._open
 
     def begin_utterance(self) -> None:
-        """Take all audio until `end` as one turn, whatever pauses are in it."""
+        """Take all audio until `end` as one turn, whatever pauses are in it. It is no microphone's, and has no echo."""
         self._one_utterance = True
 
     def listen(self, listens: bool) -> None:
@@ -134,7 +134,7 @@ class AudioInput:
         if not audio:
             return []
         if self._detector is not None:
-            self._detector.wary = self.wary and not self._one_utterance  # that is no microphone's
+            self._detector.wary = self.wary and not self._one_utterance
             return self._follow(self._detector.process(audio))
         start: list[AudioStep] = [] if self._open or self._mode is VADMode.SERVER else [StartTurn()]
         self._open = True
@@ -146,7 +146,7 @@ class AudioInput:
     @property
     def _is_doubtful(self) -> bool:
         """Whether what is heard may be an echo of the reply, which the provider is not to take for a voice."""
-        return self.may_echo and self.over_reply and self._listener is not None
+        return self.may_echo and self.over_reply and self._listener is not None and not self._one_utterance
 
     def _append(self, audio: bytes) -> list[AudioStep]:
         return [AppendAudio(audio, self.realtime, self._withheld.held_ms)] if audio else []
@@ -164,7 +164,7 @@ class AudioInput:
             except ConfigurationError:  # then the provider alone notices voices
                 self._can_listen = False
                 return []
-        self._listener.wary = self.wary
+        self._listener.wary = self.wary and not self._one_utterance
         return self._listened(self._listener.process(audio))
 
     def _new_listener(self) -> VoiceActivityDetector:
