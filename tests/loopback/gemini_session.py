@@ -15,16 +15,15 @@ from typing import Any
 
 from tests.loopback.gemini_rules import check_setup, enum_value
 from tests.loopback.gemini_wire import INVALID, Frame, RefusedError, check_client_frame, check_server_frame
+from tests.loopback.turn_detector import HeardFrame, TurnDetector
 
 __all__ = ["INPUT_BYTES_PER_MS", "Call", "GeminiSession", "Google", "Reply", "tone"]
 
 INPUT_BYTES_PER_MS = 32
 OUTPUT_BYTES_PER_MS = 48
-_FRAME = 20 * INPUT_BYTES_PER_MS
 _LOUD = 500
 # What a client that ends a turn by silence, 100 ms each 100 ms, may have sent before it learns of a call.
 _SILENCE_ON_ITS_WAY_MS = 300
-_ONSET_FRAMES = 3
 _MAX_RESULT = 41_000
 
 
@@ -138,10 +137,9 @@ class GeminiSession:
         self.speaking = False
         self.replying = False
         self._key = key_is_good, has_key
-        self._is_voice = is_voice or _is_loud
+        self._detector = TurnDetector(is_voice or _is_loud, bytes_per_ms=INPUT_BYTES_PER_MS)
         self._seeding = False
-        self._audio = bytearray()
-        self._voiced = self._quiet = 0
+        self._audio = bytearray()  # of an activity
         self._steps: Iterator[list[Frame]] | None = None
         self._said = ""
         self.played_s = 0.0  # how long the sound of the reply lasts
@@ -279,22 +277,17 @@ class GeminiSession:
                 self.heard += audio
             return []
         frames: list[Frame] = []
-        self._audio += audio
-        while len(self._audio) >= _FRAME:
-            piece, self._audio = bytes(self._audio[:_FRAME]), self._audio[_FRAME:]
-            frames += self._hear_frame(piece)
+        for heard in self._detector.hear(audio, silence_ms=self._silence_ms):
+            frames += self._detect(heard)
         return frames
 
-    def _hear_frame(self, piece: bytes) -> list[Frame]:
-        voiced = self._is_voice(piece)
-        self._voiced = self._voiced + 1 if voiced else 0
-        self._quiet = 0 if voiced else self._quiet + 1
-        if voiced or self.speaking:
-            self.heard += piece
-        if not self.speaking and self._voiced >= _ONSET_FRAMES:
+    def _detect(self, heard: HeardFrame) -> list[Frame]:
+        if heard.voiced or self.speaking:
+            self.heard += heard.audio
+        if heard.speech_start_ms is not None:
             self.speaking = True
             return self._interrupt()
-        if self.speaking and self._quiet * 20 >= self._silence_ms:
+        if heard.speech_end_ms is not None:
             self._turn_ends()
         return []
 
@@ -317,7 +310,7 @@ class GeminiSession:
 
     def _turn_ends(self) -> None:
         self.speaking = False
-        self._voiced = self._quiet = 0
+        self._detector.reset()
         self._audio.clear()
         if self._waiting_for_turn:
             self._waiting_for_turn = False

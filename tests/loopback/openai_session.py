@@ -17,13 +17,12 @@ import numpy as np
 from tests.loopback.openai_rules import check_content, check_session
 from tests.loopback.openai_script import Call, McpCall, Reply, default_session
 from tests.loopback.openai_wire import Frame, RefusedError, check_client_frame, check_server_frame
+from tests.loopback.turn_detector import HeardFrame, TurnDetector
 
 __all__ = ["OpenAISession"]
 
 BYTES_PER_MS = 48
-_FRAME = 20 * BYTES_PER_MS
 _LOUD = 500.0
-_ONSET_FRAMES = 3
 _ids = count(1)
 
 
@@ -83,7 +82,7 @@ class OpenAISession:
         self.ignores = set(ignores)
         self.needs_silence_ms = needs_silence_ms
         self.needs_idle_ms = needs_idle_ms
-        self._is_voice = is_voice or _is_loud
+        self._detector = TurnDetector(is_voice or _is_loud, bytes_per_ms=BYTES_PER_MS)
         self.received: list[Frame] = []
         self.sent: list[Frame] = []
         self.violations: list[str] = []
@@ -98,13 +97,9 @@ class OpenAISession:
         self._approvals: dict[str, McpCall] = {}
         self._transcripts: deque[tuple[str, bytes]] = deque()
         self._after: deque[list[Frame]] = deque()
-        self._silent_ms = 0
-        self._voiced_frames = 0
         self._idle_from_ms = 1 << 60  # the idle time begins with the first reply's end
         self.limits = [{"name": "tokens", "limit": 200_000, "remaining": 199_000, "reset_seconds": 0.3}]
-        self._clock = 0  # bytes of audio since the session began
         self._buffer = bytearray()
-        self._unheard = bytearray()  # less than a frame of the detector
         self.speech: tuple[str, int] | None = None  # item and start in ms of what the user is saying
 
     # Both ways
@@ -185,43 +180,38 @@ class OpenAISession:
     def _append(self, frame: Frame) -> Iterator[Frame]:
         audio = base64.b64decode(frame["audio"])
         self._buffer += audio
-        self._clock += len(audio)
-        if self._detection is None:
+        detection = self._detection
+        if detection is None:
+            self._detector.skip(audio)
             return
-        self._unheard += audio
-        while len(self._unheard) >= _FRAME:
-            heard = bytes(self._unheard[:_FRAME])
-            del self._unheard[:_FRAME]
-            yield from self._detect(heard)
+        silence_ms = self.needs_silence_ms or detection.get("silence_duration_ms", 600)
+        for heard in self._detector.hear(audio, silence_ms=silence_ms):
+            yield from self._detect(heard, detection)
 
     @property
     def _detection(self) -> Frame | None:
         detection: Frame | None = self.config["audio"]["input"]["turn_detection"]
         return detection
 
-    def _detect(self, frame: bytes) -> Iterator[Frame]:
-        """The detector takes one frame of 20 ms."""
-        detection, voiced = self._detection or {}, self._is_voice(frame)
-        now_ms = (self._clock - len(self._unheard)) // BYTES_PER_MS
-        if self.speech is None:
-            self._voiced_frames = self._voiced_frames + 1 if voiced else 0
-            if self._voiced_frames < _ONSET_FRAMES:
-                yield from self._idle(now_ms)
-                return
-            onset = now_ms - 20 * _ONSET_FRAMES - detection.get("prefix_padding_ms", 300)
-            start = max(onset, (self._clock - len(self._buffer)) // BYTES_PER_MS, 0)
-            self.speech, self._silent_ms = (self._id("item"), start), 0
-            yield {"type": "input_audio_buffer.speech_started", "audio_start_ms": start, "item_id": self.speech[0]}
+    def _detect(self, heard: HeardFrame, detection: Frame) -> Iterator[Frame]:
+        if heard.speech_start_ms is not None:
+            onset = heard.speech_start_ms - detection.get("prefix_padding_ms", 300)
+            start = max(onset, (self._detector.received - len(self._buffer)) // BYTES_PER_MS, 0)
+            item_id = self._id("item")
+            self.speech = item_id, start
+            yield {"type": "input_audio_buffer.speech_started", "audio_start_ms": start, "item_id": item_id}
             if self.active is not None and detection["interrupt_response"]:
                 yield from self._cancel_active("turn_detected")
-            return
-        self._silent_ms = 0 if voiced else self._silent_ms + 20
-        if self._silent_ms >= (self.needs_silence_ms or detection.get("silence_duration_ms", 600)):
+        elif heard.speech_end_ms is not None:
+            assert self.speech is not None
             item_id, _ = self.speech
-            yield {"type": "input_audio_buffer.speech_stopped", "audio_end_ms": now_ms, "item_id": item_id}
+            end = heard.speech_end_ms
+            yield {"type": "input_audio_buffer.speech_stopped", "audio_end_ms": end, "item_id": item_id}
             yield from self._commit_speech()
             if detection["create_response"] and self.active is None:
                 yield from self._create_response()
+        elif self.speech is None:
+            yield from self._idle(heard.end_ms)
 
     def _idle(self, now_ms: int) -> Iterator[Frame]:
         """Nobody has spoken since the last reply was played."""
@@ -231,18 +221,19 @@ class OpenAISession:
         start, item_id = self._idle_from_ms, self._id("item")
         times = {"audio_start_ms": start, "audio_end_ms": now_ms, "item_id": item_id}
         yield {"type": "input_audio_buffer.timeout_triggered", **times}
-        self._buffer = bytearray(self._unheard)
+        self._buffer = bytearray(self._detector.pending)
         yield from self._commit_item(item_id, bytes((now_ms - start) * BYTES_PER_MS))
         yield from self._create_response()
 
     def _commit_speech(self) -> Iterator[Frame]:
         assert self.speech is not None
         item_id, start = self.speech
-        end = self._clock - len(self._unheard)
-        audio = bytes(self._buffer)[max(start * BYTES_PER_MS - (self._clock - len(self._buffer)), 0) :]
-        audio = audio[: len(audio) - len(self._unheard)]
-        self._buffer = self._buffer[len(self._buffer) - (self._clock - end) :] if self._clock > end else bytearray()
-        self.speech, self._voiced_frames = None, 0
+        held, pending = bytes(self._buffer), len(self._detector.pending)
+        audio = held[max(start * BYTES_PER_MS - (self._detector.received - len(held)), 0) :]
+        audio = audio[: len(audio) - pending]
+        self._buffer = self._buffer[len(held) - pending :]
+        self.speech = None
+        self._detector.end_speech()
         yield from self._commit_item(item_id, audio)
 
     def _commit(self, frame: Frame) -> Iterator[Frame]:
@@ -287,8 +278,8 @@ class OpenAISession:
 
     def _clear(self, frame: Frame) -> Iterator[Frame]:
         self._buffer.clear()
-        self._unheard.clear()
-        self.speech, self._voiced_frames = None, 0
+        self._detector.reset()
+        self.speech = None
         yield {"type": "input_audio_buffer.cleared"}
 
     @property
@@ -539,7 +530,7 @@ class OpenAISession:
     def _end(self, response: _Response, status: str, details: Frame | None) -> list[Frame]:
         self.active = None
         played_ms = sum(len(self.audio.get(item["id"], b"")) for item in response.items) // BYTES_PER_MS
-        self._idle_from_ms = self._clock // BYTES_PER_MS + played_ms
+        self._idle_from_ms = self._detector.received // BYTES_PER_MS + played_ms
         text = sum(len(json.dumps(item)) for item in self.items.values()) // 16
         heard = sum(len(sound) for sound in self.audio.values()) // BYTES_PER_MS // 100
         said = sum(len(self.audio.get(item["id"], b"")) for item in response.items) // BYTES_PER_MS // 50
