@@ -1,4 +1,4 @@
-"""Scripts for a loopback model, and the beginning of its session."""
+"""Scripts for a loopback model, and the beginnings of its session and of its responses."""
 
 import time
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.loopback.openai_wire import Frame
 
-__all__ = ["Call", "McpCall", "Reply", "default_session", "tone"]
+__all__ = ["Call", "McpCall", "Reply", "begun_response", "default_session", "tone"]
 
 
 def tone(ms: int, *, level: int = 8_000) -> bytes:
@@ -89,4 +89,20 @@ def default_session(model: str, session_id: str) -> Frame:
             "input": {"format": pcm, "transcription": None, "noise_reduction": None, "turn_detection": detection},
             "output": {"format": pcm, "voice": "alloy", "speed": 1.0},
         },
+    }
+
+
+def begun_response(response_id: str, session: Frame) -> Frame:
+    """A response as it is before the model has said anything."""
+    return {
+        "id": response_id,
+        "object": "realtime.response",
+        "status": "in_progress",
+        "status_details": None,
+        "output": [],
+        "conversation_id": "conv_1",
+        "output_modalities": session["output_modalities"],
+        "max_output_tokens": session["max_output_tokens"],
+        "usage": None,
+        "metadata": None,
     }

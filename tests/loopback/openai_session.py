@@ -9,21 +9,19 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 import numpy as np
 
-from tests.loopback.openai_rules import check_content, check_session
-from tests.loopback.openai_script import Call, McpCall, Reply, default_session
+from tests.loopback.openai_conversation import BYTES_PER_MS, Conversation, new_id
+from tests.loopback.openai_rules import check_session
+from tests.loopback.openai_script import Call, McpCall, Reply, begun_response, default_session
 from tests.loopback.openai_wire import Frame, RefusedError, check_client_frame, check_server_frame
 from tests.loopback.turn_detector import HeardFrame, TurnDetector
 
 __all__ = ["OpenAISession"]
 
-BYTES_PER_MS = 48
 _LOUD = 500.0
-_ids = count(1)
 
 
 def _is_loud(frame: bytes) -> bool:
@@ -58,6 +56,7 @@ class OpenAISession:
         received, sent: all frames.
         violations: what a client of ours must never do; tests fail when there is any.
         close: code and reason, once the session wants the socket closed.
+        items, audio, unanswered_calls: those of the conversation.
         limits: what `rate_limits.updated` tells.
     """
 
@@ -87,13 +86,12 @@ class OpenAISession:
         self.sent: list[Frame] = []
         self.violations: list[str] = []
         self.close: tuple[int, str] | None = None
-        self.items: dict[str, Frame] = {}
-        self.audio: dict[str, bytes] = {}
-        self.config = default_session(model, self._id("sess"))
+        self.conversation = Conversation()
+        self.items, self.audio = self.conversation.items, self.conversation.audio
+        self.unanswered_calls = self.conversation.unanswered_calls
+        self.config = default_session(model, new_id("sess"))
         self.active: _Response | None = None
         self.spoke = False
-        self.unanswered_calls: set[str] = set()
-        self._answered_calls: set[str] = set()
         self._approvals: dict[str, McpCall] = {}
         self._transcripts: deque[tuple[str, bytes]] = deque()
         self._after: deque[list[Frame]] = deque()
@@ -158,14 +156,11 @@ class OpenAISession:
         return {"type": "error", "error": error}
 
     def _send(self, *frames: Frame) -> list[Frame]:
-        sent = [{"type": frame["type"], "event_id": self._id("event"), **frame} for frame in frames]
+        sent = [{"type": frame["type"], "event_id": new_id("event"), **frame} for frame in frames]
         for frame in sent:
             check_server_frame(frame)
         self.sent += sent
         return sent
-
-    def _id(self, prefix: str) -> str:
-        return f"{prefix}_{next(_ids):020d}"
 
     # Events of the client
 
@@ -197,7 +192,7 @@ class OpenAISession:
         if heard.speech_start_ms is not None:
             onset = heard.speech_start_ms - detection.get("prefix_padding_ms", 300)
             start = max(onset, (self._detector.received - len(self._buffer)) // BYTES_PER_MS, 0)
-            item_id = self._id("item")
+            item_id = new_id("item")
             self.speech = item_id, start
             yield {"type": "input_audio_buffer.speech_started", "audio_start_ms": start, "item_id": item_id}
             if self.active is not None and detection["interrupt_response"]:
@@ -218,7 +213,7 @@ class OpenAISession:
         timeout_ms = self.needs_idle_ms or (self._detection or {}).get("idle_timeout_ms")
         if timeout_ms is None or self.active is not None or now_ms < self._idle_from_ms + timeout_ms:
             return
-        start, item_id = self._idle_from_ms, self._id("item")
+        start, item_id = self._idle_from_ms, new_id("item")
         times = {"audio_start_ms": start, "audio_end_ms": now_ms, "item_id": item_id}
         yield {"type": "input_audio_buffer.timeout_triggered", **times}
         self._buffer = bytearray(self._detector.pending)
@@ -248,14 +243,15 @@ class OpenAISession:
             raise RefusedError("input_audio_buffer_commit_empty", message)
         audio = bytes(self._buffer)
         self._buffer.clear()
-        yield from self._commit_item(self._id("item"), audio)
+        yield from self._commit_item(new_id("item"), audio)
 
     def _commit_item(self, item_id: str, audio: bytes) -> Iterator[Frame]:
         self.audio[item_id] = audio
-        yield {"type": "input_audio_buffer.committed", "item_id": item_id, "previous_item_id": self._last_item}
+        previous = self.conversation.last_item
+        yield {"type": "input_audio_buffer.committed", "item_id": item_id, "previous_item_id": previous}
         content = [{"type": "input_audio", "transcript": None}]
         item = {"id": item_id, "object": "realtime.item", "type": "message", "role": "user", "content": content}
-        yield from self._add(item | {"status": "completed"})
+        yield from self.conversation.add(item | {"status": "completed"})
         if self.config["audio"]["input"]["transcription"]:
             self._transcripts.append((item_id, audio))
             if self.transcribe == "commit":
@@ -282,76 +278,21 @@ class OpenAISession:
         self.speech = None
         yield {"type": "input_audio_buffer.cleared"}
 
-    @property
-    def _last_item(self) -> str | None:
-        return next(reversed(self.items), None)
-
-    def _add(self, item: Frame, *, done: bool = True, after: str | None = None) -> Iterator[Frame]:
-        previous = after or self._last_item
-        behind: list[str] = list(self.items)[list(self.items).index(after) + 1 :] if after else []
-        self.items[item["id"]] = item
-        for item_id in behind:
-            self.items[item_id] = self.items.pop(item_id)
-        yield {"type": "conversation.item.added", "item": item, "previous_item_id": previous}
-        if done:
-            yield {"type": "conversation.item.done", "item": item, "previous_item_id": previous}
-
     def _create_item(self, frame: Frame) -> Iterator[Frame]:
-        item = {"id": self._id("item"), **frame["item"]}
-        if not 0 < len(item["id"]) <= 32:
-            raise RefusedError("string_above_max_length", "Invalid 'item.id': string too long.", "item.id")
-        if item["id"] in self.items:
-            raise RefusedError("duplicate_item_id", "An item with this id exists.", "item.id")
-        match item["type"]:
-            case "message":
-                check_content(item)
-            case "function_call":
-                self.unanswered_calls.add(item["call_id"])
-            case "function_call_output":
-                call_id = item["call_id"]
-                if call_id not in self.unanswered_calls:
-                    raise RefusedError("invalid_tool_call_id", f"Tool call ID '{call_id}' not found.", "item.call_id")
-                self.unanswered_calls.discard(call_id)
-            case "mcp_approval_response":
-                call = self._approvals.pop(item["approval_request_id"], None)
-                if call is None:
-                    raise RefusedError("invalid_value", "No such approval request.", "item.approval_request_id")
-                if item["approve"]:
-                    self._after.extend([frame] for frame in self._mcp_frames(call, 0))
+        item = {"id": new_id("item"), **frame["item"]}
+        self.conversation.check(item)
+        if item["type"] == "mcp_approval_response":
+            call = self._approvals.pop(item["approval_request_id"], None)
+            if call is None:
+                raise RefusedError("invalid_value", "No such approval request.", "item.approval_request_id")
+            if item["approve"]:
+                self._after.extend([frame] for frame in self._mcp_frames(call, 0))
         if item["type"] in {"message", "function_call"}:
             item |= {"object": "realtime.item", "status": "completed"}
         after = frame.get("previous_item_id")
         if after is not None and after not in self.items:
             raise RefusedError("invalid_value", "No such previous item.", "previous_item_id")
-        yield from self._add(item, after=after)
-
-    def _truncate(self, frame: Frame) -> Iterator[Frame]:
-        item = self.items.get(frame["item_id"])
-        if item is None:
-            raise RefusedError("item_truncate_invalid_item_id", "Item not found.", "item_id")
-        parts = item.get("content") or []
-        index = frame["content_index"]
-        if item.get("role") != "assistant" or not 0 <= index < len(parts) or parts[index]["type"] != "output_audio":
-            raise RefusedError("unsupported_content_type", "Only model output audio messages can be truncated.", None)
-        held, wanted = len(self.audio[item["id"]]) // BYTES_PER_MS, frame["audio_end_ms"]
-        if wanted < 0:
-            raise RefusedError("invalid_value", "Negative.", "audio_end_ms")
-        if wanted > held:
-            message = f"Audio content of {held}ms is already shorter than {wanted}ms"
-            raise RefusedError("invalid_value_truncate", message, "audio_end_ms")
-        self.audio[item["id"]] = self.audio[item["id"]][: wanted * BYTES_PER_MS]
-        parts[index]["transcript"] = None
-        yield {"type": "conversation.item.truncated", **_pick(frame, "item_id", "content_index", "audio_end_ms")}
-
-    def _delete(self, frame: Frame) -> Iterator[Frame]:
-        if self.items.pop(frame["item_id"], None) is None:
-            raise RefusedError("item_delete_invalid_item_id", "Item not found.", "item_id")
-        yield {"type": "conversation.item.deleted", "item_id": frame["item_id"]}
-
-    def _retrieve(self, frame: Frame) -> Iterator[Frame]:
-        if frame["item_id"] not in self.items:
-            raise RefusedError("item_retrieve_invalid_item_id", "Item not found.", "item_id")
-        yield {"type": "conversation.item.retrieved", "item": self.items[frame["item_id"]]}
+        yield from self.conversation.add(item, after=after)
 
     def _response_create(self, frame: Frame) -> Iterator[Frame]:
         if self.active is not None:
@@ -368,20 +309,8 @@ class OpenAISession:
 
     def _create_response(self) -> Iterator[Frame]:
         reply = self.replies.popleft() if self.replies else Reply()
-        response_id = self._id("resp")
-        frame = {
-            "id": response_id,
-            "object": "realtime.response",
-            "status": "in_progress",
-            "status_details": None,
-            "output": [],
-            "conversation_id": "conv_1",
-            "output_modalities": self.config["output_modalities"],
-            "max_output_tokens": self.config["max_output_tokens"],
-            "usage": None,
-            "metadata": None,
-        }
-        self.active = response = _Response(response_id, frame, iter(()))
+        frame = begun_response(new_id("resp"), self.config)
+        self.active = response = _Response(frame["id"], frame, iter(()))
         response.steps = self._speak(response, reply)
         yield {"type": "response.created", "response": dict(frame)}
 
@@ -410,14 +339,12 @@ class OpenAISession:
 
     def _say(self, response: _Response, reply: Reply, index: int, phase: str, text: str) -> Iterator[list[Frame]]:
         spoken = self.config["output_modalities"] == ["audio"]
-        item_id = self._id("item")
+        item_id = new_id("item")
         item: Frame = {"id": item_id, "object": "realtime.item", "type": "message", "role": "assistant", "content": []}
         item |= {"status": "in_progress", "phase": phase}
         at = {"response_id": response.id, "output_index": index}
         ids = at | {"item_id": item_id, "content_index": 0}
-        response.open_item = item
-        response.items.append(item)
-        yield [{"type": "response.output_item.added", **at, "item": dict(item)}, *self._add(item, done=False)]
+        yield self._begin_item(response, item, index)
         key = "transcript" if spoken else "text"
         item["content"].append({"type": "output_audio" if spoken else "output_text", key: ""})
         self.audio[item_id] = b""
@@ -446,6 +373,13 @@ class OpenAISession:
         yield [{"type": "response.content_part.done", **ids, "part": part | {key: text}}]
         yield self._item_over(response, "incomplete" if reply.stops_for else "completed")
 
+    def _begin_item(self, response: _Response, item: Frame, index: int) -> list[Frame]:
+        response.open_item = item
+        response.items.append(item)
+        at = {"response_id": response.id, "output_index": index}
+        added = {"type": "response.output_item.added", **at, "item": dict(item)}
+        return [added, *self.conversation.add(item, done=False)]
+
     def _item_over(self, response: _Response, status: str) -> list[Frame]:
         item, response.open_item = response.open_item, None
         assert item is not None
@@ -457,13 +391,11 @@ class OpenAISession:
         return frames
 
     def _call(self, response: _Response, call: Call, index: int) -> Iterator[list[Frame]]:
-        call_id, item_id = call.call_id or self._id("call"), self._id("item")
+        call_id, item_id = call.call_id or new_id("call"), new_id("item")
         item = {"id": item_id, "object": "realtime.item", "type": "function_call", "name": call.name}
         item |= {"call_id": call_id, "arguments": "", "status": "in_progress"}
         at = {"response_id": response.id, "output_index": index}
-        response.open_item = item
-        response.items.append(item)
-        yield [{"type": "response.output_item.added", **at, "item": dict(item)}, *self._add(item, done=False)]
+        yield self._begin_item(response, item, index)
         ids = at | {"item_id": item_id, "call_id": call_id}
         if call.arguments:
             delta = {"type": "response.function_call_arguments.delta", **ids, "delta": call.arguments}
@@ -478,31 +410,27 @@ class OpenAISession:
         if not call.needs_approval:
             yield from self._mcp_frames(call, index, response)
             return
-        item_id = self._id("mcpr")
+        item_id = new_id("mcpr")
         self._approvals[item_id] = call
         item = {"id": item_id, "type": "mcp_approval_request", "name": call.name, "arguments": call.arguments}
         item |= {"server_label": "docs"}
         at = {"response_id": response.id, "output_index": index}
         response.items.append(item)
         yield {"type": "response.output_item.added", **at, "item": item}
-        yield from self._add(item)
+        yield from self.conversation.add(item)
         yield {"type": "response.output_item.done", **at, "item": item}
 
     def _mcp_frames(self, call: McpCall, index: int, response: _Response | None = None) -> Iterator[Frame]:
-        item_id = self._id("mcp")
+        item_id = new_id("mcp")
         item: Frame = {"id": item_id, "type": "mcp_call", "name": call.name, "arguments": ""}
         item |= {"server_label": "docs", "output": None}
         at = {"output_index": index, "item_id": item_id}
         ids = {"response_id": response.id if response else "", **at}
         if response is not None:
             response.items.append(item)
-            yield {
-                "type": "response.output_item.added",
-                "response_id": response.id,
-                "output_index": index,
-                "item": item,
-            }
-        yield from self._add(item, done=False)
+            place = {"response_id": response.id, "output_index": index}
+            yield {"type": "response.output_item.added", **place, "item": item}
+        yield from self.conversation.add(item, done=False)
         yield {"type": "response.mcp_call_arguments.delta", **ids, "delta": call.arguments}
         yield {"type": "response.mcp_call_arguments.done", **ids, "arguments": call.arguments}
         yield {"type": "response.mcp_call.in_progress", **at}
@@ -529,26 +457,13 @@ class OpenAISession:
 
     def _end(self, response: _Response, status: str, details: Frame | None) -> list[Frame]:
         self.active = None
-        played_ms = sum(len(self.audio.get(item["id"], b"")) for item in response.items) // BYTES_PER_MS
+        played_ms = self.conversation.audio_ms(response.items)
         self._idle_from_ms = self._detector.received // BYTES_PER_MS + played_ms
-        text = sum(len(json.dumps(item)) for item in self.items.values()) // 16
-        heard = sum(len(sound) for sound in self.audio.values()) // BYTES_PER_MS // 100
-        said = sum(len(self.audio.get(item["id"], b"")) for item in response.items) // BYTES_PER_MS // 50
-        given = {"text_tokens": text, "audio_tokens": heard, "image_tokens": 0, "cached_tokens": text // 2}
-        given["cached_tokens_details"] = {"text_tokens": text // 2, "audio_tokens": 0, "image_tokens": 0}  # type: ignore[assignment]
-        usage = {
-            "total_tokens": text + heard + said + 10,
-            "input_tokens": text + heard,
-            "output_tokens": said + 10,
-            "input_token_details": given,
-            "output_token_details": {"text_tokens": 10, "audio_tokens": said},
-        }
-        over = {"status": status, "status_details": details, "output": [dict(item) for item in response.items]}
+        usage = None if status == "failed" else self.conversation.usage(response.items)
+        output = [dict(item) for item in response.items]
+        over = {"status": status, "status_details": details, "output": output, "usage": usage}
         return [
-            {
-                "type": "response.done",
-                "response": response.frame | over | {"usage": None if status == "failed" else usage},
-            },
+            {"type": "response.done", "response": response.frame | over},
             {"type": "rate_limits.updated", "rate_limits": self.limits},
         ]
 
@@ -561,9 +476,9 @@ class OpenAISession:
         "input_audio_buffer.commit": _commit,
         "input_audio_buffer.clear": _clear,
         "conversation.item.create": _create_item,
-        "conversation.item.truncate": _truncate,
-        "conversation.item.delete": _delete,
-        "conversation.item.retrieve": _retrieve,
+        "conversation.item.truncate": lambda self, frame: self.conversation.truncate(frame),
+        "conversation.item.delete": lambda self, frame: self.conversation.delete(frame),
+        "conversation.item.retrieve": lambda self, frame: self.conversation.retrieve(frame),
         "response.create": _response_create,
         "response.cancel": _response_cancel,
         "output_audio_buffer.clear": _unused,
@@ -574,7 +489,3 @@ def _merge(old: Any, new: Any) -> Any:
     if not isinstance(old, dict) or not isinstance(new, dict) or ("type" in new and old.get("type") != new["type"]):
         return new
     return old | {name: _merge(old.get(name), value) for name, value in new.items()}
-
-
-def _pick(frame: Frame, *names: str) -> Frame:
-    return {name: frame[name] for name in names}
