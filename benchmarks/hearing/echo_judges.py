@@ -99,7 +99,7 @@ async def _converse(audio: bytes, rate: int, vad_mode: VADMode) -> list[float]:
 class _Cancelled(NoEchoControl):
     """What has taken the echo out of the stream, as far as it could."""
 
-    active = "aec"
+    may_leave_echo = True
 
 
 class _Listening(ScriptedConnection):

@@ -352,12 +352,19 @@ async def test_nothing_is_held_up_after_the_end_of_the_conversation(short: bytes
     assert "pause" not in player.told
 
 
+class _Mute(NoEchoControl):
+    mutes = True
+
+
 @virtual_time
-async def test_where_nothing_interrupts_nothing_is_listened_for(short: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("interrupts", "echo"), [(False, HEADPHONES), (True, _Mute())], ids=["no", "mute"])
+async def test_where_nothing_interrupts_nothing_is_listened_for(
+    interrupts: bool, echo: EchoControl, short: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made: list[object] = []
     monkeypatch.setattr(user_audio, "VoiceActivityDetector", lambda *args, **settings: made.append(args))
-    voice, connection = conversation(config=replace(SERVER, turn_detection=ServerVAD(interrupt_response=False)))
-    assert (await _speaks_into_reply(voice, connection, short))[0] == []
+    voice, connection = conversation(config=replace(SERVER, turn_detection=ServerVAD(interrupt_response=interrupts)))
+    assert (await _speaks_into_reply(voice, connection, short, echo=echo))[0] == []
     assert made == []
 
 
@@ -365,7 +372,7 @@ async def test_where_nothing_interrupts_nothing_is_listened_for(short: bytes, mo
 
 
 class _Canceller(NoEchoControl):
-    active = "aec"
+    may_leave_echo = True
 
 
 class _Unsettled(_Canceller):

@@ -101,7 +101,7 @@ async def test_what_is_held_back_as_it_may_be_an_echo_stands_where_it_was_said(t
     talk.at(1.0, *answer(tone(3_000)))
 
     class Canceller(NoEchoControl):
-        active = "aec"
+        may_leave_echo = True
 
     await talk.hold(VirtualMicrophone(spoken_from_to((2_500, 3_500)), 5_000), echo=Canceller())
     rate, user, _ = recorded(talk.path)

@@ -91,6 +91,8 @@ class EchoControl(Protocol):
         suppressing: whether it replaces what is captured, by silence or faint noise, just now.
         settled: whether nothing of an echo is to be expected in what it passes; False while a reply is heard whose echo
             it does not know well yet.
+        may_leave_echo: whether what it passes may hold an echo of the reply at all, settled or not.
+        mutes: whether it passes nothing, no voice either, while a reply is heard.
     """
 
     @property
@@ -99,6 +101,10 @@ class EchoControl(Protocol):
     def suppressing(self) -> bool: ...
     @property
     def settled(self) -> bool: ...
+    @property
+    def may_leave_echo(self) -> bool: ...
+    @property
+    def mutes(self) -> bool: ...
     def render(self, audio: bytes) -> None:
         """Take what goes to the loudspeaker."""
 

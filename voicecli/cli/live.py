@@ -279,7 +279,7 @@ class LiveConversation:
             self._sleeper.talk(talking)
         if talking:
             # A full-duplex model hears the user and gives way by itself, unless it cannot hear while it is heard.
-            if not self._capabilities.full_duplex or self._echo.active == "half-duplex":
+            if not self._capabilities.full_duplex or self._echo.mutes:
                 self.interrupt()
             self._input.open()
         else:

@@ -82,8 +82,10 @@ class UserInput:
     def _may_pause(self) -> bool:
         """Whether a voice that is heard in the user's audio pauses the reply before the provider tells of it."""
         # Where nobody takes out the echo, it may be one.
-        plays = self._driver.floor.sound.plays(self._driver.now)
-        return plays and self.echo is not None and self._driver.realtime and self._interrupts
+        is_heard = self.echo is not None and not self.echo.mutes
+        return (
+            is_heard and self._driver.floor.sound.plays(self._driver.now) and self._driver.realtime and self._interrupts
+        )
 
     @property
     def open(self) -> bool:
@@ -183,7 +185,7 @@ class UserInput:
             self._check_limits()
             self._audio.realtime = self._driver.realtime
             self._audio.wary = self.echo is not None and not self.echo.settled
-            self._audio.may_echo = self.echo is not None and self.echo.active not in {"off", "none"}
+            self._audio.may_echo = self.echo is not None and self.echo.may_leave_echo
             self._audio.over_reply = self._may_pause
             for step in find():
                 match step:

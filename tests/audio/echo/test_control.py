@@ -252,6 +252,7 @@ def test_with_headphones_the_user_is_heard_from_the_first_word(speech: bytes) ->
     assert before.size + left.size == heard.size
     assert np.array_equal(left, pcm16_to_float32(float32_to_pcm16(heard[7 * RATE :])))
     assert echo.active == "none"
+    assert not echo.may_leave_echo
 
 
 def test_a_muted_microphone_is_no_proof_of_headphones() -> None:
@@ -367,7 +368,11 @@ def test_nothing_is_lost_however_it_is_cut(mode: EchoMode, piece: int) -> None:
 
 @pytest.mark.parametrize("mode", ["aec", "gate", "half-duplex", "off"])
 def test_it_says_what_it_does(mode: EchoMode) -> None:
-    assert make_echo_control(mode, RATE).active == mode
+    for gains in (False, True):
+        echo = make_echo_control(mode, RATE, auto_gain_control=gains)
+        assert echo.active == mode
+        assert echo.may_leave_echo is (mode in {"aec", "gate"})
+        assert echo.mutes is (mode == "half-duplex")
 
 
 def test_auto_takes_the_canceller_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,8 @@ class EchoCanceller:
         ConfigurationError: its package is missing.
     """
 
+    mutes = False
+
     def __init__(self, sample_rate: int, render_rate: int) -> None:
         # WebRTC takes both streams at one rate.
         rate = processing_rate(sample_rate)
@@ -84,6 +86,10 @@ class EchoCanceller:
     @property
     def settled(self) -> bool:
         return self._detector.no_echo or not self._level.may_echo or self._knows_room
+
+    @property
+    def may_leave_echo(self) -> bool:
+        return not self._detector.no_echo
 
     @property
     def _knows_room(self) -> bool:

@@ -59,6 +59,8 @@ class NoEchoControl:
     active = "off"
     suppressing = False
     settled = True
+    may_leave_echo = False
+    mutes = False
 
     def render(self, audio: bytes) -> None:
         """Do nothing."""

@@ -49,6 +49,14 @@ class AutoGainControl:
     def settled(self) -> bool:
         return self._inner.settled
 
+    @property
+    def may_leave_echo(self) -> bool:
+        return self._inner.may_leave_echo
+
+    @property
+    def mutes(self) -> bool:
+        return self._inner.mutes
+
     def render(self, audio: bytes) -> None:
         for frame in self._render.cut(audio):
             self._level.rendered(frame)

@@ -21,6 +21,8 @@ class EchoGate:
 
     active = "gate"
     settled = True
+    may_leave_echo = True  # below a voice, or of a sound that is suddenly louder
+    mutes = False
 
     def __init__(self, sample_rate: int, render_rate: int) -> None:
         self._render = FrameCutter(render_rate)
@@ -65,6 +67,8 @@ class HalfDuplex:
 
     active = "half-duplex"
     settled = True
+    may_leave_echo = False
+    mutes = True
 
     def __init__(self, sample_rate: int, render_rate: int) -> None:
         self._render = FrameCutter(render_rate)
