@@ -418,6 +418,18 @@ async def test_the_provider_hears_it_when_it_has_lasted(
 
 
 @virtual_time
+@KINDS_OF_PROVIDER
+async def test_what_is_surely_a_voice_is_not_late(make: Make, speech: bytes) -> None:
+    """Its end would be noticed later, and the answer come later, than the figures say."""
+    voice, connection = make()
+    await _speaks_into_reply(voice, connection, speech + bytes(64_000), echo=_Unsettled())
+    sent = [command for command in connection.commands if isinstance(command, AppendAudio)]
+    assert len(sent[0].audio) > connection.input_rate  # half a second: it was suspected, and now is sure
+    assert {command.late_ms for command in sent[:30]} == {0}
+    assert sent[-1].late_ms == pytest.approx(200, abs=1)  # what comes next may be an echo again
+
+
+@virtual_time
 async def test_a_cough_is_not_sent(short: bytes) -> None:
     voice, connection = conversation(config=replace(SERVER, client_vad=ClientVAD(min_speech_ms=1_000)))
     told, _ = await _speaks_into_reply(voice, connection, short, echo=_Canceller())
@@ -444,6 +456,26 @@ async def test_what_is_withheld_goes_when_nobody_can_decide_it_any_more(make: Ma
         if ends == "interrupt":
             await session.send_audio(bytes(640), sample_rate=16_000, wait=False)
         assert _loud_ms(connection.audio, connection.input_rate) > 100
+        connection.play([SessionEnded("bye")])
+        await telling
+
+
+@virtual_time
+async def test_what_is_suspected_when_audio_is_taken_back_is_suspected_anew(short: bytes) -> None:
+    voice, connection = conversation(config=replace(SERVER, client_vad=ClientVAD(min_speech_ms=1_000)))
+    async with voice.connect() as session:
+        session.player, session.realtime, session.echo = (player := Player(Playhead("item", 700))), True, _Canceller()
+        telling = asyncio.create_task(collect(session))
+        connection.play([ResponseStarted("r"), AudioChunk(SECOND * 60, "r", "item"), ResponseDone("r")])
+        await asyncio.sleep(0.1)
+        for start in range(0, len(short), 640):
+            if start == 640 * 10:
+                assert player.told == ["pause"]
+                await session.clear_audio()
+                assert player.told == ["pause", "resume"]
+            await session.send_audio(short[start : start + 640], sample_rate=16_000, wait=False)
+        assert _loud_ms(connection.audio, connection.input_rate) == 0
+        assert player.told == ["pause", "resume", "pause", "resume"]
         connection.play([SessionEnded("bye")])
         await telling
 

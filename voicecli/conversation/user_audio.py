@@ -72,6 +72,7 @@ class AudioInput:
         self._can_listen = True
         self._withheld = Withheld(rate)
         self._tells = False
+        self._sure = False  # the listener hears a voice
         self.listen(listens)
         self._open = False
         self._one_utterance = False
@@ -128,6 +129,8 @@ class AudioInput:
         if self._detector is not None:
             self._detector.reset()
         self._withheld.clear()
+        if self._listener is not None and not self._sure:
+            self._listener.reset()  # what it suspected is forgotten; if it lasts, it is suspected anew
         self._open = self._one_utterance = False
 
     def _take(self, audio: bytes) -> list[AudioStep]:
@@ -146,7 +149,8 @@ class AudioInput:
     @property
     def _is_doubtful(self) -> bool:
         """Whether what is heard may be an echo of the reply, which the provider is not to take for a voice."""
-        return self.may_echo and self.over_reply and self._listener is not None and not self._one_utterance
+        may_be = self.may_echo and self.over_reply and self._listener is not None
+        return may_be and not (self._sure or self._one_utterance)
 
     def _append(self, audio: bytes) -> list[AudioStep]:
         return [AppendAudio(audio, self.realtime, self._withheld.held_ms)] if audio else []
@@ -168,6 +172,7 @@ class AudioInput:
         return self._listened(self._listener.process(audio))
 
     def _new_listener(self) -> VoiceActivityDetector:
+        self._sure = False
         return VoiceActivityDetector(self._vad, self._rate, patient=True)
 
     def _end_listening(self) -> list[AudioStep]:
@@ -186,9 +191,11 @@ class AudioInput:
                     if self._is_doubtful:
                         self._withheld.suspect()
                 case SegmentStarted():
+                    self._sure = True
                     self._withheld.decide(is_voice=True)
                     steps += [SpeechStarted()] if self._tells else []
                 case SegmentEnded() | SegmentDropped():
+                    self._sure = False
                     self._withheld.decide(is_voice=False)
                     if self._tells and isinstance(transition, SegmentEnded):
                         steps.append(SpeechStopped())
