@@ -481,6 +481,15 @@ async def test_what_is_suspected_when_audio_is_taken_back_is_suspected_anew(shor
 
 
 @virtual_time
+async def test_what_is_suspected_as_the_line_is_lost_is_still_decided(short: bytes) -> None:
+    voice, connection = conversation(config=SERVER)
+    asyncio.get_running_loop().call_later(0.5, connection.play, [Reconnecting(1, 1.0, "gone")])
+    told, _ = await _speaks_into_reply(voice, connection, short, echo=_Unsettled())
+    assert told == ["pause", "resume"]
+    assert _loud_ms(connection.audio, connection.input_rate) == 0
+
+
+@virtual_time
 async def test_a_whole_utterance_is_no_echo_however_short(short: bytes) -> None:
     voice, connection = conversation(config=replace(SERVER, client_vad=ClientVAD(min_speech_ms=1_000)))
     async with voice.connect() as session:

@@ -92,7 +92,8 @@ class AudioInput:
         Raises:
             ConfigurationError: the engine's package is missing.
         """
-        if listens and not self._tells and self._mode is VADMode.SERVER:
+        begins = listens and not self._tells and self._mode is VADMode.SERVER
+        if begins and (self._listener is None or self._sure):
             self._listener = self._new_listener()  # to which a voice that lasts already begins now, and is told
         self._tells = listens
 
