@@ -240,7 +240,8 @@ def test_a_long_reply_is_paused_however_long_ago_the_provider_told_of_anything()
 
 # -- the session's own detector
 
-HEADPHONES = NoEchoControl()
+HEADPHONES, MUTE = NoEchoControl(), NoEchoControl()
+MUTE.mutes = True
 
 
 async def _speaks_into_reply(
@@ -352,12 +353,8 @@ async def test_nothing_is_held_up_after_the_end_of_the_conversation(short: bytes
     assert "pause" not in player.told
 
 
-class _Mute(NoEchoControl):
-    mutes = True
-
-
 @virtual_time
-@pytest.mark.parametrize(("interrupts", "echo"), [(False, HEADPHONES), (True, _Mute())], ids=["no", "mute"])
+@pytest.mark.parametrize(("interrupts", "echo"), [(False, HEADPHONES), (True, MUTE)], ids=["no", "mute"])
 async def test_where_nothing_interrupts_nothing_is_listened_for(
     interrupts: bool, echo: EchoControl, short: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -420,7 +417,6 @@ async def test_the_provider_hears_it_when_it_has_lasted(
 @virtual_time
 @KINDS_OF_PROVIDER
 async def test_what_is_surely_a_voice_is_not_late(make: Make, speech: bytes) -> None:
-    """Its end would be noticed later, and the answer come later, than the figures say."""
     voice, connection = make()
     await _speaks_into_reply(voice, connection, speech + bytes(64_000), echo=_Unsettled())
     sent = [command for command in connection.commands if isinstance(command, AppendAudio)]
@@ -470,9 +466,7 @@ async def test_what_is_suspected_when_audio_is_taken_back_is_suspected_anew(shor
         await asyncio.sleep(0.1)
         for start in range(0, len(short), 640):
             if start == 640 * 10:
-                assert player.told == ["pause"]
                 await session.clear_audio()
-                assert player.told == ["pause", "resume"]
             await session.send_audio(short[start : start + 640], sample_rate=16_000, wait=False)
         assert _loud_ms(connection.audio, connection.input_rate) == 0
         assert player.told == ["pause", "resume", "pause", "resume"]
