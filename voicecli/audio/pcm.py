@@ -148,10 +148,10 @@ def level(audio: bytes) -> float:
         AudioFormatError: an odd number of bytes.
     """
     _check_even(audio)
-    samples = np.frombuffer(audio, "<i2").astype(np.float64)
     # Not np.mean, whose overhead is five times the work on 10 ms (echo control takes 300 levels a second); nor a
-    # product of vectors, for which the numerical library wakes threads that then spin.
-    power = float(np.add.reduce(samples * samples)) / samples.size / _FULL_SCALE**2 if samples.size else 0.0
+    # product of floating-point vectors, for which the numerical library wakes threads that then spin.
+    samples = np.frombuffer(audio, "<i2").astype(np.int64)
+    power = int(samples.dot(samples)) / samples.size / _FULL_SCALE**2 if samples.size else 0.0
     return max(SILENCE_DBFS, 10 * math.log10(power)) if power else SILENCE_DBFS
 
 
