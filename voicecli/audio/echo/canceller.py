@@ -1,6 +1,8 @@
 """Acoustic echo cancellation: WebRTC's canceller, kept aligned, and switched off where there is no echo."""
 
-from voicecli.audio.echo.alignment import FramePairs
+import math
+
+from voicecli.audio.echo.alignment import Distance, FramePairs
 from voicecli.audio.echo.detection import EchoDetector
 from voicecli.audio.echo.framing import (
     ECHO_TAIL_MS,
@@ -10,7 +12,7 @@ from voicecli.audio.echo.framing import (
     FrameCutter,
     RenderLevel,
 )
-from voicecli.audio.echo.realignment import RealignedProcessing
+from voicecli.audio.echo.realignment import SETTLED_MS, RealignedProcessing
 from voicecli.audio.echo.residual import NearEndDetector
 from voicecli.audio.echo.webrtc import WebRTCProcessing, processing_rate
 from voicecli.audio.pcm import Resampler
@@ -20,8 +22,6 @@ __all__ = ["EchoCanceller"]
 # The canceller lets half a second of echo through before it has converged (measured), of sound that is loud enough to
 # learn from.
 _CONVERGENCE_MS = 500
-# In a hard room it lets some through until it has heard so much of it (measured).
-_SETTLED_MS = 3_000
 _QUIET_MS = 1_000  # longer than the pauses within a reply
 
 
@@ -93,7 +93,13 @@ class EchoCanceller:
 
     @property
     def _knows_room(self) -> bool:
-        return not self._moving_ms and self._processing.known_ms + self._heard_ms >= _SETTLED_MS
+        is_placed = not self._moving_ms and not self._detector.doubted
+        return is_placed and self._processing.known_ms + self._heard_ms >= SETTLED_MS
+
+    @property
+    def _echo_ms(self) -> float:
+        """How late an echo comes, at least."""
+        return math.inf if self._detector.no_echo else self._detector.delay_ms or 0
 
     @property
     def _learnt_ms(self) -> int:
@@ -117,9 +123,13 @@ class EchoCanceller:
             if not frame.strip(b"\0"):
                 self._unheard_ms += self._learnable_ms - self._before_ms
             self._before_ms = self._learnable_ms
-            has_moved = self._pairs.captured(frame, quiet=self._level.quiet_ms >= _QUIET_MS)
+            is_quiet = self._level.quiet_ms >= _QUIET_MS
+            distance = self._pairs.captured(frame, quiet=is_quiet, echo_ms=self._echo_ms)
+            has_moved = distance is Distance.CHANGED
             if has_moved:
                 self._detector.reset()  # perhaps a device was opened again, or another one
+            elif distance is Distance.DOUBTFUL:
+                self._detector.doubt()
             if has_moved or self._discontinuity:
                 self._discontinuity, self._moving_ms = False, ECHO_TAIL_MS
             elif self._moving_ms:
@@ -150,7 +160,7 @@ class EchoCanceller:
         self._detector.pair(rendered, captured)
         if self._moving_ms and self.suppressing:
             return self._filler(captured)  # what the canceller has learnt is kept from the echo on its way
-        residual = self._processing.process(rendered, captured, self._learnt_ms)
+        residual = self._processing.process(rendered, captured, self._heard_ms)
         if self._detector.no_echo:
             return captured
         if self._processing.catching_up:

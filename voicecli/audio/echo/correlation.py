@@ -9,7 +9,7 @@ import numpy.typing as npt
 from voicecli.audio.echo.framing import FRAME_MS
 from voicecli.audio.pcm import level
 
-__all__ = ["WINDOW_MS", "EchoCorrelation", "Spectrum", "delay_ms", "distance", "peak_ratio"]
+__all__ = ["WINDOW_MS", "EchoCorrelation", "Lags", "delay_ms", "distance", "later", "peak_ratio"]
 
 WINDOW_MS = 1_000
 """The captured sound that is correlated, at most."""
@@ -23,13 +23,18 @@ _LOW, _HIGH = round(300 * _SPAN_S), round(3_400 * _SPAN_S)  # of speech, where t
 _LOUD_DBFS = -40.0
 _SPREAD_MS = 16  # a room spreads an echo
 _MAX_MOVE_MS = 200
+_STAYS = round(0.002 / _LAG_S)  # lags that are no move
+_STAYS_SHARE = 0.5  # of the best likeness: where it is as like as that, an echo has stayed
 
-Spectrum = npt.NDArray[np.complex128]
-"""Spectrum of a correlation between 300 and 3,400 Hz, of which only the phase counts (GCC-PHAT)."""
+Lags = npt.NDArray[np.float64]
+"""A correlation by lag, in steps of 0.1 ms: an echo that comes at once is at 600 ms, a later one before that.
+
+Of its frequencies, 300 to 3,400 Hz, only the phase counts (GCC-PHAT).
+"""
 
 
 class EchoCorrelation:
-    """Keeps the latest second of both streams, and correlates them. That takes 0.6 ms.
+    """Keeps the latest second of both streams, and correlates them. That takes 0.6 to 1.3 ms at 16 kHz.
 
     Args:
         sample_rate: of the two streams, in Hz.
@@ -49,7 +54,7 @@ class EchoCorrelation:
         """Forget what was captured until now: its echo was at another distance."""
         self._captured.clear()
 
-    def spectrum(self) -> Spectrum | None:
+    def lags(self) -> Lags | None:
         """The correlation of what is kept; None where that tells nothing: it is soft, or too short."""
         if len(self._rendered) != self._rendered.maxlen or not self._captured:
             return None
@@ -58,47 +63,50 @@ class EchoCorrelation:
         if level(b"".join(rendered[-len(self._captured) :])) <= _LOUD_DBFS or not any(map(any, self._captured)):
             return None
         crossed = self._transformed(rendered) * np.conj(self._transformed(self._captured))
-        whitened: Spectrum = crossed / np.maximum(np.abs(crossed), 1e-9)
-        return whitened
+        whole = np.zeros(_LAGS // 2 + 1, np.complex128)
+        whole[_LOW:_HIGH] = crossed / np.maximum(np.abs(crossed), 1e-9)
+        return np.fft.irfft(whole)
 
-    def _transformed(self, frames: Any) -> Spectrum:
-        transformed: Spectrum = np.fft.rfft(np.frombuffer(b"".join(frames), np.int16), self._size)[_LOW:_HIGH]
+    def _transformed(self, frames: Any) -> npt.NDArray[np.complex128]:
+        transformed: npt.NDArray[np.complex128]
+        transformed = np.fft.rfft(np.frombuffer(b"".join(frames), np.int16), self._size)[_LOW:_HIGH]
         return transformed
 
 
-def peak_ratio(spectrum: Spectrum) -> float:
+def peak_ratio(lags: Lags) -> float:
     """Energy of the correlation in its densest 16 ms, against the average."""
-    energy = _lags(spectrum) ** 2
+    energy = lags**2
     average = float(energy.mean()) or 1.0  # nothing of either within these frequencies
     size = round(_SPREAD_MS / 1000 / _LAG_S)
     return float(np.convolve(energy[:_POSSIBLE], np.full(size, 1 / size), "valid").max()) / average
 
 
-def delay_ms(spectrum: Spectrum) -> float:
+def delay_ms(lags: Lags) -> float:
     """How late an echo comes, by its strongest path."""
-    return _MAX_DELAY_MS - int(np.square(_lags(spectrum))[:_POSSIBLE].argmax()) * _LAG_S * 1000
+    return _MAX_DELAY_MS - int(np.square(lags[:_POSSIBLE]).argmax()) * _LAG_S * 1000
 
 
-def distance(before: Spectrum, after: Spectrum) -> tuple[float, float]:
+def later(lags: Lags, seconds: float) -> Lags:
+    """The correlation of an echo that comes so much later."""
+    return np.roll(lags, -round(seconds / _LAG_S))
+
+
+def distance(before: Lags, after: Lags) -> tuple[float, float]:
     """How much later the echo comes than before, in seconds, by the whole pattern of its reflections.
 
     Returns:
         the distance, up to 200 ms either way, in steps of 0.1 ms; and the energy of its peak against the average.
     """
     patterns = np.zeros((2, _LAGS))
-    patterns[:, :_POSSIBLE] = _lags(before)[:_POSSIBLE], _lags(after)[:_POSSIBLE]
+    patterns[:, :_POSSIBLE] = before[:_POSSIBLE], after[:_POSSIBLE]
     one, other = np.fft.rfft(patterns)
     likeness = np.fft.irfft(one * np.conj(other))
     most = round(_MAX_MOVE_MS / 1000 / _LAG_S)
     likeness = np.concatenate((likeness[-most:], likeness[: most + 1]))
     peak = int(likeness.argmax())
+    # Sound that repeats itself is as like itself elsewhere, and has not moved.
+    about = slice(most - _STAYS, most + _STAYS + 1)
+    if float(likeness[about].max()) >= _STAYS_SHARE * float(likeness[peak]):
+        peak = most - _STAYS + int(likeness[about].argmax())
     average = float(np.square(likeness).mean()) or 1.0
     return (peak - most) * _LAG_S, float(likeness[peak]) ** 2 / average
-
-
-def _lags(spectrum: Spectrum) -> npt.NDArray[np.float64]:
-    """The correlation by lag: an echo that comes at once is at 600 ms, a later one before that."""
-    whole = np.zeros(_LAGS // 2 + 1, np.complex128)
-    whole[_LOW:_HIGH] = spectrum
-    lags: npt.NDArray[np.float64] = np.fft.irfft(whole)
-    return lags

@@ -1,6 +1,6 @@
 """Echo detection: whether the capture stream holds an echo of the render stream, and where. Pure: no clock."""
 
-from voicecli.audio.echo.correlation import EchoCorrelation, Spectrum, delay_ms, distance, peak_ratio
+from voicecli.audio.echo.correlation import EchoCorrelation, Lags, delay_ms, distance, later, peak_ratio
 from voicecli.audio.echo.framing import FRAME_MS
 
 __all__ = ["EchoDetector"]
@@ -16,6 +16,7 @@ _NO_ECHO_MS = 4_000
 _ECHO_OUTWEIGHS_MS = 1_500
 _REMEMBERED = 0.75  # of the pattern, at each further window
 _SAME_RATIO = 100.0
+_LEAST_MOVE_S = 0.002  # WebRTC itself works in blocks of 4 ms
 
 
 class EchoDetector:
@@ -26,16 +27,18 @@ class EchoDetector:
 
     Attributes:
         no_echo: whether there was no echo in the latest 4 s of loud sound, and since.
+        doubted: whether the echo may have moved, and has not been heard since.
     """
 
     def __init__(self, sample_rate: int) -> None:
         self._correlation = EchoCorrelation(sample_rate)
         self._since_ms = 0
         self._without_ms = 0
-        self._pattern: Spectrum | None = None  # of the echo's reflections
+        self._pattern: Lags | None = None  # of the echo's reflections
         self._delay_ms = 0.0  # of the pattern
         self._has_moved = False  # since the pattern was learnt
-        self.no_echo = False
+        self._moved_s = 0.0  # how much later it comes, as far as it was not asked for
+        self.no_echo = self.doubted = False
 
     @property
     def knows_pattern(self) -> bool:
@@ -54,12 +57,24 @@ class EchoDetector:
         if self._since_ms < _INTERVAL_MS:
             return
         self._since_ms = 0
-        if (spectrum := self._correlation.spectrum()) is None:
+        if (lags := self._correlation.lags()) is None:
             return
-        has_echo = peak_ratio(spectrum) >= _ECHO_RATIO
+        has_echo = peak_ratio(lags) >= _ECHO_RATIO
         self._update(has_echo=has_echo)
         if has_echo and not self._has_moved:
-            self._learn(spectrum if self._pattern is None else self._pattern * _REMEMBERED + spectrum)
+            self._follow(lags)
+
+    def doubt(self) -> None:
+        """Know that the echo may have moved."""
+        if self.delay_ms is not None:
+            self.doubted = True
+            self._correlation.restart()
+            self._since_ms = 0
+
+    def take_move(self) -> float:
+        """How much later the echo comes than when this was asked last, in seconds: what `moved` did not tell of."""
+        seconds, self._moved_s = self._moved_s, 0.0
+        return seconds
 
     def reset(self) -> None:
         """Forget whether there is an echo: it may be another device now."""
@@ -69,26 +84,44 @@ class EchoDetector:
     def moved(self) -> None:
         """Know that the echo is at another distance from now on."""
         self._has_moved = self.knows_pattern
+        self.doubted, self._moved_s = False, 0.0
         self._correlation.restart()
         self._since_ms = 0  # a shorter window looks like an echo where sound has just begun
 
     def moved_by(self) -> float | None:
         """How much later the echo comes since it has moved, in seconds; None where it is not recognised."""
-        if self._pattern is None or (spectrum := self._correlation.spectrum()) is None:
+        if self._pattern is None or (lags := self._correlation.lags()) is None:
             return None
-        seconds, ratio = distance(self._pattern, spectrum)
+        seconds, ratio = distance(self._pattern, lags)
         if ratio < _SAME_RATIO:
             return None
         self._has_moved = False
-        self._learn(spectrum)
+        self._learn(lags, seconds)
         return seconds
 
     def forget(self) -> None:
         """Learn the echo's pattern anew."""
         self._pattern, self._has_moved = None, False
+        self.doubted, self._moved_s = False, 0.0
 
-    def _learn(self, pattern: Spectrum) -> None:
-        self._pattern, self._delay_ms = pattern, delay_ms(pattern)
+    def _follow(self, lags: Lags) -> None:
+        self.doubted = False
+        if self._pattern is None:
+            self._learn(lags, 0.0)
+            return
+        later_s = 0.0
+        # Where its strongest path has stayed, the echo has.
+        if abs(delay_ms(lags) - self._delay_ms) >= _LEAST_MOVE_S * 1000:
+            found_s, ratio = distance(self._pattern, lags)
+            if ratio >= _SAME_RATIO and abs(found_s) >= _LEAST_MOVE_S:
+                later_s = found_s
+        self._moved_s += later_s
+        self._learn(lags, later_s)
+
+    def _learn(self, lags: Lags, later_s: float) -> None:
+        """Take more of the pattern, which comes so much later."""
+        self._pattern = lags if self._pattern is None else later(self._pattern, later_s) * _REMEMBERED + lags
+        self._delay_ms = delay_ms(self._pattern)
 
     def _update(self, *, has_echo: bool) -> None:
         if has_echo:

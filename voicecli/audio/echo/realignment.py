@@ -6,18 +6,23 @@ Pure: no clock, no device.
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
+from typing import NamedTuple
 
 from voicecli.audio.echo.detection import EchoDetector
 from voicecli.audio.echo.framing import FRAME_MS
 from voicecli.audio.echo.offset import OffsetPairs
 from voicecli.audio.echo.webrtc import WebRTCProcessing
 
-__all__ = ["RealignedProcessing"]
+__all__ = ["SETTLED_MS", "RealignedProcessing"]
+
+SETTLED_MS = 3_000
+"""The sound of which something can be learnt that a canceller must have heard to know a room: in a hard one it lets
+some through until then (measured)."""
 
 # How much learnable sound there has been when the echo's distance is first looked for, and when that is given up. With
 # 0.4 s it is found in 9 of 10 cases, and never wrongly (simulated).
 _FROM_MS, _EVERY_MS, _UNTIL_MS = 400, 100, 1_000
-_MISSED_MS = 2_000
+_RECENT_MS = 2_000  # kept
 # What knows the room needs no more of that than an echo lasts.
 _MISSED_BY_FORMER_MS = 600
 # WebRTC looks for an echo with filters of which one begins each 96 ms. In a hard room it cancels poorly what comes
@@ -34,13 +39,15 @@ _CATCH_UP_FRAMES = 4  # of 10 ms, within 10 ms: what has been missed in half a s
 class RealignedProcessing:
     """WebRTC's processing, with the echo where it cancels well, and kept through discontinuities.
 
-    Where the echo's delay, when it is first known, is one at which WebRTC cancels poorly, a new processing begins with
-    what has been heard until then, and with the rendered stream delayed a little; as soon as it has caught up, it takes
-    over. Meanwhile the present one goes on: nobody who speaks then is lost.
+    Where the echo's delay is one at which WebRTC cancels poorly, a new processing begins with what has been heard
+    lately, and with the rendered stream delayed a little; as soon as it knows the room as well, it takes over.
+    Meanwhile the present one goes on: nobody who speaks then is lost.
 
     After a discontinuity the echo is at another distance. A new canceller lets the echo of a hard room through for
     seconds, as each does at first. So the former one is put aside; when it is clear by how much the echo has moved, the
     streams are shifted by that, and the former one goes on. Until then, or if that stays unclear, a new one is used.
+
+    An echo that moves without one is followed as soon as the detector tells, within a second: the streams are shifted.
 
     Args:
         frame_size: in bytes, PCM16 mono.
@@ -58,15 +65,14 @@ class RealignedProcessing:
         self._make = make
         self._present = _Aligned(make(), frame_size)
         self._former: _Aligned | None = None
-        self._successor: _Aligned | None = None  # catches up
+        self._successor: _Aligned | None = None  # at a better place
         self._next_ms = _FROM_MS
-        self._missed: deque[tuple[bytes, bytes]] = deque(maxlen=_MISSED_MS // FRAME_MS)  # by what comes next
-        self._waiting: deque[tuple[bytes, bytes]] = deque()
+        self._recent: deque[_Pair] = deque(maxlen=_RECENT_MS // FRAME_MS)  # since `begin_anew`
 
     @property
     def catching_up(self) -> bool:
         """Whether what it returned last was the residue of an earlier frame."""
-        return self._successor is None and bool(self._waiting)
+        return bool(self._present.waiting)
 
     @property
     def known_ms(self) -> int:
@@ -85,15 +91,14 @@ class RealignedProcessing:
         Args:
             learnable_ms: as `process` says, since the last time.
         """
+        self._follow()  # the detector may have been ahead
         if self._former is None and self._detector.knows_pattern:
             self._former = self._present
             self._former.known_ms += learnable_ms
-            self._former.placed = True  # as well as it is
+            self._former.waiting.clear()
         self._detector.moved()
-        self._present = _Aligned(self._make(), self._frame_size)
-        self._successor = None
-        self._waiting.clear()
-        self._missed.clear()
+        self._present, self._successor = _Aligned(self._make(), self._frame_size), None
+        self._recent.clear()
         self._next_ms = _FROM_MS
 
     def process(self, rendered: bytes, captured: bytes, learnable_ms: int) -> bytes:
@@ -102,45 +107,58 @@ class RealignedProcessing:
         Args:
             learnable_ms: the sound rendered since `begin_anew`, in ms, of which something can be learnt.
         """
-        self._waiting.append((rendered, captured))
-        if self._former is not None or (learnable_ms and not self._present.placed):
-            self._missed.append((rendered, captured))
-        if self._former is not None:
-            if learnable_ms >= self._next_ms:
-                self._realign(self._former)
-        elif not self._present.placed and (delay_ms := self._detector.delay_ms) is not None:
-            self._place(delay_ms, learnable_ms)
-        if self._successor is None:
-            return self._catch_up(self._present, _CATCH_UP_FRAMES)
-        residual = self._present.process(rendered, captured)
-        self._catch_up(self._successor, _CATCH_UP_FRAMES - 1)
-        if not self._waiting:
-            self._present, self._successor = self._successor, None
+        self._follow()
+        pair = _Pair(rendered, captured, learnable_ms)
+        self._recent.append(pair)
+        self._present.waiting.append(pair)
+        if self._successor is not None:
+            self._successor.waiting.append(pair)
+        if self._former is None:
+            self._place()
+        elif learnable_ms >= self._next_ms:
+            self._realign(self._former)
+        residual = self._present.catch_up(_CATCH_UP_FRAMES)
+        if self._successor is not None:
+            self._successor.catch_up(_CATCH_UP_FRAMES - 1)
+            self._take_over(self._successor, learnable_ms)
         return residual
 
-    def _catch_up(self, processing: "_Aligned", frames: int) -> bytes:
-        residual = b""
-        for _ in range(min(frames, len(self._waiting))):
-            residual = processing.process(*self._waiting.popleft())
-        return residual
+    def _follow(self) -> None:
+        """Keep the echo where it was. What cannot, as that would be too far, finds it by itself, in 1 to 6 s."""
+        samples = round(self._detector.take_move() * self._sample_rate)
+        if not samples:
+            return
+        self._present.move(samples)
+        if self._successor is not None:
+            self._successor.move(samples)
+        self._recent.clear()  # of before and after
 
-    def _place(self, delay_ms: float, learnable_ms: int) -> None:
-        self._present.placed = True
-        # Where more has been learnt than is kept, that is worth more.
+    def _place(self) -> None:
+        """Begin at a better place, where there is one."""
+        delay_ms = self._detector.delay_ms
+        if delay_ms is None or delay_ms < _BEST_MS:
+            return
+        used = self._present if self._successor is None else self._successor
         low, high = _WELL_MS
-        if not low <= delay_ms % _FILTER_MS <= high and delay_ms >= _BEST_MS and learnable_ms <= _MISSED_MS:
-            self._successor = _Aligned(self._make(), self._frame_size)
-            self._successor.placed = True
-            self._successor.move(round((delay_ms - _BEST_MS) % _FILTER_MS * self._sample_rate / 1000))
-            self._waiting = self._missed.copy()
-        self._missed.clear()
+        if low <= (delay_ms - used.delayed_ms) % _FILTER_MS <= high:
+            return
+        self._successor = _Aligned(self._make(), self._frame_size)
+        self._successor.move(round((delay_ms - _BEST_MS) % _FILTER_MS * self._sample_rate / 1000))
+        self._successor.waiting.extend(self._recent)
+        # With what is learnable at any time it is what this one has heard.
+        self._successor.known_ms = -self._recent[0].learnable_ms
+
+    def _take_over(self, successor: "_Aligned", learnable_ms: int) -> None:
+        knows_ms = min(self._present.known_ms + learnable_ms, SETTLED_MS)
+        if not successor.waiting and successor.known_ms + learnable_ms >= knows_ms:
+            self._present, self._successor = successor, None
 
     def _realign(self, former: "_Aligned") -> None:
         moved_by = self._detector.moved_by()
         if moved_by is not None and former.move(round(moved_by * self._sample_rate)):
             self._present, self._former = former, None
-            latest = max(0, len(self._missed) - _MISSED_BY_FORMER_MS // FRAME_MS)
-            self._waiting = deque(islice(self._missed, latest, None))
+            latest = max(0, len(self._recent) - _MISSED_BY_FORMER_MS // FRAME_MS)
+            former.waiting.extend(islice(self._recent, latest, None))
             return
         self._next_ms += _EVERY_MS
         if moved_by is not None or self._next_ms > _UNTIL_MS:
@@ -148,17 +166,35 @@ class RealignedProcessing:
             self._detector.forget()
 
 
+class _Pair(NamedTuple):
+    """10 ms of each stream, and how much sound of which something can be learnt was rendered before it."""
+
+    rendered: bytes
+    captured: bytes
+    learnable_ms: int
+
+
 class _Aligned:
-    """Processing, the offset of the streams that it gets, whether that is the best one, and how much sound it knows."""
+    """Processing, the offset of the streams that it gets, and how much sound it knows.
+
+    Attributes:
+        known_ms: the learnable sound that it had heard before the latest `begin_anew`.
+        waiting: what it is yet to be given.
+    """
 
     def __init__(self, processing: WebRTCProcessing, frame_size: int) -> None:
         self.known_ms = 0
-        self.placed = False
+        self.waiting: deque[_Pair] = deque()
         self._processing = processing
         self._pairs = OffsetPairs(frame_size)
 
-    def process(self, rendered: bytes, captured: bytes) -> bytes:
-        return self._processing.process(*self._pairs.pair(rendered, captured))
+    def catch_up(self, frames: int) -> bytes:
+        """Process up to so many of the frames that wait; the latest residue."""
+        residual = b""
+        for _ in range(min(frames, len(self.waiting))):
+            pair = self.waiting.popleft()
+            residual = self._processing.process(*self._pairs.pair(pair.rendered, pair.captured))
+        return residual
 
     @property
     def delayed_ms(self) -> float:
