@@ -8,8 +8,9 @@ __all__ = ["Suspicion"]
 
 # The provider hears of it 0.3 to 1.5 s after its beginning; its detector, and the way there and back, take 0.3 s.
 _LASTS_S = 2.0
-# What the provider does not share may be an echo that comes again with the reply, or music: the reply would stutter.
-_NOT_AGAIN_S = 3.0
+# What the provider does not share may be an echo that comes again with the reply, or music: the reply would stutter. So
+# it goes on for one and a half times as long; after a short noise, which ends by itself in 0.6 s, for 0.9 s.
+_NOT_AGAIN = 1.5
 
 
 class Suspicion:
@@ -23,6 +24,7 @@ class Suspicion:
     def __init__(self) -> None:
         self.until: float | None = None
         self.is_voice = False
+        self._since = 0.0
         self._not_before = 0.0
 
     def __bool__(self) -> bool:
@@ -37,7 +39,7 @@ class Suspicion:
         """Begin one, unless the provider has just not shared the one before; whether it begins."""
         if now < self._not_before:
             return False
-        self.until, self.is_voice = now + _LASTS_S, False
+        self._since, self.until, self.is_voice = now, now + _LASTS_S, False
         return True
 
     def confirm(self) -> bool:
@@ -56,7 +58,7 @@ class Suspicion:
             return False
         self.until = None
         if goes_on:
-            self._not_before = now + _NOT_AGAIN_S
+            self._not_before = now + _NOT_AGAIN * (now - self._since)
         return True
 
     def clear(self) -> None:
