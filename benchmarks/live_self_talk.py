@@ -1,6 +1,6 @@
 """Self-talk in real time: does the assistant cut itself short in a hard room, and is a second voice noticed?
 
-    python -m benchmarks.live_self_talk [--minutes 10] [--interruptions 20] [--with openai-client ...]
+    python -m benchmarks.live_self_talk [--minutes 10] [--interruptions 20] [--with openai-client ...] [--keep FOLDER]
 
 Runs on the tests' virtual sound card (PulseAudio); a simulated room stands between its loudspeaker and its microphone.
 The assistant talks and talks, in piper's voice; now and then a second voice, as loud as the echo, speaks into it.
@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from benchmarks.live import sound_server
 from benchmarks.sounds.levels import at_speech_level, pcm16, speech_db
 from benchmarks.sounds.rooms import ROOMS, describe, reverberate
 from benchmarks.sounds.speech import Voice, say
+from benchmarks.sounds.streams import keeping
 from benchmarks.sounds.texts import ANSWERS, INTERRUPTIONS
 from benchmarks.sounds.virtual_room import virtual_room
 from tests.live.live_talk import RATE, Talk, talking
@@ -158,20 +160,33 @@ class Outcome:
 
 
 async def converse(
-    sound: SoundServer, run: str, room: str, seconds: float, interruptions: int, *, by_loudness: bool = False
+    sound: SoundServer,
+    run: str,
+    room: str,
+    seconds: float,
+    interruptions: int,
+    *,
+    by_loudness: bool = False,
+    keep: Path | None = None,
 ) -> Outcome:
     name, mode = run.split("-")
     outcome, events, gain_db = Outcome(), _Watch(), echo_gain_db(name)
+    keeper = keeping(keep / f"{run}.streams") if keep else contextlib.nullcontext(lambda: None)
     async with (
         provider(name, by_loudness) as url,
-        talking(url, VADMode(mode), provider=name, key=KEYS.get(name, ""), echo="aec") as talk,
+        contextlib.AsyncExitStack() as stack,
     ):
+        voice_begins = stack.enter_context(keeper)  # the canceller that is made from now on
+        talk = await stack.enter_async_context(
+            talking(url, VADMode(mode), provider=name, key=KEYS.get(name, ""), echo="aec")
+        )
         with virtual_room(sound, room, gain_db):
             begun, cpu_begun = time.monotonic(), time.process_time()
             every_s = seconds / (interruptions + 1)
             while (elapsed := time.monotonic() - begun) < seconds:
                 await _keep_talking(talk)
                 if outcome.said < interruptions and elapsed > every_s * (outcome.said + 1) and talk.played_ms > 2_000:
+                    voice_begins()
                     await _interrupt(sound, talk, outcome, events, room)
                 for cuts in events.new(talk):
                     (outcome.self_cuts if cuts else outcome.suspicions).append(time.monotonic() - begun)
@@ -246,13 +261,18 @@ def main() -> None:
         "--with", dest="runs", choices=RUNS, nargs="+", default=RUNS, help="provider and who finds turns"
     )
     parser.add_argument("--loudness", action="store_true", help="the servers take what is loud for a voice")
+    parser.add_argument("--keep", type=Path, help="the folder for what the echo canceller is given")
     options = parser.parse_args()
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
     print(describe(ROOMS[options.room], RATE))
     assistant_speech()  # made before the clock runs
     with sound_server() as sound, quiet_stderr():
         for run in options.runs:
             seconds, interruptions = options.minutes * 60, options.interruptions
-            work = converse(sound, run, options.room, seconds, interruptions, by_loudness=options.loudness)
+            work = converse(
+                sound, run, options.room, seconds, interruptions, by_loudness=options.loudness, keep=options.keep
+            )
             show(run, asyncio.run(work))
 
 
