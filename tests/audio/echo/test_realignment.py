@@ -329,3 +329,16 @@ def test_an_echo_that_was_found_before_the_streams_are_taken_up_again_is_followe
     former = path.made.given[0]
     assert len(former) == 700
     assert late(former) == pytest.approx(58, abs=0.2)
+
+
+def test_an_echo_that_has_moved_is_doubtful_until_it_is_heard_there_again() -> None:
+    detector, played = EchoDetector(RATE), sound(8)
+    echo = np.concatenate((at(played, 58)[: 4 * RATE], at(played, 78)[4 * RATE :]))
+    doubted = []
+    for pair in frames(played, echo):
+        detector.pair(*pair)
+        doubted.append(detector.doubted)
+    first = doubted.index(True)
+    assert 400 < first <= 500
+    assert doubted[first:] == [True] * 50 + [False] * (len(doubted) - first - 50)
+    assert detector.take_move() == pytest.approx(0.02, abs=0.0002)

@@ -27,7 +27,7 @@ class EchoDetector:
 
     Attributes:
         no_echo: whether there was no echo in the latest 4 s of loud sound, and since.
-        doubted: whether the echo may have moved, and has not been heard since.
+        doubted: whether the echo has moved, or may have, and was not heard at the same place since.
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -115,6 +115,7 @@ class EchoDetector:
             found_s, ratio = distance(self._pattern, lags)
             if ratio >= _SAME_RATIO and abs(found_s) >= _LEAST_MOVE_S:
                 later_s = found_s
+        self.doubted = later_s != 0  # the canceller, which is told now, has yet to settle
         self._moved_s += later_s
         self._learn(lags, later_s)
 
