@@ -171,7 +171,7 @@ async def converse(
 ) -> Outcome:
     name, mode = run.split("-")
     outcome, events, gain_db = Outcome(), _Watch(), echo_gain_db(name)
-    keeper = keeping(keep / f"{run}.streams") if keep else contextlib.nullcontext(lambda: None)
+    keeper = keeping(keep / f"{run}.streams") if keep else contextlib.nullcontext(_ignore)
     async with (
         provider(name, by_loudness) as url,
         contextlib.AsyncExitStack() as stack,
@@ -193,6 +193,10 @@ async def converse(
                 await asyncio.sleep(0.02)
             outcome.cpu_share = (time.process_time() - cpu_begun) / (time.monotonic() - begun)
     return outcome
+
+
+def _ignore() -> None:
+    return
 
 
 class _Watch:
