@@ -454,6 +454,22 @@ def test_it_says_whether_it_has_settled(gain: bool) -> None:
     assert echo.settled
 
 
+def test_it_has_not_settled_while_it_is_doubtful_where_the_echo_is() -> None:
+    """A buffer that is filled more than before, or 40 ms that were lost."""
+    echo = make_echo_control("aec", RATE)
+    played = noise(8, -20, seed=1)
+    heard = echo_of(played, 80, 0)
+    through(echo, played[: 5 * RATE], heard[: 5 * RATE])
+    assert echo.settled
+    ahead = RATE * 40 // 1000
+    echo.render(float32_to_pcm16(played[5 * RATE : 5 * RATE + ahead]))
+    begin, end = 5 * RATE, round(5.3 * RATE)
+    through(echo, played[begin + ahead : end + ahead], heard[begin:end])
+    assert not echo.settled
+    through(echo, played[end + ahead : 7 * RATE + ahead], heard[end : 7 * RATE])
+    assert echo.settled
+
+
 def test_a_room_that_was_not_heard_is_not_known() -> None:
     """The microphone was off in the first half of the reply."""
     echo = make_echo_control("aec", RATE)
