@@ -169,8 +169,10 @@ def jumps(variants: dict[str, Variant]) -> None:
     print("\nTwo minutes of self-talk in the ordinary room, 0 dB, 120 ms, while devices misbehave")
     each = scene(assistant(120.0, RATE), ORDINARY, RATE, delay_ms=120)
     kinds: dict[str, Callable[[EchoControl, Scene], bytes]] = {
-        "a block lost every 20 s, told": lambda control, given: _losing(control, given, told=True),
-        "100 ms lost every 20 s, not told": lambda control, given: _losing(control, given, told=False),
+        "a block lost every 20 s, told": lambda control, given: _losing(control, given, 10, told=True),
+        "20 ms lost every 20 s, not told": lambda control, given: _losing(control, given, 20),
+        "100 ms lost every 20 s, not told": lambda control, given: _losing(control, given, 100),
+        "100 ms sooner, later every 20 s": _moving,
         "reference 40 ms late": lambda control, given: _late(control, given, 40),
         "calls in bunches of 100 and 60 ms": _bunched,
     }
@@ -180,19 +182,35 @@ def jumps(variants: dict[str, Variant]) -> None:
                 _print_false(f"{what:<36}{name:<20}", distort(variant(RATE, RATE), each))
 
 
-def _losing(control: EchoControl, each: Scene, *, told: bool) -> bytes:
-    """The loudspeaker's device skips: some of what it was given is not heard."""
+def _losing(control: EchoControl, each: Scene, lost_ms: int, *, told: bool = False) -> bytes:
+    """The loudspeaker's device skips: some of what it was given is not heard, and it asks for as much at once."""
     left, period = [], 20_000 // BLOCK_MS
-    blocks = list(_blocks(pcm16(each.captured), RATE))
-    lost = 1 if told else 10
-    for index, played in enumerate(_blocks(pcm16(each.rendered), RATE)):
-        control.render(played)
-        if index % period == period // 2 and index < len(blocks) - lost:
-            del blocks[index : index + lost]
+    rendered, captured = list(_blocks(pcm16(each.rendered), RATE)), list(_blocks(pcm16(each.captured), RATE))
+    lost = lost_ms // BLOCK_MS
+    index = ahead = 0
+    while index + ahead < len(captured):
+        control.render(rendered[index + ahead])
+        if index % period == period // 2:
+            ahead += lost
+            control.render(b"".join(rendered[index + ahead - lost + 1 : index + ahead + 1]))
             if told:
                 control.discontinuity()
-        if index < len(blocks):
-            left.append(control.capture(blocks[index]))
+        if index + ahead < len(captured):
+            left.append(control.capture(captured[index + ahead]))
+        index += 1
+    return b"".join(left)
+
+
+def _moving(control: EchoControl, each: Scene) -> bytes:
+    """The echo comes 100 ms sooner, and 20 s later as before, and so on: a device changes its latency."""
+    left, half_s = [], 20
+    captured = pcm16(each.captured)
+    sooner = captured[RATE // 10 * 2 :] + captured[: RATE // 10 * 2]
+    for index, played in enumerate(_blocks(pcm16(each.rendered), RATE)):
+        heard = sooner if index * BLOCK_MS // 1000 % (2 * half_s) >= half_s else captured
+        control.render(played)
+        at = index * BLOCK_MS * RATE // 1000 * 2
+        left.append(control.capture(heard[at : at + BLOCK_MS * RATE // 1000 * 2]))
     return b"".join(left)
 
 
