@@ -79,7 +79,7 @@ def test_what_is_played_late_is_waited_for() -> None:
     assert streams.paired == [(number, number) for number in range(55)]
 
 
-@pytest.mark.parametrize("skipped_ms", [110, 400, 3_000])
+@pytest.mark.parametrize("skipped_ms", [90, 400, 3_000])
 def test_a_recording_that_skipped_is_paired_with_what_is_played_now(skipped_ms: int) -> None:
     streams = Streams()
     streams.run(2_000)
@@ -92,7 +92,7 @@ def test_a_recording_that_skipped_is_paired_with_what_is_played_now(skipped_ms: 
     assert streams.doubts == 0
 
 
-@pytest.mark.parametrize("filled_ms", [20, 50, 100])
+@pytest.mark.parametrize("filled_ms", [20, 50, 80])
 def test_a_buffer_that_is_filled_more_than_before_is_no_skip_and_may_hide_one(filled_ms: int) -> None:
     streams = Streams()
     streams.run(2_000)
@@ -161,7 +161,7 @@ def test_what_is_lost_bit_by_bit_adds_up_to_a_skip() -> None:
     for _ in range(20):
         streams.play(6)
         streams.run(2_000)
-        assert streams.played - streams.captured - streams.lead <= 10
+        assert streams.played - streams.captured - streams.lead <= 8
     assert (streams.moves, streams.doubts) == (10, 10)
 
 

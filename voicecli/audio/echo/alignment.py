@@ -21,7 +21,7 @@ _RECENT_MS = 60
 _LEAST_JUMP_MS = 20
 # Where a device's buffer is only filled more than before, or less, nothing is lost, and no echo moves. With PulseAudio
 # on a busy machine that happens each 12 s, by 10 to 70 ms; in 65 of 89 cases no echo had moved (measured).
-_MAX_REFILL_MS = 100
+_MAX_REFILL_MS = 80
 _MAX_RENDERED_MS = 1_000  # kept while nothing is captured
 # How long a captured frame waits for what was rendered at the same time, when that is late; then it was nothing. It
 # does not wait at all once nothing was rendered for so long that no loudspeaker can be running.
