@@ -111,9 +111,9 @@ class _Listening(ScriptedConnection):
         self._to_16k = Resampler(rate, 16_000)
 
     def reply(self, number: int) -> None:
-        """Begin the reply of this number: an hour of sound, which is made faster than it is heard."""
+        """Begin the reply of this number: ten minutes of sound, which are made faster than they are heard."""
         response, item = f"response_{number}", f"item_{number}"
-        self.play([ResponseStarted(response), AudioChunk(bytes(48_000), response, item)])
+        self.play([ResponseStarted(response), AudioChunk(bytes(48_000 * 600), response, item)])
 
     async def send(self, command: Command) -> None:
         await super().send(command)
