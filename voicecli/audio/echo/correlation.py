@@ -78,7 +78,8 @@ def peak_ratio(lags: Lags) -> float:
     energy = lags**2
     average = float(energy.mean()) or 1.0  # nothing of either within these frequencies
     size = round(_SPREAD_MS / 1000 / _LAG_S)
-    return float(np.convolve(energy[:_POSSIBLE], np.full(size, 1 / size), "valid").max()) / average
+    until = np.concatenate(([0.0], np.cumsum(energy[:_POSSIBLE])))
+    return float((until[size:] - until[:-size]).max()) / size / average
 
 
 def delay_ms(lags: Lags) -> float:
