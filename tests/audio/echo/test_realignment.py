@@ -278,6 +278,16 @@ def test_what_is_at_a_better_place_soon_follows_too() -> None:
     assert late(present) == pytest.approx(40, abs=0.2)
 
 
+def test_what_begins_at_a_better_place_hears_nothing_of_before_a_move() -> None:
+    path, played = Path(), sound(8)
+    path.run(played[: 4 * RATE], at(played, 230)[: 4 * RATE])
+    path.run(played[4 * RATE :], at(played, 160)[4 * RATE :])  # too far to be followed
+    first, second = path.made.given
+    assert len(first) >= 400
+    assert 0 < len(second) < 400
+    assert late(second[:200]) == pytest.approx(40 + 96, abs=0.2)
+
+
 def test_sound_that_repeats_itself_moves_no_echo() -> None:
     path, played = Path(), sound(8)
     played[4 * RATE :] = np.tile(played[: RATE // 10], 40)
