@@ -1,7 +1,8 @@
 """Streams of live conversations, given to the echo canceller again: pauses for nobody, and voices that are noticed.
 
 They are kept by `python -m benchmarks.live_self_talk --keep FOLDER`. Where the two streams stand to each other, and how
-that changes, is as it was; a reply that was paused then is silent now, too. Turns are found with the default settings.
+that changes, is as it was; a reply that was paused then is silent now, too. Turns are found with the default settings;
+"then" they are found in what the canceller left in the conversation itself.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 
 from benchmarks.hearing.echo_variants import Variant, available
-from benchmarks.sounds.streams import CAPTURED, RENDERED, VOICE, Given, read_kept
+from benchmarks.sounds.streams import CAPTURED, DISCONTINUITY, LEFT, RENDERED, VOICE, Given, read_kept
 from voicecli.audio.vad import SegmentStarted, SpeechDetected, VoiceActivityDetector
 from voicecli.config import ClientVAD
 
@@ -27,12 +28,14 @@ def run(options: argparse.Namespace) -> None:
     variants = {name: variant for name, variant in available().items() if name in ("before", "now")}
     for path in sorted(options.folder.glob("*.streams")):
         sample_rate, render_rate, given = read_kept(path)
-        for name, variant in variants.items():
+        for name, variant in {"then": None, **variants}.items():
             print(f"{path.stem:<16}{name:<8}{replay(variant, sample_rate, render_rate, given)}", flush=True)
 
 
-def replay(variant: Variant, sample_rate: int, render_rate: int, given: list[Given]) -> str:
-    echo, detector = variant(sample_rate, render_rate), VoiceActivityDetector(ClientVAD(), sample_rate, patient=True)
+def replay(variant: Variant | None, sample_rate: int, render_rate: int, given: list[Given]) -> str:
+    """Find turns in what a canceller leaves of the streams; None: in what was left then."""
+    echo = variant(sample_rate, render_rate) if variant else None
+    detector = VoiceActivityDetector(ClientVAD(), sample_rate, patient=True)
     voices = [one.at_s for one in given if one.kind == VOICE]
     noticed: dict[float, float] = {}  # by the beginning of the voice
     pauses = turns = 0
@@ -40,15 +43,17 @@ def replay(variant: Variant, sample_rate: int, render_rate: int, given: list[Giv
     for one in given:
         begun = time.process_time()
         left = b""
-        if one.kind == RENDERED:
+        captured += len(one.audio) * (one.kind == CAPTURED)
+        if echo is None:
+            left = one.audio if one.kind == LEFT else b""
+        elif one.kind == RENDERED:
             echo.render(one.audio)
         elif one.kind == CAPTURED:
             left = echo.capture(one.audio)
-            captured += len(one.audio)
-        elif one.kind != VOICE:
+        elif one.kind == DISCONTINUITY:
             echo.discontinuity()
         spent_s += time.process_time() - begun
-        detector.wary = not echo.settled
+        detector.wary = echo is not None and not echo.settled
         voice = next((at_s for at_s in voices if 0 <= one.at_s - at_s < SPEAKS_S), None)
         for transition in detector.process(left):
             if voice is None:

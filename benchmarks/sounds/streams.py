@@ -1,4 +1,4 @@
-"""What an echo canceller is given in a live conversation, kept in a file, to be given to it again."""
+"""What an echo canceller is given and leaves in a live conversation, kept in a file, to be given to it again."""
 
 import contextlib
 import struct
@@ -11,18 +11,18 @@ from unittest import mock
 
 from voicecli.audio.echo.canceller import EchoCanceller
 
-__all__ = ["CAPTURED", "DISCONTINUITY", "RENDERED", "VOICE", "Given", "keeping", "read_kept"]
+__all__ = ["CAPTURED", "DISCONTINUITY", "LEFT", "RENDERED", "VOICE", "Given", "keeping", "read_kept"]
 
-RENDERED, CAPTURED, DISCONTINUITY, VOICE, _RATES = b"r", b"c", b"d", b"v", b"h"
+RENDERED, CAPTURED, LEFT, DISCONTINUITY, VOICE, _RATES = b"r", b"c", b"l", b"d", b"v", b"h"
 _HEAD = struct.Struct("<cdI")
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Something that the canceller is given, or a voice that begins to speak (`VOICE`).
+    """Something that the canceller is given, what it left of that (`LEFT`), or a voice that begins to speak (`VOICE`).
 
     Attributes:
-        kind: RENDERED, CAPTURED, DISCONTINUITY or VOICE.
+        kind: RENDERED, CAPTURED, LEFT, DISCONTINUITY or VOICE.
         at_s: when, in seconds.
         audio: PCM16 mono.
     """
@@ -34,7 +34,7 @@ class Given:
 
 @contextlib.contextmanager
 def keeping(path: Path) -> Iterator[Callable[[], None]]:
-    """Keep what the canceller that is made meanwhile is given; the function to be called when a voice begins."""
+    """Keep what the canceller that is made meanwhile is given and leaves; what is to be called when a voice begins."""
     lock = threading.Lock()  # of the two audio threads
     with path.open("wb") as file:
 
@@ -53,7 +53,9 @@ def keeping(path: Path) -> Iterator[Callable[[], None]]:
 
             def capture(self, audio: bytes) -> bytes:
                 write(CAPTURED, audio)
-                return super().capture(audio)
+                left = super().capture(audio)
+                write(LEFT, left)
+                return left
 
             def discontinuity(self) -> None:
                 write(DISCONTINUITY)

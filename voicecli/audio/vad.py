@@ -107,7 +107,7 @@ class VoiceActivityDetector:
     order, or counted in `silent_bytes`; after each `process` at most a frame of the engine (20 or 32 ms) and 4 ms
     wait to be classified, besides possible pre-roll.
 
-    `process` takes 0.4 ms for a second of audio with webrtcvad (8, 16, 32 and 48 kHz; 4 ms elsewhere) and 40 ms with
+    `process` takes 0.4 ms for a second of audio with webrtcvad (8, 16, 32 and 48 kHz; 4 ms elsewhere) and 4 ms with
     silero: keep that off an audio thread.
 
     Args:
