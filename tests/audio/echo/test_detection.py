@@ -65,3 +65,15 @@ def test_what_resembles_an_echo_once_is_none_though_two_windows_share_it() -> No
     assert second is not None
     assert (peak_ratio(first) >= 8, peak_ratio(second) >= 8) == (True, False)
     assert distance(first, second)[1] > 100, "it would be known"
+
+
+def test_tones_are_no_echo_of_each_other_wherever_they_resemble_one() -> None:
+    played = sound(30)
+    captured = np.concatenate((np.zeros(1_920, np.int16), played[:-1_920])) // 4  # one path alone resembles many things
+    seconds = np.arange(6 * RATE, played.size) / RATE
+    beeps = 6_500 * np.sin(2 * np.pi * 880 * seconds) * (seconds % 1 < 0.2)
+    played[6 * RATE :] = beeps.astype(np.int16)
+    captured[6 * RATE :] = (1_000 * np.sin(2 * np.pi * 700 * seconds)).astype(np.int16)
+    told = verdicts(played, captured)
+    assert told.index(True) < 1_100
+    assert all(told[told.index(True) :])
