@@ -15,9 +15,9 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 lock = open(sys.argv[1], "w")
 fcntl.flock(lock, fcntl.LOCK_EX)
 mark = open(sys.argv[2], "w", buffering=1)
-mark.write("started\\n")
 for line in sys.stdin:
     message = json.loads(line)
+    mark.write("spoken to\\n")  # before that its start may still be under way, and to end it then kills it
     if sys.argv[3] != "answers" or "id" not in message:
         continue
     version = message.get("params", {}).get("protocolVersion")
@@ -45,7 +45,7 @@ async def main():
     global kept
     source = MCPServer(command=(sys.executable, *sys.argv[1:])).open_tools()
     starting = asyncio.create_task(source.start())
-    await until("started")
+    await until("spoken to")
     if sys.argv[4] == "answers":
         await starting
         assert source.is_up
