@@ -1,6 +1,7 @@
 """A network that is slow: live audio is dropped, recordings and commands wait."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -114,6 +115,43 @@ async def test_commands_survive_a_slow_network_in_their_place() -> None:
         # Only the last second of audio is left; it still stands between its commands.
         assert kinds(peer)[2:] == ["end", "text", "end", "text", *["audio"] * 40, "end", "text", *["audio"] * 10]
         assert numbers(peer) == list(range(LOUD + 260, LOUD + 310))
+
+
+@virtual_time
+async def test_speech_that_was_held_back_is_live_and_only_its_oldest_part_is_dropped() -> None:
+    """As when a voice is suspected in an echo, and is none: 1.5 s go in one go."""
+    woken = asyncio.Event()
+
+    async def sleepy(peer: Peer) -> None:
+        await peer.begin()
+        peer.stop_reading()
+        await woken.wait()
+        peer.connection.transport.resume_reading()
+        while True:
+            await peer.receive()
+
+    async with talking(sleepy) as (connection, server, events):
+        loop = asyncio.get_running_loop()
+        await connection.send(SendImage(bytes(1_000_000), "image/png"))  # fills the buffers of both kernels
+        await asyncio.sleep(1)
+
+        async def speak(number: int, ms: int = 20) -> None:
+            before = loop.time()
+            await connection.send(replace(chunk(LOUD + number, ms), realtime=True))
+            assert loop.time() - before < 0.1, "send() waited for the network"
+
+        for number in range(25):
+            await speak(number)
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(1.5)
+        await speak(25, ms=1_500)
+        for number in range(26, 41):
+            await speak(number)
+            await asyncio.sleep(0.02)
+        woken.set()
+        told = notices([*await until(events, Notice), *await until(events, Notice)])
+        assert told[1] == "800 ms of your speech were dropped: the network was too slow."
+        assert numbers(server.peers[0]) == [LOUD + 25] * 12 + list(range(LOUD + 26, LOUD + 41))
 
 
 @virtual_time

@@ -8,7 +8,7 @@ from dataclasses import replace
 from voicecli.commands import AppendAudio
 from voicecli.pcm16 import PcmFormat
 
-__all__ = ["PAUSE_S", "Pacer"]
+__all__ = ["PAUSE_S", "Pacer", "pieces"]
 
 PAUSE_S = 0.25
 """How long nothing may come of the program's audio before silence takes its place, in seconds: so late a chunk of a
@@ -18,6 +18,17 @@ microphone may be. GPT-Live's other clients wait for 200 to 300 ms."""
 _LEAD_S = 0.05
 _PIECE_MS = 100
 _LONGEST_MS = 2 * _PIECE_MS
+
+
+def pieces(audio: AppendAudio, pcm: PcmFormat) -> Iterator[AppendAudio]:
+    """The audio as it is sent: itself, or in pieces of 100 ms where it is longer than 200 ms."""
+    sound = audio.audio
+    if len(sound) <= pcm.size(_LONGEST_MS):
+        yield audio
+        return
+    size = pcm.size(_PIECE_MS)
+    for start in range(0, len(sound), size):
+        yield replace(audio, audio=sound[start : start + size])
 
 
 class Pacer:
@@ -40,16 +51,6 @@ class Pacer:
     def begin(self) -> None:
         """The provider is ready on a new socket: its clock begins now."""
         self._spoken_until = self._ends_at = self._clock()
-
-    def pieces(self, audio: AppendAudio) -> Iterator[AppendAudio]:
-        """The audio as it is sent: itself, or in pieces of 100 ms where it is longer than 200 ms."""
-        sound = audio.audio
-        if len(sound) <= self._format.size(_LONGEST_MS):
-            yield audio
-            return
-        size = self._format.size(_PIECE_MS)
-        for start in range(0, len(sound), size):
-            yield replace(audio, audio=sound[start : start + size])
 
     def wait_s(self) -> float:
         """How long the next audio has to wait, in seconds; 0 when it may be sent."""

@@ -125,9 +125,15 @@ class Pace:
         self._ahead_s = 0.0
         self._at = 0.0
 
-    def is_live(self, size: int, now: float) -> bool:
-        """True when `size` more bytes at the time `now` (in seconds) can be live."""
-        self._ahead_s = max(self._ahead_s - (now - self._at), 0.0) + size / self._bytes_per_s
+    def is_live(self, size: int, now: float, held_back_s: float = 0.0) -> bool:
+        """True when `size` more bytes at the time `now` can be live.
+
+        Args:
+            now: in seconds.
+            held_back_s: how much of it, in seconds, may have been held back while nothing was sent.
+        """
+        least_s = min(self._most_ahead_s - held_back_s, 0.0)
+        self._ahead_s = max(self._ahead_s - (now - self._at), least_s) + size / self._bytes_per_s
         self._at = now
         return self._ahead_s <= self._most_ahead_s
 

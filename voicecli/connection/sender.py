@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from voicecli.commands import AppendAudio, Command
 from voicecli.connection.dropped_audio import DroppedAudio, Why
 from voicecli.connection.frame_log import FrameLog
 from voicecli.connection.liveness import Liveness
-from voicecli.connection.pacer import Pacer
+from voicecli.connection.pacer import Pacer, pieces
 from voicecli.connection.send_queue import Pace, SendQueue
 from voicecli.connection.socket import Socket
 from voicecli.errors import RealtimeError
@@ -26,6 +27,8 @@ _LIVE_AUDIO_S = 1.0
 _PACED_AUDIO_S = 0.3
 # Of it, what a microphone's jitter makes.
 _JITTER_S = 0.1
+# A turn detector holds back up to 1.5 s (`conversation.withheld`) of what is spoken, and sends it in one go.
+_HELD_BACK_S = 2.0
 # Of what is to be written down, no word is old: this is 20 to 30 MB.
 _ALL_AUDIO_S = 600.0
 # In base64 it is still below the write limit of an empty socket, so that writing it never waits.
@@ -59,7 +62,8 @@ class Sender:
         self._tell = tell
         self._trace = trace
         self._pacer = Pacer(capabilities.input_rate) if capabilities.input_must_flow else None
-        self._bytes_per_s = bytes_per_s = PcmFormat(capabilities.input_rate).bytes_per_s
+        self._format = PcmFormat(capabilities.input_rate)
+        self._bytes_per_s = bytes_per_s = self._format.bytes_per_s
         ahead_s = _LIVE_AUDIO_S if self._pacer is None or is_full is not None else _PACED_AUDIO_S
         self._live_audio_s = ahead_s if is_full is None else _ALL_AUDIO_S
         self._outage_audio_s = max(outage_audio_s if self._pacer is None else 0.0, self._live_audio_s)
@@ -93,13 +97,15 @@ class Sender:
 
     async def send(self, command: Command) -> None:
         """See `WebSocketConnection.send`."""
-        if self._pacer is None or not isinstance(command, AppendAudio):
+        if not isinstance(command, AppendAudio) or (self._pacer is None and not command.realtime):
             await self._send(command)
             return
         if command.realtime:  # the pieces of one chunk do not push each other out
-            self._live_audio_s = max(self._live_audio_s, len(command.audio) / self._bytes_per_s)
+            most_s = _HELD_BACK_S if self._pacer is None else math.inf  # more than that waits, where it can
+            lasts_s = len(command.audio) / self._bytes_per_s
+            self._live_audio_s = max(self._live_audio_s, min(lasts_s, most_s))
             self._queue.limit_s = max(self._queue.limit_s, self._live_audio_s)
-        for piece in self._pacer.pieces(command):
+        for piece in pieces(command, self._format):
             await self._send(piece)
 
     async def drain(self) -> None:
@@ -193,7 +199,9 @@ class Sender:
                 self._encode(command)
                 self._write_encoded()
                 return
-            live = self._pace.is_live(size, self._clock()) or (self._pacer is not None and command.realtime)
+            held_back_s = _HELD_BACK_S if command.realtime else 0.0
+            live = self._pace.is_live(size, self._clock(), held_back_s)
+            live = live or (self._pacer is not None and command.realtime)
         while not live and self._over is None and not self._queue.has_room(command):
             self._room.clear()
             await self._room.wait()
