@@ -195,7 +195,7 @@ class OpenAISession:
             item_id = new_id("item")
             self.speech = item_id, start
             yield {"type": "input_audio_buffer.speech_started", "audio_start_ms": start, "item_id": item_id}
-            if self.active is not None and detection["interrupt_response"]:
+            if self.active is not None and detection.get("interrupt_response", True):
                 yield from self._cancel_active("turn_detected")
         elif heard.speech_end_ms is not None:
             assert self.speech is not None
@@ -203,7 +203,7 @@ class OpenAISession:
             end = heard.speech_end_ms
             yield {"type": "input_audio_buffer.speech_stopped", "audio_end_ms": end, "item_id": item_id}
             yield from self._commit_speech()
-            if detection["create_response"] and self.active is None:
+            if detection.get("create_response", True) and self.active is None:
                 yield from self._create_response()
         elif self.speech is None:
             yield from self._idle(heard.end_ms)
