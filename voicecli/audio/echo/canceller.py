@@ -123,6 +123,7 @@ class EchoCanceller:
             if not frame.strip(b"\0"):
                 self._unheard_ms += self._learnable_ms - self._before_ms
             self._before_ms = self._learnable_ms
+            self._level.delay_ms = self._detector.delay_ms or 0.0
             is_quiet = self._level.quiet_ms >= _QUIET_MS
             distance = self._pairs.captured(frame, quiet=is_quiet, echo_ms=self._echo_ms)
             has_moved = distance is Distance.CHANGED
