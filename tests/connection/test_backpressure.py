@@ -118,7 +118,10 @@ async def test_commands_survive_a_slow_network_in_their_place() -> None:
 
 
 @virtual_time
-async def test_speech_that_was_held_back_is_live_and_only_its_oldest_part_is_dropped() -> None:
+@pytest.mark.parametrize(("more_s", "lost"), [(0.3, 0), (1.0, 25)])
+async def test_speech_that_was_held_back_waits_besides_what_follows_and_loses_its_oldest_part(
+    more_s: float, lost: int
+) -> None:
     """As when a voice is suspected in an echo, and is none: 1.5 s go in one go."""
     woken = asyncio.Event()
 
@@ -132,26 +135,54 @@ async def test_speech_that_was_held_back_is_live_and_only_its_oldest_part_is_dro
 
     async with talking(sleepy) as (connection, server, events):
         loop = asyncio.get_running_loop()
-        await connection.send(SendImage(bytes(1_000_000), "image/png"))  # fills the buffers of both kernels
-        await asyncio.sleep(1)
 
         async def speak(number: int, ms: int = 20) -> None:
             before = loop.time()
             await connection.send(replace(chunk(LOUD + number, ms), realtime=True))
             assert loop.time() - before < 0.1, "send() waited for the network"
 
-        for number in range(25):
-            await speak(number)
-            await asyncio.sleep(0.02)
+        async def speak_on(begin: int, end: int) -> None:
+            for number in range(begin, end):
+                await speak(number)
+                await asyncio.sleep(0.02)
+
+        await connection.send(SendImage(bytes(1_000_000), "image/png"))  # fills the buffers of both kernels
+        await asyncio.sleep(1)
+        await speak_on(0, 25)
         await asyncio.sleep(1.5)
         await speak(25, ms=1_500)
-        for number in range(26, 41):
-            await speak(number)
-            await asyncio.sleep(0.02)
+        end = 26 + round(more_s * 50)
+        await speak_on(26, end)
         woken.set()
-        told = notices([*await until(events, Notice), *await until(events, Notice)])
-        assert told[1] == "800 ms of your speech were dropped: the network was too slow."
-        assert numbers(server.peers[0]) == [LOUD + 25] * 12 + list(range(LOUD + 26, LOUD + 41))
+        expected = [*range(25), *[25] * 15, *range(26, end)]
+        await eventually(lambda: numbers(server.peers[0])[-1:] == [LOUD + end - 1])
+        assert numbers(server.peers[0]) == [LOUD + number for number in expected[lost:]]
+        if lost:
+            assert notices([*await until(events, Notice), *await until(events, Notice)])[1] == (
+                f"{lost * 20} ms of your speech were dropped: the network was too slow."
+            )
+        # Later the usual second may wait.
+        assert connection._sender._queue.limit_s == 1.0
+
+
+@virtual_time
+async def test_a_microphone_that_comes_in_one_go_loses_nothing_to_a_network_that_stops_for_a_moment() -> None:
+    async def stalled(peer: Peer) -> None:
+        await peer.begin()
+        peer.stop_reading()
+        await asyncio.sleep(2)
+        peer.connection.transport.resume_reading()
+        while True:
+            await peer.receive()
+
+    async with talking(stalled) as (connection, server, _):
+        await connection.send(SendImage(bytes(1_000_000), "image/png"))
+        await asyncio.sleep(1)
+        for number in range(100):
+            await connection.send(replace(chunk(LOUD + number), realtime=True))
+        await connection.send(SendText("that was it"))
+        await eventually(lambda: kinds(server.peers[0])[-1] == "text")
+        assert numbers(server.peers[0]) == list(range(LOUD, LOUD + 100))
 
 
 @virtual_time

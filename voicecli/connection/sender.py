@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import math
 from collections import deque
 from collections.abc import Callable
 
@@ -100,13 +99,14 @@ class Sender:
         if not isinstance(command, AppendAudio) or (self._pacer is None and not command.realtime):
             await self._send(command)
             return
-        if command.realtime:  # the pieces of one chunk do not push each other out
-            most_s = _HELD_BACK_S if self._pacer is None else math.inf  # more than that waits, where it can
-            lasts_s = len(command.audio) / self._bytes_per_s
-            self._live_audio_s = max(self._live_audio_s, min(lasts_s, most_s))
+        lasts_s = len(command.audio) / self._bytes_per_s
+        parts = list(pieces(command, self._format))
+        held_back_s = min(lasts_s, _HELD_BACK_S) if self._pacer is None and len(parts) > 1 else 0.0
+        if self._pacer is not None and command.realtime:  # the pieces of one chunk do not push each other out
+            self._live_audio_s = max(self._live_audio_s, lasts_s)
             self._queue.limit_s = max(self._queue.limit_s, self._live_audio_s)
-        for piece in pieces(command, self._format):
-            await self._send(piece)
+        for part in parts:
+            await self._send(part, held_back_s)
 
     async def drain(self) -> None:
         """Return when all commands have been written, or the conversation is over."""
@@ -189,7 +189,7 @@ class Sender:
         self._room.set()
         self._drained.set()
 
-    async def _send(self, command: Command) -> None:
+    async def _send(self, command: Command, held_back_s: float = 0.0) -> None:
         live = False
         if isinstance(command, AppendAudio):
             size = len(command.audio)
@@ -199,8 +199,9 @@ class Sender:
                 self._encode(command)
                 self._write_encoded()
                 return
-            held_back_s = _HELD_BACK_S if command.realtime else 0.0
-            live = self._pace.is_live(size, self._clock(), held_back_s)
+            if held_back_s:  # it comes on top of what may wait, until all of that has left
+                self._queue.limit_s = max(self._queue.limit_s, self._live_audio_s + held_back_s)
+            live = self._pace.is_live(size, self._clock(), _HELD_BACK_S if held_back_s else 0.0)
             live = live or (self._pacer is not None and command.realtime)
         while not live and self._over is None and not self._queue.has_room(command):
             self._room.clear()

@@ -5,9 +5,10 @@ Guarantees, beside those of `ports.Connection`:
 * Ready means that the provider said so: `open()` returns after the SessionStarted.
 * One writer. Commands go out in the order of `send()`. The codec sees a command when it is written, so that its state
   is that of the wire. When the network is slow, `send()` does not wait with live audio: beyond 1 s the oldest is
-  dropped. A Notice("audio_dropped") tells it when that begins, and another one how much it was, when it is over;
-  silence is dropped without a word. Audio that comes faster than it is spoken is a file or a recording, and loses
-  nothing by waiting: there `send()` waits for room, and nothing is dropped.
+  dropped; what a turn detector had held back may wait besides. A Notice("audio_dropped") tells it when that begins,
+  and another one how much it was, when it is over; silence is dropped without a word. Audio that comes faster than it
+  is spoken is a file or a recording, and loses nothing by waiting: there `send()` waits for room, and nothing is
+  dropped.
 * A provider that finds the turns itself hears silence where the audio ends, until it has ended the turn: 100 ms each
   100 ms, for `response_timeout_s` after a sign of speech, and for 3 s without one.
 * Where `Capabilities.input_must_flow`, audio is sent as fast as it is spoken, and silence whenever nothing of the
