@@ -21,8 +21,7 @@ FRAME_MS = 10
 AUDIBLE_DBFS = -60.0
 """The level below which what is rendered makes no echo that matters."""
 ECHO_TAIL_MS = 400
-"""The time from rendering a block to its last echo, where its delay is not known; else that comes to it: 0.4 s after
-its sound a hard room (RT60 0.6 s) is 30 dB softer."""
+"""The time from rendering a block to its last echo, where nothing is known of it: the devices', and the room's."""
 HOLD_MS = 200
 """The time that near-end speech counts as going on after its latest frame: longer than between two syllables."""
 LEARNABLE_DBFS = -45.0
@@ -80,19 +79,19 @@ class RenderLevel:
 
     Attributes:
         quiet_ms: captured since the last audible frame was rendered.
-        delay_ms: how late an echo comes; to be set where that is known.
+        tail_ms: from rendering a frame to its last echo.
     """
 
     def __init__(self) -> None:
         self._recent = np.full(ECHO_TAIL_MS // FRAME_MS, SILENCE_DBFS)
         self._next = 0
         self.quiet_ms = ECHO_TAIL_MS
-        self.delay_ms = 0.0
+        self.tail_ms: float = ECHO_TAIL_MS
 
     @property
     def may_echo(self) -> bool:
         """Whether an echo of audible sound may still be captured."""
-        return self.quiet_ms < ECHO_TAIL_MS + self.delay_ms
+        return self.quiet_ms < self.tail_ms
 
     @property
     def peak(self) -> float:
