@@ -23,6 +23,7 @@ _LATENCY_MS = 40  # of the recorder and of the player each, about
 # What waits in a pipe beyond this is dropped. A pipe holds more than a second: each time the machine is busy some of it
 # would fill, for good, and the room would be a kilometre wide in the end.
 _MOST_WAITING = 4 * _BLOCK
+_PRIORITY = -15
 
 
 @contextlib.contextmanager
@@ -47,6 +48,10 @@ def virtual_room(server: SoundServer, room: str, gain_db: float = 0.0) -> Iterat
 
 
 def _reverberate(environment: Mapping[str, str], room: str, gain_db: float, begun: Event, ended: Event) -> None:
+    # A room's size does not depend on what else the machine does. Where that is not allowed, the machine must be quiet.
+    if sys.platform != "win32":
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
     response = ROOMS[room].echo(_RATE).astype(np.float64)
     response *= 10 ** (gain_db / 20) / np.sqrt(np.square(response).sum())
     size = 1 << (response.size + _BLOCK).bit_length()

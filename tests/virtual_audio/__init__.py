@@ -80,7 +80,8 @@ class SoundServer:
         """Start it, or start it again after `kill`."""
         self._socket.unlink(missing_ok=True)
         arguments = ["pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1"]
-        arguments += ["--disable-shm=yes", "--high-priority=no", "--realtime=no", "--log-target=stderr"]
+        # Served before other programs, as everywhere; where it may not be, it starts all the same.
+        arguments += ["--disable-shm=yes", "--high-priority=yes", "--realtime=no", "--log-target=stderr"]
         arguments += ["--resample-method=speex-float-5"]
         arguments += ["-L", f"module-native-protocol-unix socket={self._socket} auth-anonymous=1"]
         # norewinds: otherwise a null sink renders 2 s ahead while idle, and the next stream waits for so long.
