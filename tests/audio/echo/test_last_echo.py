@@ -37,3 +37,16 @@ def test_who_answers_into_it_is_heard(delay_ms: int, speech: bytes) -> None:
     left = through(make_echo_control("aec", RATE), played, heard)
     heard_ms = slice(begins + RATE // 20, begins + RATE * 3 // 10)
     assert db(left[heard_ms]) > db(said[RATE // 20 : RATE * 3 // 10]) - 6
+
+
+def test_where_none_is_known_who_speaks_softly_is_heard_after_400_ms(speech: bytes) -> None:
+    said = pcm16_to_float32(speech)
+    said = said[np.flatnonzero(np.abs(said) > 0.02)[0] :] * np.float32(0.03)
+    played, heard = np.zeros(2 * RATE, np.float32), np.zeros(2 * RATE, np.float32)
+    played[: RATE // 5] = noise(0.2, -20, seed=1)
+    begins = RATE * 6 // 10
+    heard[begins:] = said[: heard.size - begins]
+    left = through(make_echo_control("aec", RATE), played, heard)
+    heard_ms = slice(begins + RATE // 20, begins + RATE * 3 // 10)
+    assert -58 < db(heard[heard_ms]) < -45
+    assert db(left[heard_ms]) > db(heard[heard_ms]) - 6
