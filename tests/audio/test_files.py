@@ -231,7 +231,11 @@ class TestReading:
     def test_ctrl_c_ends_a_program_that_waits_for_a_pipe(self) -> None:
         program = (
             "import asyncio\nfrom voicecli.audio.files.source import WavSource\n"
+            "async def tick():\n"
+            "    while True: await asyncio.sleep(0.1)\n"
             "async def main():\n"
+            # A signal that comes just as Python's loop begins to wait is seen when that wakes next.
+            "    ticking = asyncio.create_task(tick())\n"
             "    source = WavSource('-')\n"
             "    async for chunk in source: print('waiting', flush=True)\n"
             "try: asyncio.run(main())\n"
