@@ -62,7 +62,7 @@ class Sender:
         self._trace = trace
         self._pacer = Pacer(capabilities.input_rate) if capabilities.input_must_flow else None
         self._format = PcmFormat(capabilities.input_rate)
-        self._bytes_per_s = bytes_per_s = self._format.bytes_per_s
+        bytes_per_s = self._format.bytes_per_s
         ahead_s = _LIVE_AUDIO_S if self._pacer is None or is_full is not None else _PACED_AUDIO_S
         self._live_audio_s = ahead_s if is_full is None else _ALL_AUDIO_S
         self._outage_audio_s = max(outage_audio_s if self._pacer is None else 0.0, self._live_audio_s)
@@ -99,7 +99,7 @@ class Sender:
         if not isinstance(command, AppendAudio) or (self._pacer is None and not command.realtime):
             await self._send(command)
             return
-        lasts_s = len(command.audio) / self._bytes_per_s
+        lasts_s = self._format.duration_ms(len(command.audio)) / 1000
         parts = list(pieces(command, self._format))
         held_back_s = min(lasts_s, _HELD_BACK_S) if self._pacer is None and len(parts) > 1 else 0.0
         if self._pacer is not None and command.realtime:  # the pieces of one chunk do not push each other out
@@ -201,6 +201,7 @@ class Sender:
                 return
             if held_back_s:  # it comes on top of what may wait, until all of that has left
                 self._queue.limit_s = max(self._queue.limit_s, self._live_audio_s + held_back_s)
+            # Not its own length: where that just fits, the rounding of its parts would decide.
             live = self._pace.is_live(size, self._clock(), _HELD_BACK_S if held_back_s else 0.0)
             live = live or (self._pacer is not None and command.realtime)
         while not live and self._over is None and not self._queue.has_room(command):

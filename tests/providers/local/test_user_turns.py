@@ -17,6 +17,7 @@ from tests.providers.local.fakes import (
     speech,
     statuses,
 )
+from tests.support.virtual_time import virtual_time
 from voicecli.commands import (
     AppendAudio,
     ClearAudio,
@@ -37,19 +38,18 @@ from voicecli.events import (
 from voicecli.providers.local.engine import LocalConnection
 
 
+@virtual_time
 async def test_words_appear_while_the_user_speaks() -> None:
     hearing = FakeHearing(["all of it"])
     async with conversation(FakeModel([["Ok."]]), hearing) as (connection, events):
-        spoken = 0
-        while len(events.of(TranscriptUpdate)) < 3:  # how soon, the recogniser's pace decides
-            spoken += 1
-            assert spoken < 100
+        for _ in range(6):
             await connection.send(AppendAudio(speech(500)))
             await connection.drain()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.5)
+        partials = events.of(TranscriptUpdate)
         await connection.send(EndTurn())
         await events.until_seen(ResponseDone)
-    assert spoken >= 3
+    assert 3 <= len(partials) <= 6
     assert {utterance for utterance, _ in hearing.partials} == {"user_1"}
     heard = b"".join(audio for _, audio in hearing.partials)
     assert heard == speech(len(heard) // 32)
