@@ -172,7 +172,7 @@ async def _measure(input_device: str | None, output_device: str | None) -> tuple
                 "`voice list-devices` shows them.",
             )
         typer.echo("And now a chirp.", err=True)
-        begin = len(recording.audio)
+        begin = recording.mark()
         speaker.write(chirp(_RATE), "chirp")
         speaker.end()
         written = time.perf_counter()
@@ -217,7 +217,8 @@ class Recording:
     """The sound that the microphone has recorded so far.
 
     Attributes:
-        begun: when its first sample could be had at the earliest, by `time.perf_counter`.
+        begun: when its first sample could be had at the earliest, by `time.perf_counter`, reckoned back from what
+            came since the latest `mark`.
     """
 
     def __init__(self, microphone: "Microphone") -> None:
@@ -231,6 +232,14 @@ class Recording:
             self.audio += chunk
             self.begun = min(self.begun, time.perf_counter() - _AUDIO.duration_ms(len(self.audio)) / 1000)
             self._more.set()
+
+    def mark(self) -> int:
+        """The present end, in bytes. From now on `begun` goes by what comes.
+
+        Sound that a device has lost has no place here: what follows it came later than its place tells.
+        """
+        self.begun = float("inf")
+        return len(self.audio)
 
     async def after(self, begin: int, seconds: float) -> bytes:
         """The recording from byte `begin` on, of this length, as soon as it is there.

@@ -63,3 +63,22 @@ async def test_the_beginning_of_a_recording_is_known_to_the_millisecond(portaudi
         await listening
     assert recording.begun == pytest.approx(began, abs=0.012)
     assert recording.begun > began - 0.0201
+
+
+@pytest.mark.usefixtures("coarse")
+@virtual_time
+async def test_sound_that_was_lost_before_a_mark_is_no_time_after_it(portaudio: FakePortAudio) -> None:
+    """A busy machine loses some while the user speaks; the round trip that was measured then was -620 ms."""
+    microphone = Microphone(RATE)
+    recording = Recording(microphone)
+    listening = asyncio.create_task(recording.listen())
+    async with portaudio.flowing(every_s=0.01):
+        await recording.after(0, 0.5)
+    await asyncio.sleep(0.3)
+    async with portaudio.flowing(every_s=0.01):
+        place = recording.mark()
+        now = asyncio.get_running_loop().time()
+        await recording.after(place, 0.5)
+        await microphone.aclose()
+        await listening
+    assert recording.begun + place / 2 / RATE == pytest.approx(now, abs=0.0201)
