@@ -116,8 +116,8 @@ async def test_a_headset_that_changes_its_rate_is_opened_again_at_the_new_one(
         await speaker.open()
         listening = asyncio.create_task(listen(microphone))
         assert mac.headset_out.rate != CALL_RATE
-        # 1.5 s until it has settled; the clock needs a second more.
-        assert await until(lambda: any("rate" in code for code in notices.codes)) < (2.0 if knows_rates else 3.2)
+        # 1.5 s until it has settled; the clock needs two seconds more.
+        assert await until(lambda: any("rate" in code for code in notices.codes)) < (2.0 if knows_rates else 4.2)
         await asyncio.sleep(1)
         assert len(mac.running) == 2
         assert all(stream._opened_rate == CALL_RATE for stream in mac.running), "both"
@@ -147,7 +147,7 @@ async def test_a_device_that_does_not_keep_its_rate_is_opened_again_on_every_sys
         await asyncio.sleep(10)
         assert len(portaudio.streams) == 1
         portaudio.plugged[0].speed = speed
-        assert await until(lambda: bool(notices.codes)) < 1.6
+        assert await until(lambda: bool(notices.codes)) < (1.6 if speed > 1 else 2.7)
         portaudio.plugged[0].speed = 1.0
         await asyncio.sleep(6)
         assert notices.codes == [f"{kind}_rate_changed"]
@@ -180,13 +180,19 @@ def quarters(*passed: float, xruns: int = 0) -> bool:
 @pytest.mark.parametrize(
     ("passed", "off"),
     [
-        ((0.6, 0.6, 0.6, 0.6), True),
-        ((1.5, 1.5, 1.5, 1.5), True),
-        ((0.6, 0.6, 0.6), False),
-        ((1.05, 0.95, 0.93, 1.07), False),
-        ((0.2, 0.5, 0.5, 2.8), False),  # late, and then all at once
-        ((0.6, 0.6, 1.0, 0.6), False),
-        ((0, 0, 0, 0), False),  # stopped, which the watchdog sees to
+        ((0.6,) * 8, True),
+        ((1.5,) * 4, True),
+        ((0.5, 0.34, 0.67, 0.5) * 2, True),  # large blocks
+        ((0.3,) + (0.6,) * 8, True),
+        ((0.6,) * 7, False),
+        ((1.5,) * 3, False),
+        ((1.05, 0.95, 0.93, 1.07) * 2, False),
+        ((0.2, 0.5, 0.5, 2.8) * 2, False),  # late, and then all at once
+        ((0.6,) * 6 + (1.0, 0.6), False),
+        ((0.6,) * 6 + (1.5,) * 3, False),
+        ((0.5, 0.76, 0.84, 0.69), False),  # measured beside a busy computer, without an xrun
+        ((0.17, 0.72, 0.89, 0.23, 0.5, 0.76, 0.84, 0.69), False),  # and both after each other
+        ((0,) * 8, False),  # stopped, which the watchdog sees to
     ],
 )
 def test_a_busy_computer_is_not_taken_for_a_wrong_clock(passed: tuple[float, ...], off: bool) -> None:
