@@ -1,9 +1,10 @@
 """An echo is known to be there, or not, whoever speaks beside it."""
 
 import numpy as np
+import pytest
 
 from tests.audio.echo.test_realignment import RATE, Samples, frames, heard, sound
-from voicecli.audio.echo.correlation import EchoCorrelation, distance, peak_ratio
+from voicecli.audio.echo.correlation import EchoCorrelation, Lags, distance, peak_ratio
 from voicecli.audio.echo.detection import EchoDetector
 
 LOUDER = 4  # the voice beside the echo; 12 dB
@@ -77,3 +78,43 @@ def test_tones_are_no_echo_of_each_other_wherever_they_resemble_one() -> None:
     told = verdicts(played, captured)
     assert told.index(True) < 1_100
     assert all(told[told.index(True) :])
+
+
+def looks(detector: EchoDetector, played: Samples, captured: Samples, cancelled_ms: int) -> list[int]:
+    """At which of the frames the streams are correlated."""
+    at: list[int] = []
+    correlation = detector._correlation
+
+    def lags() -> Lags | None:
+        at.append(number)
+        return EchoCorrelation.lags(correlation)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(correlation, "lags", lags)
+        for number, pair in enumerate(frames(played, captured), start=1):  # noqa: B007 (`lags` does)
+            detector.pair(*pair, cancelled_ms=cancelled_ms)
+    return at
+
+
+def test_while_a_known_echo_is_cancelled_it_is_looked_for_each_four_seconds() -> None:
+    played = sound(22)
+    captured = heard(played, 960) // 4
+    detector = EchoDetector(RATE)
+    half = played.size // 2
+    each_half_second = list(range(50, 1_101, 50))
+    assert looks(detector, played[:half], captured[:half], 490) == each_half_second, "not for long enough"
+    assert detector.delay_ms is not None
+    played, captured = played[half:], captured[half:]
+    assert looks(detector, played, captured, 500) == [400, 800]
+    played, captured = played[:RATE], captured[:RATE]
+    detector.doubt()
+    assert looks(detector, played, captured, 500) == [50], "it may have moved, and has not"
+    detector.moved()
+    assert looks(detector, played, captured, 500) == [50, 100], "it has moved"
+    detector.forget()
+    assert looks(detector, played, captured, 500)[0] == 50, "where it is is not known"
+
+
+def test_what_is_no_echo_is_looked_at_each_half_second_however_soft_the_residue() -> None:
+    played = sound(10)
+    assert looks(EchoDetector(RATE), played, sound(10, seed=2) // 30, 5_000) == list(range(50, 1_001, 50))

@@ -80,3 +80,19 @@ def test_the_last_reply_says_nothing_of_the_next() -> None:
     assert not heard(detector, -30.0, captured_db=-30.0)
     detector.pause()
     assert heard(detector, -30.0, captured_db=-30.0)
+
+
+def test_an_echo_is_cancelled_while_hardly_anything_is_left_of_it() -> None:
+    detector = NearEndDetector()
+    assert not detector.cancels
+    for residual_db, captured_db, cancels in (
+        (LOUD_DB - 26, LOUD_DB, True),
+        (LOUD_DB - 24, LOUD_DB, False),  # a voice, or an echo at another place
+        (LOUD_DB - 26, LOUD_DB - 10, True),  # between two syllables of the echo
+        (LOUD_DB - 24, LOUD_DB - 10, False),
+    ):
+        heard(detector, residual_db, captured_db=captured_db)
+        assert detector.cancels == cancels
+    detector.pause()
+    heard(detector, -80.0, captured_db=-50.0)
+    assert not detector.cancels, "so soft that it tells nothing"

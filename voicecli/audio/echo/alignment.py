@@ -164,9 +164,11 @@ class _Skew:
     def _moved(self, usual_low: int, usual_high: int) -> list[int] | None:
         """The latest skews, all of them after a discontinuity; None where there was none."""
         width = usual_high - usual_low
+        least = max(_LEAST_JUMP_MS, width)
+        if usual_high - least < self._recent[-1] < usual_low + least:
+            return None  # the latest alone tells; so it is nearly always
         skews = list(self._recent)[-(_RECENT_MS + 2 * width) // FRAME_MS :]
         lows_by, highs_by = min(skews) - usual_low, max(skews) - usual_high
-        least = max(_LEAST_JUMP_MS, width)
         captured_ms = (len(skews) - 1) * FRAME_MS
         # A capture stream that was only held up comes in one go, and is where it was at the end of it.
         held_up = skews[-1] - skews[0] + captured_ms < captured_ms // 2

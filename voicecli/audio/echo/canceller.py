@@ -72,6 +72,7 @@ class EchoCanceller:
         self._before_ms = 0  # rendered before the latest captured frame
         self._unheard_ms = 0  # of what the present canceller could learn from, while the microphone was off
         self._moving_ms = 0  # until the echo has surely moved, and a new canceller begins to converge
+        self._cancelled_ms = 0  # captured without a break of which hardly anything was left
         self._discontinuity = False  # written by either
 
     @property
@@ -82,9 +83,10 @@ class EchoCanceller:
     def suppressing(self) -> bool:
         if self._detector.no_echo:
             return False
-        has_converged = not self._moving_ms and self._learnt_ms >= _CONVERGENCE_MS
+        if not self._moving_ms and self._learnt_ms >= _CONVERGENCE_MS:
+            return False
         # The echo of softer sound counts as residual, converged or not.
-        return self._level.peak > LEARNABLE_DBFS and not has_converged
+        return self._level.peak > LEARNABLE_DBFS
 
     @property
     def settled(self) -> bool:
@@ -98,11 +100,6 @@ class EchoCanceller:
     def _knows_room(self) -> bool:
         is_placed = not self._moving_ms and not self._detector.doubted
         return is_placed and self._processing.known_ms + self._heard_ms >= SETTLED_MS
-
-    @property
-    def _echo_ms(self) -> float:
-        """How late an echo comes, at least."""
-        return math.inf if self._detector.no_echo else self._detector.delay_ms or 0
 
     @property
     def _learnt_ms(self) -> int:
@@ -129,7 +126,8 @@ class EchoCanceller:
             delay_ms = self._detector.delay_ms
             self._level.tail_ms = ECHO_TAIL_MS if delay_ms is None else delay_ms + _REVERBERATION_MS
             is_quiet = self._level.quiet_ms >= _QUIET_MS
-            distance = self._pairs.captured(frame, quiet=is_quiet, echo_ms=self._echo_ms)
+            echo_ms = math.inf if self._detector.no_echo else delay_ms or 0  # at least
+            distance = self._pairs.captured(frame, quiet=is_quiet, echo_ms=echo_ms)
             has_moved = distance is Distance.CHANGED
             if has_moved:
                 self._detector.reset()  # perhaps a device was opened again, or another one
@@ -162,7 +160,8 @@ class EchoCanceller:
         return WebRTCProcessing(self._rate)
 
     def _cancel(self, rendered: bytes, captured: bytes) -> bytes:
-        self._detector.pair(rendered, captured)
+        cancelled_ms, self._cancelled_ms = self._cancelled_ms, 0
+        self._detector.pair(rendered, captured, cancelled_ms=cancelled_ms)
         if self._moving_ms and self.suppressing:
             return self._filler(captured)  # what the canceller has learnt is kept from the echo on its way
         residual = self._processing.process(rendered, captured, self._heard_ms)
@@ -174,6 +173,8 @@ class EchoCanceller:
             self._near_end.pause()
             return residual
         is_near_end = self._near_end.process(residual, captured, settled=self._knows_room)
+        if self._near_end.cancels:
+            self._cancelled_ms = cancelled_ms + FRAME_MS
         return residual if is_near_end and not self.suppressing else self._filler(captured)
 
     def _filler(self, captured: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """Cross-correlation of the render and the capture stream, at whatever delay an echo may have. Pure."""
 
 from collections import deque
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +41,9 @@ class EchoCorrelation:
     """
 
     def __init__(self, sample_rate: int) -> None:
-        self._size = round(_SPAN_S * sample_rate)
+        # Memory of this size is taken anew from the system each time, which takes longer than the transform itself.
+        self._samples = np.zeros((2, round(_SPAN_S * sample_rate)))
+        self._whole = np.zeros(_LAGS // 2 + 1, np.complex128)
         self._rendered: deque[bytes] = deque(maxlen=(WINDOW_MS + _MAX_DELAY_MS) // FRAME_MS)
         self._captured: deque[bytes] = deque(maxlen=WINDOW_MS // FRAME_MS)
 
@@ -62,14 +64,16 @@ class EchoCorrelation:
         # A microphone that is muted tells nothing of the room.
         if level(b"".join(rendered[-len(self._captured) :])) <= _LOUD_DBFS or not any(map(any, self._captured)):
             return None
-        crossed = self._transformed(rendered) * np.conj(self._transformed(self._captured))
-        whole = np.zeros(_LAGS // 2 + 1, np.complex128)
-        whole[_LOW:_HIGH] = crossed / np.maximum(np.abs(crossed), 1e-9)
-        return np.fft.irfft(whole)
+        one, other = self._transformed(0, rendered), self._transformed(1, self._captured)
+        crossed = one * np.conj(other)
+        self._whole[_LOW:_HIGH] = crossed / np.maximum(np.abs(crossed), 1e-9)
+        return np.fft.irfft(self._whole)
 
-    def _transformed(self, frames: Any) -> npt.NDArray[np.complex128]:
-        transformed: npt.NDArray[np.complex128]
-        transformed = np.fft.rfft(np.frombuffer(b"".join(frames), np.int16), self._size)[_LOW:_HIGH]
+    def _transformed(self, place: int, frames: Iterable[bytes]) -> npt.NDArray[np.complex128]:
+        samples = np.frombuffer(b"".join(frames), np.int16)
+        self._samples[place, : samples.size] = samples
+        self._samples[place, samples.size :] = 0
+        transformed: npt.NDArray[np.complex128] = np.fft.rfft(self._samples[place])[_LOW:_HIGH]
         return transformed
 
 
@@ -98,9 +102,7 @@ def distance(before: Lags, after: Lags) -> tuple[float, float]:
     Returns:
         the distance, up to 200 ms either way, in steps of 0.1 ms; and the energy of its peak against the average.
     """
-    patterns = np.zeros((2, _LAGS))
-    patterns[:, :_POSSIBLE] = before[:_POSSIBLE], after[:_POSSIBLE]
-    one, other = np.fft.rfft(patterns)
+    one, other = (np.fft.rfft(pattern[:_POSSIBLE], _LAGS) for pattern in (before, after))
     likeness = np.fft.irfft(one * np.conj(other))
     most = round(_MAX_MOVE_MS / 1000 / _LAG_S)
     likeness = np.concatenate((likeness[-most:], likeness[: most + 1]))

@@ -14,13 +14,15 @@ _ECHO_RATIO = 8.0
 # a row are an echo.
 _NO_ECHO_MS = 4_000
 _ECHO_OUTWEIGHS_MS = 1_500
+# Of windows in which a known echo is cancelled so many in a row are not looked at: it has not moved.
+_MOST_SKIPPED = 7
 _REMEMBERED = 0.75  # of the pattern, at each further window
 _SAME_RATIO = 100.0
 _LEAST_MOVE_S = 0.002  # WebRTC itself works in blocks of 4 ms
 
 
 class EchoDetector:
-    """Correlates the two streams, each half second of loud sound.
+    """Correlates the two streams, each half second of loud sound; each 4 s while a known echo is cancelled.
 
     Args:
         sample_rate: of the two streams, in Hz.
@@ -33,6 +35,7 @@ class EchoDetector:
     def __init__(self, sample_rate: int) -> None:
         self._correlation = EchoCorrelation(sample_rate)
         self._since_ms = 0
+        self._skipped = 0  # windows
         self._without_ms = 0
         self._was_clear = False
         self._pattern: Lags | None = None  # of the echo's reflections
@@ -51,13 +54,22 @@ class EchoDetector:
         """How late the echo comes, by its strongest path; None where none has been heard since it moved."""
         return None if self._pattern is None or self._has_moved else self._delay_ms
 
-    def pair(self, rendered: bytes, captured: bytes) -> None:
-        """Take 10 ms of each, PCM16 mono; the captured frame comes no earlier than what it may be the echo of."""
+    def pair(self, rendered: bytes, captured: bytes, *, cancelled_ms: int = 0) -> None:
+        """Take 10 ms of each, PCM16 mono; the captured frame comes no earlier than what it may be the echo of.
+
+        Args:
+            cancelled_ms: how much before that was captured without a break of which hardly anything was left.
+        """
         self._correlation.pair(rendered, captured)
         self._since_ms += FRAME_MS
         if self._since_ms < _INTERVAL_MS:
             return
         self._since_ms = 0
+        if cancelled_ms >= _INTERVAL_MS and self._is_sure and self._skipped < _MOST_SKIPPED:
+            self._skipped += 1
+            self._was_clear = False  # nor does the next one share anything with it
+            return
+        self._skipped = 0
         if (lags := self._correlation.lags()) is None:
             return
         is_clear = peak_ratio(lags) >= _ECHO_RATIO
@@ -66,6 +78,11 @@ class EchoDetector:
         self._was_clear = is_clear
         if is_clear and not self._has_moved:
             self._follow(lags)
+
+    @property
+    def _is_sure(self) -> bool:
+        """Whether there is an echo, at a known place."""
+        return not self._without_ms and not self.doubted and self.delay_ms is not None
 
     def doubt(self) -> None:
         """Know that the echo may have moved."""

@@ -46,6 +46,8 @@ class FrameCutter:
 
     def cut(self, audio: bytes) -> list[bytes]:
         """Take PCM16 mono of any length; the frames that are complete."""
+        if len(audio) == self.size and not self._rest:
+            return [audio]
         audio = self._rest + audio if self._rest else audio
         end = len(audio) - len(audio) % self.size
         self._rest = audio[end:]

@@ -1,6 +1,7 @@
 """Offset of the two streams to each other, by samples. Pure: no clock, no device."""
 
 import math
+from collections import deque
 
 from voicecli.audio.echo.framing import FRAME_MS
 
@@ -23,17 +24,19 @@ class OffsetPairs:
 
     def __init__(self, frame_size: int) -> None:
         self.offset = 0
-        self._frame = frame_size
-        self._rendered = self._captured = bytes(frame_size * ((_MOST_MS - _LEAST_MS) // FRAME_MS + 1))
+        self._size = frame_size
+        kept = (_MOST_MS - _LEAST_MS) // FRAME_MS + 1
+        self._rendered = deque([bytes(frame_size)] * kept, maxlen=kept)
+        self._captured = deque([bytes(frame_size)] * kept, maxlen=kept)
 
     @property
     def offset_ms(self) -> float:
         """The offset in ms."""
-        return self.offset * 2 / self._frame * FRAME_MS
+        return self.offset * 2 / self._size * FRAME_MS
 
     def move(self, samples: int) -> bool:
         """Let the rendered stream be so much later, or earlier; False where the offset would not be -50 to 280 ms."""
-        ms = (self.offset + samples) * 2 / self._frame * FRAME_MS
+        ms = (self.offset + samples) * 2 / self._size * FRAME_MS
         is_possible = _LEAST_MS <= ms <= _MOST_MS
         if is_possible:
             self.offset += samples
@@ -41,10 +44,13 @@ class OffsetPairs:
 
     def pair(self, rendered: bytes, captured: bytes) -> tuple[bytes, bytes]:
         """Take the next frame of each stream; the two frames that belong together now."""
-        self._rendered = self._rendered[self._frame :] + rendered
-        self._captured = self._captured[self._frame :] + captured
-        late = max(0, math.ceil(-self.offset * 2 / self._frame)) * self._frame
-        end = len(self._captured) - late
-        begin = end - self._frame
-        by = self.offset * 2
-        return self._rendered[begin - by : end - by], self._captured[begin:end]
+        self._rendered.append(rendered)
+        self._captured.append(captured)
+        if not self.offset:
+            return rendered, captured
+        late = max(0, math.ceil(-self.offset * 2 / self._size))  # frames
+        before, by = divmod(late * self._size + self.offset * 2, self._size)
+        shifted = self._rendered[-1 - before]
+        if by:
+            shifted = self._rendered[-2 - before][-by:] + shifted[:-by]
+        return shifted, self._captured[-1 - late]

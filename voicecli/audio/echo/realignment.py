@@ -192,8 +192,8 @@ class _Aligned:
         """Process up to so many of the frames that wait; the latest residue."""
         residual = b""
         for _ in range(min(frames, len(self.waiting))):
-            pair = self.waiting.popleft()
-            residual = self._processing.process(*self._pairs.pair(pair.rendered, pair.captured))
+            rendered, captured, _ = self.waiting.popleft()
+            residual = self._processing.process(*self._pairs.pair(rendered, captured))
         return residual
 
     @property

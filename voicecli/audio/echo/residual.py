@@ -3,7 +3,7 @@
 from collections import deque
 
 from voicecli.audio.echo.framing import ECHO_TAIL_MS, FRAME_MS, HOLD_MS
-from voicecli.audio.pcm import level
+from voicecli.audio.pcm import SILENCE_DBFS, level
 
 __all__ = ["NearEndDetector"]
 
@@ -21,13 +21,21 @@ _RISE_DB, _FALL_DB = 1.0, 0.015
 # begin with it in a hard room (simulated) this leaves 3 voices where nobody spoke, of 8. Afterwards it would gain
 # nothing, and notice a voice 20 to 40 ms later.
 _UNSETTLED_FRAMES, _UNSETTLED_OF = 3, 5
+# A voice leaves more, and so does an echo at another place; noise suppression alone takes 12 dB out.
+_CANCELLED_DB = -25.0
 
 
 class NearEndDetector:
-    """Decides for each frame of 10 ms, while an echo may be captured, whether the user is heard in it."""
+    """Decides for each frame of 10 ms, while an echo may be captured, whether the user is heard in it.
+
+    Attributes:
+        cancels: whether hardly anything was left of what was captured lately, which was loud: the echo is where it was.
+    """
 
     def __init__(self) -> None:
+        self.cancels = False
         self._captured = deque[float](maxlen=ECHO_TAIL_MS // FRAME_MS)  # levels, in dBFS
+        self._peak = SILENCE_DBFS  # of these
         self._residue_db = _HIGHEST_DB - _MARGIN_DB  # the usual height of the residue, to the loudest captured
         self._loud = deque[bool](maxlen=_UNSETTLED_OF)
         self._hold_ms = 0
@@ -38,9 +46,9 @@ class NearEndDetector:
         Args:
             settled: whether the canceller knows the room; before that a single frame is no voice.
         """
-        self._captured.append(level(captured))
-        loudest = max(self._captured)
+        loudest = self._loudest(level(captured))
         height_db = level(residual) - loudest
+        self.cancels = height_db <= _CANCELLED_DB and loudest > _LEAST_DBFS
         least_db = min(max(self._residue_db + _MARGIN_DB, _LOWEST_DB), _HIGHEST_DB)
         self._loud.append(height_db > max(_LEAST_DBFS - loudest, least_db))
         if self._loud[-1] and sum(self._loud) >= (1 if settled else _UNSETTLED_FRAMES):
@@ -52,8 +60,19 @@ class NearEndDetector:
             self._residue_db = min(max(self._residue_db + change_db, _LOWEST_DB - _MARGIN_DB), _HIGHEST_DB - _MARGIN_DB)
         return self._hold_ms > 0
 
+    def _loudest(self, latest: float) -> float:
+        """The level of the loudest frame that was captured within the time that an echo takes."""
+        leaving = self._captured[0] if len(self._captured) == self._captured.maxlen else SILENCE_DBFS
+        self._captured.append(latest)
+        if latest >= self._peak:
+            self._peak = latest
+        elif leaving >= self._peak:
+            self._peak = max(self._captured)
+        return self._peak
+
     def pause(self) -> None:
         """No echo can be captured for now: what was captured until now says nothing of the next."""
         self._captured.clear()
+        self._peak = SILENCE_DBFS
         self._loud.clear()
         self._hold_ms = 0
