@@ -187,6 +187,11 @@ class Resampler:
         self._aligner = SampleAligner()
         self._reset()
 
+    @property
+    def lag(self) -> int:
+        """How many samples of the input the output stays behind, at least."""
+        return 0 if self._same else max(0, self._half - math.ceil(self._down / self._up))
+
     def process(self, audio: bytes) -> bytes:
         """Take more of the stream; the output that is complete with it. Half a sample waits for its other half."""
         audio = self._aligner.push(audio)
@@ -231,7 +236,7 @@ class Resampler:
         """Filter so many outputs, the first of which is at `phase`."""
         shape = history.size - 2 * self._half + 1, 2 * self._half
         # What `sliding_window_view` makes, which takes longer than to filter 10 ms.
-        windows = np.lib.stride_tricks.as_strided(history, shape, history.strides * 2, writeable=False)
+        windows = np.ndarray(shape, history.dtype, history, strides=history.strides * 2)
         if self._up <= _FEW_PHASES:
             output = np.empty(count, np.float32)
             for first in range(min(self._up, count)):  # of the outputs that all have the same phase
