@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicecli.audio import vad
-from voicecli.audio.pcm import float32_to_pcm16, resample_pcm16
+from voicecli.audio.pcm import Resampler, float32_to_pcm16, resample_pcm16
 from voicecli.audio.vad import (
     SegmentAudio,
     SegmentDropped,
@@ -113,6 +113,35 @@ def test_does_not_depend_on_how_the_stream_was_cut(rate: int, sizes: list[int]) 
     assert segments(transitions) == expected
     assert len(expected) >= 1
     assert sum(map(len, expected)) + detector.silent_bytes == len(audio)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 24_000, 44_100, 48_000])
+def test_classifies_a_frame_with_the_sample_that_completes_it(engine: VADEngine, rate: int) -> None:
+    """Though it resamples a whole frame at once."""
+    detector = VoiceActivityDetector(ClientVAD(engine=engine), rate)
+    classifier = detector._engine
+    resampler = Resampler(rate, classifier.sample_rate)
+    frame_size = classifier.sample_rate * classifier.frame_ms // 1000 * 2
+    complete: list[int] = []
+    classified: list[int] = []
+    converted = taken = 0
+
+    def probability(frame: bytes) -> float:
+        assert len(frame) == frame_size
+        classified.append(taken)
+        return 0.0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "probability", probability)
+        while taken < rate // 10:
+            taken += 1
+            converted += len(resampler.process(b"\0\0"))
+            if converted >= frame_size * (len(complete) + 1):
+                complete.append(taken)
+            detector.process(b"\0\0")
+    assert classified == complete
+    assert len(complete) >= 2
 
 
 def test_holds_a_short_noise_back() -> None:
