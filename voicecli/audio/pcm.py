@@ -155,8 +155,8 @@ def level(audio: bytes) -> float:
     # numerical library would wake threads that then spin.
     samples = np.frombuffer(audio, _PCM16)
     wide = samples.astype(np.float64 if samples.size <= _SHORT else np.int64)
-    power = int(wide.dot(wide)) / wide.size / _FULL_SCALE**2 if wide.size else 0.0
-    return max(SILENCE_DBFS, 10 * math.log10(power)) if power else SILENCE_DBFS
+    energy = int(wide.dot(wide))
+    return max(SILENCE_DBFS, 10 * math.log10(energy / wide.size / _FULL_SCALE**2)) if energy else SILENCE_DBFS
 
 
 class Resampler:

@@ -41,7 +41,8 @@ class WebRTCProcessing:
     def process(self, rendered: bytes, captured: bytes) -> bytes:
         """Take the echo of what is rendered out of what is captured: PCM16 mono, 10 ms of each."""
         near, far = np.frombuffer(captured, np.int16), np.frombuffer(rendered, np.int16)
-        return bytes(self._processor.process(near, far).tobytes())
+        residual: bytes = self._processor.process(near, far).tobytes()
+        return residual
 
 
 class GainEstimator:
