@@ -36,6 +36,7 @@ class _ByLevel(NearEndDetector):
     """What is left is judged by its level alone."""
 
     def __init__(self) -> None:
+        self.cancels = False
         self._hold_ms = 0
 
     def process(self, residual: bytes, captured: bytes, *, settled: bool = True) -> bool:
