@@ -184,6 +184,8 @@ def quarters(*passed: float, xruns: int = 0) -> bool:
         ((1.5,) * 4, True),
         ((0.5, 0.34, 0.67, 0.5) * 2, True),  # large blocks
         ((0.3,) + (0.6,) * 8, True),
+        ((0, 1.0) * 8, True),  # in bunches
+        ((0, 2.0) * 8, False),
         ((0.6,) * 7, False),
         ((1.5,) * 3, False),
         ((1.05, 0.95, 0.93, 1.07) * 2, False),
@@ -198,6 +200,13 @@ def quarters(*passed: float, xruns: int = 0) -> bool:
 def test_a_busy_computer_is_not_taken_for_a_wrong_clock(passed: tuple[float, ...], off: bool) -> None:
     assert quarters(*passed) == off
     assert not quarters(*passed, xruns=1), "the device itself says why"
+
+
+def test_xruns_now_and_then_do_not_hide_a_wrong_clock() -> None:
+    """A stream at half its rate may well have some."""
+    watch = RateWatch()
+    found = [watch.is_off(number / 4, 125 * number, number // 7, 1_000) for number in range(1, 40)]
+    assert 8 <= found.index(True) <= 10
 
 
 def test_a_computer_that_slept_is_not_taken_for_a_wrong_clock() -> None:

@@ -96,7 +96,7 @@ def looks(detector: EchoDetector, played: Samples, captured: Samples, cancelled_
     return at
 
 
-def test_while_a_known_echo_is_cancelled_it_is_looked_for_each_four_seconds() -> None:
+def test_while_a_known_echo_is_cancelled_it_is_looked_for_each_second() -> None:
     played = sound(22)
     captured = heard(played, 960) // 4
     detector = EchoDetector(RATE)
@@ -105,7 +105,7 @@ def test_while_a_known_echo_is_cancelled_it_is_looked_for_each_four_seconds() ->
     assert looks(detector, played[:half], captured[:half], 490) == each_half_second, "not for long enough"
     assert detector.delay_ms is not None
     played, captured = played[half:], captured[half:]
-    assert looks(detector, played, captured, 500) == [400, 800]
+    assert looks(detector, played, captured, 500) == list(range(100, 1_101, 100))
     played, captured = played[:RATE], captured[:RATE]
     detector.doubt()
     assert looks(detector, played, captured, 500) == [50], "it may have moved, and has not"

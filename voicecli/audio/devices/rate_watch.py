@@ -49,10 +49,13 @@ class RateWatch:
         elapsed = now_s - self._begin_s
         if elapsed < _QUARTER_S:
             return False
+        if elapsed > _LONGEST_S:
+            self.begin(now_s, frames, xruns)
         passed, excused = frames - self._frames, xruns != self._xruns
+        if not passed:
+            return False  # blocks may come in bunches; one that has stopped is the watchdog's matter
         self._begin_s, self._frames, self._xruns = now_s, frames, xruns
-        if excused or not passed or elapsed > _LONGEST_S:
-            self._off.clear()
+        if excused:
             return False
         ratio = passed / (elapsed * sample_rate)
         way = (ratio > 1 + _OFF) - (ratio < 1 - _OFF)

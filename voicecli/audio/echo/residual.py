@@ -29,7 +29,7 @@ class NearEndDetector:
     """Decides for each frame of 10 ms, while an echo may be captured, whether the user is heard in it.
 
     Attributes:
-        cancels: whether hardly anything was left of what was captured lately, which was loud: the echo is where it was.
+        cancels: whether hardly anything was left of what was captured lately, which was loud.
     """
 
     def __init__(self) -> None:
