@@ -14,9 +14,9 @@ _ECHO_RATIO = 8.0
 # a row are an echo.
 _NO_ECHO_MS = 4_000
 _ECHO_OUTWEIGHS_MS = 1_500
-# Of windows in which a known echo is cancelled every second one is not looked at. It may be so though the echo has moved
-# by some 10 ms: that is followed as soon with one left out as with none (1.1 s in the median, 25 moves in an ordinary
-# room, simulated), with three or seven often after 4 s, or never.
+# Of windows in which a known echo is cancelled every second one is not looked at. It may be so though the echo has
+# moved by some 10 ms: that is followed as soon with one left out as with none (1.1 s in the median, 25 moves in an
+# ordinary room, simulated), with three or seven often after 4 s, or never.
 _MOST_SKIPPED = 1
 _REMEMBERED = 0.75  # of the pattern, at each further window
 _SAME_RATIO = 100.0
