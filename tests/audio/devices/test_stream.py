@@ -330,6 +330,25 @@ async def test_what_takes_the_echo_out_is_told_of_skips(portaudio: FakePortAudio
 
 @pytest.mark.parametrize("kind", ["microphone", "loudspeaker"])
 @virtual_time
+async def test_what_takes_the_echo_out_is_told_that_a_device_was_opened_again(
+    portaudio: FakePortAudio, kind: str
+) -> None:
+    """Before that is seen in the streams, a reply's echo would have come through, and paused it."""
+    echo = Listening()
+    endpoint = (Microphone if kind == "microphone" else Speaker)(RATE, echo=echo)
+    async with portaudio.flowing():
+        await endpoint.open()
+        await asyncio.sleep(1)
+        assert echo.skips == 0
+        endpoint._stream.reopen_soon()
+        await asyncio.sleep(1)
+        assert len(portaudio.streams) == 2
+        assert echo.skips == 1
+        await endpoint.aclose()
+
+
+@pytest.mark.parametrize("kind", ["microphone", "loudspeaker"])
+@virtual_time
 async def test_failing_blocks_are_told_once(
     portaudio: FakePortAudio, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -67,7 +67,8 @@ class DeviceStream:
         on_notice: is told, on the event loop, by a code that begins with "microphone" or "loudspeaker": _lost and then
             _back or _changed, _changed alone when another has become the default, _failed at the first failure,
             _rate_changed once when it was opened again since it does not run at the rate it was opened at.
-        on_discontinuity: is called on the audio thread when the device reports that audio was lost, or silence put in.
+        on_discontinuity: is called on the audio thread when the device reports that audio was lost, or silence put in,
+            and at the first block after it was opened again: its latency may be another.
 
     Attributes:
         blocks, frames: how many came.
@@ -240,8 +241,10 @@ class DeviceStream:
 
     def _callback(self, opened: DeviceFormat) -> Callback:
         is_input = self.kind == "input"
+        is_again = self.blocks > 0
 
         def called(buffer: Any, frames: int, time: Any, status: Any) -> None:
+            nonlocal is_again
             self.blocks += 1
             self.frames += frames
             is_xrun = status.input_overflow or status.output_underflow
@@ -252,7 +255,8 @@ class DeviceStream:
                 time.currentTime - time.inputBufferAdcTime if is_input else time.outputBufferDacTime - time.currentTime
             )
             try:
-                if is_xrun:
+                if is_xrun or is_again:
+                    is_again = False
                     self._on_discontinuity()
                 self._block(buffer, opened, latency if 0 <= latency <= _MAX_LATENCY_S else 0.0)
             except Exception as error:
