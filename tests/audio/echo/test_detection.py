@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.audio.echo.test_realignment import RATE, Samples, frames, heard, sound
+from voicecli.audio.echo.canceller import EchoCanceller
 from voicecli.audio.echo.correlation import EchoCorrelation, Lags, distance, peak_ratio
 from voicecli.audio.echo.detection import EchoDetector
 
@@ -113,6 +114,20 @@ def test_while_a_known_echo_is_cancelled_it_is_looked_for_each_second() -> None:
     assert looks(detector, played, captured, 500) == [50, 100], "it has moved"
     detector.forget()
     assert looks(detector, played, captured, 500)[0] == 50, "where it is is not known"
+
+
+def test_the_canceller_tells_the_detector_what_it_cancels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nobody speaks; beside a voice there is no saying."""
+    played = sound(12)
+    echo = heard(played, 960) // 4
+    canceller = EchoCanceller(RATE, RATE)
+    told: list[int] = []
+    monkeypatch.setattr(canceller._detector, "pair", lambda *pair, cancelled_ms: told.append(cancelled_ms))
+    for rendered, captured in frames(played, np.concatenate((echo[: 10 * RATE], beside_a_voice(echo)[10 * RATE :]))):
+        canceller.render(rendered)
+        canceller.capture(captured)
+    assert min(told[900:990]) >= 500
+    assert max(told[1_050:]) < 500
 
 
 def test_what_is_no_echo_is_looked_at_each_half_second_however_soft_the_residue() -> None:

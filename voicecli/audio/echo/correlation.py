@@ -41,7 +41,7 @@ class EchoCorrelation:
     """
 
     def __init__(self, sample_rate: int) -> None:
-        # Memory of this size is taken anew from the system each time, which takes longer than the transform itself.
+        # Memory of this size may be taken anew from the system each time, which takes as long as the transform itself.
         self._samples = np.zeros((2, round(_SPAN_S * sample_rate)))
         self._whole = np.zeros(_LAGS // 2 + 1, np.complex128)
         self._rendered: deque[bytes] = deque(maxlen=(WINDOW_MS + _MAX_DELAY_MS) // FRAME_MS)

@@ -125,9 +125,9 @@ class RealignedProcessing:
 
     def _follow(self) -> None:
         """Keep the echo where it was. What cannot, as that would be too far, finds it by itself, in 1 to 6 s."""
-        if not (seconds := self._detector.take_move()):
+        samples = round(self._detector.take_move() * self._sample_rate)
+        if not samples:
             return
-        samples = round(seconds * self._sample_rate)
         self._present.move(samples)
         if self._successor is not None:
             self._successor.move(samples)
