@@ -96,3 +96,10 @@ def test_an_echo_is_cancelled_while_hardly_anything_is_left_of_it() -> None:
     detector.pause()
     heard(detector, -80.0, captured_db=-50.0)
     assert not detector.cancels, "so soft that it tells nothing"
+
+
+def test_what_was_louder_longer_ago_than_an_echo_lasts_hides_no_voice() -> None:
+    detector = NearEndDetector()
+    heard(detector, LOUD_DB - 40)
+    assert not heard(detector, -43.0, seconds=0.39, captured_db=-40.0)
+    assert heard(detector, -43.0, captured_db=-40.0)
