@@ -333,6 +333,30 @@ def test_what_webrtcvad_takes_for_speech_is_noticed_unless_silero_excludes_it(mo
     assert transitions_in(silero_saying(monkeypatch, [0.05] * 200), audio, 640) == []
 
 
+@pytest.mark.parametrize(
+    ("quiet_ms", "probabilities", "is_noticed"),
+    [
+        (2_100, [0.05] * 200, True),
+        (1_900, [0.05] * 200, False),
+        (2_100, [0.01] * 200, False),
+        (2_100, [0.0] * 54 + [0.05] * 200, False),  # from 0.55 s after the beginning
+    ],
+)
+def test_a_voice_after_long_quiet_needs_less(
+    monkeypatch: pytest.MonkeyPatch, quiet_ms: int, probabilities: list[float], is_noticed: bool
+) -> None:
+    audio = room(1_000, SPEECH, noise=0.01) + room(quiet_ms, SPEECH, noise=0.0003)
+    found = transitions_in(silero_saying(monkeypatch, [0.0] * 120 + probabilities), audio, 640)
+    assert found == ([SpeechDetected(), SegmentDropped()] if is_noticed else [])
+
+
+def test_quiet_from_before_a_reset_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = silero_saying(monkeypatch, [0.05] * 200)
+    detector.process(room(2_100, noise=0.0003))
+    detector.reset()
+    assert transitions_in(detector, room(SPEECH), 640) == []
+
+
 def test_a_turn_needs_its_speech_to_be_sure(monkeypatch: pytest.MonkeyPatch) -> None:
     def beginning(probabilities: list[float]) -> int:
         detector = silero_saying(monkeypatch, probabilities)
