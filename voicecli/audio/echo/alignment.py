@@ -141,15 +141,18 @@ class _Skew:
     def captured(self) -> int:
         """Count a captured frame; by how much the skew jumps with it, in ms."""
         self._captured_ms += FRAME_MS
-        self._recent.append(self.rendered_ms - self._captured_ms)
+        skew = self.rendered_ms - self._captured_ms
+        self._recent.append(skew)
         self._since += 1
-        moved = self._moved(*self._usual) if self._usual is not None else None
-        if self._usual is not None and moved is not None:
-            jump_ms = min(moved) - self._usual[0]
-            self._lows.clear()
-            self._highs.clear()
-            self._learn(moved)
-            return jump_ms
+        if self._usual is not None:
+            low, high = self._usual
+            least = max(_LEAST_JUMP_MS, high - low)
+            # The latest alone tells, nearly always.
+            if not high - least < skew < low + least and (moved := self._moved(low, high, least)) is not None:
+                self._lows.clear()
+                self._highs.clear()
+                self._learn(moved)
+                return min(moved) - low
         if self._since == self._recent.maxlen:
             self._learn(list(self._recent))
         return 0
@@ -161,12 +164,9 @@ class _Skew:
         self.low = min(self._lows)
         self._since = 0
 
-    def _moved(self, usual_low: int, usual_high: int) -> list[int] | None:
-        """The latest skews, all of them after a discontinuity; None where there was none."""
+    def _moved(self, usual_low: int, usual_high: int, least: int) -> list[int] | None:
+        """The latest skews, all after a discontinuity, which moves them by `least`; None where there was none."""
         width = usual_high - usual_low
-        least = max(_LEAST_JUMP_MS, width)
-        if usual_high - least < self._recent[-1] < usual_low + least:
-            return None  # the latest alone tells; so it is nearly always
         skews = list(self._recent)[-(_RECENT_MS + 2 * width) // FRAME_MS :]
         lows_by, highs_by = min(skews) - usual_low, max(skews) - usual_high
         captured_ms = (len(skews) - 1) * FRAME_MS

@@ -30,6 +30,7 @@ class EchoDetector:
         sample_rate: of the two streams, in Hz.
 
     Attributes:
+        delay_ms: how late the echo comes, by its strongest path; None where none has been heard since it moved.
         no_echo: whether there was no echo in the latest 4 s of loud sound, and since.
         doubted: whether the echo has moved, or may have, and was not heard at the same place since.
     """
@@ -41,8 +42,7 @@ class EchoDetector:
         self._without_ms = 0
         self._was_clear = False
         self._pattern: Lags | None = None  # of the echo's reflections
-        self._delay_ms = 0.0  # of the pattern
-        self._has_moved = False  # since the pattern was learnt
+        self.delay_ms: float | None = None  # of the pattern; an attribute, as each frame asks for it several times
         self._moved_s = 0.0  # how much later it comes, as far as it was not asked for
         self.no_echo = self.doubted = False
 
@@ -52,9 +52,9 @@ class EchoDetector:
         return self._pattern is not None
 
     @property
-    def delay_ms(self) -> float | None:
-        """How late the echo comes, by its strongest path; None where none has been heard since it moved."""
-        return None if self._pattern is None or self._has_moved else self._delay_ms
+    def _has_moved(self) -> bool:
+        """Whether the echo has moved since the pattern was learnt."""
+        return self._pattern is not None and self.delay_ms is None
 
     def pair(self, rendered: bytes, captured: bytes, *, cancelled_ms: int = 0) -> None:
         """Take 10 ms of each, PCM16 mono; the captured frame comes no earlier than what it may be the echo of.
@@ -105,8 +105,7 @@ class EchoDetector:
 
     def moved(self) -> None:
         """Know that the echo is at another distance from now on."""
-        self._has_moved = self.knows_pattern
-        self.doubted, self._moved_s = False, 0.0
+        self.delay_ms, self.doubted, self._moved_s = None, False, 0.0
         self._correlation.restart()
         self._since_ms = 0  # a shorter window looks like an echo where sound has just begun
 
@@ -117,13 +116,12 @@ class EchoDetector:
         seconds, ratio = distance(self._pattern, lags)
         if ratio < _SAME_RATIO:
             return None
-        self._has_moved = False
         self._learn(lags, seconds)
         return seconds
 
     def forget(self) -> None:
         """Learn the echo's pattern anew."""
-        self._pattern, self._has_moved = None, False
+        self._pattern = self.delay_ms = None
         self.doubted, self._moved_s = False, 0.0
 
     def _is_known(self, lags: Lags) -> bool:
@@ -139,12 +137,12 @@ class EchoDetector:
 
     def _follow(self, lags: Lags) -> None:
         self.doubted = False
-        if self._pattern is None:
+        if self._pattern is None or self.delay_ms is None:
             self._learn(lags, 0.0)
             return
         later_s = 0.0
         # Where its strongest path has stayed, the echo has.
-        if abs(delay_ms(lags) - self._delay_ms) >= _LEAST_MOVE_S * 1000:
+        if abs(delay_ms(lags) - self.delay_ms) >= _LEAST_MOVE_S * 1000:
             found_s, ratio = distance(self._pattern, lags)
             if ratio >= _SAME_RATIO and abs(found_s) >= _LEAST_MOVE_S:
                 later_s = found_s
@@ -155,7 +153,7 @@ class EchoDetector:
     def _learn(self, lags: Lags, later_s: float) -> None:
         """Take more of the pattern, which comes so much later."""
         self._pattern = lags if self._pattern is None else later(self._pattern, later_s) * _REMEMBERED + lags
-        self._delay_ms = delay_ms(self._pattern)
+        self.delay_ms = delay_ms(self._pattern)
 
     def _update(self, *, has_echo: bool) -> None:
         if has_echo:

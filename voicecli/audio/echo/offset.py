@@ -20,19 +20,16 @@ class OffsetPairs:
     Attributes:
         offset: how much later the rendered stream is, in samples. Where that is negative, the captured stream is late
             instead, by whole frames.
+        offset_ms: the same in ms.
     """
 
     def __init__(self, frame_size: int) -> None:
         self.offset = 0
+        self.offset_ms = 0.0
         self._size = frame_size
         kept = (_MOST_MS - _LEAST_MS) // FRAME_MS + 1
         self._rendered = deque([bytes(frame_size)] * kept, maxlen=kept)
         self._captured = deque([bytes(frame_size)] * kept, maxlen=kept)
-
-    @property
-    def offset_ms(self) -> float:
-        """The offset in ms."""
-        return self.offset * 2 / self._size * FRAME_MS
 
     def move(self, samples: int) -> bool:
         """Let the rendered stream be so much later, or earlier; False where the offset would not be -50 to 280 ms."""
@@ -40,6 +37,7 @@ class OffsetPairs:
         is_possible = _LEAST_MS <= ms <= _MOST_MS
         if is_possible:
             self.offset += samples
+            self.offset_ms = ms
         return is_possible
 
     def pair(self, rendered: bytes, captured: bytes) -> tuple[bytes, bytes]:

@@ -6,7 +6,6 @@ Pure: no clock, no device.
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
-from typing import NamedTuple
 
 from voicecli.audio.echo.detection import EchoDetector
 from voicecli.audio.echo.framing import FRAME_MS
@@ -34,6 +33,10 @@ _FILTER_MS = 96
 _WELL_MS = 16, 60
 _BEST_MS = 40
 _CATCH_UP_FRAMES = 4  # of 10 ms, within 10 ms: what has been missed in half a second is caught up with in 0.15 s
+
+
+_Pair = tuple[bytes, bytes, int]
+"""10 ms rendered and captured, and how much sound of which something can be learnt was rendered before, in ms."""
 
 
 class RealignedProcessing:
@@ -108,7 +111,7 @@ class RealignedProcessing:
             learnable_ms: the sound rendered since `begin_anew`, in ms, of which something can be learnt.
         """
         self._follow()
-        pair = _Pair(rendered, captured, learnable_ms)
+        pair = rendered, captured, learnable_ms
         self._recent.append(pair)
         self._present.waiting.append(pair)
         if self._successor is not None:
@@ -125,8 +128,8 @@ class RealignedProcessing:
 
     def _follow(self) -> None:
         """Keep the echo where it was. What cannot, as that would be too far, finds it by itself, in 1 to 6 s."""
-        samples = round(self._detector.take_move() * self._sample_rate)
-        if not samples:
+        seconds = self._detector.take_move()
+        if not seconds or not (samples := round(seconds * self._sample_rate)):
             return
         self._present.move(samples)
         if self._successor is not None:
@@ -146,7 +149,7 @@ class RealignedProcessing:
         self._successor.move(round((delay_ms - _BEST_MS) % _FILTER_MS * self._sample_rate / 1000))
         self._successor.waiting.extend(self._recent)
         # With what is learnable at any time it is what this one has heard.
-        self._successor.known_ms = -self._recent[0].learnable_ms
+        self._successor.known_ms = -self._recent[0][2]
 
     def _take_over(self, successor: "_Aligned", learnable_ms: int) -> None:
         knows_ms = min(self._present.known_ms + learnable_ms, SETTLED_MS)
@@ -166,14 +169,6 @@ class RealignedProcessing:
             self._detector.forget()
 
 
-class _Pair(NamedTuple):
-    """10 ms of each stream, and how much sound of which something can be learnt was rendered before it."""
-
-    rendered: bytes
-    captured: bytes
-    learnable_ms: int
-
-
 class _Aligned:
     """Processing, the offset of the streams that it gets, and how much sound it knows.
 
@@ -191,9 +186,11 @@ class _Aligned:
     def catch_up(self, frames: int) -> bytes:
         """Process up to so many of the frames that wait; the latest residue."""
         residual = b""
-        for _ in range(min(frames, len(self.waiting))):
+        while frames and self.waiting:
             rendered, captured, _ = self.waiting.popleft()
-            residual = self._processing.process(*self._pairs.pair(rendered, captured))
+            rendered, captured = self._pairs.pair(rendered, captured)
+            residual = self._processing.process(rendered, captured)
+            frames -= 1
         return residual
 
     @property

@@ -47,17 +47,21 @@ class NearEndDetector:
             settled: whether the canceller knows the room; before that a single frame is no voice.
         """
         loudest = self._loudest(level(captured))
-        height_db = level(residual) - loudest
+        left = level(residual)
+        height_db = left - loudest
         self.cancels = height_db <= _CANCELLED_DB and loudest > _LEAST_DBFS
-        least_db = min(max(self._residue_db + _MARGIN_DB, _LOWEST_DB), _HIGHEST_DB)
-        self._loud.append(height_db > max(_LEAST_DBFS - loudest, least_db))
-        if self._loud[-1] and sum(self._loud) >= (1 if settled else _UNSETTLED_FRAMES):
+        is_loud = height_db > self._residue_db + _MARGIN_DB and left > _LEAST_DBFS
+        self._loud.append(is_loud)
+        if is_loud and sum(self._loud) >= (1 if settled else _UNSETTLED_FRAMES):
             self._hold_ms = HOLD_MS
             return True
-        self._hold_ms = max(0, self._hold_ms - FRAME_MS)
+        if self._hold_ms:
+            self._hold_ms -= FRAME_MS
         if not self._hold_ms and loudest > _LEAST_DBFS:
-            change_db = _RISE_DB if height_db > self._residue_db else -_FALL_DB
-            self._residue_db = min(max(self._residue_db + change_db, _LOWEST_DB - _MARGIN_DB), _HIGHEST_DB - _MARGIN_DB)
+            if height_db > self._residue_db:
+                self._residue_db = min(self._residue_db + _RISE_DB, _HIGHEST_DB - _MARGIN_DB)
+            else:
+                self._residue_db = max(self._residue_db - _FALL_DB, _LOWEST_DB - _MARGIN_DB)
         return self._hold_ms > 0
 
     def _loudest(self, latest: float) -> float:

@@ -16,6 +16,7 @@ _INSTALL = package_command("pywebrtc-audio>=0.2,<0.3")
 _RATES = (16_000, 24_000, 32_000, 48_000)
 _NS_LEVEL = 1  # 12 dB: 18 and 21 dB silence no more echo, and notice an interruption 15 ms later (measured)
 _MAX_GAIN_DB = 20.0
+_PCM16 = np.dtype(np.int16)
 
 
 def processing_rate(sample_rate: int) -> int:
@@ -40,7 +41,7 @@ class WebRTCProcessing:
 
     def process(self, rendered: bytes, captured: bytes) -> bytes:
         """Take the echo of what is rendered out of what is captured: PCM16 mono, 10 ms of each."""
-        near, far = np.frombuffer(captured, np.int16), np.frombuffer(rendered, np.int16)
+        near, far = np.frombuffer(captured, _PCM16), np.frombuffer(rendered, _PCM16)
         residual: bytes = self._processor.process(near, far).tobytes()
         return residual
 
@@ -61,7 +62,7 @@ class GainEstimator:
 
     def process(self, captured: bytes) -> float:
         """Take 10 ms of PCM16 mono; the gain in dB."""
-        self._controller.process(np.frombuffer(captured, np.int16))
+        self._controller.process(np.frombuffer(captured, _PCM16))
         return float(self._controller.gain_db)
 
 
