@@ -21,7 +21,7 @@ _LAG_S = _SPAN_S / _LAGS
 _POSSIBLE = round(_MAX_DELAY_MS / 1000 / _LAG_S)  # lags at which an echo can be
 _LOW, _HIGH = round(300 * _SPAN_S), round(3_400 * _SPAN_S)  # of speech, where telephones have it too
 _LOUD_DBFS = -40.0
-_SPREAD_MS = 16  # a room spreads an echo
+_SPREAD = round(0.016 / _LAG_S)  # lags over which a room spreads an echo
 _MAX_MOVE_MS = 200
 _STAYS = round(0.002 / _LAG_S)  # lags that are no move
 _STAYS_SHARE = 0.5  # of the best likeness: where it is as like as that, an echo has stayed
@@ -79,11 +79,11 @@ class EchoCorrelation:
 
 def peak_ratio(lags: Lags) -> float:
     """Energy of the correlation in its densest 16 ms, against the average."""
-    energy = lags**2
-    average = float(energy.mean()) or 1.0  # nothing of either within these frequencies
-    size = round(_SPREAD_MS / 1000 / _LAG_S)
-    until = np.concatenate(([0.0], np.cumsum(energy[:_POSSIBLE])))
-    return float((until[size:] - until[:-size]).max()) / size / average
+    # In halves: for longer products the numerical library would wake threads that then spin.
+    energy = sum(float(half.dot(half)) for half in (lags[: _LAGS // 2], lags[_LAGS // 2 :]))
+    average = energy / _LAGS or 1.0  # nothing of either within these frequencies
+    until = np.concatenate(([0.0], np.cumsum(np.square(lags[:_POSSIBLE]))))
+    return float((until[_SPREAD:] - until[:-_SPREAD]).max()) / _SPREAD / average
 
 
 def delay_ms(lags: Lags) -> float:
@@ -93,7 +93,7 @@ def delay_ms(lags: Lags) -> float:
 
 def later(lags: Lags, seconds: float) -> Lags:
     """The correlation of an echo that comes so much later."""
-    return np.roll(lags, -round(seconds / _LAG_S))
+    return np.roll(lags, -round(seconds / _LAG_S)) if seconds else lags
 
 
 def distance(before: Lags, after: Lags) -> tuple[float, float]:
