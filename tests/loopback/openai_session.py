@@ -357,7 +357,8 @@ class OpenAISession:
         for turn in range(max(len(words), len(deltas))):
             if turn < len(words):
                 word = words[turn] if turn == 0 else f" {words[turn]}"
-                item["content"][0][key] += word
+                if item["content"][0][key] is not None:  # it was truncated while it is said
+                    item["content"][0][key] += word
                 yield [{"type": f"{kind}.delta", **ids, "delta": word}]
             if turn < len(deltas):
                 self.spoke = True
