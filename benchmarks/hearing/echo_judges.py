@@ -41,6 +41,7 @@ class Found:
 def find(audio: bytes, rate: int) -> Found:
     """Look for speech with the default settings."""
     detector = VoiceActivityDetector(_VAD, rate)
+    detector.eager = True  # a reply is heard all the time
     found = Found([], [])
     for end_s, chunk in _chunks(audio, rate):
         for transition in detector.process(chunk):

@@ -36,6 +36,7 @@ def replay(variant: Variant | None, sample_rate: int, render_rate: int, given: l
     """Find turns in what a canceller leaves of the streams; None: in what was left then."""
     echo = variant(sample_rate, render_rate) if variant else None
     detector = VoiceActivityDetector(ClientVAD(), sample_rate, patient=True)
+    detector.eager = True  # replies are heard nearly all the time
     voices = [one.at_s for one in given if one.kind == VOICE]
     noticed: dict[float, float] = {}  # by the beginning of the voice
     pauses = turns = 0

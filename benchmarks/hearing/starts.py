@@ -115,7 +115,7 @@ class Start:
                 begin = at + self._delay
                 self._heard[begin : begin + BLOCK + self._echo.size - 1] += np.convolve(block, self._echo)
             control.render(pcm16(block))
-            detector.wary = not control.settled
+            detector.wary, detector.eager = not control.settled, playing
             for transition in detector.process(control.capture(pcm16(self._heard[at : at + BLOCK]))):
                 match transition:
                     case SpeechDetected():

@@ -20,6 +20,7 @@ class LoudIsVoice:
     sample_rate = RATE
     frame_ms = FRAME_MS
     trigger_ms = 100
+    eager = False
 
     def probability(self, frame: bytes) -> float:
         loud = int(np.abs(np.frombuffer(frame, "<i2").astype(int)).max())

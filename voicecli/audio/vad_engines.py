@@ -1,6 +1,7 @@
 """Engines of voice activity detection: classifiers that tell speech from noise, a frame at a time."""
 
 import logging
+import math
 from typing import Protocol
 
 import webrtcvad
@@ -29,13 +30,18 @@ once). By silero alone, simulated."""
 # room, simulated), silero alone 28, and later; beside music they pause a reply three times as often.
 _DOUBT_PROBABILITY = 0.1
 # It is less sure of a voice when it has long heard nothing but the faint noise that the echo canceller leaves. Of 224
-# voices, as loud as the echo, in streams of live conversations in a hard room, this lets 203 be noticed within 600 ms,
-# instead of 176. A keyboard pauses a reply up to twice a minute instead of never, music 10 dB softer than a voice 11
-# times instead of 8. For all sound, not only after quiet, soft music that plays alone would do it 40 times, not 7.
+# voices, as loud as the echo, in streams of live conversations in a hard room, this lets 200 be noticed within 600 ms,
+# instead of 176; a keyboard pauses a reply up to once a minute, instead of never, and music as often as before
+# (simulated). What the canceller lets through of an echo is mostly over within 64 ms.
 _DOUBT_AFTER_QUIET = 0.02
-_QUIET_DBFS = -60.0
 _QUIET_MS = 2_000
-_BEGINNING_MS = 500  # of what comes after that
+_AFTER_QUIET_MS = 64, 480  # since it has ended
+# Both go on to find speech in the silence after a burst of residual echo, which is none.
+_QUIET_DBFS = -60.0
+# In a noisy room each gap of a reply ends a quiet (pink noise at -36 dBFS: 15 pauses in 16 gaps, 6 with this, 4 if
+# beginnings needed as much as other sound). So if silero has not been sure of one within a second, the next do need it.
+_PROVEN_WITHIN_MS = 1_000
+_NOISY_FOR_MS = 30_000
 
 _log = logging.getLogger(__name__)
 
@@ -50,11 +56,13 @@ class VadEngine(Protocol):
         sample_rate: the rate it takes, in Hz.
         frame_ms: the length of the frames it takes, in milliseconds.
         trigger_ms: the window of `ClientVAD.trigger_ms` that suits it, in milliseconds.
+        eager: whether a reply is heard, which even what is doubtful is to pause. Set by its user.
     """
 
     sample_rate: int
     frame_ms: int
     trigger_ms: int
+    eager: bool
 
     def probability(self, frame: bytes) -> float:
         """The probability, 0 to 1, that a frame of exactly `frame_ms` is speech. It depends on the frames before it."""
@@ -87,6 +95,7 @@ def make_engine(settings: ClientVAD, sample_rate: int) -> VadEngine:
 class _WebRTC:
     frame_ms = 20  # of the 10, 20 and 30 ms it takes, the one that aggressiveness 3 was chosen with (see ClientVAD)
     trigger_ms = 200
+    eager = False  # it has no doubts
 
     def __init__(self, aggressiveness: int, sample_rate: int) -> None:
         self.sample_rate = sample_rate
@@ -119,19 +128,19 @@ class _Silero:
         self._second = _WebRTC(aggressiveness, self.sample_rate)
         self._second_size = PcmFormat(self.sample_rate).size(self._second.frame_ms)
         self._rest = b""  # less than a frame of the second engine
-        self._quiet_ms = 0  # without a break
-        self._beginning_ms = 0  # that are left of the beginning after a long quiet
+        self._beginnings = _Beginnings(self.frame_ms)
+        self.eager = False
 
     def probability(self, frame: bytes) -> float:
         probability = float(self._vad(frame))
-        doubt = self._doubt(frame)
         audio = self._rest + frame
         size = self._second_size
         end = len(audio) - len(audio) % size
         self._rest = audio[end:]
         # All of them, as each depends on those before.
         seconded = max(self._second.probability(audio[at : at + size]) for at in range(0, end, size))
-        if seconded and probability >= doubt:
+        may_be = self._beginnings.may_be_speech(frame, probability, seconded=seconded > 0)
+        if may_be if self.eager else seconded and probability >= _DOUBT_PROBABILITY:
             return max(probability, ONSET_PROBABILITY)
         return probability
 
@@ -139,15 +148,50 @@ class _Silero:
         self._vad.reset()
         self._second.reset()
         self._rest = b""
-        self._quiet_ms = self._beginning_ms = 0
+        self._beginnings = _Beginnings(self.frame_ms)
 
-    def _doubt(self, frame: bytes) -> float:
-        """The probability below which silero excludes that the frame, the next one, is speech."""
-        self._beginning_ms = max(0, self._beginning_ms - self.frame_ms)
+
+class _Beginnings:
+    """Decides what may be speech, though silero is not sure: more of the beginnings after a long quiet.
+
+    Args:
+        frame_ms: the length of the frames it is told of, in milliseconds.
+    """
+
+    def __init__(self, frame_ms: int) -> None:
+        self._frame_ms = frame_ms
+        self._quiet_ms = 0  # without a break
+        self._after_quiet_ms = math.inf  # since the latest long quiet
+        self._to_prove_ms = 0  # in which silero is yet to be sure of what was taken for speech
+        self._noisy_ms = 0  # for which beginnings need as much as any other sound
+
+    def may_be_speech(self, frame: bytes, probability: float, *, seconded: bool) -> bool:
+        """Take the next frame, and silero's probability that it is speech; whether it may be that.
+
+        Args:
+            seconded: whether webrtcvad takes it for speech.
+        """
+        self._after_quiet_ms += self._frame_ms
+        self._noisy_ms = max(0, self._noisy_ms - self._frame_ms)
+        self._prove(probability)
         if level(frame) <= _QUIET_DBFS:
-            self._quiet_ms += self.frame_ms
-        else:
-            if self._quiet_ms >= _QUIET_MS:
-                self._beginning_ms = _BEGINNING_MS
-            self._quiet_ms = 0
-        return _DOUBT_AFTER_QUIET if self._beginning_ms else _DOUBT_PROBABILITY
+            self._quiet_ms += self._frame_ms
+            return False
+        if self._quiet_ms >= _QUIET_MS:
+            self._after_quiet_ms = 0
+        self._quiet_ms = 0
+        if not seconded or probability >= _DOUBT_PROBABILITY:
+            return seconded
+        begin, end = _AFTER_QUIET_MS
+        may_be = begin <= self._after_quiet_ms < end and probability >= _DOUBT_AFTER_QUIET and not self._noisy_ms
+        if may_be and not self._to_prove_ms:
+            self._to_prove_ms = _PROVEN_WITHIN_MS
+        return may_be
+
+    def _prove(self, probability: float) -> None:
+        if probability >= SPEECH_PROBABILITY:
+            self._to_prove_ms = 0
+        elif self._to_prove_ms:
+            self._to_prove_ms = max(0, self._to_prove_ms - self._frame_ms)
+            if not self._to_prove_ms:
+                self._noisy_ms = _NOISY_FOR_MS

@@ -54,7 +54,7 @@ class AudioInput:
         realtime: whether the audio comes as it is spoken.
         wary: whether it may hold an echo of the reply that sounds like a voice, and lasts.
         may_echo: whether it may hold any echo of the reply.
-        over_reply: whether a reply is heard that a voice is to pause, although the provider finds the turns.
+        over_reply: whether a reply is heard that a voice is to pause, whoever finds the turns.
     """
 
     def __init__(self, config: RealtimeConfig, rate: int, *, listens: bool = False, pause_s: int = 0) -> None:
@@ -139,6 +139,7 @@ class AudioInput:
             return []
         if self._detector is not None:
             self._detector.wary = self.wary and not self._one_utterance
+            self._detector.eager = self.over_reply
             return self._follow(self._detector.process(audio))
         start: list[AudioStep] = [] if self._open or self._mode is VADMode.SERVER else [StartTurn()]
         self._open = True
@@ -170,6 +171,7 @@ class AudioInput:
                 self._can_listen = False
                 return []
         self._listener.wary = self.wary and not self._one_utterance
+        self._listener.eager = self.over_reply
         return self._listened(self._listener.process(audio))
 
     def _new_listener(self) -> VoiceActivityDetector:

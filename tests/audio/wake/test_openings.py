@@ -15,6 +15,7 @@ class Engine:
     sample_rate = RATE
     frame_ms = 32
     trigger_ms = 100
+    eager = False
 
     def __init__(self, floor: float = 500.0) -> None:
         self.floor = floor
