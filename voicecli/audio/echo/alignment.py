@@ -5,7 +5,6 @@ Pure: no clock, no device. One thread renders, another captures.
 
 import statistics
 from collections import deque
-from collections.abc import Iterator
 from enum import Enum
 
 from voicecli.audio.echo.framing import FRAME_MS
@@ -95,8 +94,9 @@ class FramePairs:
             return Distance.CHANGED
         return Distance.DOUBTFUL if jump_ms else Distance.SAME
 
-    def take(self) -> Iterator[tuple[bytes, bytes]]:
+    def take(self) -> list[tuple[bytes, bytes]]:
         """The pairs (rendered, captured) that are complete. The latest captured frames may wait."""
+        pairs: list[tuple[bytes, bytes]] = []
         while self._captured:
             wanted_ms = self._taken_ms + self._lead_ms
             while self._rendered and self._rendered[0][0] < wanted_ms:
@@ -107,10 +107,11 @@ class FramePairs:
                     rendered = self._rendered.popleft()[1]
             elif wanted_ms >= self._skew.rendered_ms:  # it is yet to be rendered, not gone
                 if len(self._captured) <= _MAX_WAIT_MS // FRAME_MS and self._unrendered_ms <= _NOT_RUNNING_MS:
-                    return
+                    break
                 self._lead_ms -= FRAME_MS
             self._taken_ms += FRAME_MS
-            yield rendered, self._captured.popleft()
+            pairs.append((rendered, self._captured.popleft()))
+        return pairs
 
 
 class _Skew:

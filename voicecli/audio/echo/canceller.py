@@ -56,9 +56,10 @@ class EchoCanceller:
         # WebRTC takes both streams at one rate.
         rate = processing_rate(sample_rate)
         self._rate = rate
-        self._from_render = Resampler(render_rate, rate)
-        self._from_capture = Resampler(sample_rate, rate)
-        self._to_capture = Resampler(rate, sample_rate)
+        # None where the rate is WebRTC's: 100 times a second even to pass audio through takes time.
+        self._from_render = Resampler(render_rate, rate) if render_rate != rate else None
+        self._from_capture = Resampler(sample_rate, rate) if sample_rate != rate else None
+        self._to_capture = Resampler(rate, sample_rate) if sample_rate != rate else None
         self._render = FrameCutter(rate)
         self._capture = FrameCutter(rate)
         self._level = RenderLevel()
@@ -112,14 +113,18 @@ class EchoCanceller:
         return self._learnt_ms - self._unheard_ms
 
     def render(self, audio: bytes) -> None:
-        for frame in self._render.cut(self._from_render.process(audio)):
+        if self._from_render is not None:
+            audio = self._from_render.process(audio)
+        for frame in self._render.cut(audio):
             if self._level.rendered(frame) > LEARNABLE_DBFS:
                 self._learnable_ms += FRAME_MS
             self._pairs.rendered(frame)
 
     def capture(self, audio: bytes) -> bytes:
         cleaned: list[bytes] = []
-        for frame in self._capture.cut(self._from_capture.process(audio)):
+        if self._from_capture is not None:
+            audio = self._from_capture.process(audio)
+        for frame in self._capture.cut(audio):
             if not frame.strip(b"\0"):
                 self._unheard_ms += self._learnable_ms - self._before_ms
             self._before_ms = self._learnable_ms
@@ -145,7 +150,8 @@ class EchoCanceller:
             for rendered, captured in self._pairs.take():
                 cleaned.append(self._cancel(rendered, captured))
             self._level.captured()
-        return self._to_capture.process(b"".join(cleaned))
+        left = b"".join(cleaned)
+        return left if self._to_capture is None else self._to_capture.process(left)
 
     def discontinuity(self) -> None:
         self._discontinuity = True

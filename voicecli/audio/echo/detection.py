@@ -33,6 +33,7 @@ class EchoDetector:
         delay_ms: how late the echo comes, by its strongest path; None where none has been heard since it moved.
         no_echo: whether there was no echo in the latest 4 s of loud sound, and since.
         doubted: whether the echo has moved, or may have, and was not heard at the same place since.
+        looks: how often it has looked for the echo; only then `pair` changes any of these.
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -44,6 +45,7 @@ class EchoDetector:
         self._pattern: Lags | None = None  # of the echo's reflections
         self.delay_ms: float | None = None  # of the pattern; an attribute, as each frame asks for it several times
         self._moved_s = 0.0  # how much later it comes, as far as it was not asked for
+        self.looks = 0
         self.no_echo = self.doubted = False
 
     @property
@@ -74,6 +76,7 @@ class EchoDetector:
         self._skipped = 0
         if (lags := self._correlation.lags()) is None:
             return
+        self.looks += 1
         is_clear = peak_ratio(lags) >= _ECHO_RATIO
         # The window after a clear one shares half of it, and would know what that one has just taught.
         self._update(has_echo=is_clear or (not self._was_clear and self._is_known(lags)))

@@ -70,6 +70,8 @@ class RealignedProcessing:
         self._former: _Aligned | None = None
         self._successor: _Aligned | None = None  # at a better place
         self._next_ms = _FROM_MS
+        self._looks = detector.looks  # of which is known what they found
+        self._is_placed = False  # as well as can be, as far as is known
         self._recent: deque[_Pair] = deque(maxlen=_RECENT_MS // FRAME_MS)  # since `begin_anew`
 
     @property
@@ -100,7 +102,7 @@ class RealignedProcessing:
             self._former.known_ms += learnable_ms
             self._former.waiting.clear()
         self._detector.moved()
-        self._present, self._successor = _Aligned(self._make(), self._frame_size), None
+        self._present, self._successor, self._is_placed = _Aligned(self._make(), self._frame_size), None, False
         self._recent.clear()
         self._next_ms = _FROM_MS
 
@@ -110,14 +112,25 @@ class RealignedProcessing:
         Args:
             learnable_ms: the sound rendered since `begin_anew`, in ms, of which something can be learnt.
         """
-        self._follow()
+        if self._looks != self._detector.looks:
+            self._looks, self._is_placed = self._detector.looks, False
+            self._follow()
         pair = rendered, captured, learnable_ms
         self._recent.append(pair)
+        if self._former is not None or self._successor is not None or not self._is_placed or self._present.waiting:
+            return self._process_between(pair)
+        return self._present.process(rendered, captured)
+
+    def _process_between(self, pair: _Pair) -> bytes:
+        """Process a pair while it is not clear that the present processing goes on, or while that catches up."""
+        learnable_ms = pair[2]
         self._present.waiting.append(pair)
         if self._successor is not None:
             self._successor.waiting.append(pair)
         if self._former is None:
-            self._place()
+            if not self._is_placed:
+                self._is_placed = True
+                self._place()
         elif learnable_ms >= self._next_ms:
             self._realign(self._former)
         residual = self._present.catch_up(_CATCH_UP_FRAMES)
@@ -157,6 +170,7 @@ class RealignedProcessing:
             self._present, self._successor = successor, None
 
     def _realign(self, former: "_Aligned") -> None:
+        self._is_placed = False
         moved_by = self._detector.moved_by()
         if moved_by is not None and former.move(round(moved_by * self._sample_rate)):
             self._present, self._former = former, None
@@ -188,10 +202,14 @@ class _Aligned:
         residual = b""
         while frames and self.waiting:
             rendered, captured, _ = self.waiting.popleft()
-            rendered, captured = self._pairs.pair(rendered, captured)
-            residual = self._processing.process(rendered, captured)
+            residual = self.process(rendered, captured)
             frames -= 1
         return residual
+
+    def process(self, rendered: bytes, captured: bytes) -> bytes:
+        """Process a frame at once; its residue."""
+        rendered, captured = self._pairs.pair(rendered, captured)
+        return self._processing.process(rendered, captured)
 
     @property
     def delayed_ms(self) -> float:
