@@ -1,7 +1,6 @@
 """Cross-correlation of the render and the capture stream, at whatever delay an echo may have. Pure."""
 
 from collections import deque
-from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -41,9 +40,12 @@ class EchoCorrelation:
     """
 
     def __init__(self, sample_rate: int) -> None:
-        # Memory of this size may be taken anew from the system each time, which takes as long as the transform itself.
-        self._samples = np.zeros((2, round(_SPAN_S * sample_rate)))
+        # Memory of this size may be taken anew from the system each time, which takes as long as all the rest.
+        size = round(_SPAN_S * sample_rate)
+        self._samples = np.zeros((2, size))
+        self._spectra = np.zeros((2, size // 2 + 1), np.complex128)
         self._whole = np.zeros(_LAGS // 2 + 1, np.complex128)
+        self._lags: Lags = np.zeros(_LAGS)
         self._rendered: deque[bytes] = deque(maxlen=(WINDOW_MS + _MAX_DELAY_MS) // FRAME_MS)
         self._captured: deque[bytes] = deque(maxlen=WINDOW_MS // FRAME_MS)
 
@@ -57,24 +59,21 @@ class EchoCorrelation:
         self._captured.clear()
 
     def lags(self) -> Lags | None:
-        """The correlation of what is kept; None where that tells nothing: it is soft, or too short."""
+        """The correlation of what is kept, until the next call; None where that tells nothing: it is soft, or short."""
         if len(self._rendered) != self._rendered.maxlen or not self._captured:
             return None
         rendered = list(self._rendered)[-_MAX_DELAY_MS // FRAME_MS - len(self._captured) :]
         # A microphone that is muted tells nothing of the room.
         if level(b"".join(rendered[-len(self._captured) :])) <= _LOUD_DBFS or not any(map(any, self._captured)):
             return None
-        one, other = self._transformed(0, rendered), self._transformed(1, self._captured)
+        for samples, frames in zip(self._samples, (rendered, self._captured), strict=True):
+            kept = np.frombuffer(b"".join(frames), np.int16)
+            samples[: kept.size] = kept
+            samples[kept.size :] = 0
+        one, other = np.fft.rfft(self._samples, out=self._spectra)[:, _LOW:_HIGH]
         crossed = one * np.conj(other)
         self._whole[_LOW:_HIGH] = crossed / np.maximum(np.abs(crossed), 1e-9)
-        return np.fft.irfft(self._whole)
-
-    def _transformed(self, place: int, frames: Iterable[bytes]) -> npt.NDArray[np.complex128]:
-        samples = np.frombuffer(b"".join(frames), np.int16)
-        self._samples[place, : samples.size] = samples
-        self._samples[place, samples.size :] = 0
-        transformed: npt.NDArray[np.complex128] = np.fft.rfft(self._samples[place])[_LOW:_HIGH]
-        return transformed
+        return np.fft.irfft(self._whole, out=self._lags)
 
 
 def peak_ratio(lags: Lags) -> float:

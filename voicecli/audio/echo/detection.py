@@ -155,7 +155,12 @@ class EchoDetector:
 
     def _learn(self, lags: Lags, later_s: float) -> None:
         """Take more of the pattern, which comes so much later."""
-        self._pattern = lags if self._pattern is None else later(self._pattern, later_s) * _REMEMBERED + lags
+        if self._pattern is None:
+            self._pattern = lags.copy()
+        else:
+            self._pattern = later(self._pattern, later_s)
+            self._pattern *= _REMEMBERED
+            self._pattern += lags
         self.delay_ms = delay_ms(self._pattern)
 
     def _update(self, *, has_echo: bool) -> None:
