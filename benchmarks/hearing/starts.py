@@ -104,6 +104,7 @@ class Start:
     def hear(self) -> Heard:
         """Play it, paused for each voice that is suspected, and cut by a turn."""
         control, detector = make_echo_control("aec", RATE), VoiceActivityDetector(ClientVAD(), RATE)
+        detector.eager = True
         found = Heard([], [])
         plays, taken = collections.deque([True] * (PAUSED_AFTER_MS // 10)), 0  # now, and while its device is ahead
         playing = True
@@ -115,7 +116,7 @@ class Start:
                 begin = at + self._delay
                 self._heard[begin : begin + BLOCK + self._echo.size - 1] += np.convolve(block, self._echo)
             control.render(pcm16(block))
-            detector.wary, detector.eager = not control.settled, playing
+            detector.wary = not control.settled
             for transition in detector.process(control.capture(pcm16(self._heard[at : at + BLOCK]))):
                 match transition:
                     case SpeechDetected():

@@ -44,8 +44,9 @@ _HALF_LENGTH_SAMPLES = 32
 _MOST_PHASES = 1024
 _FEW_PHASES = 8  # outputs of one phase are then many at once, even of 10 ms (8 to 48 kHz: 6; 24 to 16 kHz: 2)
 # Output samples computed at once: inputs of any length stay within the processor's cache. Where each has its own phase,
-# 480 samples from 44.1 kHz took 0.45 MB, anew from the system each time; that took five times as long as the rest.
-_BLOCK, _BLOCK_OF_MANY_PHASES = 512, 256
+# so many coefficients: 480 samples from 44.1 kHz took 0.45 MB for theirs, anew from the system each time, which took
+# five times as long as the rest.
+_BLOCK, _COEFFICIENTS = 512, 57_000
 
 
 def resample_pcm16(audio: bytes, from_rate: int, to_rate: int) -> bytes:
@@ -190,7 +191,7 @@ class Resampler:
             lower = min(from_rate, to_rate)
             self._half = math.ceil(max(_HALF_LENGTH_S, _HALF_LENGTH_SAMPLES / lower) * from_rate)
             self._phases = min(self._up, _MOST_PHASES)
-            self._block = _BLOCK if self._up <= _FEW_PHASES else _BLOCK_OF_MANY_PHASES
+            self._block = _BLOCK if self._up <= _FEW_PHASES else max(1, _COEFFICIENTS // (2 * self._half))
             self._bank = _kaiser_bank(self._half, lower / 2 / from_rate, self._phases)
         self._aligner = SampleAligner()
         self._reset()

@@ -121,7 +121,8 @@ class VoiceActivityDetector:
 
     Attributes:
         wary: whether what seems to be speech may be the echo of a reply, as of now; for a turn it must then last 0.5 s.
-        eager: whether a reply is heard, as of now, which even what is doubtful is to pause.
+        eager: whether a reply is heard, as of now, which even what is doubtful is to pause. It is not where that would
+            be a turn at once, as `min_speech_ms` is less than half a frame.
     """
 
     def __init__(self, settings: ClientVAD, sample_rate: int, *, pauses: bool = False, patient: bool = False) -> None:
@@ -221,7 +222,7 @@ class VoiceActivityDetector:
         self._window.clear()
 
     def _classify(self) -> list[SpeechTransition]:
-        self._engine.eager = self.eager and self._min_speech_frames > 0  # what alone makes a turn is not to be doubtful
+        self._engine.eager = self.eager and self._min_speech_frames > 0
         transitions: list[SpeechTransition] = []
         flowing: list[bytes] = []  # given out as one SegmentAudio per call
         while len(self._converted) >= self._frame_size:

@@ -30,7 +30,7 @@ once). By silero alone, simulated."""
 # room, simulated), silero alone 28, and later; beside music they pause a reply three times as often.
 _DOUBT_PROBABILITY = 0.1
 # It is less sure of a voice when it has long heard nothing but the faint noise that the echo canceller leaves. Of 224
-# voices, as loud as the echo, in streams of live conversations in a hard room, this lets 200 be noticed within 600 ms,
+# voices, as loud as the echo, in streams of live conversations in a hard room, this lets 198 be noticed within 600 ms,
 # instead of 176; a keyboard pauses a reply up to once a minute, instead of never, and music as often as before
 # (simulated). What the canceller lets through of an echo is mostly over within 64 ms.
 _DOUBT_AFTER_QUIET = 0.02
@@ -139,8 +139,8 @@ class _Silero:
         self._rest = audio[end:]
         # All of them, as each depends on those before.
         seconded = max(self._second.probability(audio[at : at + size]) for at in range(0, end, size))
-        may_be = self._beginnings.may_be_speech(frame, probability, seconded=seconded > 0)
-        if may_be if self.eager else seconded and probability >= _DOUBT_PROBABILITY:
+        self._beginnings.take(frame, probability)
+        if seconded and self._beginnings.may_be_speech(probability, eager=self.eager):
             return max(probability, ONSET_PROBABILITY)
         return probability
 
@@ -148,7 +148,7 @@ class _Silero:
         self._vad.reset()
         self._second.reset()
         self._rest = b""
-        self._beginnings = _Beginnings(self.frame_ms)
+        self._beginnings.reset()
 
 
 class _Beginnings:
@@ -160,38 +160,41 @@ class _Beginnings:
 
     def __init__(self, frame_ms: int) -> None:
         self._frame_ms = frame_ms
-        self._quiet_ms = 0  # without a break
-        self._after_quiet_ms = math.inf  # since the latest long quiet
-        self._to_prove_ms = 0  # in which silero is yet to be sure of what was taken for speech
         self._noisy_ms = 0  # for which beginnings need as much as any other sound
+        self.reset()
 
-    def may_be_speech(self, frame: bytes, probability: float, *, seconded: bool) -> bool:
-        """Take the next frame, and silero's probability that it is speech; whether it may be that.
+    def reset(self) -> None:
+        """Forget the frames so far, but not that it is noisy here."""
+        self._quiet_ms = 0  # without a break, up to the latest frame
+        self._after_quiet_ms = math.inf  # since the latest long quiet
+        self._is_sure = False  # silero was, since then
+        self._to_prove_ms = 0  # in which it is yet to be, of what was taken for speech
 
-        Args:
-            seconded: whether webrtcvad takes it for speech.
-        """
-        self._after_quiet_ms += self._frame_ms
+    def take(self, frame: bytes, probability: float) -> None:
+        """Take the next frame, and silero's probability that it is speech."""
         self._noisy_ms = max(0, self._noisy_ms - self._frame_ms)
-        self._prove(probability)
+        if self._to_prove_ms:
+            self._to_prove_ms = max(0, self._to_prove_ms - self._frame_ms)
+            if not self._to_prove_ms and not self._is_sure:
+                self._noisy_ms = _NOISY_FOR_MS
+        self._after_quiet_ms += self._frame_ms
         if level(frame) <= _QUIET_DBFS:
             self._quiet_ms += self._frame_ms
-            return False
-        if self._quiet_ms >= _QUIET_MS:
-            self._after_quiet_ms = 0
-        self._quiet_ms = 0
-        if not seconded or probability >= _DOUBT_PROBABILITY:
-            return seconded
+        else:
+            if self._quiet_ms >= _QUIET_MS:
+                self._after_quiet_ms, self._is_sure = 0, False
+            self._quiet_ms = 0
+        self._is_sure = self._is_sure or probability >= SPEECH_PROBABILITY
+
+    def may_be_speech(self, probability: float, *, eager: bool) -> bool:
+        """Whether the latest frame may be speech, which webrtcvad takes for it."""
+        if not eager:
+            return probability >= _DOUBT_PROBABILITY
+        if self._quiet_ms or probability >= _DOUBT_PROBABILITY:
+            return not self._quiet_ms
         begin, end = _AFTER_QUIET_MS
-        may_be = begin <= self._after_quiet_ms < end and probability >= _DOUBT_AFTER_QUIET and not self._noisy_ms
+        begins = begin <= self._after_quiet_ms < end and not self._noisy_ms
+        may_be = begins and probability >= _DOUBT_AFTER_QUIET
         if may_be and not self._to_prove_ms:
             self._to_prove_ms = _PROVEN_WITHIN_MS
         return may_be
-
-    def _prove(self, probability: float) -> None:
-        if probability >= SPEECH_PROBABILITY:
-            self._to_prove_ms = 0
-        elif self._to_prove_ms:
-            self._to_prove_ms = max(0, self._to_prove_ms - self._frame_ms)
-            if not self._to_prove_ms:
-                self._noisy_ms = _NOISY_FOR_MS

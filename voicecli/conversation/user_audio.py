@@ -68,7 +68,10 @@ class AudioInput:
         self._detector = VoiceActivityDetector(config.client_vad, rate, pauses=pause_s > 0) if finds else None
         self._turn = bytearray()  # the last `pause_s` seconds of it
         self._kept_bytes = PcmFormat(rate).size(pause_s * 1000)
-        self._listener: VoiceActivityDetector | None = None
+        self._listener: VoiceActivityDetector | None = (
+            None  # kept while it does not listen: it knows whether it is noisy
+        )
+        self._listens = False
         self._can_listen = True
         self._withheld = Withheld(rate)
         self._tells = False
@@ -139,7 +142,7 @@ class AudioInput:
             return []
         if self._detector is not None:
             self._detector.wary = self.wary and not self._one_utterance
-            self._detector.eager = self.over_reply
+            self._detector.eager = self.over_reply and not self._one_utterance
             return self._follow(self._detector.process(audio))
         start: list[AudioStep] = [] if self._open or self._mode is VADMode.SERVER else [StartTurn()]
         self._open = True
@@ -162,8 +165,7 @@ class AudioInput:
         if self._mode is not VADMode.SERVER or not self._can_listen:
             return []
         if not (self._tells or self.over_reply):
-            steps, self._listener = self._end_listening(), None
-            return steps
+            return self._end_listening() if self._listens else []
         if self._listener is None:
             try:
                 self._listener = self._new_listener()
@@ -171,7 +173,8 @@ class AudioInput:
                 self._can_listen = False
                 return []
         self._listener.wary = self.wary and not self._one_utterance
-        self._listener.eager = self.over_reply
+        self._listener.eager = self.over_reply and not self._one_utterance
+        self._listens = True
         return self._listened(self._listener.process(audio))
 
     def _new_listener(self) -> VoiceActivityDetector:
@@ -182,6 +185,7 @@ class AudioInput:
         """No silence follows what a listener hears; what was withheld goes."""
         self._withheld.decide(is_voice=True)  # nobody can tell any more
         heard = self._listened(self._listener.flush()) if self._listener is not None else []
+        self._listens = False
         return heard + self._append(self._withheld.take(b"", doubtful=False))
 
     def _listened(self, transitions: list[SpeechTransition]) -> list[AudioStep]:
