@@ -102,7 +102,7 @@ class RealignedProcessing:
             self._former.known_ms += learnable_ms
             self._former.waiting.clear()
         self._detector.moved()
-        self._present, self._successor, self._is_placed = _Aligned(self._make(), self._frame_size), None, False
+        self._present, self._successor = _Aligned(self._make(), self._frame_size), None
         self._recent.clear()
         self._next_ms = _FROM_MS
 
